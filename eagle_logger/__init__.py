@@ -1,0 +1,1 @@
+"""eagle_logger: collects smart-meter readings from a fleet of Rainforest EAGLE gateways."""

@@ -1,0 +1,47 @@
+"""What rotation and readers need of the place where completed hours are kept for good.
+
+Adapters: `s3.S3Archive`, `directory.DirectoryArchive` and the in-memory twin `memory.MemoryArchive`; all pass
+`tests/contract/archive`. Keys here are without the archive's prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What the archive itself says about an object. `sha256` is hex, of the object's bytes as the archive reports it (for S3:
+    the stored checksum, else our own metadata); `metadata` is what was given when it was put."""
+
+    size: int
+    sha256: str | None
+    metadata: Mapping[str, str]
+
+
+class Archive(Protocol):
+    """Blocking; safe from several threads. Raises ArchiveUnavailable when it does not answer or refuses for now."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, as a person would write it: `s3://bucket/prefix`, `file:///…`."""
+        ...
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        """Store an object whole or not at all, never replacing one. Raises AlreadyThere if the key is taken."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo | None: ...
+    def get(self, key: str) -> bytes:
+        """Raises KeyError if there is no such object."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Keys that begin with `prefix`, in order."""
+        ...
+
+    def ping(self) -> None:
+        """Prove that objects can be listed."""
+        ...

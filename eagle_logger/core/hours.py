@@ -1,0 +1,63 @@
+"""Hours in UTC: what a log file and an archive object are named and bounded by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+HOUR = 3600
+
+Moment = int | float | datetime
+"""Unix seconds, or an aware datetime."""
+
+
+def unix(moment: Moment) -> float:
+    """Unix seconds of a moment. Raises ValueError for a naive datetime: it could mean any hour."""
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment!r} has no time zone: give an aware datetime, or Unix seconds")
+        return moment.timestamp()
+    return float(moment)
+
+
+def iso(seconds: float, *, milliseconds: bool = False) -> str:
+    """`2015-03-10T17:54:01Z`, or with milliseconds `2015-03-10T17:54:01.250Z`."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds" if milliseconds else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hour:
+    """A UTC hour, known by its first second (Unix)."""
+
+    start: int
+
+    @classmethod
+    def of(cls, moment: Moment) -> Hour:
+        return cls(int(unix(moment) // HOUR) * HOUR)
+
+    @classmethod
+    def parse(cls, name: str) -> Hour:
+        """From `YYYY-MM-DD-HH`. Raises ValueError."""
+        parsed = datetime.strptime(name, "%Y-%m-%d-%H").replace(tzinfo=UTC)
+        hour = cls(int(parsed.timestamp()))
+        if hour.name != name:
+            raise ValueError(f"not an hour as we write it: {name!r}")
+        return hour
+
+    @property
+    def end(self) -> int:
+        return self.start + HOUR
+
+    @property
+    def name(self) -> str:
+        """`YYYY-MM-DD-HH`"""
+        return datetime.fromtimestamp(self.start, UTC).strftime("%Y-%m-%d-%H")
+
+    @property
+    def date(self) -> str:
+        """`YYYY-MM-DD`"""
+        return self.name[:10]
+
+    def __str__(self) -> str:
+        return self.name

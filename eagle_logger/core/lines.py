@@ -1,0 +1,111 @@
+"""A log line: one reading as one JSON object, written once and read for years.
+
+    {"v":1,"cloud_id":"002738","device":"0xd8d5b9000000abcd","meter":"0x0013500100000001","kind":"demand",
+     "time":"2015-03-10T17:54:01Z","arrived":"2015-03-10T17:54:05.250Z","value":0.944,"unit":"kW",
+     "raw":{"TimeStamp":"0x1c91ec39","Demand":"0x0003b0","Multiplier":"0x1","Divisor":"0x3e8"},"flags":[]}
+
+(on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow a decoder's mistake to be
+repaired later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from eagle_logger.core.hours import iso
+from eagle_logger.core.readings import Flag, Identity, Kind, Reading, Value
+
+VERSION = 1
+
+_ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"})
+_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _number(value: Decimal) -> str:
+    """A JSON number that is exactly this decimal, without exponent or needless zeroes."""
+    if not value:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _member(value: Value) -> str:
+    return _number(value) if isinstance(value, Decimal) else _text(value)
+
+
+def value_text(values: Mapping[str, Value]) -> str:
+    """A reading's values in one canonical spelling: equal exactly when the values are."""
+    return ",".join(f"{_text(name)}:{_member(value)}" for name, value in values.items())
+
+
+def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable[Flag] = ()) -> bytes:
+    """The line of a reading that arrived at `arrived` (Unix seconds), newline included; `flags` add to the reading's own."""
+    all_flags = ",".join(_text(flag) for flag in sorted(reading.flags.union(flags)))
+    raw = ",".join(f"{_text(name)}:{_text(value)}" for name, value in reading.raw.items())
+    return (
+        f'{{"v":{VERSION},"cloud_id":"{cloud_id}","device":{_text(reading.device)},"meter":{_text(reading.meter)},'
+        f'"kind":"{reading.kind}","time":"{iso(reading.time)}","arrived":"{iso(arrived, milliseconds=True)}",'
+        f'{value_text(reading.values)},"raw":{{{raw}}},"flags":[{all_flags}]}}\n'
+    ).encode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A log line read back. `text` is the line exactly as it was, without its newline."""
+
+    text: bytes
+    cloud_id: str
+    identity: Identity
+    values: str
+    """Canonical, as `value_text` gives it: two lines say the same exactly when identity and values are equal."""
+    arrived: float
+    flags: frozenset[Flag]
+    data: Mapping[str, Any]
+    """The whole object; numbers are Decimal (and int where whole)."""
+
+    @property
+    def time(self) -> int:
+        return self.identity.time
+
+
+def parse_line(text: bytes) -> Line:
+    """Read one line (without its newline). Raises ValueError, saying what is wrong, for anything we did not write."""
+    data = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    if not isinstance(data, dict):
+        raise ValueError("not a JSON object")
+    if data.get("v") != VERSION:
+        raise ValueError(f"schema version {data.get('v')!r}; this program reads version {VERSION}")
+    try:
+        identity = Identity(
+            str(data["device"]),
+            str(data["meter"]),
+            Kind(data["kind"]),
+            int(datetime.fromisoformat(data["time"]).timestamp()),
+        )
+        return Line(
+            text=text,
+            cloud_id=str(data["cloud_id"]),
+            identity=identity,
+            values=value_text({name: value for name, value in data.items() if name not in _ENVELOPE}),
+            arrived=datetime.fromisoformat(data["arrived"]).timestamp(),
+            flags=frozenset(Flag(flag) for flag in data["flags"]),
+            data=data,
+        )
+    except KeyError as missing:
+        raise ValueError(f"the member {missing} is missing") from missing
+    except (TypeError, AttributeError) as wrong:
+        raise ValueError(f"a member has the wrong type: {wrong}") from wrong
+
+
+def with_flag(line: Line, flag: Flag) -> bytes:
+    """The line's text with one more flag; everything else stays byte for byte."""
+    if flag in line.flags:
+        return line.text
+    head, _, _ = line.text.rpartition(b'"flags":[')
+    flags = ",".join(_text(one) for one in sorted(line.flags | {flag}))
+    return head + f'"flags":[{flags}]}}'.encode()

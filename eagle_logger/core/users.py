@@ -1,0 +1,55 @@
+"""A user: one EAGLE account, its cadence, and what is remembered of it between visits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from eagle_logger.core.readings import Kind, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the relay wants to see. Never printed: the fields are left out of `repr`."""
+
+    cloud_id: str
+    user_email: str = field(repr=False)
+    user_pw: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An EAGLE account. `intervals` holds only what differs from the fleet's cadence (seconds)."""
+
+    cloud_id: str
+    intervals: Mapping[Kind, float] = field(default_factory=dict)
+    mac_id: str | None = None
+
+
+Seen = tuple[int, str]
+"""A reading's own time (Unix seconds) and its value as text: see `core.state.value_text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What is remembered of a user between visits; times in Unix seconds of the system's clock.
+
+    `last_timestamp` informs, it never filters: `recent` (the last few readings of each stream, identity and value) is what
+    decides that something has been logged already.
+    """
+
+    total_events_logged: int = 0
+    first_timestamp: int | None = None
+    last_timestamp: int | None = None
+    last_arrival: float | None = None
+    asked: Mapping[Kind, float] = field(default_factory=dict)
+    recent: Mapping[Stream, tuple[Seen, ...]] = field(default_factory=dict)
+    recent_counts: tuple[int, ...] = ()
+    """The number of the ten-minute slot the first count belongs to, then readings logged in it and in the five before it."""
+    strange_hours: tuple[int, ...] = ()
+    """Starts of hours, other than the current one, that this user's readings were filed under within the last day."""
+    failures: int = 0
+    """Failed visits in a row."""
+    last_error: str | None = None
+    parked: str | None = None
+    """Why this user is not fetched any more, until somebody updates it."""

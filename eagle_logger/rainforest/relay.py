@@ -1,0 +1,40 @@
+"""What the fetch cycle needs of Rainforest. Adapters: `client.RelayClient`; tests use a scripted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.users import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a reply that gave no reading. `what` is one of a small fixed set of words (a metric's label): sentinel,
+    no_time, truncated, bad_number, unknown_root, …; `detail` says it to a person; `sample` is redacted and at most 4 KiB."""
+
+    what: str
+    detail: str
+    sample: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a reply held. `known` is True if it held at least one notification that we recognise, reading or not."""
+
+    readings: tuple[Reading, ...]
+    problems: tuple[Problem, ...]
+    known: bool
+
+
+class Relay(Protocol):
+    async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None) -> Decoded:
+        """The gateway's current reading of this kind.
+
+        Raises RelayUnavailable (try again later), Refused (credentials or cloud id), Unreadable (the reply is nothing we
+        know; carries a redacted sample as its message).
+        """
+        ...
+
+    async def close(self) -> None: ...

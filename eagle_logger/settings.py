@@ -1,0 +1,284 @@
+"""Every setting, read once at the edge and passed in; nothing else reads the environment.
+
+A setting is looked for in the environment (`EAGLE_…`), then in `services.json` in the data directory, where
+`eagle-logger up` writes what it started, so that a second terminal finds it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from eagle_logger.clock import Clock
+from eagle_logger.core.names import DEFAULT_SHARDS
+from eagle_logger.core.readings import Kind
+from eagle_logger.errors import ConfigurationError
+
+SERVICES_FILE = "services.json"
+PREFIX = "EAGLE_"
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def _seconds(value: Any) -> Any:
+    """`10m`, `1.5h`, `30` and `30s` all say how long."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd]?)\s*", value) if isinstance(value, str) else None
+    return float(match[1]) * _UNITS[match[2]] if match else value
+
+
+def _words(value: Any) -> Any:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _clock(value: Any) -> Any:
+    return Clock.parse(value) if isinstance(value, str) else value
+
+
+def _unset_if_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+OptionalText = Annotated[str | None, BeforeValidator(_unset_if_blank)]
+
+
+class Settings(BaseSettings):
+    """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are seconds unless they carry a
+    unit (`10m`, `24h`)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, arbitrary_types_allowed=True)
+
+    data_dir: Path = Field(Path("data"), description="Where log files, the private Redis and what `up` started live.")
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Users, credentials (encrypted) and state. `up` starts a private Redis when unset.",
+    )
+    broker_url: OptionalText = Field(
+        None, description="Celery's messages; another database than the users'. Unset: database 1 of EAGLE_REDIS_URL's server."
+    )
+    secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
+        None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
+    )
+    secret_keys_file: Path | None = Field(None, description="A file that holds EAGLE_SECRET_KEYS, one a line, newest first.")
+
+    relay_url: str = Field(
+        "https://rainforestcloud.com:9445/cgi-bin/post_manager", description="Rainforest's relay, or a simulated one."
+    )
+    relay_ca: Path | None = Field(None, description="A CA bundle (PEM) for a relay with a private certificate authority.")
+    connect_timeout: Seconds = Field(3, gt=0, description="Longest wait for a connection to the relay.")
+    read_timeout: Seconds = Field(8, gt=0, description="Longest wait for the next bytes of a reply.")
+    deadline: Seconds = Field(10, gt=0, description="Longest a whole visit to one user may take.")
+    lease: Seconds = Field(20, gt=0, description="How long a user handed to a worker is left alone if nobody reports back.")
+    max_in_flight: int = Field(1000, ge=1, le=20_000, description="Requests to the relay at once, per process.")
+
+    demand_interval: Seconds = Field(6, ge=1, description="How often a user's demand is fetched.")
+    summation_interval: Seconds = Field(240, ge=1, description="How often its summation is fetched.")
+    price_interval: Seconds = Field(300, ge=1, description="How often its price is fetched.")
+    message_interval: Seconds = Field(900, ge=1, description="How often its text message is fetched.")
+
+    shards: int = Field(
+        DEFAULT_SHARDS, ge=1, le=4096, description="Groups of users; changed only with `eagle-logger shards set`."
+    )
+    fetch_queues: int = Field(1, ge=1, le=1024, description="Fetch queues that the shards are spread over.")
+    fetch_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="Fetching processes that `up` starts. Default: one per core.",
+    )
+    fetch_threads: int = Field(16, ge=1, le=256, description="Messages that one fetching process handles at once.")
+    users_per_message: int = Field(100, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
+    max_waiting_messages: int = Field(1000, ge=1, description="No more users are leased while this many messages wait.")
+
+    max_open_files: int = Field(512, ge=1, description="Log files kept open by one process.")
+    min_free_disk: int = Field(
+        256 * 1024 * 1024, ge=0, description="Bytes that must stay free on the log volume for fetching to go on."
+    )
+    rotate_grace: Seconds = Field(600, ge=0, description="How long after its end an hour is sealed.")
+    rotate_open_every: Seconds | None = Field(
+        None, gt=0, description="Also rotate open hours this often, as further parts. Unset: off."
+    )
+    local_retention: Seconds = Field(86400, ge=0, description="How long a log file is kept after it was archived.")
+
+    archive_url: OptionalText = Field(
+        None, description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data directory."
+    )
+    s3_endpoint_url: OptionalText = Field(None, description="An S3-like store instead of Amazon's.")
+    s3_checksums: str = Field(
+        "when_supported",
+        pattern="^(when_supported|when_required)$",
+        description="`when_required` for stores that refuse checksum headers.",
+    )
+    aws_endpoint_url: OptionalText = Field(None, description="Something that speaks SNS and SQS, instead of Amazon's.")
+    aws_region: str = Field("us-east-1", description="Region for SNS and SQS, where their ARN or URL does not say.")
+    aws_access_key_id: OptionalText = Field(None, description="Unset: boto3's own chain (environment, profile, instance role).")
+    aws_secret_access_key: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
+        None, description="Goes with EAGLE_AWS_ACCESS_KEY_ID."
+    )
+
+    sns_topic_arns: Words = Field((), description="Topics whose messages are obeyed, separated by commas. Empty: none.")
+    sqs_queue_url: OptionalText = Field(None, description="A queue subscribed to the topic, for who has no public address.")
+    api_token: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
+        None, description="Bearer token of the /api routes. Unset: those routes are off."
+    )
+    bridge_host: str = Field("127.0.0.1", description="Address the bridge listens on.")
+    bridge_port: int = Field(8888, ge=0, le=65535, description="Port the bridge listens on.")
+    flower_port: int = Field(5555, ge=0, le=65535, description="Port Flower listens on, on loopback.")
+
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|console)$", description="How processes log; auto: JSON unless a terminal."
+    )
+    test_clock: Annotated[Clock, NoDecode, BeforeValidator(_clock)] = Field(
+        default_factory=Clock,
+        description="Tests only: `<origin>@<speed>`, a clock that runs faster for every process. Refused unless the relay is on loopback.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = init_settings()
+        services = InitSettingsSource(settings_cls, given.pop("services", {}))
+        return InitSettingsSource(settings_cls, given), env_settings, services
+
+    @model_validator(mode="after")
+    def _makes_sense_together(self) -> Self:
+        wrong = []
+        if self.lease <= self.deadline:
+            wrong.append(f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE ({self.deadline:g} s)")
+        if self.test_clock.is_accelerated and urlsplit(self.relay_url).hostname not in _LOOPBACK:
+            wrong.append("EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback")
+        for name, url, schemes in (
+            ("REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
+            ("BROKER_URL", self.broker_url, ("redis", "rediss")),
+            ("RELAY_URL", self.relay_url, ("http", "https")),
+            ("ARCHIVE_URL", self.archive_url, ("s3", "file")),
+            ("S3_ENDPOINT_URL", self.s3_endpoint_url, ("http", "https")),
+            ("AWS_ENDPOINT_URL", self.aws_endpoint_url, ("http", "https")),
+            ("SQS_QUEUE_URL", self.sqs_queue_url, ("http", "https")),
+        ):
+            if url is not None and urlsplit(url).scheme not in schemes:
+                wrong.append(f"EAGLE_{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        if self.broker_url is not None and self.broker_url == self.redis_url:
+            wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        return self.test_clock
+
+    @property
+    def broker(self) -> str:
+        """Celery's Redis: EAGLE_BROKER_URL, else database 1 beside the users' (or 0 if they are in 1)."""
+        if self.broker_url:
+            return self.broker_url
+        parts = urlsplit(self.redis_url)
+        return urlunsplit(parts._replace(path="/0" if parts.path == "/1" else "/1"))
+
+    @property
+    def intervals(self) -> dict[Kind, float]:
+        """The fleet's cadence."""
+        return {
+            Kind.DEMAND: self.demand_interval,
+            Kind.SUMMATION: self.summation_interval,
+            Kind.PRICE: self.price_interval,
+            Kind.MESSAGE: self.message_interval,
+        }
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def archive(self) -> str:
+        return self.archive_url or (self.data_dir / "archive").absolute().as_uri()
+
+
+def load(data_dir: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings in force. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides` win over everything.
+
+    Raises ConfigurationError that lists every mistake at once, by variable name.
+    """
+    environ = os.environ if environ is None else environ
+    directory = data_dir or Path(environ.get("EAGLE_DATA_DIR") or "data")
+    wrong = _unknown_variables(environ)
+    try:
+        settings = Settings(services=_services(directory), data_dir=directory, **overrides)  # type: ignore[call-arg]
+    except ValidationError as invalid:
+        raise ConfigurationError("\n".join(wrong + _by_variable_name(invalid))) from None
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    return settings
+
+
+def write_services(directory: Path, services: Mapping[str, str]) -> None:
+    """Note what `up` started, for the other commands. Only the owner may read it: URLs carry passwords."""
+    target = directory / SERVICES_FILE
+    temporary = target.with_suffix(".new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(services, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(target)
+
+
+def without_password(url: str) -> str:
+    """A URL fit to be shown."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    _, _, address = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
+
+
+def _services(directory: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((directory / SERVICES_FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as wrong:
+        raise ConfigurationError(
+            f"{directory / SERVICES_FILE} cannot be read ({wrong}); start `eagle-logger up` anew"
+        ) from None
+    return found if isinstance(found, dict) else {}
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    wrong = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            wrong.append(f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+    return wrong
+
+
+def _by_variable_name(invalid: ValidationError) -> list[str]:
+    lines = []
+    for error in invalid.errors(include_url=False, include_input=False):
+        message = error["msg"].removeprefix("Value error, ")
+        if error["loc"]:
+            lines.append(f"{PREFIX}{str(error['loc'][0]).upper()}: {message}")
+        else:
+            lines += message.splitlines()
+    return lines

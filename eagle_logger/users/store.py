@@ -1,0 +1,196 @@
+"""What the rest of the system needs of the place where users live.
+
+Every active user is in exactly one of two sets: due (score: when) or leased (score: when the lease ends). Parked users are in
+neither. Times are the store's own: for Redis its TIME, inside the script, so no two machines' clocks are compared.
+
+Adapters: `redis_store.RedisUserStore`, and its in-memory twin `memory.MemoryUserStore`; both pass `tests/contract/users`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from eagle_logger.core.users import Credentials, User, UserState
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """When a user falls due: every `period` seconds, at `phase` + k·`period` (Unix seconds)."""
+
+    period: float
+    phase: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A leased user in the hands of the worker that may fetch it.
+
+    `token` fences: only its holder may begin a request or report back. `due` is when the user fell due, `claimed_at` when this
+    claim was made, `last_request` when the last request to this gateway started, whoever made it (store's time, Unix seconds).
+    `credentials` is None when no key we hold can decrypt them.
+    """
+
+    cloud_id: str
+    token: int
+    due: float
+    claimed_at: float
+    last_request: float | None
+    user: User
+    credentials: Credentials | None
+    state: UserState
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says when it is done with a user for now.
+
+    The user falls due again at the next point of `grid` after now + `pause` (a pause is how back-off is told); not at all
+    when `state.parked` is set.
+    """
+
+    cloud_id: str
+    token: int
+    state: UserState
+    grid: Grid
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What came of a batch of reports. A cloud id that is in neither set was taken and is due again (or parked)."""
+
+    again: frozenset[str]
+    """State written, but somebody asked for another fetch meanwhile: still claimed, with the same token and a fresh lease."""
+    lost: frozenset[str]
+    """Somebody else's by now (the lease ran out, or the user was removed): nothing was changed."""
+    missed_turns: int
+    """Grid points that passed without a visit, over all reports of this batch without a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What came of asking for fetches now."""
+
+    leased: tuple[str, ...]
+    """Were idle (or leased but still waiting in a queue): send these as a `fetch` message."""
+    marked: tuple[str, ...]
+    """Are being fetched right now: their holder fetches them once more."""
+    unknown: tuple[str, ...]
+    parked: tuple[str, ...]
+    seen_before: bool = False
+    """The whole request was a repetition (same `once` key): nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user as somebody enters it. Adding one that exists replaces its credentials and cadence and wakes it if parked;
+    its state is kept."""
+
+    user: User
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A user as it lies in the store, password encrypted (`sealed` is safe to print, export and import again)."""
+
+    user: User
+    sealed: str
+    state: UserState
+    due: float | None
+    lease_ends: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time."""
+
+    users: int
+    due: int
+    overdue: int
+    leased: int
+    parked: int
+    oldest_due: float | None
+
+
+class UserStore(Protocol):
+    """Raises RedisUnavailable from any method when the store does not answer."""
+
+    async def ping(self) -> None: ...
+    async def close(self) -> None: ...
+    async def now(self) -> float:
+        """The store's time, Unix seconds."""
+        ...
+
+    # Scheduling -------------------------------------------------------------------------------------------------------
+    async def lease(self, limit: int) -> list[str]:
+        """Move up to `limit` due users, longest due first, to leased; first return to due what outlived its lease."""
+        ...
+
+    async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
+        """Take those of these users that are leased and not claimed yet, each with a token, a fresh lease, its record and its
+        state: one round trip. The others are silently not in the answer. `holder` names the worker process."""
+        ...
+
+    async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+        """The cloud ids that are still this holder's; for those, note that a request starts now and renew the lease."""
+        ...
+
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+        """Write state and re-arm, and add `tally` to the system's counters: one round trip."""
+        ...
+
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+        """Ask for a fetch of each now. With `once` (an SNS MessageId) the same request is carried out only the first time
+        within an hour; marking it and leasing are one step."""
+        ...
+
+    async def forget(self, once: str) -> None:
+        """Undo the mark of `request(once=…)`, for when what it leased could not be enqueued."""
+        ...
+
+    async def free(self, holder: str) -> int:
+        """Make what this holder has leased due again at once; how many. For a worker that starts in a dead one's place."""
+        ...
+
+    # People -----------------------------------------------------------------------------------------------------------
+    async def put(self, users: Sequence[NewUser]) -> None: ...
+    async def restore(self, users: Sequence[StoredUser]) -> None:
+        """Put back what was exported; raises ValueError if a `sealed` cannot be decrypted or belongs to another user."""
+        ...
+
+    async def get(self, cloud_id: str) -> StoredUser | None: ...
+    async def remove(self, cloud_id: str) -> bool: ...
+    def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
+        """All users in order of cloud id, in batches, starting behind `after`."""
+        ...
+
+    async def reseal(self) -> int:
+        """Encrypt every password anew with the newest key; how many were changed. Safe under load."""
+        ...
+
+    # The system -------------------------------------------------------------------------------------------------------
+    async def totals(self) -> Totals: ...
+    async def tally(self) -> dict[str, int]:
+        """The system's counters since it was first started."""
+        ...
+
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
+        """Remember that the process `name` did something just now (kept an hour)."""
+        ...
+
+    async def progress(self) -> dict[str, dict[str, str | int | float]]:
+        """For every process that reported within the hour: its last note, and `at` (store's time)."""
+        ...
+
+    async def agree_on_shards(self, shards: int) -> int:
+        """Write the number of shards at first start; afterwards return what is written, whatever is asked."""
+        ...
+
+    async def set_shards(self, shards: int) -> None: ...
+    async def register_node(self, node: str) -> None: ...
+    async def nodes(self) -> list[str]:
+        """Nodes whose rotator registered within the last day."""
+        ...
