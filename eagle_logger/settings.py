@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -151,8 +151,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic calls it by this name)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = init_settings()
         services = InitSettingsSource(settings_cls, given.pop("services", {}))
@@ -213,14 +213,13 @@ class Settings(BaseSettings):
         return self.archive_url or (self.data_dir / "archive").absolute().as_uri()
 
 
-def load(data_dir: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
     """The settings in force. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides` win over everything.
 
     Raises ConfigurationError that lists every mistake at once, by variable name.
     """
-    environ = os.environ if environ is None else environ
-    directory = data_dir or Path(environ.get("EAGLE_DATA_DIR") or "data")
-    wrong = _unknown_variables(environ)
+    directory = data_dir or Path(os.environ.get("EAGLE_DATA_DIR") or "data")
+    wrong = _unknown_variables(os.environ)
     try:
         settings = Settings(services=_services(directory), data_dir=directory, **overrides)  # type: ignore[call-arg]
     except ValidationError as invalid:
@@ -263,7 +262,7 @@ def _services(directory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+def _unknown_variables(environ: Iterable[str]) -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     wrong = []
     for name in sorted(environ):

@@ -1,0 +1,65 @@
+"""The `eagle-logger` command: one small file a group of commands, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import entry_points, version
+
+import click
+
+from eagle_logger.errors import ConfigurationError, EagleError
+
+_COMMANDS = {
+    "check": "eagle_logger.cli.check:check",
+    "decode": "eagle_logger.cli.decode:decode",
+    "doctor": "eagle_logger.cli.doctor:doctor",
+    "fetch": "eagle_logger.cli.fetch:fetch",
+    "keys": "eagle_logger.cli.keys:keys",
+    "read": "eagle_logger.cli.read:read",
+    "rotate": "eagle_logger.cli.rotate:rotate",
+    "shards": "eagle_logger.cli.shards:shards",
+    "simulate": "eagle_logger.cli.simulate:simulate",
+    "status": "eagle_logger.cli.status:status",
+    "users": "eagle_logger.cli.users:users",
+    "verify": "eagle_logger.cli.verify:verify",
+}
+ENTRY_POINTS = "eagle_logger.commands"
+"""Commands that need Celery or Tornado live in `workers` and join by this entry point group."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted({*_COMMANDS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name in _COMMANDS:
+            module, _, name = _COMMANDS[cmd_name].partition(":")
+            command = getattr(importlib.import_module(module), name)
+        else:
+            points = entry_points(group=ENTRY_POINTS, name=cmd_name)
+            command = next(iter(points)).load() if points else None
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("eagle-logger"), prog_name="eagle-logger")
+def main() -> None:
+    """Collects smart-meter readings from a fleet of Rainforest EAGLE gateways into an hourly archive."""
+
+
+def run() -> None:
+    """Run the command line: a mistake of ours shows a traceback, anything foreseen is one clear message.
+
+    Exit 2 for a setting that makes no sense (and for wrong usage), 1 for whatever else went wrong.
+    """
+    try:
+        main(standalone_mode=True)
+    except ConfigurationError as wrong:
+        print(wrong, file=sys.stderr)
+        sys.exit(2)
+    except EagleError as wrong:
+        print(wrong, file=sys.stderr)
+        sys.exit(1)
