@@ -47,7 +47,8 @@ class UserState:
     recent_counts: tuple[int, ...] = ()
     """The number of the ten-minute slot the first count belongs to, then readings logged in it and in the five before it."""
     strange_hours: tuple[int, ...] = ()
-    """Starts of hours, other than the current one, that this user's readings were filed under within the last day."""
+    """The UTC day (days since 1970), then the starts of the hours, other than the current one, that what arrived on that day
+    was filed under."""
     failures: int = 0
     """Failed visits in a row."""
     last_error: str | None = None

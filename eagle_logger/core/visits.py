@@ -1,0 +1,73 @@
+"""When a user is visited, what it is asked, and how long it is left alone after a failure."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import User
+
+REQUEST_GAP = 1.0
+"""Real seconds between the starts of two requests to one gateway: EAGLE-100s freeze when polled harder."""
+
+LONGEST_PAUSE = 300.0
+"""Seconds: however often a gateway failed, it is tried again after this."""
+
+REFUSALS_BEFORE_PARKING = 3
+"""A relay that refuses a user this often in a row means it."""
+
+_ORDER = tuple(Kind)
+
+
+def cadence(user: User, fleet: Mapping[Kind, float]) -> dict[Kind, float]:
+    """The user's interval for each kind, in seconds: its own where it has one, else the fleet's."""
+    return {kind: user.intervals.get(kind, fleet[kind]) for kind in _ORDER}
+
+
+def share(*names: str) -> float:
+    """A number in [0, 1) that is always the same for these names, and evenly spread over all names."""
+    return zlib.crc32("/".join(names).encode()) / 2**32
+
+
+def visit_period(intervals: Mapping[Kind, float]) -> float:
+    """A user is visited at its shortest interval; what falls due less often rides along."""
+    return min(intervals.values())
+
+
+def visit_phase(cloud_id: str, period: float) -> float:
+    """Where in its period this user's turn lies: what spreads the fleet evenly."""
+    return share(cloud_id, "visit") * period
+
+
+def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kind, float], due: float) -> list[Kind]:
+    """What to ask a user who fell due at `due` (Unix seconds), demand first.
+
+    The kind with the shortest interval is asked at every visit, another one at the first visit after a point of its own grid
+    that it was not asked since.
+    """
+    period = visit_period(intervals)
+    return [
+        kind
+        for kind, interval in intervals.items()
+        if interval == period or kind not in asked or asked[kind] < _latest_point(cloud_id, kind, interval, due)
+    ]
+
+
+def _latest_point(cloud_id: str, kind: Kind, interval: float, moment: float) -> float:
+    phase = share(cloud_id, kind) * interval
+    return math.floor((moment - phase) / interval) * interval + phase
+
+
+def pause_after(failures: int, period: float, cloud_id: str, retry_after: float | None = None) -> float:
+    """Seconds to leave a user alone after that many failed visits in a row.
+
+    The first failure costs nothing but the turn; then twice as long each time, capped, and spread by up to a quarter so that
+    a fleet that failed together does not come back together. Never less than the relay asked for.
+    """
+    if failures <= 1:
+        backoff = 0.0
+    else:
+        backoff = min(LONGEST_PAUSE, period * 2.0 ** min(failures - 2, 16)) * (1 - share(cloud_id, str(failures)) / 4)
+    return max(backoff, retry_after or 0.0)

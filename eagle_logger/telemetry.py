@@ -1,0 +1,72 @@
+"""What the system says about itself: counters, lateness, and one structured log line per unit of work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from bisect import bisect_left
+from collections.abc import Mapping
+
+import structlog
+
+LATENESS_BOUNDS_MS = (
+    *(10, 20, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1250, 1500, 1750, 2000),
+    *(2500, 3000, 4000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 300_000, 3_600_000),
+)
+"""Upper bounds of the lateness counters, in milliseconds: fine where the promise (2 s) lies. The last one is open."""
+
+_LATE = "late_"
+
+
+def lateness_counter(seconds: float) -> str:
+    """The name of the counter that a fetch which began this late belongs to."""
+    index = min(bisect_left(LATENESS_BOUNDS_MS, seconds * 1000), len(LATENESS_BOUNDS_MS) - 1)
+    return f"{_LATE}{LATENESS_BOUNDS_MS[index]}"
+
+
+def lateness_counts(tally: Mapping[str, int]) -> dict[int, int]:
+    """Fetches by lateness: upper bound in milliseconds → how many."""
+    return {bound: tally.get(f"{_LATE}{bound}", 0) for bound in LATENESS_BOUNDS_MS}
+
+
+def late_percentile(tally: Mapping[str, int], share: float) -> float | None:
+    """The lateness in seconds that this share of fetches did not exceed (the upper bound of its counter); None without any."""
+    counts = lateness_counts(tally)
+    wanted = share * sum(counts.values())
+    passed = 0
+    for bound, count in counts.items():
+        passed += count
+        if count and passed >= wanted:
+            return bound / 1000
+    return None
+
+
+def configure_logging(log_format: str) -> None:
+    """Everything that is logged, ours and the libraries', as one line each: JSON unless standard error is a terminal."""
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info] if as_json else []
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for chatty in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "aiohttp"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
