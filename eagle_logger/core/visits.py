@@ -41,8 +41,8 @@ def visit_phase(cloud_id: str, period: float) -> float:
     return share(cloud_id, "visit") * period
 
 
-def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kind, float], due: float) -> list[Kind]:
-    """What to ask a user who fell due at `due` (Unix seconds), demand first.
+def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kind, float], now: float) -> list[Kind]:
+    """What to ask a user who is visited at `now` (Unix seconds), demand first.
 
     The kind with the shortest interval is asked at every visit, another one at the first visit after a point of its own grid
     that it was not asked since.
@@ -51,7 +51,7 @@ def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kin
     return [
         kind
         for kind, interval in intervals.items()
-        if interval == period or kind not in asked or asked[kind] < _latest_point(cloud_id, kind, interval, due)
+        if interval == period or kind not in asked or asked[kind] < _latest_point(cloud_id, kind, interval, now)
     ]
 
 

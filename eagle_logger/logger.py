@@ -1,0 +1,345 @@
+"""One cycle: users fall due, are asked, their new readings logged and fsynced, and only then does their state move on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+import structlog
+
+from eagle_logger.clock import Clock
+from eagle_logger.core import names
+from eagle_logger.core.hours import Hour, Moment, unix
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.users import User
+from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
+from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable
+from eagle_logger.gathering import Gatherer, Room
+from eagle_logger.rainforest.relay import Relay
+from eagle_logger.telemetry import lateness_counter
+from eagle_logger.users.store import Claim, Grid, Report, UserStore
+from eagle_logger.visit import LOST, Samples, Visit
+
+_log = structlog.get_logger(__name__)
+
+REPORTING_PAUSE = 0.2
+"""Seconds between two group commits of one process."""
+PATIENCE = 1.5
+"""Seconds after which a message stops waiting for its stragglers; they go on under their own deadline."""
+DISK_RETRY = 1.0
+"""Seconds between two tries to write to a volume that is full or failing."""
+STILL_OUT = "still out"
+
+
+class Logs(Protocol):
+    """What the cycle needs of the local log files; blocking. Raises DiskUnavailable."""
+
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Any: ...
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds one process. Real seconds."""
+
+    max_in_flight: int = 1000
+    deadline: float = 10.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one message's users, in words: `12 users, 11 fetched, 1 timed out`."""
+
+    users: int
+    counts: Counter[str] = field(default_factory=Counter)
+    readings: int = 0
+
+    def __str__(self) -> str:
+        parts = (f"{count} {word.replace('_', ' ')}" for word, count in self.counts.most_common())
+        return ", ".join([f"{self.users} user{'' if self.users == 1 else 's'}", *parts])
+
+
+class EagleDataLogger:
+    """The business logic, for a batch of users at a time; called from tasks, the command line, the server and tests.
+
+    Lives on one event loop. The class methods are pure and keep the signatures of 2015: `user_info` is a User or a mapping
+    with `cloud_id`, moments are Unix seconds or aware datetimes.
+    """
+
+    demand_interval: ClassVar[float] = 6.0
+    shards: ClassVar[int] = names.DEFAULT_SHARDS
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        relay: Relay,
+        logs: Logs,
+        samples: Samples,
+        clock: Clock,
+        intervals: Mapping[Kind, float],
+        limits: Limits,
+        holder: str,
+    ) -> None:
+        self.users = users
+        self.disk_trouble: str | None = None
+        self._relay = relay
+        self._logs = logs
+        self._samples = samples
+        self._clock = clock
+        self._intervals = intervals
+        self._limits = limits
+        self._holder = holder
+        self._room = Room(limits.max_in_flight)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._begins: Gatherer[Claim, bool] = Gatherer(self._begin)
+        self._reports: Gatherer[Visit, bool] = Gatherer(self.update_user_info, pause=REPORTING_PAUSE)
+        self._visits: set[asyncio.Task[Visit]] = set()
+        self._stopping = False
+
+    # The names and arithmetic of 2015 ---------------------------------------------------------------------------------
+
+    @classmethod
+    def get_wait_time(cls, last_timestamp: Moment | None, now: Moment) -> float:
+        """Seconds until the demand interval since `last_timestamp` has passed; 0 when overdue or never fetched."""
+        return 0.0 if last_timestamp is None else max(0.0, unix(last_timestamp) + cls.demand_interval - unix(now))
+
+    @classmethod
+    def get_last_timestamp(cls, rainforest_data: Iterable[Mapping[str, Any] | Reading]) -> Any:
+        """The greatest TimeStamp, as it was given (a hex string stays one); None if there is none."""
+        stamps = [item.time if isinstance(item, Reading) else item.get("TimeStamp") for item in rainforest_data]
+        return max((stamp for stamp in stamps if stamp is not None), key=_stamp_value, default=None)
+
+    @classmethod
+    def is_new_log_filename(cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment | None, now: Moment) -> bool:
+        """Whether the two moments fall in different hours, in either direction; False when nothing was logged yet."""
+        if last_timestamp is None:
+            return False
+        return cls.get_log_filename(user_info, last_timestamp) != cls.get_log_filename(user_info, now)
+
+    @classmethod
+    def get_log_filename(cls, user_info: Mapping[str, Any] | User, now: Moment) -> str:
+        """The path of the user's log file for this moment's hour, below `logs/`. Raises ValueError for a bad cloud id."""
+        return names.log_file(_cloud_id(user_info), Hour.of(now), cls.shards)
+
+    @classmethod
+    def get_s3_keyname(cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment) -> str:
+        """The archive key of part 0 of the user's hour, without the prefix. Raises ValueError for a bad cloud id."""
+        return names.archive_key(_cloud_id(user_info), Hour.of(last_timestamp))
+
+    # The cycle --------------------------------------------------------------------------------------------------------
+
+    async def get_new_rainforest_data(self, cloud_ids: Sequence[str]) -> Outcome:
+        """The master method: claim these users, ask the gateways, log what is new, re-arm.
+
+        Returns once all have reported back, or after `PATIENCE` without the stragglers. Raises RedisUnavailable, and
+        DiskUnavailable before anything was asked when nothing could be written.
+        """
+        await self._ensure_disk()
+        await self._room.enter(len(cloud_ids))
+        tasks = [self._start(claim) for claim in await self._fetch_user_info_or_leave(cloud_ids)]
+        if not tasks:
+            return Outcome(users=0)
+        done, out = await asyncio.wait(tasks, timeout=PATIENCE)
+        outcome = Outcome(len(tasks), Counter(task.result().outcome for task in done))
+        outcome.readings = sum(len(task.result().readings) for task in done)
+        if out:
+            outcome.counts[STILL_OUT] = len(out)
+        return outcome
+
+    async def fetch_user_info(self, cloud_ids: Sequence[str]) -> list[Claim]:
+        """Claim those that may be fetched now, with their credentials and state: one round trip."""
+        return await self.users.claim(cloud_ids, self._holder)
+
+    async def fetch_data(self, claim: Claim, *, received: float | None = None) -> Visit:
+        """Ask one gateway for all that is due, one request at a time and never two within a second.
+
+        `received` is the loop's time at which the claim came in (default: now). Never raises for what a gateway does.
+        """
+        visit = Visit(claim)
+        intervals = cadence(claim.user, self._intervals)
+        turn = _Turn(claim, self._clock, asyncio.get_running_loop().time() if received is None else received)
+        try:
+            async with asyncio.timeout(self._limits.deadline):
+                for kind in kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at):
+                    await turn.come()
+                    if not await self._begins.add(claim):
+                        visit.outcome = LOST
+                        return visit
+                    turn.take(visit)
+                    await self._ask(visit, kind)
+                visit.succeeded()
+        except RedisUnavailable:
+            visit.outcome = LOST
+        except Exception as wrong:  # noqa: BLE001  (one user's failure, whatever it is, stays that user's)
+            visit.failed(wrong, visit_period(intervals))
+            if visit.outcome == "internal_error":
+                _log.exception("visit failed", cloud_id=claim.cloud_id)
+        return visit
+
+    async def update_user_info(self, visits: Sequence[Visit]) -> list[bool]:
+        """Log what these visits brought, fsync, and only then move their users' state on.
+
+        For each visit: whether somebody asked for another fetch meanwhile, in which case the claim is still held.
+        """
+        lines: dict[tuple[str, Hour], list[bytes]] = {}
+        for visit in visits:
+            for file, more in visit.lines.items():
+                lines.setdefault(file, []).extend(more)
+        if lines:
+            await self._append(lines)
+        self._keep_samples(visits)
+        return await self.push_next_request_to_queue([visit for visit in visits if visit.outcome != LOST], visits)
+
+    async def push_next_request_to_queue(self, reported: Sequence[Visit], visits: Sequence[Visit]) -> list[bool]:
+        """Write state and re-arm the users' due times, with the system's counters: one round trip."""
+        tally: Counter[str] = Counter()
+        for visit in reported:
+            tally.update(visit.tally())
+            if visit.late is not None:
+                tally[lateness_counter(visit.late)] += 1
+        try:
+            answer = await self.users.report([self._report(visit) for visit in reported], tally)
+        except RedisUnavailable as away:
+            # The lines are safe; the leases run out and the users fall due again with their old state, which costs duplicates.
+            _log.warning("state not written", users=len(reported), reason=str(away))
+            return [False] * len(visits)
+        return [visit.claim.cloud_id in answer.again for visit in visits]
+
+    async def close(self) -> None:
+        """Let visits under way finish (each has its deadline), then close what is open."""
+        self._stopping = True
+        while self._visits:
+            await asyncio.wait(self._visits)
+        await self._relay.close()
+        await self.users.close()
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.close)
+        self._disk.shutdown()
+
+    # Below: how ---------------------------------------------------------------------------------------------------------
+
+    async def _fetch_user_info_or_leave(self, cloud_ids: Sequence[str]) -> list[Claim]:
+        claimed = 0
+        try:
+            claims = await self.fetch_user_info(cloud_ids)
+            claimed = len(claims)
+            return claims
+        finally:
+            await self._room.leave(len(cloud_ids) - claimed)
+
+    def _start(self, claim: Claim) -> asyncio.Task[Visit]:
+        task = asyncio.create_task(self._serve(claim, asyncio.get_running_loop().time()))
+        self._visits.add(task)
+        task.add_done_callback(self._visits.discard)
+        return task
+
+    async def _serve(self, claim: Claim, received: float) -> Visit:
+        """Visit one user until nobody wants it fetched once more."""
+        try:
+            while True:
+                visit = await self.fetch_data(claim, received=received)
+                again = await self._reports.add(visit)
+                if not again or self._stopping:
+                    return visit
+                claim, received = _once_more(claim, visit, self._clock), asyncio.get_running_loop().time()
+        finally:
+            await self._room.leave()
+
+    async def _begin(self, claims: Sequence[Claim]) -> list[bool]:
+        held = await self.users.begin(claims)
+        return [claim.cloud_id in held for claim in claims]
+
+    async def _ask(self, visit: Visit, kind: Kind) -> None:
+        claim = visit.claim
+        if claim.credentials is None:
+            raise RelayUnavailable(
+                "no key in EAGLE_SECRET_KEYS decrypts this user's password: put the old key back, or add the user again",
+                reason="no_key",
+                retry_after=60.0,
+            )
+        decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id)
+        visit.note_reply(kind, decoded, self._clock.now())
+
+    def _report(self, visit: Visit) -> Report:
+        claim = visit.claim
+        period = visit_period(cadence(claim.user, self._intervals))
+        return Report(
+            claim.cloud_id,
+            claim.token,
+            visit.state,
+            Grid(period, visit_phase(claim.cloud_id, period)),
+            self._clock.stretched(visit.pause),
+        )
+
+    async def _ensure_disk(self) -> None:
+        if self.disk_trouble is not None:
+            raise DiskUnavailable(self.disk_trouble)
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.check)
+
+    async def _append(self, lines: Mapping[tuple[str, Hour], Sequence[bytes]]) -> None:
+        """Write until it succeeds: these readings cannot be fetched again. Meanwhile no new user is claimed."""
+        while True:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.append, lines)
+            except DiskUnavailable as trouble:
+                if self.disk_trouble is None:
+                    _log.error("fetching stops: the log volume cannot be written", reason=str(trouble))
+                self.disk_trouble = str(trouble)
+                if self._stopping:
+                    raise
+                await asyncio.sleep(DISK_RETRY)
+            else:
+                if self.disk_trouble is not None:
+                    _log.info("fetching resumes: the log volume can be written again")
+                self.disk_trouble = None
+                return
+
+    def _keep_samples(self, visits: Sequence[Visit]) -> None:
+        now = self._clock.now()
+        for visit in visits:
+            for problem in visit.problems:
+                if problem.sample:
+                    self._disk.submit(self._samples.keep_sample, visit.claim.cloud_id, now, f"{problem.what}: {problem.sample}")
+
+
+class _Turn:
+    """When this gateway may be asked next, on the loop's clock."""
+
+    def __init__(self, claim: Claim, clock: Clock, received: float) -> None:
+        self._claim, self._clock, self._received = claim, clock, received
+        self._last = float("-inf")
+        if claim.last_request is not None:
+            self._last = received - clock.real(claim.claimed_at - claim.last_request)
+
+    async def come(self) -> None:
+        wait = self._last + REQUEST_GAP - asyncio.get_running_loop().time()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def take(self, visit: Visit) -> None:
+        self._last = asyncio.get_running_loop().time()
+        visit.requests += 1
+        if visit.late is None:
+            before_claim = self._clock.real(self._claim.claimed_at - self._claim.due)
+            visit.late = max(0.0, before_claim + self._last - self._received)
+
+
+def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:
+    """The claim for another round of the same visit. The request that just ended counts as the last one, to be safe."""
+    now = clock.now()
+    return replace(claim, state=visit.state, due=now, claimed_at=now, last_request=now)
+
+
+def _cloud_id(user_info: Mapping[str, Any] | User) -> str:
+    return names.cloud_id_of(user_info.cloud_id if isinstance(user_info, User) else user_info["cloud_id"])
+
+
+def _stamp_value(stamp: Any) -> float:
+    if isinstance(stamp, str):
+        return float(int(stamp, 16)) if stamp.lower().startswith("0x") else float(stamp)
+    return unix(stamp)

@@ -1,0 +1,126 @@
+"""One user's turn: what it was asked, what came back, and what is to be logged and remembered of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from eagle_logger.core.flags import flags_for
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.state import (
+    after_asking,
+    after_failure,
+    after_logging,
+    after_success,
+    filing_hour,
+    is_logged,
+    values_before,
+)
+from eagle_logger.core.users import UserState
+from eagle_logger.core.visits import REFUSALS_BEFORE_PARKING, pause_after
+from eagle_logger.errors import Refused, RelayUnavailable, Unreadable
+from eagle_logger.rainforest.relay import Decoded, Problem
+from eagle_logger.users.store import Claim
+
+FETCHED = "fetched"
+LOST = "lost"
+"""The claim went to somebody else: nothing of this visit may be reported."""
+TIMED_OUT = "timed_out"
+REFUSED = "refused"
+
+
+class Samples(Protocol):
+    def keep_sample(self, cloud_id: str, when: float, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Visit:
+    """The book kept while a user is asked. `state` is what its state becomes once `lines` are on disk, not before."""
+
+    claim: Claim
+    state: UserState = field(init=False)
+    lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
+    readings: list[Reading] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    outcome: str = FETCHED
+    pause: float = 0.0
+    requests: int = 0
+    late: float | None = None
+    """Real seconds from the due time to the start of the first request."""
+
+    def __post_init__(self) -> None:
+        self.state = self.claim.state
+
+    def note_reply(self, kind: Kind, decoded: Decoded, arrived: float) -> None:
+        """Take what is new in a reply that arrived at `arrived` (Unix seconds)."""
+        self.state = after_asking(self.state, [kind], arrived)
+        self.problems += decoded.problems
+        for reading in decoded.readings:
+            if not is_logged(self.state, reading):
+                self._take(reading, arrived)
+
+    def _take(self, reading: Reading, arrived: float) -> None:
+        hour, state = filing_hour(self.state, reading, arrived)
+        flags = set(flags_for(reading, arrived, _delivered_before(state, reading)))
+        if hour != Hour.of(reading.time):
+            flags.add(Flag.FILED_BY_ARRIVAL)
+        line = encode_line(self.claim.cloud_id, reading, arrived, flags)
+        self.lines.setdefault((self.claim.cloud_id, hour), []).append(line)
+        self.readings.append(reading)
+        self.state = after_logging(state, [reading], arrived)
+
+    def succeeded(self) -> None:
+        self.state = after_success(self.state)
+
+    def failed(self, wrong: Exception, period: float) -> None:
+        """Note why the visit ended early. What it had brought by then is logged all the same, and then clears its failures."""
+        self.outcome, retry_after = _outcome_of(wrong)
+        if self.readings and self.outcome != REFUSED:
+            self.state = after_success(self.state)
+            return
+        if self.outcome == REFUSED and not (self.state.last_error or "").startswith(REFUSED):
+            self.state = after_success(self.state)  # only refusals in a row count towards parking
+        failures = self.state.failures + 1
+        park = self.outcome == REFUSED and failures >= REFUSALS_BEFORE_PARKING
+        self.state = after_failure(self.state, f"{self.outcome}: {wrong}"[:200], park=park)
+        self.pause = pause_after(failures, period, self.claim.cloud_id, retry_after)
+
+    def tally(self) -> Counter[str]:
+        """What to add to the system's counters."""
+        counts = Counter(
+            fetches=1,
+            requests=self.requests,
+            readings_logged=len(self.readings),
+            bytes_logged=sum(len(line) for lines in self.lines.values() for line in lines),
+        )
+        if self.outcome != FETCHED:
+            counts["failed_fetches"] += 1
+            counts[f"failed_{self.outcome}"] += 1
+        for problem in self.problems:
+            counts[f"problems_{problem.what}"] += 1
+        return counts
+
+
+def _outcome_of(wrong: Exception) -> tuple[str, float | None]:
+    match wrong:
+        case RelayUnavailable():
+            return wrong.reason, wrong.retry_after
+        case Refused():
+            return REFUSED, None
+        case Unreadable():
+            return "unreadable", None
+        case TimeoutError():
+            return TIMED_OUT, None
+        case _:
+            return "internal_error", None
+
+
+def _delivered_before(state: UserState, reading: Reading) -> Decimal | None:
+    if reading.kind is not Kind.SUMMATION:
+        return None
+    delivered = values_before(state, reading).get("delivered")
+    return delivered if isinstance(delivered, Decimal) else None
