@@ -1,0 +1,47 @@
+"""Celery's queues by name, and how many messages wait in them: read straight from the broker's Redis, without Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import redis
+
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.settings import without_password
+
+ADHOC = "adhoc"
+DISPATCH = "dispatch"
+
+
+def fetch_queue(index: int) -> str:
+    return f"fetch.{index}"
+
+
+def rotate_queue(node: str) -> str:
+    return f"rotate.{node}"
+
+
+def fetch_queues(count: int) -> list[str]:
+    return [fetch_queue(index) for index in range(count)]
+
+
+class Broker:
+    """The broker's Redis, for looking at it only. Blocking."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._redis = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+
+    def waiting(self, queues: Iterable[str]) -> dict[str, int]:
+        """Messages that no worker has taken yet, by queue. Raises RedisUnavailable."""
+        names = list(queues)
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.llen(name)
+            return dict(zip(names, (int(length) for length in pipeline.execute()), strict=True))
+        except redis.RedisError as wrong:
+            raise RedisUnavailable(f"the broker at {without_password(self._url)} does not answer: {wrong}") from wrong
+
+    def close(self) -> None:
+        self._redis.close()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.core.hours import HOUR, Hour
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.state import (
+    STRANGE_HOURS_A_DAY,
+    after_failure,
+    after_logging,
+    after_success,
+    filing_hour,
+    is_logged,
+    readings_in_the_last_hour,
+    values_before,
+)
+from eagle_logger.core.users import UserState
+
+NOW = 1_790_000_000
+
+
+def demand(time: int = NOW, value: str = "0.944") -> Reading:
+    return Reading("0xd8d5b90000000001", "0x0013500100000001", Kind.DEMAND, time, {"value": Decimal(value), "unit": "kW"}, {})
+
+
+def test_a_reading_is_logged_once_its_identity_and_value_are_remembered() -> None:
+    state = after_logging(UserState(), [demand()], NOW)
+    assert is_logged(state, demand())
+    assert is_logged(state, demand(value="0.9440"))
+
+
+def test_the_same_identity_with_another_value_is_not_logged_yet() -> None:
+    assert not is_logged(after_logging(UserState(), [demand()], NOW), demand(value="0.945"))
+
+
+def test_an_older_reading_is_not_dropped_because_a_newer_one_was_seen() -> None:
+    assert not is_logged(after_logging(UserState(), [demand(NOW)], NOW), demand(NOW - 3600))
+
+
+@given(st.lists(st.integers(NOW - 100_000, NOW + 100_000), min_size=1, max_size=40))
+def test_first_and_last_timestamp_are_the_extremes_whatever_the_order(times: list[int]) -> None:
+    state = UserState()
+    for time in times:
+        state = after_logging(state, [demand(time)], NOW)
+    assert (state.first_timestamp, state.last_timestamp) == (min(times), max(times))
+    assert state.total_events_logged == len(times)
+    assert len(state.recent[demand().stream]) <= 4
+
+
+def test_a_summation_is_compared_with_the_one_before_it_in_time_not_in_arrival() -> None:
+    def summation(time: int, delivered: str) -> Reading:
+        return Reading("0xd8", "0x00", Kind.SUMMATION, time, {"delivered": Decimal(delivered), "unit": "kWh"}, {})
+
+    state = after_logging(UserState(), [summation(NOW, "100.5")], NOW)
+    assert values_before(state, summation(NOW + 240, "100.7"))["delivered"] == Decimal("100.5")
+    assert values_before(state, summation(NOW - 240, "100.2")) == {}
+
+
+def test_a_reading_is_filed_under_its_own_hour() -> None:
+    late = demand(NOW - 5 * HOUR)
+    assert filing_hour(UserState(), late, NOW)[0] == Hour.of(NOW - 5 * HOUR)
+
+
+def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_day() -> None:
+    state = UserState()
+    for hours_ago in range(1, STRANGE_HOURS_A_DAY + 1):
+        hour, state = filing_hour(state, demand(NOW - hours_ago * HOUR), NOW)
+        assert hour == Hour.of(NOW - hours_ago * HOUR)
+    assert filing_hour(state, demand(NOW - 1000 * HOUR), NOW)[0] == Hour.of(NOW)
+    assert filing_hour(state, demand(NOW - HOUR), NOW)[0] == Hour.of(NOW - HOUR), "an hour already begun goes on"
+    tomorrow = NOW + 86400
+    assert filing_hour(state, demand(NOW - 1000 * HOUR), tomorrow)[0] == Hour.of(NOW - 1000 * HOUR)
+
+
+def test_failures_count_up_and_one_success_clears_them() -> None:
+    state = after_failure(after_failure(UserState(), "timed_out"), "timed_out")
+    assert (state.failures, state.last_error, state.parked) == (2, "timed_out", None)
+    assert after_success(state) == replace(state, failures=0, last_error=None)
+
+
+def test_parking_keeps_the_reason() -> None:
+    assert after_failure(UserState(), "refused: bad password", park=True).parked == "refused: bad password"
+
+
+@given(st.lists(st.integers(0, 7200), min_size=1, max_size=60).map(sorted))
+def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> None:
+    state = UserState()
+    for offset in offsets:
+        state = after_logging(state, [demand(NOW + offset)], NOW + offset)
+    now = NOW + offsets[-1]
+    counted = readings_in_the_last_hour(state, now)
+    assert sum(offset > offsets[-1] - 3000 for offset in offsets) <= counted
+    assert counted <= sum(offset > offsets[-1] - 3600 for offset in offsets)
+
+
+def test_an_hour_later_nothing_is_left_of_the_last_hour() -> None:
+    assert readings_in_the_last_hour(after_logging(UserState(), [demand()], NOW), NOW + 3700) == 0

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.telemetry import LATENESS_BOUNDS_MS, late_percentile, lateness_counter
+
+
+def test_without_fetches_there_is_no_percentile() -> None:
+    assert late_percentile({"fetches": 0}, 0.99) is None
+
+
+@given(st.lists(st.floats(0, 3600), min_size=1, max_size=200))
+def test_the_percentile_is_the_upper_bound_of_the_slot_it_lies_in(lateness: list[float]) -> None:
+    tally = Counter(lateness_counter(one) for one in lateness)
+    found = late_percentile(tally, 0.99)
+    true = sorted(lateness)[max(0, -(-99 * len(lateness) // 100) - 1)]
+    assert found is not None
+    assert true <= found
+    assert found == next(bound for bound in LATENESS_BOUNDS_MS if true * 1000 <= bound) / 1000
+
+
+def test_what_is_later_than_every_bound_still_counts() -> None:
+    assert late_percentile({lateness_counter(100_000): 1}, 0.99) == LATENESS_BOUNDS_MS[-1] / 1000

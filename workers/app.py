@@ -1,0 +1,77 @@
+"""The Celery app and its settings: `celery -A workers.app worker|beat|inspect|status …`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from kombu import Queue
+
+from beat_schedule import beat_schedule
+from eagle_logger import settings as settings_module
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues
+from eagle_logger.settings import Settings
+from eagle_logger.telemetry import configure_logging
+
+
+def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Beat's entries; rotation goes by the hours of readings, so it follows the tests' accelerated clock."""
+    entries = {name: dict(entry) for name, entry in beat_schedule.items()}
+    entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
+    if settings.rotate_open_every:
+        entries["rotate-open"] = {
+            "task": "rotate",
+            "schedule": settings.rotate_open_every,
+            "kwargs": {"include_open": True},
+            "options": {"queue": DISPATCH, "expires": settings.rotate_open_every},
+        }
+    return entries
+
+
+def make_app(settings: Settings) -> Celery:
+    app = Celery("eagle_logger", broker=settings.broker, include=["workers.tasks"])
+    app.conf.update(
+        accept_content=["json"],
+        beat_max_loop_interval=1,
+        beat_schedule=_schedule(settings),
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "health_check_interval": 25,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "socket_timeout": 30,
+            "unacked_restore_throttle": 1,
+            # Longer than any task. What comes again after it is harmless: users are claimed, shards locked.
+            "visibility_timeout": 1200,
+        },
+        task_acks_late=True,
+        task_create_missing_queues=True,
+        task_default_queue=ADHOC,
+        task_ignore_result=True,
+        task_queues=[Queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))],
+        task_reject_on_worker_lost=True,
+        task_send_sent_event=True,
+        task_serializer="json",
+        timezone="UTC",
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=True,
+    )
+    app.eagle_settings = settings
+    return app
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    configure_logging(app.eagle_settings.log_format)
+
+
+try:
+    app = make_app(settings_module.load())
+except ConfigurationError as wrong:
+    print(wrong, file=sys.stderr)  # noqa: T201  (the celery command line would show a traceback)
+    sys.exit(2)

@@ -1,0 +1,143 @@
+"""What lives as long as a worker process: one event loop in a thread, and the clients on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from celery.worker import WorkController
+
+from eagle_logger import wiring
+from eagle_logger.errors import ConfigurationError, RedisUnavailable
+from eagle_logger.queues import Broker, rotate_queue
+from eagle_logger.settings import Settings
+
+Result = TypeVar("Result")
+
+_log = structlog.get_logger("eagle_logger.runtime")
+
+HEARTBEAT = 2.0
+"""Seconds between two notes of progress in Redis."""
+REGISTERING = 60.0
+"""Seconds between two registrations of a rotator's node."""
+
+
+class Runtime:
+    """An event loop in a thread of its own, with the logger on it. Tasks run coroutines there and wait for them."""
+
+    def __init__(self, settings: Settings, name: str, holder: str) -> None:
+        self.settings = settings
+        self.name = name
+        self._holder = holder
+        self.stopping = threading.Event()
+        self.broker = Broker(settings.broker)
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+        self._thread.start()
+        self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder))
+        self._background: list[Any] = []
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the loop and wait for it, from any other thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def start(self, node: str | None) -> None:
+        """Wait for Redis, take over from a predecessor that died, and begin to report progress. `node`: whose disk this
+        process rotates, if it does. Raises ConfigurationError."""
+        self.run(self._take_over())
+        self._every(HEARTBEAT, self._note_progress)
+        if node is not None:
+            self._every(REGISTERING, lambda: self.logger.users.register_node(node))
+
+    def note_progress(self, what: str) -> None:
+        """Remember in Redis that something other than this process's own heartbeat happened."""
+        self.run(self.logger.users.note_progress(what, {"by": self.name}))
+
+    def stop(self) -> None:
+        """Let what is under way finish, write what is to be written, close everything."""
+        self.stopping.set()
+        for job in self._background:
+            job.cancel()
+        self.run(self.logger.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self.broker.close()
+
+    def _every(self, seconds: float, action: Any) -> None:
+        self._background.append(asyncio.run_coroutine_threadsafe(_repeat(seconds, action), self._loop))
+
+    async def _note_progress(self) -> None:
+        trouble = self.logger.disk_trouble
+        await self.logger.users.note_progress(self.name, {"disk_trouble": trouble} if trouble else {})
+
+    async def _take_over(self) -> None:
+        users = self.logger.users
+        while True:
+            try:
+                agreed = await users.agree_on_shards(self.settings.shards)
+                freed = await users.free(self._holder)
+                break
+            except RedisUnavailable as away:
+                _log.warning("waiting for Redis", reason=str(away))
+                await asyncio.sleep(1)
+        if agreed != self.settings.shards:
+            raise ConfigurationError(
+                f"EAGLE_SHARDS is {self.settings.shards}, but this system was started with {agreed}: set it to that, "
+                "or change the system with `eagle-logger shards set`"
+            )
+        if freed:
+            _log.info("freed the users of a predecessor that died", users=freed)
+
+
+async def _repeat(seconds: float, action: Any) -> None:
+    while True:
+        try:
+            await action()
+        except RedisUnavailable as away:
+            _log.warning("no heartbeat", reason=str(away))
+        await asyncio.sleep(seconds)
+
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime:
+    """The runtime of this worker process."""
+    if _current is None:
+        raise RuntimeError("tasks run in a worker only: celery -A workers.app worker")
+    return _current
+
+
+@worker_init.connect
+def _start(sender: WorkController, **_: Any) -> None:
+    global _current  # noqa: PLW0603  (one worker, one runtime: Celery gives tasks no other way to reach it)
+    settings: Settings = sender.app.eagle_settings
+    name = settings.process_name or sender.hostname
+    own = wiring.node(settings)
+    rotates_here = rotate_queue(own) in sender.app.amqp.queues.consume_from
+    try:
+        # The node too: two nodes may well have processes, even hosts, of the same name.
+        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}")
+        _current.start(own if rotates_here else None)
+    except ConfigurationError as wrong:
+        print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
+        sys.exit(2)
+
+
+@worker_shutting_down.connect
+def _stop_long_work(**_: Any) -> None:
+    if _current is not None:
+        _current.stopping.set()
+
+
+@worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    if _current is not None:
+        _current.stop()
