@@ -1,0 +1,106 @@
+"""From the lines of a log file to one part of the archive: in order, each reading once, nothing an earlier part holds."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
+
+from eagle_logger.core.entries import Entry, Identity
+from eagle_logger.core.lines import VERSION, parse_line, with_flag
+from eagle_logger.core.readings import Flag
+
+_GZIP_LEVEL = 6
+_GZIP = 31  # zlib's window size and header that mean a gzip member: no name, and the time is 0
+
+Held = Mapping[Identity, AbstractSet[bytes]]
+"""The values that earlier parts hold, by identity."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one object of a user's hour is to hold. `plain` is its lines, each with its newline."""
+
+    plain: bytes
+    rows: int
+    first: str
+    """Time of the first and of the last reading, ISO 8601 in UTC; "" without any."""
+    last: str
+    duplicates: int
+    """Lines left out because an equal one is here."""
+    archived: int
+    """Lines left out because an earlier part holds them."""
+    conflicts: int
+    """Lines flagged because their identity occurs with another value."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the plain lines: what decides whether two parts are the same. The object's own bytes may change
+        with the library that compresses them."""
+        return hashlib.sha256(self.plain).hexdigest()
+
+    def compressed(self) -> bytes:
+        """The object's bytes: the same every time."""
+        return zlib.compress(self.plain, _GZIP_LEVEL, _GZIP)
+
+    def metadata(self, body: bytes) -> dict[str, str]:
+        """What the object says about itself, without being opened."""
+        return {
+            "schema-version": str(VERSION),
+            "rows": str(self.rows),
+            "first-time": self.first,
+            "last-time": self.last,
+            "plain-sha256": self.digest,
+            "object-sha256": hashlib.sha256(body).hexdigest(),
+        }
+
+
+def part_of(entries: Iterable[Entry], held: Held) -> Part:
+    """The next part of a user's hour, given its file's entries in any order and what the parts before it hold.
+
+    Ordered by time, device, meter, kind and arrival. Of equal readings (identity and values) the one that arrived first is
+    kept. Where one identity occurs with several values, here or in an earlier part, all are kept and flagged `conflict`.
+    """
+    once: dict[tuple[Identity, bytes], Entry] = {}
+    values: dict[Identity, int] = {}
+    lines = 0
+    for entry in sorted(entries):
+        lines += 1
+        identity = entry.identity
+        if (identity, entry.values) not in once:
+            once[identity, entry.values] = entry
+            values[identity] = values.get(identity, 0) + 1
+    kept = [entry for entry in once.values() if entry.values not in held.get(entry.identity, ())]
+    conflicting = [values[entry.identity] > 1 or entry.identity in held for entry in kept]
+    texts = [_flagged(entry.text) if flag else entry.text for entry, flag in zip(kept, conflicting, strict=True)]
+    return Part(
+        plain=b"".join(text + b"\n" for text in texts),
+        rows=len(kept),
+        first=kept[0].time.decode() if kept else "",
+        last=kept[-1].time.decode() if kept else "",
+        duplicates=lines - len(once),
+        archived=len(once) - len(kept),
+        conflicts=sum(conflicting),
+    )
+
+
+def _flagged(text: bytes) -> bytes:
+    return with_flag(parse_line(text), Flag.CONFLICT)
+
+
+def opened(body: bytes) -> bytes:
+    """The plain lines of an object. Raises ValueError unless it is whole gzip members and nothing else."""
+    plain: list[bytes] = []
+    while body or not plain:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            plain.append(member.decompress(body))
+        except zlib.error as wrong:
+            raise ValueError(f"not gzip: {wrong}") from None
+        if not member.eof:
+            raise ValueError("cut short")
+        body = member.unused_data
+    return b"".join(plain)
