@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     )
     test_clock: Annotated[Clock, NoDecode, BeforeValidator(_clock)] = Field(
         default_factory=Clock,
-        description="Tests only: `<origin>@<speed>`, a clock that runs faster for every process. Refused unless the relay is on loopback.",
+        description="Tests only: `<origin>@<speed>` makes every process's clock run faster. Refused unless the relay is on loopback.",
     )
 
     @classmethod

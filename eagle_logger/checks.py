@@ -1,0 +1,173 @@
+"""The world, checked in one place: what must be right outside the program for it to work, each with what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from eagle_logger import wiring
+from eagle_logger.clock import Clock
+from eagle_logger.errors import AlreadyThere, EagleError
+from eagle_logger.settings import Settings, without_password
+
+OLDEST_REDIS = (6, 2)
+LARGEST_SKEW = 2.0
+"""Seconds between this machine's clock and another's before somebody should look at it."""
+PROBE_KEY = "doctor/probe.txt"
+"""The one object that `doctor` leaves in an archive: it is put once and refused ever after, which proves writing as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `advice` says what to do when it is not well."""
+
+    name: str
+    well: bool
+    found: str
+    advice: str = ""
+
+
+def run_all(settings: Settings) -> list[Finding]:
+    """Every check, whatever the others found. Blocking; each is bounded by a few seconds."""
+    checks: list[Callable[[Settings], Finding]] = [
+        redis_answers,
+        redis_keeps_everything,
+        broker_answers,
+        key_is_there,
+        disk_has_room,
+        archive_is_writable,
+        relay_is_reachable,
+        clocks_agree,
+    ]
+    return [check(settings) for check in checks]
+
+
+def redis_answers(settings: Settings) -> Finding:
+    return _redis_finding("redis", settings.redis_url, "EAGLE_REDIS_URL")
+
+
+def broker_answers(settings: Settings) -> Finding:
+    return _redis_finding("broker", settings.broker, "EAGLE_BROKER_URL")
+
+
+def _redis_finding(name: str, url: str, variable: str) -> Finding:
+    try:
+        version = str(_info(url, "server")["redis_version"])
+    except redis.RedisError as wrong:
+        return Finding(
+            name, well=False, found=f"{without_password(url)}: {wrong}", advice=f"Start Redis, or correct {variable}."
+        )
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        return Finding(name, well=False, found=f"version {version}", advice="Use Redis 6.2 or newer.")
+    return Finding(name, well=True, found=f"{without_password(url)}, version {version}")
+
+
+def redis_keeps_everything(settings: Settings) -> Finding:
+    """Users and credentials must survive a restart and must never be evicted."""
+    name = "redis durability"
+    try:
+        policy = str(_info(settings.redis_url, "memory").get("maxmemory_policy"))
+        appends = bool(_info(settings.redis_url, "persistence").get("aof_enabled"))
+    except redis.RedisError as wrong:
+        return Finding(name, well=False, found=str(wrong), advice="Start Redis, or correct EAGLE_REDIS_URL.")
+    found = f"maxmemory-policy {policy}, append-only file {'on' if appends else 'off'}"
+    if policy != "noeviction":
+        advice = "Redis may throw users away: CONFIG SET maxmemory-policy noeviction, and put it into redis.conf."
+        return Finding(name, well=False, found=found, advice=advice)
+    if not appends:
+        return Finding(
+            name, well=False, found=found, advice="A restart may lose users: CONFIG SET appendonly yes, and in redis.conf."
+        )
+    return Finding(name, well=True, found=found)
+
+
+def key_is_there(settings: Settings) -> Finding:
+    try:
+        wiring.cipher(settings)
+    except EagleError as wrong:
+        return Finding("key", well=False, found=str(wrong), advice="`eagle-logger keys generate` makes a key.")
+    return Finding("key", well=True, found="passwords can be encrypted and decrypted")
+
+
+def disk_has_room(settings: Settings) -> Finding:
+    folder = _nearest_folder(settings.logs_dir)
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free for {settings.logs_dir}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            "disk", well=False, found=f"{folder} cannot be written", advice="Give this user the right to write there."
+        )
+    if free < settings.min_free_disk:
+        return Finding("disk", well=False, found=found, advice="Free some space: fetching has stopped (EAGLE_MIN_FREE_DISK).")
+    return Finding("disk", well=True, found=found)
+
+
+def archive_is_writable(settings: Settings) -> Finding:
+    try:
+        archive = wiring.archive(settings)
+        with contextlib.suppress(AlreadyThere):  # an earlier probe lies there: the right to write was checked first
+            archive.put(PROBE_KEY, b"eagle-logger doctor was here: objects can be written\n", {})
+        archive.ping()
+    except EagleError as wrong:
+        return Finding("archive", well=False, found=str(wrong), advice="Correct EAGLE_ARCHIVE_URL or the rights behind it.")
+    return Finding("archive", well=True, found=f"{archive.url} can be listed and written")
+
+
+def relay_is_reachable(settings: Settings) -> Finding:
+    """That something answers HTTP there; no credentials are sent."""
+    try:
+        answer = _ask_relay(settings)
+    except (httpx.HTTPError, ssl.SSLError, OSError) as wrong:
+        found = f"{settings.relay_url}: {type(wrong).__name__}: {wrong}"
+        return Finding("relay", well=False, found=found, advice="Check the network and EAGLE_RELAY_URL (and EAGLE_RELAY_CA).")
+    return Finding("relay", well=True, found=f"{settings.relay_url} answers (HTTP {answer.status_code} without credentials)")
+
+
+def clocks_agree(settings: Settings) -> Finding:
+    """Compare this machine's clock with Redis' and, where it says its own, the relay's."""
+    ours = Clock().now()
+    skews: dict[str, float] = {}
+    try:
+        seconds, microseconds = _client(settings.redis_url).time()
+        skews["Redis"] = seconds + microseconds / 1e6 - ours
+        date = _ask_relay(settings).headers.get("date")
+        if date:
+            skews["the relay"] = parsedate_to_datetime(date).timestamp() - ours
+    except (redis.RedisError, httpx.HTTPError, OSError, ValueError):
+        pass  # who does not answer has a finding of its own
+    if not skews:
+        return Finding("clock", well=False, found="nobody to compare with", advice="Make Redis and the relay answer first.")
+    found = ", ".join(f"{skew:+.1f} s against {name}" for name, skew in skews.items())
+    # An HTTP date has whole seconds, so up to one of its seconds is rounding.
+    well = all(abs(skew) <= LARGEST_SKEW + (name != "Redis") for name, skew in skews.items())
+    return Finding(
+        "clock", well=well, found=found, advice="" if well else "Set this machine's clock (NTP): arrival times are wrong."
+    )
+
+
+def _client(url: str) -> Any:
+    return redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
+
+
+def _info(url: str, section: str) -> dict[str, Any]:
+    with _client(url) as client:
+        return dict(client.info(section))
+
+
+def _ask_relay(settings: Settings) -> httpx.Response:
+    verify: Any = ssl.create_default_context(cafile=str(settings.relay_ca)) if settings.relay_ca else True
+    return httpx.get(settings.relay_url, timeout=5, verify=verify, follow_redirects=False)
+
+
+def _nearest_folder(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

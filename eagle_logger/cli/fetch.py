@@ -1,0 +1,51 @@
+"""`eagle-logger fetch`"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import click
+
+from eagle_logger import wiring
+from eagle_logger.by_hand import fetch_now
+from eagle_logger.cli.options import with_settings
+from eagle_logger.core.names import cloud_id_of
+from eagle_logger.errors import BadCloudId
+from eagle_logger.settings import Settings
+from eagle_logger.visit import FETCHED, Visit
+
+
+@click.command()
+@with_settings
+@click.argument("cloud_id")
+@click.option("--dry-run", is_flag=True, help="Ask the gateway, but log nothing and leave the user's state as it was.")
+def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
+    """Fetch one user now and print the new readings, one JSON line each, as they are logged.
+
+    Waits its turn if the user is being fetched at this moment: a gateway is never asked twice at once.
+    """
+    try:
+        cloud_id = cloud_id_of(cloud_id)
+    except ValueError as wrong:
+        raise BadCloudId(str(wrong)) from None
+    visit = asyncio.run(_fetch(settings, cloud_id, dry_run=dry_run))
+    for lines in visit.lines.values():
+        for line in lines:
+            print(line.decode(), end="")
+    for problem in visit.problems:
+        print(f"{problem.what}: {problem.detail}", file=sys.stderr)
+    if visit.outcome != FETCHED:
+        print(f"{cloud_id}: {visit.state.last_error or visit.outcome}", file=sys.stderr)
+        sys.exit(1)
+    if not visit.readings:
+        print(f"{cloud_id}: nothing new since the last fetch", file=sys.stderr)
+
+
+async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
+    logger = await wiring.data_logger(settings, name="by-hand", holder=f"by-hand/{os.getpid()}")
+    try:
+        return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)
+    finally:
+        await logger.close()

@@ -1,0 +1,136 @@
+"""`eagle-logger status`"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from eagle_logger import wiring
+from eagle_logger.cli.options import with_settings
+from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
+from eagle_logger.settings import Settings
+from eagle_logger.status import Status, UserStatus, collect
+
+WATCH_EVERY = 2.0
+MOST_ROWS = 40
+
+
+@click.command()
+@with_settings
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
+    """Every user's last reading, failures and next turn; totals, queues and hours not archived yet."""
+    console = Console()
+    if watch and console.is_terminal and not as_json:
+        _watch(settings, console)
+        return
+    while True:
+        found = asyncio.run(_collect(settings))
+        if as_json:
+            print(json.dumps(found.as_json()), flush=True)
+        elif console.is_terminal:
+            console.print(_picture(found))
+        else:
+            _print_plain(found)
+        if not watch:
+            return
+        time.sleep(WATCH_EVERY)
+
+
+async def _collect(settings: Settings) -> Status:
+    store = wiring.user_store(settings, passwords=False)
+    broker = Broker(settings.broker)
+    try:
+        names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await store.nodes())]
+        return await collect(store, queues=broker.waiting(names), folder=wiring.log_folder(settings))
+    finally:
+        broker.close()
+        await store.close()
+
+
+def _watch(settings: Settings, console: Console) -> None:
+    try:
+        with Live(_picture(asyncio.run(_collect(settings))), console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(WATCH_EVERY)
+                live.update(_picture(asyncio.run(_collect(settings))), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _state(user: UserStatus) -> str:
+    if user.why_not:
+        return f"parked: {user.why_not}"
+    if user.failures:
+        return f"{user.failures} failures: {user.last_error}"
+    return "being fetched" if user.leased else "ok"
+
+
+def _worst_first(users: list[UserStatus]) -> list[UserStatus]:
+    return sorted(users, key=lambda user: (user.why_not is None, -user.failures, user.cloud_id))
+
+
+def _picture(found: Status) -> RenderableType:
+    table = Table(title=f"{found.totals.users} users at {found.at}", title_justify="left")
+    for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
+        table.add_column(heading, justify="right" if heading in {"age", "last hour", "total"} else "left")
+    for user in _worst_first(found.users)[:MOST_ROWS]:
+        table.add_row(
+            user.cloud_id,
+            user.last_reading or "never",
+            _age(user.age),
+            str(user.readings_last_hour),
+            str(user.readings_total),
+            user.next_due or "",
+            _state(user),
+            style="red" if user.why_not else "yellow" if user.failures else None,
+        )
+    if len(found.users) > MOST_ROWS:
+        table.caption = f"the {MOST_ROWS} that most need a look; --json has all {len(found.users)}"
+    return Group(table, "", *_totals(found))
+
+
+def _totals(found: Status) -> list[str]:
+    totals = found.totals
+    queues = ", ".join(f"{name} {length}" for name, length in found.queues.items())
+    hours = ", ".join(f"{hour.hour} ({hour.files} files)" for hour in found.unarchived_hours) or "none"
+    processes = ", ".join(f"{name} {_age(age)} ago" for name, age in found.processes.items()) or "none has reported"
+    waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue)"
+    return [
+        f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked",
+        f"messages waiting: {queues}",
+        f"hours not archived yet: {hours}",
+        f"progress: {processes}",
+    ]
+
+
+def _print_plain(found: Status) -> None:
+    for user in found.users:
+        fields = (
+            user.cloud_id,
+            user.last_reading or "never",
+            "" if user.age is None else f"{user.age:.0f}",
+            user.readings_last_hour,
+            user.readings_total,
+            user.next_due or "",
+            _state(user),
+        )
+        print(*fields, sep="\t")
+    for line in _totals(found):
+        print(f"# {line}")
