@@ -21,8 +21,8 @@ NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`.
 def settings_page() -> str:
     lines = [
         "# Settings\n",
-        "Each is an environment variable. What `eagle-logger up` started stands in `services.json` in the data directory and is",
-        "used where the environment says nothing. Times are seconds, or carry a unit: `90s`, `10m`, `24h`, `7d`.\n",
+        "Each is an environment variable. What `eagle-logger up` started stands in `services.json` in the data directory and",
+        "is used where the environment says nothing. Times are seconds, or carry a unit: `90s`, `10m`, `24h`, `7d`.\n",
         "| variable | default | what for |",
         "| --- | --- | --- |",
     ]

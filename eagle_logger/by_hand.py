@@ -46,7 +46,7 @@ async def _claim(logger: EagleDataLogger, cloud_id: str) -> Claim:
 
 
 async def _until_idle(users: UserStore, cloud_id: str) -> None:
-    while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:
+    while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:  # noqa: ASYNC110  (another process's)
         await asyncio.sleep(POLL)
 
 

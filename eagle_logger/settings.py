@@ -63,10 +63,13 @@ class Settings(BaseSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
+        repr=False,
         description="Users, credentials (encrypted) and state. `up` starts a private Redis when unset.",
     )
     broker_url: OptionalText = Field(
-        None, description="Celery's messages; another database than the users'. Unset: database 1 of EAGLE_REDIS_URL's server."
+        None,
+        repr=False,
+        description="Celery's messages; another database than the users'. Unset: database 1 of EAGLE_REDIS_URL's server.",
     )
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
@@ -142,7 +145,7 @@ class Settings(BaseSettings):
     )
     test_clock: Annotated[Clock, NoDecode, BeforeValidator(_clock)] = Field(
         default_factory=Clock,
-        description="Tests only: `<origin>@<speed>` makes every process's clock run faster. Refused unless the relay is on loopback.",
+        description="Tests only: `<origin>@<speed>` makes every clock run faster. Refused unless the relay is on loopback.",
     )
 
     @classmethod
@@ -219,11 +222,12 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
     Raises ConfigurationError that lists every mistake at once, by variable name.
     """
     directory = data_dir or Path(os.environ.get("EAGLE_DATA_DIR") or "data")
+    given = {**overrides, "services": _services(directory), "data_dir": directory}
     wrong = _unknown_variables(os.environ)
     try:
-        settings = Settings(services=_services(directory), data_dir=directory, **overrides)  # type: ignore[call-arg]
+        settings = Settings(**given)
     except ValidationError as invalid:
-        raise ConfigurationError("\n".join(wrong + _by_variable_name(invalid))) from None
+        wrong += _by_variable_name(invalid) + _mistakes_between_the_rest(given, invalid)
     if wrong:
         raise ConfigurationError("\n".join(wrong))
     return settings
@@ -270,6 +274,19 @@ def _unknown_variables(environ: Iterable[str]) -> list[str]:
             close = difflib.get_close_matches(name, known, 1)
             wrong.append(f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))
     return wrong
+
+
+def _mistakes_between_the_rest(given: Mapping[str, Any], invalid: ValidationError) -> list[str]:
+    """What does not go together among the settings that are right each by itself: pydantic looks at that only when all are."""
+    failing = [str(error["loc"][0]) for error in invalid.errors() if error["loc"]]
+    if not failing:
+        return []
+    defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in failing}
+    try:
+        Settings(**{**given, **defaults})
+    except ValidationError as between:
+        return _by_variable_name(between)
+    return []
 
 
 def _by_variable_name(invalid: ValidationError) -> list[str]:

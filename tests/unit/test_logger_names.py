@@ -1,0 +1,90 @@
+"""EagleDataLogger's pure methods: the names and arithmetic of 2015."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.core.names import parse_archive_key, parse_log_file
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.users import User
+from eagle_logger.logger import EagleDataLogger
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+USER = {"cloud_id": "00CE69"}
+moments = st.integers(946_684_800, 4_000_000_000)
+
+
+def test_wait_time_counts_against_the_demand_interval() -> None:
+    assert EagleDataLogger.get_wait_time(NOON, NOON + timedelta(seconds=2)) == 4
+
+
+@given(last=st.none() | moments, now=moments)
+def test_wait_time_is_never_negative_and_never_longer_than_needed(last: int | None, now: int) -> None:
+    wait = EagleDataLogger.get_wait_time(last, now)
+    assert wait >= 0
+    if last is None or now >= last + 6:
+        assert wait == 0
+
+
+def test_wait_time_with_the_clock_of_the_day() -> None:
+    with freeze_time(NOON):
+        assert EagleDataLogger.get_wait_time(NOON.timestamp(), datetime.now(UTC)) == 6
+
+
+@pytest.mark.parametrize(
+    ("data", "greatest"),
+    [
+        ([], None),
+        ([{}], None),
+        ([{"TimeStamp": 3}, {"TimeStamp": 7}, {"TimeStamp": 5}], 7),
+        ([{"TimeStamp": "0x1c91ec39"}, {"TimeStamp": "0x1C91EC40"}], "0x1C91EC40"),
+        ([{"TimeStamp": "9"}, {"TimeStamp": "10"}], "10"),
+        ([Reading("", "", Kind.DEMAND, time, {"value": Decimal(1)}, {}) for time in (2, 9, 4)], 9),
+    ],
+)
+def test_the_last_timestamp_is_the_greatest_as_it_was_given(data: list[object], greatest: object) -> None:
+    assert EagleDataLogger.get_last_timestamp(data) == greatest  # type: ignore[arg-type]
+
+
+def test_no_new_file_before_anything_was_logged() -> None:
+    assert EagleDataLogger.is_new_log_filename(USER, None, NOON) is False
+
+
+@given(moments, moments)
+def test_a_new_file_exactly_when_the_hours_differ(last: int, now: int) -> None:
+    assert EagleDataLogger.is_new_log_filename(USER, last, now) is (last // 3600 != now // 3600)
+
+
+def test_files_and_keys_are_named_by_hour_in_utc() -> None:
+    late = datetime(2026, 3, 10, 23, 30, tzinfo=UTC)
+    assert EagleDataLogger.get_log_filename(USER, late) == "2026-03-10-23/12/rainforest-00ce69-2026-03-10-23.jsonl"
+    assert EagleDataLogger.get_s3_keyname(USER, late) == "cloud_id=00ce69/date=2026-03-10/00ce69-2026-03-10-23.jsonl.gz"
+
+
+@given(moments, st.from_regex(r"[0-9a-fA-F]{6}", fullmatch=True))
+def test_names_can_be_read_back(now: int, cloud_id: str) -> None:
+    path = EagleDataLogger.get_log_filename(User(cloud_id), now)
+    key = EagleDataLogger.get_s3_keyname(User(cloud_id), now)
+    hour_folder, _, file = path.split("/")
+    parsed = parse_log_file(file)
+    assert parsed is not None
+    assert (parsed[0], parsed[1].name, parsed[1].start) == (cloud_id.lower(), hour_folder, now // 3600 * 3600)
+    assert parse_archive_key(key) == (*parsed, 0)
+
+
+@pytest.mark.parametrize("moment", [datetime(2026, 3, 10, 12)])  # noqa: DTZ001  (the point of the test)
+def test_a_moment_without_a_time_zone_is_refused(moment: datetime) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        EagleDataLogger.get_log_filename(USER, moment)
+
+
+@pytest.mark.parametrize("cloud_id", ["", "12345", "1234567", "00ce6g", "../../", "\uff10\uff10ce69"])
+def test_a_bad_cloud_id_is_refused(cloud_id: str) -> None:
+    with pytest.raises(ValueError, match="cloud id"):
+        EagleDataLogger.get_s3_keyname({"cloud_id": cloud_id}, NOON)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from eagle_logger import settings
+from eagle_logger.core.readings import Kind
+from eagle_logger.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(f"EAGLE_{name.upper()}", raising=False)
+
+
+def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistakes = {
+        "EAGLE_DEMAND_INTERVAL": "0",
+        "EAGLE_ROTATE_GRACE": "soon",
+        "EAGLE_LEASE": "5",
+        "EAGLE_ARCHIVE_URL": "ftp://nowhere",
+        "EAGLE_SHRADS": "16",
+    }
+    for name, value in mistakes.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as wrong:
+        settings.load(tmp_path)
+    assert all(name in str(wrong.value) for name in mistakes)
+    assert "did you mean EAGLE_SHARDS?" in str(wrong.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("600", 600), ("10m", 600), ("1.5h", 5400), ("2d", 172_800), ("30s", 30)])
+def test_durations_may_carry_a_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float) -> None:
+    monkeypatch.setenv("EAGLE_ROTATE_GRACE", text)
+    assert settings.load(tmp_path).rotate_grace == seconds
+
+
+def test_what_up_wrote_is_found_there_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:7001/0", "bridge_port": "9000"})
+    monkeypatch.setenv("EAGLE_BRIDGE_PORT", "9001")
+    found = settings.load(tmp_path)
+    assert (found.redis_url, found.bridge_port) == ("redis://127.0.0.1:7001/0", 9001)
+
+
+def test_only_the_owner_reads_what_up_wrote(tmp_path: Path) -> None:
+    settings.write_services(tmp_path, {"redis_url": "redis://:not-a-real-one@127.0.0.1:7001/0"})
+    assert stat.S_IMODE((tmp_path / settings.SERVICES_FILE).stat().st_mode) == 0o600
+
+
+def test_a_broken_services_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / settings.SERVICES_FILE).write_text("{")
+    with pytest.raises(ConfigurationError, match=r"services\.json"):
+        settings.load(tmp_path)
+
+
+def test_the_brokers_database_is_another_than_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load(tmp_path).broker.endswith("/1")
+    monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h:1/1")
+    assert settings.load(tmp_path).broker == "redis://h:1/0"
+    monkeypatch.setenv("EAGLE_BROKER_URL", "redis://h:1/1")
+    with pytest.raises(ConfigurationError, match="EAGLE_BROKER_URL"):
+        settings.load(tmp_path)
+
+
+def test_an_accelerated_clock_needs_a_relay_on_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAGLE_TEST_CLOCK", "1790000000@360")
+    with pytest.raises(ConfigurationError, match="loopback"):
+        settings.load(tmp_path)
+    monkeypatch.setenv("EAGLE_RELAY_URL", "http://127.0.0.1:9445/cgi-bin/post_manager")
+    assert settings.load(tmp_path).clock.speed == 360
+
+
+def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECRET_KEYS", "API_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"EAGLE_{name}", "swordfish")
+    monkeypatch.setenv("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:6379/0")
+    monkeypatch.setenv("EAGLE_BROKER_URL", "redis://:swordfish@127.0.0.1:6379/1")
+    found = settings.load(tmp_path)
+    assert "swordfish" not in repr(found)
+    assert settings.without_password(found.redis_url) == "redis://:***@127.0.0.1:6379/0"
+
+
+def test_the_cadence_covers_every_kind(tmp_path: Path) -> None:
+    assert set(settings.load(tmp_path).intervals) == set(Kind)
