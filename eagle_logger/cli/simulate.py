@@ -1,0 +1,121 @@
+"""`eagle-logger simulate`: a relay with simulated homes, for people who have no gateway and for every test."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from eagle_logger import settings
+from eagle_logger.clock import Clock
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.simulator.faults import Faults
+from eagle_logger.simulator.homes import MOST_HOMES, Home, homes
+from eagle_logger.simulator.ledger import Ledger
+from eagle_logger.simulator.relay import RELAY_PATH, Relay
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--homes", "number", type=click.IntRange(1, MOST_HOMES), default=25, show_default=True, help="How many homes.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same homes and the same days.")
+@click.option("--faults", "faults_file", type=_FILE, help="JSON, as GET /faults shows it.")
+@click.option("--ledger", "ledger_file", type=_FILE, help="Keep the ledger here (appended to). Default: nowhere.")
+@click.option("--latency", type=click.FloatRange(0, 3600), default=0.2, show_default=True, help="Seconds a reply takes.")
+@click.option("--latency-spread", type=click.FloatRange(0, 3600), default=0.05, show_default=True, help="Seconds, either way.")
+@click.option("--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`.")
+def simulate(
+    number: int,
+    port: int,
+    host: str,
+    seed: int,
+    faults_file: Path | None,
+    ledger_file: Path | None,
+    latency: float,
+    latency_spread: float,
+    users_file: Path | None,
+) -> None:
+    """Be a Rainforest relay with simulated homes.
+
+    Prints its URL when it is ready. GET /ledger tells what was served, GET /stats how politely it was asked, GET and PUT
+    /faults what goes wrong. Ends on Ctrl-C or SIGTERM.
+    """
+    # What the simulator itself talks to is nobody: the relay's setting plays no part here.
+    clock = settings.load(relay_url="http://127.0.0.1").clock
+    population = homes(number, seed)
+    if users_file is not None:
+        write_users(users_file, population)
+    relay = Relay(
+        population,
+        _ledger(ledger_file),
+        seed=seed,
+        clock=clock,
+        faults=_faults(faults_file, population, clock),
+        latency=latency,
+        spread=latency_spread,
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(relay, host, port, f"{number} homes, seed {seed}"))
+
+
+def write_users(path: Path, population: Iterable[Home]) -> None:
+    """The homes' made-up accounts as JSON lines, in a file that only its owner may read."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        for home in population:
+            account = {"cloud_id": home.cloud_id, "user_email": home.user_email, "user_pw": home.user_pw}
+            file.write(json.dumps(account) + "\n")
+    temporary.replace(path)
+
+
+async def _serve(relay: Relay, host: str, port: int, what: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        url = await relay.start(host, port)
+    except OSError as wrong:
+        raise ConfigurationError(f"cannot listen on {host}, port {port}: {wrong.strerror}") from None
+    gc.collect()
+    gc.freeze()  # the homes stay; collecting them again and again would cost more than serving them
+    print(url, flush=True)
+    print(f"Simulated Rainforest with {what}: EAGLE_RELAY_URL={url}{RELAY_PATH}", file=sys.stderr, flush=True)
+    await stop.wait()
+    await relay.stop()
+
+
+def _ledger(path: Path | None) -> Ledger:
+    try:
+        return Ledger(path)
+    except OSError as wrong:
+        raise ConfigurationError(f"--ledger {path}: {wrong.strerror}") from None
+
+
+def _faults(path: Path | None, population: Iterable[Home], clock: Clock) -> Faults | None:
+    if path is None:
+        return None
+    try:
+        return Faults.parse(path.read_bytes(), {home.cloud_id for home in population}, clock.now())
+    except OSError as wrong:
+        raise ConfigurationError(f"--faults {path}: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise ConfigurationError(f"--faults {path}: {wrong}") from None
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415  (not on every platform)
+    except ImportError:
+        return asyncio.SelectorEventLoop
+    return uvloop.Loop

@@ -1,0 +1,155 @@
+"""The simulated relay: accepts requests, lets each wait its latency, answers as the home's gateway would, and keeps the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from eagle_logger.clock import Clock
+from eagle_logger.simulator import commands, console, replies
+from eagle_logger.simulator.accounts import Account, Accounts
+from eagle_logger.simulator.connection import Connection
+from eagle_logger.simulator.faults import Faults, Plan
+from eagle_logger.simulator.heads import Head, Heads
+from eagle_logger.simulator.homes import Home
+from eagle_logger.simulator.ledger import FLUSH_EVERY, Ledger
+from eagle_logger.simulator.wheel import Wheel
+from eagle_logger.simulator.wire import Reply
+
+RELAY_PATH = "/cgi-bin/post_manager"
+MOST_COMMANDS = 200_000
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request for the relay on its way to an answer."""
+
+    connection: Connection
+    head: Head
+    body: bytes
+    plan: Plan
+    account: Account | None
+    over: bool = False
+
+    def end(self) -> None:
+        """The home's gateway is no longer asked: the reply is complete, or the client has gone."""
+        if not self.over and self.account is not None:
+            self.account.end()
+        self.over = True
+
+
+class Relay:
+    """A relay for these homes. Meter time runs in `clock`, latencies in real time.
+
+    `latency` and `spread`: seconds; a reply takes `latency` ± `spread`, evenly.
+    """
+
+    def __init__(
+        self,
+        homes: Sequence[Home],
+        ledger: Ledger,
+        *,
+        seed: int = 0,
+        clock: Clock | None = None,
+        faults: Faults | None = None,
+        latency: float = 0.0,
+        spread: float = 0.0,
+    ) -> None:
+        self.accounts = Accounts(homes)
+        self.heads = Heads(self.accounts)
+        self.ledger = ledger
+        self.clock = clock or Clock()
+        self.faults = faults or Faults()
+        self.connections: set[Connection] = set()
+        self.is_stopping = False
+        self._latency, self._spread = latency, spread
+        self._chance = Random(seed)  # noqa: S311  (latencies, not secrets)
+        self._commands: dict[bytes, commands.Command | None] = {}
+        self._first_connection = int(time.time()) * 1_000_000
+        self._opened = 0
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen (port 0: a free one); the base URL, to which RELAY_PATH is added for the relay. Raises OSError."""
+        self.loop = asyncio.get_running_loop()
+        self._wheel = Wheel(self.loop)
+        self._server = await self.loop.create_server(self._connect, host, port, backlog=4096)
+        self._flushing = self.loop.create_task(self._flush_for_ever())
+        taken = self._server.sockets[0].getsockname()[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+
+    async def stop(self, grace: float = 1.0) -> None:
+        """Take no more, give replies in flight `grace` seconds to complete, and close the ledger safely."""
+        self.is_stopping = True
+        self._server.close()
+        deadline = self.loop.time() + grace
+        while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.close()
+        await asyncio.sleep(0)
+        self._flushing.cancel()
+        self.ledger.close()
+
+    def request(self, connection: Connection, head: Head, body: bytes) -> None:
+        """A whole request has come in."""
+        if head.path != RELAY_PATH or head.method != "POST":
+            console.serve(self, connection, head, body)
+            return
+        now = self.loop.time()
+        account = head.account if isinstance(head.account, Account) else None
+        plan = Plan()
+        if account is not None:
+            number = account.begin(now)
+            if self.faults.rules:
+                command = self._command(body)
+                plan = self.faults.plan(account.home, command.kind if command else "other", number)
+        exchange = Exchange(connection, head, body, plan, account)
+        connection.on_close = exchange.end
+        if not plan.hangs:
+            latency, spread = plan.latency or (self._latency, self._spread)
+            delay = latency + spread * (2 * self._chance.random() - 1)
+            self._wheel.call_at(now + max(0.0, delay), partial(self._answer, exchange))
+
+    def _connect(self) -> Connection:
+        self._opened += 1
+        return Connection(self, self._first_connection + self._opened)
+
+    def _command(self, body: bytes) -> commands.Command | None:
+        try:
+            return self._commands[body]
+        except KeyError:
+            if len(self._commands) >= MOST_COMMANDS:
+                self._commands.clear()
+            command = self._commands[body] = commands.parse(body)
+            return command
+
+    def _answer(self, exchange: Exchange) -> None:
+        connection, plan = exchange.connection, exchange.plan
+        if plan.resets:
+            exchange.end()
+            self.accounts.outcomes["reset"] += 1
+            connection.reset()
+            return
+        who = exchange.account or str(exchange.head.account)
+        reply = replies.reply(who, self._command(exchange.body), self.clock.now(), plan, self.faults)
+        connection.send(reply, exchange.head, partial(self._complete, exchange, reply))
+
+    def _complete(self, exchange: Exchange, reply: Reply) -> None:
+        connection, head = exchange.connection, exchange.head
+        self.accounts.outcomes[reply.outcome] += 1
+        self.ledger.add(
+            f'{{"completed":{self.clock.now():.3f},"wall":{time.time():.3f},"connection":{connection.number},'
+            f'"port":{connection.port},"agent":{head.agent},"cloud_id":{head.cloud_id},'
+            f'"client_closed":{"true" if connection.client_closed else "false"},"status":{reply.status},'
+            f'"outcome":"{reply.outcome}","readings":{reply.readings}}}\n'
+        )
+        exchange.end()
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY)
+            self.ledger.flush()
