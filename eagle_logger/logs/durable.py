@@ -1,0 +1,87 @@
+"""Files that are there whole, and stay there after power loss."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from eagle_logger.errors import DiskUnavailable
+from eagle_logger.logs import steps
+
+TEMPORARY = ".new"
+"""How the name of an unfinished file ends; such a file left by a killed process may be removed."""
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into DiskUnavailable, naming the path."""
+    try:
+        yield
+    except OSError as refused:
+        raise disk_unavailable(refused, path) from refused
+
+
+def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
+    reason = refused.strerror or str(refused)
+    return DiskUnavailable(f"{reason}: {path}. Free some space or repair the log volume; fetching resumes by itself.")
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in this folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        steps.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directory(path: Path, root: Path) -> None:
+    """Make this folder and those between it and `root`, durably."""
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in parents_up_to(path, root):
+        sync_directory(folder)
+
+
+def parents_up_to(path: Path, root: Path) -> list[Path]:
+    """The folders whose names lead to `path`, from its parent up to and including `root`."""
+    depth = len(path.relative_to(root).parts)
+    return list(path.parents)[:depth]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` there whole: temporary file in the same folder, fsync, rename, fsync of the folder."""
+    temporary = write_temporary(path, content)
+    steps.rename(temporary, path)
+    sync_directory(path.parent)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Like `replace_file`, but False, and nothing changed, if there is such a file."""
+    temporary = write_temporary(path, content)
+    try:
+        steps.link(temporary, path)
+        created = True
+    except FileExistsError:
+        created = False
+    steps.unlink(temporary)
+    sync_directory(path.parent)
+    return created
+
+
+def write_temporary(path: Path, content: bytes) -> Path:
+    """A synced file beside `path` that nobody else uses."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        steps.write_all(fd, content)
+        steps.fsync(fd)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    finally:
+        os.close(fd)
+    return temporary

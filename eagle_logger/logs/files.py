@@ -1,0 +1,87 @@
+"""The files of one user's hour: one that is open, any number that are sealed, a receipt beside each of these.
+
+rainforest-002738-2015-03-10-17.jsonl               open: may be appended to
+rainforest-002738-2015-03-10-17.0001.sealed.jsonl   closed for good
+rainforest-002738-2015-03-10-17.0001.receipt.json   the archive holds it
+
+All three lie in the folder of the hour and shard.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.names import parse_log_file
+from eagle_logger.logs.receipt import Receipt
+
+OPEN = ".jsonl"
+SEALED = ".sealed.jsonl"
+RECEIPT = ".receipt.json"
+
+_NUMBERED = re.compile(r"(.+)\.(\d{4,})(\.sealed\.jsonl|\.receipt\.json)")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A user's hour that may still be appended to."""
+
+    path: Path
+    cloud_id: str
+    hour: Hour
+    shard: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A log file that is closed for good. `sequence` counts the sealed files of this user's hour on this disk; `receipt` is
+    what lay beside it when it was listed."""
+
+    path: Path
+    cloud_id: str
+    hour: Hour
+    shard: str
+    sequence: int
+    receipt: Receipt | None
+
+    @property
+    def receipt_path(self) -> Path:
+        return self.path.with_name(self.path.name.removesuffix(SEALED) + RECEIPT)
+
+
+def open_file(path: Path) -> LogFile | None:
+    """What this path says, or None if it is not an open log file."""
+    named = parse_log_file(path.name)
+    return LogFile(path, *named, path.parent.name) if named else None
+
+
+def numbered(name: str) -> tuple[str, int, str] | None:
+    """The open file's name, the sequence number and the ending in the name of a sealed file or a receipt; None if neither."""
+    match = _NUMBERED.fullmatch(name)
+    return (match[1] + OPEN, int(match[2]), match[3]) if match else None
+
+
+def sealed_path(path: Path, sequence: int) -> Path:
+    """Where the open file at `path` goes when it is sealed."""
+    return path.with_name(f"{path.name.removesuffix(OPEN)}.{sequence:04d}{SEALED}")
+
+
+def sealed_file(path: Path) -> SealedFile | None:
+    """What this path says, and the receipt beside it if there is a readable one; None if it is not a sealed log file."""
+    parts = numbered(path.name)
+    named = parse_log_file(parts[0]) if parts and parts[2] == SEALED else None
+    if parts is None or named is None:
+        return None
+    sealed = SealedFile(path, *named, path.parent.name, parts[1], None)
+    return SealedFile(path, *named, path.parent.name, parts[1], _receipt_of(sealed))
+
+
+def _receipt_of(sealed: SealedFile) -> Receipt | None:
+    """A receipt that cannot be read, or is another file's, proves nothing: the file counts as not archived."""
+    try:
+        receipt = Receipt.from_json(sealed.receipt_path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return receipt if (receipt.cloud_id, receipt.hour) == (sealed.cloud_id, sealed.hour) else None

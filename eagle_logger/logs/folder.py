@@ -1,0 +1,249 @@
+"""A log volume as rotation and readers see it: hours, shards, and in these the open and the sealed files.
+
+<root>/node-id
+<root>/2015-03-10-17/07/rainforest-002738-2015-03-10-17.jsonl
+<root>/quarantine/…
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.lines import Line
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs import files, steps
+from eagle_logger.logs.durable import (
+    TEMPORARY,
+    create_file,
+    disk_errors,
+    make_directory,
+    parents_up_to,
+    replace_file,
+    sync_directory,
+)
+from eagle_logger.logs.files import LogFile, SealedFile
+from eagle_logger.logs.locking import lock_or_not, locked_file
+from eagle_logger.logs.quarantine import keep_aside
+from eagle_logger.logs.reading import Bad, Lines, each_line
+from eagle_logger.logs.receipt import Receipt
+from eagle_logger.logs.tail import repair
+
+__all__ = ["Bad", "Lines", "LogFile", "LogFolder", "Receipt", "SealedFile"]
+
+NODE_ID = "node-id"
+LOCKS = "rotating"
+
+_NODE = re.compile(r"[0-9a-f]{12}")
+_SHARD = re.compile(r"\d{2,}")
+
+
+class LogFolder:
+    """The log files below `root` (settings.logs_dir). Blocking; safe from several threads and processes.
+
+    Whatever the disk refuses is raised as DiskUnavailable. What is listed may be gone a moment later.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def node(self) -> str:
+        """The name of this log volume, 12 hex digits, made up at first use. Raises ConfigurationError if the file that holds it
+        holds anything else."""
+        path = self.root / NODE_ID
+        with disk_errors(path):
+            if not path.exists():
+                self.root.mkdir(parents=True, exist_ok=True)
+                create_file(path, f"{secrets.token_hex(6)}\n".encode())
+            name = path.read_text(errors="replace").strip()
+        if not _NODE.fullmatch(name):
+            raise ConfigurationError(f"{path} should hold 12 hex digits, the name of this log volume, and holds {name[:40]!r}")
+        return name
+
+    def hours(self) -> list[Hour]:
+        """The hours that have a folder, oldest first."""
+        found = []
+        for name in _folders(self.root):
+            with suppress(ValueError):
+                found.append(Hour.parse(name))
+        return sorted(found)
+
+    def shards(self, hour: Hour) -> list[str]:
+        """The names of the shard folders of this hour."""
+        return sorted(name for name in _folders(self.root / hour.name) if _SHARD.fullmatch(name))
+
+    def open_files(self, hour: Hour, shard: str) -> list[LogFile]:
+        """The files that may still be appended to, in order of cloud id."""
+        found = [files.open_file(self._path(hour, shard) / name) for name in sorted(self._names(hour, shard))]
+        return [one for one in found if one is not None]
+
+    def sealed_files(self, hour: Hour, shard: str) -> list[SealedFile]:
+        """The files that are closed for good, in order of cloud id and sequence. A receipt that cannot be read, or is another
+        file's, is given as None."""
+        found = [files.sealed_file(self._path(hour, shard) / name) for name in self._names(hour, shard)]
+        return sorted((one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence))
+
+    def unarchived(self, hour: Hour) -> int:
+        """Files of this hour, open or sealed, that have no receipt yet. Looks at names only."""
+        count = 0
+        for shard in self.shards(hour):
+            names = set(self._names(hour, shard))
+            count += sum(name.endswith(files.OPEN) and _receipt_name(name) not in names for name in names)
+        return count
+
+    def first_arrival(self, log_file: LogFile) -> float | None:
+        """When the file's first reading arrived (Unix seconds of the system's clock): from its first readable line, else the
+        time it was last changed; None if the file is gone."""
+        try:
+            for line in self.each(log_file):
+                if isinstance(line, Line):
+                    return line.arrived
+            return log_file.path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def each(self, file: LogFile | SealedFile) -> Iterator[Line | Bad]:
+        """The lines of the file one by one, readable or not, in its order. Raises FileNotFoundError if it is gone."""
+        return each_line(file.path, file.cloud_id, still_written=isinstance(file, LogFile))
+
+    def read(self, file: LogFile | SealedFile) -> Lines:
+        """The same, collected. Raises FileNotFoundError if it is gone."""
+        lines = Lines()
+        for line in self.each(file):
+            if isinstance(line, Line):
+                lines.lines.append(line)
+            else:
+                lines.bad.append(line)
+        return lines
+
+    def free_bytes(self) -> int:
+        """How much more an ordinary user may write to the volume."""
+        with disk_errors(self.root):
+            stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize
+
+    # Changing ---------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def rotating(self, hour: Hour, shard: str) -> Iterator[bool]:
+        """Have a shard's folder to oneself, among all rotators on this disk; False if another one has it now.
+
+        Writers are not held up. At the end, what a killed rotator left over is cleared away, and empty folders are removed.
+        """
+        with ExitStack() as held:
+            with disk_errors(self.root):
+                make_directory(self.root / LOCKS, self.root)
+                mine = held.enter_context(lock_or_not(self.root / LOCKS / f"{hour}.{shard}"))
+            yield mine
+            if mine:
+                with disk_errors(self.root):
+                    self._tidy(hour, shard)
+
+    def seal(self, log_file: LogFile) -> SealedFile | None:
+        """Close a log file for good: no line is ever added to a sealed file. A torn last line is cut off and kept aside.
+
+        None if there is nothing to seal: the file held no line (and is removed), or it is gone.
+        """
+        path = log_file.path
+        with disk_errors(path), locked_file(path) as fd:
+            if fd is None:
+                return None
+            size, _ = repair(fd, path, self.root)
+            if size == 0:
+                steps.unlink(path)
+                sync_directory(path.parent)
+                return None
+            steps.fsync(fd)
+            target = files.sealed_path(path, self._next_sequence(path))
+            steps.rename(path, target)
+            sync_directory(path.parent)
+        return files.sealed_file(target)
+
+    def write_receipt(self, sealed: SealedFile, receipt: Receipt) -> SealedFile:
+        """Keep the proof, durably; the sealed file as it is listed from now on. Raises ValueError for another file's."""
+        if (receipt.cloud_id, receipt.hour) != (sealed.cloud_id, sealed.hour):
+            raise ValueError(f"a receipt for {receipt.cloud_id} {receipt.hour} does not belong to {sealed.path.name}")
+        with disk_errors(sealed.receipt_path):
+            replace_file(sealed.receipt_path, receipt.to_json())
+        return SealedFile(sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt)
+
+    def remove(self, sealed: SealedFile) -> None:
+        """Delete a sealed file, then its receipt, then folders that are empty. Does nothing if the file is gone.
+
+        Raises ValueError if it has no receipt: what is not archived is never deleted.
+        """
+        listed = files.sealed_file(sealed.path)
+        with disk_errors(sealed.path):
+            if sealed.path.exists():
+                if listed is None or listed.receipt is None:
+                    raise ValueError(f"{sealed.path.name} has no receipt")
+                steps.unlink(sealed.path)
+            with suppress(FileNotFoundError):
+                steps.unlink(sealed.receipt_path)
+            self._prune(sealed.path.parent)
+
+    def quarantine(self, name: str, content: bytes, reason: str) -> Path:
+        """Keep what cannot be used aside under `<root>/quarantine/`, with the reason beside it (`.reason`), and return where.
+        Never overwrites; the same name and content again changes nothing."""
+        with disk_errors(self.root):
+            return keep_aside(self.root, name, content, reason)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _path(self, hour: Hour, shard: str) -> Path:
+        return self.root / hour.name / shard
+
+    def _names(self, hour: Hour, shard: str) -> list[str]:
+        return _listed(self._path(hour, shard))
+
+    def _next_sequence(self, path: Path) -> int:
+        """Behind every sealed file and every receipt: a receipt whose file is gone must not come to prove another file."""
+        parts = [parts for name in _listed(path.parent) if (parts := files.numbered(name)) is not None]
+        taken = [sequence for name, sequence, _ in parts if name == path.name]
+        return max(taken, default=0) + 1
+
+    def _tidy(self, hour: Hour, shard: str) -> None:
+        """Only for who has the shard to itself: remove unfinished files, receipts whose file is gone, and empty folders."""
+        names = set(self._names(hour, shard))
+        for name in names:
+            orphan = name.endswith(files.RECEIPT) and name.removesuffix(files.RECEIPT) + files.SEALED not in names
+            if orphan or name.endswith(TEMPORARY):
+                with suppress(FileNotFoundError):
+                    steps.unlink(self._path(hour, shard) / name)
+        self._prune(self._path(hour, shard))
+
+    def _prune(self, folder: Path) -> None:
+        """Remove this folder and the hour's if they are empty. A writer that wants them back makes them again."""
+        for path in (folder, *parents_up_to(folder, self.root)[:-1]):
+            try:
+                steps.rmdir(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _folders(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _receipt_name(name: str) -> str:
+    return name.removesuffix(files.SEALED) + files.RECEIPT

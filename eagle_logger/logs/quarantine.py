@@ -1,0 +1,23 @@
+"""What cannot be used is kept aside with the reason beside it, never deleted and never overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from eagle_logger.logs.durable import create_file, make_directory
+
+FOLDER = "quarantine"
+REASON = ".reason"
+
+
+def keep_aside(root: Path, name: str, content: bytes, reason: str) -> Path:
+    """Keep `content` under `<root>/quarantine/`, durably, and return where: its name is `name` and a digest of the content, so
+    the same content is kept once. Raises OSError."""
+    folder = root / FOLDER
+    path = folder / f"{name.replace('/', '_')}.{hashlib.sha256(content).hexdigest()[:16]}"
+    if not path.exists():
+        make_directory(folder, root)
+        create_file(path.with_name(path.name + REASON), f"{reason}\n".encode("utf-8", "replace"))
+        create_file(path, content)
+    return path
