@@ -1,0 +1,267 @@
+"""A small SNS: it signs with certificates of its own authority, sets the headers, asks for confirmation, and delivers again
+what was not taken, as the real one does.
+
+`FakeSns.fetch_certificate` stands for the way to Amazon's host in tests that open no socket; `serve_certificates` is that host
+itself, with TLS, on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:fetch"
+HOST = "sns.us-east-1.amazonaws.com"
+SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+    "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+
+Fields = dict[str, Any]
+
+
+@cache
+def rsa_key(name: str) -> rsa.RSAPrivateKey:
+    """One key per name and test run: making one takes a tenth of a second."""
+    del name
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@dataclass(frozen=True)
+class Issued:
+    certificate: x509.Certificate
+    key: Any
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+
+class Authority:
+    """A certificate authority that nobody else trusts."""
+
+    def __init__(self) -> None:
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+        self._key = rsa_key("authority")
+        self.root = self._build(self._name, self._key, timedelta(days=-1), timedelta(days=2)).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        self.certificate = self.root.sign(self._key, hashes.SHA256())
+
+    def issue(
+        self,
+        *names: str,
+        common_name: str | None = None,
+        start: timedelta = timedelta(days=-1),
+        end: timedelta = timedelta(days=1),
+        key: Any = None,
+    ) -> Issued:
+        """A leaf with these alternative names (none: only the common name), valid from `start` to `end` as seen from now."""
+        key = key or rsa_key("leaf")
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
+        builder = self._build(subject, key, start, end)
+        if names:
+            alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            builder = builder.add_extension(alternative, critical=False)
+        return Issued(builder.sign(self._key, hashes.SHA256()), key)
+
+    def trusted(self) -> ssl.SSLContext:
+        """For a client that trusts this authority and no other."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        return context
+
+    def _build(self, subject: x509.Name, key: Any, start: timedelta, end: timedelta) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + start)
+            .not_valid_after(now + end)
+        )
+
+
+def timestamp(age: timedelta = timedelta()) -> str:
+    return (datetime.now(UTC) - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sign(fields: Fields, key: rsa.RSAPrivateKey) -> Fields:
+    """The same message with a Signature by this key, over what SNS signs, in the version the message names."""
+    lines = "".join(f"{name}\n{fields[name]}\n" for name in SIGNED[fields["Type"]] if name in fields)
+    algorithm = hashes.SHA1() if fields["SignatureVersion"] == "1" else hashes.SHA256()
+    signature = key.sign(lines.encode(), padding.PKCS1v15(), algorithm)
+    return {**fields, "Signature": base64.b64encode(signature).decode()}
+
+
+def headers(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "Content-Type": "text/plain; charset=UTF-8",
+        "User-Agent": "Amazon Simple Notification Service Agent",
+        "x-amz-sns-message-id": str(fields.get("MessageId")),
+        "x-amz-sns-message-type": str(fields.get("Type")),
+        "x-amz-sns-topic-arn": str(fields.get("TopicArn")),
+    }
+
+
+def body(fields: Mapping[str, Any]) -> bytes:
+    """As SNS writes it: one field a line, blanks around the colon."""
+    return json.dumps(fields, indent=2, separators=(",", " : ")).encode()
+
+
+@dataclass
+class FakeSns:
+    """One topic. What lies at certificate URLs is in `certificates`; whoever asked for one is in `fetched`."""
+
+    topic: str = TOPIC
+    host: str = HOST
+    authority: Authority = field(default_factory=Authority)
+    certificates: dict[str, bytes] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+    away: bool = False
+
+    def __post_init__(self) -> None:
+        self.signer = self.authority.issue("sns.amazonaws.com")
+        self.certificate_url = self.publish_certificate(self.signer)
+
+    def publish_certificate(self, issued: Issued) -> str:
+        url = f"https://{self.host}/SimpleNotificationService-{uuid.uuid4().hex}.pem"
+        self.certificates[url] = issued.pem
+        return url
+
+    async def fetch_certificate(self, url: str) -> bytes:
+        self.fetched.append(url)
+        await asyncio.sleep(0)
+        if self.away:
+            raise CertificateUnavailable("the fake is away")
+        if url not in self.certificates:
+            raise MessageRefused(Reason.CERTIFICATE_MISSING, "there is no such certificate")
+        return self.certificates[url]
+
+    def notification(self, message: str, *, subject: str | None = None, version: str = "1", **changes: Any) -> Fields:
+        """A signed notification; `changes` replace fields before it is signed."""
+        fields = {**self._common("Notification", version), "Message": message}
+        if subject is not None:
+            fields["Subject"] = subject
+        return sign({**fields, **changes}, self.signer.key)
+
+    def confirmation(self, kind: str = "SubscriptionConfirmation", *, version: str = "1", **changes: Any) -> Fields:
+        token = uuid.uuid4().hex
+        fields = {
+            **self._common(kind, version),
+            "Message": f"You have chosen to subscribe to the topic {self.topic}.",
+            "Token": token,
+            "SubscribeURL": f"https://{self.host}/?Action=ConfirmSubscription&TopicArn={self.topic}&Token={token}",
+        }
+        return sign({**fields, **changes}, self.signer.key)
+
+    def _common(self, kind: str, version: str) -> Fields:
+        return {
+            "Type": kind,
+            "MessageId": str(uuid.uuid4()),
+            "TopicArn": self.topic,
+            "Timestamp": timestamp(),
+            "SignatureVersion": version,
+            "SigningCertURL": self.certificate_url,
+            "UnsubscribeURL": f"https://{self.host}/?Action=Unsubscribe&SubscriptionArn={self.topic}:1",
+        }
+
+    async def deliver(self, endpoint: str, fields: Mapping[str, Any], *, pause: float = 0.05, attempts: int = 200) -> list[int]:
+        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no answer at all)."""
+        statuses: list[int] = []
+        async with aiohttp.ClientSession() as session:
+            while len(statuses) < attempts:
+                statuses.append(await _post(session, endpoint, fields))
+                if 200 <= statuses[-1] < 300 or (400 <= statuses[-1] < 500 and statuses[-1] != 429):
+                    break
+                await asyncio.sleep(pause)
+        return statuses
+
+
+async def _post(session: aiohttp.ClientSession, endpoint: str, fields: Mapping[str, Any]) -> int:
+    try:
+        async with session.post(endpoint, data=body(fields), headers=headers(fields)) as response:
+            await response.read()
+            return response.status
+    except aiohttp.ClientError:
+        return 0
+
+
+class LoopbackResolver(AbstractResolver):
+    """Every host is the one server on loopback; the hosts that were looked up are in `asked`."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        del port
+        self.asked.append(host)
+        found = ResolveResult(
+            hostname=host, host="127.0.0.1", port=self._port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+        )
+        return [found]
+
+    async def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def serve_certificates(
+    tls: Issued, responses: Sequence[web.StreamResponse] | web.Application, tmp_path: Path
+) -> AsyncIterator[LoopbackResolver]:
+    """A TLS server that bears `tls` and gives these responses in turn (or is this application); where to look it up."""
+    application = responses if isinstance(responses, web.Application) else _in_turn(responses)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_server_tls(tls, tmp_path))
+    await site.start()
+    try:
+        yield LoopbackResolver(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _in_turn(responses: Sequence[web.StreamResponse]) -> web.Application:
+    waiting = list(responses)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        del request
+        return waiting.pop(0)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    return application
+
+
+def _server_tls(issued: Issued, tmp_path: Path) -> ssl.SSLContext:
+    path = tmp_path / f"{uuid.uuid4().hex}.pem"
+    key = issued.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(key + issued.pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context

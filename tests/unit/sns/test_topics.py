@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from eagle_logger.sns.certificates import Certificate, check_url
+from eagle_logger.sns.refusals import MessageRefused, Reason
+from eagle_logger.sns.topics import Topic
+from tests.support.fake_sns import Authority
+
+HEX = "0123456789abcdef0123456789ABCDEF"
+
+
+@pytest.mark.parametrize(
+    ("arn", "host", "name"),
+    [
+        ("arn:aws:sns:us-east-1:123456789012:fetch", "sns.us-east-1.amazonaws.com", "sns.amazonaws.com"),
+        ("arn:aws:sns:af-south-1:123456789012:f.fifo", "sns.af-south-1.amazonaws.com", "sns-signing.af-south-1.amazonaws.com"),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:fetch", "sns.cn-north-1.amazonaws.com.cn", "sns-cn-north-1.amazonaws.com.cn"),
+        (
+            "arn:aws-us-gov:sns:us-gov-east-1:123456789012:fetch",
+            "sns.us-gov-east-1.amazonaws.com",
+            "sns-us-gov-west-1.amazonaws.com",
+        ),
+    ],
+)
+def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, name: str) -> None:
+    topic = Topic.parse(arn)
+    assert topic.certificate_host == host
+    assert name in topic.certificate_names
+    check_url(f"https://{host}/SimpleNotificationService-{HEX}.pem", topic)
+    Certificate.parse(Authority().issue(name).pem).check(topic, _now())
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "fetch",
+        "arn:aws:sqs:us-east-1:123456789012:fetch",
+        "arn:aws:sns:us-east-1:1234:fetch",
+        "arn:aws:sns:us-east-1:123456789012:",
+        "arn:aws:sns:evil.example/:123456789012:fetch",
+        "arn:aws:sns:s3-us-west-2:123456789012:fetch",
+        "arn:aws:sns:us-east-1:123456789012:fetch:subscription",
+        "arn:aws:sns:us-east-1:123456789012:fetch\n",
+    ],
+)
+def test_what_is_no_topic(arn: str) -> None:
+    with pytest.raises(ValueError, match="not the ARN"):
+        Topic.parse(arn)
+
+
+def test_the_common_name_counts_only_without_alternative_names() -> None:
+    topic = Topic.parse("arn:aws:sns:us-east-1:123456789012:fetch")
+    Certificate.parse(Authority().issue(common_name="SNS.amazonaws.com").pem).check(topic, _now())
+    with pytest.raises(MessageRefused) as refused:
+        Certificate.parse(Authority().issue("www.example.com", common_name="sns.amazonaws.com").pem).check(topic, _now())
+    assert refused.value.reason is Reason.CERTIFICATE_NAME
+
+
+@pytest.mark.parametrize("pem", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_what_is_no_certificate(pem: bytes) -> None:
+    with pytest.raises(MessageRefused) as refused:
+        Certificate.parse(pem)
+    assert refused.value.reason is Reason.CERTIFICATE_UNREADABLE
+
+
+def test_a_certificate_with_a_weak_or_foreign_key() -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    for key in (weak, ec.generate_private_key(ec.SECP256R1())):
+        with pytest.raises(MessageRefused) as refused:
+            Certificate.parse(Authority().issue("sns.amazonaws.com", key=key).pem)
+        assert refused.value.reason is Reason.CERTIFICATE_UNREADABLE
+
+
+def _now() -> float:
+    return time.time()
