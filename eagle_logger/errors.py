@@ -11,7 +11,8 @@
     │   ├── Unreadable             a reply, line or object that cannot be understood
     │   ├── UnknownUser
     │   ├── BadCloudId
-    │   └── AlreadyThere           an archive key is taken by other bytes
+    │   ├── AlreadyThere           an archive key is taken
+    │   └── NotAccepted            an object the archive will never take
     └── ConfigurationError     exit 2 and say which setting
         ├── NoSecretKey
         └── DataDirectoryBusy
@@ -79,7 +80,11 @@ class BadCloudId(Permanent):
 
 
 class AlreadyThere(Permanent):
-    """The archive holds another object under this key."""
+    """The archive holds an object under this key."""
+
+
+class NotAccepted(Permanent):
+    """The archive will never take this object; its file is quarantined, never deleted."""
 
 
 class ConfigurationError(EagleError):

@@ -13,8 +13,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What the archive itself says about an object. `sha256` is hex, of the object's bytes as the archive reports it (for S3:
-    the stored checksum, else our own metadata); `metadata` is what was given when it was put."""
+    """What the archive itself says about an object. `sha256` (hex) is of the bytes it stores, as it computed it; None where it
+    keeps no such checksum, so that only reading the object back can tell. `metadata` is what was given when it was put."""
 
     size: int
     sha256: str | None
@@ -30,16 +30,20 @@ class Archive(Protocol):
         ...
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Store an object whole or not at all, never replacing one. Raises AlreadyThere if the key is taken."""
+        """Store an object whole or not at all, never replacing one.
+
+        Raises AlreadyThere if the key is taken, by others or by an earlier call of ours whose answer was lost (`head` tells
+        which); NotAccepted if the archive will never take this object. After ArchiveUnavailable it may be stored or not.
+        """
         ...
 
     def head(self, key: str) -> ObjectInfo | None: ...
     def get(self, key: str) -> bytes:
-        """Raises KeyError if there is no such object."""
+        """Raises KeyError if there is no such object, Unreadable if its bytes are not those the archive has a checksum of."""
         ...
 
     def keys(self, prefix: str = "") -> Iterator[str]:
-        """Keys that begin with `prefix`, in order."""
+        """Keys that begin with `prefix`, in order of their bytes."""
         ...
 
     def ping(self) -> None:

@@ -1,0 +1,154 @@
+"""An archive in a directory, with the same keys as in S3: for who has no bucket.
+
+Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. What an object says about itself lies apart, under
+`.metadata/<key>.<SHA-256 of the object>.json`: named by content, so that of two writers of one key neither can put its
+metadata beside the other's bytes. Files on their way in are in `.incoming`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from eagle_logger.archive.archive import ObjectInfo
+from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
+
+_INCOMING = ".incoming"
+_METADATA = ".metadata"
+_ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
+
+
+class DirectoryArchive:
+    """Needs a file system with hard links (link(2) is what never replaces a file)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        target = self._path(key)
+        with self._unavailable_on_error():
+            if target.exists():
+                # the writer may have died before the name was on disk for good, and the caller is about to rely on it
+                _sync_directory(target.parent)
+                raise AlreadyThere
+            self._store(self._sidecar(key, hashlib.sha256(body).hexdigest()), json.dumps(metadata).encode())
+            if not self._store(target, body):
+                raise AlreadyThere
+
+    def head(self, key: str) -> ObjectInfo | None:
+        try:
+            body = self.get(key)
+        except KeyError:
+            return None
+        digest = hashlib.sha256(body).hexdigest()
+        return ObjectInfo(len(body), digest, self._metadata(key, digest))
+
+    def get(self, key: str) -> bytes:
+        with self._unavailable_on_error():
+            try:
+                return self._path(key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise KeyError(key) from None
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        folder, _, _ = prefix.rpartition("/")
+        with self._unavailable_on_error():
+            yield from (key for key in self._below(folder) if key.startswith(prefix))
+
+    def ping(self) -> None:
+        """Prove that objects can be stored: the directory is made, and a file in it."""
+        with self._unavailable_on_error():
+            self._write_apart(b"").unlink()
+            self._forget_abandoned()
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if any(not part or part.startswith(".") for part in parts):
+            raise ValueError(f"not a key for a directory: {key!r}")
+        return self._root.joinpath(*parts)
+
+    def _sidecar(self, key: str, digest: str) -> Path:
+        return self._root / _METADATA / f"{key}.{digest}.json"
+
+    def _metadata(self, key: str, digest: str) -> dict[str, str]:
+        try:
+            found = json.loads(self._sidecar(key, digest).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def _store(self, target: Path, body: bytes) -> bool:
+        """Whether it is there now with these bytes by our doing; either way the name is on disk for good."""
+        _make_directory(target.parent)
+        temporary = self._write_apart(body)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+            _sync_directory(target.parent)
+        return True
+
+    def _write_apart(self, body: bytes) -> Path:
+        _make_directory(self._root / _INCOMING)
+        path = self._root / _INCOMING / uuid.uuid4().hex
+        with path.open("xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    def _below(self, folder: str) -> Iterator[str]:
+        try:
+            entries = list(os.scandir(self._root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        start = f"{folder}/" if folder else ""
+        names = [entry.name + ("/" if entry.is_dir() else "") for entry in entries if not entry.name.startswith(".")]
+        for name in sorted(names, key=os.fsencode):
+            if name.endswith("/"):
+                yield from self._below(start + name[:-1])
+            else:
+                yield start + name
+
+    def _forget_abandoned(self) -> None:
+        for entry in os.scandir(self._root / _INCOMING):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - entry.stat().st_mtime > _ABANDONED:
+                    Path(entry).unlink()
+
+    @contextlib.contextmanager
+    def _unavailable_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as failed:
+            raise ArchiveUnavailable(
+                f"the archive {self.url} failed ({failed.strerror or failed}): make the directory writable and give it space"
+            ) from failed
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it, each of their names on disk for good."""
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,41 @@
+"""An archive that lasts as long as the process: for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+
+from eagle_logger.archive.archive import ObjectInfo
+from eagle_logger.errors import AlreadyThere
+
+
+class MemoryArchive:
+    url = "memory:"
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._lock = threading.Lock()
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        with self._lock:
+            if key in self._objects:
+                raise AlreadyThere
+            self._objects[key] = (bytes(body), dict(metadata))
+
+    def head(self, key: str) -> ObjectInfo | None:
+        if key not in self._objects:
+            return None
+        body, metadata = self._objects[key]
+        return ObjectInfo(len(body), hashlib.sha256(body).hexdigest(), metadata)
+
+    def get(self, key: str) -> bytes:
+        return self._objects[key][0]
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        with self._lock:
+            found = sorted(key for key in self._objects if key.startswith(prefix))
+        yield from found
+
+    def ping(self) -> None:
+        """It is always there."""
