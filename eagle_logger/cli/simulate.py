@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--latency", type=click.FloatRange(0, 3600), default=0.2, show_default=True, help="Seconds a reply takes.")
 @click.option("--latency-spread", type=click.FloatRange(0, 3600), default=0.05, show_default=True, help="Seconds, either way.")
 @click.option("--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`.")
-def simulate(
+def simulate(  # noqa: PLR0917  (click calls it by name)
     number: int,
     port: int,
     host: str,

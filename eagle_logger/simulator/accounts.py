@@ -15,7 +15,7 @@ TOP = 10
 
 @dataclass(slots=True)
 class Account:
-    """A home and its traffic so far. Times are the loop's (monotonic, real seconds)."""
+    """A home and its traffic so far. Times are monotonic, in real seconds."""
 
     home: Home
     requests: int = 0
@@ -48,7 +48,7 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __contains__(self, cloud_id: str) -> bool:
+    def __contains__(self, cloud_id: object) -> bool:
         return cloud_id in self._by_id
 
     def authenticate(self, headers: Mapping[str, str]) -> Account | str:

@@ -123,8 +123,11 @@ class Connection(asyncio.Protocol):
         piece = read(start, min(PIECE, end - start))
         self._transport.write(piece)
         following = start + len(piece)
-        loop = self._relay.loop
-        self.when_drained(lambda: loop.call_soon(self.stream, read, following, end, keep) and None)
+
+        def go_on() -> None:
+            self._relay.loop.call_soon(self.stream, read, following, end, keep)
+
+        self.when_drained(go_on)
 
     def _closed_by_client(self) -> None:
         self.client_closed = True
@@ -160,9 +163,11 @@ class Connection(asyncio.Protocol):
         if head.length > LONGEST_BODY:
             raise ValueError("body too long")
         begin = end + 4
-        body, following = (
-            self._chunked_body(begin) if head.chunked else (buffer[begin : begin + head.length], begin + head.length)
-        )
+        if head.chunked:
+            body, following = self._chunked_body(begin)
+        else:
+            following = begin + head.length
+            body = buffer[begin:following]
         if following > len(buffer):
             if head.expects_continue and len(buffer) == begin:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -18,7 +18,7 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self._lines: list[str] = []
-        self._file = path.open("a+b", buffering=0) if path else tempfile.TemporaryFile(buffering=0)
+        self._file = path.open("a+b", buffering=0) if path else tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed by close)
         self._size = _without_torn_line(self._file.fileno())
 
     def add(self, line: str) -> None:

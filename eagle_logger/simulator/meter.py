@@ -7,6 +7,7 @@ every 60 to 180 s. A reading becomes visible 2.4 to 12 s after its own time: the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from eagle_logger.simulator.chance import mixed
@@ -16,7 +17,7 @@ _QUANTILES = ((0.0, 2.4), (0.5, 3.6), (0.95, 5.9), (1.0, 12.0))
 
 
 def _lag(rank: float) -> float:
-    for (low, least), (high, most) in zip(_QUANTILES, _QUANTILES[1:], strict=False):
+    for (low, least), (high, most) in pairwise(_QUANTILES):
         if rank <= high:
             return least + (most - least) * (rank - low) / (high - low)
     return _QUANTILES[-1][1]

@@ -1,4 +1,4 @@
-"""The simulated relay: accepts requests, lets each wait its latency, answers as the home's gateway would, and keeps the ledger."""
+"""The simulated relay: lets each request wait, answers as the home's gateway would, keeps the ledger."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Relay:
         self.is_stopping = True
         self._server.close()
         deadline = self.loop.time() + grace
-        while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:
+        while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:  # noqa: ASYNC110  (once)
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.close()
@@ -103,7 +103,7 @@ class Relay:
         account = head.account if isinstance(head.account, Account) else None
         plan = Plan()
         if account is not None:
-            number = account.begin(now)
+            number = account.begin(time.monotonic())  # finer than the loop's
             if self.faults.rules:
                 command = self._command(body)
                 plan = self.faults.plan(account.home, command.kind if command else "other", number)
