@@ -140,7 +140,9 @@ class Settings(BaseSettings):
     bridge_port: int = Field(8888, ge=0, le=65535, description="Port the bridge listens on.")
     flower_port: int = Field(5555, ge=0, le=65535, description="Port Flower listens on, on loopback.")
 
-    process_name: str = Field("", description="Name of this process in logs, leases and the User-Agent; `up` gives each its own.")
+    process_name: str = Field(
+        "", description="Name of this process in logs, leases and the User-Agent; `up` gives each its own."
+    )
     log_format: str = Field(
         "auto", pattern="^(auto|json|console)$", description="How processes log; auto: JSON unless a terminal."
     )
