@@ -43,6 +43,8 @@ class Accounts:
 
     def __init__(self, homes: Iterable[Home]) -> None:
         self._by_id = {home.cloud_id: Account(home) for home in homes}
+        self.requests = 0
+        """All that came in, whoever they claimed to speak for."""
         self.outcomes: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -70,7 +72,7 @@ class Accounts:
         shown: dict[str, Any] = {
             "homes": len(accounts),
             "requests": {
-                "total": sum(self.outcomes.values()) + sum(account.in_flight for account in accounts),
+                "total": self.requests,
                 "of_known_homes": sum(counts),
                 "homes_asked": sum(1 for count in counts if count),
                 "least": min(counts, default=0),

@@ -33,6 +33,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._busy = False
         self._paused = False
+        self._lost = False
         self._head: Head | None = None
         self._after_draining: Callable[[], None] | None = None
         self.number = number
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         return self._busy  # an answer may still be wanted
 
     def connection_lost(self, _why: Exception | None) -> None:
+        self._lost = True
         self._closed_by_client()
         self._relay.connections.discard(self)
         self._after_draining = None
@@ -79,12 +81,34 @@ class Connection(asyncio.Protocol):
 
     def send(self, reply: Reply, head: Head, completed: Callable[[], None] | None = None) -> None:
         """Send a whole reply; `completed` is called when its last byte was handed to the socket."""
-        self._transport.write(wire.as_bytes(reply, head))
+        self.write(wire.as_bytes(reply, head))
         self.when_drained(lambda: self.finish(keep=head.keep_alive and not reply.close, completed=completed))
 
+    def drip(self, reply: Reply, head: Head, completed: Callable[[], None], bytes_per_second: float) -> None:
+        """The same, drop by drop: at most twenty drops a second."""
+        data, loop = wire.as_bytes(reply, head), self._relay.loop
+        drop = max(1, round(bytes_per_second / 20))
+
+        def fall(position: int) -> None:
+            if self.client_closed:
+                self.finish(keep=False)
+            elif position >= len(data):
+                self.finish(keep=head.keep_alive and not reply.close, completed=completed)
+            else:
+                self.write(data[position : position + drop])
+                loop.call_later(drop / bytes_per_second, fall, position + drop)
+
+        fall(0)
+
+    def break_off(self, reply: Reply, head: Head, after: int) -> None:
+        """Send so many bytes of a reply, then reset."""
+        self.write(wire.as_bytes(reply, head)[:after])
+        self._relay.loop.call_later(0.05 if after else 0, self.reset)
+
     def write(self, data: bytes) -> None:
-        """Send a part of a reply; end with `finish`."""
-        self._transport.write(data)
+        """Send a part of a reply; end with `finish`. What is written to a broken connection is lost, as ever."""
+        if not self._lost:
+            self._transport.write(data)
 
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call as soon as everything written was handed to the socket; never, if the connection breaks first."""
@@ -107,9 +131,11 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Break the connection as a crashed host does: the client gets an RST."""
-        pseudo = self._transport.get_extra_info("socket")
-        if pseudo is not None:
-            pseudo.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if self._lost:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def close(self) -> None:
@@ -121,6 +147,8 @@ class Connection(asyncio.Protocol):
             self.finish(keep=keep)
             return
         piece = read(start, min(PIECE, end - start))
+        if self._lost:
+            return
         self._transport.write(piece)
         following = start + len(piece)
 

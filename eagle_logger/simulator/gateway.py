@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from eagle_logger.simulator import meter
 from eagle_logger.simulator import notifications as notes
@@ -38,12 +38,16 @@ class Mood:
     """Nothing newer than this (Unix seconds) is shown: a stale gateway."""
     clock_error: int = 0
     """Seconds its clock is ahead."""
-    less: int = 0
-    """Units missing from its summation."""
+    backwards: int = 0
+    """So many more units are missing from each of seven summations in a row; the eighth is right again."""
     backlog: int = 0
     """So many readings in one reply, newest first."""
     confirmed: set[str] = field(default_factory=set)
     """Ids of messages somebody has confirmed."""
+
+
+_Tell = Callable[[Home, Moment, int], Notification]
+"""Puts a moment in words; the number is the error of the gateway's clock."""
 
 
 @dataclass(slots=True)
@@ -60,13 +64,13 @@ def answer(home: Home, command: Command, now: float, mood: Mood) -> Words | None
     return handler(home, command, now, mood) if handler else None
 
 
-def _readings(home: Home, stream: Stream, now: float, mood: Mood, tell: Callable[..., Notification], **more: Any) -> Words:
+def _readings(home: Home, stream: Stream, now: float, mood: Mood, tell: _Tell) -> Words:
     shown_at = now if mood.seen_until is None else min(now, mood.seen_until)
     moment = meter.latest(home, stream, shown_at)
-    told = [tell(home, moment, mood.clock_error, **more)]
+    told = [tell(home, moment, mood.clock_error)]
     for _ in range(mood.backlog - 1):
         moment = meter.before(home, stream, moment)
-        told.append(tell(home, moment, mood.clock_error, **more))
+        told.append(tell(home, moment, mood.clock_error))
     return Words(told)
 
 
@@ -75,7 +79,11 @@ def _demand(home: Home, _command: Command, now: float, mood: Mood) -> Words:
 
 
 def _summation(home: Home, _command: Command, now: float, mood: Mood) -> Words:
-    return _readings(home, meter.SUMMATION, now, mood, notes.summation, less=mood.less)
+    return _readings(home, meter.SUMMATION, now, mood, partial(_backwards, mood))
+
+
+def _backwards(mood: Mood, home: Home, moment: Moment, clock_error: int) -> Notification:
+    return notes.summation(home, moment, clock_error, less=mood.backwards * (moment.turn % 8))
 
 
 def _price(home: Home, _command: Command, now: float, mood: Mood) -> Words:
@@ -108,7 +116,7 @@ def _history(home: Home, command: Command, now: float, mood: Mood) -> Words:
         if wanted and (not found or found[-1].time - moment.time >= apart):
             found.append(moment)
         moment = meter.before(home, meter.SUMMATION, moment)
-    told = [notes.summation(home, one, mood.clock_error, mood.less) for one in reversed(found)]
+    told = [_backwards(mood, home, one, mood.clock_error) for one in reversed(found)]
     return Words(told, list_root="HistoryData")
 
 

@@ -18,6 +18,7 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self._lines: list[str] = []
+        self._unwritten = b""
         self._file = path.open("a+b", buffering=0) if path else tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed by close)
         self._size = _without_torn_line(self._file.fileno())
 
@@ -27,17 +28,13 @@ class Ledger:
 
     def flush(self) -> None:
         """Hand what was gathered to the operating system. Raises OSError; the lines are then kept for the next time."""
-        if not self._lines:
-            return
-        data = memoryview("".join(self._lines).encode())
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._file.fileno(), data[written:])
-        finally:
+        if self._lines:
+            self._unwritten += "".join(self._lines).encode()
+            self._lines.clear()
+        while self._unwritten:
+            written = os.write(self._file.fileno(), self._unwritten)
             self._size += written
-            rest = bytes(data[written:]).decode("utf-8")
-            self._lines = [rest] if rest else []
+            self._unwritten = self._unwritten[written:]
 
     def size(self) -> int:
         """Bytes in the ledger, everything included that was added until now."""

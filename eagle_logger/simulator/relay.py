@@ -13,10 +13,11 @@ from eagle_logger.clock import Clock
 from eagle_logger.simulator import commands, console, replies
 from eagle_logger.simulator.accounts import Account, Accounts
 from eagle_logger.simulator.connection import Connection
-from eagle_logger.simulator.faults import Faults, Plan
+from eagle_logger.simulator.faults import Faults
 from eagle_logger.simulator.heads import Head, Heads
 from eagle_logger.simulator.homes import Home
 from eagle_logger.simulator.ledger import FLUSH_EVERY, Ledger
+from eagle_logger.simulator.plan import HEALTHY, Plan, plan_of
 from eagle_logger.simulator.wheel import Wheel
 from eagle_logger.simulator.wire import Reply
 
@@ -101,22 +102,30 @@ class Relay:
             return
         now = self.loop.time()
         account = head.account if isinstance(head.account, Account) else None
-        plan = Plan()
+        plan = HEALTHY
+        self.accounts.requests += 1
         if account is not None:
             number = account.begin(time.monotonic())  # finer than the loop's
             if self.faults.rules:
                 command = self._command(body)
-                plan = self.faults.plan(account.home, command.kind if command else "other", number)
+                kind = command.kind if command else "other"
+                plan = plan_of(self.faults.hitting(account.home, kind, number), account.home, number)
         exchange = Exchange(connection, head, body, plan, account)
         connection.on_close = exchange.end
-        if not plan.hangs:
-            latency, spread = plan.latency or (self._latency, self._spread)
-            delay = latency + spread * (2 * self._chance.random() - 1)
-            self._wheel.call_at(now + max(0.0, delay), partial(self._answer, exchange))
+        if plan.hangs:
+            self.accounts.outcomes["hang"] += 1
+        else:
+            self._wheel.call_at(now + self._delay(plan), partial(self._answer, exchange))
 
     def _connect(self) -> Connection:
         self._opened += 1
         return Connection(self, self._first_connection + self._opened)
+
+    def _delay(self, plan: Plan) -> float:
+        latency, spread = self._latency, self._spread
+        if plan.latency is not None:
+            latency, spread = plan.latency.seconds, plan.latency.spread
+        return max(0.0, latency + spread * (2 * self._chance.random() - 1))
 
     def _command(self, body: bytes) -> commands.Command | None:
         try:
@@ -129,14 +138,18 @@ class Relay:
 
     def _answer(self, exchange: Exchange) -> None:
         connection, plan = exchange.connection, exchange.plan
-        if plan.resets:
-            exchange.end()
-            self.accounts.outcomes["reset"] += 1
-            connection.reset()
-            return
         who = exchange.account or str(exchange.head.account)
-        reply = replies.reply(who, self._command(exchange.body), self.clock.now(), plan, self.faults)
-        connection.send(reply, exchange.head, partial(self._complete, exchange, reply))
+        reply = replies.reply(who, self._command(exchange.body), self.clock.now(), plan, self.faults.wordings)
+        if plan.resets is not None:
+            exchange.end()
+            self.accounts.outcomes[plan.outcome] += 1
+            connection.break_off(reply, exchange.head, plan.resets.after_bytes)
+            return
+        complete = partial(self._complete, exchange, reply)
+        if plan.drips is None:
+            connection.send(reply, exchange.head, complete)
+        else:
+            connection.drip(reply, exchange.head, complete, plan.drips.bytes_per_second)
 
     def _complete(self, exchange: Exchange, reply: Reply) -> None:
         connection, head = exchange.connection, exchange.head
@@ -152,4 +165,7 @@ class Relay:
     async def _flush_for_ever(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY)
-            self.ledger.flush()
+            try:
+                self.ledger.flush()
+            except OSError:
+                self.accounts.outcomes["ledger not written"] += 1  # what it holds is kept, and tried again

@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eagle_logger.simulator import body, gateway
 from eagle_logger.simulator.accounts import Account
 from eagle_logger.simulator.commands import Command
-from eagle_logger.simulator.faults import Faults, Plan
+from eagle_logger.simulator.faults import Wordings
 from eagle_logger.simulator.gateway import Mood, Words
 from eagle_logger.simulator.homes import Home
+from eagle_logger.simulator.notifications import Said
+from eagle_logger.simulator.plan import HEALTHY, Plan
+from eagle_logger.simulator.spoil import spoilt, with_sentinel
 from eagle_logger.simulator.wire import Reply
 
 
-def reply(who: Account | str, command: Command | None, now: float, plan: Plan, faults: Faults) -> Reply:  # noqa: ARG001
+def reply(who: Account | str, command: Command | None, now: float, plan: Plan, wordings: Wordings) -> Reply:
     """The reply at `now` (Unix seconds of the meters' clock) to an account, or to whom the named wording refuses."""
     if isinstance(who, str):
-        return refusal(faults, who)
+        return _refusal(wordings, who)
     home = who.home
     if command is None:
-        return refusal(faults, "unknown_command")
+        return _refusal(wordings, "unknown_command")
     if command.mac not in ("", home.device):
-        return refusal(faults, "unknown_mac")
-    words = gateway.answer(home, command, now, Mood(confirmed=who.confirmed))
+        return _refusal(wordings, "unknown_mac")
+    words = gateway.answer(home, command, now, _mood(who, plan))
     if words is None:
-        return refusal(faults, "unknown_command")
-    return Reply(_encoded(words, command), readings=_readings(home, words))
+        return _refusal(wordings, "unknown_command")
+    is_json = command.wants_json and command.name != "list_network"
+    if plan is HEALTHY:
+        said = [one.said for one in words.notifications if one.said]
+        return Reply((body.as_json if is_json else body.xml)(words), readings=_array(home, said))
+    return _ill(home, words, plan, is_json=is_json)
 
 
-def refusal(faults: Faults, name: str) -> Reply:
-    wording = faults.wordings[name]
+def _ill(home: Home, words: Words, plan: Plan, *, is_json: bool) -> Reply:
+    encode = body.as_json if is_json else body.xml
+    if plan.sentinel is not None:
+        words = with_sentinel(plan.sentinel, words, plan.chance >> 8)
+    if plan.spoiler is None:
+        said = [one.said for one in words.notifications if one.said]
+        return Reply(encode(words), outcome=plan.outcome, readings=_array(home, said), close=plan.closes)
+    result = spoilt(plan.spoiler, words, encode, plan.chance >> 16, is_json=is_json)
+    return Reply(
+        result.body,
+        result.status,
+        plan.outcome,
+        readings=_array(home, result.said),
+        headers=result.headers,
+        close=plan.closes,
+    )
+
+
+def _mood(account: Account, plan: Plan) -> Mood:
+    return Mood(
+        confirmed=account.confirmed,
+        seen_until=plan.seen_until,
+        clock_error=plan.clock_error,
+        backwards=plan.backwards,
+        backlog=plan.backlog,
+    )
+
+
+def _refusal(wordings: Wordings, name: str) -> Reply:
+    wording = getattr(wordings, name)
     return Reply(wording.text.encode(), wording.status, name)
 
 
-def _encoded(words: Words, command: Command) -> bytes:
-    return body.as_json(words) if command.wants_json and command.name != "list_network" else body.xml(words)
-
-
-def _readings(home: Home, words: Words) -> str:
-    return "[" + ",".join([one.said.as_json(home) for one in words.notifications if one.said is not None]) + "]"
+def _array(home: Home, said: Iterable[Said]) -> str:
+    return f"[{','.join([one.as_json(home) for one in said])}]"
