@@ -12,15 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.users import Credentials, User, UserState
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """When a user falls due: every `period` seconds, at `phase` + k·`period` (Unix seconds)."""
-
-    period: float
-    phase: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,8 @@ class Claim:
 
     `token` fences: only its holder may begin a request or report back. `due` is when the user fell due, `claimed_at` when this
     claim was made, `last_request` when the last request to this gateway started, whoever made it (store's time, Unix seconds).
-    `credentials` is None when no key we hold can decrypt them.
+    `credentials` is None when no key we hold can decrypt them. `abandoned` counts the claims before this one that ended
+    without a report: its holder died, or forgot.
     """
 
     cloud_id: str
@@ -40,6 +34,7 @@ class Claim:
     user: User
     credentials: Credentials | None
     state: UserState
+    abandoned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class Report:
     """What a worker says when it is done with a user for now.
 
     The user falls due again at the next point of `grid` after now + `pause` (a pause is how back-off is told); not at all
-    when `state.parked` is set.
+    when `state.parked` is set. If the user was updated meanwhile, failures are forgiven: neither pause nor parking.
     """
 
     cloud_id: str
@@ -76,7 +71,8 @@ class Requested:
     leased: tuple[str, ...]
     """Were idle (or leased but still waiting in a queue): send these as a `fetch` message."""
     marked: tuple[str, ...]
-    """Are being fetched right now: their holder fetches them once more."""
+    """Need no further message: they are being fetched right now, and their holder fetches them once more; or a message that
+    was asked for already is on its way to a worker."""
     unknown: tuple[str, ...]
     parked: tuple[str, ...]
     seen_before: bool = False
@@ -85,8 +81,8 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user as somebody enters it. Adding one that exists replaces its credentials and cadence and wakes it if parked;
-    its state is kept."""
+    """A user as somebody enters it. Adding one that exists replaces its credentials and cadence, forgives its failures and
+    wakes it if parked; the rest of its state is kept."""
 
     user: User
     credentials: Credentials
@@ -101,6 +97,15 @@ class StoredUser:
     state: UserState
     due: float | None
     lease_ends: float | None
+
+    def breach(self) -> str | None:
+        """How this user breaks the rule of being in exactly one set, or in none if parked."""
+        sets = [name for name, moment in (("due", self.due), ("leased", self.lease_ends)) if moment is not None]
+        if len(sets) == (0 if self.state.parked else 1):
+            return None
+        return (
+            f"{self.user.cloud_id}: {'parked' if self.state.parked else 'active'}, and in {' and '.join(sets) or 'neither set'}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ class UserStore(Protocol):
 
     async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
         """Ask for a fetch of each now. With `once` (an SNS MessageId) the same request is carried out only the first time
-        within an hour; marking it and leasing are one step."""
+        within two hours (longer than a signed message stays acceptable); marking it and leasing are one step."""
         ...
 
     async def forget(self, once: str) -> None:
@@ -156,9 +161,14 @@ class UserStore(Protocol):
         ...
 
     # People -----------------------------------------------------------------------------------------------------------
-    async def put(self, users: Sequence[NewUser]) -> None: ...
+    async def put(self, users: Sequence[NewUser]) -> None:
+        """Add or update; they fall due soon, many at once spread over a few seconds (see `users.spreading`). Raises
+        NoSecretKey without a key."""
+        ...
+
     async def restore(self, users: Sequence[StoredUser]) -> None:
-        """Put back what was exported; raises ValueError if a `sealed` cannot be decrypted or belongs to another user."""
+        """Put back what was exported, as `put` does; its state too, for users who have none here. Raises ValueError, before
+        anything is changed, if a `sealed` cannot be decrypted or belongs to another user; NoSecretKey without a key."""
         ...
 
     async def get(self, cloud_id: str) -> StoredUser | None: ...
@@ -168,13 +178,18 @@ class UserStore(Protocol):
         ...
 
     async def reseal(self) -> int:
-        """Encrypt every password anew with the newest key; how many were changed. Safe under load."""
+        """Encrypt anew every password that the newest key did not encrypt; how many were changed. Safe under load. Raises
+        NoSecretKey, after all others were done, if some can be decrypted with none of the keys."""
         ...
 
     # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals: ...
     async def tally(self) -> dict[str, int]:
         """The system's counters since it was first started."""
+        ...
+
+    async def count(self, tally: Mapping[str, int]) -> None:
+        """Add to the system's counters, apart from any report."""
         ...
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
@@ -189,8 +204,17 @@ class UserStore(Protocol):
         """Write the number of shards at first start; afterwards return what is written, whatever is asked."""
         ...
 
+    async def shards(self) -> int | None:
+        """The number agreed on; None before the first start."""
+        ...
+
     async def set_shards(self, shards: int) -> None: ...
     async def register_node(self, node: str) -> None: ...
     async def nodes(self) -> list[str]:
         """Nodes whose rotator registered within the last day."""
+        ...
+
+    async def check_invariant(self) -> list[str]:
+        """Every breach of "each active user in exactly one of due and leased, parked ones in neither", one line each. Reads
+        everything, in small steps; safe beside a running system."""
         ...

@@ -100,7 +100,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL (database 0) of a real Redis that is empty. Its databases 0 to 15 may be used: all are emptied before each test."""
+    """The URL (database 0) of a real, empty Redis. All of its 16 databases may be used: each test finds them empty."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
         client.script_flush()

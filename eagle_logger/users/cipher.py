@@ -1,0 +1,60 @@
+"""Passwords at rest: Fernet tokens, sealed with the newest key, opened with any, each bound to its user's cloud id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from eagle_logger.core.users import Credentials
+from eagle_logger.errors import ConfigurationError, NoSecretKey
+
+
+def new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+class Cipher:
+    """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from, for messages.
+
+    Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever shows a key.
+    """
+
+    def __init__(self, keys: Sequence[str], *, source: str = "EAGLE_SECRET_KEYS") -> None:
+        if not keys:
+            raise NoSecretKey
+        fernets = [_fernet(key, f"{source}: key {number} of {len(keys)}") for number, key in enumerate(keys, 1)]
+        self._newest = fernets[0]
+        self._any = MultiFernet(fernets)
+
+    def seal(self, credentials: Credentials) -> str:
+        """The cloud id lies inside, so that a token moved to another user is noticed."""
+        plain = json.dumps([credentials.cloud_id, credentials.user_email, credentials.user_pw], ensure_ascii=False)
+        return self._newest.encrypt(plain.encode()).decode()
+
+    def open(self, cloud_id: str, sealed: str) -> Credentials:
+        """Raises ValueError if no key fits, or if this was sealed for another user."""
+        try:
+            owner, email, password = json.loads(self._any.decrypt(sealed))
+        except InvalidToken:
+            raise ValueError("the sealed password can be decrypted with none of the keys") from None
+        if owner != cloud_id:
+            raise ValueError("the sealed password belongs to another user")
+        return Credentials(cloud_id, email, password)
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether this was sealed with the newest key."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
+
+
+def _fernet(key: str, which: str) -> Fernet:
+    try:
+        return Fernet(key)
+    except ValueError:
+        message = f"{which} is not a Fernet key (32 bytes in URL-safe base64); `eagle-logger keys generate` makes one"
+        raise ConfigurationError(message) from None

@@ -1,0 +1,346 @@
+"""Users in memory: the Redis store's twin, for tests and for trying things out. The same answers, nothing kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from eagle_logger.clock import Clock
+from eagle_logger.core.cadence import missed_turns, next_due
+from eagle_logger.core.users import Credentials, User, UserState
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.records import decode_user, encode_user, forgiven
+from eagle_logger.users.resealing import resealed, unreadable
+from eagle_logger.users.spreading import first_offset
+from eagle_logger.users.store import Claim, NewUser, Report, Reported, Requested, StoredUser, Totals
+
+REQUEST_REMEMBERED = 7200.0
+PROGRESS_KEPT = 3600.0
+NODE_KEPT = 86400.0
+
+
+@dataclass(slots=True)
+class _Lease:
+    """See `scripts/common.lua`, where the same members are explained."""
+
+    due: float
+    scheduled: float
+    ends: float
+    announced: bool = False
+    token: int = 0
+    holder: str = ""
+    marked: bool = False
+    updated: bool = False
+
+
+@dataclass(slots=True)
+class _Entry:
+    user: User
+    sealed: str
+    state: UserState | None = None
+    due: float | None = None
+    lease: _Lease | None = None
+    last_request: float | None = None
+    abandoned: int = 0
+
+    def give_back(self) -> None:
+        if self.lease:
+            self.due, self.lease = self.lease.due, None
+
+
+@dataclass(slots=True)
+class _Gone:
+    remembered_until: float
+    last_request: float | None
+    lease_ends: float | None
+
+
+@dataclass(slots=True)
+class _System:
+    tally: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, dict[str, str | int | float]] = field(default_factory=dict)
+    nodes: dict[str, float] = field(default_factory=dict)
+    requests: dict[str, float] = field(default_factory=dict)
+    shards: int | None = None
+
+
+class MemoryUserStore:
+    """See `store.UserStore`. Time comes from a Clock or from anything that says Unix seconds; `lease` is in real seconds.
+    Without a `cipher` it makes itself a key that dies with it."""
+
+    def __init__(
+        self,
+        clock: Clock | Callable[[], float] | None = None,
+        *,
+        cipher: Cipher | None = None,
+        lease: float = 20.0,
+    ) -> None:
+        timed = Clock() if clock is None else clock
+        self._speed = timed if isinstance(timed, Clock) else Clock()
+        self._now = timed.now if isinstance(timed, Clock) else timed
+        self._cipher = cipher or Cipher([new_key()])
+        self._lease = self._speed.stretched(lease)
+        self._users: dict[str, _Entry] = {}
+        self._gone: dict[str, _Gone] = {}
+        self._tokens = count(1)
+        self._system = _System()
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def now(self) -> float:
+        return self._now()
+
+    # Scheduling -------------------------------------------------------------------------------------------------------
+    async def lease(self, limit: int) -> list[str]:
+        now = self._now()
+        for _, cloud_id in sorted((e.lease.ends, name) for name, e in self._users.items() if e.lease and e.lease.ends <= now)[
+            :limit
+        ]:
+            self._users[cloud_id].give_back()
+        due = sorted((e.due, name) for name, e in self._users.items() if e.due is not None and e.due <= now)[:limit]
+        for since, cloud_id in due:
+            self._lease_to(self._users[cloud_id], _Lease(since, since, now + self._lease))
+        return [cloud_id for _, cloud_id in due]
+
+    async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
+        now = self._now()
+        return [claim for cloud_id in cloud_ids if (claim := self._claim(cloud_id, holder, now))]
+
+    def _claim(self, cloud_id: str, holder: str, now: float) -> Claim | None:
+        entry = self._users.get(cloud_id)
+        if entry is None or entry.lease is None or entry.lease.token:
+            return None
+        entry.lease.token, entry.lease.holder, entry.lease.ends = next(self._tokens), holder, now + self._lease
+        entry.abandoned += 1
+        return Claim(
+            cloud_id=cloud_id,
+            token=entry.lease.token,
+            due=min(entry.lease.due, now),
+            claimed_at=now,
+            last_request=entry.last_request,
+            user=entry.user,
+            credentials=self._opened(cloud_id, entry.sealed),
+            state=entry.state or UserState(),
+            abandoned=entry.abandoned - 1,
+        )
+
+    def _opened(self, cloud_id: str, sealed: str) -> Credentials | None:
+        try:
+            return self._cipher.open(cloud_id, sealed)
+        except ValueError:
+            return None
+
+    async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+        now, held = self._now(), set()
+        for claim in claims:
+            if lease := self._held(claim.cloud_id, claim.token):
+                lease.ends = now + self._lease
+                self._users[claim.cloud_id].last_request = now
+                held.add(claim.cloud_id)
+        return frozenset(held)
+
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+        now, missed, again, lost = self._now(), 0, set(), set()
+        for report in reports:
+            lease = self._held(report.cloud_id, report.token)
+            if lease is None:
+                lost.add(report.cloud_id)
+                continue
+            missed += _missed(report, lease, now)
+            if self._take(report, lease, now):
+                again.add(report.cloud_id)
+        self._system.tally.update(tally)
+        if missed:
+            self._system.tally["missed_turns"] += missed
+        return Reported(frozenset(again), frozenset(lost), missed)
+
+    def _take(self, report: Report, lease: _Lease, now: float) -> bool:
+        """Write state and re-arm; whether the user is to be fetched again instead."""
+        entry = self._users[report.cloud_id]
+        entry.state = forgiven(report.state) if lease.updated else report.state
+        entry.abandoned = 0
+        if lease.marked and not lease.updated and not entry.state.parked:
+            lease.marked, lease.due, lease.scheduled, lease.ends = False, now, now, now + self._lease
+            return True
+        entry.lease = None
+        if not entry.state.parked:
+            pause = 0.0 if lease.updated else report.pause
+            entry.due = now if lease.marked else next_due(now + pause, report.grid)
+        return False
+
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+        now = self._now()
+        if once is not None:
+            if self._system.requests.get(once, now) > now:
+                return Requested((), (), (), (), seen_before=True)
+            self._system.requests[once] = now + self._speed.stretched(REQUEST_REMEMBERED)
+        leased: list[str] = []
+        marked: list[str] = []
+        unknown: list[str] = []
+        parked: list[str] = []
+        groups = {"leased": leased, "marked": marked, "unknown": unknown, "parked": parked}
+        for cloud_id in dict.fromkeys(cloud_ids):
+            groups[self._request(cloud_id, now)].append(cloud_id)
+        return Requested(tuple(leased), tuple(marked), tuple(unknown), tuple(parked))
+
+    def _request(self, cloud_id: str, now: float) -> str:
+        entry = self._users.get(cloud_id)
+        if entry is None:
+            return "unknown"
+        if entry.lease and (entry.lease.token or entry.lease.announced):
+            entry.lease.marked = bool(entry.lease.token)
+            return "marked"
+        if entry.lease:
+            entry.lease.announced = True
+            return "leased"
+        if entry.due is None:
+            return "parked"
+        self._lease_to(entry, _Lease(min(entry.due, now), entry.due, now + self._lease, announced=True))
+        return "leased"
+
+    async def forget(self, once: str) -> None:
+        self._system.requests.pop(once, None)
+
+    async def free(self, holder: str) -> int:
+        held = [e for e in self._users.values() if e.lease and e.lease.token and e.lease.holder == holder]
+        for entry in held:
+            entry.give_back()
+        return len(held)
+
+    def _held(self, cloud_id: str, token: int) -> _Lease | None:
+        entry = self._users.get(cloud_id)
+        return entry.lease if entry and entry.lease and entry.lease.token == token else None
+
+    @staticmethod
+    def _lease_to(entry: _Entry, lease: _Lease) -> None:
+        entry.due, entry.lease = None, lease
+
+    # People -----------------------------------------------------------------------------------------------------------
+    async def put(self, users: Sequence[NewUser]) -> None:
+        now = self._now()
+        for new in users:
+            due = now + first_offset(new.user.cloud_id, len(users))
+            self._put(new.user, self._cipher.seal(new.credentials), None, due, now)
+
+    async def restore(self, users: Sequence[StoredUser]) -> None:
+        now = self._now()
+        for stored in users:
+            self._cipher.open(stored.user.cloud_id, stored.sealed)
+        for stored in users:
+            due = now + first_offset(stored.user.cloud_id, len(users))
+            self._put(stored.user, stored.sealed, forgiven(stored.state), due, now)
+
+    def _put(self, user: User, sealed: str, state: UserState | None, due: float, now: float) -> None:
+        entry = self._users.get(user.cloud_id)
+        if entry is None:
+            entry = self._users[user.cloud_id] = _Entry(user, sealed)
+            self._place(entry, due, now)
+        elif entry.lease:
+            entry.lease.updated = bool(entry.lease.token)
+        else:
+            entry.due = due if entry.due is None else min(due, entry.due)
+        entry.user, entry.sealed = user, sealed
+        entry.state = state if entry.state is None else forgiven(entry.state)
+
+    def _place(self, entry: _Entry, due: float, now: float) -> None:
+        gone = self._gone.pop(entry.user.cloud_id, None)
+        if gone and gone.remembered_until > now:
+            entry.last_request = gone.last_request
+        if gone and gone.lease_ends and gone.lease_ends > now:
+            entry.lease = _Lease(due, due, gone.lease_ends, announced=True, token=next(self._tokens))
+        else:
+            entry.due = due
+
+    async def get(self, cloud_id: str) -> StoredUser | None:
+        entry = self._users.get(cloud_id)
+        if entry is None:
+            return None
+        return StoredUser(
+            user=entry.user,
+            sealed=entry.sealed,
+            state=entry.state or UserState(),
+            due=entry.due,
+            lease_ends=entry.lease.ends if entry.lease else None,
+        )
+
+    async def remove(self, cloud_id: str) -> bool:
+        entry = self._users.pop(cloud_id, None)
+        if entry is None:
+            return False
+        ends = entry.lease.ends if entry.lease and entry.lease.token else None
+        self._gone[cloud_id] = _Gone(self._now() + self._lease, entry.last_request, ends)
+        return True
+
+    async def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
+        while names := sorted(name for name in self._users if name > after)[:batch]:
+            yield [stored for name in names if (stored := await self.get(name))]
+            after = names[-1]
+
+    async def reseal(self) -> int:
+        records = [(name, encode_user(entry.user, entry.sealed)) for name, entry in self._users.items()]
+        swaps, locked = resealed(self._cipher, records)
+        for cloud_id, _, record in swaps:
+            self._users[cloud_id].sealed = decode_user(cloud_id, record)[1]
+        if locked:
+            raise unreadable(locked)
+        return len(swaps)
+
+    # The system -------------------------------------------------------------------------------------------------------
+    async def totals(self) -> Totals:
+        due = [entry.due for entry in self._users.values() if entry.due is not None]
+        leased = sum(1 for entry in self._users.values() if entry.lease)
+        now = self._now()
+        return Totals(
+            users=len(self._users),
+            due=len(due),
+            overdue=sum(1 for moment in due if moment <= now),
+            leased=leased,
+            parked=len(self._users) - len(due) - leased,
+            oldest_due=min(due, default=None),
+        )
+
+    async def tally(self) -> dict[str, int]:
+        return dict(self._system.tally)
+
+    async def count(self, tally: Mapping[str, int]) -> None:
+        self._system.tally.update(tally)
+
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
+        self._system.notes[name] = {**note, "at": self._now()}
+
+    async def progress(self) -> dict[str, dict[str, str | int | float]]:
+        oldest = self._now() - self._speed.stretched(PROGRESS_KEPT)
+        return {name: note for name, note in self._system.notes.items() if float(note["at"]) >= oldest}
+
+    async def agree_on_shards(self, shards: int) -> int:
+        if self._system.shards is None:
+            self._system.shards = shards
+        return self._system.shards
+
+    async def shards(self) -> int | None:
+        return self._system.shards
+
+    async def set_shards(self, shards: int) -> None:
+        self._system.shards = shards
+
+    async def register_node(self, node: str) -> None:
+        self._system.nodes[node] = self._now()
+
+    async def nodes(self) -> list[str]:
+        oldest = self._now() - self._speed.stretched(NODE_KEPT)
+        return sorted(node for node, seen in self._system.nodes.items() if seen >= oldest)
+
+    async def check_invariant(self) -> list[str]:
+        return [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
+
+
+def _missed(report: Report, lease: _Lease, now: float) -> int:
+    """Turns this report missed; none are counted after a pause, or for a user that is not fetched any more."""
+    pauses = (report.pause or report.state.parked) and not lease.updated
+    return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)

@@ -1,0 +1,116 @@
+"""How a user and its state are written down: small, because there is one of each per user in Redis' memory.
+
+A user is a JSON object. A state is a JSON array, deflated with a preset dictionary of what all states have in common (a third
+of the memory for a few microseconds). What is wrong with a user (failures, last error, parked) is written apart, so that a
+script can forgive it without reading the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.users import User, UserState
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+_KINDS = {str(kind): kind for kind in Kind}
+
+_COMMON = (
+    rb'","message",[17],"\"id\":\"0x000000\",\"text\":\"\",\"priority\":\"low\",\"confirmation_required\":false,'
+    rb'\"confirmed\":null,\"queue\":\"active\""],"price",[,"\"price\":0,\"currency\":\"USD\",\"unit\":\"USD/kWh\",\"tier\":1,'
+    rb'\"label\":\"Block 1\""],[{"demand":17,"summation":17,"price":17,"message":17}[],[["0xd8d5b900000","0x00135001000",'
+    rb'"0x00078100","summation",[,"\"delivered\":1.,\"received\":0,\"unit\":\"kWh\""],"demand",[,"\"value\":0.,\"unit\":\"kW\""],['
+)
+"""Deflate's preset dictionary. States already written cannot be read with another: a change needs a new `_FORMAT`."""
+_FORMAT = b"\x01"
+
+Trouble = tuple[int, str | None, str | None]
+"""Failures in a row, last error, why parked."""
+
+
+def encode_user(user: User, sealed: str) -> bytes:
+    record: dict[str, Any] = {"sealed": sealed}
+    if user.intervals:
+        record["intervals"] = dict(user.intervals)
+    if user.mac_id is not None:
+        record["mac_id"] = user.mac_id
+    return _compact(record).encode()
+
+
+def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
+    """The user, and its sealed password."""
+    members = json.loads(record)
+    intervals = {_KINDS[kind]: seconds for kind, seconds in members.get("intervals", {}).items()}
+    return User(cloud_id, intervals, members.get("mac_id")), members["sealed"]
+
+
+def encode_state(state: UserState) -> bytes:
+    """All of it but what is wrong with the user."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -11, 5, zlib.Z_DEFAULT_STRATEGY, _COMMON)
+    return _FORMAT + packer.compress(_compact(as_json(state)).encode()) + packer.flush()
+
+
+def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
+    """A user without a written state is new, one without a written trouble is well."""
+    if not written:
+        state = UserState()
+    elif written[:1] == _FORMAT:
+        unpacker = zlib.decompressobj(-11, _COMMON)
+        state = from_json(json.loads(unpacker.decompress(written[1:])))
+    else:
+        raise ValueError("a user's state was written by a newer version of this program")
+    return with_trouble(state, trouble) if trouble else state
+
+
+def encode_trouble(state: UserState) -> bytes:
+    """What is wrong with the user; empty if nothing is."""
+    trouble: Trouble = state.failures, state.last_error, state.parked
+    return b"" if trouble == (0, None, None) else _compact(trouble).encode()
+
+
+def with_trouble(state: UserState, trouble: bytes) -> UserState:
+    failures, last_error, parked = json.loads(trouble)
+    return replace(state, failures=failures, last_error=last_error, parked=parked)
+
+
+def forgiven(state: UserState) -> UserState:
+    """The state of a user who is updated: whatever was wrong may be right now."""
+    return replace(state, failures=0, last_error=None, parked=None)
+
+
+def as_json(state: UserState) -> list[Any]:
+    """All of it but what is wrong with the user."""
+    return [
+        state.total_events_logged,
+        state.first_timestamp,
+        state.last_timestamp,
+        state.last_arrival,
+        state.recent_counts,
+        state.strange_hours,
+        state.asked,
+        [[*stream, *seen] for stream, seen in state.recent.items()],
+    ]
+
+
+def from_json(written: Any) -> UserState:
+    """Raises ValueError for what `as_json` did not write."""
+    try:
+        total, first, last, arrival, counts, strange, asked, streams = written
+        return UserState(
+            total_events_logged=total,
+            first_timestamp=first,
+            last_timestamp=last,
+            last_arrival=arrival,
+            asked={_KINDS[kind]: moment for kind, moment in asked.items()},
+            recent={
+                Stream(device, meter, _KINDS[kind]): tuple([(time, value) for time, value in seen])
+                for device, meter, kind, *seen in streams
+            },
+            recent_counts=tuple(counts),
+            strange_hours=tuple(strange),
+        )
+    except (TypeError, KeyError, AttributeError) as wrong:
+        raise ValueError(f"not a user's state: {wrong}") from None

@@ -1,0 +1,93 @@
+"""The connection to the users' Redis, its scripts, and its errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from eagle_logger.errors import RedisUnavailable
+
+Argument = bytes | str | int | float
+
+_CONNECTIONS = 32
+_ANSWER_WITHIN = 5.0
+_CONNECT_WITHIN = 3.0
+_CHECK_AFTER = 25.0
+
+
+class Script(Protocol):
+    async def __call__(self, keys: Sequence[str] = ..., args: Sequence[Argument] = ...) -> Any: ...
+
+
+class RedisConnection:
+    """A pool of connections to one Redis, bound to the event loop it is first used on.
+
+    A command is never sent twice: after a lost answer nobody knows whether it was carried out, and leases make up for that.
+    A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._shown = _without_password(url)
+        self._pool = aioredis.BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=_ANSWER_WITHIN,
+            socket_timeout=_ANSWER_WITHIN,
+            socket_connect_timeout=_CONNECT_WITHIN,
+            socket_keepalive=True,
+            health_check_interval=_CHECK_AFTER,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._client = aioredis.Redis(connection_pool=self._pool)
+        self._scripts: dict[str, Script] = {}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._pool.aclose()
+
+    async def run(self, name: str, args: Sequence[Argument] = ()) -> Any:
+        """Run `scripts/<name>.lua`. Raises RedisUnavailable."""
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._client.register_script(script_text(name))
+        with self._in_our_words():
+            return await script(args=args)
+
+    async def command(self, *words: Argument) -> Any:
+        """One command, with its raw answer. Raises RedisUnavailable."""
+        with self._in_our_words():
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]  # it has no types
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OutOfMemoryError:
+            raise RedisUnavailable(f"Redis at {self._shown} is out of memory: raise its maxmemory") from None
+        except (RedisError, OSError, TimeoutError) as wrong:
+            if "OOM command not allowed" in str(wrong):
+                raise RedisUnavailable(f"Redis at {self._shown} is out of memory: raise its maxmemory") from None
+            reason = str(wrong) or type(wrong).__name__
+            raise RedisUnavailable(f"Redis at {self._shown} does not answer usefully: {reason}") from wrong
+
+
+@cache
+def script_text(name: str) -> str:
+    folder = files("eagle_logger.users") / "scripts"
+    return f"{(folder / 'common.lua').read_text()}\n{(folder / f'{name}.lua').read_text()}"
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    _, at, address = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"***@{address}" if at else address, query=""))

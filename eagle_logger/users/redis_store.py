@@ -1,0 +1,282 @@
+"""Users in Redis: every step that must be whole is one script.
+
+    eagle:users:<3 digits>   hash   id → record: cadence, sealed password
+    eagle:states             hash   id → state between visits
+    eagle:troubles           hash   id → failures, last error, why parked; only of those who have any
+    eagle:turns              hash   id → how it stands with its turn (scripts/common.lua)
+    eagle:due, eagle:leased  zset   id, by when it falls due, by when its lease ends
+    eagle:tokens             the last token given out
+    eagle:gone:<id>          a user was removed a lease ago or less
+    eagle:once:<key>         a request was carried out within the last two hours
+    eagle:tally              hash   the system's counters
+    eagle:progress           hash   process → its last note
+    eagle:nodes              zset   node, by when it registered
+    eagle:shards             the number agreed on
+
+Scripts name keys they work out themselves: one Redis, not a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from eagle_logger.clock import Clock
+from eagle_logger.core.users import Credentials
+from eagle_logger.errors import NoSecretKey
+from eagle_logger.users.cipher import Cipher
+from eagle_logger.users.records import decode_state, decode_user, encode_state, encode_trouble, encode_user
+from eagle_logger.users.redis_connection import Argument, RedisConnection
+from eagle_logger.users.resealing import resealed, unreadable
+from eagle_logger.users.spreading import first_offset
+from eagle_logger.users.store import Claim, NewUser, Report, Reported, Requested, StoredUser, Totals
+
+REQUEST_REMEMBERED = 7200
+PROGRESS_KEPT = 3600.0
+NODE_KEPT = 86400.0
+_BATCH = 500
+
+
+class RedisUserStore:
+    """See `store.UserStore`. Lives on one event loop. `lease` is in real seconds; without a `cipher`, claims carry no
+    credentials, and whatever writes or checks passwords raises NoSecretKey."""
+
+    def __init__(self, url: str, *, cipher: Cipher | None, clock: Clock | None = None, lease: float = 20.0) -> None:
+        self._redis = RedisConnection(url)
+        self._cipher = cipher
+        self._clock = clock or Clock()
+        self._lease = lease
+
+    async def ping(self) -> None:
+        await self._redis.command("PING")
+
+    async def close(self) -> None:
+        await self._redis.close()
+
+    async def now(self) -> float:
+        if self._clock.is_accelerated:
+            return self._clock.now()
+        seconds, microseconds = await self._redis.command("TIME")
+        return int(seconds) + int(microseconds) / 1e6
+
+    # Scheduling -------------------------------------------------------------------------------------------------------
+    async def lease(self, limit: int) -> list[str]:
+        return _texts(await self._redis.run("lease", [*self._moment_and_lease(), limit]))
+
+    async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
+        now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), holder, *cloud_ids])
+        return [self._claim(float(now), entry) for entry in claimed]
+
+    async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+        held = [word for claim in claims for word in (claim.cloud_id, claim.token)]
+        return frozenset(_texts(await self._redis.run("begin", [*self._moment_and_lease(), *held])))
+
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+        counters = [word for name, count in tally.items() for word in (name, count)]
+        words = [word for report in reports for word in _report_words(report)]
+        missed, again, lost = await self._redis.run("report", [*self._moment_and_lease(), len(tally), *counters, *words])
+        return Reported(frozenset(_texts(again)), frozenset(_texts(lost)), int(missed))
+
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+        key = "" if once is None else _once_key(once)
+        args: list[Argument] = [*self._moment_and_lease(), key, REQUEST_REMEMBERED, *dict.fromkeys(cloud_ids)]
+        seen, *groups = await self._redis.run("request", args)
+        leased, marked, unknown, parked = (tuple(_texts(group)) for group in groups)
+        return Requested(leased, marked, unknown, parked, seen_before=bool(seen))
+
+    async def forget(self, once: str) -> None:
+        await self._redis.command("DEL", _once_key(once))
+
+    async def free(self, holder: str) -> int:
+        cursor, freed = b"0", 0
+        while True:
+            cursor, more = await self._redis.run("free", [holder, cursor])
+            freed += int(more)
+            if cursor == b"0":
+                return freed
+
+    # People -----------------------------------------------------------------------------------------------------------
+    async def put(self, users: Sequence[NewUser]) -> None:
+        cipher = self._cipher_or_refuse()
+        await self._put([(new.user.cloud_id, encode_user(new.user, cipher.seal(new.credentials)), b"") for new in users])
+
+    async def restore(self, users: Sequence[StoredUser]) -> None:
+        cipher = self._cipher_or_refuse()
+        for stored in users:
+            cipher.open(stored.user.cloud_id, stored.sealed)
+        await self._put([(one.user.cloud_id, encode_user(one.user, one.sealed), encode_state(one.state)) for one in users])
+
+    async def get(self, cloud_id: str) -> StoredUser | None:
+        entry = await self._redis.run("get", [cloud_id])
+        return _stored(entry) if entry else None
+
+    async def remove(self, cloud_id: str) -> bool:
+        remembered = int(self._lease * 1000) + 1
+        return bool(await self._redis.run("remove", [*self._moment_and_lease(), remembered, cloud_id]))
+
+    async def all(self, *, after: str = "", batch: int = _BATCH) -> AsyncIterator[list[StoredUser]]:
+        async for page in self._pages(after, batch):
+            yield [_stored(entry) for entry in page]
+
+    async def reseal(self) -> int:
+        cipher, changed, locked = self._cipher_or_refuse(), 0, list[str]()
+        async for page in self._pages("", _BATCH):
+            waiting = [(entry[0].decode(), entry[1]) for entry in page]
+            while waiting:  # those somebody updated meanwhile are looked at again
+                swaps, more_locked = resealed(cipher, waiting)
+                locked += more_locked
+                written = await self._redis.run("swap", [word for swap in swaps for word in swap])
+                changed += len(written)
+                waiting = [
+                    (cloud_id, record)
+                    for cloud_id, _, _ in swaps
+                    if cloud_id.encode() not in written and (record := await self._record(cloud_id)) is not None
+                ]
+        if locked:
+            raise unreadable(locked)
+        return changed
+
+    # The system -------------------------------------------------------------------------------------------------------
+    async def totals(self) -> Totals:
+        users, due, overdue, leased, oldest = await self._redis.run("totals", [self._moment()])
+        return Totals(users, due, overdue, leased, users - due - leased, float(oldest) if oldest else None)
+
+    async def tally(self) -> dict[str, int]:
+        return {name: int(count) for name, count in (await self._hash("eagle:tally")).items()}
+
+    async def count(self, tally: Mapping[str, int]) -> None:
+        await self.report([], tally)
+
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
+        text = json.dumps({**note, "at": await self.now()})
+        await self._redis.command("HSET", "eagle:progress", name, text)
+
+    async def progress(self) -> dict[str, dict[str, str | int | float]]:
+        oldest = await self.now() - self._clock.stretched(PROGRESS_KEPT)
+        notes = {name: json.loads(note) for name, note in (await self._hash("eagle:progress")).items()}
+        stale = [name for name, note in notes.items() if note["at"] < oldest]
+        if stale:
+            await self._redis.command("HDEL", "eagle:progress", *stale)
+        return {name: note for name, note in notes.items() if note["at"] >= oldest}
+
+    async def agree_on_shards(self, shards: int) -> int:
+        await self._redis.command("SETNX", "eagle:shards", shards)
+        return await self.shards() or shards
+
+    async def shards(self) -> int | None:
+        written = await self._redis.command("GET", "eagle:shards")
+        return None if written is None else int(written)
+
+    async def set_shards(self, shards: int) -> None:
+        await self._redis.command("SET", "eagle:shards", shards)
+
+    async def register_node(self, node: str) -> None:
+        await self._redis.command("ZADD", "eagle:nodes", await self.now(), node)
+
+    async def nodes(self) -> list[str]:
+        oldest = await self.now() - self._clock.stretched(NODE_KEPT)
+        await self._redis.command("ZREMRANGEBYSCORE", "eagle:nodes", "-inf", f"({oldest!r}")
+        return sorted(_texts(await self._redis.command("ZRANGE", "eagle:nodes", 0, -1)))
+
+    async def check_invariant(self) -> list[str]:
+        breaches = [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
+        for name in ("due", "leased"):
+            breaches += [f"{cloud_id}: does not belong into {name}" for cloud_id in await self._strays(name)]
+        return breaches
+
+    # How it is said to Redis ------------------------------------------------------------------------------------------
+    def _moment(self) -> str:
+        """Now, if Redis' own time is not the one that counts."""
+        return repr(self._clock.now()) if self._clock.is_accelerated else ""
+
+    def _moment_and_lease(self) -> tuple[str, float]:
+        return self._moment(), self._clock.stretched(self._lease)
+
+    def _cipher_or_refuse(self) -> Cipher:
+        if self._cipher is None:
+            raise NoSecretKey
+        return self._cipher
+
+    def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
+        name, token, due, last_request, abandoned, record, state, trouble = entry
+        cloud_id = name.decode()
+        user, sealed = decode_user(cloud_id, record)
+        return Claim(
+            cloud_id=cloud_id,
+            token=int(token),
+            due=float(due),
+            claimed_at=now,
+            last_request=float(last_request) if last_request else None,
+            user=user,
+            credentials=self._opened(cloud_id, sealed),
+            state=decode_state(state, trouble),
+            abandoned=int(abandoned),
+        )
+
+    def _opened(self, cloud_id: str, sealed: str) -> Credentials | None:
+        try:
+            return self._cipher.open(cloud_id, sealed) if self._cipher else None
+        except ValueError:
+            return None
+
+    async def _put(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
+        words: list[Argument] = [self._moment()]
+        for cloud_id, record, state in entries:
+            words += [cloud_id, record, first_offset(cloud_id, len(entries)), state]
+        await self._redis.run("put", words)
+
+    async def _pages(self, after: str, batch: int) -> AsyncIterator[list[list[bytes]]]:
+        while page := await self._redis.run("page", [after, batch]):
+            yield page
+            after = page[-1][0].decode()
+
+    async def _record(self, cloud_id: str) -> bytes | None:
+        entry = await self._redis.run("get", [cloud_id])
+        return entry[1] if entry else None
+
+    async def _hash(self, key: str) -> dict[str, str]:
+        entries = await self._redis.command("HGETALL", key)
+        return {name.decode(): value.decode() for name, value in entries.items()}
+
+    async def _strays(self, name: str) -> list[str]:
+        cursor, strays = b"0", list[str]()
+        while True:
+            cursor, more = await self._redis.run("strays", [name, cursor])
+            strays += _texts(more)
+            if cursor == b"0":
+                return strays
+
+
+def _report_words(report: Report) -> tuple[Argument, ...]:
+    return (
+        report.cloud_id,
+        report.token,
+        report.grid.period,
+        report.grid.phase,
+        report.pause,
+        int(report.state.parked is not None),
+        encode_state(report.state),
+        encode_trouble(report.state),
+    )
+
+
+def _stored(entry: Sequence[bytes | None]) -> StoredUser:
+    name, record, state, trouble, due, lease_ends = entry
+    assert name is not None
+    assert record is not None
+    user, sealed = decode_user(name.decode(), record)
+    return StoredUser(
+        user=user,
+        sealed=sealed,
+        state=decode_state(state, trouble),
+        due=None if due is None else float(due),
+        lease_ends=None if lease_ends is None else float(lease_ends),
+    )
+
+
+def _once_key(once: str) -> str:
+    return f"eagle:once:{once}"
+
+
+def _texts(words: Sequence[bytes]) -> list[str]:
+    return [word.decode() for word in words]

@@ -1,0 +1,10 @@
+-- ARGV: for each user: id, record as it was read, record to write instead. Answers the ids that were unchanged and written.
+local written = {}
+for i = 1, #ARGV, 3 do
+  local key = bucket(ARGV[i])
+  if redis.call('HGET', key, ARGV[i]) == ARGV[i + 1] then
+    redis.call('HSET', key, ARGV[i], ARGV[i + 2])
+    written[#written + 1] = ARGV[i]
+  end
+end
+return written
