@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from eagle_logger.archive.archive import Archive
+from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
@@ -28,6 +33,26 @@ def cipher(settings: Settings) -> Cipher:
         reason = wrong.strerror if isinstance(wrong, OSError) else "it holds something other than keys"
         raise ConfigurationError(f"EAGLE_SECRET_KEYS_FILE: {settings.secret_keys_file} cannot be read: {reason}") from None
     return Cipher(_words(text), source=f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
+
+
+def archive(settings: Settings) -> Archive:
+    """Where completed hours go: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet."""
+    url = urlsplit(settings.archive)
+    if url.scheme == "file":
+        return DirectoryArchive(Path(unquote(url.path)))
+    if not url.netloc:
+        raise ConfigurationError("EAGLE_ARCHIVE_URL names no bucket: it should read s3://bucket/prefix")
+    from eagle_logger.archive.s3 import S3Archive  # noqa: PLC0415  (boto3 takes a third of a second to import)
+
+    secret = settings.aws_secret_access_key
+    return S3Archive(
+        settings.archive,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.aws_region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+        checksums=settings.s3_checksums,
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -55,6 +55,9 @@ _CANONICAL = re.compile(
 )
 
 
+_START = b'{"v":'
+
+
 @lru_cache(maxsize=1024)
 def _is_a_day(text: bytes) -> bool:
     try:
@@ -78,16 +81,31 @@ def read_entry(text: bytes, cloud_id: str) -> Entry:
 
 
 def read_entries(data: bytes, cloud_id: str) -> tuple[list[Entry], list[tuple[bytes, str]]]:
-    """The entries of a user's file or object, and beside them the lines that cannot be read, each with the reason."""
+    """The entries of a user's file or object, and beside them what cannot be read there, each with the reason.
+
+    Where something torn lies in front of a whole line, the line is read and the rest is set apart.
+    """
     entries: list[Entry] = []
     unreadable: list[tuple[bytes, str]] = []
     for text in data.split(b"\n"):
         if text:
             try:
                 entries.append(read_entry(text, cloud_id))
-            except ValueError as wrong:
-                unreadable.append((text, str(wrong)))
+            except (ValueError, ArithmeticError) as wrong:
+                whole = _whole_line_behind(text, cloud_id)
+                entries += whole
+                unreadable.append((text.removesuffix(whole[0].text) if whole else text, str(wrong)))
     return entries, unreadable
+
+
+def _whole_line_behind(torn: bytes, cloud_id: str) -> list[Entry]:
+    start = torn.rfind(_START)
+    if start <= 0:
+        return []
+    try:
+        return [read_entry(torn[start:], cloud_id)]
+    except (ValueError, ArithmeticError):
+        return []
 
 
 def said(entries: Iterable[Entry]) -> dict[Identity, set[bytes]]:

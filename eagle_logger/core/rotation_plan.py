@@ -22,11 +22,22 @@ def is_complete(hour: Hour, first_arrival: float, grace: float, now: float) -> b
     return now >= complete_at(hour, first_arrival, grace)
 
 
+def is_current(hour: Hour, grace: float, now: float) -> bool:
+    """Whether readings may be arriving in their own time for this hour, so that its files need not be looked into."""
+    return hour.start - HOUR <= now < hour.end + grace
+
+
 def may_be_deleted(archived_at: float, retention: float, now: float) -> bool:
     """Whether a sealed file, archived then, has been kept long enough."""
     return now >= archived_at + retention
 
 
-def oldest_first(work: Iterable[tuple[Hour, int]]) -> list[tuple[Hour, int]]:
+def nothing_to_delete_yet(hour: Hour, retention: float, now: float) -> bool:
+    """Whether no file of this hour can have been kept long enough: told without a look at its receipts, and right but for
+    open hours that were archived early, whose files then stay until an hour longer."""
+    return hour.start <= now < hour.end + retention
+
+
+def oldest_first(work: Iterable[tuple[Hour, str]]) -> list[tuple[Hour, str]]:
     """Each (hour, shard) once, oldest hour first: what a backlog is drained by."""
     return sorted(set(work))

@@ -16,6 +16,10 @@ from eagle_logger.core.readings import Flag
 _GZIP_LEVEL = 6
 _GZIP = 31  # zlib's window size and header that mean a gzip member: no name, and the time is 0
 
+PLAIN_DIGEST = "plain-sha256"
+OBJECT_DIGEST = "object-sha256"
+"""Members of an object's metadata."""
+
 Held = Mapping[Identity, AbstractSet[bytes]]
 """The values that earlier parts hold, by identity."""
 
@@ -53,8 +57,8 @@ class Part:
             "rows": str(self.rows),
             "first-time": self.first,
             "last-time": self.last,
-            "plain-sha256": self.digest,
-            "object-sha256": hashlib.sha256(body).hexdigest(),
+            PLAIN_DIGEST: self.digest,
+            OBJECT_DIGEST: hashlib.sha256(body).hexdigest(),
         }
 
 

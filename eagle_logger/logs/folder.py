@@ -195,6 +195,14 @@ class LogFolder:
         with disk_errors(self.root):
             return keep_aside(self.root, name, content, reason)
 
+    def set_aside(self, sealed: SealedFile, reason: str) -> Path:
+        """Take a sealed file that can never be archived out of the way, into the quarantine, and return where it lies now."""
+        with disk_errors(sealed.path):
+            kept = keep_aside(self.root, sealed.path.name, sealed.path.read_bytes(), reason)
+            steps.unlink(sealed.path)
+            self._prune(sealed.path.parent)
+        return kept
+
     # ------------------------------------------------------------------------------------------------------------------
 
     def _path(self, hour: Hour, shard: str) -> Path:
@@ -232,7 +240,7 @@ class LogFolder:
 
 def _listed(path: Path) -> list[str]:
     try:
-        return os.listdir(path)
+        return [entry.name for entry in path.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
 

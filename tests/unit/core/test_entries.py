@@ -39,14 +39,14 @@ def test_damage_is_judged_as_the_parser_judges_it(text: bytes, data: st.DataObje
 def _owner(text: bytes) -> str:
     try:
         return parse_line(text).cloud_id
-    except ValueError:
+    except (ValueError, ArithmeticError):
         return CLOUD_ID
 
 
 def _judged(read: object) -> Entry | None:
     try:
         return read()  # type: ignore[operator, no-any-return]
-    except ValueError:
+    except (ValueError, ArithmeticError):
         return None
 
 
@@ -83,6 +83,12 @@ def test_unreadable_lines_are_set_apart_and_the_rest_is_read() -> None:
     entries, unreadable = read_entries(LINE + b"\nrubbish\n\n" + demand(62, 1) + b'{"v":1,"clou', CLOUD_ID)
     assert [entry.time for entry in entries] == [b"2026-03-10T17:01:01Z", b"2026-03-10T17:01:02Z"]
     assert [text for text, _ in unreadable] == [b"rubbish", b'{"v":1,"clou']
+
+
+def test_a_whole_line_behind_a_torn_one_is_read() -> None:
+    entries, unreadable = read_entries(LINE[:70] + LINE, CLOUD_ID)
+    assert [entry.text for entry in entries] == [LINE]
+    assert [text for text, _ in unreadable] == [LINE[:70]]
 
 
 def test_said_gathers_the_values_of_an_identity() -> None:

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.rotation_plan import complete_at, is_complete, may_be_deleted, oldest_first
+from eagle_logger.core.rotation_plan import (
+    complete_at,
+    is_complete,
+    is_current,
+    may_be_deleted,
+    nothing_to_delete_yet,
+    oldest_first,
+)
 
 HOUR = Hour.parse("2026-03-10-17")
 GRACE = 600.0
@@ -36,4 +43,22 @@ def test_an_archived_file_is_kept_for_the_retention() -> None:
 
 def test_a_backlog_is_drained_oldest_hour_first_and_each_shard_once() -> None:
     later = Hour(HOUR.end)
-    assert oldest_first([(later, 1), (HOUR, 7), (later, 0), (HOUR, 7)]) == [(HOUR, 7), (later, 0), (later, 1)]
+    assert oldest_first([(later, "01"), (HOUR, "07"), (later, "00"), (HOUR, "07")]) == [
+        (HOUR, "07"),
+        (later, "00"),
+        (later, "01"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "current"),
+    [(HOUR.start - 3601, False), (HOUR.start - 3600, True), (HOUR.end + 599, True), (HOUR.end + 600, False)],
+)
+def test_an_hour_is_current_from_an_hour_before_it_until_its_grace_is_over(now: float, current: bool) -> None:
+    assert is_current(HOUR, GRACE, now) is current
+
+
+@pytest.mark.parametrize(("now", "nothing"), [(HOUR.start - 1, False), (HOUR.start, True), (HOUR.end + 86399, True)])
+def test_receipts_of_the_last_day_need_not_be_read(now: float, nothing: bool) -> None:
+    assert nothing_to_delete_yet(HOUR, 86400, now) is nothing
+    assert not nothing_to_delete_yet(HOUR, 86400, HOUR.end + 86400)
