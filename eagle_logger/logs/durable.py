@@ -26,7 +26,9 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
     reason = refused.strerror or str(refused)
-    return DiskUnavailable(f"{reason}: {path}. Free some space or repair the log volume; fetching resumes by itself.")
+    return DiskUnavailable(
+        f"{reason}: {refused.filename or path}. Free some space or repair the log volume; fetching resumes by itself."
+    )
 
 
 def sync_directory(path: Path) -> None:
@@ -43,6 +45,14 @@ def make_directory(path: Path, root: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for folder in parents_up_to(path, root):
         sync_directory(folder)
+
+
+def make_root(path: Path) -> None:
+    """Make this folder and whatever leads to it, durably."""
+    missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.absolute().parent)
 
 
 def parents_up_to(path: Path, root: Path) -> list[Path]:

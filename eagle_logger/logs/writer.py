@@ -1,0 +1,79 @@
+"""Appending readings to the log files: whole lines, from many threads and processes at once, durable when it returns."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from eagle_logger.core import names
+from eagle_logger.core.hours import Hour
+from eagle_logger.logs.appender import Appender, Written
+from eagle_logger.logs.durable import disk_errors, make_root
+from eagle_logger.logs.space import ensure_room
+
+__all__ = ["LogWriter", "Written"]
+
+
+class LogWriter:
+    """Appends to the log files below `root` (settings.logs_dir). Blocking; safe from several threads, with any number of
+    other writers on the same folder.
+
+    At most `max_open` files are open at once, and never more than a fourth of the process's descriptors. Nothing is written
+    while fewer than `min_free_disk` bytes are free.
+    """
+
+    def __init__(self, root: Path, *, shards: int, max_open: int, min_free_disk: int) -> None:
+        self.root = root
+        self._max_open = max_open
+        self._min_free_disk = min_free_disk
+        self._appender: Appender | None = None
+        self._starting = threading.Lock()
+
+        @lru_cache(65_536)
+        def path(cloud_id: str, hour: Hour) -> Path:
+            return root / names.log_file(cloud_id, hour, shards)
+
+        self._path = path
+
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
+        """Add complete lines to the log file of each (cloud id, hour); return when every one of them is durable.
+
+        Raises DiskUnavailable when it cannot be sure of that. Then the whole batch may be appended again later: nothing torn is
+        left to be seen, and a line that was written nevertheless is removed as a duplicate when its file is sealed.
+        """
+        content = {self._path(*key): b"".join(lines) for key, lines in batch.items() if lines}
+        if not all(data.endswith(b"\n") for data in content.values()):
+            raise ValueError("every line ends with a newline")
+        with disk_errors(self.root):
+            appender = self._ready()
+            ensure_room(self.root, self._min_free_disk)
+            return appender.append(content)
+
+    def check(self) -> None:
+        """Raises DiskUnavailable while the volume is read-only, or has less room than must stay free."""
+        with disk_errors(self.root):
+            self._ready()
+            ensure_room(self.root, self._min_free_disk)
+
+    def close(self) -> None:
+        """Close the files; another append opens them again."""
+        with self._starting:
+            appender, self._appender = self._appender, None
+        if appender is not None:
+            appender.close()
+
+    def _ready(self) -> Appender:
+        appender = self._appender
+        if appender is not None and appender.pid == os.getpid():
+            return appender
+        with self._starting:
+            if self._appender is not None and self._appender.pid != os.getpid():
+                self._appender.abandon()
+                self._appender = None
+            if self._appender is None:
+                make_root(self.root)
+                self._appender = Appender(self.root, self._max_open)
+            return self._appender
