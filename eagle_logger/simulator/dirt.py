@@ -9,7 +9,7 @@ from eagle_logger.simulator.faults import Dirt
 from eagle_logger.simulator.gateway import Words
 from eagle_logger.simulator.notifications import Fields, Notification
 
-OPTIONAL = frozenset({"DigitsRight", "DigitsLeft", "SuppressLeadingZero", "Priority", "Read", "Queue"})
+OPTIONAL = frozenset({"DigitsRight", "DigitsLeft", "SuppressLeadingZero", "StartTime", "Duration", "Read", "Queue"})
 """Fields that no value depends on."""
 
 

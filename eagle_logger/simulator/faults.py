@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -156,19 +156,7 @@ class Dirty(Rule):
     """The reading is all there, but the XML is as dirty as it can be. One of these ways at a time, by chance."""
 
     fault: Literal["dirty"]
-    ways: tuple[Dirt, ...] = (
-        "upper",
-        "shuffled",
-        "repeated",
-        "empty",
-        "missing",
-        "blanks",
-        "bom",
-        "entities",
-        "unclosed",
-        "several",
-        "renamed",
-    )
+    ways: Annotated[tuple[Dirt, ...], Field(min_length=1)] = get_args(Dirt)
 
 
 class Stale(Rule):

@@ -109,6 +109,8 @@ def price(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
             ("DeviceMacId", home.device),
             ("MeterMacId", home.meter),
             ("TimeStamp", _hex(time - EPOCH)),
+            ("StartTime", "0xffffffff"),
+            ("Duration", "0xffff"),
             ("Price", f"0x{units:08x}"),
             ("Currency", f"0x{tariff.currency:04x}"),
             ("TrailingDigits", f"0x{tariff.digits:02x}"),
