@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs.folder import LogFolder
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.redis_store import RedisUserStore
 from eagle_logger.users.store import UserStore
 
+if TYPE_CHECKING:
+    from eagle_logger.logger import EagleDataLogger
+
 
 def user_store(settings: Settings, *, passwords: bool) -> UserStore:
-    """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are sound keys; without, no
-    key is needed, and claims carry no credentials. Nothing is connected yet; the store lives on the loop it is first used on."""
+    """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are sound keys; without,
+    no key is needed, and claims carry no credentials. Nothing is connected yet; it lives on the loop it is first used on."""
     keys = cipher(settings) if passwords else None
     return RedisUserStore(settings.redis_url, cipher=keys, clock=settings.clock, lease=settings.lease)
 
@@ -52,6 +60,51 @@ def archive(settings: Settings) -> Archive:
         access_key_id=settings.aws_access_key_id,
         secret_access_key=secret.get_secret_value() if secret else None,
         checksums=settings.s3_checksums,
+    )
+
+
+def log_folder(settings: Settings) -> LogFolder:
+    return LogFolder(settings.logs_dir)
+
+
+def node(settings: Settings) -> str:
+    """The name of this log volume. Raises DiskUnavailable, ConfigurationError."""
+    return log_folder(settings).node()
+
+
+async def data_logger(settings: Settings, *, name: str, holder: str, passwords: bool = True) -> EagleDataLogger:
+    """The cycle, on the event loop this is awaited on. `name` (of the process) shows in the User-Agent, `holder` in leases.
+
+    Without `passwords` no key is needed, and it can archive but not fetch. Raises NoSecretKey, ConfigurationError.
+    """
+    # Most commands never fetch, and httpx and aiohttp take half a second to import.
+    from eagle_logger.logger import EagleDataLogger, Limits, Volume  # noqa: PLC0415
+    from eagle_logger.logs.samples import Samples  # noqa: PLC0415
+    from eagle_logger.logs.writer import LogWriter  # noqa: PLC0415
+    from eagle_logger.rainforest.client import RelayClient  # noqa: PLC0415
+
+    return EagleDataLogger(
+        users=user_store(settings, passwords=passwords),
+        relay=RelayClient(
+            settings.relay_url,
+            user_agent=f"eagle-logger/{version('eagle-logger')} {name}/{os.getpid()}",
+            max_in_flight=settings.max_in_flight,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            ca=settings.relay_ca,
+        ),
+        logs=LogWriter(
+            settings.logs_dir,
+            shards=settings.shards,
+            max_open=settings.max_open_files,
+            min_free_disk=settings.min_free_disk,
+        ),
+        samples=Samples(settings.data_dir / "samples"),
+        volume=Volume(log_folder(settings), cache(lambda: archive(settings)), settings.rotate_grace, settings.local_retention),
+        clock=settings.clock,
+        intervals=settings.intervals,
+        limits=Limits(settings.max_in_flight, settings.deadline),
+        holder=holder,
     )
 
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.store import UserStore
+from tests.support.hand_clock import HandClock
+
+LEASE = 20.0
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def cipher() -> Cipher:
+    return Cipher([new_key()])
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest, clock: HandClock, cipher: Cipher) -> AsyncIterator[UserStore]:
+    """Each adapter in turn, empty, with the time in the test's hands. At the end every user must be in its one set."""
+    made: UserStore
+    if request.param == "memory":
+        made = MemoryUserStore(clock, cipher=cipher, lease=LEASE)
+    else:
+        made = RedisUserStore(request.getfixturevalue("redis_url"), cipher=cipher, clock=clock, lease=LEASE)
+    yield made
+    assert await made.check_invariant() == []
+    await made.close()

@@ -1,0 +1,162 @@
+"""What every user store does with people, and with what the whole system shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import UserState
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.store import Report, StoredUser, UserStore
+from tests.contract.users.test_scheduling import GRID, add, claimed, reported
+from tests.support.hand_clock import HandClock
+from tests.support.users import lived_in_state, new_user
+
+
+async def everybody(store: UserStore, batch: int = 500) -> list[StoredUser]:
+    return [stored async for page in store.all(batch=batch) for stored in page]
+
+
+async def test_it_answers(store: UserStore, clock: HandClock) -> None:
+    await store.ping()
+    assert await store.now() == clock.now()
+
+
+async def test_what_is_put_can_be_looked_at_but_not_its_password(store: UserStore) -> None:
+    new = new_user("00ce69", "a-password", intervals={Kind.DEMAND: 10.0, Kind.PRICE: 60.5})
+    new = replace(new, user=replace(new.user, mac_id="0xd8d5b9000000abcd"))
+    await store.put([new])
+    stored = await store.get("00ce69")
+    assert stored
+    assert stored.user == new.user
+    assert "a-password" not in repr(stored)
+    assert await store.get("ffffff") is None
+
+
+async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
+    ids = ["000000", "00ce69", "00ce6a", "00d001", "a00000", "fffffe", "ffffff"]
+    for cloud_id in reversed(ids):
+        await add(store, cloud_id)
+    pages = [[stored.user.cloud_id for stored in page] async for page in store.all(batch=3)]
+    assert pages == [ids[:3], ids[3:6], ids[6:]]
+    assert [stored.user.cloud_id async for page in store.all(after="00ce69") for stored in page] == ids[2:]
+    assert [page async for page in store.all(after="ffffff")] == []
+
+
+async def test_remove_says_whether_there_was_one(store: UserStore) -> None:
+    await add(store, "00ce69")
+    assert await store.remove("00ce69")
+    assert not await store.remove("00ce69")
+    assert await everybody(store) == []
+
+
+async def test_adding_again_keeps_the_state_and_replaces_the_rest(store: UserStore) -> None:
+    await store.put([new_user("00ce69", intervals={Kind.DEMAND: 10.0})])
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, lived_in_state())], {})
+    await store.put([new_user("00ce69", "another-password")])
+    [claim] = await claimed(store, "00ce69")
+    assert claim.user.intervals == {}
+    assert claim.credentials
+    assert claim.credentials.user_pw == "another-password"
+    assert claim.state == lived_in_state()
+
+
+async def test_what_was_exported_can_be_restored(store: UserStore) -> None:
+    await add(store, "000001", "000002")
+    claims = await claimed(store, "000001", "000002")
+    state = lived_in_state()
+    refused = replace(state, failures=3, last_error="refused", parked="refused")
+    await store.report([reported(claims[0], state), reported(claims[1], refused)], {})
+    exported = await everybody(store)
+    for stored in exported:
+        await store.remove(stored.user.cloud_id)
+    await store.restore(exported)
+    restored = await everybody(store)
+    assert [stored.sealed for stored in restored] == [stored.sealed for stored in exported]
+    assert [stored.state for stored in restored] == [state, state]
+    assert all(stored.due is not None for stored in restored)
+
+
+async def test_restoring_does_not_turn_a_state_back(store: UserStore) -> None:
+    await add(store, "00ce69")
+    exported = await everybody(store)
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, lived_in_state())], {})
+    await store.restore([replace(exported[0], state=UserState(total_events_logged=1))])
+    stored = await store.get("00ce69")
+    assert stored
+    assert stored.state == lived_in_state()
+
+
+async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserStore) -> None:
+    await add(store, "000001", "000002")
+    mine, other = await everybody(store)
+    foreign = Cipher([new_key()]).seal(new_user("000001").credentials)
+    for bad in (other.sealed, foreign, "nonsense", ""):
+        with pytest.raises(ValueError, match="sealed password"):
+            await store.restore(
+                [replace(other, user=replace(other.user, mac_id="0xd8d5b90000000001")), replace(mine, sealed=bad)]
+            )
+    assert [stored.user.mac_id for stored in await everybody(store)] == [None, None]
+
+
+async def test_resealing_leaves_alone_what_is_sealed_with_the_newest_key(store: UserStore) -> None:
+    await add(store, "00ce69")
+    before = await everybody(store)
+    assert await store.reseal() == 0
+    assert await everybody(store) == before
+
+
+async def test_totals(store: UserStore, clock: HandClock) -> None:
+    assert (await store.totals()).oldest_due is None
+    await add(store, "000001", "000002", "000003")
+    claims = await claimed(store, "000002", "000003")
+    await store.report([reported(claims[0], UserState(parked="refused"))], {})
+    clock.advance(0.5)
+    totals = await store.totals()
+    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (3, 1, 1, 1, 1)
+    assert totals.oldest_due == clock.now() - 0.5
+
+
+async def test_counters_add_up(store: UserStore) -> None:
+    await store.count({"sns_messages": 2})
+    await store.report([], {"sns_messages": 1, "fetches": 5})
+    assert await store.tally() == {"sns_messages": 3, "fetches": 5}
+
+
+async def test_a_lost_report_counts_all_the_same(store: UserStore) -> None:
+    await store.report([Report("ffffff", 1, UserState(), GRID)], {"fetches": 1})
+    assert (await store.tally())["fetches"] == 1
+
+
+async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock) -> None:
+    await store.note_progress("fetch-1", {"by": "worker", "in_flight": 3, "late": 0.25})
+    noted = clock.now()
+    clock.advance(3599)
+    await store.note_progress("beat", {})
+    assert await store.progress() == {
+        "fetch-1": {"by": "worker", "in_flight": 3, "late": 0.25, "at": noted},
+        "beat": {"at": noted + 3599},
+    }
+    clock.advance(2)
+    assert list(await store.progress()) == ["beat"]
+
+
+async def test_the_first_start_decides_the_number_of_shards(store: UserStore) -> None:
+    assert await store.shards() is None
+    assert await store.agree_on_shards(16) == 16
+    assert await store.agree_on_shards(8) == 16
+    await store.set_shards(8)
+    assert await store.shards() == 8
+
+
+async def test_nodes_are_known_for_a_day(store: UserStore, clock: HandClock) -> None:
+    await store.register_node("b")
+    clock.advance(80_000)
+    await store.register_node("a")
+    assert await store.nodes() == ["a", "b"]
+    clock.advance(6401)
+    assert await store.nodes() == ["a"]

@@ -1,0 +1,157 @@
+"""The two stores, driven side by side, never differ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from eagle_logger.core.cadence import Grid
+from eagle_logger.core.users import UserState
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.store import Claim, Report, StoredUser, UserStore
+from tests.support.hand_clock import HandClock
+from tests.support.users import new_user
+
+Result = TypeVar("Result")
+
+IDS = ["000001", "000002", "00ce69", "ffffff"]
+KEY = new_key()
+some_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=4)
+grids = st.builds(Grid, st.sampled_from([1.0, 6.0, 7.3, 240.0]), st.floats(0, 6))
+states = st.builds(
+    UserState,
+    total_events_logged=st.integers(0, 9),
+    failures=st.integers(0, 2),
+    parked=st.sampled_from([None, None, None, "refused"]),
+)
+
+
+class Twins(RuleBasedStateMachine):
+    url = ""
+
+    @initialize()
+    def start(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+        self.runner = asyncio.Runner()
+        self.clock = HandClock()
+        cipher = Cipher([KEY])
+        self.memory = MemoryUserStore(self.clock, cipher=cipher, lease=20.0)
+        self.redis = RedisUserStore(self.url, cipher=cipher, clock=self.clock, lease=20.0)
+        self.claims: list[tuple[Claim, Claim]] = []
+
+    def teardown(self) -> None:
+        self.run(self.redis.close())
+        self.runner.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(coroutine)
+
+    def same(self, mine: object, other: object) -> None:
+        assert mine == other
+
+    @rule(ids=some_ids)
+    def put(self, ids: list[str]) -> None:
+        users = [new_user(cloud_id) for cloud_id in dict.fromkeys(ids)]
+        self.run(self.memory.put(users))
+        self.run(self.redis.put(users))
+
+    @rule(cloud_id=st.sampled_from(IDS))
+    def remove(self, cloud_id: str) -> None:
+        self.same(self.run(self.memory.remove(cloud_id)), self.run(self.redis.remove(cloud_id)))
+
+    @rule(cloud_id=st.sampled_from(IDS), state=states)
+    def restore(self, cloud_id: str, state: UserState) -> None:
+        new = new_user(cloud_id)
+        stored = StoredUser(new.user, Cipher([KEY]).seal(new.credentials), state, None, None)
+        self.run(self.memory.restore([stored]))
+        self.run(self.redis.restore([stored]))
+
+    @rule(limit=st.integers(1, 4))
+    def lease(self, limit: int) -> None:
+        self.same(self.run(self.memory.lease(limit)), self.run(self.redis.lease(limit)))
+
+    @rule(ids=some_ids, holder=st.sampled_from(["a", "b"]))
+    def claim(self, ids: list[str], holder: str) -> None:
+        mine, other = self.run(self.memory.claim(ids, holder)), self.run(self.redis.claim(ids, holder))
+        self.same([without_token(claim) for claim in mine], [without_token(claim) for claim in other])
+        self.claims += zip(mine, other, strict=True)
+
+    @rule(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        chosen = self.chosen(data)
+        mine = self.run(self.memory.begin([claim for claim, _ in chosen]))
+        self.same(mine, self.run(self.redis.begin([claim for _, claim in chosen])))
+
+    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]))
+    def report(self, data: st.DataObject, grid: Grid, state: UserState, pause: float) -> None:
+        chosen = self.chosen(data)
+        mine = [Report(claim.cloud_id, claim.token, state, grid, pause) for claim, _ in chosen]
+        other = [Report(claim.cloud_id, claim.token, state, grid, pause) for _, claim in chosen]
+        self.same(self.run(self.memory.report(mine, {"fetches": 1})), self.run(self.redis.report(other, {"fetches": 1})))
+
+    @rule(ids=some_ids, once=st.sampled_from([None, None, "x", "y"]))
+    def request(self, ids: list[str], once: str | None) -> None:
+        self.same(self.run(self.memory.request(ids, once=once)), self.run(self.redis.request(ids, once=once)))
+
+    @rule(once=st.sampled_from(["x", "y"]))
+    def forget(self, once: str) -> None:
+        self.run(self.memory.forget(once))
+        self.run(self.redis.forget(once))
+
+    @rule(holder=st.sampled_from(["a", "b"]))
+    def free(self, holder: str) -> None:
+        self.same(self.run(self.memory.free(holder)), self.run(self.redis.free(holder)))
+
+    @rule(seconds=st.one_of(st.floats(0.001, 30), st.sampled_from([6.0, 20.0])))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @invariant()
+    def everybody_is_in_one_set(self) -> None:
+        assert self.run(self.memory.check_invariant()) == []
+        assert self.run(self.redis.check_invariant()) == []
+
+    @invariant()
+    def both_hold_the_same(self) -> None:
+        self.same(self.run(picture(self.memory)), self.run(picture(self.redis)))
+
+    def chosen(self, data: st.DataObject) -> list[tuple[Claim, Claim]]:
+        if not self.claims:
+            return []
+        picked = data.draw(st.lists(st.sampled_from(range(len(self.claims))), max_size=4, unique=True))
+        return [self.claims[number] for number in picked]
+
+
+def without_token(claim: Claim) -> tuple[object, ...]:
+    return claim.cloud_id, claim.due, claim.claimed_at, claim.last_request, claim.user, claim.state, claim.abandoned
+
+
+async def picture(store: UserStore) -> list[object]:
+    users = [(s.user, s.state, s.due, s.lease_ends) async for page in store.all() for s in page]
+    return [users, await store.totals(), await store.tally()]
+
+
+def test_the_twins_never_differ(redis_url: str) -> None:
+    class Here(Twins):
+        url = redis_url
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            derandomize=True,
+        ),
+    )

@@ -1,0 +1,26 @@
+"""A clock that a test moves by hand."""
+
+from __future__ import annotations
+
+from eagle_logger.clock import Clock
+
+
+class HandClock(Clock):
+    """Says what it was set to. It counts as accelerated, so the Redis store hands it to its scripts."""
+
+    def __init__(self, at: float = 1_767_225_600.0) -> None:
+        super().__init__()
+        object.__setattr__(self, "_at", [at])
+
+    def now(self) -> float:
+        at: list[float] = object.__getattribute__(self, "_at")
+        return at[0]
+
+    def advance(self, seconds: float) -> float:
+        at: list[float] = object.__getattribute__(self, "_at")
+        at[0] += seconds
+        return at[0]
+
+    @property
+    def is_accelerated(self) -> bool:
+        return True
