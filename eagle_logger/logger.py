@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import structlog
 
+from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
 from eagle_logger.core import names
 from eagle_logger.core.hours import Hour, Moment, unix
@@ -19,7 +20,9 @@ from eagle_logger.core.users import User
 from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
 from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable
 from eagle_logger.gathering import Gatherer, Room
+from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
+from eagle_logger.rotation import Rotated, plan, rotate_shard
 from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
 from eagle_logger.visit import LOST, Samples, Visit
@@ -49,6 +52,17 @@ class Limits:
 
     max_in_flight: int = 1000
     deadline: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The log volume of this node, and how what lies on it is archived. `archive` makes the client when it is first needed;
+    times in seconds of the system's clock."""
+
+    folder: LogFolder
+    archive: Callable[[], Archive]
+    grace: float
+    retention: float
 
 
 @dataclass(slots=True)
@@ -81,6 +95,7 @@ class EagleDataLogger:
         relay: Relay,
         logs: Logs,
         samples: Samples,
+        volume: Volume,
         clock: Clock,
         intervals: Mapping[Kind, float],
         limits: Limits,
@@ -91,6 +106,7 @@ class EagleDataLogger:
         self._relay = relay
         self._logs = logs
         self._samples = samples
+        self._volume = volume
         self._clock = clock
         self._intervals = intervals
         self._limits = limits
@@ -211,6 +227,28 @@ class EagleDataLogger:
             return [False] * len(visits)
         return [visit.claim.cloud_id in answer.again for visit in visits]
 
+    def plan_rotation(self, *, include_open: bool = False) -> list[tuple[Hour, str]]:
+        """The hours and shards of this node that have something to archive or to delete, oldest first. Blocking."""
+        volume = self._volume
+        return plan(volume.folder, self._clock.now(), grace=volume.grace, retention=volume.retention, include_open=include_open)
+
+    def rotate_log_to_s3(
+        self, hour: Hour, shard: str, *, include_open: bool = False, stopping: Callable[[], bool] = lambda: False
+    ) -> Rotated:
+        """Seal, archive and in time delete one shard's log files of an hour. Blocking; `stopping` is asked between users."""
+        volume = self._volume
+        return rotate_shard(
+            volume.folder,
+            volume.archive(),
+            hour,
+            shard,
+            self._clock.now(),
+            grace=volume.grace,
+            retention=volume.retention,
+            include_open=include_open,
+            stopping=stopping,
+        )
+
     async def close(self) -> None:
         """Let visits under way finish (each has its deadline), then close what is open."""
         self._stopping = True
@@ -273,7 +311,7 @@ class EagleDataLogger:
             claim.token,
             visit.state,
             Grid(period, visit_phase(claim.cloud_id, period)),
-            self._clock.stretched(visit.pause),
+            visit.pause,
         )
 
     async def _ensure_disk(self) -> None:

@@ -79,6 +79,8 @@ class Visit:
     def failed(self, wrong: Exception, period: float) -> None:
         """Note why the visit ended early. What it had brought by then is logged all the same, and then clears its failures."""
         self.outcome, retry_after = _outcome_of(wrong)
+        if isinstance(wrong, Unreadable):
+            self.problems.append(Problem("unreadable", "the reply as a whole", sample=str(wrong)))
         if self.readings and self.outcome != REFUSED:
             self.state = after_success(self.state)
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu import Queue
+from kombu.entity import Queue
 
 from beat_schedule import beat_schedule
 from eagle_logger import settings as settings_module
@@ -31,6 +31,10 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     return entries
 
 
+def _queue(name: str) -> Queue:
+    return Queue(name)  # type: ignore[no-untyped-call]
+
+
 def make_app(settings: Settings) -> Celery:
     app = Celery("eagle_logger", broker=settings.broker, include=["workers.tasks"])
     app.conf.update(
@@ -52,7 +56,7 @@ def make_app(settings: Settings) -> Celery:
         task_create_missing_queues=True,
         task_default_queue=ADHOC,
         task_ignore_result=True,
-        task_queues=[Queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))],
+        task_queues=[_queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))],
         task_reject_on_worker_lost=True,
         task_send_sent_event=True,
         task_serializer="json",

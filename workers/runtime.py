@@ -15,7 +15,7 @@ from celery.worker import WorkController
 
 from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
-from eagle_logger.queues import Broker, rotate_queue
+from eagle_logger.queues import ADHOC, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ REGISTERING = 60.0
 class Runtime:
     """An event loop in a thread of its own, with the logger on it. Tasks run coroutines there and wait for them."""
 
-    def __init__(self, settings: Settings, name: str, holder: str) -> None:
+    def __init__(self, settings: Settings, name: str, *, holder: str, fetches: bool) -> None:
         self.settings = settings
         self.name = name
         self._holder = holder
@@ -40,7 +40,7 @@ class Runtime:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
-        self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder))
+        self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder, passwords=fetches))
         self._background: list[Any] = []
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -121,11 +121,12 @@ def _start(sender: WorkController, **_: Any) -> None:
     settings: Settings = sender.app.eagle_settings
     name = settings.process_name or sender.hostname
     own = wiring.node(settings)
-    rotates_here = rotate_queue(own) in sender.app.amqp.queues.consume_from
+    queues = set(sender.app.amqp.queues.consume_from)
+    fetches = not queues.isdisjoint({ADHOC, *fetch_queues(settings.fetch_queues)})
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
-        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}")
-        _current.start(own if rotates_here else None)
+        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=fetches)
+        _current.start(own if rotate_queue(own) in queues else None)
     except ConfigurationError as wrong:
         print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
         sys.exit(2)

@@ -63,7 +63,7 @@ def test_a_new_file_exactly_when_the_hours_differ(last: int, now: int) -> None:
 
 def test_files_and_keys_are_named_by_hour_in_utc() -> None:
     late = datetime(2026, 3, 10, 23, 30, tzinfo=UTC)
-    assert EagleDataLogger.get_log_filename(USER, late) == "2026-03-10-23/12/rainforest-00ce69-2026-03-10-23.jsonl"
+    assert EagleDataLogger.get_log_filename(USER, late) == "2026-03-10-23/03/rainforest-00ce69-2026-03-10-23.jsonl"
     assert EagleDataLogger.get_s3_keyname(USER, late) == "cloud_id=00ce69/date=2026-03-10/00ce69-2026-03-10-23.jsonl.gz"
 
 

@@ -1,0 +1,72 @@
+"""A relay that answers what a test tells it to, and notes how politely it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.users import Credentials
+from eagle_logger.rainforest.relay import Decoded
+
+DEVICE = "0xd8d5b90000000001"
+METER = "0x0013500100000001"
+
+Answer = Callable[[Credentials, Kind], Awaitable[Decoded]]
+
+
+def demand(time: int, value: str = "0.944") -> Reading:
+    raw = {"Demand": "0x0003b0"}
+    return Reading(DEVICE, METER, Kind.DEMAND, time, {"value": Decimal(value), "unit": "kW"}, raw)
+
+
+def holding(*readings: Reading) -> Decoded:
+    return Decoded(readings, (), known=True)
+
+
+class ScriptedRelay:
+    """Answers every question with nothing, unless `answers` says otherwise for the user."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: dict[str, list[tuple[Kind, float]]] = defaultdict(list)
+        self.in_flight: Counter[str] = Counter()
+        self.most_in_flight: Counter[str] = Counter()
+        self.closed = False
+
+    async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None) -> Decoded:
+        cloud_id = credentials.cloud_id
+        self.asked[cloud_id].append((kind, asyncio.get_running_loop().time()))
+        self.in_flight[cloud_id] += 1
+        self.most_in_flight[cloud_id] = max(self.most_in_flight[cloud_id], self.in_flight[cloud_id])
+        try:
+            answer = self.answers.get(cloud_id)
+            return holding() if answer is None else await answer(credentials, kind)
+        finally:
+            self.in_flight[cloud_id] -= 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def always(self, cloud_id: str, *readings: Reading) -> None:
+        """Answer demand with these readings, anything else with nothing."""
+
+        async def answer(_: Credentials, kind: Kind) -> Decoded:
+            return holding(*readings) if kind is Kind.DEMAND else holding()
+
+        self.answers[cloud_id] = answer
+
+    def fails(self, cloud_id: str, wrong: Exception) -> None:
+        async def answer(_: Credentials, __: Kind) -> Decoded:
+            raise wrong
+
+        self.answers[cloud_id] = answer
+
+    def hangs(self, cloud_id: str) -> None:
+        async def answer(_: Credentials, __: Kind) -> Decoded:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        self.answers[cloud_id] = answer
