@@ -12,10 +12,11 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
-from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import Line
+from eagle_logger.core.entries import Entry
+from eagle_logger.core.hours import Hour, unix
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import files, steps
 from eagle_logger.logs.durable import (
@@ -87,8 +88,15 @@ class LogFolder:
     def sealed_files(self, hour: Hour, shard: str) -> list[SealedFile]:
         """The files that are closed for good, in order of cloud id and sequence. A receipt that cannot be read, or is another
         file's, is given as None."""
-        found = [files.sealed_file(self._path(hour, shard) / name) for name in self._names(hour, shard)]
-        return sorted((one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence))
+        return self._sealed(hour, shard, "")
+
+    def open_file_of(self, cloud_id: str, hour: Hour, shard: str) -> LogFile:
+        """Where this user's open file of the hour lies, if there is one."""
+        return LogFile(self._path(hour, shard) / f"rainforest-{cloud_id}-{hour}{files.OPEN}", cloud_id, hour, shard)
+
+    def sealed_files_of(self, cloud_id: str, hour: Hour, shard: str) -> list[SealedFile]:
+        """One user's sealed files, in order; looks into nobody else's receipts."""
+        return self._sealed(hour, shard, f"rainforest-{cloud_id}-")
 
     def unarchived(self, hour: Hour) -> int:
         """Files of this hour, open or sealed, that have no receipt yet. Looks at names only."""
@@ -103,13 +111,13 @@ class LogFolder:
         time it was last changed; None if the file is gone."""
         try:
             for line in self.each(log_file):
-                if isinstance(line, Line):
-                    return line.arrived
+                if isinstance(line, Entry):
+                    return unix(datetime.fromisoformat(line.arrived.decode()))
             return log_file.path.stat().st_mtime
         except FileNotFoundError:
             return None
 
-    def each(self, file: LogFile | SealedFile) -> Iterator[Line | Bad]:
+    def each(self, file: LogFile | SealedFile) -> Iterator[Entry | Bad]:
         """The lines of the file one by one, readable or not, in its order. Raises FileNotFoundError if it is gone."""
         return each_line(file.path, file.cloud_id, still_written=isinstance(file, LogFile))
 
@@ -117,7 +125,7 @@ class LogFolder:
         """The same, collected. Raises FileNotFoundError if it is gone."""
         lines = Lines()
         for line in self.each(file):
-            if isinstance(line, Line):
+            if isinstance(line, Entry):
                 lines.lines.append(line)
             else:
                 lines.bad.append(line)
@@ -204,6 +212,11 @@ class LogFolder:
         return kept
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _sealed(self, hour: Hour, shard: str, prefix: str) -> list[SealedFile]:
+        names = [name for name in self._names(hour, shard) if name.startswith(prefix) and name.endswith(files.SEALED)]
+        found = [files.sealed_file(self._path(hour, shard) / name) for name in names]
+        return sorted((one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence))
 
     def _path(self, hour: Hour, shard: str) -> Path:
         return self.root / hour.name / shard

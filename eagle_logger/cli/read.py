@@ -1,0 +1,113 @@
+"""`eagle-logger read`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+from rich.console import Console
+
+from eagle_logger import wiring
+from eagle_logger.cli.options import with_settings
+from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.lines import Line, parse_line
+from eagle_logger.core.moments import moment_of
+from eagle_logger.core.names import cloud_id_of
+from eagle_logger.core.readings import Flag, Kind
+from eagle_logger.errors import BadCloudId, UnknownUser
+from eagle_logger.history import History
+from eagle_logger.settings import Settings
+
+FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"
+
+
+@click.command()
+@click.argument("cloud_id")
+@click.option("--since", metavar="WHEN", help="Not before: 2026-03-10T17:00Z, Unix seconds, or how long ago, such as 2h.")
+@click.option("--until", metavar="WHEN", help="Before this moment, written likewise.")
+@click.option("--json", "as_json", is_flag=True, help="The log lines themselves.")
+@with_settings
+def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | None, as_json: bool) -> None:
+    """A user's readings from open, sealed and archived files: in order of time, each once.
+
+    A reading whose gateway's clock was too wrong to be believed stands where it arrived.
+    """
+    try:
+        user = cloud_id_of(cloud_id)
+    except ValueError as wrong:
+        raise BadCloudId(str(wrong)) from None
+    now = settings.clock.now()
+    first, last = _bound("--since", since, now), _bound("--until", until, now)
+    history = History(user, wiring.log_folder(settings), wiring.archive(settings))
+    hours = history.hours()
+    if not hours:
+        raise UnknownUser(f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is.")
+    show = _as_it_is if as_json else _printer()
+    for text in _between(history, hours, first, last):
+        show(text)
+    if history.unreadable:
+        sys.stdout.flush()
+        print(f"{history.unreadable} lines could not be read and were left out", file=sys.stderr)
+
+
+def _bound(option: str, text: str | None, now: float) -> float | None:
+    try:
+        return None if text is None else moment_of(text, now)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint=option) from None
+
+
+def _between(history: History, hours: list[Hour], first: float | None, last: float | None) -> Iterator[bytes]:
+    for hour in hours:
+        if (first is None or hour.end > first) and (last is None or hour.start < last):
+            whole = (first is None or first <= hour.start) and (last is None or last >= hour.end)
+            for text in history.lines(hour):
+                if whole or _is_between(parse_line(text), first, last):
+                    yield text
+
+
+def _is_between(line: Line, first: float | None, last: float | None) -> bool:
+    at = line.arrived if Flag.FILED_BY_ARRIVAL in line.flags else line.time
+    return (first is None or at >= first) and (last is None or at < last)
+
+
+def _as_it_is(text: bytes) -> None:
+    sys.stdout.buffer.write(text + b"\n")
+
+
+def _printer() -> Callable[[bytes], None]:
+    """A table on a terminal; in a pipe the same columns, separated by tabs, without a head."""
+    console = Console()
+    if not console.is_terminal:
+        return lambda text: print("\t".join(_row(parse_line(text))))
+    console.print(FORMAT.format("time (UTC)", "kind", "reading", "meter", "flags").rstrip(), style="bold", soft_wrap=True)
+    return lambda text: print(FORMAT.format(*_row(parse_line(text))).rstrip())
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    columns = (iso(line.time), line.identity.kind, _reading(line), line.identity.meter or "-", " ".join(sorted(line.flags)))
+    return tuple(_printable(column) for column in columns)
+
+
+def _reading(line: Line) -> str:
+    """Its values in words, on one line."""
+    data = line.data
+    match line.identity.kind:
+        case Kind.DEMAND:
+            return f"{data.get('value')} {data.get('unit')}"
+        case Kind.SUMMATION:
+            return f"{_or_dash(data.get('delivered'))} in, {_or_dash(data.get('received'))} out {data.get('unit')}"
+        case Kind.PRICE:
+            return f"{data.get('price')} {data.get('currency')}/{data.get('unit')} {data.get('label') or ''}".strip()
+        case Kind.MESSAGE:
+            return str(data.get("text"))
+
+
+def _printable(text: str) -> str:
+    """On one line, and without what could steer a terminal: a gateway may say anything."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
