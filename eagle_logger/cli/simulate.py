@@ -54,7 +54,10 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     clock = settings.load(relay_url="http://127.0.0.1").clock
     population = homes(number, seed)
     if users_file is not None:
-        write_users(users_file, population)
+        try:
+            write_users(users_file, population)
+        except OSError as wrong:
+            raise ConfigurationError(f"--users-file {users_file}: {wrong.strerror}") from None
     relay = Relay(
         population,
         _ledger(ledger_file),

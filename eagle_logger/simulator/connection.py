@@ -92,11 +92,13 @@ class Connection(asyncio.Protocol):
         def fall(position: int) -> None:
             if self.client_closed:
                 self.finish(keep=False)
-            elif position >= len(data):
-                self.finish(keep=head.keep_alive and not reply.close, completed=completed)
+                return
+            following = position + drop
+            self.write(data[position:following])
+            if following < len(data):
+                loop.call_later(drop / bytes_per_second, fall, following)
             else:
-                self.write(data[position : position + drop])
-                loop.call_later(drop / bytes_per_second, fall, position + drop)
+                self.finish(keep=head.keep_alive and not reply.close, completed=completed)
 
         fall(0)
 
