@@ -1,0 +1,64 @@
+"""How a fetch is asked for from outside: by SNS, by SQS, by the API, by somebody at a keyboard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.users.store import Requested, UserStore
+
+Enqueue = Callable[[Sequence[str]], None]
+"""Publishes leased users for the ad-hoc workers. Blocking. Raises kombu's OperationalError when the broker is away."""
+
+_log = structlog.get_logger("eagle_logger.intake")
+
+_PATIENCE = 5.0
+"""Seconds that publishing may take; SNS itself gives up after fifteen."""
+_PUBLISHERS = 4
+
+
+class Intake:
+    """Leases the users somebody asks for and sends them to a worker."""
+
+    def __init__(self, users: UserStore, enqueue: Enqueue, *, patience: float = _PATIENCE) -> None:
+        self._users = users
+        self._enqueue = enqueue
+        self._patience = patience
+        self._threads = ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="publish")
+
+    async def take(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+        """Have these users fetched now; with `once`, only the first time it is asked for under that name.
+
+        Raises RedisUnavailable if that could not be promised; then the same `once` may be asked again. What was leased
+        meanwhile falls due by itself when its lease ends, so nothing is lost if that never happens.
+        """
+        requested = await self._users.request(cloud_ids, once=once)
+        if requested.leased:
+            try:
+                await self._publish(requested.leased)
+            except (OperationalError, OSError) as wrong:
+                await self._forget(once)
+                raise RedisUnavailable(f"the broker does not take messages: {wrong}") from wrong
+        return requested
+
+    async def _publish(self, cloud_ids: Sequence[str]) -> None:
+        """OSError covers the time-out too. A publication that goes through after all does no harm: users are claimed."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._patience):
+            await loop.run_in_executor(self._threads, self._enqueue, cloud_ids)
+
+    async def _forget(self, once: str | None) -> None:
+        if once is None:
+            return
+        try:
+            await self._users.forget(once)
+        except RedisUnavailable as away:
+            _log.warning("a message that was not enqueued stays marked as seen; its lease will do", once=once, reason=str(away))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,33 @@
+"""What came of a message from outside, told in one log line and in the counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eagle_logger.users.store import Requested
+from workers.counting import Counters
+
+
+def tell(log: Any, counters: Counters, way: str, message_id: str, requested: Requested, *, not_ids: int = 0) -> str:
+    """The outcome in a word: queued, marked (their holders fetch them again), nobody (none can be fetched) or repeated."""
+    outcome = _outcome(requested)
+    counters.add("unknown_users_asked", len(requested.unknown) + not_ids)
+    counters.add("parked_users_asked", len(requested.parked))
+    known = {
+        "queued": requested.leased,
+        "marked": requested.marked,
+        "unknown": requested.unknown,
+        "parked": requested.parked,
+        "not_ids": not_ids,
+    }
+    say = log.warning if requested.unknown or not_ids else log.info
+    say(f"{way} message", message_id=message_id, outcome=outcome, **{name: value for name, value in known.items() if value})
+    return outcome
+
+
+def _outcome(requested: Requested) -> str:
+    if requested.seen_before:
+        return "repeated"
+    if requested.leased:
+        return "queued"
+    return "marked" if requested.marked else "nobody"

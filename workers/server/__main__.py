@@ -1,0 +1,28 @@
+"""`python -m workers.server`"""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+
+from eagle_logger.errors import EagleError
+from eagle_logger.telemetry import configure_logging
+from workers.app import app
+from workers.server.serving import serve
+from workers.tasks import enqueue_adhoc
+
+
+def main() -> int:
+    settings = app.eagle_settings
+    configure_logging(settings.log_format)
+    try:
+        uvloop.run(serve(settings, enqueue_adhoc))
+    except (EagleError, OSError) as wrong:
+        print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of a traceback)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

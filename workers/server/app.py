@@ -1,0 +1,75 @@
+"""The whole HTTP surface on one screen, and the server around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.web import Application, RequestHandler
+
+from workers.server import limits
+from workers.server.base import Handler, NotFound, log
+from workers.server.bridge import Bridge
+from workers.server.events import EventHandler
+from workers.server.health import HealthHandler, ReadyHandler
+from workers.server.metrics import MetricsHandler
+from workers.server.openapi import OpenApiHandler
+from workers.server.pages import HomeHandler
+from workers.server.sns import SnsHandler
+from workers.server.users import UserHandler, UsersHandler
+
+ROUTES: list[tuple[str, type[Handler]]] = [
+    (r"/", HomeHandler),
+    (r"/healthz", HealthHandler),
+    (r"/readyz", ReadyHandler),
+    (r"/metrics", MetricsHandler),
+    (r"/openapi.json", OpenApiHandler),
+    (r"/sns", SnsHandler),
+    (r"/api/users/", UsersHandler),
+    (r"/api/users/([^/]+)", UserHandler),
+    (r"/api/event/([^/]+)", EventHandler),
+]
+
+
+class BoundedServer(HTTPServer):
+    """Takes no more connections than it has room for."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        if len(self._connections) < limits.MAX_CONNECTIONS:
+            super().handle_stream(stream, address)
+        else:
+            stream.close()
+
+
+def server(bridge: Bridge) -> BoundedServer:
+    """Not listening yet."""
+    arguments = {"bridge": bridge}
+    application = Application(
+        [(pattern, handler, arguments) for pattern, handler in ROUTES],
+        default_handler_class=NotFound,
+        default_handler_args=arguments,
+        log_function=_log_request,
+    )
+    return BoundedServer(
+        application,
+        idle_connection_timeout=limits.HEADERS_WITHIN,
+        body_timeout=limits.BODY_WITHIN,
+        max_header_size=limits.MAX_HEADERS,
+        max_body_size=limits.DRAINED,
+        max_buffer_size=limits.DRAINED,
+        chunk_size=64 * 1024,
+    )
+
+
+def _log_request(handler: RequestHandler) -> None:
+    """One line a request. Never the query or a header: somebody may have put a password there."""
+    request = handler.request
+    log.info(
+        "request",
+        method=request.method,
+        path=request.path[:200],
+        status=handler.get_status(),
+        ms=round(1000 * request.request_time(), 1),
+        peer=request.remote_ip,
+    )

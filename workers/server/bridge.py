@@ -1,0 +1,49 @@
+"""What the handlers work with: built once, passed to each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from eagle_logger.sns.gate import Gate
+from eagle_logger.sns.topics import Topic
+from eagle_logger.users.store import UserStore
+from workers.counting import Counters
+from workers.intake import Intake
+from workers.server.limits import RateLimit
+
+
+class Confirms(Protocol):
+    def begin(self, topic: Topic, token: str) -> None:
+        """Confirm a subscription in the background."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unarchived:
+    """What this machine's disk holds that is not in the archive yet. `oldest`: start of the oldest such hour, Unix seconds."""
+
+    hours: int
+    files: int
+    oldest: float | None
+
+
+@dataclass(frozen=True)
+class Bridge:
+    users: UserStore
+    intake: Intake
+    gate: Gate
+    confirmations: Confirms
+    counters: Counters
+    queues: Callable[[], Awaitable[Mapping[str, int]]]
+    """Messages waiting, by queue. Raises RedisUnavailable."""
+    unarchived: Callable[[], Awaitable[Unarchived]]
+    api_token: str | None = field(default=None, repr=False)
+    stretched: Callable[[float], float] = float
+    """Real seconds in the store's (they differ only under a test's clock)."""
+    worker_patience: float = 60.0
+    """Real seconds without any progress of a fetching process after which the system is not ready."""
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+    under_way: set[object] = field(default_factory=set)
+    """Requests that have not been answered yet."""

@@ -1,0 +1,22 @@
+"""`POST /api/event/{cloud_id}`: fetch this user now."""
+
+from __future__ import annotations
+
+from eagle_logger.errors import UnknownUser
+from workers.outcome import tell
+from workers.server.base import ApiHandler, log
+from workers.server.models import EventAnswer
+from workers.server.problems import Problem
+from workers.server.users import cloud_id_in_path
+
+
+class EventHandler(ApiHandler):
+    async def post(self, name: str) -> None:
+        cloud_id = cloud_id_in_path(name)
+        requested = await self.bridge.intake.take((cloud_id,))
+        if requested.unknown:
+            raise UnknownUser
+        if requested.parked:
+            raise Problem(409, "parked", f"{cloud_id} is parked; put it again with credentials that work")
+        outcome = tell(log, self.bridge.counters, "api", "", requested)
+        self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

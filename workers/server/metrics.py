@@ -1,0 +1,149 @@
+"""`/metrics`, for Prometheus: the system's counters and what waits. Never a label per user."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.telemetry import lateness_counts
+from eagle_logger.users.store import Totals
+from workers.server.base import Handler
+from workers.server.bridge import Bridge, Unarchived
+
+LABELLED = {
+    "failed_": ("eagle_failed_fetches", "Visits that failed, by why.", "reason"),
+    "problems_": ("eagle_problems", "What could not be read or used, by what it was.", "what"),
+    "sns_": ("eagle_sns_messages", "Messages from SNS over HTTP, by outcome.", "outcome"),
+    "sqs_": ("eagle_sqs_messages", "Messages from SQS, by outcome.", "outcome"),
+    "uploads_": ("eagle_uploads", "Uploads to the archive, by outcome.", "outcome"),
+}
+"""Counters whose names begin so become one metric with a label; all others `eagle_<name>_total`."""
+
+HELP = {
+    "fetches": "Visits to a user.",
+    "requests": "Requests to the relay.",
+    "missed_turns": "Turns that passed without a visit.",
+    "readings_logged": "Readings written and fsynced.",
+    "unknown_users_asked": "Users that a message from outside named and nobody knows.",
+    "parked_users_asked": "Users that a message from outside named and that are parked.",
+}
+_NAME = re.compile(r"[a-z0-9_]+")
+_SUM_OF_FAILURES = "failed_fetches"
+_LATE = "late_"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported."""
+
+    now: float
+    totals: Totals
+    tally: Mapping[str, int]
+    progress: Mapping[str, float]
+    queues: Mapping[str, int]
+
+
+class MetricsHandler(Handler):
+    async def get(self) -> None:
+        await self.bridge.counters.flush()
+        snapshot, unarchived = await asyncio.gather(_snapshot(self.bridge), self.bridge.unarchived())
+        self.set_header("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
+        self.finish(exposition(snapshot, unarchived))
+
+
+async def _snapshot(bridge: Bridge) -> Snapshot | None:
+    """None while Redis is away: that is worth a scrape too."""
+    users = bridge.users
+    try:
+        async with asyncio.timeout(5):
+            now, totals, tally, progress, queues = await asyncio.gather(
+                users.now(), users.totals(), users.tally(), users.progress(), bridge.queues()
+            )
+    except (RedisUnavailable, TimeoutError):
+        return None
+    ages = {name: now - float(note["at"]) for name, note in progress.items()}
+    return Snapshot(now, totals, tally, ages, queues)
+
+
+def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
+    """Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected([*_from_disk(unarchived), *_from_redis(snapshot)]))
+    return generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
+    yield GaugeMetricFamily("eagle_unarchived_hours", "Hours on this disk not archived yet.", unarchived.hours)
+    yield GaugeMetricFamily("eagle_unarchived_files", "Log files on this disk not archived yet.", unarchived.files)
+    if unarchived.oldest is not None:
+        yield GaugeMetricFamily(
+            "eagle_oldest_unarchived_hour_timestamp_seconds", "Start of the oldest of them.", unarchived.oldest
+        )
+
+
+def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily("eagle_redis_up", "1 while the users' Redis and the broker answer.", int(snapshot is not None))
+    if snapshot is None:
+        return
+    yield from _users(snapshot)
+    yield _labelled("eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues)
+    yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
+    yield from _counters(snapshot.tally)
+    yield _lateness(snapshot.tally)
+
+
+def _users(snapshot: Snapshot) -> Iterator[Metric]:
+    totals = snapshot.totals
+    states = {"due": totals.due, "leased": totals.leased, "parked": totals.parked}
+    yield _labelled("eagle_users", "Users, by what becomes of them.", "state", states)
+    yield GaugeMetricFamily("eagle_users_overdue", "Users whose turn has come and who wait.", totals.overdue)
+    late = 0.0 if totals.oldest_due is None else max(0.0, snapshot.now - totals.oldest_due)
+    yield GaugeMetricFamily("eagle_oldest_due_age_seconds", "How long the longest of them has waited.", late)
+
+
+def _labelled(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
+    gauge = GaugeMetricFamily(name, documentation, labels=[label])
+    for value, number in sorted(values.items()):
+        gauge.add_metric([value], number)
+    return gauge
+
+
+def _counters(tally: Mapping[str, int]) -> Iterator[Metric]:
+    families = {prefix: CounterMetricFamily(name, text, labels=[label]) for prefix, (name, text, label) in LABELLED.items()}
+    plain = {**dict.fromkeys(HELP, 0), **{name: number for name, number in tally.items() if _NAME.fullmatch(name)}}
+    for name, number in sorted(plain.items()):
+        prefix = next((prefix for prefix in LABELLED if name.startswith(prefix)), None)
+        if name == _SUM_OF_FAILURES or name.startswith(_LATE):
+            continue
+        if prefix is None:
+            yield CounterMetricFamily(f"eagle_{name}", HELP.get(name, name.replace("_", " ").capitalize() + "."), number)
+        else:
+            families[prefix].add_metric([name.removeprefix(prefix)], number)
+    yield from families.values()
+
+
+def _lateness(tally: Mapping[str, int]) -> Metric:
+    """The last counter is open, so it is Prometheus' +Inf. Sums are not kept."""
+    *bounded, last = lateness_counts(tally).items()
+    buckets, below = [], 0
+    for milliseconds, number in bounded:
+        below += number
+        buckets.append((str(milliseconds / 1000), below))
+    buckets.append(("+Inf", below + last[1]))
+    return HistogramMetricFamily("eagle_fetch_lateness_seconds", "From due to fetched.", buckets=buckets, sum_value=None)

@@ -1,0 +1,114 @@
+"""What goes in and out of the routes: the schemas of the OpenAPI document are made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from eagle_logger.core.hours import iso
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import Credentials, User
+from eagle_logger.users.store import NewUser, StoredUser
+
+CLOUD_ID = "^[0-9a-fA-F]{6}$"
+
+
+def _one_line(secret: SecretStr) -> SecretStr:
+    """It travels in a header, where a line break would begin another one."""
+    if any(character < " " or character == "\x7f" for character in secret.get_secret_value()):
+        raise ValueError("control characters are not allowed")
+    return secret
+
+
+Period = Annotated[float, Field(ge=1, le=86400 * 366, allow_inf_nan=False)]
+OneLine = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_one_line)]
+MacId = Annotated[str, StringConstraints(pattern="^(0x)?[0-9a-fA-F]{1,16}$")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class UserBody(Strict):
+    """A user as somebody enters it. What is left out of `intervals` follows the fleet's cadence."""
+
+    user_email: OneLine
+    user_pw: Password
+    intervals: dict[Kind, Period] = Field({}, description="Seconds between two requests, by kind of reading.")
+    mac_id: MacId | None = None
+
+    def new_user(self, cloud_id: str) -> NewUser:
+        credentials = Credentials(cloud_id, self.user_email, self.user_pw.get_secret_value())
+        return NewUser(User(cloud_id, dict(self.intervals), self.mac_id), credentials)
+
+
+class UserView(Strict):
+    """A user without its credentials; times in ISO 8601, UTC."""
+
+    cloud_id: str = Field(pattern="^[0-9a-f]{6}$")
+    mac_id: str | None
+    intervals: dict[str, float]
+    total_events_logged: int
+    first_timestamp: str | None
+    last_timestamp: str | None
+    failures: int
+    last_error: str | None
+    parked: str | None
+    due: str | None
+    lease_ends: str | None
+
+    @classmethod
+    def of(cls, stored: StoredUser) -> Self:
+        user, state = stored.user, stored.state
+        return cls(
+            cloud_id=user.cloud_id,
+            mac_id=user.mac_id,
+            intervals={str(kind): seconds for kind, seconds in user.intervals.items()},
+            total_events_logged=state.total_events_logged,
+            first_timestamp=_iso(state.first_timestamp),
+            last_timestamp=_iso(state.last_timestamp),
+            failures=state.failures,
+            last_error=state.last_error,
+            parked=state.parked,
+            due=_iso(stored.due),
+            lease_ends=_iso(stored.lease_ends),
+        )
+
+
+class UserPage(Strict):
+    users: list[UserView]
+    next: str | None = Field(description="The `after` of the next page; null on the last one.")
+
+
+class EventAnswer(Strict):
+    cloud_id: str
+    outcome: str = Field(pattern="^(queued|marked)$", description="marked: whoever is fetching it does so once more.")
+
+
+class SnsAnswer(Strict):
+    outcome: str
+
+
+class Health(Strict):
+    status: str
+
+
+class Readiness(Strict):
+    ready: bool
+    checks: dict[str, str] = Field(description="`ok`, or what is wrong, by what was looked at.")
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str = Field(description="One word of a small fixed set, for programs.")
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)

@@ -1,0 +1,114 @@
+"""The bridge's life: built from the settings, served until it is told to stop, closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from eagle_logger import wiring
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
+from eagle_logger.settings import Settings
+from eagle_logger.sns.download import CertificateDownload
+from eagle_logger.sns.gate import Gate
+from eagle_logger.sns.keyring import FetchCertificate, Keyring
+from eagle_logger.users.store import UserStore
+from workers.counting import Counters
+from workers.intake import Enqueue, Intake
+from workers.server import confirming
+from workers.server.app import BoundedServer, server
+from workers.server.base import log
+from workers.server.bridge import Bridge, Unarchived
+from workers.server.confirming import Confirm, Confirmations
+from workers.stopping import stop_signal
+
+_GRACE = 5.0
+"""Seconds that requests under way are given at the end."""
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    enqueue: Enqueue,
+    *,
+    fetch_certificate: FetchCertificate | None = None,
+    confirm: Confirm | None = None,
+) -> AsyncIterator[str]:
+    """A listening bridge; its URL. `fetch_certificate` and `confirm` are for tests. Raises ConfigurationError."""
+    api_token = settings.api_token.get_secret_value() if settings.api_token else None
+    users = wiring.user_store(settings, passwords=api_token is not None)
+    gate = make_gate(settings, fetch_certificate or CertificateDownload())
+    counters, intake, broker = Counters(users), Intake(users, enqueue), Broker(settings.broker)
+    confirmations = Confirmations(confirm or confirming.through_boto3(settings), counters)
+    bridge = Bridge(
+        users=users,
+        intake=intake,
+        gate=gate,
+        confirmations=confirmations,
+        counters=counters,
+        queues=lambda: _waiting(settings, users, broker),
+        unarchived=lambda: asyncio.to_thread(_unarchived, settings),
+        api_token=api_token,
+        stretched=settings.clock.stretched,
+        worker_patience=max(60.0, 3 * settings.demand_interval),
+    )
+    http = server(bridge)
+    http.listen(settings.bridge_port, address=settings.bridge_host)
+    counting = asyncio.create_task(counters.run())
+    try:
+        yield f"http://{settings.bridge_host}:{_port(http)}"
+    finally:
+        http.stop()
+        await _finish(http, bridge.under_way)
+        counting.cancel()
+        await confirmations.close()
+        await counters.flush()
+        intake.close()
+        broker.close()
+        await users.close()
+
+
+def make_gate(settings: Settings, fetch: FetchCertificate) -> Gate:
+    try:
+        return Gate(settings.sns_topic_arns, Keyring(fetch))
+    except ValueError as wrong:
+        raise ConfigurationError(f"EAGLE_SNS_TOPIC_ARNS: {wrong}") from None
+
+
+async def serve(settings: Settings, enqueue: Enqueue) -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = stop_signal()
+    async with running(settings, enqueue) as url:
+        if not settings.sns_topic_arns:
+            log.warning("EAGLE_SNS_TOPIC_ARNS is empty: every message from SNS is refused")
+        log.info("listening", url=url, api=settings.api_token is not None, topics=settings.sns_topic_arns)
+        await stop.wait()
+        log.info("stopping")
+
+
+async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict[str, int]:
+    names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await users.nodes())]
+    return await asyncio.to_thread(broker.waiting, names)
+
+
+def _unarchived(settings: Settings) -> Unarchived:
+    folder = wiring.log_folder(settings)
+    files = {hour: found for hour in folder.hours() if (found := folder.unarchived(hour))}
+    return Unarchived(len(files), sum(files.values()), min((float(hour.start) for hour in files), default=None))
+
+
+async def _finish(http: BoundedServer, under_way: Collection[object]) -> None:
+    """Requests under way are answered; whoever takes longer is cut off."""
+    until = time.monotonic() + _GRACE
+    while under_way and time.monotonic() < until:  # noqa: ASYNC110  (once in a life; an event would be kept for nothing)
+        await asyncio.sleep(0.02)
+    if under_way:
+        log.warning("requests were cut off", requests=len(under_way))
+    await http.close_all_connections()
+
+
+def _port(http: BoundedServer) -> int:
+    port: int = next(iter(http._sockets.values())).getsockname()[1]  # noqa: SLF001  (Tornado does not tell otherwise)
+    return port

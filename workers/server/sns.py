@@ -1,0 +1,67 @@
+"""`POST /sns`: what SNS delivers."""
+
+from __future__ import annotations
+
+from eagle_logger.sns import envelope
+from eagle_logger.sns.envelope import Envelope, MessageType
+from eagle_logger.sns.payload import cloud_ids_in
+from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
+from eagle_logger.users.store import Requested
+from workers.outcome import tell
+from workers.server.base import Handler, log
+from workers.server.models import SnsAnswer
+from workers.server.problems import Problem, try_again
+
+
+class SnsHandler(Handler):
+    """Answers 200 once the fetch is enqueued (or was before), 4xx for what will never be right, 503 if SNS should try again."""
+
+    max_body = envelope.MAX_BYTES
+
+    async def post(self) -> None:
+        headers = self.request.headers
+        try:
+            message = await self.bridge.gate.admit(
+                self.whole_body(),
+                header_type=headers.get("x-amz-sns-message-type"),
+                raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",
+            )
+            outcome = await self._obey(message)
+        except (MessageRefused, CertificateUnavailable) as refusal:
+            raise self._refused(refusal) from None
+        self.bridge.counters.add(f"sns_{outcome}")
+        self.answer(SnsAnswer(outcome=outcome))
+
+    async def _obey(self, message: Envelope) -> str:
+        match message.type:
+            case MessageType.NOTIFICATION:
+                return await self._fetch(message)
+            case MessageType.SUBSCRIPTION_CONFIRMATION:
+                return await self._confirm(message)
+            case MessageType.UNSUBSCRIBE_CONFIRMATION:
+                log.warning("somebody unsubscribed this endpoint; `eagle-logger subscribe` undoes it", topic=message.topic_arn)
+                return "unsubscribed"
+
+    async def _fetch(self, message: Envelope) -> str:
+        asked = cloud_ids_in(message.message)
+        requested = await self.bridge.intake.take(asked.cloud_ids, once=message.message_id)
+        return tell(log, self.bridge.counters, "sns", message.message_id, requested, not_ids=asked.not_ids)
+
+    async def _confirm(self, message: Envelope) -> str:
+        """Never through the SubscribeURL: the API is asked, by our own credentials, about a topic on our own list."""
+        requested: Requested = await self.bridge.users.request((), once=message.message_id)
+        if requested.seen_before:
+            return "repeated"
+        self.bridge.confirmations.begin(self.bridge.gate.allowed(message.topic_arn), message.token or "")
+        return "confirming"
+
+    def too_large(self) -> Problem:
+        return self._refused(MessageRefused(Reason.TOO_LARGE, f"a message is at most {self.max_body} bytes"))
+
+    def _refused(self, refusal: MessageRefused | CertificateUnavailable) -> Problem:
+        reason = refusal.reason
+        self.bridge.counters.add(f"sns_{reason}")
+        log.warning("sns message refused", reason=str(reason), detail=str(refusal), peer=self.request.remote_ip)
+        if reason.status == 503:
+            return try_again(reason, str(refusal))
+        return Problem(reason.status, reason, str(refusal))
