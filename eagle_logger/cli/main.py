@@ -20,6 +20,7 @@ _COMMANDS = {
     "rotate": "eagle_logger.cli.rotate:rotate",
     "shards": "eagle_logger.cli.shards:shards",
     "simulate": "eagle_logger.cli.simulate:simulate",
+    "simulate-s3": "eagle_logger.cli.simulate_s3:simulate_s3",
     "status": "eagle_logger.cli.status:status",
     "users": "eagle_logger.cli.users:users",
     "verify": "eagle_logger.cli.verify:verify",

@@ -1,0 +1,108 @@
+"""What every archive promises, whatever lies behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.archive.archive import Archive
+from eagle_logger.archive.directory import DirectoryArchive
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.errors import AlreadyThere
+
+KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
+METADATA = {"rows": "3", "plain-sha256": "ab" * 32}
+
+
+@pytest.fixture(params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    if request.param == "memory":
+        return MemoryArchive()
+    if request.param == "directory":
+        return DirectoryArchive(tmp_path / "archive")
+    s3 = request.getfixturevalue("s3")
+    makers: dict[str, Callable[[], Archive]] = {
+        "s3": s3.archive,
+        "s3_when_required": lambda: s3.archive(checksums="when_required"),
+        "s3_without_prefix": lambda: s3.archive("s3://eagle"),
+    }
+    return makers[request.param]()
+
+
+def test_what_was_put_is_there(archive: Archive) -> None:
+    archive.put(KEY, b"one\ntwo\n", METADATA)
+    assert archive.get(KEY) == b"one\ntwo\n"
+    assert list(archive.keys()) == [KEY]
+
+
+def test_head_tells_size_metadata_and_the_digest_of_what_is_stored(archive: Archive) -> None:
+    archive.put(KEY, b"one\ntwo\n", METADATA)
+    found = archive.head(KEY)
+    assert found is not None
+    assert (found.size, dict(found.metadata)) == (8, METADATA)
+    assert found.sha256 in {hashlib.sha256(b"one\ntwo\n").hexdigest(), None}
+
+
+def test_nothing_is_replaced(archive: Archive) -> None:
+    archive.put(KEY, b"first", METADATA)
+    for body in (b"second", b"first"):
+        with pytest.raises(AlreadyThere):
+            archive.put(KEY, body, {"rows": "7"})
+    found = archive.head(KEY)
+    assert found is not None
+    assert (archive.get(KEY), dict(found.metadata)) == (b"first", METADATA)
+
+
+def test_of_many_writers_of_one_key_one_wins(archive: Archive) -> None:
+    def put(number: int) -> int | None:
+        try:
+            archive.put(KEY, b"%d" % number, {"rows": str(number)})
+        except AlreadyThere:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [number for number in pool.map(put, range(8)) if number is not None]
+    found = archive.head(KEY)
+    assert found is not None
+    assert len(winners) == 1
+    assert archive.get(KEY) == b"%d" % winners[0]
+    assert found.metadata["rows"] == str(winners[0])
+
+
+def test_what_was_never_put_is_not_there(archive: Archive) -> None:
+    assert archive.head(KEY) is None
+    assert list(archive.keys()) == []
+    with pytest.raises(KeyError):
+        archive.get(KEY)
+
+
+def test_keys_are_listed_in_order_and_by_prefix(archive: Archive) -> None:
+    names = ["b/2", "a/1.x", "a/10", "a-b/3", "a/1/z", "c", "a.b/4"]
+    for name in names:
+        archive.put(name, b"", {})
+    assert list(archive.keys()) == sorted(names)
+    assert list(archive.keys("a/")) == ["a/1.x", "a/1/z", "a/10"]
+    assert list(archive.keys("a/1")) == ["a/1.x", "a/1/z", "a/10"]
+    assert list(archive.keys("nothing")) == []
+
+
+def test_an_empty_object_is_an_object(archive: Archive) -> None:
+    archive.put(KEY, b"", {})
+    found = archive.head(KEY)
+    assert found is not None
+    assert (found.size, archive.get(KEY)) == (0, b"")
+
+
+def test_it_answers_a_ping(archive: Archive) -> None:
+    archive.ping()
+    assert list(archive.keys()) == []
+
+
+def test_it_says_where_it_is(archive: Archive) -> None:
+    assert archive.url.split(":")[0] in {"memory", "file", "s3"}
+    assert not archive.url.endswith("/")

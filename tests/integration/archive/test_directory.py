@@ -1,0 +1,110 @@
+"""The archive in a directory: what others see there, and what a full or broken disk makes of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.archive.directory import DirectoryArchive
+from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
+
+KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "not" / "there" / "yet"
+
+
+def test_only_objects_match_what_analysts_look_for(root: Path) -> None:
+    archive = DirectoryArchive(root)
+    archive.put(KEY, b"body", {"rows": "1"})
+    assert [path.relative_to(root).as_posix() for path in root.rglob("*.jsonl.gz") if path.is_file()] == [KEY]
+    assert [path for path in root.rglob("*.jsonl*") if path.is_file() and path.suffix == ".json"]
+
+
+def test_nothing_half_written_is_left_where_objects_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    archive = DirectoryArchive(root)
+    archive.ping()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ArchiveUnavailable, match="No space left"):
+        archive.put(KEY, b"body", {})
+    monkeypatch.undo()
+    assert list(archive.keys()) == []
+    archive.put(KEY, b"body", {})
+    assert archive.get(KEY) == b"body"
+
+
+def test_a_directory_that_cannot_be_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArchiveUnavailable, match="make the directory writable"):
+        DirectoryArchive(tmp_path / "file").put(KEY, b"body", {})
+
+
+def test_the_loser_of_a_race_cannot_change_what_the_winners_object_says(root: Path) -> None:
+    first, second = DirectoryArchive(root), DirectoryArchive(root)
+    first.put(KEY, b"first", {"rows": "1"})
+    with pytest.raises(AlreadyThere):
+        second.put(KEY, b"second", {"rows": "2"})
+    found = first.head(KEY)
+    assert found is not None
+    assert found.metadata == {"rows": "1"}
+
+
+def test_an_object_whose_bytes_changed_says_so(root: Path) -> None:
+    archive = DirectoryArchive(root)
+    archive.put(KEY, b"body", {"rows": "1"})
+    before = archive.head(KEY)
+    (root / KEY).write_bytes(b"bodY")
+    after = archive.head(KEY)
+    assert before is not None
+    assert after is not None
+    assert before.sha256 != after.sha256
+    assert after.metadata == {}
+
+
+def test_what_a_killed_writer_left_is_cleared_away_in_time(root: Path) -> None:
+    archive = DirectoryArchive(root)
+    archive.ping()
+    young, old = (root / ".incoming" / name for name in ("young", "old"))
+    for path in (young, old):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    archive.ping()
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("key", ["../outside", "a//b", ".metadata/x", "/absolute"])
+def test_a_key_that_leads_out_is_a_mistake(root: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key"):
+        DirectoryArchive(root).put(key, b"", {})
+
+
+def test_duckdb_reads_it_as_a_table(root: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    from eagle_logger.core.entries import read_entries
+    from eagle_logger.core.sealing import part_of
+    from tests.support.log_lines import CLOUD_ID, demands
+
+    entries, _ = read_entries(demands(range(3)), CLOUD_ID)
+    part = part_of(entries, {})
+    body = part.compressed()
+    DirectoryArchive(root).put(KEY, body, part.metadata(body))
+    table = f"read_json('{root}/**/*.jsonl.gz', hive_partitioning=true, hive_types_autocast=false)"
+    query = f"select cloud_id, date, count(*), sum(value) from {table} group by all"
+    with duckdb.connect() as connection:
+        [(cloud_id, date, rows, total)] = connection.sql(query).fetchall()
+    assert (cloud_id, date, rows, round(total, 3)) == (CLOUD_ID, "2026-03-10", 3, 2.832)
+
+
+def test_the_adapters_do_not_drag_boto3_in() -> None:
+    code = "import sys, eagle_logger.archive.directory, eagle_logger.rotation; sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
