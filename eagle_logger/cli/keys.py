@@ -1,0 +1,32 @@
+"""`eagle-logger keys`"""
+
+from __future__ import annotations
+
+import click
+
+from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.stores import with_users
+from eagle_logger.settings import Settings
+from eagle_logger.users.cipher import new_key
+
+
+@click.group()
+def keys() -> None:
+    """The keys that encrypt passwords."""
+
+
+@keys.command()
+def generate() -> None:
+    """Print a new key, for EAGLE_SECRET_KEYS or the file that EAGLE_SECRET_KEYS_FILE names."""
+    print(new_key())
+
+
+@keys.command()
+@with_settings
+def rotate(settings: Settings) -> None:
+    """Encrypt every password anew with the newest key, the first in EAGLE_SECRET_KEYS.
+
+    Put the new key first, keep the old ones behind it, restart everything, rotate, and only then take the old ones out.
+    """
+    changed = with_users(settings, lambda store: store.reseal(), passwords=True)
+    print(f"{changed} passwords encrypted anew; all are sealed with the newest key")

@@ -1,0 +1,32 @@
+"""`eagle-logger shards`"""
+
+from __future__ import annotations
+
+import click
+
+from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.stores import with_users
+from eagle_logger.settings import Settings
+
+
+@click.group()
+def shards() -> None:
+    """How many groups the users are divided into."""
+
+
+@shards.command()
+@with_settings
+def show(settings: Settings) -> None:
+    """The number the system was started with."""
+    agreed = with_users(settings, lambda store: store.shards())
+    print(agreed or f"not agreed on yet: the first start writes EAGLE_SHARDS ({settings.shards})")
+
+
+@shards.command("set")
+@with_settings
+@click.argument("number", type=click.IntRange(1, 4096))
+def set_(settings: Settings, *, number: int) -> None:
+    """Change it. Stop the workers before, and start them with EAGLE_SHARDS set to the same; files lying in folders of the old
+    number are found and rotated all the same."""
+    with_users(settings, lambda store: store.set_shards(number))
+    print(f"{number} shards from the next start on; start everything with EAGLE_SHARDS={number}")

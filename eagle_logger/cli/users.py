@@ -1,0 +1,242 @@
+"""`eagle-logger users`"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, TextIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eagle_logger import wiring
+from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.stores import checked_cloud_id, with_users
+from eagle_logger.core.hours import iso
+from eagle_logger.errors import EagleError, Permanent, UnknownUser
+from eagle_logger.settings import Settings
+from eagle_logger.users.entry import as_line, new_user
+from eagle_logger.users.importing import Imported, import_users
+from eagle_logger.users.store import StoredUser, UserStore
+
+_COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
+
+
+@click.group()
+def users() -> None:
+    """Who is fetched: add, list, show, remove; import and export many at once."""
+
+
+def _interval(kind: str) -> Callable[[Any], Any]:
+    return click.option(
+        f"--{kind}-interval", type=float, metavar="SECONDS", help=f"Its own {kind} interval (default: the fleet's)."
+    )
+
+
+@users.command()
+@with_settings
+@click.argument("cloud_id")
+@click.option("--email", required=True, help="What it logs in with at the relay.")
+@_interval("demand")
+@_interval("summation")
+@_interval("price")
+@_interval("message")
+@click.option("--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways.")
+def add(settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None) -> None:
+    """Add a user, or give one a new password and cadence (a parked one wakes).
+
+    Asks for the password, or reads it from standard input when that is not a terminal.
+    """
+    name = checked_cloud_id(cloud_id)
+    wiring.cipher(settings)  # complain about a missing key before asking for a password
+    members = {"cloud_id": name, "user_email": email, "user_pw": _password(name), "mac_id": mac_id, **intervals}
+    try:
+        user = new_user(members)
+    except ValueError as wrong:
+        raise Permanent(f"{name}: {wrong}") from None
+
+    async def put(store: UserStore) -> bool:
+        known = await store.get(name) is not None
+        await store.put([user])
+        return known
+
+    print(f"{name} {'updated' if with_users(settings, put, passwords=True) else 'added'}")
+
+
+def _password(name: str) -> str:
+    stdin = sys.stdin
+    if stdin.isatty():
+        return str(click.prompt(f"Password of {name}", hide_input=True))
+    password = stdin.read().removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise Permanent(f"{name}: a password is missing: there was none on standard input")
+    return password
+
+
+@users.command("list")
+@with_settings
+def list_(settings: Settings) -> None:
+    """Everybody, in order of cloud id. In a pipe: one line each, columns separated by tabs."""
+    console = Console()
+    table = Table(*_COLUMNS) if console.is_terminal else None
+
+    async def show_all(store: UserStore) -> None:
+        async for batch in store.all(batch=2000):
+            for stored in batch:
+                row = _row(stored)
+                print("\t".join(row)) if table is None else table.add_row(*row)
+
+    with_users(settings, show_all)
+    if table is not None:
+        console.print(table)
+
+
+def _row(stored: StoredUser) -> tuple[str, ...]:
+    state = stored.state
+    return (
+        stored.user.cloud_id,
+        _turn(stored),
+        "never" if state.last_timestamp is None else iso(state.last_timestamp),
+        str(state.total_events_logged),
+        str(state.failures),
+        _cadence(stored) or "-",
+        stored.user.mac_id or "-",
+    )
+
+
+def _turn(stored: StoredUser) -> str:
+    if stored.state.parked:
+        return f"parked: {stored.state.parked}"
+    return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
+
+
+def _cadence(stored: StoredUser) -> str:
+    return ", ".join(f"{kind} {seconds:g} s" for kind, seconds in stored.user.intervals.items())
+
+
+@users.command()
+@with_settings
+@click.argument("cloud_id")
+def show(settings: Settings, *, cloud_id: str) -> None:
+    """All about one user but its password."""
+    name = checked_cloud_id(cloud_id)
+    stored = with_users(settings, lambda store: store.get(name))
+    if stored is None:
+        raise _unknown(name)
+    state = stored.state
+    facts = {
+        "cloud_id": name,
+        "user_email": _email(settings, stored),
+        "mac_id": stored.user.mac_id,
+        "own cadence": _cadence(stored),
+        "turn": _turn(stored),
+        "readings": state.total_events_logged,
+        "first reading": None if state.first_timestamp is None else iso(state.first_timestamp),
+        "last reading": None if state.last_timestamp is None else iso(state.last_timestamp),
+        "failures in a row": state.failures,
+        "last error": state.last_error,
+    }
+    _print_facts({fact: str(value) for fact, value in facts.items() if value not in (None, "")})
+
+
+def _print_facts(facts: dict[str, str]) -> None:
+    console = Console()
+    if console.is_terminal:
+        table = Table.grid(padding=(0, 2))
+        for fact, value in facts.items():
+            table.add_row(fact, value)
+        console.print(table)
+    else:
+        for fact, value in facts.items():
+            print(f"{fact}\t{value}")
+
+
+def _email(settings: Settings, stored: StoredUser) -> str:
+    try:
+        return wiring.cipher(settings).open(stored.user.cloud_id, stored.sealed).user_email
+    except (EagleError, ValueError):
+        return "(encrypted; no key for it here)"
+
+
+@users.command()
+@with_settings
+@click.argument("cloud_ids", nargs=-1, required=True, metavar="CLOUD_ID...")
+def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
+    """Fetch these no more, and forget their passwords and state. What was logged stays."""
+    names = [checked_cloud_id(text) for text in cloud_ids]
+
+    async def remove_all(store: UserStore) -> list[str]:
+        unknown = []
+        for name in names:
+            if await store.remove(name):
+                print(f"{name} removed")
+            else:
+                unknown.append(name)
+        return unknown
+
+    unknown = with_users(settings, remove_all)
+    if unknown:
+        raise _unknown(*unknown)
+
+
+def _unknown(*names: str) -> UnknownUser:
+    return UnknownUser(f"there is no user {', '.join(names)}; `eagle-logger users list` shows who there is")
+
+
+@users.command("import")
+@with_settings
+@click.argument("file", type=click.File("rb"))
+def import_(settings: Settings, *, file: BinaryIO) -> None:
+    """Add users from FILE (or - for standard input): one JSON object a line.
+
+    Members: cloud_id, user_email, user_pw; if they differ from the fleet's, intervals ({"demand": 10, ...}) and mac_id. What
+    `export` wrote is taken too. A line is imported whole, or refused and reported; of two lines of one user the later wins.
+    """
+    with _progress(file) as tell:
+        result = with_users(settings, lambda store: import_users(store, file, tell=tell), passwords=True)
+    _report(result)
+    if result.refused:
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _progress(file: BinaryIO) -> Iterator[Callable[[int], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("bytes"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("importing", total=_size(file))
+        yield lambda size: progress.advance(task, size)
+
+
+def _size(file: BinaryIO) -> int | None:
+    """None if it cannot be told: a pipe."""
+    try:
+        return os.fstat(file.fileno()).st_size or None
+    except (OSError, ValueError):
+        return None
+
+
+def _report(result: Imported) -> None:
+    for number, what in sorted(result.replaced + result.refused):
+        print(f"line {number}: {what}", file=sys.stderr)
+    print(f"{result.users} lines imported, {len(result.refused)} refused, {len(result.replaced)} replaced an earlier one")
+
+
+@users.command()
+@with_settings
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+def export(settings: Settings, *, file: TextIO) -> None:
+    """Write everybody to FILE (default: standard output), one JSON object a line, passwords encrypted.
+
+    The backup of what cannot be fetched anew: keep it, and the keys in another place. `import` reads it.
+    """
+
+    async def write_all(store: UserStore) -> None:
+        async for batch in store.all(batch=2000):
+            file.writelines(f"{as_line(stored)}\n" for stored in batch)
+
+    with_users(settings, write_all)
