@@ -7,6 +7,7 @@ from typing import Protocol
 
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.users import Credentials
+from eagle_logger.errors import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,20 @@ class Decoded:
     known: bool
 
 
+class UnreadableReply(Unreadable):
+    """A reply holds nothing we know. `problem` has the sample to keep; the message is short, and as redacted."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"the reply cannot be read: {problem.what}: {problem.detail}; it begins {problem.sample[:120]!r}")
+        self.problem = problem
+
+
 class Relay(Protocol):
     async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None) -> Decoded:
         """The gateway's current reading of this kind.
 
-        Raises RelayUnavailable (try again later), Refused (credentials or cloud id), Unreadable (the reply is nothing we
-        know; carries a redacted sample as its message).
+        Raises RelayUnavailable (try again later), Refused (credentials or cloud id), UnreadableReply (the reply is nothing we
+        know; carries the problem, with a redacted sample).
         """
         ...
 

@@ -1,0 +1,43 @@
+"""`eagle-logger decode`: what the system makes of a reply."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import BinaryIO
+
+import click
+
+from eagle_logger.core.flags import flags_for
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.names import cloud_id_of
+from eagle_logger.errors import BadCloudId
+from eagle_logger.rainforest.decode import LARGEST_BODY
+from eagle_logger.rainforest.decode import decode as decode_reply
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--cloud-id", default="000000", show_default=True, help="Whose reply it is: stands in each line.")
+def decode(file: BinaryIO, cloud_id: str) -> None:
+    """Show what the system makes of a reply, in FILE or on standard input.
+
+    Prints one JSON line per reading, as it would be logged if it arrived now; problems go to standard error, without what is
+    secret. Exit 0 if there is a reading, or a known notification that carries none; 1 otherwise.
+    """
+    try:
+        cloud_id = cloud_id_of(cloud_id)
+    except ValueError as wrong:
+        raise BadCloudId(str(wrong)) from None
+    decoded = decode_reply(file.read(LARGEST_BODY + 1))
+    arrived = time.time()
+    for reading in decoded.readings:
+        line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, None))
+        click.echo(line, nl=False)
+    for problem in decoded.problems:
+        click.echo(f"{problem.what}: {problem.detail}", err=True)
+        if problem.sample:
+            click.echo(f"  {problem.sample.strip()}", err=True)
+    if not decoded.readings and not decoded.problems:
+        click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
+    sys.exit(0 if decoded.known else 1)

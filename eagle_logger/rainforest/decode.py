@@ -1,0 +1,102 @@
+"""From the bytes of a reply to readings and problems. Pure, never raises, bounded in time and memory by the reply's size."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Collection
+
+from eagle_logger.core.readings import Reading
+from eagle_logger.rainforest import json_replies, roots, xml_replies
+from eagle_logger.rainforest.notifications import Disputed, reading_of
+from eagle_logger.rainforest.numbers import Missing, NoReading, NoTime
+from eagle_logger.rainforest.redaction import redacted
+from eagle_logger.rainforest.relay import Decoded, Problem
+from eagle_logger.rainforest.scanned import Scanned
+
+LARGEST_BODY = 1 << 20
+"""Bytes. No gateway says so much."""
+
+MOST_PROBLEMS = 20
+"""Told of one reply; the rest is only counted."""
+
+_BLANK = "\ufeff\0 \t\r\n\v\f"
+
+
+def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
+    """What a reply holds: every whole notification, and a problem for whatever else is there.
+
+    `secrets` must not appear in a problem: who was asked, and with which password.
+    """
+    if len(body) > LARGEST_BODY:
+        problem = Problem("too_large", f"{len(body)} bytes", redacted(text_of(body[:LARGEST_BODY]), secrets))
+        return Decoded((), (problem,), known=False)
+    scanned = _scan(text_of(body))
+    readings: list[Reading] = []
+    problems = _Problems(secrets)
+    known = scanned.containers
+    for fragment in scanned.fragments:
+        if fragment.root not in roots.READINGS:
+            known = True
+            continue
+        try:
+            readings.append(reading_of(fragment))
+            known = True
+        except ValueError as wrong:
+            known |= isinstance(wrong, NoReading | NoTime)
+            problems.add(_word_for(wrong), f"{fragment.root}: {wrong}", fragment.source)
+    for torn in scanned.torn:
+        problems.add(*torn)
+    return Decoded(tuple(readings), problems.told(), known=known)
+
+
+def text_of(body: bytes) -> str:
+    """The reply as text, without what blanks it begins with: UTF-8, or else cp1252, whatever it claims to be."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").lstrip(_BLANK)
+    try:
+        return body.decode().lstrip(_BLANK)
+    except UnicodeDecodeError:
+        return body.removeprefix(codecs.BOM_UTF8).decode("cp1252", "replace").lstrip(_BLANK)
+
+
+def _scan(text: str) -> Scanned:
+    """By the first character: XML, JSON (with or without its outer braces), or else plain text, which may hold something."""
+    if text.startswith(("{", '"', "[")):
+        return json_replies.scan(text)
+    scanned = xml_replies.scan(text)
+    if text.startswith("<") or scanned.fragments:
+        return scanned
+    found = json_replies.scan(text)
+    return found if found.fragments else scanned
+
+
+class _Problems:
+    """Those of one reply, redacted; a hostile one may hold thousands."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        self._secrets = secrets
+        self._told: list[Problem] = []
+        self._more = 0
+
+    def add(self, what: str, detail: str, source: str) -> None:
+        if len(self._told) < MOST_PROBLEMS:
+            self._told.append(Problem(what, redacted(detail, self._secrets), redacted(source, self._secrets)))
+        else:
+            self._more += 1
+
+    def told(self) -> tuple[Problem, ...]:
+        return (*self._told, Problem("many", f"{self._more} more problems")) if self._more else tuple(self._told)
+
+
+def _word_for(wrong: ValueError) -> str:
+    match wrong:
+        case NoTime():
+            return "no_time"
+        case Missing():
+            return "missing"
+        case NoReading():
+            return "sentinel"
+        case Disputed():
+            return "disputed"
+        case _:
+            return "bad_number"

@@ -1,0 +1,106 @@
+"""From a whole reply (status, headers, body) to what it holds, or to the error that says what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from eagle_logger.errors import EagleError, Refused, RelayUnavailable
+from eagle_logger.rainforest.decode import decode, text_of
+from eagle_logger.rainforest.notifications import plain_text
+from eagle_logger.rainforest.redaction import said
+from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
+from eagle_logger.rainforest.wordings import WORDINGS, Wording, error_for, meaning_of
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Seconds: nobody is left alone longer than this, whatever a reply says."""
+
+_LOOKED_AT = 4096
+_TAG = re.compile(r"<[^<>]{0,200}>")
+_BY_STATUS = {408: "timed_out", 429: "busy", 400: "busy"}
+"""400 is what a hung gateway answers."""
+
+
+def interpret(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Collection[str] = (),
+    wordings: Iterable[Wording] = WORDINGS,
+) -> Decoded:
+    """What a reply holds.
+
+    `headers` are looked up in lower case (or are a mapping that does not mind). Raises RelayUnavailable (time-out, busy, empty
+    body, 408, 429, 5xx, a redirect), Refused (credentials, cloud id), UnreadableReply (nothing we know; carries the problem).
+    """
+    if not 200 <= status <= 299:
+        raise _by_status(status, headers, body, secrets, wordings)
+    if not body.strip(b"\0 \t\r\n"):
+        raise RelayUnavailable("the reply is empty", reason="empty")
+    decoded = decode(body, secrets)
+    if decoded.known:
+        return decoded
+    raise _nothing_known(decoded.problems, body, secrets, wordings)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait: a number, or a date seen from the reply's own Date, so that no two clocks are compared."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if re.fullmatch(r"\d{1,9}", value, re.ASCII):
+        return min(float(value), LONGEST_RETRY_AFTER)
+    until, now = _date(value), _date(headers.get("date", ""))
+    if until is None or now is None:
+        return None
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_RETRY_AFTER)
+
+
+def _by_status(
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
+) -> EagleError:
+    words = _words(body)
+    detail = f"status {status} {said(words, secrets)}".rstrip()
+    if status in {401, 403}:
+        return Refused(f"the relay refuses this user: {detail}")
+    if status in _BY_STATUS or status >= 500:
+        wording = meaning_of(words, wordings) if status not in {408, 429} else None
+        reason = _BY_STATUS.get(status) or f"http_{status // 100}xx"
+        if wording is not None and isinstance(refused := error_for(wording, detail), Refused) and status == 400:
+            return refused
+        if wording is not None and wording.reason == "timed_out":
+            reason = wording.reason
+        return RelayUnavailable(f"the relay has no reading now: {detail}", reason=reason, retry_after=retry_after(headers))
+    if 300 <= status <= 399:
+        return RelayUnavailable(f"the relay points elsewhere, and is not followed: {detail}", reason="redirected")
+    wording = meaning_of(words, wordings)
+    if wording is not None:
+        return error_for(wording, detail)
+    return UnreadableReply(Problem("status", detail, said(words, secrets)))
+
+
+def _nothing_known(
+    problems: tuple[Problem, ...], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
+) -> EagleError:
+    """A body that holds no notification we know; `problems` say what is there instead."""
+    problem = problems[0] if problems else Problem("garbage", "nothing in it", "")
+    words = _words(body)
+    wording = meaning_of(words, wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
+    if wording is not None:
+        return error_for(wording, said(words, secrets))
+    return UnreadableReply(problem)
+
+
+def _words(body: bytes) -> str:
+    """What a reply says to a person: its beginning, without tags."""
+    return " ".join(plain_text(_TAG.sub(" ", text_of(body[:_LOOKED_AT]))).split())
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,96 @@
+"""Finds whole notifications in the JSON that gateways send: lists without their outer braces, roots side by side, cut-off ends.
+
+The same rule as for XML: a notification is whole if its own closing brace comes before the next one begins. `"Name": {`
+is never inside a string (its quotes would be escaped), so each notification is read for itself, and one that is cut off in the
+middle of a string costs only itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from eagle_logger.rainforest import roots
+from eagle_logger.rainforest.scanned import Fragment, Scanned, Torn, collected
+
+_ROOT = re.compile(rf'"({roots.PATTERN})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
+_OTHER_NAME = re.compile(r'"([A-Za-z]\w{0,63})"\s*:')
+_MEMBER = re.compile(r'\s*"([A-Za-z]\w*)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([\w.+-]+))\s*([,}])', re.ASCII | re.DOTALL)
+_NEXT_ITEM = re.compile(r"\s*,\s*\{")
+_EMPTY = re.compile(r"\s*\}")
+
+_CONTAINERS = frozenset(roots.CONTAINERS)
+
+
+def scan(text: str) -> Scanned:
+    """The whole notifications in a text, and what else is there. Never raises."""
+    found = Scanned()
+    borders = list(_ROOT.finditer(text))
+    ends = [border.start() for border in borders[1:]] + [len(text)]
+    for border, end in zip(borders, ends, strict=True):
+        root = roots.SPELLING[border[1].lower()]
+        if root in _CONTAINERS:
+            found.containers = True
+        else:
+            _read_notification(found, root, text[border.end() : end])
+    _look_before(found, text[: borders[0].start()] if borders else text)
+    return found
+
+
+def _read_notification(found: Scanned, root: str, text: str) -> None:
+    """One object, or a list of them, at the beginning of `text`; what comes behind belongs to nobody."""
+    begin = text.find("{")
+    while begin >= 0:
+        fragment, end = _object(root, text, begin)
+        if fragment is None:
+            found.torn.append(
+                Torn("truncated", f"{root} has no end of its own, or holds more than plain members", text[begin:])
+            )
+            return
+        found.fragments.append(fragment)
+        following = _NEXT_ITEM.match(text, end) if text[0] == "[" else None
+        begin = following.end() - 1 if following else -1
+
+
+def _object(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
+    """The flat object at `begin` and where it ends; None if it is not whole."""
+    empty = _EMPTY.match(text, begin + 1)
+    if empty:
+        return Fragment(root, {}, text[begin : empty.end()]), empty.end()
+    names: list[str] = []
+    texts: list[str] = []
+    end = begin + 1
+    while member := _MEMBER.match(text, end):
+        name, quoted, bare, closing = member.groups()
+        names.append(name)
+        texts.append(_bare(bare) if quoted is None else _unquoted(quoted))
+        end = member.end()
+        if closing == "}":
+            return collected(root, names, texts, text[begin:end]), end
+    return None, end
+
+
+def _bare(word: str) -> str:
+    return "" if word == "null" else word
+
+
+def _unquoted(inside: str) -> str:
+    if "\\" not in inside:
+        return inside
+    try:
+        return str(json.loads(f'"{inside}"', strict=False))
+    except ValueError:
+        return inside
+
+
+def _look_before(found: Scanned, before: str) -> None:
+    """Report what stands before the first notification, unless it is only the brace that opens it."""
+    if not before.strip("{[ \t\r\n"):
+        return
+    name = _OTHER_NAME.search(before)
+    if name is None:
+        found.torn.append(Torn("garbage", "text that belongs to no notification", before))
+    elif name[1].lower() == "error":
+        found.torn.append(Torn("error", "the reply is an error", before))
+    else:
+        found.torn.append(Torn("unknown_root", f'"{name[1]}" is no notification we know', before))

@@ -1,0 +1,62 @@
+"""What may be shown of a reply: never the install code, link keys, or who logs in and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+LONGEST_SAMPLE = 4096
+"""Bytes (UTF-8) kept of what could not be read."""
+
+HIDDEN = "[redacted]"
+
+_LOOKED_AT = 4 * LONGEST_SAMPLE
+_LONGEST_DETAIL = 200
+
+# The value of an element, JSON member, header or query parameter whose name smells of a secret, whole or cut off.
+_NAME = (
+    r"[\w-]{0,32}(?:install[ _-]?code|link[ _-]?key|user|password|passwd|e-?mail|authorization|secret|token|cookie)[\w-]{0,32}"
+)
+_NAMED = re.compile(
+    rf"""(<\s*{_NAME}[^<>]*>)[^<]*|("{_NAME}\\?"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^",{{}}\[\]]+)|(\b{_NAME}\s*[=:]\s*)[^\s<>&;,]+""",
+    re.IGNORECASE | re.DOTALL,
+)
+# Keys of 16 and more hex digits, unless the tag right before says that it is a MAC or a counter.
+_KEY = re.compile(r"(?<![0-9a-zA-Z])(?:0[xX])?[0-9a-fA-F]{12,}(?![0-9a-zA-Z])")
+_HARMLESS = re.compile(r'(?:macid|guid|panid|delivered|received|demand)(?:\s*>|\\?"\s*:\s*\\?")\s*$', re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
+
+
+def redacted(text: str, secrets: Iterable[str] = (), *, longest: int = LONGEST_SAMPLE) -> str:
+    """The beginning of `text`, fit to be shown and kept: at most `longest` bytes of UTF-8.
+
+    `secrets` are values that must not show wherever they stand, such as the password the gateway was asked with.
+    """
+    shown = text[:_LOOKED_AT].replace("\0", "")
+    for secret in _spellings(secrets):
+        shown = shown.replace(secret, HIDDEN)
+    shown = _NAMED.sub(_without_value, shown)
+    shown = _EMAIL.sub(HIDDEN, shown)
+    shown = _KEY.sub(_unless_harmless, shown)
+    return shown.encode("utf-8", "backslashreplace")[:longest].decode("utf-8", "ignore")
+
+
+def said(text: str, secrets: Iterable[str] = ()) -> str:
+    """What a text says, redacted, on one short line."""
+    return " ".join(redacted(text, secrets).split())[:_LONGEST_DETAIL]
+
+
+def _spellings(secrets: Iterable[str]) -> list[str]:
+    """The longest first, so that one secret inside another leaves no rest behind."""
+    found = {spelling for secret in secrets if secret for spelling in (secret, escape(secret), escape(secret, quote=False))}
+    return sorted(found, key=len, reverse=True)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    return (match[1] or match[2] or match[3]) + HIDDEN
+
+
+def _unless_harmless(match: re.Match[str]) -> str:
+    before = match.string[max(0, match.start() - 32) : match.start()]
+    return match[0] if _HARMLESS.search(before) else HIDDEN

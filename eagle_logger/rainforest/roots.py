@@ -1,0 +1,38 @@
+"""The notifications there are: what a reply's root elements are called, in their one spelling."""
+
+from __future__ import annotations
+
+from eagle_logger.core.readings import Kind
+
+READINGS = {
+    "InstantaneousDemand": Kind.DEMAND,
+    "CurrentSummation": Kind.SUMMATION,
+    "CurrentSummationDelivered": Kind.SUMMATION,  # some firmware's spelling; the fields are the same
+    "PriceCluster": Kind.PRICE,
+    "MessageCluster": Kind.MESSAGE,
+}
+
+WITHOUT_READING = (
+    "NetworkInfo",
+    "NetworkStatus",
+    "ScheduleInfo",
+    "DemandPeaks",
+    "CommandResponse",
+    "DeviceInfo",
+    "TimeCluster",
+    "FastPollStatus",
+    "ProfileData",
+    "ScheduledPrices",
+    "BlockPriceDetail",
+    "BillingPeriod",
+)
+"""Recognised, but they carry nothing to log."""
+
+CONTAINERS = ("HistoryData", "NetworkList", "ScheduleList", "DeviceList", "BillingPeriodList", "rainforest")
+"""They hold notifications; what is whole inside counts, whether or not the container itself is."""
+
+SPELLING = {name.lower(): name for name in (*READINGS, *WITHOUT_READING, *CONTAINERS)}
+"""From the lower-case name to the canonical one: the case of tags is insignificant."""
+
+PATTERN = "|".join(sorted(SPELLING, key=len, reverse=True))
+"""All of them, for a case-insensitive regular expression."""
