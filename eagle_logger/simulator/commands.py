@@ -48,8 +48,9 @@ def parse(body: bytes) -> Command | None:
 
 
 def seconds(text: str | None) -> int | None:
-    """A parameter's number, hexadecimal with `0x` or decimal; None if it is absent or no number."""
+    """A parameter's number, hexadecimal with `0x` or decimal; None if it is absent, or no number of 32 bits."""
     try:
-        return int(text, 16 if text.lower().startswith("0x") else 10) if text else None
+        number = int(text, 16 if text.lower().startswith("0x") else 10) if text else -1
     except ValueError:
         return None
+    return number if 0 <= number < 2**32 else None

@@ -188,7 +188,7 @@ class Sentinel(Rule):
 
 
 class Backwards(Rule):
-    """The summation runs backwards: seven readings in a row each lack `by` more units, the eighth is right again."""
+    """The summation runs backwards: seven readings in a row each lack `by` more units (down to 0), the eighth is right."""
 
     fault: Literal["backwards"]
     by: Annotated[int, Field(ge=1, le=2**31)] = 2000

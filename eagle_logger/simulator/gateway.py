@@ -16,6 +16,8 @@ from eagle_logger.simulator.notifications import EPOCH, Fields, Notification
 
 MOST_HISTORY = 1000
 """Summations in one history, at most: the newest."""
+KEPT = 7 * 86400
+"""Seconds of history that a gateway keeps."""
 
 EVENTS = {
     "time": 900,
@@ -67,10 +69,10 @@ def answer(home: Home, command: Command, now: float, mood: Mood) -> Words | None
 def _readings(home: Home, stream: Stream, now: float, mood: Mood, tell: _Tell) -> Words:
     shown_at = now if mood.seen_until is None else min(now, mood.seen_until)
     moment = meter.latest(home, stream, shown_at)
-    told = [tell(home, moment, mood.clock_error)]
+    told = [tell(home, moment, mood.clock_error).if_dated()]
     for _ in range(mood.backlog - 1):
         moment = meter.before(home, stream, moment)
-        told.append(tell(home, moment, mood.clock_error))
+        told.append(tell(home, moment, mood.clock_error).if_dated())
     return Words(told)
 
 
@@ -106,7 +108,7 @@ def _confirm(home: Home, command: Command, now: float, mood: Mood) -> Words:
 
 def _history(home: Home, command: Command, now: float, mood: Mood) -> Words:
     """CurrentSummations from StartTime to EndTime (now), no closer than Frequency; oldest first."""
-    start = (seconds(command.values.get("starttime")) or 0) + EPOCH
+    start = max((seconds(command.values.get("starttime")) or 0) + EPOCH, now - KEPT)
     end = seconds(command.values.get("endtime"))
     apart = seconds(command.values.get("frequency")) or 0
     moment = meter.latest(home, meter.SUMMATION, now if end is None else min(now, end + EPOCH + meter.LAGS[-1]))
@@ -116,7 +118,7 @@ def _history(home: Home, command: Command, now: float, mood: Mood) -> Words:
         if wanted and (not found or found[-1].time - moment.time >= apart):
             found.append(moment)
         moment = meter.before(home, meter.SUMMATION, moment)
-    told = [_backwards(mood, home, one, mood.clock_error) for one in reversed(found)]
+    told = [_backwards(mood, home, one, mood.clock_error).if_dated() for one in reversed(found)]
     return Words(told, list_root="HistoryData")
 
 

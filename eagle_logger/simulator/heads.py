@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring_ascii
 from urllib.parse import parse_qsl, urlsplit
 
 from eagle_logger.simulator.accounts import Account, Accounts
@@ -69,7 +69,7 @@ def _parse(text: bytes, accounts: Accounts) -> Head:
         is_http_1_0=is_http_1_0,
         keep_alive=connection == "keep-alive" if is_http_1_0 else "close" not in connection,
         expects_continue=headers.get("expect", "").lower() == "100-continue",
-        agent=encode_basestring(headers.get("user-agent", "")),
-        cloud_id="null" if cloud_id is None else encode_basestring(cloud_id.lower()),
+        agent=encode_basestring_ascii(headers.get("user-agent", "")),
+        cloud_id="null" if cloud_id is None else encode_basestring_ascii(cloud_id.lower()),
         account=accounts.authenticate(headers),
     )

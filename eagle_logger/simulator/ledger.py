@@ -1,6 +1,6 @@
 """The ledger: one JSON line for each complete reply, the independent record of what was served.
 
-Lines are gathered and appended five times a second, at shutdown, and before anybody reads: what is read is always complete.
+Lines are gathered and appended ten times a second, at shutdown, and before anybody reads: what is read is always complete.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-FLUSH_EVERY = 0.2
+FLUSH_EVERY = 0.1
 """Seconds, at most, between a reply's completion and its line in the file."""
 
 

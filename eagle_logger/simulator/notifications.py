@@ -7,7 +7,7 @@ model and not from the fields, so that a slip in the spelling shows.
 from __future__ import annotations
 
 from decimal import Decimal
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from eagle_logger.simulator.chance import mixed
@@ -39,16 +39,23 @@ class Said(NamedTuple):
 
     def as_json(self, home: Home) -> str:
         values = ",".join(
-            f'"{name}":{encode_basestring(value) if isinstance(value, str) else "null" if value is None else value}'
+            f'"{name}":{encode_basestring_ascii(value) if isinstance(value, str) else "null" if value is None else value}'
             for name, value in self.values
         )
         return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{self.time},{values}}}'
 
 
 class Notification(NamedTuple):
+    """`said` is None where there is no reading in it."""
+
     root: str
     fields: Fields
     said: Said | None = None
+
+    def if_dated(self) -> Notification:
+        """The same, but saying nothing if a wrong clock gave it a TimeStamp that wraps around or means "no time"."""
+        stamp = self.said.time - EPOCH if self.said else 0
+        return self if 0 < stamp < 0xFFFFFFFF and stamp != 0xFFFFFF else self._replace(said=None)
 
 
 def demand(home: Home, moment: Moment, clock_error: int = 0) -> Notification:

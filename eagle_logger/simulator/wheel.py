@@ -26,4 +26,7 @@ class Wheel:
 
     def _fire(self, tick: int) -> None:
         for call in self._ticks.pop(tick):
-            call()
+            try:
+                call()
+            except Exception as wrong:  # noqa: BLE001  (as the loop does: one call's mistake is not the others')
+                self._loop.call_exception_handler({"message": "a delayed call failed", "exception": wrong})

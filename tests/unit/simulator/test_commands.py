@@ -41,6 +41,6 @@ def test_what_is_no_command(body: bytes) -> None:
     assert parse(body) is None
 
 
-@pytest.mark.parametrize("text", [None, "", "0xzz", "soon"])
+@pytest.mark.parametrize("text", [None, "", "0xzz", "soon", "-5", "0x" + "f" * 5000, "9" * 5000])
 def test_what_is_no_number(text: str | None) -> None:
     assert seconds(text) is None

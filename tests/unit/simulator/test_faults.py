@@ -188,6 +188,12 @@ def test_a_wrong_clock_moves_only_the_time() -> None:
     assert wrong == {**right, "time": right["time"] - 5_443_200}
 
 
+def test_a_clock_so_wrong_that_its_time_wraps_around_says_nothing() -> None:
+    given = rules({"fault": "wrong_clock", "offset": -800_000_000})
+    assert readings(answer(given, now=NOW - 60_000_000)) == []
+    assert len(readings(answer(given, now=NOW))) == 1
+
+
 @pytest.mark.parametrize("name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"])
 def test_sentinels_are_sent_and_are_no_readings(name: str) -> None:
     given = rules({"fault": "sentinel"})
