@@ -39,7 +39,8 @@ def log_file(cloud_id: str, hour: Hour, shards: int) -> str:
 def parse_log_file(name: str) -> tuple[str, Hour] | None:
     """The cloud id and hour in a log file's name (without its folders), or None if it is not one."""
     match = _LOG_FILE.fullmatch(name)
-    return (match[1], Hour.parse(match[2])) if match else None
+    hour = _hour(match[2]) if match else None
+    return (match[1], hour) if match and hour else None
 
 
 def archive_key(cloud_id: str, hour: Hour, part: int = 0) -> str:
@@ -51,4 +52,12 @@ def archive_key(cloud_id: str, hour: Hour, part: int = 0) -> str:
 def parse_archive_key(key: str) -> tuple[str, Hour, int] | None:
     """The cloud id, hour and part in an archive key (without the prefix), or None if it is not one of ours."""
     match = _KEY.fullmatch(key)
-    return (match[1], Hour.parse(match[2]), int(match[3] or 0)) if match else None
+    hour = _hour(match[2]) if match else None
+    return (match[1], hour, int(match[3] or 0)) if match and hour else None
+
+
+def _hour(name: str) -> Hour | None:
+    try:
+        return Hour.parse(name)
+    except ValueError:
+        return None

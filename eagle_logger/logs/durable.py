@@ -49,10 +49,13 @@ def make_directory(path: Path, root: Path) -> None:
 
 def make_root(path: Path) -> None:
     """Make this folder and whatever leads to it, durably."""
-    missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
+    path = path.absolute()
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        sync_directory(folder.absolute().parent)
+    # The last two are synced even if they are there: who made them may have been killed before it did that.
+    for folder in dict.fromkeys([*missing, path, path.parent]):
+        with suppress(PermissionError):  # a folder that may be passed through, but not read
+            sync_directory(folder.parent)
 
 
 def parents_up_to(path: Path, root: Path) -> list[Path]:

@@ -1,0 +1,269 @@
+"""A disk that is full, failing or read-only: nothing acknowledged is lost, nothing torn is left, and it goes on by itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.core import names
+from eagle_logger.core.hours import Hour
+from eagle_logger.errors import DiskUnavailable
+from eagle_logger.logs import appender, steps
+from eagle_logger.logs.commit import GroupCommit
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.writer import LogWriter
+from tests.integration.logs.conftest import MakeWriter
+from tests.support import log_files
+from tests.support.log_files import at_step, line
+from tests.support.log_lines import HOUR
+
+USER = "002738"
+USERS = [f"{number:06x}" for number in range(6)]
+FAILURES = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT]
+
+
+def batch(number: int, users: list[str]) -> dict[tuple[str, Hour], list[bytes]]:
+    return {(user, HOUR): [line(number, user), line(number + 1, user)] for user in users}
+
+
+def written(number: int, users: list[str]) -> Counter[bytes]:
+    return Counter(text for texts in batch(number, users).values() for text in texts)
+
+
+def failing(number: int) -> steps.Hook:
+    def refuse(name: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def steps_of_an_append(make_writer: MakeWriter, users: list[str]) -> int:
+    """Of a second one, on files that exist."""
+    writer = make_writer()
+    writer.append(batch(900, users))
+    count = 0
+
+    def hook(name: str) -> None:
+        nonlocal count
+        count += 1
+
+    steps.install(hook)
+    writer.append(batch(902, users))
+    steps.install(None)
+    return count
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["syncfs", "fsync"])
+@pytest.mark.parametrize("number", FAILURES, ids=errno.errorcode.get)
+@pytest.mark.parametrize("users", [USERS[:1], USERS], ids=["one file", "six files"])
+def test_a_failure_at_any_step_fails_the_batch_and_takes_it_back(
+    make_writer: MakeWriter, root: Path, users: list[str], number: int, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
+) -> None:
+    if not trusted:
+        monkeypatch.setattr(appender, "reports_errors", lambda _: False)
+    count = steps_of_an_append(make_writer, users)
+    before = written(900, users) + written(902, users)
+    assert log_files.lines(root) == before
+    writer = make_writer()
+    for step in range(1, count + 1):
+        writer.append({})
+        steps.install(at_step(step, failing(number)))
+        with pytest.raises(DiskUnavailable, match="fetching resumes by itself"):
+            writer.append(batch(1, users))
+        steps.install(None)
+        assert log_files.lines(root) == before
+
+    writer.append(batch(1, users))
+    assert log_files.lines(root) == before + written(1, users)
+
+
+def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.append(batch(1, [USER]))
+    opened = writer._ready()._pool._files[next(iter(writer._ready()._pool._files))]
+    attempts: list[int] = []
+    real = steps.fsync
+
+    def fsync(fd: int) -> None:
+        attempts.append(fd)
+        if len(attempts) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    monkeypatch.setattr(steps, "fsync", fsync)
+    old = opened.fd
+    with pytest.raises(DiskUnavailable, match="Input/output error"):
+        writer.append(batch(3, [USER]))
+    assert attempts == [old]
+    assert opened.fd == -1
+    writer.append(batch(5, [USER]))
+    assert opened not in writer._ready()._pool._files.values()
+
+
+def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter) -> None:
+    group = writer_group(writer)
+    early, late = group.begin(), group.begin()
+    steps.install(at_step(1, failing(errno.EIO)))
+    with pytest.raises(OSError, match="Input/output"):
+        group.commit(early)
+    steps.install(None)
+    with pytest.raises(OSError, match="Input/output"):
+        group.commit(late)
+    group.commit(group.begin())
+
+
+def writer_group(writer: LogWriter) -> GroupCommit:
+    """Made here, so that this is shown on any file system."""
+    writer.check()
+    return GroupCommit(writer.root)
+
+
+def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: Path) -> None:
+    """Between our write and our failing fsync another process appends: its lines stay, and ours as whole lines before them."""
+    writer, other = make_writer(), make_writer()
+    writer.append(batch(1, [USER]))
+
+    def other_appends_then_fail(name: str) -> None:
+        steps.install(None)
+        other.append(batch(5, [USER]))
+        raise OSError(errno.EIO, "Input/output error")
+
+    steps.install(at_step(3, other_appends_then_fail))
+    with pytest.raises(DiskUnavailable):
+        writer.append(batch(3, [USER]))
+    assert log_files.lines(root) == written(1, [USER]) + written(3, [USER]) + written(5, [USER])
+
+
+def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(writer: LogWriter, root: Path) -> None:
+    def seal_then_fail(name: str) -> None:
+        steps.install(None)
+        folder = LogFolder(root)
+        [opened] = folder.open_files(HOUR, names.shard_name(names.shard_of(USER, 4)))
+        folder.seal(opened)
+        raise OSError(errno.EIO, "Input/output error")
+
+    writer.check()
+    steps.install(at_step(3, seal_then_fail))
+    with pytest.raises(DiskUnavailable):
+        writer.append(batch(1, [USER]))
+    assert log_files.lines(root) == written(1, [USER])
+
+
+def test_short_writes_are_carried_on(writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "write", lambda fd, data: os.write(fd, data[:100]))
+    writer.append(batch(1, USERS))
+    assert log_files.lines(root) == written(1, USERS)
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_none_of_it(
+    writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.append(batch(1, [USER]))
+    room = [150]
+
+    def write(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = os.write(fd, data[: room[0]])
+        room[0] -= taken
+        return taken
+
+    monkeypatch.setattr(steps, "write", write)
+    with pytest.raises(DiskUnavailable, match="No space left"):
+        writer.append(batch(3, [USER]))
+    assert log_files.lines(root) == written(1, [USER])
+    room[0] = 10**6
+    writer.append(batch(3, [USER]))
+    assert log_files.lines(root) == written(1, [USER]) + written(3, [USER])
+
+
+def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(make_writer: MakeWriter, root: Path) -> None:
+    """RLIMIT_FSIZE: the kernel takes a part of the write, then refuses the rest."""
+    size = 5 * len(line(1)) + 50
+
+    def run() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        writer = make_writer()
+        for number in range(10):
+            try:
+                writer.append({(USER, HOUR): [line(number)]})
+            except DiskUnavailable as full:
+                assert "File too large" in str(full), full  # noqa: PT017
+                assert number == 5, number
+                return
+        raise AssertionError("the limit was never met")
+
+    assert log_files.outcome(log_files.fork(run)) == 0
+    assert log_files.contents(root) == b"".join(map(line, range(5)))
+
+
+def test_a_device_without_space_is_said_to_have_none(writer: LogWriter, root: Path) -> None:
+    path = root / names.log_file(USER, HOUR, 4)
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/dev/full")
+    with pytest.raises(DiskUnavailable, match="No space left on device"):
+        writer.append(batch(1, [USER]))
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
+    fields = [
+        *("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail"),
+        *("f_files", "f_ffree", "f_favail", "f_flag", "f_namemax"),
+    ]
+    real = os.statvfs
+
+    def statvfs(path: Path) -> os.statvfs_result:
+        found = real(path)
+        return os.statvfs_result([changed.get(name, getattr(found, name)) for name in fields])
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+def test_a_volume_with_too_little_room_is_not_written_to(
+    make_writer: MakeWriter, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = make_writer(min_free_disk=2_000_000)
+    pretend(monkeypatch, f_bavail=1, f_frsize=4096)
+    for act in (writer.check, lambda: writer.append(batch(1, [USER]))):
+        with pytest.raises(DiskUnavailable, match=r"0 MB are free .* 2 MB of EAGLE_MIN_FREE_DISK"):
+            act()
+    assert log_files.files(root) == []
+    pretend(monkeypatch, f_bavail=10**6)
+    writer.append(batch(1, [USER]))
+    assert log_files.lines(root) == written(1, [USER])
+
+
+def test_a_volume_without_inodes_is_not_written_to(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, f_files=100, f_favail=0)
+    with pytest.raises(DiskUnavailable, match="no inode"):
+        writer.check()
+
+
+def test_a_volume_that_became_read_only_while_syncing_has_not_synced(
+    writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file system has nothing to sync, so syncing it succeeds."""
+    writer.append(batch(1, USERS))
+
+    def goes_read_only(name: str) -> None:
+        if name == "before syncfs" or name.endswith("fsync"):
+            pretend(monkeypatch, f_flag=os.ST_RDONLY)
+
+    steps.install(goes_read_only)
+    with pytest.raises(DiskUnavailable, match="Read-only file system"):
+        writer.append(batch(3, USERS))
+    with pytest.raises(DiskUnavailable, match="Read-only file system"):
+        writer.check()
+
+
+def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    writer = LogWriter(tmp_path / "file" / "logs", shards=4, max_open=4, min_free_disk=0)
+    with pytest.raises(DiskUnavailable, match=r"Not a directory.*file"):
+        writer.check()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.core.hours import Hour
+from eagle_logger.logs.receipt import Receipt
+
+hours = st.integers(0, 1_000_000).map(lambda number: Hour(number * 3600))
+receipts = st.builds(
+    Receipt,
+    cloud_id=st.just("002738"),
+    hour=hours,
+    part=st.none() | st.integers(0, 99),
+    key=st.none() | st.text(),
+    rows=st.integers(0, 10_000),
+    first=st.none() | st.integers(0, 4_000_000_000),
+    last=st.none() | st.integers(0, 4_000_000_000),
+    sha256_lines=st.text("0123456789abcdef", min_size=64, max_size=64),
+    sha256_object=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
+    size=st.integers(0, 1_000_000),
+    archived_at=st.floats(0, 4e9),
+)
+
+
+@given(receipts)
+def test_a_receipt_says_the_same_when_it_is_read_back(receipt: Receipt) -> None:
+    text = receipt.to_json()
+    assert text.endswith(b"\n")
+    assert text.count(b"\n") == 1
+    assert Receipt.from_json(text) == receipt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"v":2}',
+        b'{"v":1}',
+        b'{"v":1,"hour":"2026-03-10-17"}',
+        b'{"v":1,"hour":"yesterday"}',
+        b'{"v":1,"hour":3}',
+        b"\xff\x00",
+    ],
+)
+def test_anything_else_is_no_receipt(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        Receipt.from_json(text)
+
+
+def test_a_receipt_with_a_member_too_many_is_no_receipt() -> None:
+    whole = Receipt("002738", Hour(0), 0, "key", 1, 2, 3, "a" * 64, "b" * 64, 4, 5.0)
+    more = {**json.loads(whole.to_json()), "else": 1}
+    with pytest.raises(ValueError, match="else"):
+        Receipt.from_json(json.dumps(more).encode())
