@@ -60,16 +60,20 @@ class Rotated:
         """In words: `12 users, 12 objects, 6000 rows, 3 duplicates dropped`."""
         if self.busy and not self.users:
             return "another rotator is at it"
-        said = [f"{self.users} users", f"{self.objects} objects", f"{self.rows} rows"]
-        words = {
-            "duplicates dropped": self.duplicates,
-            "conflicts": self.conflicts,
-            "unreadable lines kept aside": self.quarantined,
-            "files deleted": self.removed,
-            "users deferred": self.deferred,
-            "users with errors": len(self.errors),
-        }
-        return ", ".join(said + [f"{count} {what}" for what, count in words.items() if count])
+        said = [_counted(self.users, "user"), _counted(self.objects, "object"), _counted(self.rows, "row")]
+        rare = (
+            _counted(self.duplicates, "duplicate", "dropped"),
+            _counted(self.conflicts, "conflict"),
+            _counted(self.quarantined, "line", "kept aside"),
+            _counted(self.removed, "file", "deleted"),
+            _counted(self.deferred, "user", "deferred"),
+            _counted(len(self.errors), "user", "with errors"),
+        )
+        return ", ".join(said + [one for one in rare if not one.startswith("0 ")])
+
+
+def _counted(number: int, thing: str, more: str = "") -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'} {more}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

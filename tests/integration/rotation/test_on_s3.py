@@ -1,0 +1,162 @@
+"""Rotation by real boto3 against a strict S3 that misbehaves."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.names import archive_key
+from eagle_logger.core.sealing import opened
+from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
+from tests.support.rotating import NOW, Disk, assert_exactly_once, entries_in
+from tests.support.s3_server import RunningS3
+
+KEY = archive_key(CLOUD_ID, HOUR)
+USERS = [f"{number:06x}" for number in range(8)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path / "logs")
+
+
+def never_written_twice(s3: RunningS3) -> bool:
+    written = defaultdict(set)
+    for put in s3.puts():
+        if put["outcome"] in {"stored", "replaced"}:
+            written[put["key"]].add(put["sha256"])
+    return all(len(digests) == 1 for digests in written.values()) and "replaced" not in {put["outcome"] for put in s3.puts()}
+
+
+def test_a_lost_answer_is_found_to_be_our_own_success(disk: Disk, s3: RunningS3) -> None:
+    s3.misbehave({"fault": "lost", "times": 1})
+    disk.append(demands([1, 2]))
+    archive = s3.archive()
+    assert disk.rotate(archive).errors == {}
+    assert list(archive.keys()) == [KEY]
+    assert never_written_twice(s3)
+
+
+def test_answers_lost_for_good_are_found_out_next_time(disk: Disk, s3: RunningS3) -> None:
+    s3.misbehave({"fault": "lost", "methods": ["PUT", "HEAD"]})
+    disk.append(demands([1, 2]))
+    archive = s3.archive()
+    assert disk.rotate(archive).deferred == 1
+    s3.misbehave()
+    done = disk.rotate(archive)
+    assert (done.objects, done.rows, list(archive.keys())) == (1, 2, [KEY])
+
+
+def test_the_same_lines_compressed_by_another_library_are_the_same(
+    disk: Disk, s3: RunningS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = s3.archive()
+    disk.append(demands(range(200)))
+    s3.misbehave({"fault": "lost", "methods": ["HEAD"]})
+    assert disk.rotate(archive).deferred == 1
+    s3.misbehave()
+    monkeypatch.setattr("eagle_logger.core.sealing._GZIP_LEVEL", 1)
+    done = disk.rotate(archive)
+    assert (done.objects, done.rows, done.duplicates) == (1, 200, 0)
+    assert list(archive.keys()) == [KEY]
+
+
+def test_somebody_elses_part_is_left_alone(disk: Disk, s3: RunningS3, tmp_path: Path) -> None:
+    archive, other = s3.archive(), Disk(tmp_path / "other")
+    other.append(demands([1, 2]))
+    other.rotate(archive)
+    disk.append(demands([2, 3]))
+    disk.rotate(archive)
+    assert {key: len(found) for key, found in entries_in(archive).items()} == {KEY: 2, archive_key(CLOUD_ID, HOUR, 1): 1}
+    assert never_written_twice(s3)
+
+
+def test_an_object_that_was_damaged_on_arrival_is_followed_by_a_sound_one(disk: Disk, s3: RunningS3) -> None:
+    archive = s3.archive()
+    s3.misbehave({"fault": "corrupt", "times": 1})
+    disk.append(demands(range(50)))
+    done = disk.rotate(archive)
+    assert (done.objects, done.errors) == (1, {})
+    with pytest.raises(ValueError, match=r"not gzip|cut short"):
+        opened(archive.get(KEY))
+    assert list(entries_in(archive)) == [archive_key(CLOUD_ID, HOUR, 1)]
+    assert_exactly_once(archive, demands(range(50)))
+    disk.append(demands([50]))
+    disk.rotate(archive, include_open=True)
+    assert_exactly_once(archive, demands(range(51)))
+
+
+def test_a_store_that_damages_everything_is_left_alone_for_a_while(disk: Disk, s3: RunningS3) -> None:
+    archive = s3.archive()
+    s3.misbehave({"fault": "corrupt"})
+    disk.append(demands(range(50)))
+    assert disk.rotate(archive).deferred == 1
+    assert len(s3.puts()) == 2
+    s3.misbehave()
+    assert disk.rotate(archive).objects == 1
+    assert_exactly_once(archive, demands(range(50)))
+
+
+def test_a_store_without_digests_is_read_back(disk: Disk, s3: RunningS3) -> None:
+    archive = s3.archive(checksums="when_required")
+    s3.misbehave({"fault": "corrupt", "times": 1})
+    disk.append(demands(range(50)))
+    assert disk.rotate(archive).objects == 1
+    assert list(entries_in(archive)) == [archive_key(CLOUD_ID, HOUR, 1)]
+    assert_exactly_once(archive, demands(range(50)))
+
+
+def test_a_key_said_to_be_taken_when_nothing_is_there_is_tried_again_later(disk: Disk, s3: RunningS3) -> None:
+    s3.misbehave({"fault": "412"})
+    disk.append(demands([1]))
+    archive = s3.archive()
+    assert disk.rotate(archive).deferred == 1
+    s3.misbehave()
+    assert disk.rotate(archive).objects == 1
+    assert list(archive.keys()) == [KEY]
+
+
+def test_forbidden_for_a_while_loses_nothing(disk: Disk, s3: RunningS3) -> None:
+    archive = s3.archive()
+    s3.misbehave({"fault": "403", "methods": ["PUT", "GET", "HEAD"]})
+    disk.append(demands([1]))
+    done = disk.rotate(archive)
+    assert (done.deferred, "s3:PutObject" in done.errors[CLOUD_ID]) == (1, True)
+    s3.misbehave()
+    assert disk.rotate(archive).objects == 1
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "lost", "corrupt"])
+def test_a_store_that_fails_a_third_of_the_time_gets_everything_once(disk: Disk, s3: RunningS3, fault: str) -> None:
+    archive = s3.archive()
+    hours = [Hour(HOUR.start - back * 3600) for back in range(2)]
+    written = dict.fromkeys(USERS, b"")
+    for user in USERS:
+        for hour in hours:
+            lines = b"".join(demand(offset, 1, cloud_id=user, hour=hour) for offset in range(3))
+            written[user] += lines
+            disk.append(lines, user, hour)
+    s3.misbehave({"fault": fault, "share": 0.33, "methods": ["PUT"] if fault == "corrupt" else ["PUT", "GET", "HEAD"]})
+    outcomes: Counter[str] = Counter()
+    for _ in range(20):
+        outcomes["rotations"] += 1
+        disk.rotate(archive)
+        if not disk.unarchived():
+            break
+    s3.misbehave()
+    assert disk.unarchived() == 0, outcomes
+    for user in USERS:
+        assert_exactly_once(archive, written[user], user)
+    assert never_written_twice(s3)
+
+
+def test_three_days_of_backlog_go_out_oldest_first(disk: Disk, s3: RunningS3) -> None:
+    hours = [Hour(HOUR.start - back * 3600) for back in range(72)]
+    for hour in hours:
+        disk.append(demand(1, 1, hour=hour), hour=hour)
+    disk.rotate(s3.archive(), NOW)
+    assert [put["key"] for put in s3.puts()] == [f"archive/{archive_key(CLOUD_ID, hour)}" for hour in sorted(hours)]
+    assert disk.unarchived() == 0

@@ -1,0 +1,283 @@
+"""Rotation on real files, with an archive in memory unless S3 itself is the matter."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.names import archive_key
+from eagle_logger.errors import ArchiveUnavailable, NotAccepted
+from eagle_logger.rotation import Rotated
+from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
+from tests.support.rotating import NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, entries_in, times
+
+KEY = archive_key(CLOUD_ID, HOUR)
+USERS = [f"{number:06x}" for number in range(12)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path / "logs")
+
+
+@pytest.fixture
+def archive() -> MemoryArchive:
+    return MemoryArchive()
+
+
+def users_lines(cloud_id: str) -> bytes:
+    return b"".join(demand(offset, 1, cloud_id=cloud_id) for offset in range(3))
+
+
+def test_a_complete_hour_becomes_one_object(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([5, 1, 3, 3]))
+    done = disk.rotate(archive)
+    assert (done.users, done.objects, done.rows, done.duplicates, done.errors) == (1, 1, 3, 1, {})
+    assert {key: len(entries) for key, entries in entries_in(archive).items()} == {KEY: 3}
+    assert times(archive) == [1, 3, 5]
+
+
+def test_the_object_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1, 3]))
+    disk.rotate(archive)
+    found = archive.head(KEY)
+    assert found is not None
+    assert {name: found.metadata[name] for name in ("rows", "first-time", "last-time", "schema-version")} == {
+        "rows": "2",
+        "first-time": "2026-03-10T17:00:01Z",
+        "last-time": "2026-03-10T17:00:03Z",
+        "schema-version": "1",
+    }
+    assert found.metadata["object-sha256"] == found.sha256
+    [receipt] = [sealed.receipt for sealed in disk.folder.sealed_files(HOUR, SHARD)]
+    assert receipt is not None
+    assert (receipt.part, receipt.key, receipt.rows, receipt.first, receipt.last) == (0, KEY, 2, HOUR.start + 1, HOUR.start + 3)
+    assert (receipt.sha256_lines, receipt.sha256_object, receipt.size, receipt.archived_at) == (
+        found.metadata["plain-sha256"],
+        found.sha256,
+        found.size,
+        NOW,
+    )
+
+
+def test_an_hour_is_left_alone_until_its_grace_is_over(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1]))
+    assert disk.plan(NOW - 1) == []
+    assert disk.plan(NOW) == [(HOUR, SHARD)]
+    assert disk.rotate(archive, NOW - 1) == Rotated()
+    assert disk.path().exists()
+
+
+def test_a_late_file_is_left_alone_for_an_hour(disk: Disk) -> None:
+    arrived = HOUR.end + 5 * 3600.0
+    disk.append(demand(1, 1, arrived=arrived))
+    assert disk.plan(arrived + 3599) == []
+    assert disk.plan(arrived + 3600) == [(HOUR, SHARD)]
+
+
+def test_a_file_of_the_future_is_archived_an_hour_after_it_was_begun(disk: Disk, archive: MemoryArchive) -> None:
+    future = Hour(HOUR.start + 1000 * 3600)
+    disk.append(demand(1, 1, hour=future, arrived=HOUR.start), hour=future)
+    assert disk.plan(HOUR.start + 3599) == []
+    disk.rotate(archive, HOUR.start + 3600)
+    assert list(archive.keys()) == [archive_key(CLOUD_ID, future)]
+    disk.rotate(archive, HOUR.start + 3600 + RETENTION)
+    assert disk.folder.hours() == []
+
+
+def test_oldest_hours_come_first(disk: Disk) -> None:
+    hours = [Hour(HOUR.start - back * 3600) for back in (1, 3, 2)]
+    for hour in hours:
+        disk.append(demand(1, 1, hour=hour), hour=hour)
+    assert disk.plan() == [(hour, SHARD) for hour in sorted(hours)]
+
+
+def test_open_hours_are_rotated_on_request_as_further_parts(disk: Disk, archive: MemoryArchive) -> None:
+    for offset in range(4):
+        disk.append(demands([offset, offset + 1]))
+        disk.rotate(archive, HOUR.start + 60 * offset, include_open=True)
+    assert list(archive.keys()) == sorted(archive_key(CLOUD_ID, HOUR, part) for part in range(4))
+    assert_exactly_once(archive, demands(range(5)))
+
+
+def test_parts_of_our_own_are_known_without_asking_the_archive(disk: Disk, archive: MemoryArchive) -> None:
+    gets: Counter[str] = Counter()
+    watched = Watched(archive, before=lambda what, key: gets.update([what]))
+    for part in range(20):
+        disk.append(demands([0, part]))
+        disk.rotate(watched, HOUR.start + 60, include_open=True)
+    assert (gets["get"], gets["put"], gets["head"]) == (0, 20, 20)
+    assert_exactly_once(archive, demands(range(20)))
+
+
+def test_a_local_file_that_was_changed_proves_nothing(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1, 2, 3]))
+    disk.rotate(archive)
+    [sealed] = disk.folder.sealed_files(HOUR, SHARD)
+    sealed.path.write_bytes(demands([1, 2, 3, 4]))
+    disk.append(demands([3, 4]))
+    disk.rotate(archive, include_open=True)
+    assert_exactly_once(archive, demands([1, 2, 3, 4]))
+
+
+def test_what_comes_late_becomes_a_further_part_and_repeats_nothing(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1, 2]))
+    disk.rotate(archive)
+    disk.append(demand(2, "0.944", arrived=NOW + 5) + demand(3, "0.944", arrived=NOW + 5))
+    assert disk.rotate(archive, NOW + 3605).duplicates == 1
+    assert list(archive.keys()) == [archive_key(CLOUD_ID, HOUR, 1), KEY]
+    assert times(archive) == [1, 2, 3]
+
+
+def test_nothing_new_is_a_receipt_and_no_object(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1, 2]))
+    disk.rotate(archive)
+    disk.append(demands([2, 1]))
+    done = disk.rotate(archive, include_open=True)
+    assert (done.objects, done.rows, done.duplicates) == (0, 0, 2)
+    receipts = [sealed.receipt for sealed in disk.folder.sealed_files(HOUR, SHARD)]
+    assert [receipt.part for receipt in receipts if receipt] == [0, None]
+    assert list(archive.keys()) == [KEY]
+
+
+def test_another_value_for_an_archived_reading_is_kept_and_flagged(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demand(1, 1))
+    disk.rotate(archive)
+    disk.append(demand(1, 2))
+    assert disk.rotate(archive, include_open=True).conflicts == 1
+    [entry] = entries_in(archive)[archive_key(CLOUD_ID, HOUR, 1)]
+    assert json.loads(entry.text)["flags"] == ["conflict"]
+
+
+def test_two_disks_of_one_user_do_not_repeat_each_other(tmp_path: Path, archive: MemoryArchive) -> None:
+    one, other = Disk(tmp_path / "one"), Disk(tmp_path / "other")
+    one.append(demands([1, 2, 3]))
+    other.append(demands([3, 4]))
+    for disk in (one, other):
+        disk.rotate(archive)
+    for offset in range(5, 9):
+        for disk in (one, other):
+            disk.append(demands([offset - 2, offset, offset + 1]))
+            disk.rotate(archive, include_open=True)
+    assert_exactly_once(archive, demands(range(1, 10)))
+
+
+def test_retained_files_are_deleted_in_time_and_not_before(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1]))
+    disk.rotate(archive)
+    archived = NOW
+    assert disk.plan(archived + RETENTION - 1) == []
+    assert disk.rotate(archive, archived + RETENTION).removed == 1
+    assert disk.folder.hours() == []
+    assert times(archive) == [1]
+
+
+def test_late_lines_after_the_local_file_is_gone_are_compared_with_the_archive(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1, 2]))
+    disk.rotate(archive)
+    disk.rotate(archive, NOW + RETENTION)
+    disk.append(demands([2, 3]))
+    disk.rotate(archive, NOW + RETENTION + 1, include_open=True)
+    assert_exactly_once(archive, demands([1, 2, 3]))
+
+
+def test_unreadable_lines_are_kept_aside_and_the_rest_goes_on(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1]) + b"rubbish\n" + demands([2]) + demand(3, 1, cloud_id="00ce69") + demands([4])[:50])
+    done = disk.rotate(archive)
+    assert (done.rows, done.quarantined, done.errors) == (2, 2, {})
+    kept = disk.quarantined()
+    assert any(content == b"rubbish\n" + demand(3, 1, cloud_id="00ce69") for content in kept.values())
+    assert any(b"a line of the user 00ce69" in content for name, content in kept.items() if name.endswith(".reason"))
+    assert all(name.startswith(f"rainforest-{CLOUD_ID}-{HOUR}") for name in kept)
+
+
+def test_a_file_of_nothing_but_rubbish_is_a_receipt_and_no_object(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(b"rubbish\n" * 3)
+    done = disk.rotate(archive, include_open=True)
+    assert (done.objects, done.quarantined, disk.unarchived()) == (0, 3, 0)
+
+
+def test_what_can_never_be_archived_is_quarantined_with_the_reason(disk: Disk, archive: MemoryArchive) -> None:
+    def never(what: str, key: str) -> None:
+        if what == "put" and CLOUD_ID in key:
+            raise NotAccepted("too large for this store")
+
+    disk.append(demands([1]))
+    disk.append(users_lines("00ce69"), "00ce69")
+    done = disk.rotate(Watched(archive, before=never))
+    assert done.errors == {CLOUD_ID: "too large for this store"}
+    assert sorted(disk.quarantined().values()) == sorted([demands([1]), b"too large for this store\n"])
+    assert list(archive.keys()) == [archive_key("00ce69", HOUR)]
+    assert disk.plan() == []
+
+
+def test_one_users_failure_stops_nobody(disk: Disk, archive: MemoryArchive) -> None:
+    def trip(what: str, key: str) -> None:
+        if USERS[3] in key:
+            raise ZeroDivisionError("a mistake of ours")
+
+    for cloud_id in USERS:
+        disk.append(users_lines(cloud_id), cloud_id)
+    done = disk.rotate(Watched(archive, before=trip))
+    assert done.errors == {USERS[3]: "ZeroDivisionError('a mistake of ours')"}
+    assert (done.objects, disk.unarchived()) == (len(USERS) - 1, 1)
+    assert disk.rotate(archive).objects == 1
+
+
+def test_a_disk_that_fails_for_one_file_stops_nobody(disk: Disk, archive: MemoryArchive) -> None:
+    for cloud_id in USERS[:3]:
+        disk.append(users_lines(cloud_id), cloud_id)
+    disk.folder.seal(disk.folder.open_files(HOUR, SHARD)[1])
+    [sealed] = disk.folder.sealed_files(HOUR, SHARD)
+    content = sealed.path.read_bytes()
+    sealed.path.unlink()
+    sealed.path.mkdir()
+    done = disk.rotate(archive)
+    assert (done.objects, list(done.errors)) == (2, [USERS[1]])
+    sealed.path.rmdir()
+    sealed.path.write_bytes(content)
+    assert disk.rotate(archive).objects == 1
+
+
+def test_an_archive_that_is_away_leaves_everything_for_next_time(disk: Disk, archive: MemoryArchive) -> None:
+    def away(what: str, key: str) -> None:
+        tries.append(key)
+        raise ArchiveUnavailable("away")
+
+    tries: list[str] = []
+    for cloud_id in USERS * 3:
+        disk.append(users_lines(cloud_id), cloud_id)
+    done = disk.rotate(Watched(archive, before=away))
+    assert done.deferred == len(USERS)
+    assert (done.objects, len(tries) < len(USERS)) == (0, True)
+    assert disk.unarchived() == len(USERS)
+    assert disk.rotate(archive).objects == len(USERS)
+    for cloud_id in USERS:
+        assert_exactly_once(archive, users_lines(cloud_id), cloud_id)
+
+
+def test_it_stops_between_users_when_told_to(disk: Disk, archive: MemoryArchive) -> None:
+    for cloud_id in USERS:
+        disk.append(users_lines(cloud_id), cloud_id)
+    done = disk.rotate(archive, stopping=lambda: len(list(archive.keys())) > 0)
+    assert 0 < done.objects < len(USERS)
+    assert done.objects + done.deferred == len(USERS)
+    assert disk.rotate(archive).objects == len(USERS) - done.objects
+
+
+def test_it_does_not_touch_what_another_rotator_has_in_hand(disk: Disk, archive: MemoryArchive) -> None:
+    disk.append(demands([1]))
+    with disk.folder.rotating(HOUR, SHARD) as mine:
+        assert mine
+        done = disk.rotate(archive)
+    assert (done.busy, str(done), list(archive.keys())) == (1, "another rotator is at it", [])
+
+
+def test_it_says_in_words_what_it_did() -> None:
+    done = Rotated(users=2, objects=2, rows=30) + Rotated(users=1, duplicates=3, errors={"00ce69": "why"})
+    assert str(done) == "3 users, 2 objects, 30 rows, 3 duplicates dropped, 1 user with errors"

@@ -1,0 +1,120 @@
+"""A log volume and what to hold against the archive after rotating it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eagle_logger.archive.archive import Archive
+from eagle_logger.core.entries import Entry, read_entries
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.names import parse_archive_key
+from eagle_logger.core.sealing import opened
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.rotation import Rotated, plan, rotate_shard
+from tests.support.log_lines import CLOUD_ID, HOUR
+
+GRACE = 600.0
+RETENTION = 86400.0
+SHARD = "07"
+NOW = HOUR.end + GRACE
+
+
+class Disk:
+    """A log volume with one shard that is written to by hand."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = LogFolder(root)
+
+    def path(self, cloud_id: str = CLOUD_ID, hour: Hour = HOUR) -> Path:
+        return self.folder.root / hour.name / SHARD / f"rainforest-{cloud_id}-{hour}.jsonl"
+
+    def append(self, lines: bytes, cloud_id: str = CLOUD_ID, hour: Hour = HOUR) -> None:
+        path = self.path(cloud_id, hour)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(lines)
+
+    def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> Rotated:
+        """Everything that is planned, at once."""
+        given: dict[str, Any] = {"grace": GRACE, "retention": RETENTION, **options}
+        planned = self.plan(now, include_open=given.get("include_open", False))
+        return sum((rotate_shard(self.folder, archive, hour, shard, now, **given) for hour, shard in planned), Rotated())
+
+    def plan(self, now: float = NOW, *, include_open: bool = False) -> list[tuple[Hour, str]]:
+        return plan(self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open)
+
+    def unarchived(self) -> int:
+        return sum(self.folder.unarchived(hour) for hour in self.folder.hours())
+
+    def quarantined(self) -> dict[str, bytes]:
+        folder = self.folder.root / "quarantine"
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.exists() else {}
+
+
+def entries_in(archive: Archive) -> dict[str, list[Entry]]:
+    """The entries of every object that can be opened, by key."""
+    found = {}
+    for key in archive.keys():  # noqa: SIM118  (an archive is no mapping)
+        named = parse_archive_key(key)
+        assert named is not None
+        try:
+            plain = opened(archive.get(key))
+        except ValueError:
+            continue
+        found[key], unreadable = read_entries(plain, named[0])
+        assert not unreadable
+    return found
+
+
+def times(archive: Archive) -> list[int]:
+    """For every archived line, how many seconds into its hour its reading is; in order, however often it is there."""
+    entries = (entry for one in entries_in(archive).values() for entry in one)
+    return sorted(int(entry.time[14:16]) * 60 + int(entry.time[17:19]) for entry in entries)
+
+
+def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID) -> None:
+    """That the archive holds what these lines say, every reading once, and nothing else of this user."""
+    wanted, _ = read_entries(lines, cloud_id)
+    keys = entries_in(archive)
+    found = Counter((entry.identity, entry.values) for key, one in keys.items() if f"={cloud_id}/" in key for entry in one)
+    assert set(found) == {(entry.identity, entry.values) for entry in wanted}
+    assert not [entry for entry, count in found.items() if count > 1]
+
+
+class Watched:
+    """An archive that calls `before` with the name of what is about to be done to it, and `after` once it was done."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        before: Callable[[str, str], None] = lambda _what, _key: None,
+        after: Callable[[str, str], None] = lambda _what, _key: None,
+    ) -> None:
+        self._archive = archive
+        self._before = before
+        self._after = after
+        self.url = archive.url
+
+    def put(self, key: str, body: bytes, metadata: Any) -> None:
+        self._before("put", key)
+        self._archive.put(key, body, metadata)
+        self._after("put", key)
+
+    def head(self, key: str) -> Any:
+        self._before("head", key)
+        found = self._archive.head(key)
+        self._after("head", key)
+        return found
+
+    def get(self, key: str) -> bytes:
+        self._before("get", key)
+        return self._archive.get(key)
+
+    def keys(self, prefix: str = "") -> Any:
+        return self._archive.keys(prefix)
+
+    def ping(self) -> None:
+        self._archive.ping()
