@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 
@@ -11,6 +12,7 @@ from eagle_logger.simulator.notifications import Fields, Notification
 
 OPTIONAL = frozenset({"DigitsRight", "DigitsLeft", "SuppressLeadingZero", "StartTime", "Duration", "Read", "Queue"})
 """Fields that no value depends on."""
+_TEXT = re.compile(rb"(<(?:Text|RateLabel|TierLabel)>)([A-Za-z])")
 
 
 def dirty(words: Words, way: Dirt, chance: int, encode: Callable[[Words], bytes]) -> bytes:
@@ -62,8 +64,8 @@ def _bom(body: bytes) -> bytes:
 
 
 def _entities(body: bytes) -> bytes:
-    """Numbers keep their meaning when their x is written as an entity."""
-    return body.replace(b">0x", b">0&#x78;")
+    """Escaped text: the first letter of what people read."""
+    return _TEXT.sub(lambda found: found[1] + b"&#x%x;" % found[2][0], body)
 
 
 def _unclosed(body: bytes) -> bytes:

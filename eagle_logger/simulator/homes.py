@@ -35,13 +35,15 @@ class Tariff:
 
 
 _NIGHT_MID_PEAK = (0,) * 7 + (1,) * 4 + (2,) * 6 + (1,) * 2 + (0,) * 5
+NO_LABEL = "--"
+"""What a gateway shows in place of a label."""
 _DAY_AND_NIGHT = (0,) * 6 + (1,) * 16 + (0,) * 2
 TARIFFS = (
     Tariff(840, "USD", 4, (("Off-peak", 812), ("Mid-peak", 1274), ("On-peak", 2419)), _NIGHT_MID_PEAK),
     Tariff(840, "USD", 3, (("Set by User", 125),), (0,) * 24),
     Tariff(124, "CAD", 3, (("Off-peak", 82), ("Mid-peak", 113), ("On-peak", 170)), _NIGHT_MID_PEAK),
     Tariff(978, "EUR", 4, (("Block 1", 2391), ("Block 2", 3148)), _DAY_AND_NIGHT),
-    Tariff(840, "USD", 2, (("--", 0),), (0,) * 24),  # nobody has set a price
+    Tariff(840, "USD", 2, ((NO_LABEL, 0),), (0,) * 24),  # nobody has set a price
 )
 _TARIFF_SHARES = (0,) * 7 + (1,) * 3 + (2,) * 3 + (3,) * 2 + (4,)
 _SPELLINGS = (Spelling.USUAL,) * 14 + (Spelling.WIDE, Spelling.MANUAL)

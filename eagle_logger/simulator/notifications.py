@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from eagle_logger.simulator.chance import mixed
-from eagle_logger.simulator.homes import Home, Spelling
+from eagle_logger.simulator.homes import NO_LABEL, Home, Spelling
 from eagle_logger.simulator.meter import Moment
 
 EPOCH = 946_684_800
@@ -131,7 +131,7 @@ def price(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
                 ("price", plain(Decimal(units).scaleb(-tariff.digits))),
                 ("currency", tariff.letters),
                 ("tier", number or None),
-                ("label", label),
+                ("label", None if label == NO_LABEL else label),
             ),
         ),
     )

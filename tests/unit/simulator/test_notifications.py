@@ -106,7 +106,7 @@ def test_price_says_what_it_spells(home: Home, now: float) -> None:
     assert Decimal(str(said["price"])) == int(fields["Price"], 16) / Decimal(10) ** int(fields["TrailingDigits"], 16)
     assert {"USD": 0x348, "CAD": 0x7C, "EUR": 0x3D2}[str(said["currency"])] == int(fields["Currency"], 16)
     assert said["tier"] == (int(fields["Tier"], 16) or None)
-    assert said["label"] == fields.get("RateLabel", fields.get("TierLabel"))
+    assert (said["label"] or "--") == fields.get("RateLabel", fields.get("TierLabel"))
 
 
 def test_prices_follow_the_time_of_use() -> None:
