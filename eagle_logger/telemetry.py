@@ -17,6 +17,11 @@ LATENESS_BOUNDS_MS = (
 
 _LATE = "late_"
 
+_CHATTY = (
+    *("httpx", "httpcore", "botocore", "boto3", "urllib3", "aiohttp"),
+    *("celery.app.trace", "celery.beat", "celery.worker.strategy"),  # three lines a task, where its own line says more
+)
+
 
 def lateness_counter(seconds: float) -> str:
     """The name of the counter that a fetch which began this late belongs to."""
@@ -68,5 +73,5 @@ def configure_logging(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for chatty in ("httpx", "httpcore", "botocore", "boto3", "urllib3", "aiohttp"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

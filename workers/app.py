@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from beat_schedule import beat_schedule
 from eagle_logger import settings as settings_module
@@ -15,6 +15,8 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import configure_logging
+
+_EXCHANGE = "eagle_logger"
 
 
 def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -32,7 +34,8 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _queue(name: str) -> Queue:
-    return Queue(name)  # type: ignore[no-untyped-call]
+    # Its own routing key: queues without one share the default queue's, and each would get every message.
+    return Queue(name, Exchange(_EXCHANGE, type="direct"), routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def make_app(settings: Settings) -> Celery:

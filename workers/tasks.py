@@ -39,6 +39,8 @@ def dispatch() -> str:
             break
     else:
         _log.warning("nothing leased: the fetch workers are behind", waiting=waiting)
+    if leased:
+        _log.info("dispatch", users=leased, messages=sent, waiting=waiting)
     return f"{leased} users leased in {sent} messages, {waiting} messages waiting"
 
 

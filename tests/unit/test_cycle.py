@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from eagle_logger import logger as logger_module
-from eagle_logger.by_hand import fetch_now
 from eagle_logger.archive.archive import Archive
+from eagle_logger.by_hand import fetch_now
 from eagle_logger.clock import Clock
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.hours import Hour
