@@ -17,7 +17,7 @@ MAX_BYTES = 256 * 1024
 
 _ONE_LINE = re.compile(r"[^\r\n]*")
 _ONE_WORD = re.compile(r"[!-~]+")
-_MESSAGE_ID = re.compile(r"[0-9A-Za-z-]{1,100}")
+MESSAGE_ID = re.compile(r"[0-9A-Za-z-]{1,100}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 
 
@@ -63,7 +63,7 @@ def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = F
     timestamp = _text(fields, "Timestamp", _TIMESTAMP)
     return Envelope(
         type=kind,
-        message_id=_text(fields, "MessageId", _MESSAGE_ID),
+        message_id=_text(fields, "MessageId", MESSAGE_ID),
         topic_arn=_text(fields, "TopicArn", _ONE_WORD),
         message=_text(fields, "Message"),
         timestamp=timestamp,

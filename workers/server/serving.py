@@ -8,14 +8,12 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from eagle_logger import wiring
-from eagle_logger.errors import ConfigurationError
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
-from eagle_logger.sns.download import CertificateDownload
-from eagle_logger.sns.gate import Gate
-from eagle_logger.sns.keyring import FetchCertificate, Keyring
+from eagle_logger.sns.keyring import FetchCertificate
 from eagle_logger.users.store import UserStore
 from workers.counting import Counters
+from workers.gate import make_gate
 from workers.intake import Enqueue, Intake
 from workers.server import confirming
 from workers.server.app import BoundedServer, server
@@ -39,7 +37,7 @@ async def running(
     """A listening bridge; its URL. `fetch_certificate` and `confirm` are for tests. Raises ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
-    gate = make_gate(settings, fetch_certificate or CertificateDownload())
+    gate = make_gate(settings, fetch_certificate)
     counters, intake, broker = Counters(users), Intake(users, enqueue), Broker(settings.broker)
     confirmations = Confirmations(confirm or confirming.through_boto3(settings), counters)
     bridge = Bridge(
@@ -68,13 +66,6 @@ async def running(
         intake.close()
         broker.close()
         await users.close()
-
-
-def make_gate(settings: Settings, fetch: FetchCertificate) -> Gate:
-    try:
-        return Gate(settings.sns_topic_arns, Keyring(fetch))
-    except ValueError as wrong:
-        raise ConfigurationError(f"EAGLE_SNS_TOPIC_ARNS: {wrong}") from None
 
 
 async def serve(settings: Settings, enqueue: Enqueue) -> None:

@@ -1,0 +1,195 @@
+"""From `ping` through a topic and a queue to a fetch, with the real boto3 and moto's server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from moto.server import ThreadedMotoServer
+from structlog.testing import capture_logs
+from types_boto3_sqs import SQSClient
+
+from eagle_logger.errors import EagleError
+from eagle_logger.settings import Settings
+from eagle_logger.sns.topics import Topic
+from eagle_logger.users.store import UserStore
+from tests.integration.bridge.conftest import Queue
+from tests.support.fake_sns import TOPIC
+from tests.support.polling import until
+from workers import aws, bridge_cli
+from workers.gate import make_gate
+from workers.intake import Intake
+from workers.sqs import Receiver
+
+DEAD_LETTERS_AFTER = 2
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def cloud(settings: Settings, moto: str) -> Settings:
+    """Settings with a topic and a queue of this test's own, not subscribed yet."""
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).close()
+    there = settings.model_copy(
+        update={"aws_endpoint_url": moto, "aws_access_key_id": "testing", "aws_secret_access_key": _secret("testing")}
+    )
+    aws.sns(there, Topic.parse(TOPIC)).create_topic(Name="fetch")
+    client = aws.sqs(there, moto)
+    dead = client.create_queue(QueueName="dead")["QueueUrl"]
+    dead_arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": DEAD_LETTERS_AFTER})
+    attributes = {"RedrivePolicy": redrive, "VisibilityTimeout": "0"}
+    queue = client.create_queue(QueueName="fetch", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
+    return there.model_copy(update={"sqs_queue_url": queue})
+
+
+def _secret(text: str) -> object:
+    from pydantic import SecretStr
+
+    return SecretStr(text)
+
+
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "LONG_POLL", 1)
+    monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 0.02)
+
+
+@asynccontextmanager
+async def receiving(cloud: Settings, users: UserStore, queue: Queue) -> AsyncIterator[SQSClient]:
+    assert cloud.sqs_queue_url is not None
+    client, stop, intake = aws.sqs(cloud, cloud.sqs_queue_url), asyncio.Event(), Intake(users, queue)
+    receiver = Receiver(client, cloud.sqs_queue_url, make_gate(cloud), users, intake)
+    running = asyncio.create_task(receiver.run(stop))
+    try:
+        yield client
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 2)
+        intake.close()
+
+
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> list[str]:
+    monkeypatch.setattr("eagle_logger.settings.load", lambda _: settings)
+    result = CliRunner().invoke(getattr(bridge_cli, command), words, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output.splitlines()
+
+
+async def in_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> list[str]:
+    return await asyncio.to_thread(run, settings, monkeypatch, command, *words)
+
+
+def left(client: SQSClient, name: str) -> int:
+    url = client.get_queue_url(QueueName=name)["QueueUrl"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found: dict[str, str] = dict(client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])  # type: ignore[arg-type]
+    return sum(int(number) for name, number in found.items() if name in names)
+
+
+async def test_ping_goes_all_the_way(cloud: Settings, users: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", "arn:aws:sqs:us-east-1:123456789012:fetch")
+    assert said[0].startswith("allowed")
+    again = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", str(cloud.sqs_queue_url))
+    assert "already" in again[0]
+    assert said[2] == again[2]
+    async with receiving(cloud, users, queue) as client:
+        assert (await in_thread(cloud, monkeypatch, "ping", "002738"))[0].startswith(f"published 002738 to {TOPIC}")
+        await in_thread(cloud, monkeypatch, "ping", "FFFFFF", "00ce69", "ffffff")
+        await until(lambda: len(queue.messages) == 2)
+        await until(lambda: left(client, "fetch") == 0)
+    assert queue.messages == [["002738"], ["ffffff", "00ce69"]]
+    assert left(client, "dead") == 0
+
+
+async def test_raw_messages_and_copies(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    async with receiving(cloud, users, queue) as client, receiving(cloud, users, queue):
+        for body in ("002738", '{"cloud_ids": ["00ce69", "abcdef"]}'):
+            client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=body)
+        await until(lambda: left(client, "fetch") == 0)
+    assert sorted(queue.messages) == [["002738"], ["00ce69"]]
+
+
+async def test_what_cannot_be_understood_goes_to_the_dead_letters(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    with capture_logs() as logged:
+        async with receiving(cloud, users, queue) as client:
+            client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="hello")
+            client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
+            await until(lambda: left(client, "dead") == 1)
+    assert queue.messages == [["002738"]]
+    told = [line for line in logged if "dead-letter" in line["event"]]
+    assert len(told) == DEAD_LETTERS_AFTER
+    assert told[0]["reason"] == "not_json"
+
+
+async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    queue.away = True
+    with capture_logs() as logged:
+        async with receiving(cloud, users, queue) as client:
+            client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
+            await until(lambda: any("later" in line["event"] for line in logged))
+            assert left(client, "fetch") + left(client, "dead") == 1
+    assert queue.messages == []
+
+
+async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    nowhere = cloud.model_copy(update={"aws_endpoint_url": "http://127.0.0.1:9"})
+    with capture_logs() as logged:
+        async with receiving(nowhere, users, queue):
+            await until(lambda: sum("later" in line["event"] for line in logged) >= 3)
+    assert queue.messages == []
+
+
+async def test_the_process_ends_at_once_though_a_poll_is_open(cloud: Settings, users: UserStore, tmp_path: Path) -> None:
+    secret = cloud.aws_secret_access_key
+    environment = {
+        "EAGLE_DATA_DIR": str(tmp_path),
+        "EAGLE_REDIS_URL": cloud.redis_url,
+        "EAGLE_AWS_ENDPOINT_URL": str(cloud.aws_endpoint_url),
+        "EAGLE_AWS_ACCESS_KEY_ID": str(cloud.aws_access_key_id),
+        "EAGLE_AWS_SECRET_ACCESS_KEY": secret.get_secret_value() if secret else "",
+        "EAGLE_SQS_QUEUE_URL": str(cloud.sqs_queue_url),
+        "EAGLE_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "workers.sqs", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    try:
+        while b'"receiving"' not in (line := await asyncio.wait_for(process.stderr.readline(), 30)):
+            assert line, "it ended"
+        await until(lambda: _polls(users))
+        process.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(process.communicate(), 3)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, said.decode()
+    assert b"Traceback" not in said
+
+
+async def _polls(users: UserStore) -> bool:
+    return any(name.startswith("sqs") for name in await users.progress())
+
+
+def test_a_queue_is_needed(settings: Settings, tmp_path: Path) -> None:
+    from workers.sqs import receive
+
+    with pytest.raises(EagleError, match="EAGLE_SQS_QUEUE_URL"):
+        asyncio.run(receive(settings, Queue()))

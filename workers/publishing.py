@@ -1,0 +1,31 @@
+"""Sends `fetch` messages without being a worker: for the command line, where `--data` may name other settings than the
+environment does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import Celery
+
+from eagle_logger.core.messages import messages
+from eagle_logger.queues import ADHOC
+from eagle_logger.settings import Settings
+from workers.intake import Enqueue
+
+
+def publisher(settings: Settings) -> Enqueue:
+    """Publishes as `workers.tasks.enqueue_adhoc` does. Raises kombu's OperationalError when the broker is away."""
+    app = Celery("eagle_logger.publisher", broker=settings.broker, set_as_current=False)
+    app.conf.update(
+        broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 5},
+        task_ignore_result=True,
+        task_default_queue=ADHOC,
+        task_serializer="json",
+        timezone="UTC",
+    )
+
+    def enqueue(cloud_ids: Sequence[str]) -> None:
+        for _, users in messages(cloud_ids, shards=settings.shards, at_most=settings.users_per_message):
+            app.send_task("fetch", args=[users], queue=ADHOC, expires=settings.lease)
+
+    return enqueue
