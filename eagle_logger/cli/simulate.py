@@ -53,6 +53,8 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     # What the simulator itself talks to is nobody: the relay's setting plays no part here.
     clock = settings.load(relay_url="http://127.0.0.1").clock
     population = homes(number, seed)
+    for home in population:
+        _ = home.household  # worked out now, so that no first reply waits for it
     if users_file is not None:
         try:
             write_users(users_file, population)
