@@ -153,6 +153,7 @@ class LogFolder:
             if mine:
                 with disk_errors(self.root):
                     self._tidy(hour, shard)
+                    self._sweep()
 
     def seal(self, log_file: LogFile) -> SealedFile | None:
         """Close a log file for good: no line is ever added to a sealed file. A torn last line is cut off and kept aside.
@@ -239,6 +240,17 @@ class LogFolder:
                 with suppress(FileNotFoundError):
                     steps.unlink(self._path(hour, shard) / name)
         self._prune(self._path(hour, shard))
+
+    def _sweep(self) -> None:
+        """What somebody killed left behind elsewhere: locks of folders that are gone, and the oldest folders if empty."""
+        for name in _listed(self.root / LOCKS):
+            hour, _, shard = name.partition(".")
+            if not (self.root / hour / shard).exists():
+                with lock_or_not(self.root / LOCKS / name):
+                    pass  # leaving removes it
+        for oldest in self.hours()[:1]:
+            for shard in [*self.shards(oldest), ""]:
+                self._prune(self.root / oldest.name / shard)
 
     def _prune(self, folder: Path) -> None:
         """Remove this folder and the hour's if they are empty. A writer that wants them back makes them again."""

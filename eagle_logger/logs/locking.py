@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from eagle_logger.logs import steps
+
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -58,7 +60,7 @@ def lock_or_not(path: Path) -> Iterator[bool]:
         yield True
     finally:
         with suppress(FileNotFoundError):
-            path.unlink()
+            steps.unlink(path)
         os.close(fd)
 
 

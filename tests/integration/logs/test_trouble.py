@@ -106,7 +106,8 @@ def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(writer: LogW
 
 
 def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter) -> None:
-    group = writer_group(writer)
+    writer.check()
+    group = GroupCommit(writer.root)
     early, late = group.begin(), group.begin()
     steps.install(at_step(1, failing(errno.EIO)))
     with pytest.raises(OSError, match="Input/output"):
@@ -115,12 +116,7 @@ def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter
     with pytest.raises(OSError, match="Input/output"):
         group.commit(late)
     group.commit(group.begin())
-
-
-def writer_group(writer: LogWriter) -> GroupCommit:
-    """Made here, so that this is shown on any file system."""
-    writer.check()
-    return GroupCommit(writer.root)
+    group.close()
 
 
 def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: Path) -> None:

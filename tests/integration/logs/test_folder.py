@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.core import names
+from eagle_logger.core.hours import HOUR as ONE_HOUR
+from eagle_logger.core.hours import Hour
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
+from eagle_logger.logs.writer import LogWriter
+from tests.support import log_files
+from tests.support.log_files import line
+from tests.support.log_lines import HOUR, demand
+
+USER = "002738"
+SHARD = names.shard_name(names.shard_of(USER, 4))
+NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+
+
+def receipt(sealed: SealedFile, part: int | None = 0) -> Receipt:
+    key = None if part is None else names.archive_key(sealed.cloud_id, sealed.hour, part)
+    return Receipt(sealed.cloud_id, sealed.hour, part, key, 1, 2, 3, "a" * 64, "b" * 64, 4, 5.0)
+
+
+def seal_one(folder: LogFolder, writer: LogWriter, number: int = 1) -> SealedFile:
+    writer.append({(USER, HOUR): [line(number)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    sealed = folder.seal(opened)
+    assert sealed is not None
+    return sealed
+
+
+# The node ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_volume_has_one_name_whoever_asks_first(root: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        [name] = set(threads.map(lambda _: LogFolder(root).node(), range(16)))
+    assert len(name) == 12
+    int(name, 16)
+    assert LogFolder(root).node() == name
+    assert [path.name for path in root.iterdir()] == ["node-id"]
+
+
+@pytest.mark.parametrize("content", ["", "0123", "0123456789AB", "0123456789abc", "node one here"])
+def test_a_spoilt_name_is_not_replaced(root: Path, content: str) -> None:
+    root.mkdir(parents=True)
+    (root / "node-id").write_text(content)
+    with pytest.raises(ConfigurationError, match="12 hex digits"):
+        LogFolder(root).node()
+    assert (root / "node-id").read_text() == content
+
+
+# Looking -------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_or_missing_volume_holds_nothing(folder: LogFolder) -> None:
+    assert folder.hours() == []
+    assert folder.shards(HOUR) == []
+    assert folder.open_files(HOUR, SHARD) == []
+    assert folder.sealed_files(HOUR, SHARD) == []
+    assert folder.unarchived(HOUR) == 0
+
+
+def test_what_lies_there_is_listed_in_order_and_nothing_else(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+    users = ["00ffff", "000001", "7abcde"]
+    writer.append({(user, hour): [line(1, user, hour)] for user in users for hour in (NEXT_HOUR, HOUR)})
+    folder.node()
+    (root / "2026-03-10").mkdir()
+    (root / "2026-03-10-99").mkdir()
+    (root / HOUR.name / "lost+found").mkdir()
+    (root / HOUR.name / "07").write_text("a file, not a folder")
+
+    assert folder.hours() == [HOUR, NEXT_HOUR]
+    shards = folder.shards(HOUR)
+    assert shards == sorted({names.shard_name(names.shard_of(user, 4)) for user in users})
+    found = [file for shard in shards for file in folder.open_files(HOUR, shard)]
+    assert sorted(file.cloud_id for file in found) == sorted(users)
+    for file in found:
+        assert file == LogFile(root / names.log_file(file.cloud_id, HOUR, 4), file.cloud_id, HOUR, file.path.parent.name)
+
+
+def test_sealed_files_are_listed_by_user_and_sequence_with_their_receipts(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = [seal_one(folder, writer, number) for number in range(1, 12)]
+    folder.write_receipt(sealed[2], receipt(sealed[2]))
+    found = folder.sealed_files(HOUR, SHARD)
+    assert [file.sequence for file in found] == list(range(1, 12))
+    assert [file.receipt for file in found] == [None, None, receipt(sealed[2]), *[None] * 8]
+    assert folder.unarchived(HOUR) == 10
+    writer.append({(USER, HOUR): [line(1)]})
+    assert folder.unarchived(HOUR) == 11
+
+
+def test_one_users_files_are_found_without_the_others(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = seal_one(folder, writer)
+    writer.append({(user, HOUR): [line(1, user)] for user in (USER, "00ce69")})
+    assert folder.sealed_files_of(USER, HOUR, SHARD) == [sealed]
+    assert folder.sealed_files_of("00ce69", HOUR, SHARD) == []
+    assert folder.open_file_of(USER, HOUR, SHARD) in folder.open_files(HOUR, SHARD)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"v":1}', b"\x00" * 300])
+def test_a_receipt_that_cannot_be_read_proves_nothing(folder: LogFolder, writer: LogWriter, content: bytes) -> None:
+    sealed = seal_one(folder, writer)
+    sealed.receipt_path.write_bytes(content)
+    assert folder.sealed_files(HOUR, SHARD) == [sealed]
+    with pytest.raises(ValueError, match="no receipt"):
+        folder.remove(sealed)
+
+
+def test_another_files_receipt_proves_nothing(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = seal_one(folder, writer)
+    strange = replace(receipt(sealed), cloud_id="00ce69")
+    with pytest.raises(ValueError, match="does not belong"):
+        folder.write_receipt(sealed, strange)
+    sealed.receipt_path.write_bytes(strange.to_json())
+    assert folder.sealed_files(HOUR, SHARD) == [sealed]
+
+
+def test_the_first_arrival_is_that_of_the_first_readable_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+    writer.append({(USER, HOUR): [b"nonsense\n", demand(1, 1, arrived=1_773_164_041.25), demand(2, 2, arrived=1.0)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    assert folder.first_arrival(opened) == 1_773_164_041.25
+    opened.path.write_bytes(b"nonsense\n")
+    assert folder.first_arrival(opened) == opened.path.stat().st_mtime
+    opened.path.unlink()
+    assert folder.first_arrival(opened) is None
+
+
+def test_unreadable_lines_are_told_apart(folder: LogFolder, writer: LogWriter) -> None:
+    others = line(3, "00ce69")
+    writer.append({(USER, HOUR): [line(1), b'{"v":9}\n', others, b'{"v":1,"torn' + line(2), b"\x00" * 50 + b"\n", line(4)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    found = folder.read(opened)
+    assert [entry.text + b"\n" for entry in found.lines] == [line(1), line(2), line(4)]
+    assert [(bad.number, bad.content) for bad in found.bad] == [
+        (2, b'{"v":9}'),
+        (3, others.rstrip(b"\n")),
+        (4, b'{"v":1,"torn'),
+        (5, b"\x00" * 50),
+    ]
+    assert all(bad.reason for bad in found.bad)
+
+
+def test_an_append_in_progress_is_not_read_but_a_sealed_files_end_is(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = seal_one(folder, writer)
+    writer.append({(USER, HOUR): [line(2)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    for file in (opened, sealed):
+        with file.path.open("ab") as more:
+            more.write(line(3)[:-5])
+    assert ([entry.text for entry in folder.read(opened).lines], folder.read(opened).bad) == ([line(2)[:-1]], [])
+    assert [bad.content for bad in folder.read(sealed).bad] == [line(3)[:-5]]
+
+
+# Sealing -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sealed_file_has_another_name_and_the_next_append_another_file(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
+    first = seal_one(folder, writer, 1)
+    second = seal_one(folder, writer, 2)
+    writer.append({(USER, HOUR): [line(3)]})
+    assert first.path.name == f"rainforest-{USER}-{HOUR}.0001.sealed.jsonl"
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (line(1), line(2))
+    assert (root / names.log_file(USER, HOUR, 4)).read_bytes() == line(3)
+    assert folder.sealed_files(HOUR, SHARD) == [first, second]
+
+
+def test_sealing_cuts_off_a_torn_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+    writer.append({(USER, HOUR): [line(1)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    with opened.path.open("ab") as file:
+        file.write(b"torn")
+    sealed = folder.seal(opened)
+    assert sealed is not None
+    assert sealed.path.read_bytes() == line(1)
+    [kept] = (path for path in (root / "quarantine").iterdir() if path.suffix != ".reason")
+    assert kept.read_bytes() == b"torn"
+
+
+@pytest.mark.parametrize("content", [b"", b"only a torn line"])
+def test_a_file_without_a_line_is_removed(folder: LogFolder, writer: LogWriter, content: bytes) -> None:
+    writer.append({(USER, HOUR): [line(1)]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    opened.path.write_bytes(content)
+    assert folder.seal(opened) is None
+    assert not opened.path.exists()
+    assert folder.sealed_files(HOUR, SHARD) == []
+    assert folder.seal(opened) is None
+
+
+def test_a_receipt_left_alone_does_not_prove_the_next_file(folder: LogFolder, writer: LogWriter) -> None:
+    """Killed between deleting a file and deleting its receipt."""
+    first = seal_one(folder, writer)
+    folder.write_receipt(first, receipt(first))
+    first.path.unlink()
+    second = seal_one(folder, writer, 2)
+    assert second.sequence == 2
+    assert folder.sealed_files(HOUR, SHARD) == [second]
+    with folder.rotating(HOUR, SHARD) as mine:
+        assert mine
+    assert not first.receipt_path.exists()
+    assert folder.sealed_files(HOUR, SHARD) == [second]
+
+
+# Removing ------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_archived_is_removed_with_its_receipt_and_empty_folders(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
+    first, second = seal_one(folder, writer, 1), seal_one(folder, writer, 2)
+    proven = folder.write_receipt(first, receipt(first))
+    assert proven.receipt == receipt(first)
+    with pytest.raises(ValueError, match="no receipt"):
+        folder.remove(second)
+    folder.remove(proven)
+    folder.remove(proven)
+    assert folder.sealed_files(HOUR, SHARD) == [second]
+    folder.remove(folder.write_receipt(second, receipt(second, None)))
+    assert folder.hours() == []
+    assert list(root.iterdir()) == []
+
+
+def test_folders_that_come_and_go_lose_no_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+    """One thread removes what is empty while others want it back."""
+    done = threading.Event()
+    removed: list[bytes] = []
+
+    def clear_away() -> None:
+        while not done.is_set() or folder.hours():
+            for shard in folder.shards(HOUR):
+                for opened in folder.open_files(HOUR, shard):
+                    sealed = folder.seal(opened)
+                    assert sealed is not None
+                    removed.append(sealed.path.read_bytes())
+                    folder.remove(folder.write_receipt(sealed, receipt(sealed)))
+
+    def append(user: str) -> None:
+        for number in range(40):
+            writer.append({(user, HOUR): [line(number, user)]})
+
+    users = ["000001", "000002", "000003"]
+    with ThreadPoolExecutor(4) as threads:
+        clearing = threads.submit(clear_away)
+        try:
+            list(threads.map(append, users))
+        finally:
+            done.set()
+        clearing.result()
+    found = sorted(text for content in removed for text in content.splitlines(keepends=True))
+    assert found == sorted(line(number, user) for number in range(40) for user in users)
+    assert not root.exists() or not log_files.files(root)
+
+
+def test_something_strange_in_a_folder_keeps_it(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = seal_one(folder, writer)
+    strange = sealed.path.with_name("notes.txt")
+    strange.write_text("mine")
+    folder.remove(folder.write_receipt(sealed, receipt(sealed)))
+    assert strange.read_text() == "mine"
+
+
+# One rotator at a time -----------------------------------------------------------------------------------------------------
+
+
+def test_two_rotators_do_not_work_on_one_shard(folder: LogFolder, root: Path) -> None:
+    with folder.rotating(HOUR, "03") as mine:
+        assert mine
+        with folder.rotating(HOUR, "03") as also_mine:
+            assert not also_mine
+        with folder.rotating(HOUR, "04") as another, folder.rotating(NEXT_HOUR, "03") as yet_another:
+            assert another
+            assert yet_another
+        blocked = log_files.fork(lambda: _expect(root, taken=True))
+        assert log_files.outcome(blocked) == 0
+    assert log_files.outcome(log_files.fork(lambda: _expect(root, taken=False))) == 0
+    assert list((root / "rotating").iterdir()) == []
+
+
+def _expect(root: Path, *, taken: bool) -> None:
+    with LogFolder(root).rotating(HOUR, "03") as mine:
+        assert mine is not taken
+
+
+def test_at_most_one_of_many_has_a_shard(root: Path) -> None:
+    """Also while the lock's file is removed and made again."""
+    inside = 0
+    had = 0
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        nonlocal inside, had
+        for _ in range(40):
+            with LogFolder(root).rotating(HOUR, "03") as mine:
+                if mine:
+                    with lock:
+                        inside += 1
+                        had += 1
+                        assert inside == 1
+                    with lock:
+                        inside -= 1
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
+    assert had > 6
+
+
+def test_a_killed_rotators_lock_and_rubbish_do_not_stay(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+    sealed = seal_one(folder, writer)
+    (root / "rotating").mkdir()
+    (root / "rotating" / f"{HOUR}.{SHARD}").write_text("")
+    sealed.path.with_name(f".{sealed.receipt_path.name}.123.456.new").write_text("half a rec")
+    with folder.rotating(HOUR, SHARD) as mine:
+        assert mine
+    assert [path.name for path in sealed.path.parent.iterdir()] == [sealed.path.name]
+    assert list((root / "rotating").iterdir()) == []
+
+
+def test_an_error_in_the_body_is_the_bodys_and_gives_the_shard_back(folder: LogFolder) -> None:
+    with pytest.raises(FileNotFoundError, match="mine"), folder.rotating(HOUR, SHARD):
+        raise FileNotFoundError("mine")
+    with folder.rotating(HOUR, SHARD) as mine:
+        assert mine
+
+
+# Quarantine ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_aside_is_never_overwritten(folder: LogFolder, root: Path) -> None:
+    first = folder.quarantine("some.jsonl", b"one", "it is odd")
+    again = folder.quarantine("some.jsonl", b"one", "told anew")
+    other = folder.quarantine("some.jsonl", b"two", "so is this")
+    assert first == again != other
+    assert (first.read_bytes(), other.read_bytes()) == (b"one", b"two")
+    assert first.with_name(first.name + ".reason").read_text() == "it is odd\n"
+    assert first.parent == root / "quarantine"
+    assert len(list(first.parent.iterdir())) == 4
+    assert folder.quarantine("../../up", b"", "no way out").parent == root / "quarantine"
+
+
+def test_a_sealed_file_can_be_taken_out_of_the_way(folder: LogFolder, writer: LogWriter) -> None:
+    sealed = seal_one(folder, writer)
+    kept = folder.set_aside(sealed, "never accepted")
+    assert kept.read_bytes() == line(1)
+    assert folder.hours() == []
+
+
+def test_free_bytes_are_those_of_the_volume(folder: LogFolder, writer: LogWriter) -> None:
+    writer.check()
+    assert folder.free_bytes() > 0

@@ -1,0 +1,95 @@
+"""Sealing while others append: no line in a file that is already sealed, none lost, none doubled."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.logs.folder import LogFolder
+from tests.integration.logs.conftest import MakeWriter
+from tests.support import log_files
+from tests.support.log_files import line
+from tests.support.log_lines import HOUR
+
+USERS = ["000001", "000002", "000003", "000004", "000005"]
+
+
+def seal_everything(folder: LogFolder, sealed: dict[Path, bytes]) -> None:
+    """Note what each file held when it was sealed."""
+    for shard in folder.shards(HOUR):
+        for opened in folder.open_files(HOUR, shard):
+            one = folder.seal(opened)
+            if one is not None:
+                assert one.path not in sealed
+                sealed[one.path] = one.path.read_bytes()
+
+
+@pytest.mark.parametrize("max_open", [2, 64])
+def test_sealing_races_with_appending(folder: LogFolder, make_writer: MakeWriter, root: Path, max_open: int) -> None:
+    processes, threads, batches = 2, 3, 40
+    sealed: dict[Path, bytes] = {}
+
+    def numbers(process: int, thread: int) -> range:
+        first = (process * threads + thread) * batches
+        return range(first, first + batches)
+
+    def append_all(process: int) -> None:
+        writer = make_writer(shards=2, max_open=max_open)
+
+        def one(thread: int) -> None:
+            for number in numbers(process, thread):
+                users = USERS if number % 3 else USERS[:2]
+                writer.append({(user, HOUR): [line(number, user)] for user in users})
+
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(one, thread) for thread in range(threads)]:
+                done.result()
+
+    children = [log_files.fork(lambda process=process: append_all(process)) for process in range(processes)]  # type: ignore[misc]
+    finished = threading.Event()
+
+    def keep_sealing() -> None:
+        while not finished.is_set():
+            seal_everything(folder, sealed)
+
+    with ThreadPoolExecutor(1) as pool:
+        sealing = pool.submit(keep_sealing)
+        try:
+            assert [log_files.outcome(child) for child in children] == [0] * processes
+        finally:
+            finished.set()
+        sealing.result()
+
+    assert len(sealed) > len(USERS)
+    for path, content in sealed.items():
+        assert path.read_bytes() == content, f"{path.name} changed after it was sealed"
+    seal_everything(folder, sealed)
+    expected = Counter(
+        line(number, user)
+        for process in range(processes)
+        for thread in range(threads)
+        for number in numbers(process, thread)
+        for user in (USERS if number % 3 else USERS[:2])
+    )
+    assert log_files.lines(root) == expected
+
+
+def test_two_sealers_seal_a_file_once(folder: LogFolder, make_writer: MakeWriter, root: Path) -> None:
+    writer = make_writer(shards=1)
+    for number in range(30):
+        writer.append({("000001", HOUR): [line(number, "000001")]})
+        [opened] = folder.open_files(HOUR, "00")
+        start = threading.Barrier(4, timeout=10)
+
+        def seal(_: int, opened=opened, start=start) -> bool:  # type: ignore[no-untyped-def]
+            start.wait()
+            return folder.seal(opened) is not None
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(seal, range(4))) == 1
+    assert log_files.lines(root) == Counter(line(number, "000001") for number in range(30))
+    assert [file.sequence for file in folder.sealed_files(HOUR, "00")] == list(range(1, 31))
