@@ -1,0 +1,169 @@
+"""supervisor, really running, over programs of a line or two."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.errors import ConfigurationError
+from workers.up.events import DIED, GAVE_UP, STARTED, STOPPED, Event
+from workers.up.manager import Manager, ManagerGone
+from workers.up.programs import Program, Stage
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+SLEEP = ("sleep", "1000")
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def still_supervisor(pid: int) -> bool:
+    """Forked, but not yet the program it is to become: a SIGTERM in that instant is lost."""
+    try:
+        return b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def program(name: str, *command: str, stage: Stage = Stage.FETCHING, stop_within: float = 10) -> Program:
+    return Program(name, command or SLEEP, stage, stop_within)
+
+
+@contextmanager
+def managed(data: Path, *programs: Program) -> Iterator[tuple[Manager, list[Event]]]:
+    events: list[Event] = []
+    with Manager(programs, data, os.environ, events.append) as manager:
+        manager.start([one.name for one in programs])
+        until(lambda: {event.name for event in events if event.what == STARTED} == {one.name for one in programs})
+        until(lambda: not any(still_supervisor(event.pid) for event in events))
+        yield manager, events
+
+
+def deaths(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.what == DIED]
+
+
+def test_a_killed_program_is_told_with_pid_and_signal_and_starts_again(tmp_path: Path) -> None:
+    with managed(tmp_path, program("fetch-1")) as (manager, events):
+        first = manager.pid("fetch-1")
+        before = time.time()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: bool(manager.running()) and manager.pid("fetch-1") not in {0, first})
+        (death,) = deaths(events)
+        assert (death.name, death.pid, death.status) == ("fetch-1", first, "terminated by SIGKILL")
+        assert before - 0.1 <= death.at <= time.time()
+
+
+def test_two_deaths_between_two_looks_are_two_deaths(tmp_path: Path) -> None:
+    dies_twice = f"test -e {tmp_path}/b && sleep 1000; test -e {tmp_path}/a && touch {tmp_path}/b || touch {tmp_path}/a; exit 3"
+    with managed(tmp_path, program("beat", "sh", "-c", dies_twice)) as (manager, events):
+        until(lambda: len(deaths(events)) == 2 and manager.pid("beat") != 0)
+        assert {death.status for death in deaths(events)} == {"exit status 3"}
+        assert len({death.pid for death in deaths(events)}) == 2
+
+
+def test_what_keeps_dying_is_given_up_at_the_fifth_death_after_growing_pauses(tmp_path: Path) -> None:
+    bad, none = program("bad", "sh", "-c", "echo no such luck; exit 1"), program("none", "/no/such/program")
+    events: list[Event] = []
+    with Manager([bad, none], tmp_path, os.environ, events.append) as manager:
+        manager.start(["bad", "none"])
+        until(lambda: {event.name for event in events if event.what == GAVE_UP} == {"bad", "none"})
+        died = [death.at for death in deaths(events) if death.name == "bad"]
+        started = [event.at for event in events if event.what == STARTED and event.name == "bad"]
+        assert len(died) == len(started) == 5
+        pauses = [again - end for end, again in zip(died, started[1:], strict=False)]
+        assert pauses == sorted(pauses)
+        assert pauses[0] < 2.1
+        assert manager.last_lines("bad", 1) == ["no such luck"]
+        assert manager.running() == set()
+
+
+def test_programs_stop_when_told_and_that_is_no_death(tmp_path: Path) -> None:
+    with managed(tmp_path, program("one"), program("two")) as (manager, events):
+        manager.stop(["one", "two", "one"])
+        assert manager.running() == set()
+        until(lambda: {event.name for event in events if event.what == STOPPED} == {"one", "two"})
+        assert deaths(events) == []
+
+
+def test_who_does_not_stop_in_time_is_killed_and_that_is_a_death(tmp_path: Path) -> None:
+    deaf = program("deaf", "sh", "-c", "trap '' TERM; echo 1; while true; do sleep 0.1; done", stop_within=1)
+    waited: list[list[str]] = []
+    with managed(tmp_path, deaf) as (manager, events):
+        until(lambda: manager.last_lines("deaf") == ["1"])
+        manager.stop(["deaf"], waiting=waited.append)
+        until(lambda: bool(deaths(events)))
+        assert deaths(events)[0].status == "terminated by SIGKILL"
+    assert waited == [] or waited[0] == ["deaf"]
+
+
+def test_leaving_stops_later_stages_first(tmp_path: Path) -> None:
+    with managed(tmp_path, program("redis", stage=Stage.REDIS), program("beat", stage=Stage.TRIGGERS)) as (_, events):
+        pass
+    ended = [event.name for event in events if event.what == STOPPED]
+    assert ended == ["beat", "redis"]
+
+
+def test_kill_of_supervisord_leaves_no_program_and_tells_each_death(tmp_path: Path) -> None:
+    with managed(tmp_path, program("one"), program("two")) as (manager, events):
+        pids = [manager.pid("one"), manager.pid("two")]
+        os.kill(int((tmp_path / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+        until(lambda: not any(lives(pid) for pid in pids))
+        until(lambda: len(deaths(events)) == 2)
+        assert {death.pid for death in deaths(events)} == set(pids)
+        with pytest.raises(ManagerGone):
+            manager.running()
+
+
+def test_kill_of_whoever_manages_leaves_no_program(tmp_path: Path) -> None:
+    script = """
+import os, sys, time
+from pathlib import Path
+from workers.up.manager import Manager
+from workers.up.programs import Program, Stage
+programs = [Program(name, ("sleep", "1000"), Stage.FETCHING) for name in ("one", "two")]
+with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.pid, flush=True)) as manager:
+    manager.start(["one", "two"])
+    time.sleep(1000)
+"""
+    up = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert up.stdout is not None
+    with up.stdout:
+        pids = [int(up.stdout.readline()) for _ in range(2)]
+        pids.append(int((tmp_path / "run" / "supervisord.pid").read_text()))
+        assert all(lives(pid) for pid in pids)
+        up.kill()
+        up.wait()
+        until(lambda: not any(lives(pid) for pid in pids))
+
+
+def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+    data = tmp_path / ("d" * 60) / ("e 'f\"" * 15)
+    data.mkdir(parents=True)
+    with managed(data, program("one", "sh", "-c", "echo 50%; sleep 1000")) as (manager, _):
+        until(lambda: manager.last_lines("one") == ["50%"])
+
+
+def test_a_path_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--data"), Manager([], tmp_path / "50% of it", os.environ, print):
+        pass

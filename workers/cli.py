@@ -1,0 +1,6 @@
+"""The commands that need Celery or Tornado, joined to `eagle-logger` by entry point."""
+
+from workers.bridge_cli import ping, subscribe
+from workers.up.command import up
+
+__all__ = ["ping", "subscribe", "up"]

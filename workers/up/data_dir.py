@@ -1,0 +1,132 @@
+"""What lies in the data directory besides the data: the lock, the key, what was started, and small secrets. All 0600."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+
+from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
+from eagle_logger.settings import SERVICES_FILE
+
+LOCK = "up.lock"
+KEYS = "secret.keys"
+ALIVE = "alive"
+_STILL_ENDING = 90.0
+"""Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may take."""
+
+
+@contextlib.contextmanager
+def locked(data_dir: Path) -> Iterator[int]:
+    """Hold the data directory, made if need be; gives the lock's file descriptor.
+
+    Whoever inherits the descriptor holds the lock too: supervisord does, so that nobody starts here while it still stops the
+    programs of an `up` that was killed. Such an end is waited for. Raises DataDirectoryBusy if another `up` runs here.
+    """
+    descriptor = _open(data_dir / LOCK)
+    try:
+        _acquire(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def former_services(data_dir: Path) -> dict[str, Any]:
+    """What an earlier `up` started here; empty if nothing did, or if it cannot be read."""
+    try:
+        found = json.loads((data_dir / SERVICES_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def forget_services(data_dir: Path) -> None:
+    """No setting may come from what an earlier `up` had started."""
+    (data_dir / SERVICES_FILE).unlink(missing_ok=True)
+
+
+def key_file(data_dir: Path) -> Path:
+    """The file with the keys that encrypt passwords, made on first use."""
+    path = data_dir.absolute() / KEYS
+    if not path.exists():
+        write_private(path, Fernet.generate_key().decode() + "\n")
+    return path
+
+
+def kept_secret(path: Path) -> str:
+    """A random password, the same as last time."""
+    with contextlib.suppress(OSError):
+        if kept := path.read_text().strip():
+            return kept
+    write_private(path, secrets.token_urlsafe(24) + "\n")
+    return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read: whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def sign_of_life(data_dir: Path) -> None:
+    """Leave a mark of when `up` was last seen alive, for whoever comes after a power cut."""
+    (data_dir / "run" / ALIVE).touch()
+
+
+def last_sign_of_life(data_dir: Path) -> float:
+    """Real Unix seconds; now, if there never was one."""
+    try:
+        return (data_dir / "run" / ALIVE).stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as wrong:
+        raise ConfigurationError(f"the data directory {path.parent} cannot be used: {wrong.strerror}") from None
+
+
+def _acquire(descriptor: int) -> None:
+    until = time.monotonic() + _STILL_ENDING
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _holder_lives(descriptor) or time.monotonic() > until:
+                raise DataDirectoryBusy from None
+        time.sleep(0.2)
+
+
+def _holder_lives(descriptor: int) -> bool:
+    """Whether the `up` that took the lock still runs; if not, its supervisord holds it while it stops the programs."""
+    try:
+        os.kill(int(os.pread(descriptor, 20, 0)), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    return True

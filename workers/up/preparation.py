@@ -1,0 +1,119 @@
+"""What has to be settled before anything starts: settings, keys, ports, the private Redis, the stand-ins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.clock import Clock
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.settings import PREFIX, Settings
+from workers.up import programs
+from workers.up.data_dir import forget_services, former_services, kept_secret, key_file
+from workers.up.ports import free_port, is_free
+from workers.up.programs import Program
+from workers.up.redis_server import PrivateRedis
+from workers.up.stand_ins import BROUGHT_ALONG, ROTATE_OPEN_EVERY, Plan
+
+_NOT_NOTED = {"data_dir", "process_name", "log_format", "secret_keys", "api_token", "aws_secret_access_key"}
+"""Settings of this process alone, and secrets that somebody keeps elsewhere."""
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything that `up` is going to run. `plan` is None without stand-ins."""
+
+    settings: Settings
+    programs: list[Program]
+    plan: Plan | None
+    environment: Mapping[str, str] = field(repr=False)
+    flower_password: str = field(repr=False)
+
+
+def prepare(data_dir: Path, homes: int | None) -> System:
+    """Decide what runs where, and write it down for the other commands. The data directory must be locked.
+
+    Raises ConfigurationError, which lists every setting that makes no sense.
+    """
+    former = former_services(data_dir)
+    forget_services(data_dir)
+    if homes is not None:
+        _refuse_contradictions(os.environ)
+    # Only --homes knows the relay's address, and it is on loopback: the check of EAGLE_TEST_CLOCK asks for that.
+    given = settings_module.load(data_dir, **({"relay_url": "http://127.0.0.1"} if homes is not None else {}))
+    services = _explicit(given)
+    private = PrivateRedis(data_dir, former.get("redis_url")) if "redis_url" not in given.model_fields_set else None
+    if private is not None:
+        services["redis_url"] = private.url
+    if given.secret_keys is None and given.secret_keys_file is None:
+        services["secret_keys_file"] = str(key_file(data_dir))
+    services |= _ports(given)
+    plan = None
+    if homes is not None:
+        plan = Plan.make(homes, data_dir, former, with_aws=programs.exists("workers.sqs"))
+        services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
+    settings_module.write_services(data_dir, services)
+    return _system(data_dir, private, plan)
+
+
+def _system(data_dir: Path, private: PrivateRedis | None, plan: Plan | None) -> System:
+    settings = settings_module.load(data_dir)
+    wiring.cipher(settings)  # says now, and once, if the keys are not sound
+    password = kept_secret(data_dir.absolute() / "flower.password")
+    everything = [
+        *([private.program] if private else []),
+        *(programs.stand_ins(plan) if plan else []),
+        programs.flower(settings, password),
+        *programs.system_programs(settings, wiring.node(settings)),
+    ]
+    environment = {**os.environ, "EAGLE_DATA_DIR": str(data_dir.absolute())}
+    if plan is not None:
+        # What is on this machine is not asked for through a proxy, by the programs or by us.
+        environment["NO_PROXY"] = os.environ["NO_PROXY"] = f"{os.environ.get('NO_PROXY', '')},{_LOOPBACK}".lstrip(",")
+    return System(settings, everything, plan, environment, password)
+
+
+def _refuse_contradictions(environ: Mapping[str, str]) -> None:
+    wrong = [name for one in BROUGHT_ALONG if environ.get(name := PREFIX + one.upper())]
+    if wrong:
+        raise ConfigurationError(f"--homes brings its own relay, archive, SNS and SQS along: unset {', '.join(wrong)}")
+
+
+def _explicit(settings: Settings) -> dict[str, str]:
+    """What the environment says, so that a second terminal, which may not say it, finds the same system."""
+    return {
+        name: _text(getattr(settings, name))
+        for name in sorted(settings.model_fields_set - _NOT_NOTED)
+        if getattr(settings, name) is not None
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, Clock):
+        return f"{value.origin!r}@{value.speed!r}"
+    if isinstance(value, Path):
+        return str(value.absolute())
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _ports(settings: Settings) -> dict[str, str]:
+    """A port that was asked for has to be free; what is the default gives way to another program."""
+    found, taken = {}, []
+    for name in ("bridge_port", "flower_port"):
+        wanted = getattr(settings, name)
+        if name in settings.model_fields_set and wanted and not is_free(wanted):
+            taken.append(f"{PREFIX}{name.upper()}: port {wanted} of 127.0.0.1 is taken")
+        found[name] = str(free_port(wanted))
+    if taken:
+        raise ConfigurationError("\n".join(taken))
+    return found

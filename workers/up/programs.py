@@ -1,0 +1,141 @@
+"""The programs that make up the system, in the order in which they start; they stop in the reverse order."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
+from eagle_logger.settings import Settings
+from eagle_logger.simulator.s3 import FAULTS_PATH
+from workers.up.stand_ins import BUCKET, Plan
+
+AWS = "aws"
+BEAT = "beat"
+DISPATCHER = "dispatcher"
+REDIS = "redis"
+ROTATOR = "rotator"
+SIMULATOR = "simulator"
+SQS = "sqs"
+
+
+class Stage(IntEnum):
+    """Programs of one stage start and stop together; a stage stops when all that come after it have stopped."""
+
+    REDIS = 1
+    STAND_INS = 2
+    FLOWER = 3
+    ROTATING = 4
+    FETCHING = 5
+    DISPATCHING = 6
+    TRIGGERS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`name` is what it is called everywhere; it stops within `stop_within` seconds of SIGTERM or is killed.
+
+    It is ready when `answers_at` answers 200, or when `reports_as` has reported progress to the user store; when it has
+    neither, as soon as it runs.
+    """
+
+    name: str
+    command: Sequence[str]
+    stage: Stage
+    stop_within: float = 20.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answers_at: str | None = None
+    reports_as: str | None = None
+
+
+def system_programs(settings: Settings, node: str) -> list[Program]:
+    """What runs in every case but Redis: everything that works for the users."""
+    patience = settings.deadline + 20  # every visit under way may use its deadline, then it is written and reported
+    fetching = ",".join(fetch_queues(settings.fetch_queues))
+    programs = [
+        _worker(ROTATOR, rotate_queue(node), 4, Stage.ROTATING, 60.0),
+        *(
+            _worker(f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, patience)
+            for number in range(1, settings.fetch_workers + 1)
+        ),
+        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 8, Stage.DISPATCHING, patience),
+        # Beat itself reports nothing; that what it sends is carried out does.
+        Program(
+            BEAT, [*_celery(BEAT), "--schedule", _run(settings, "beat"), "--pidfile="], Stage.TRIGGERS, reports_as=DISPATCH
+        ),
+    ]
+    return [*programs, *_bridge(settings)]
+
+
+def flower(settings: Settings, password: str) -> Program:
+    """Flower shuts workers down on request, so it stays on loopback and behind a password, which no command line shows."""
+    state = settings.data_dir.absolute() / "flower.db"
+    options = ["--address=127.0.0.1", f"--port={settings.flower_port}", "--persistent=True", f"--db={state}"]
+    return Program(
+        "flower",
+        [*_celery("flower"), *options, "--state-save-interval=60000"],
+        Stage.FLOWER,
+        environment={"FLOWER_BASIC_AUTH": f"eagle:{password}"},
+        answers_at=f"http://127.0.0.1:{settings.flower_port}/healthcheck",
+    )
+
+
+def stand_ins(plan: Plan) -> list[Program]:
+    """Rainforest, S3, SNS and SQS, played on this machine."""
+    command = _beside_python("eagle-logger")
+    homes = ["simulate", "--homes", str(plan.homes), "--port", str(plan.relay_port)]
+    files = ["--ledger", str(plan.ledger), "--users-file", str(plan.users_file)]
+    objects = ["--directory", str(plan.s3_directory), "--bucket", BUCKET]
+    programs = [
+        Program(SIMULATOR, [*command, *homes, *files], Stage.STAND_INS, answers_at=f"{plan.relay_origin}/healthz"),
+        Program(
+            "s3",
+            [*command, "simulate-s3", "--port", str(plan.s3_port), *objects],
+            Stage.STAND_INS,
+            answers_at=f"{plan.s3_url}{FAULTS_PATH}",
+        ),
+    ]
+    if plan.with_aws:
+        moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(plan.aws_port)]
+        programs.append(Program(AWS, moto, Stage.STAND_INS, answers_at=f"{plan.aws_url}/moto-api/"))
+    return programs
+
+
+def exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _bridge(settings: Settings) -> list[Program]:
+    programs = []
+    if exists("workers.server.__main__"):
+        host = "127.0.0.1" if settings.bridge_host == "0.0.0.0" else settings.bridge_host  # noqa: S104  (asked for, not chosen)
+        health = f"http://{host}:{settings.bridge_port}/healthz"
+        programs.append(Program("bridge", [sys.executable, "-m", "workers.server"], Stage.TRIGGERS, answers_at=health))
+    if settings.sqs_queue_url and exists("workers.sqs"):
+        programs.append(Program(SQS, [sys.executable, "-m", "workers.sqs"], Stage.TRIGGERS, stop_within=30.0, reports_as=SQS))
+    return programs
+
+
+def _worker(name: str, queues: str, threads: int, stage: Stage, stop_within: float) -> Program:
+    options = ["-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", str(threads)]
+    return Program(name, [*_celery("worker"), *options], stage, stop_within, reports_as=name)
+
+
+def _celery(command: str) -> list[str]:
+    return [*_beside_python("celery"), "-A", "workers.app", command]
+
+
+def _beside_python(script: str) -> list[str]:
+    """PATH may hold another one, or none."""
+    return [sys.executable, str(Path(sys.executable).parent / script)]
+
+
+def _run(settings: Settings, name: str) -> str:
+    return str(settings.data_dir.absolute() / "run" / name)

@@ -1,0 +1,36 @@
+"""Which programs are ready: they answer, or have reported progress. That a process lives proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import httpx
+
+from workers.up.programs import Program
+
+
+def not_ready(
+    programs: Iterable[Program], progress: Mapping[str, Mapping[str, str | int | float]], since: float, running: set[str]
+) -> list[str]:
+    """The names of those that are not ready yet. `since` is when they were started, in the user store's time."""
+    return [program.name for program in programs if not _is_ready(program, progress, since, running)]
+
+
+def _is_ready(
+    program: Program, progress: Mapping[str, Mapping[str, str | int | float]], since: float, running: set[str]
+) -> bool:
+    if program.name not in running:
+        return False
+    if program.answers_at is not None:
+        return answers(program.answers_at)
+    if program.reports_as is not None:
+        return float(progress.get(program.reports_as, {}).get("at", 0)) >= since
+    return True
+
+
+def answers(url: str) -> bool:
+    """Whether a GET there is answered with 200."""
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,228 @@
+"""One run of the system: start it in order, watch over it, stop it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Iterable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from eagle_logger import wiring
+from eagle_logger.errors import EagleError, RedisUnavailable
+from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues
+from workers.up.closing import Summary, rotate_what_is_open, summarise
+from workers.up.data_dir import sign_of_life
+from workers.up.events import DIED, GAVE_UP, STARTED, Event
+from workers.up.flow import Snapshot, flow_line, snapshot
+from workers.up.manager import Manager
+from workers.up.preparation import System
+from workers.up.programs import AWS, REDIS, SIMULATOR, Program, Stage
+from workers.up.readiness import answers, not_ready
+from workers.up.redis_server import await_redis
+from workers.up.screen import Screen, where_everything_is
+from workers.up.stand_ins import create_topic_and_queue, homes, register
+
+Result = TypeVar("Result")
+
+SECONDS_BETWEEN_LINES = 5.0
+_TICK = 0.2
+_READING_ITS_FILES = 600.0
+"""Seconds that a private Redis may take to read a long append-only file."""
+_ANSWERING = 15.0
+_GETTING_READY = 180.0
+
+
+class GivenUp(EagleError):
+    """A program keeps dying, so everything was stopped."""
+
+
+class _StopAsked(Exception):
+    """Somebody wants an end while the system is still starting."""
+
+
+class Session:
+    """`inbox` brings what happens: events of programs, and the numbers of the signals that ask us to stop."""
+
+    def __init__(self, system: System, manager: Manager, screen: Screen, inbox: SimpleQueue[Event | int]) -> None:
+        self._system = system
+        self._settings = system.settings
+        self._manager = manager
+        self._screen = screen
+        self._inbox = inbox
+        self._runner = asyncio.Runner()
+        self._users = wiring.user_store(self._settings, passwords=system.plan is not None)
+        self._broker = Broker(self._settings.broker)
+        self._stop_asked = False
+        self._closing = False
+        self._aws_is_empty = False
+
+    def run(self, seconds: float | None, *, measure: bool) -> Summary | None:
+        """Until `seconds` have passed since everything was ready, or until somebody wants it to end.
+
+        With `measure`, what is still open is archived at the end and everything is compared with the ledger; the result is
+        None if the end came before everything was ready. Raises GivenUp, ManagerGone and what else keeps it from running.
+        """
+        with self._runner, contextlib.closing(self._broker):
+            try:
+                self._start()
+                begin = self._watch(seconds)
+            except _StopAsked:
+                begin = None
+            summary = self._close(begin if measure else None)
+            self._run(self._users.close())
+            return summary
+
+    # Starting -----------------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._names(Stage.REDIS):
+            self._screen.say("starting Redis")
+            self._manager.start([REDIS])
+            await_redis(self._settings.redis_url, _READING_ITS_FILES, self._check)
+        else:
+            await_redis(self._settings.redis_url, _ANSWERING, self._check)
+        if self._system.plan is not None:
+            self._start_stand_ins()
+        self._screen.say("starting the workers")
+        since = self._run(self._users.now())
+        rest = [program for program in self._system.programs if program.stage > Stage.STAND_INS]
+        self._manager.start(program.name for program in rest)
+        self._await(rest, since)
+
+    def _start_stand_ins(self) -> None:
+        plan = self._system.plan
+        assert plan is not None
+        programs = self._programs(Stage.STAND_INS)
+        self._screen.say(f"starting the stand-ins for Rainforest ({plan.homes} homes) and Amazon")
+        self._manager.start(program.name for program in programs)
+        self._await(programs, 0.0)
+        added = self._run(register(self._users, homes(plan.users_file)))
+        if added:
+            self._screen.say(f"{added} homes registered as users")
+        if plan.with_aws:
+            create_topic_and_queue(self._settings)
+
+    def _await(self, programs: list[Program], since: float) -> None:
+        until = time.monotonic() + _GETTING_READY
+        while missing := self._not_ready(programs, since):
+            if time.monotonic() > until:
+                for name in missing:
+                    self._screen.quote(self._manager.last_lines(name))
+                raise EagleError(f"not ready within {_GETTING_READY:g} s: {', '.join(missing)}")
+            self._attend(_TICK)
+            self._check()
+
+    def _not_ready(self, programs: list[Program], since: float) -> list[str]:
+        try:
+            return not_ready(programs, self._run(self._users.progress()), since, self._manager.running())
+        except RedisUnavailable:
+            return [REDIS]
+
+    # Watching -----------------------------------------------------------------------------------------------------------
+
+    def _watch(self, seconds: float | None) -> Snapshot:
+        """Say every few seconds what flows. Returns how it was when everything was ready."""
+        begin = last = self._snapshot()
+        self._screen.header(where_everything_is(self._system))
+        end = begin.at + seconds if seconds is not None else float("inf")
+        while not self._stop_asked and (left := end - time.monotonic()) > 0:
+            self._attend(min(SECONDS_BETWEEN_LINES, left))
+            try:
+                now = self._snapshot()
+            except RedisUnavailable as away:
+                self._screen.say(str(away))
+            else:
+                self._screen.say(flow_line(last, now))
+                last = now
+        return begin
+
+    def _snapshot(self) -> Snapshot:
+        queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
+        return self._run(snapshot(self._users, self._broker, queues, time.monotonic()))
+
+    def _attend(self, seconds: float) -> None:
+        """Deal with what happens during that time; less if somebody wants us to stop."""
+        until = time.monotonic() + seconds
+        while not self._stop_asked and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(Empty):
+                self._handle(self._inbox.get(timeout=min(_TICK, left)))
+            self._manager.running()  # also wakes supervisord, so that what died starts again at once
+            sign_of_life(self._settings.data_dir)
+            self._refill_aws()
+
+    def _check(self) -> None:
+        """Deal with what has happened. Raises _StopAsked, GivenUp, ManagerGone."""
+        self._handle_all()
+        self._manager.running()
+        if self._stop_asked:
+            raise _StopAsked
+
+    def _handle_all(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._handle(self._inbox.get_nowait())
+
+    def _handle(self, item: Event | int) -> None:
+        if isinstance(item, int):
+            self._screen.say("already stopping; this may take a little" if self._stop_asked else "stopping")
+            self._stop_asked = True
+        elif item.what == DIED:
+            self._screen.death(item, self._manager.last_lines(item.name))
+        elif item.what == STARTED and item.name == AWS:
+            self._aws_is_empty = True
+        elif item.what == GAVE_UP and not self._closing:
+            raise GivenUp(f"{item.name} died 5 times in a row within 5 s of its start, so everything was stopped")
+
+    def _refill_aws(self) -> None:
+        """The stand-in for SNS and SQS forgets everything when it dies."""
+        plan = self._system.plan
+        if not self._aws_is_empty or plan is None or not answers(f"{plan.aws_url}/moto-api/"):
+            return
+        with contextlib.suppress(BotoCoreError, ClientError):
+            create_topic_and_queue(self._settings)
+            self._aws_is_empty = False
+
+    # Closing ------------------------------------------------------------------------------------------------------------
+
+    def _close(self, begin: Snapshot | None) -> Summary | None:
+        self._closing = self._stop_asked = True
+        for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING, Stage.FLOWER):
+            self._stop(self._names(stage))
+        summary = None if begin is None else self._measure(begin)
+        self._stop(self._names(Stage.STAND_INS))
+        self._stop(self._names(Stage.REDIS))
+        self._screen.say("stopped; start again on the same data directory to carry on")
+        return summary
+
+    def _measure(self, begin: Snapshot) -> Summary:
+        end = self._snapshot()
+        self._screen.say("archiving what is still open")
+        self._screen.say(str(self._run(rotate_what_is_open(self._settings))))
+        if self._system.plan is not None:
+            self._stop([SIMULATOR])  # its ledger is complete once it has ended
+        return summarise(self._system, begin, end)
+
+    def _stop(self, names: Iterable[str]) -> None:
+        wanted = set(names) & self._manager.running()
+        if wanted:
+            self._manager.stop(wanted, waiting=self._say_who_is_left)
+        self._handle_all()
+
+    def _say_who_is_left(self, names: list[str]) -> None:
+        self._handle_all()
+        self._screen.say(f"waiting for {', '.join(names)} to finish")
+
+    # Small things -------------------------------------------------------------------------------------------------------
+
+    def _programs(self, stage: Stage) -> list[Program]:
+        return [program for program in self._system.programs if program.stage == stage]
+
+    def _names(self, stage: Stage) -> list[str]:
+        return [program.name for program in self._programs(stage)]
+
+    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self._runner.run(coroutine)

@@ -1,0 +1,163 @@
+"""What `--homes N` plays on this machine: Rainforest with N homes, S3 on a directory, SNS and SQS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from eagle_logger.core.users import Credentials, User
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import NewUser, UserStore
+from workers.up.data_dir import kept_secret
+from workers.up.ports import free_port, port_of
+
+BUCKET = "eagle-logger"
+NAME = "eagle-logger"
+ROTATE_OPEN_EVERY = 30.0
+BROUGHT_ALONG = (
+    "relay_url",
+    "relay_ca",
+    "archive_url",
+    "s3_endpoint_url",
+    "aws_endpoint_url",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "sns_topic_arns",
+    "sqs_queue_url",
+)
+"""Settings that --homes decides itself."""
+_ACCOUNT = "123456789012"
+_REGION = "us-east-1"
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the stand-ins will be found. `with_aws`: SNS and SQS too, for which there must be somebody who listens."""
+
+    homes: int
+    directory: Path
+    relay_port: int
+    s3_port: int
+    aws_port: int
+    secret: str = field(repr=False)
+    with_aws: bool = False
+
+    @classmethod
+    def make(cls, homes: int, data_dir: Path, former: dict[str, Any], *, with_aws: bool) -> Plan:
+        """On the ports of last time where they are free."""
+        directory = data_dir.absolute() / "simulator"
+        directory.mkdir(parents=True, exist_ok=True)
+        ports = [free_port(port_of(former.get(name))) for name in ("relay_url", "s3_endpoint_url", "aws_endpoint_url")]
+        secret = kept_secret(directory / "aws-secret")
+        return cls(homes, directory, ports[0], ports[1], ports[2], secret, with_aws)
+
+    @property
+    def relay_origin(self) -> str:
+        return f"http://127.0.0.1:{self.relay_port}"
+
+    @property
+    def s3_url(self) -> str:
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def aws_url(self) -> str:
+        return f"http://127.0.0.1:{self.aws_port}"
+
+    @property
+    def s3_directory(self) -> Path:
+        return self.directory.parent / "s3"
+
+    @property
+    def ledger(self) -> Path:
+        return self.directory / "ledger.jsonl"
+
+    @property
+    def users_file(self) -> Path:
+        return self.directory / "users.jsonl"
+
+    def services(self) -> dict[str, str]:
+        """The settings that lead to the stand-ins."""
+        found = {
+            "relay_url": f"{self.relay_origin}/cgi-bin/post_manager",
+            "archive_url": f"s3://{BUCKET}/archive",
+            "s3_endpoint_url": self.s3_url,
+            "aws_region": _REGION,
+            "aws_access_key_id": "EAGLESTANDIN",
+            "aws_secret_access_key": self.secret,
+        }
+        if self.with_aws:
+            found |= {
+                "aws_endpoint_url": self.aws_url,
+                "sns_topic_arns": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{NAME}",
+                "sqs_queue_url": f"{self.aws_url}/{_ACCOUNT}/{NAME}",
+            }
+        return found
+
+
+def homes(users_file: Path) -> list[NewUser]:
+    """The simulated homes as users, from the file that the simulator writes."""
+    accounts = [json.loads(line) for line in users_file.read_text().splitlines()]
+    return [NewUser(User(one["cloud_id"]), Credentials(one["cloud_id"], one["user_email"], one["user_pw"])) for one in accounts]
+
+
+async def register(users: UserStore, population: Sequence[NewUser]) -> int:
+    """Add the homes that are not there yet, or not fetched any more; how many.
+
+    Raises ConfigurationError if there are other users: the simulated relay would refuse them, and they would be parked.
+    """
+    wanted = {home.user.cloud_id: home for home in population}
+    strangers = []
+    async for batch in users.all():
+        for stored in batch:
+            home = wanted.get(stored.user.cloud_id)
+            if home is None:
+                strangers.append(stored.user.cloud_id)
+            elif stored.state.parked is None:
+                del wanted[stored.user.cloud_id]
+    if strangers:
+        raise ConfigurationError(
+            f"{len(strangers)} users in Redis are none of the {len(population)} simulated homes, such as {strangers[0]}: the "
+            "simulated relay would refuse them. Start without --homes, with more homes, or with another --data."
+        )
+    missing = list(wanted.values())
+    for batch_of_homes in _batches(missing):
+        await users.put(batch_of_homes)
+    return len(missing)
+
+
+def create_topic_and_queue(settings: Settings) -> None:
+    """SNS and SQS as they are after somebody has set them up: a topic, a queue, and the one subscribed to the other.
+
+    Repeatable: the stand-in forgets everything when it ends. Raises botocore's errors.
+    """
+    secret = settings.aws_secret_access_key
+    options: dict[str, Any] = {
+        "region_name": settings.aws_region,
+        "endpoint_url": settings.aws_endpoint_url,
+        "aws_access_key_id": settings.aws_access_key_id,
+        "aws_secret_access_key": secret.get_secret_value() if secret else None,
+    }
+    sns, sqs = boto3.client("sns", **options), boto3.client("sqs", **options)
+    topic = sns.create_topic(Name=NAME)["TopicArn"]
+    sqs.create_queue(QueueName=f"{NAME}-dead-letters")
+    dead_letters = {"deadLetterTargetArn": _queue_arn(f"{NAME}-dead-letters"), "maxReceiveCount": 5}
+    queue = sqs.create_queue(QueueName=NAME, Attributes={"RedrivePolicy": json.dumps(dead_letters)})["QueueUrl"]
+    if topic not in settings.sns_topic_arns or queue != settings.sqs_queue_url:
+        raise ConfigurationError(f"the stand-in for AWS made {topic} and {queue}, which is not what was planned")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=_queue_arn(NAME))
+
+
+def _queue_arn(name: str) -> str:
+    return f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{name}"
+
+
+def _batches(population: Sequence[NewUser]) -> Iterator[Sequence[NewUser]]:
+    for start in range(0, len(population), _BATCH):
+        yield population[start : start + _BATCH]
