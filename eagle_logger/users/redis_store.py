@@ -1,6 +1,6 @@
 """Users in Redis: every step that must be whole is one script.
 
-    eagle:users:<3 digits>   hash   id → record: cadence, sealed password
+    eagle:users:<2 digits>   hash   id → record: cadence, sealed password
     eagle:states             hash   id → state between visits
     eagle:troubles           hash   id → failures, last error, why parked; only of those who have any
     eagle:turns              hash   id → how it stands with its turn (scripts/common.lua)

@@ -2,27 +2,29 @@
 -- abandoned, record, state, trouble.
 local now, holder = moment(ARGV[1]), ARGV[3]
 local ends = exact(now + tonumber(ARGV[2]))
-local claimed = {}
-for i = 4, #ARGV do
-  local turn = read_turn(ARGV[i])
-  -- Once more in this list, it is not free any more: its holder is set below.
-  if turn and is_leased(turn) and turn.token == 0 and not claimed[ARGV[i]] then
-    claimed[ARGV[i]] = turn
-    claimed[#claimed + 1] = ARGV[i]
+local ids = arguments(4, 1)
+local turns, claimed = read_turns(ids), {}
+for _, id in ipairs(ids) do
+  local turn = turns[id]
+  if turn and is_leased(turn) and turn.token == 0 then
+    turn.token = -1  -- taken, should its id come once more
+    claimed[#claimed + 1] = id
   end
 end
 if #claimed == 0 then return {exact(now)} end
 
 local token = new_tokens(#claimed)
+local states, troubles = values_of(STATES, claimed), values_of(TROUBLES, claimed)
 local answer = {exact(now)}
 for i, id in ipairs(claimed) do
-  local turn = claimed[id]
-  local due, last_request, abandoned = math.min(turn.due, now), turn.last_request, turn.abandoned
-  turn.token, turn.holder, turn.abandoned = token + i - 1, holder, abandoned + 1
-  redis.call('ZADD', LEASED, ends, id)
-  write_leased(id, turn)
-  answer[#answer + 1] = {
-    id, string.format('%.0f', turn.token), exact(due), last_request and exact(last_request) or '', abandoned,
-    redis.call('HGET', bucket(id), id), redis.call('HGET', STATES, id), redis.call('HGET', TROUBLES, id)}
+  local turn = turns[id]
+  answer[i + 1] = {
+    id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)),
+    turn.last_request ~= 0 and exact(turn.last_request) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
+    troubles[i]}
+  turn.token, turn.holder, turn.abandoned = token + i - 1, holder, turn.abandoned + 1
+  save(id, turn)
+  place(id, LEASED, ends)
 end
+write_all()
 return answer

@@ -1,16 +1,21 @@
 -- Put in front of every script. Only commands of Redis 6.2.
 --
--- A user's turn is one entry of TURNS, a MessagePack array:
---   idle:   {last request, abandoned}
---   leased: {last request, abandoned, due, scheduled, announced, token, holder, marked, updated}
--- due: when it fell due; scheduled: the turn of its grid this visit serves (later than due if somebody asked early);
--- announced: a message was sent because somebody asked; token: 0 until it is claimed; marked: to be fetched once more;
--- updated: its credentials or cadence changed since it was claimed. Absent moments are false.
+-- A user's turn is one entry of TURNS, packed (a third of what MessagePack costs here):
+--   idle:   last request, abandoned
+--   leased: last request, abandoned, due, scheduled, token, flags, holder
+-- last request: 0 if there was none; due: when it fell due; scheduled: the turn of its grid this visit serves (later than
+-- due if somebody asked early); token: 0 until it is claimed. Flags: announced, a message was sent because somebody asked;
+-- marked, to be fetched once more; updated, its credentials or cadence changed since it was claimed.
+--
+-- Scripts decide on turns in Lua's memory and write all of them at the end: a call for many users costs far less than
+-- one for each.
 local USERS, STATES, TROUBLES, TURNS = 'eagle:users:', 'eagle:states', 'eagle:troubles', 'eagle:turns'
 local DUE, LEASED, TOKENS, GONE = 'eagle:due', 'eagle:leased', 'eagle:tokens', 'eagle:gone:'
+local IDLE, TAKEN, IDLE_SIZE = '<dI2', '<dI2dddBs', 10
+local CHUNK = 4000  -- Lua's stack holds some 8000 values
 
--- Users lie in 4096 hashes by the first three digits, so that they can be listed in order.
-local function bucket(id) return USERS .. string.sub(id, 1, 3) end
+-- Users lie in 256 hashes by their first two digits, so that they can be listed in order.
+local function bucket(id) return USERS .. string.sub(id, 1, 2) end
 
 local function exact(number) return string.format('%.17g', number) end
 
@@ -25,35 +30,101 @@ local function moment(given)
   return server_time()
 end
 
-local function read_turn(id)
-  local packed = redis.call('HGET', TURNS, id)
-  if not packed then return nil end
-  local a = cmsgpack.unpack(packed)
-  return {last_request = a[1], abandoned = a[2], due = a[3], scheduled = a[4], announced = a[5], token = a[6],
-          holder = a[7], marked = a[8], updated = a[9]}
+local function call_in_chunks(command, key, words)
+  for from = 1, #words, CHUNK do
+    redis.call(command, key, unpack(words, from, math.min(from + CHUNK - 1, #words)))
+  end
 end
 
-local function pack_leased(turn)
-  return cmsgpack.pack({turn.last_request, turn.abandoned, turn.due, turn.scheduled, turn.announced, turn.token,
-                        turn.holder, turn.marked, turn.updated})
+-- HMGET of any number of fields.
+local function values_of(key, ids)
+  local values = {}
+  for from = 1, #ids, CHUNK do
+    local found = redis.call('HMGET', key, unpack(ids, from, math.min(from + CHUNK - 1, #ids)))
+    for i = 1, #found do values[from + i - 1] = found[i] end
+  end
+  return values
 end
 
-local function write_leased(id, turn) redis.call('HSET', TURNS, id, pack_leased(turn)) end
+-- Every step-th argument from `first` on.
+local function arguments(first, step)
+  local words = {}
+  for i = first, #ARGV, step do words[#words + 1] = ARGV[i] end
+  return words
+end
 
-local function write_idle(id, turn) redis.call('HSET', TURNS, id, cmsgpack.pack({turn.last_request, turn.abandoned})) end
+local function unpack_turn(packed)
+  if #packed == IDLE_SIZE then
+    local last_request, abandoned = struct.unpack(IDLE, packed)
+    return {last_request = last_request, abandoned = abandoned}
+  end
+  local last_request, abandoned, due, scheduled, token, flags, holder = struct.unpack(TAKEN, packed)
+  return {last_request = last_request, abandoned = abandoned, due = due, scheduled = scheduled, token = token,
+          holder = holder, announced = flags % 2 == 1, marked = flags % 4 >= 2, updated = flags >= 4}
+end
+
+local function pack_turn(turn)
+  local abandoned = math.min(turn.abandoned, 65535)
+  if not turn.due then return struct.pack(IDLE, turn.last_request, abandoned) end
+  local flags = (turn.announced and 1 or 0) + (turn.marked and 2 or 0) + (turn.updated and 4 or 0)
+  return struct.pack(TAKEN, turn.last_request, abandoned, turn.due, turn.scheduled, turn.token, flags, turn.holder)
+end
+
+-- The turns of these users by id; nothing for who is not a user.
+local function read_turns(ids)
+  local turns = {}
+  for i, packed in ipairs(values_of(TURNS, ids)) do
+    if packed then turns[ids[i]] = unpack_turn(packed) end
+  end
+  return turns
+end
 
 local function is_leased(turn) return turn.due ~= nil end
 
-local function lease_from(turn, due, scheduled, announced)
+-- What is to be written at the end: turns by id, and for each id the place it moved to.
+local saved, places = {}, {}
+local function save(id, turn) saved[id] = turn end
+local function place(id, set, score) places[id] = {set, score} end
+
+local function lease_to(id, turn, ends, due, scheduled, announced)
   turn.due, turn.scheduled, turn.announced = due, scheduled, announced
   turn.token, turn.holder, turn.marked, turn.updated = 0, '', false, false
+  save(id, turn)
+  place(id, LEASED, ends)
+end
+
+local function settle(id, turn, due)
+  turn.due = nil
+  save(id, turn)
+  if due then place(id, DUE, exact(due)) else place(id, false) end
 end
 
 -- A lease that ended without a report: due again since it fell due.
-local function give_back(id, turn)
-  redis.call('ZADD', DUE, exact(turn.due), id)
-  redis.call('ZREM', LEASED, id)
-  write_idle(id, turn)
+local function give_back(id, turn) settle(id, turn, turn.due) end
+
+-- Additions come before removals: when Redis is out of memory it refuses the first of them, and nothing has changed.
+local function write_all()
+  local turns, to_due, to_leased, from_due, from_leased = {}, {}, {}, {}, {}
+  for id, turn in pairs(saved) do
+    turns[#turns + 1], turns[#turns + 2] = id, pack_turn(turn)
+  end
+  for id, where in pairs(places) do
+    if where[1] == LEASED then
+      to_leased[#to_leased + 1], to_leased[#to_leased + 2] = where[2], id
+    else
+      from_leased[#from_leased + 1] = id
+    end
+    if where[1] == DUE then
+      to_due[#to_due + 1], to_due[#to_due + 2] = where[2], id
+    else
+      from_due[#from_due + 1] = id
+    end
+  end
+  call_in_chunks('HSET', TURNS, turns)
+  call_in_chunks('ZADD', DUE, to_due)
+  call_in_chunks('ZADD', LEASED, to_leased)
+  call_in_chunks('ZREM', DUE, from_due)
+  call_in_chunks('ZREM', LEASED, from_leased)
 end
 
 -- The first of `count` new tokens. They start from the time, so that none returns after a FLUSHDB.

@@ -2,30 +2,35 @@
 local now, limit = moment(ARGV[1]), tonumber(ARGV[3])
 local ends = exact(now + tonumber(ARGV[2]))
 
--- ZADD before ZREM: when Redis is out of memory it refuses the first, and nothing has changed.
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASED, '-inf', exact(now), 'LIMIT', 0, limit)) do
-  local turn = read_turn(id)
-  if turn and is_leased(turn) then give_back(id, turn) else redis.call('ZREM', LEASED, id) end
+local function up_to_now(set) return redis.call('ZRANGEBYSCORE', set, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit) end
+
+local function every_second(words)
+  local found = {}
+  for i = 1, #words, 2 do found[#found + 1] = words[i] end
+  return found
 end
 
-local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit)
-local ids = {}
-for from = 1, #due, 2000 do
-  local members, names, turns = {}, {}, {}
-  for i = from, math.min(from + 1999, #due), 2 do names[#names + 1] = due[i] end
-  for i, packed in ipairs(redis.call('HMGET', TURNS, unpack(names))) do
-    if packed then  -- whoever strayed into the set is dropped from it; it must not stop the others
-      local idle, since, id = cmsgpack.unpack(packed), tonumber(due[from + 2 * i - 1]), names[i]
-      local turn = {last_request = idle[1], abandoned = idle[2]}
-      lease_from(turn, since, since, false)
-      ids[#ids + 1], turns[#turns + 1], turns[#turns + 2] = id, id, pack_leased(turn)
-      members[#members + 1], members[#members + 2] = ends, id
-    end
-  end
-  if #members > 0 then
-    redis.call('ZADD', LEASED, unpack(members))
-    redis.call('HSET', TURNS, unpack(turns))
-  end
-  redis.call('ZREM', DUE, unpack(names))
+-- Whoever strayed into a set is dropped from it: it must not stop the others.
+local ended = every_second(up_to_now(LEASED))
+local turns = read_turns(ended)
+for _, id in ipairs(ended) do
+  local turn = turns[id]
+  if turn and is_leased(turn) then give_back(id, turn) else place(id, false) end
 end
-return ids
+write_all()
+saved, places = {}, {}
+
+local due = up_to_now(DUE)
+local ids, leased = every_second(due), {}
+turns = read_turns(ids)
+for i, id in ipairs(ids) do
+  local since = tonumber(due[2 * i])
+  if turns[id] then
+    lease_to(id, turns[id], ends, since, since, false)
+    leased[#leased + 1] = id
+  else
+    place(id, false)
+  end
+end
+write_all()
+return leased

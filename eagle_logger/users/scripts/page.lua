@@ -2,9 +2,9 @@
 -- end of lease or ''.
 local after, wanted = ARGV[1], tonumber(ARGV[2])
 local answer = {}
-local first = after == '' and 0 or tonumber(string.sub(after, 1, 3), 16)
-for number = first, 4095 do
-  local key = USERS .. string.format('%03x', number)
+local first = after == '' and 0 or tonumber(string.sub(after, 1, 2), 16)
+for number = first, 255 do
+  local key = USERS .. string.format('%02x', number)
   local ids = redis.call('HKEYS', key)
   table.sort(ids)
   for _, id in ipairs(ids) do

@@ -1,6 +1,6 @@
 -- ARGV: now or '', lease, milliseconds to remember it, id. Answers 1 if there was such a user.
 local now, id = moment(ARGV[1]), ARGV[4]
-local turn = read_turn(id)
+local turn = read_turns({id})[id]
 if not turn then return 0 end
 local ends = redis.call('ZSCORE', LEASED, id)
 redis.call('HDEL', bucket(id), id)
@@ -9,8 +9,7 @@ redis.call('HDEL', TROUBLES, id)
 redis.call('HDEL', TURNS, id)
 redis.call('ZREM', DUE, id)
 redis.call('ZREM', LEASED, id)
--- Its gateway may be answering a request this moment: whoever adds the user again shall know.
-local until_then = turn.token and turn.token ~= 0 and tonumber(ends) or false
-local gone = cmsgpack.pack({now + tonumber(ARGV[2]), turn.last_request, until_then})
-redis.call('SET', GONE .. id, gone, 'PX', ARGV[3])
+-- Its gateway may be answering a request this moment: whoever adds the user again shall know (see put.lua).
+local lease_ends = is_leased(turn) and turn.token ~= 0 and tonumber(ends) or 0
+redis.call('SET', GONE .. id, struct.pack('<ddd', now + tonumber(ARGV[2]), turn.last_request, lease_ends), 'PX', ARGV[3])
 return 1

@@ -1,36 +1,30 @@
 -- ARGV: now or '', lease, key of the request or '', seconds to keep it, ids. Answers 1 if the request was seen before,
 -- else 0 and the ids leased, marked, unknown, parked.
 if ARGV[3] ~= '' and not redis.call('SET', ARGV[3], '1', 'NX', 'EX', ARGV[4]) then return {1, {}, {}, {}, {}} end
-local now = moment(ARGV[1])
+local now, ids = moment(ARGV[1]), arguments(5, 1)
 local ends = exact(now + tonumber(ARGV[2]))
+local turns = read_turns(ids)
 local leased, marked, unknown, parked = {}, {}, {}, {}
 
-for i = 5, #ARGV do
-  local id, turn = ARGV[i], read_turn(ARGV[i])
+for _, id in ipairs(ids) do
+  local turn = turns[id]
+  local scheduled = turn and not is_leased(turn) and tonumber(redis.call('ZSCORE', DUE, id) or nil)
   if not turn then
     unknown[#unknown + 1] = id
-  elseif is_leased(turn) and turn.token ~= 0 then
-    turn.marked = true
-    write_leased(id, turn)
-    marked[#marked + 1] = id
-  elseif is_leased(turn) and turn.announced then
-    marked[#marked + 1] = id
-  elseif is_leased(turn) then
+  elseif scheduled then
+    lease_to(id, turn, ends, math.min(scheduled, now), scheduled, true)
+    leased[#leased + 1] = id
+  elseif not is_leased(turn) then
+    parked[#parked + 1] = id
+  elseif turn.token == 0 and not turn.announced then
     turn.announced = true
-    write_leased(id, turn)
+    save(id, turn)
     leased[#leased + 1] = id
   else
-    local scheduled = redis.call('ZSCORE', DUE, id)
-    if scheduled then
-      scheduled = tonumber(scheduled)
-      lease_from(turn, math.min(scheduled, now), scheduled, true)
-      redis.call('ZADD', LEASED, ends, id)
-      redis.call('ZREM', DUE, id)
-      write_leased(id, turn)
-      leased[#leased + 1] = id
-    else
-      parked[#parked + 1] = id
-    end
+    turn.marked = turn.token ~= 0
+    save(id, turn)
+    marked[#marked + 1] = id
   end
 end
+write_all()
 return {0, leased, marked, unknown, parked}
