@@ -11,6 +11,7 @@ from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.store import NewUser, StoredUser
 
+_ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
 CLOUD_ID = "^[0-9a-fA-F]{6}$"
 
 
@@ -22,8 +23,12 @@ def _one_line(secret: SecretStr) -> SecretStr:
 
 
 Period = Annotated[float, Field(ge=1, le=86400 * 366, allow_inf_nan=False)]
-OneLine = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Password = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_one_line)]
+OneLine = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_ONE_LINE)]
+Password = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=256, json_schema_extra={"pattern": _ONE_LINE}),
+    AfterValidator(_one_line),
+]
 MacId = Annotated[str, StringConstraints(pattern="^(0x)?[0-9a-fA-F]{1,16}$")]
 
 

@@ -38,7 +38,7 @@ _REF = "#/components/schemas/{model}"
 _TOKEN = "token"  # noqa: S105  (the name of the scheme)
 _CLOUD_ID = {"name": "cloud_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": CLOUD_ID}}
 _PAGE = [
-    {"name": "after", "in": "query", "schema": {"type": "string", "pattern": CLOUD_ID}},
+    {"name": "after", "in": "query", "schema": {"type": "string", "pattern": f"^$|{CLOUD_ID}"}},
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100}},
 ]
 

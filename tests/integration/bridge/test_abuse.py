@@ -1,0 +1,126 @@
+"""What the server does with those who would wear it out, and what it says of itself meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import UserStore
+from tests.integration.bridge.conftest import Queue
+from tests.support.fake_sns import FakeSns, body
+from workers.server import limits
+from workers.server.limits import Rate, RateLimit
+from workers.server.serving import running
+
+TOO_SLOW = 0.3
+
+
+async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = 5.0) -> bytes:
+    """Send these bytes and read until the server closes."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        async with asyncio.timeout(patience):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def hasty(settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setattr(limits, "HEADERS_WITHIN", TOO_SLOW)
+    monkeypatch.setattr(limits, "BODY_WITHIN", TOO_SLOW)
+    async with running(settings, Queue()) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("parts", "pause"),
+    [
+        ([b""], 0.0),
+        ([b"GET /heal"], 0.0),
+        ([b"GET /healthz HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 100], 0.05),
+        ([b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 100], 0.05),
+        ([b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 100], 0.05),
+    ],
+    ids=["says nothing", "stops in the first line", "drips headers", "drips its body", "drips chunks"],
+)
+async def test_who_is_too_slow_is_cut_off(hasty: str, parts: list[bytes], pause: float) -> None:
+    assert b"200 OK" not in await raw(hasty, *parts, pause=pause)
+    async with aiohttp.ClientSession(hasty) as http, http.get("/healthz") as response:
+        assert response.status == 200
+
+
+async def test_who_asks_too_often_is_told_to_wait(
+    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(1, 20), Rate(1, 100)))
+    async with running(settings, Queue()) as url, aiohttp.ClientSession(url) as http:
+        statuses = []
+        for _ in range(25):
+            async with http.post("/sns", data=b"{}") as response:
+                statuses.append(response.status)
+                answer = await response.json(content_type=None)
+        assert statuses == [400] * 20 + [429] * 5
+        assert (response.headers["Retry-After"], answer["reason"]) == ("1", "too_many_requests")
+        async with http.get("/healthz") as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+async def test_what_is_no_http(bridge: str, request_bytes: bytes) -> None:
+    answer = await raw(bridge, request_bytes + b"\r\n\r\n")
+    assert b" 200 " not in answer
+    assert b"Traceback" not in answer
+
+
+async def test_a_body_of_a_gigabyte_is_not_read(bridge: str) -> None:
+    answer = await raw(bridge, b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 1000)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_packed_bodies_are_not_unpacked(bridge: str, sns: FakeSns) -> None:
+    import gzip
+
+    packed = gzip.compress(body(sns.notification("002738")))
+    async with aiohttp.ClientSession(bridge) as http:
+        headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
+        async with http.post("/sns", data=packed, headers=headers) as response:
+            assert (response.status, (await response.json(content_type=None))["reason"]) == (400, "not_json")
+
+
+async def test_an_error_of_ours_tells_nothing(settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(cloud_ids: object) -> None:
+        raise ZeroDivisionError("the secret word")
+
+    async with running(settings, broken) as url:
+        token = settings.api_token.get_secret_value() if settings.api_token else ""
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(url, headers=headers) as http, http.post("/api/event/002738") as response:
+            text = await response.text()
+            assert (response.status, response.content_type) == (500, "application/problem+json")
+    assert json.loads(text)["detail"] == "Internal Server Error"
+    assert "secret" not in text
+    assert "Zero" not in text

@@ -1,0 +1,56 @@
+"""Redis goes away while messages come in, and comes back: nothing is lost, nobody is fetched twice at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import redis
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.users.cipher import new_key
+from tests.integration.bridge.conftest import new_user
+from tests.support.fake_sns import TOPIC, FakeSns
+from tests.support.redis_server import RedisServer
+from workers.server.serving import running
+
+MESSAGES = 200
+
+
+async def test_messages_that_come_while_redis_is_away(tmp_path: Path, sns: FakeSns) -> None:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
+        settings = settings_module.load(
+            tmp_path, redis_url=server.url, sns_topic_arns=(TOPIC,), secret_keys=new_key(), bridge_port=0
+        )
+        cloud_ids = [f"{number:06x}" for number in range(MESSAGES)]
+        users = wiring.user_store(settings, passwords=True)
+        await users.put([new_user(cloud_id) for cloud_id in cloud_ids])
+        enqueued: Counter[str] = Counter()
+
+        def enqueue(leased: Sequence[str]) -> None:
+            with redis.Redis.from_url(settings.broker) as broker:
+                try:
+                    broker.ping()
+                except redis.RedisError as wrong:
+                    raise OSError(str(wrong)) from wrong
+            enqueued.update(leased)
+
+        async with running(settings, enqueue, fetch_certificate=sns.fetch_certificate) as url:
+            server.stop()
+            deliveries = [
+                asyncio.create_task(sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1)) for cloud_id in cloud_ids
+            ]
+            while not all(task.done() for task in deliveries):
+                await asyncio.wait(deliveries, timeout=0.5)
+                if server.process is None:
+                    server.start()
+            statuses = [task.result() for task in deliveries]
+        assert all(one[-1] == 200 for one in statuses)
+        assert {status for one in statuses for status in one[:-1]} == {503}
+        assert enqueued == dict.fromkeys(cloud_ids, 1)
+        assert (await users.totals()).leased == MESSAGES
+        await users.close()

@@ -1,0 +1,69 @@
+"""`python -m workers.server` as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+
+@asynccontextmanager
+async def process(**environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "workers.server", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+
+async def url_of(started: asyncio.subprocess.Process) -> str:
+    assert started.stderr is not None
+    while line := await asyncio.wait_for(started.stderr.readline(), 30):
+        said = json.loads(line)
+        if said["event"] == "listening":
+            return str(said["url"])
+    raise AssertionError("it ended")
+
+
+def environment(tmp_path: Path, redis_url: str) -> dict[str, str]:
+    return {
+        "EAGLE_DATA_DIR": str(tmp_path),
+        "EAGLE_REDIS_URL": redis_url,
+        "EAGLE_BRIDGE_PORT": "0",
+        "EAGLE_LOG_FORMAT": "json",
+    }
+
+
+async def test_it_stops_gracefully(tmp_path: Path, redis_url: str) -> None:
+    async with process(**environment(tmp_path, redis_url)) as started:
+        url = await url_of(started)
+        assert url.startswith("http://127.0.0.1:")
+        async with aiohttp.ClientSession(url) as http, http.get("/healthz") as response:
+            assert response.status == 200
+        started.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(started.communicate(), 5)
+    assert started.returncode == 0
+    assert all(json.loads(line)["level"] == "info" for line in said.splitlines())
+
+
+async def test_mistakes_are_one_line(tmp_path: Path, redis_url: str) -> None:
+    for wrong in (
+        {"EAGLE_SNS_TOPIC_ARNS": "fetch"},
+        {"EAGLE_API_TOKEN": "a token for tests"},
+        {"EAGLE_BRIDGE_HOST": "203.0.113.1"},
+    ):
+        async with process(**{**environment(tmp_path, redis_url), **wrong}) as started:
+            _, said = await asyncio.wait_for(started.communicate(), 30)
+        assert started.returncode == 2
+        assert b"Traceback" not in said
+        assert said.decode().count("\n") <= 2
