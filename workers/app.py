@@ -39,7 +39,7 @@ def _queue(name: str) -> Queue:
 
 
 def make_app(settings: Settings) -> Celery:
-    app = Celery("eagle_logger", broker=settings.broker, include=["workers.tasks"])
+    app = Celery("eagle_logger", broker=settings.broker, include=["workers.tasks", "workers.beating"])
     app.conf.update(
         accept_content=["json"],
         beat_max_loop_interval=1,

@@ -15,6 +15,7 @@ _COMMANDS = {
     "decode": "eagle_logger.cli.decode:decode",
     "doctor": "eagle_logger.cli.doctor:doctor",
     "fetch": "eagle_logger.cli.fetch:fetch",
+    "healthcheck": "eagle_logger.cli.healthcheck:healthcheck",
     "keys": "eagle_logger.cli.keys:keys",
     "read": "eagle_logger.cli.read:read",
     "rotate": "eagle_logger.cli.rotate:rotate",

@@ -1,0 +1,35 @@
+"""`eagle-logger healthcheck`: for whatever watches over the processes from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+import click
+
+from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.stores import with_users
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import UserStore
+
+
+@click.command()
+@click.argument("name")
+@click.option("--within", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds.")
+@with_settings
+def healthcheck(settings: Settings, *, name: str, within: float) -> None:
+    """Exit 0 if the process NAME reported progress lately, 1 if not. `%h` in NAME stands for this host's name.
+
+    Workers go by their node name (fetch@HOST), or by EAGLE_PROCESS_NAME where that is set; beat's is `beat`.
+    """
+    process = name.replace("%h", socket.gethostname())
+    age = with_users(settings, lambda store: _age(store, process))
+    print(f"{process}: " + ("has not reported within the hour" if age is None else f"last progress {age:.1f} s ago"))
+    sys.exit(0 if age is not None and age <= within else 1)
+
+
+async def _age(store: UserStore, process: str) -> float | None:
+    now, progress = await asyncio.gather(store.now(), store.progress())
+    note = progress.get(process)
+    return None if note is None else max(0.0, now - float(note["at"]))
