@@ -11,6 +11,10 @@ from eagle_logger.settings import without_password
 
 ADHOC = "adhoc"
 DISPATCH = "dispatch"
+FETCH = "fetch"
+"""For a worker's `-Q`: all fetch queues, however many there are."""
+ROTATE = "rotate"
+"""For a worker's `-Q`: the queue of its own node, whatever that is called."""
 
 
 def fetch_queue(index: int) -> str:
@@ -23,6 +27,12 @@ def rotate_queue(node: str) -> str:
 
 def fetch_queues(count: int) -> list[str]:
     return [fetch_queue(index) for index in range(count)]
+
+
+def resolved(names: Iterable[str], *, fetch_queue_count: int, node: str) -> list[str]:
+    """The queues that a worker's `-Q` means, in order, each once."""
+    meant = {FETCH: fetch_queues(fetch_queue_count), ROTATE: [rotate_queue(node)]}
+    return list(dict.fromkeys(queue for name in names for queue in meant.get(name, [name])))
 
 
 class Broker:

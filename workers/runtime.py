@@ -15,7 +15,7 @@ from celery.worker import WorkController
 
 from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
-from eagle_logger.queues import ADHOC, Broker, fetch_queues, rotate_queue
+from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
 
 Result = TypeVar("Result")
@@ -121,8 +121,9 @@ def _start(sender: WorkController, **_: Any) -> None:
     settings: Settings = sender.app.eagle_settings
     name = settings.process_name or sender.hostname
     own = wiring.node(settings)
-    queues = set(sender.app.amqp.queues.consume_from)
-    fetches = not queues.isdisjoint({ADHOC, *fetch_queues(settings.fetch_queues)})
+    queues = resolved(sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own)
+    sender.app.amqp.queues.select(queues)
+    fetches = not {ADHOC, *fetch_queues(settings.fetch_queues)}.isdisjoint(queues)
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
         _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=fetches)
