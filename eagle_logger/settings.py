@@ -1,7 +1,7 @@
 """Every setting, read once at the edge and passed in; nothing else reads the environment.
 
-A setting is looked for in the environment (`EAGLE_…`), then in `services.json` in the data directory, where
-`eagle-logger up` writes what it started, so that a second terminal finds it.
+A setting is looked for in the environment (`EAGLE_…`), then in a file of the same name in EAGLE_SECRETS_DIR, then in
+`services.json` in the data directory, where `eagle-logger up` writes what it started, so that a second terminal finds it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from eagle_logger.clock import Clock
 from eagle_logger.core.names import DEFAULT_SHARDS
@@ -60,6 +67,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     data_dir: Path = Field(Path("data"), description="Where log files, the private Redis and what `up` started live.")
+
+    secrets_dir: Path | None = Field(
+        None, description="A directory with a file for each setting that is kept there, named like its variable."
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -162,7 +173,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = init_settings()
         services = InitSettingsSource(settings_cls, given.pop("services", {}))
-        return InitSettingsSource(settings_cls, given), env_settings, services
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=given.get("secrets_dir"))
+        return InitSettingsSource(settings_cls, given), env_settings, secrets, services
 
     @model_validator(mode="after")
     def _makes_sense_together(self) -> Self:
@@ -225,7 +237,8 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
     Raises ConfigurationError that lists every mistake at once, by variable name.
     """
     directory = data_dir or Path(os.environ.get("EAGLE_DATA_DIR") or "data")
-    given = {**overrides, "services": _services(directory), "data_dir": directory}
+    secrets = _secrets_directory()
+    given = {"secrets_dir": secrets, **overrides, "services": _services(directory), "data_dir": directory}
     wrong = _unknown_variables(os.environ)
     try:
         settings = Settings(**given)
@@ -255,6 +268,13 @@ def without_password(url: str) -> str:
         return url
     _, _, address = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
+
+
+def _secrets_directory() -> Path | None:
+    named = os.environ.get("EAGLE_SECRETS_DIR")
+    if named and not Path(named).is_dir():
+        raise ConfigurationError(f"EAGLE_SECRETS_DIR: there is no directory {named}")
+    return Path(named) if named else None
 
 
 def _services(directory: Path) -> dict[str, Any]:
