@@ -35,6 +35,7 @@ REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _BATCH = 500
+_LEASED_AT_ONCE = 1000
 
 
 class RedisUserStore:
@@ -61,7 +62,14 @@ class RedisUserStore:
 
     # Scheduling -------------------------------------------------------------------------------------------------------
     async def lease(self, limit: int) -> list[str]:
-        return _texts(await self._redis.run("lease", [*self._moment_and_lease(), limit]))
+        leased: list[str] = []
+        while len(leased) < limit:  # in steps, so that nobody else waits long for Redis
+            step = min(limit - len(leased), _LEASED_AT_ONCE)
+            more = _texts(await self._redis.run("lease", [*self._moment_and_lease(), step]))
+            leased += more
+            if len(more) < step:
+                break
+        return leased
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
         now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), holder, *cloud_ids])

@@ -180,7 +180,7 @@ async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
     run, updates = after._redis.run, ["000001", "000002"]
 
     async def meanwhile(name: str, args: Sequence[Argument] = ()) -> Any:
-        if name == "swap" and updates:
+        while name == "swap" and updates:
             await before.put([new_user(updates.pop(), "updated")])
         return await run(name, args)
 
