@@ -28,6 +28,9 @@ from eagle_logger.rainforest.wordings import WORDINGS, Wording
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when it is used again."""
 
+LARGEST_ON_LOOP = 1 << 16
+"""Bytes of a reply that are decoded at once; a larger one must not hold up the other users."""
+
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -62,7 +65,9 @@ class RelayClient:
         """See `relay.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
         status, headers, body = await self._send(credentials, requests.reading(kind, mac_id))
-        return interpret(status, headers, body, secrets, self._wordings)
+        if len(body) <= LARGEST_ON_LOOP:
+            return interpret(status, headers, body, secrets, self._wordings)
+        return await asyncio.to_thread(interpret, status, headers, body, secrets, self._wordings)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -19,6 +19,8 @@ LARGEST_BODY = 1 << 20
 MOST_PROBLEMS = 20
 """Told of one reply; the rest is only counted."""
 
+_LARGEST_MIXED = 1 << 16
+_CP1252 = "eagle-logger-cp1252"
 _BLANK = "\ufeff\0 \t\r\n\v\f"
 
 
@@ -50,17 +52,31 @@ def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
 
 
 def text_of(body: bytes) -> str:
-    """The reply as text, without what blanks it begins with: UTF-8, or else cp1252, whatever it claims to be."""
+    """The reply as text, without what blanks it begins with: UTF-8, and cp1252 where it is not."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", "replace").lstrip(_BLANK)
     try:
         return body.decode().lstrip(_BLANK)
     except UnicodeDecodeError:
-        return body.removeprefix(codecs.BOM_UTF8).decode("cp1252", "replace").lstrip(_BLANK)
+        return _mixed(body).lstrip(_BLANK)
+
+
+def _mixed(body: bytes) -> str:
+    """Byte by byte, for a character cut off at the end must not spoil the others; but not a megabyte of such bytes."""
+    return body.decode("utf-8", _CP1252) if len(body) <= _LARGEST_MIXED else body.decode("cp1252", "replace")
+
+
+def _as_cp1252(wrong: UnicodeError) -> tuple[str, int]:
+    if not isinstance(wrong, UnicodeDecodeError):
+        raise wrong
+    return wrong.object[wrong.start : wrong.end].decode("cp1252", "replace"), wrong.end
+
+
+codecs.register_error(_CP1252, _as_cp1252)
 
 
 def _scan(text: str) -> Scanned:
-    """By the first character: XML, JSON (with or without its outer braces), or else plain text, which may hold something."""
+    """By the first character XML or JSON, with or without its outer braces; or plain text, which may yet hold something."""
     if text.startswith(("{", '"', "[")):
         return json_replies.scan(text)
     scanned = xml_replies.scan(text)

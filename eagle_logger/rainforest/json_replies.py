@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import zip_longest
 
 from eagle_logger.rainforest import roots
 from eagle_logger.rainforest.scanned import Fragment, Scanned, Torn, collected
@@ -19,6 +20,7 @@ _MEMBER = re.compile(r'\s*"([A-Za-z]\w*)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([
 _NEXT_ITEM = re.compile(r"\s*,\s*\{")
 _EMPTY = re.compile(r"\s*\}")
 
+_PUNCTUATION = "{}[], \t\r\n"
 _CONTAINERS = frozenset(roots.CONTAINERS)
 
 
@@ -26,30 +28,31 @@ def scan(text: str) -> Scanned:
     """The whole notifications in a text, and what else is there. Never raises."""
     found = Scanned()
     borders = list(_ROOT.finditer(text))
-    ends = [border.start() for border in borders[1:]] + [len(text)]
-    for border, end in zip(borders, ends, strict=True):
+    outside = [text[: borders[0].start()] if borders else text]
+    for border, following in zip_longest(borders, borders[1:]):
         root = roots.SPELLING[border[1].lower()]
+        segment = text[border.end() : following.start() if following else None]
         if root in _CONTAINERS:
             found.containers = True
+            outside.append(segment)
         else:
-            _read_notification(found, root, text[border.end() : end])
-    _look_before(found, text[: borders[0].start()] if borders else text)
+            outside.append(segment[_read_notification(found, root, segment) :])
+    _look_outside(found, " ".join(one for one in outside if one.strip(_PUNCTUATION)))
     return found
 
 
-def _read_notification(found: Scanned, root: str, text: str) -> None:
-    """One object, or a list of them, at the beginning of `text`; what comes behind belongs to nobody."""
-    begin = text.find("{")
+def _read_notification(found: Scanned, root: str, text: str) -> int:
+    """One object, or a list of them, at the beginning of `text`: returns where it ends."""
+    begin, end = text.find("{"), 0
     while begin >= 0:
         fragment, end = _object(root, text, begin)
         if fragment is None:
-            found.torn.append(
-                Torn("truncated", f"{root} has no end of its own, or holds more than plain members", text[begin:])
-            )
-            return
+            found.torn.append(Torn("truncated", f"{root} has no end of its own, or holds more than text", text[begin:]))
+            return len(text)
         found.fragments.append(fragment)
         following = _NEXT_ITEM.match(text, end) if text[0] == "[" else None
         begin = following.end() - 1 if following else -1
+    return end
 
 
 def _object(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
@@ -83,14 +86,15 @@ def _unquoted(inside: str) -> str:
         return inside
 
 
-def _look_before(found: Scanned, before: str) -> None:
-    """Report what stands before the first notification, unless it is only the brace that opens it."""
-    if not before.strip("{[ \t\r\n"):
+def _look_outside(found: Scanned, outside: str) -> None:
+    """Report what stands beside the notifications."""
+    if not outside:
         return
-    name = _OTHER_NAME.search(before)
+    name = _OTHER_NAME.search(outside)
     if name is None:
-        found.torn.append(Torn("garbage", "text that belongs to no notification", before))
+        torn = Torn("garbage", "text that belongs to no notification", outside)
     elif name[1].lower() == "error":
-        found.torn.append(Torn("error", "the reply is an error", before))
+        torn = Torn("error", "the reply is an error", outside)
     else:
-        found.torn.append(Torn("unknown_root", f'"{name[1]}" is no notification we know', before))
+        torn = Torn("unknown_root", f'"{name[1]}" is no notification we know', outside)
+    found.torn.append(torn)

@@ -39,10 +39,11 @@ _RAW = {
     ),
 }
 _KEPT = {kind: tuple((name.lower(), name) for name in names) for kind, names in _RAW.items()}
-_DECIDING = frozenset(
-    "timestamp demand multiplier divisor summationdelivered summationreceived price trailingdigits id text "
-    "devicemacid metermacid".split()
-)
+_NOT_DECIDING = frozenset({"currency", "tier", "ratelabel", "tierlabel", "starttime", "duration", "priority", "queue"})
+_DECIDING = frozenset(key for kept in _KEPT.values() for key, _ in kept if key not in _NOT_DECIDING) | {
+    "devicemacid",
+    "metermacid",
+}
 
 
 class Disputed(ValueError):
@@ -52,7 +53,7 @@ class Disputed(ValueError):
 def reading_of(fragment: Fragment) -> Reading:
     """The reading a whole notification holds.
 
-    Raises numbers.NoTime, numbers.NoReading (a sentinel, or Missing), Disputed, or another ValueError for a number that is none.
+    Raises NoTime, NoReading (a sentinel, or Missing), Disputed, or another ValueError for a number that is none.
     """
     kind, fields = roots.READINGS[fragment.root], fragment.fields
     if fragment.disputed and not fragment.disputed.isdisjoint(_DECIDING):

@@ -25,6 +25,8 @@ _NAMED = re.compile(
 # Keys of 16 and more hex digits, unless the tag right before says that it is a MAC or a counter.
 _KEY = re.compile(r"(?<![0-9a-zA-Z])(?:0[xX])?[0-9a-fA-F]{12,}(?![0-9a-zA-Z])")
 _HARMLESS = re.compile(r'(?:macid|guid|panid|delivered|received|demand)(?:\s*>|\\?"\s*:\s*\\?")\s*$', re.IGNORECASE)
+_CUT_OFF_KEY = re.compile(r"\s*(?:0[xX])?[0-9a-fA-F]{2,}(?![0-9a-zA-Z])")
+"""What a text begins with may be the rest of a key whose name was cut off."""
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 
 
@@ -36,6 +38,7 @@ def redacted(text: str, secrets: Iterable[str] = (), *, longest: int = LONGEST_S
     shown = text[:_LOOKED_AT].replace("\0", "")
     for secret in _spellings(secrets):
         shown = shown.replace(secret, HIDDEN)
+    shown = _CUT_OFF_KEY.sub(HIDDEN, shown, count=1) if _CUT_OFF_KEY.match(shown) else shown
     shown = _NAMED.sub(_without_value, shown)
     shown = _EMAIL.sub(HIDDEN, shown)
     shown = _KEY.sub(_unless_harmless, shown)

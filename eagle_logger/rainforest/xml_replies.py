@@ -24,6 +24,7 @@ _OTHER_TAG = re.compile(r"<([a-z][\w:.-]{0,63})", re.IGNORECASE | re.ASCII)
 _TEXT_BEGINS = re.compile(r"<text(?:\s[^<>]*)?>", re.IGNORECASE)
 _TEXT_ENDS = re.compile(r"</text\s*>", re.IGNORECASE)
 
+_LONGEST_PLAIN = 1 << 14
 _CONTAINERS = frozenset(roots.CONTAINERS)
 _BEGINNINGS = {f"<{root}>": root for root in roots.SPELLING.values() if root not in _CONTAINERS}
 
@@ -32,7 +33,7 @@ def scan(text: str) -> Scanned:
     """The whole notifications in a text, and what else is there. Never raises."""
     if "<!" in text or "<?" in text:
         text = _without_markup(text)
-    return _only_one(text) or _Scan(text).run()
+    return (_only_one(text) if len(text) <= _LONGEST_PLAIN else None) or _Scan(text).run()
 
 
 def _only_one(text: str) -> Scanned | None:
@@ -59,6 +60,7 @@ class _Scan:
         self._found = Scanned()
         self._open: _Open | None = None
         self._unclosed = 0
+        self._stray_end = ""
         self._outside: list[str] = []
 
     def run(self) -> Scanned:
@@ -97,7 +99,8 @@ class _Scan:
 
     def _end_of(self, root: str, border: re.Match[str]) -> None:
         if self._open is None:
-            self._found.torn.append(Torn("truncated", f"the end of a {root} that has no beginning", border[0]))
+            self._outside.append(border[0])
+            self._stray_end = root
         elif root == self._open.root:
             self._take(self._open, border)
             self._open = None
@@ -125,10 +128,14 @@ class _Scan:
         if not outside or outside.isspace():
             return
         tag = _OTHER_TAG.search(outside)
-        if tag is None:
+        if self._stray_end:
+            torn = Torn("truncated", f"the end of a {self._stray_end} that has no beginning", outside)
+        elif tag is None:
             torn = Torn("garbage", "text that belongs to no notification", outside)
         elif tag[1].lower() == "error":
             torn = Torn("error", "the reply is an error", outside)
+        elif ">" not in outside[tag.end() :]:
+            torn = Torn("truncated", f"<{tag[1]} breaks off", outside)
         else:
             torn = Torn("unknown_root", f"<{tag[1]}> is no notification we know", outside)
         self._found.torn.append(torn)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from eagle_logger.core.flags import AHEAD, BEHIND, flags_for
+from eagle_logger.core.readings import Flag, Kind, Reading
+
+NOW = 1_800_000_000.0
+
+
+def reading(time: float = NOW, delivered: Decimal | None = None, kind: Kind = Kind.SUMMATION) -> Reading:
+    return Reading("", "", kind, int(time), {"delivered": delivered}, {})
+
+
+@pytest.mark.parametrize(
+    ("time", "flags"),
+    [
+        (NOW, set()),
+        (NOW - 5145, set()),
+        (NOW - BEHIND, set()),
+        (NOW - BEHIND - 1, {Flag.LONG_PAST}),
+        (NOW + AHEAD, set()),
+        (NOW + AHEAD + 1, {Flag.FUTURE}),
+        (NOW + 3600, {Flag.FUTURE}),
+    ],
+)
+def test_a_time_far_from_its_arrival_is_flagged(time: float, flags: set[Flag]) -> None:
+    assert flags_for(reading(time), NOW, None) == flags
+
+
+@pytest.mark.parametrize(
+    ("delivered", "previous", "flags"),
+    [
+        (Decimal(5), None, set()),
+        (Decimal(5), Decimal(5), set()),
+        (Decimal("5.001"), Decimal(5), set()),
+        (Decimal("4.999"), Decimal(5), {Flag.BACKWARDS}),
+        (Decimal(0), Decimal(5), {Flag.BACKWARDS}),
+        (None, Decimal(5), set()),
+    ],
+)
+def test_a_summation_that_goes_backwards_is_flagged(
+    delivered: Decimal | None, previous: Decimal | None, flags: set[Flag]
+) -> None:
+    assert flags_for(reading(delivered=delivered), NOW, previous) == flags
+
+
+def test_only_summations_go_backwards() -> None:
+    assert flags_for(reading(delivered=Decimal(1), kind=Kind.DEMAND), NOW, Decimal(5)) == set()

@@ -1,0 +1,155 @@
+"""What holds for every reply, however it is spelled and whatever happened to it on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eagle_logger.core.lines import encode_line, parse_line, value_text
+from eagle_logger.core.readings import Reading
+from eagle_logger.rainforest import xml_replies
+from eagle_logger.rainforest.decode import LARGEST_BODY, decode, text_of
+from tests.support import replies
+from tests.support.replies import Notification, stands_whole
+
+law = settings(max_examples=60, deadline=None)
+_several = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
+_spellings = pytest.mark.parametrize("spelled", [replies.xml_replies, replies.json_replies], ids=["xml", "json"])
+
+
+def with_reading(told: Sequence[Notification]) -> list[Notification]:
+    return [one for one in told if one.expected is not None]
+
+
+def assert_says(readings: Sequence[Reading], told: Sequence[Notification]) -> None:
+    expected = with_reading(told)
+    assert len(readings) == len(expected)
+    for reading, notification in zip(readings, expected, strict=True):
+        assert notification.is_said_by(reading), (reading, notification)
+
+
+@_spellings
+@law
+@given(data=st.data(), told=_several)
+def test_every_reading_comes_back(data: st.DataObject, told: list[Notification], spelled: object) -> None:
+    decoded = decode(data.draw(spelled(told)))  # type: ignore[operator]
+    assert_says(decoded.readings, told)
+    assert decoded.problems == ()
+    assert decoded.known
+
+
+@law
+@given(data=st.data(), told=st.lists(replies.readings, min_size=1, max_size=2))
+def test_a_reading_comes_back_from_cp1252(data: st.DataObject, told: list[Notification]) -> None:
+    text = data.draw(replies.xml_replies(told)).decode()
+    body = text.encode("cp1252", "xmlcharrefreplace")
+    if text_of(body) == text.lstrip():  # what happens to be UTF-8 is taken for it
+        assert_says(decode(body).readings, told)
+
+
+@law
+@given(data=st.data(), told=st.lists(replies.readings, min_size=1, max_size=3))
+def test_a_prefix_keeps_what_is_whole_and_nothing_else(data: st.DataObject, told: list[Notification]) -> None:
+    pieces = [data.draw(replies.xml_fragment(one)).encode() for one in told]
+    kept = data.draw(st.integers(0, len(told) - 1))
+    cut = data.draw(st.integers(1, len(pieces[kept]) - 1))
+    decoded = decode(b"".join(pieces[:kept]) + pieces[kept][:cut])
+    assert_says(decoded.readings, told[:kept])
+    assert decoded.problems
+
+
+@law
+@given(data=st.data(), cut_off=replies.readings, told=st.lists(replies.readings, min_size=1, max_size=2))
+def test_a_truncated_fragment_costs_only_itself(data: st.DataObject, cut_off: Notification, told: list[Notification]) -> None:
+    first = data.draw(replies.xml_fragment(cut_off)).encode()
+    cut = data.draw(st.integers(1, len(first) - 1))
+    decoded = decode(first[:cut] + data.draw(replies.xml_replies(told)))
+    assert_says(decoded.readings, told)
+    assert decoded.problems
+
+
+@law
+@given(data=st.data(), cut_off=replies.readings, told=st.lists(replies.readings, min_size=1, max_size=2))
+def test_truncated_json_costs_only_itself(data: st.DataObject, cut_off: Notification, told: list[Notification]) -> None:
+    first = data.draw(replies.json_replies([cut_off])).strip()
+    cut = data.draw(st.integers(len(cut_off.root) + 8, len(first) - 2))
+    decoded = decode(first[:cut] + data.draw(replies.json_replies(told)))
+    assert_says([one for one in decoded.readings if one.time != cut_off.time or len(decoded.readings) == len(told)], told)
+
+
+@_spellings
+@law
+@given(data=st.data(), one=_several, other=_several)
+def test_a_splice_invents_nothing(
+    data: st.DataObject, one: list[Notification], other: list[Notification], spelled: object
+) -> None:
+    head, tail = data.draw(spelled(one)), data.draw(spelled(other))  # type: ignore[operator]
+    spliced = head[: data.draw(st.integers(0, len(head)))] + tail[data.draw(st.integers(0, len(tail))) :]
+    for reading in decode(spliced).readings:
+        assert stands_whole(reading, text_of(spliced))
+
+
+@_spellings
+@law
+@given(data=st.data(), told=_several, byte=st.integers(0, 255))
+def test_a_flipped_byte_invents_nothing(data: st.DataObject, told: list[Notification], byte: int, spelled: object) -> None:
+    body = bytearray(data.draw(spelled(told)))  # type: ignore[operator]
+    body[data.draw(st.integers(0, len(body) - 1))] = byte
+    decoded = decode(bytes(body))
+    for reading in decoded.readings:
+        assert stands_whole(reading, text_of(bytes(body)))
+    unharmed = [one for one in with_reading(told) if any(one.is_said_by(reading) for reading in decoded.readings)]
+    assert len(unharmed) >= len(with_reading(told)) - 2
+
+
+@law
+@given(told=_several, data=st.data())
+def test_the_short_way_and_the_long_way_agree(told: list[Notification], data: st.DataObject) -> None:
+    body = data.draw(replies.xml_replies(told[:1])).decode()
+    cut = data.draw(st.integers(0, len(body)))
+    for text in (body, body[:cut], body[cut:]):
+        short = xml_replies._only_one(text)
+        if short is not None:
+            long = xml_replies._Scan(text).run()
+            assert [(one.root, one.fields, one.disputed) for one in short.fragments] == [
+                (one.root, one.fields, one.disputed) for one in long.fragments
+            ]
+            assert (long.torn, long.containers) == ([], False)
+
+
+@law
+@given(st.binary(max_size=400))
+def test_any_bytes_are_decoded_to_something(body: bytes) -> None:
+    decoded = decode(body)
+    assert decoded.readings == ()
+    assert bool(decoded.problems) or not "".join(text_of(body).split()).strip("{}[],")
+
+
+@law
+@given(data=st.data(), told=_several)
+def test_secrets_stay_secret(data: st.DataObject, told: list[Notification]) -> None:
+    body = data.draw(replies.xml_replies(told) | replies.json_replies(told))
+    cut = data.draw(st.integers(0, len(body)))
+    for part in (body, body[:cut], body[cut:]):
+        decoded = decode(part)
+        assert not any(replies.SECRET[at : at + 5] in repr(decoded) for at in range(2, len(replies.SECRET) - 5))
+
+
+@law
+@given(data=st.data(), told=replies.readings)
+def test_a_reading_survives_its_line(data: st.DataObject, told: Notification) -> None:
+    (reading,) = decode(data.draw(replies.xml_replies([told]))).readings
+    text = encode_line("00ce69", reading, reading.time + 4.25)
+    line = parse_line(text.rstrip(b"\n"))
+    assert line.identity == reading.identity
+    assert line.values == value_text(reading.values)
+    assert line.data["raw"] == dict(reading.raw)
+
+
+def test_a_body_too_large_is_a_problem() -> None:
+    decoded = decode(b"<InstantaneousDemand>" + b" " * LARGEST_BODY)
+    assert [problem.what for problem in decoded.problems] == ["too_large"]
+    assert len(decoded.problems[0].sample) <= 4096
