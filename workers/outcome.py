@@ -8,12 +8,13 @@ from eagle_logger.users.store import Requested
 from workers.counting import Counters
 
 
-def tell(log: Any, counters: Counters, way: str, message_id: str, requested: Requested, *, not_ids: int = 0) -> str:
+def tell(log: Any, counters: Counters, way: str, message_id: str | None, requested: Requested, *, not_ids: int = 0) -> str:
     """The outcome in a word: queued, marked (their holders fetch them again), nobody (none can be fetched) or repeated."""
     outcome = _outcome(requested)
     counters.add("unknown_users_asked", len(requested.unknown) + not_ids)
     counters.add("parked_users_asked", len(requested.parked))
     known = {
+        "message_id": message_id,
         "queued": requested.leased,
         "marked": requested.marked,
         "unknown": requested.unknown,
@@ -21,7 +22,7 @@ def tell(log: Any, counters: Counters, way: str, message_id: str, requested: Req
         "not_ids": not_ids,
     }
     say = log.warning if requested.unknown or not_ids else log.info
-    say(f"{way} message", message_id=message_id, outcome=outcome, **{name: value for name, value in known.items() if value})
+    say(f"{way} message", outcome=outcome, **{name: value for name, value in known.items() if value})
     return outcome
 
 

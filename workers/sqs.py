@@ -110,9 +110,11 @@ class Receiver:
         done = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is True]
         if done:
             await asyncio.to_thread(self._delete, done)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, RedisUnavailable):
                 raise outcome
+            if isinstance(outcome, BaseException):
+                _log.error("an error of ours; the message is left", message_id=message["MessageId"], exc_info=outcome)
 
     async def _one(self, message: MessageTypeDef) -> bool:
         """Whether it is done with. Raises RedisUnavailable."""

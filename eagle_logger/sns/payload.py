@@ -23,16 +23,23 @@ class Asked:
 
 
 def cloud_ids_in(message: str) -> Asked:
-    """Raises MessageRefused: no_cloud_id, too_many_cloud_ids, or why the message is no JSON of ours."""
-    try:
-        return Asked((cloud_id_of(message),))
-    except ValueError:
-        return _asked(_listed(bounded_json.loads(message)))
+    """Raises MessageRefused: no_cloud_id, too_many_cloud_ids, too_complex."""
+    alone = _cloud_id_or_none(message)
+    return Asked((alone,)) if alone is not None else _asked(_listed(_read(message)))
 
 
 def message_for(cloud_ids: Sequence[str]) -> str:
     """The message that asks to fetch these users; the inverse of `cloud_ids_in`."""
     return json.dumps({"cloud_id": cloud_ids[0]} if len(cloud_ids) == 1 else {"cloud_ids": list(cloud_ids)})
+
+
+def _read(message: str) -> Any:
+    try:
+        return bounded_json.loads(message)
+    except MessageRefused as refused:
+        if refused.reason is not Reason.NOT_JSON:
+            raise
+        raise MessageRefused(Reason.NO_CLOUD_ID, "the message is neither a cloud id nor JSON") from None
 
 
 def _listed(found: Any) -> list[Any]:

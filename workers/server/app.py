@@ -32,6 +32,9 @@ ROUTES: list[tuple[str, type[Handler]]] = [
 ]
 
 
+_PROBES = {"/healthz", "/readyz", "/metrics"}
+
+
 class BoundedServer(HTTPServer):
     """Takes no more connections than it has room for."""
 
@@ -63,8 +66,11 @@ def server(bridge: Bridge) -> BoundedServer:
 
 
 def _log_request(handler: RequestHandler) -> None:
-    """One line a request. Never the query or a header: somebody may have put a password there."""
+    """One line a request, but for what would be noise: probes that went well, and those who are told to slow down. Never the
+    query or a header: somebody may have put a password there."""
     request = handler.request
+    if handler.get_status() == 429 or (handler.get_status() == 200 and request.path in _PROBES):
+        return
     log.info(
         "request",
         method=request.method,

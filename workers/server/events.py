@@ -18,5 +18,5 @@ class EventHandler(ApiHandler):
             raise UnknownUser
         if requested.parked:
             raise Problem(409, "parked", f"{cloud_id} is parked; put it again with credentials that work")
-        outcome = tell(log, self.bridge.counters, "api", "", requested)
+        outcome = tell(log, self.bridge.counters, "api", None, requested)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

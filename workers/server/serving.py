@@ -56,7 +56,7 @@ async def running(
     http.listen(settings.bridge_port, address=settings.bridge_host)
     counting = asyncio.create_task(counters.run())
     try:
-        yield f"http://{settings.bridge_host}:{_port(http)}"
+        yield _url(settings.bridge_host, _port(http))
     finally:
         http.stop()
         await _finish(http, bridge.under_way)
@@ -98,6 +98,10 @@ async def _finish(http: BoundedServer, under_way: Collection[object]) -> None:
     if under_way:
         log.warning("requests were cut off", requests=len(under_way))
     await http.close_all_connections()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _port(http: BoundedServer) -> int:

@@ -6,11 +6,17 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import UserStore
+from tests.support.fake_sns import FakeSns
+from workers.server.serving import running
 
 
 @asynccontextmanager
@@ -67,3 +73,21 @@ async def test_mistakes_are_one_line(tmp_path: Path, redis_url: str) -> None:
         assert started.returncode == 2
         assert b"Traceback" not in said
         assert said.decode().count("\n") <= 2
+
+
+async def test_a_request_under_way_is_answered_first(settings: Settings, users: UserStore, sns: FakeSns) -> None:
+    began, let_go, statuses = threading.Event(), threading.Event(), list[int]()
+
+    def slow(_: Sequence[str]) -> None:
+        began.set()
+        let_go.wait(10)
+
+    async def deliver(url: str) -> None:
+        statuses.extend(await sns.deliver(f"{url}/sns", sns.notification("002738"), attempts=1))
+
+    async with running(settings, slow, fetch_certificate=sns.fetch_certificate) as url:
+        delivery = asyncio.create_task(deliver(url))
+        await asyncio.to_thread(began.wait, 10)
+        asyncio.get_running_loop().call_later(0.1, let_go.set)
+    await delivery
+    assert statuses == [200]

@@ -26,6 +26,7 @@ from tests.support.polling import until
 from workers import aws, bridge_cli
 from workers.gate import make_gate
 from workers.intake import Intake
+from workers.server.confirming import through_boto3
 from workers.sqs import Receiver
 
 DEAD_LETTERS_AFTER = 2
@@ -118,6 +119,16 @@ async def test_ping_goes_all_the_way(cloud: Settings, users: UserStore, queue: Q
     assert left(client, "dead") == 0
 
 
+async def test_an_http_subscription_waits_for_the_bridge_to_confirm(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await in_thread(cloud, monkeypatch, "subscribe", "--http", "https://bridge.example.com/sns")
+    assert said[0] == f"subscribed https://bridge.example.com/sns to {TOPIC}"
+    elsewhere = cloud.model_copy(update={"sns_topic_arns": ()})
+    said = await in_thread(elsewhere, monkeypatch, "subscribe", "--http", "http://bridge.example.com/sns", "--topic", TOPIC)
+    assert any("EAGLE_SNS_TOPIC_ARNS" in line for line in said)
+    subscription = await asyncio.to_thread(through_boto3(cloud), Topic.parse(TOPIC), "a token")
+    assert subscription.startswith(TOPIC)
+
+
 async def test_raw_messages_and_copies(cloud: Settings, users: UserStore, queue: Queue) -> None:
     async with receiving(cloud, users, queue) as client, receiving(cloud, users, queue):
         for body in ("002738", '{"cloud_ids": ["00ce69", "abcdef"]}'):
@@ -135,7 +146,7 @@ async def test_what_cannot_be_understood_goes_to_the_dead_letters(cloud: Setting
     assert queue.messages == [["002738"]]
     told = [line for line in logged if "dead-letter" in line["event"]]
     assert len(told) == DEAD_LETTERS_AFTER
-    assert told[0]["reason"] == "not_json"
+    assert told[0]["reason"] == "no_cloud_id"
 
 
 async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: UserStore, queue: Queue) -> None:

@@ -32,8 +32,8 @@ def test_whom_a_message_names(message: str, asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ("", Reason.NOT_JSON),
-        ("hello", Reason.NOT_JSON),
+        ("", Reason.NO_CLOUD_ID),
+        ("hello", Reason.NO_CLOUD_ID),
         ("{}", Reason.NO_CLOUD_ID),
         ("[]", Reason.NO_CLOUD_ID),
         ("2738", Reason.NO_CLOUD_ID),

@@ -37,15 +37,15 @@ def test_neither_its_age_nor_its_signature_is_looked_at(age: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("", Reason.NOT_JSON),
-        ("hello", Reason.NOT_JSON),
+        ("", Reason.NO_CLOUD_ID),
+        ("hello", Reason.NO_CLOUD_ID),
         ("{}", Reason.NO_CLOUD_ID),
         ("[" * 100_000, Reason.TOO_COMPLEX),
         (wrapped(TopicArn=TOPIC + "x"), Reason.TOPIC_NOT_ALLOWED),
         (wrapped(TopicArn=5), Reason.MALFORMED),
         (wrapped(MessageId="a\nb"), Reason.MALFORMED),
         (wrapped(Message=None), Reason.MALFORMED),
-        (wrapped(message="hello"), Reason.NOT_JSON),
+        (wrapped(message="hello"), Reason.NO_CLOUD_ID),
         (json.dumps(SNS.confirmation()), Reason.UNKNOWN_TYPE),
     ],
 )

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from eagle_logger.core.users import Credentials, User
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.store import NewUser
+from workers.counting import Counters
+from workers.intake import Enqueue, Intake
+
+
+@pytest.fixture
+async def users() -> MemoryUserStore:
+    store = MemoryUserStore()
+    await store.put([NewUser(User("00ce69"), Credentials("00ce69", "a@example.com", "secret"))])
+    return store
+
+
+def hanging(let_go: threading.Event) -> Enqueue:
+    def enqueue(_: Sequence[str]) -> None:
+        let_go.wait(10)
+
+    return enqueue
+
+
+async def test_what_is_not_enqueued_may_be_asked_again(users: MemoryUserStore) -> None:
+    def away(_: Sequence[str]) -> None:
+        raise OperationalError("connection refused")
+
+    intake = Intake(users, away)
+    with pytest.raises(RedisUnavailable, match="connection refused"):
+        await intake.take(["00ce69"], once="one")
+    assert not (await users.request((), once="one")).seen_before
+    intake.close()
+
+
+async def test_a_broker_that_hangs_is_not_waited_for(users: MemoryUserStore) -> None:
+    let_go = threading.Event()
+    intake = Intake(users, hanging(let_go), patience=0.05)
+    with pytest.raises(RedisUnavailable):
+        await intake.take(["00ce69"], once="one")
+    let_go.set()
+    intake.close()
+
+
+async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
+    let_go, ticks = threading.Event(), 0
+    intake = Intake(users, hanging(let_go))
+    taking = asyncio.create_task(intake.take(["00ce69"]))
+    while ticks < 5:
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert not taking.done()
+    let_go.set()
+    assert (await taking).leased == ("00ce69",)
+    intake.close()
+
+
+async def test_nothing_is_published_for_nobody(users: MemoryUserStore) -> None:
+    published: list[Sequence[str]] = []
+    intake = Intake(users, published.append)
+    assert (await intake.take(["abcdef"])).unknown == ("abcdef",)
+    assert published == []
+    intake.close()
+
+
+async def test_counters_wait_for_redis(users: MemoryUserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = Counters(users)
+
+    async def away(_: object) -> None:
+        raise RedisUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(users, "count", away)
+        counters.add("sns_queued")
+        await counters.flush()
+    counters.add("sns_queued", 2)
+    await counters.flush()
+    await counters.flush()
+    assert await users.tally() == {"sns_queued": 3}
