@@ -1,0 +1,92 @@
+"""`eagle-logger rotate`"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from eagle_logger import wiring
+from eagle_logger.cli.options import with_settings
+from eagle_logger.core.hours import Hour
+from eagle_logger.rotation import Rotated, plan, rotate_shard
+from eagle_logger.settings import Settings
+
+
+@click.command()
+@with_settings
+@click.option("--include-open", is_flag=True, help="Seal and archive open hours too; what comes later becomes a further part.")
+def rotate(settings: Settings, *, include_open: bool) -> None:
+    """Archive the log files of this data directory that are complete, now, and delete those kept long enough.
+
+    Safe beside a running system. Ctrl-C stops it between two users. Exit 1 if something was left over or went wrong.
+    """
+    stop = _Stop()
+    folder, archive, now = wiring.log_folder(settings), wiring.archive(settings), settings.clock.now()
+    grace, retention = settings.rotate_grace, settings.local_retention
+    done: list[tuple[Hour, str, Rotated]] = []
+    for hour, shard in plan(folder, now, grace=grace, retention=retention, include_open=include_open):
+        one = rotate_shard(
+            folder,
+            archive,
+            hour,
+            shard,
+            now,
+            grace=grace,
+            retention=retention,
+            include_open=include_open,
+            stopping=lambda: stop.asked,
+        )
+        done.append((hour, shard, one))
+    total = sum((one for _, _, one in done), Rotated())
+    _show(done, total)
+    for cloud_id, reason in total.errors.items():
+        print(f"{cloud_id}: {reason}", file=sys.stderr)
+    sys.exit(1 if total.errors or total.deferred else 0)
+
+
+class _Stop:
+    """Whether Ctrl-C or SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def _show(done: list[tuple[Hour, str, Rotated]], total: Rotated) -> None:
+    console = Console()
+    if not done:
+        print("nothing to rotate")
+    elif console.is_terminal:
+        table = Table("hour", "shard", *(name for name, _ in _columns(total)), show_footer=False)
+        for hour, shard, one in done:
+            table.add_row(hour.name, shard, *(f"{value:,}" for _, value in _columns(one)))
+        table.add_section()
+        table.add_row("total", "", *(f"{value:,}" for _, value in _columns(total)))
+        console.print(table)
+    else:
+        for hour, shard, one in done:
+            print(f"{hour} {shard} {one}")
+        print(f"total {total}")
+
+
+def _columns(one: Rotated) -> list[tuple[str, int]]:
+    return [
+        ("users", one.users),
+        ("objects", one.objects),
+        ("rows", one.rows),
+        ("bytes", one.bytes),
+        ("duplicates", one.duplicates),
+        ("conflicts", one.conflicts),
+        ("kept aside", one.quarantined),
+        ("deleted", one.removed),
+        ("deferred", one.deferred),
+    ]

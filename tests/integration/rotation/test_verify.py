@@ -1,0 +1,179 @@
+"""The ledger against the archive: each kind of difference is told apart."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.core.entries import read_entries
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.names import archive_key
+from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.sealing import part_of
+from eagle_logger.errors import Unreadable
+from eagle_logger.verify import UNSYNCED, Verdict, compare
+from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand
+
+AGENT = "eagle-logger/0.1.0 fetch-1/4711"
+
+
+def reply(*readings: dict[str, Any], agent: str = AGENT, wall: float = 1000.0, client_closed: bool = False) -> bytes:
+    row = {
+        "completed": wall,
+        "wall": wall,
+        "connection": 1,
+        "agent": agent,
+        "cloud_id": CLOUD_ID,
+        "client_closed": client_closed,
+        "readings": list(readings),
+    }
+    return json.dumps(row).encode() + b"\n"
+
+
+def said(offset: int, value: str) -> dict[str, Any]:
+    return {"device": DEVICE, "meter": METER, "kind": "demand", "time": HOUR.start + offset, "value": value}
+
+
+def death(wall: float, agent: str = AGENT) -> bytes:
+    return json.dumps({"wall": wall, "name": "fetch-1", "pid": 4711, "agent": agent}).encode() + b"\n"
+
+
+def archive_of(*parts: bytes, hour: Hour = HOUR) -> MemoryArchive:
+    archive = MemoryArchive()
+    for number, lines in enumerate(parts):
+        entries, _ = read_entries(lines, CLOUD_ID)
+        part = part_of(entries, {})
+        body = part.compressed()
+        archive.put(archive_key(CLOUD_ID, hour, number), body, part.metadata(body))
+    return archive
+
+
+def verdict(rows: list[bytes], archive: MemoryArchive, *deaths: bytes) -> Verdict:
+    return compare(lambda: rows, archive, deaths)
+
+
+def test_what_was_served_and_archived_once_is_well() -> None:
+    found = verdict(
+        [reply(said(1, "0.944")), reply(said(1, "0.944"), said(2, "-1.5"))], archive_of(demand(1, "0.944") + demand(2, "-1.5"))
+    )
+    assert (found.readings_served, found.readings_archived, found.objects) == (2, 2, 1)
+    assert (found.lost, found.duplicated, found.unreturnable, found.unexpected, found.misfiled) == (0, 0, 0, 0, 0)
+    assert found.is_well
+    assert (found.unreadable, found.examples) == ([], [])
+
+
+def test_numbers_are_compared_as_numbers() -> None:
+    assert (
+        verdict([reply(said(1, "0.9440")), reply(said(2, "10"))], archive_of(demand(1, "0.944") + demand(2, "1E+1"))).lost == 0
+    )
+
+
+def test_what_was_served_and_is_nowhere_is_lost() -> None:
+    found = verdict([reply(said(1, "1"), said(2, "2"))], archive_of(demand(1, 1)))
+    assert (found.lost, found.unexpected, found.is_well) == (1, 0, False)
+    assert '"value": "2"' in found.examples[0]
+
+
+def test_a_users_readings_are_lost_even_if_the_archive_knows_nothing_of_it() -> None:
+    assert verdict([reply(said(1, "1"))], MemoryArchive()).lost == 1
+
+
+def test_a_decoders_mistake_is_lost_and_unexpected() -> None:
+    found = verdict([reply(said(1, "1"))], archive_of(demand(1, "1.001")))
+    assert (found.lost, found.unexpected) == (1, 1)
+
+
+@pytest.mark.parametrize("parts", [(demand(1, 1), demand(1, 1)), (demand(1, 1) + demand(2, 1), demand(1, 1))])
+def test_what_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
+    found = verdict([reply(said(1, "1"), said(2, "1"))], archive_of(*parts))
+    assert (found.duplicated, found.is_well) == (1, False)
+
+
+def test_a_message_confirmed_later_is_another_line_of_the_same_message() -> None:
+    values: dict[str, Value] = {"id": "0x1", "text": "Save", "confirmed": False}
+    lines = b"".join(
+        encode_line(CLOUD_ID, Reading(DEVICE, METER, Kind.MESSAGE, HOUR.start, {**values, "confirmed": confirmed}, {}), 0)
+        for confirmed in (False, True)
+    )
+    served = {"device": DEVICE, "meter": METER, "kind": "message", "time": HOUR.start, "id": "0x1", "text": "Save"}
+    found = verdict([reply(served)], archive_of(lines))
+    assert (found.lost, found.duplicated, found.unexpected, found.readings_served) == (0, 0, 0, 1)
+
+
+def test_a_reply_to_a_client_that_was_gone_was_not_served() -> None:
+    assert verdict([reply(said(1, "1"), client_closed=True)], MemoryArchive()).readings_served == 0
+
+
+@pytest.mark.parametrize(
+    ("died", "unreturnable"),
+    [(1000.0, 1), (1000 + UNSYNCED, 1), (1000 + UNSYNCED + 0.1, 0), (997.0, 1), (900.0, 0)],
+)
+def test_what_died_before_its_fsync_is_unreturnable(died: float, unreturnable: int) -> None:
+    found = verdict([reply(said(1, "1"))], MemoryArchive(), death(died))
+    assert (found.unreturnable, found.lost) == (unreturnable, 1 - unreturnable)
+
+
+def test_the_death_of_another_process_excuses_nothing() -> None:
+    assert verdict([reply(said(1, "1"))], MemoryArchive(), death(1001, "eagle-logger/0.1.0 fetch-2/4711")).lost == 1
+
+
+def test_what_a_living_process_saw_too_is_lost() -> None:
+    rows = [reply(said(1, "1")), reply(said(1, "1"), agent="eagle-logger/0.1.0 fetch-2/12")]
+    assert verdict(rows, MemoryArchive(), death(1001)).lost == 1
+
+
+def test_a_line_under_another_hour_is_misfiled_unless_it_says_why() -> None:
+    reading = Reading(DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal(1), "unit": "kW"}, {})
+    other = Hour(HOUR.start + 3600)
+    assert verdict([], archive_of(encode_line(CLOUD_ID, reading, 0), hour=other)).misfiled == 1
+    flagged = encode_line(CLOUD_ID, reading, 0, [Flag.FILED_BY_ARRIVAL])
+    assert verdict([], archive_of(flagged, hour=other)).misfiled == 0
+
+
+def test_a_damaged_object_counts_for_nothing_and_is_named() -> None:
+    archive = MemoryArchive()
+    archive.put(archive_key(CLOUD_ID, HOUR), b"damaged", {})
+    archive.put("doctor/probe.txt", b"not ours", {})
+    found = verdict([reply(said(1, "1"))], archive)
+    assert (found.lost, found.objects, len(found.unreadable)) == (1, 1, 1)
+
+
+def test_a_ledger_that_ends_in_the_middle_of_a_line_is_read_up_to_there() -> None:
+    assert verdict([reply(said(1, "1")), reply(said(2, "1"))[:60]], archive_of(demand(1, 1))).readings_served == 1
+
+
+@pytest.mark.parametrize("row", [b"rubbish\n", b"[]\n", b"{}\n"])
+def test_what_is_no_ledger_is_refused(row: bytes) -> None:
+    with pytest.raises(Unreadable, match="line 1 of the ledger"):
+        verdict([row], MemoryArchive())
+
+
+def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from eagle_logger.archive.directory import DirectoryArchive
+    from eagle_logger.cli.main import main
+
+    for name in ("EAGLE_SECRET_KEYS", "EAGLE_SECRET_KEYS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    source = archive_of(demand(1, 1))
+    for key in source.keys():  # noqa: SIM118  (an archive is no mapping)
+        DirectoryArchive(tmp_path / "archive").put(key, source.get(key), {})
+
+    def run(*options: str) -> Any:
+        return CliRunner().invoke(main, ["verify", "--data", str(tmp_path), *options])
+
+    assert "there is no ledger.jsonl" in str(run().exception)
+    (tmp_path / "ledger.jsonl").write_bytes(reply(said(1, "1")))
+    assert (run().exit_code, json.loads(run("--json").stdout)["readings_served"]) == (0, 1)
+    elsewhere = run("--archive", (tmp_path / "elsewhere").as_uri(), "--json")
+    assert (elsewhere.exit_code, json.loads(elsewhere.stdout)["lost"]) == (1, 1)
+    (tmp_path / "deaths.jsonl").write_bytes(death(1001))
+    excused = run("--archive", (tmp_path / "elsewhere").as_uri(), "--json")
+    assert (excused.exit_code, json.loads(excused.stdout)["unreturnable"]) == (0, 1)
