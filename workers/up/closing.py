@@ -9,17 +9,21 @@ from eagle_logger import wiring
 from eagle_logger.rotation import Rotated
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
+from eagle_logger.verify import Verdict
 from workers.up.flow import Snapshot, grown
-from workers.up.preparation import System
 
 _ROUNDS = 3
 """How often what the archive did not take is offered to it again."""
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What `up --json` prints. Counts of fetching are those since every program was ready; what only a simulator's ledger can
-    tell is None without one."""
+    """What `up --json` prints.
+
+    What was fetched is counted since every program was ready; readings and objects are all that the data directory ever saw.
+    What only a simulator's ledger can tell is None without one.
+    """
 
     homes: int
     fetches: int
@@ -57,7 +61,7 @@ async def rotate_what_is_open(settings: Settings) -> Rotated:
     return total
 
 
-def summarise(system: System, begin: Snapshot, end: Snapshot) -> Summary:
+def summarise(begin: Snapshot, end: Snapshot, verdict: Verdict | None) -> Summary:
     more = grown(begin.tally, end.tally)
     return Summary(
         homes=end.totals.users,
@@ -66,11 +70,18 @@ def summarise(system: System, begin: Snapshot, end: Snapshot) -> Summary:
         failed_fetches=more["failed_fetches"],
         missed_turns=more["missed_turns"],
         late_p99_s=late_percentile(more, 0.99),
-        readings_served=None,
+        readings_served=None if verdict is None else verdict.readings_served,
         readings_logged=end.tally.get("readings_logged", 0),
-        readings_archived=None,
-        objects=None,
-        lost=None,
-        duplicated=None,
-        unreturnable=None,
+        readings_archived=None if verdict is None else verdict.readings_archived,
+        objects=None if verdict is None else verdict.objects,
+        lost=None if verdict is None else verdict.lost,
+        duplicated=None if verdict is None else verdict.duplicated,
+        unreturnable=None if verdict is None else verdict.unreturnable,
     )
+
+
+def complaints(verdict: Verdict) -> list[str]:
+    """What somebody should look at, in a few lines."""
+    counts = {"readings never served": verdict.unexpected, "lines under another hour": verdict.misfiled}
+    lines = [f"{count} {what} are in the archive" for what, count in counts.items() if count]
+    return [*lines, *(f"unreadable: {one}" for one in verdict.unreadable[:_SHOWN]), *verdict.examples[:_SHOWN]]

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
+from eagle_logger.cli.verify import verified
 from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues
-from workers.up.closing import Summary, rotate_what_is_open, summarise
+from workers.up.closing import Summary, complaints, rotate_what_is_open, summarise
 from workers.up.data_dir import sign_of_life
 from workers.up.events import DIED, GAVE_UP, STARTED, Event
 from workers.up.flow import Snapshot, flow_line, snapshot
@@ -34,6 +35,9 @@ _READING_ITS_FILES = 600.0
 """Seconds that a private Redis may take to read a long append-only file."""
 _ANSWERING = 15.0
 _GETTING_READY = 180.0
+_CATCHING_UP = 15.0
+_LAST_OF_THEM = 4.0
+"""Seconds until those who were handed out last have been fetched, logged and counted."""
 
 
 class GivenUp(EagleError):
@@ -89,9 +93,17 @@ class Session:
             self._start_stand_ins()
         self._screen.say("starting the workers")
         since = self._run(self._users.now())
+        behind = self._is_behind(since)
         rest = [program for program in self._system.programs if program.stage > Stage.STAND_INS]
         self._manager.start(program.name for program in rest)
         self._await(rest, since)
+        if self._system.plan is not None:
+            # Only now, so that nobody is late before there was anybody to be on time.
+            added = self._run(register(self._users, homes(self._system.plan.users_file)))
+            if added:
+                self._screen.say(f"{added} homes registered as users")
+        if behind:
+            self._catch_up()
 
     def _start_stand_ins(self) -> None:
         plan = self._system.plan
@@ -100,9 +112,6 @@ class Session:
         self._screen.say(f"starting the stand-ins for Rainforest ({plan.homes} homes) and Amazon")
         self._manager.start(program.name for program in programs)
         self._await(programs, 0.0)
-        added = self._run(register(self._users, homes(plan.users_file)))
-        if added:
-            self._screen.say(f"{added} homes registered as users")
         if plan.with_aws:
             create_topic_and_queue(self._settings)
 
@@ -115,6 +124,26 @@ class Session:
                 raise EagleError(f"not ready within {_GETTING_READY:g} s: {', '.join(missing)}")
             self._attend(_TICK)
             self._check()
+
+    def _catch_up(self) -> None:
+        """Those who fell due while nothing ran are late through no fault of what runs now: they are fetched before the clock
+        of `--for` and of the summary starts."""
+        ready = self._run(self._users.now())
+        until = time.monotonic() + _CATCHING_UP
+        self._screen.say("catching up with what fell due meanwhile")
+        while self._is_behind(ready) and time.monotonic() < until:
+            self._attend(_TICK)
+            self._check()
+        self._attend(_LAST_OF_THEM)
+        self._check()
+
+    def _is_behind(self, moment: float) -> bool:
+        """Whether somebody who was due before that moment (store's time) still waits."""
+        try:
+            oldest = self._run(self._users.totals()).oldest_due
+        except RedisUnavailable:
+            return True
+        return oldest is not None and oldest < moment
 
     def _not_ready(self, programs: list[Program], since: float) -> list[str]:
         try:
@@ -202,9 +231,13 @@ class Session:
         end = self._snapshot()
         self._screen.say("archiving what is still open")
         self._screen.say(str(self._run(rotate_what_is_open(self._settings))))
-        if self._system.plan is not None:
-            self._stop([SIMULATOR])  # its ledger is complete once it has ended
-        return summarise(self._system, begin, end)
+        if self._system.plan is None:
+            return summarise(begin, end, None)
+        self._stop([SIMULATOR])  # its ledger is complete once it has ended
+        self._screen.say("comparing the archive with the simulator's ledger")
+        verdict = verified(self._settings, str(self._system.plan.ledger))
+        self._screen.quote(complaints(verdict))
+        return summarise(begin, end, verdict)
 
     def _stop(self, names: Iterable[str]) -> None:
         wanted = set(names) & self._manager.running()
@@ -214,6 +247,7 @@ class Session:
 
     def _say_who_is_left(self, names: list[str]) -> None:
         self._handle_all()
+        sign_of_life(self._settings.data_dir)
         self._screen.say(f"waiting for {', '.join(names)} to finish")
 
     # Small things -------------------------------------------------------------------------------------------------------
