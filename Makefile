@@ -33,6 +33,9 @@ check: $(INSTALLED) ## ruff, mypy strict, import law, generated docs up to date
 docs: $(INSTALLED) ## write the generated reference pages
 	$(BIN)/python -m docs.generate
 
+compose-test: $(INSTALLED) ## build the images and try the whole system on this machine's Docker engine
+	$(BIN)/python -m pytest tests/compose/whole_system.py $(PYTEST_ARGS)
+
 bench: $(INSTALLED) ## measure, side by side with what it is compared to
 	$(BIN)/python -m benchmarks
 
@@ -40,12 +43,16 @@ format: $(INSTALLED) ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+lock: ## requirements.lock, and what the images take of it, from pyproject.toml (needs uv)
+	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) -c requirements.lock pyproject.toml -o docker/requirements.lock
+	$(COMPILE) -c requirements.lock --extra stand-ins pyproject.toml -o docker/requirements-stand-ins.lock
+	echo hatchling | $(COMPILE) -c requirements.lock - -o docker/requirements-build.lock
 
 clean: ## remove the virtual environment and what was built (never ./data)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install up test check docs bench format lock clean
+.PHONY: help install up test check docs compose-test bench format lock clean
