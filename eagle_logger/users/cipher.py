@@ -36,9 +36,10 @@ class Cipher:
     def open(self, cloud_id: str, sealed: str) -> Credentials:
         """Raises ValueError if no key fits, or if this was sealed for another user."""
         try:
-            owner, email, password = json.loads(self._any.decrypt(sealed))
-        except InvalidToken:
+            plain = self._any.decrypt(sealed)
+        except (InvalidToken, ValueError):
             raise ValueError("the sealed password can be decrypted with none of the keys") from None
+        owner, email, password = json.loads(plain)
         if owner != cloud_id:
             raise ValueError("the sealed password belongs to another user")
         return Credentials(cloud_id, email, password)
@@ -47,7 +48,7 @@ class Cipher:
         """Whether this was sealed with the newest key."""
         try:
             self._newest.decrypt(sealed)
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             return False
         return True
 

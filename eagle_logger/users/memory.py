@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from eagle_logger.clock import Clock
-from eagle_logger.core.cadence import missed_turns, next_due
+from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.records import decode_user, encode_user, forgiven
@@ -170,7 +170,7 @@ class MemoryUserStore:
             return True
         entry.lease = None
         if not entry.state.parked:
-            pause = 0.0 if lease.updated else report.pause
+            pause = 0.0 if lease.updated else bounded_pause(report.pause)
             entry.due = now if lease.marked else next_due(now + pause, report.grid)
         return False
 
@@ -342,5 +342,5 @@ class MemoryUserStore:
 
 def _missed(report: Report, lease: _Lease, now: float) -> int:
     """Turns this report missed; none are counted after a pause, or for a user that is not fetched any more."""
-    pauses = (report.pause or report.state.parked) and not lease.updated
+    pauses = (bounded_pause(report.pause) or report.state.parked) and not lease.updated
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)

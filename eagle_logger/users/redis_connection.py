@@ -59,7 +59,7 @@ class RedisConnection:
         """Run `scripts/<name>.lua`. Raises RedisUnavailable."""
         script = self._scripts.get(name)
         if script is None:
-            script = self._scripts[name] = self._client.register_script(script_text(name))
+            script = self._scripts[name] = self._client.register_script(f"{lua_file('common')}\n{lua_file(name)}")
         with self._in_our_words():
             return await script(args=args)
 
@@ -82,9 +82,8 @@ class RedisConnection:
 
 
 @cache
-def script_text(name: str) -> str:
-    folder = files("eagle_logger.users") / "scripts"
-    return f"{(folder / 'common.lua').read_text()}\n{(folder / f'{name}.lua').read_text()}"
+def lua_file(name: str) -> str:
+    return (files("eagle_logger.users") / "scripts" / f"{name}.lua").read_text()
 
 
 def _without_password(url: str) -> str:

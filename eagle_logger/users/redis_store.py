@@ -22,6 +22,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from eagle_logger.clock import Clock
+from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
@@ -261,7 +262,7 @@ def _report_words(report: Report) -> tuple[Argument, ...]:
         report.token,
         report.grid.period,
         report.grid.phase,
-        report.pause,
+        bounded_pause(report.pause),
         int(report.state.parked is not None),
         encode_state(report.state),
         encode_trouble(report.state),

@@ -41,7 +41,7 @@ class Claim:
 class Report:
     """What a worker says when it is done with a user for now.
 
-    The user falls due again at the next point of `grid` after now + `pause` (a pause is how back-off is told); not at all
+    The user falls due again at the next point of `grid` after now + `pause` (how back-off is told; a day at most); not at all
     when `state.parked` is set. If the user was updated meanwhile, failures are forgiven: neither pause nor parking.
     """
 

@@ -140,8 +140,8 @@ end
 -- As core/cadence.py has it, step by step.
 local function last_point(at, period, phase)
   local k = math.floor((at - phase) / period)
-  while phase + (k + 1) * period <= at do k = k + 1 end
-  while phase + k * period > at do k = k - 1 end
+  if phase + (k + 1) * period <= at then return k + 1 end
+  if phase + k * period > at then return k - 1 end
   return k
 end
 

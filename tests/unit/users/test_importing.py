@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+from eagle_logger.users.entry import as_line
+from eagle_logger.users.importing import BATCH, import_users
+from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.store import StoredUser
+
+
+def line(cloud_id: str, password: str = "a-password") -> bytes:
+    return json.dumps({"cloud_id": cloud_id, "user_email": "a@example.org", "user_pw": password}).encode() + b"\n"
+
+
+async def everybody(store: MemoryUserStore) -> list[StoredUser]:
+    return [stored async for page in store.all() for stored in page]
+
+
+async def test_more_than_one_batch() -> None:
+    store, told = MemoryUserStore(), list[int]()
+    lines = [line(f"{number:06x}") for number in range(2 * BATCH + 1)]
+    result = await import_users(store, lines, tell=told.append)
+    assert (result.users, result.refused, result.replaced) == (2 * BATCH + 1, [], [])
+    assert sum(told) == sum(map(len, lines))
+    assert len(await everybody(store)) == 2 * BATCH + 1
+
+
+async def test_the_later_of_two_lines_wins_and_is_told() -> None:
+    store = MemoryUserStore()
+    result = await import_users(
+        store, [line("000001", "earlier"), line("000002"), line("000001", "later")], tell=lambda _: None
+    )
+    assert result.replaced == [(3, "000001 again: it replaces line 1")]
+    [claim] = await store.claim(await store.lease(1), "worker")
+    assert claim.cloud_id == "000001"
+    assert claim.credentials
+    assert claim.credentials.user_pw == "later"
+
+
+async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
+    store = MemoryUserStore()
+    await import_users(store, [line("000001"), line("000002")], tell=lambda _: None)
+    first, second = await everybody(store)
+    forged = as_line(StoredUser(first.user, second.sealed, first.state, None, None)).encode()
+    result = await import_users(store, [line("000001", "good"), forged], tell=lambda _: None)
+    assert (result.users, result.refused) == (1, [(2, "the sealed password belongs to another user")])
+    [claim] = [claim for claim in await store.claim(await store.lease(9), "worker") if claim.cloud_id == "000001"]
+    assert claim.credentials
+    assert claim.credentials.user_pw == "good"
