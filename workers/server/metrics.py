@@ -80,6 +80,14 @@ def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
     return generate_latest(registry)
 
 
+def catalogue() -> list[tuple[str, str, str]]:
+    """Name, type and meaning of every metric, for the reference. Other counters come besides, as eagle_<name>_total."""
+    nobody = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
+    found = [*_from_disk(Unarchived(0, 0, 0.0)), *_from_redis(Snapshot(0.0, nobody, {}, {}, {}))]
+    suffixes = {"counter": "_total"}
+    return sorted((metric.name + suffixes.get(metric.type, ""), metric.type, metric.documentation) for metric in found)
+
+
 class _Collected(Collector):
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics

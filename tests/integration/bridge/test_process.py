@@ -57,7 +57,7 @@ async def test_it_stops_gracefully(tmp_path: Path, redis_url: str) -> None:
         async with aiohttp.ClientSession(url) as http, http.get("/healthz") as response:
             assert response.status == 200
         started.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(started.communicate(), 5)
+        _, said = await asyncio.wait_for(started.communicate(), 15)
     assert started.returncode == 0
     assert all(json.loads(line)["level"] == "info" for line in said.splitlines())
 

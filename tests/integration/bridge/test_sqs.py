@@ -16,13 +16,15 @@ from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 from types_boto3_sqs import SQSClient
 
+from eagle_logger import wiring
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import Settings
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.store import UserStore
-from tests.integration.bridge.conftest import Queue
+from tests.integration.bridge.conftest import Queue, new_user
 from tests.support.fake_sns import TOPIC
 from tests.support.polling import until
+from tests.support.redis_server import RedisServer
 from workers import aws, bridge_cli
 from workers.gate import make_gate
 from workers.intake import Intake
@@ -82,7 +84,7 @@ async def receiving(cloud: Settings, users: UserStore, queue: Queue) -> AsyncIte
         yield client
     finally:
         stop.set()
-        await asyncio.wait_for(running, 2)
+        await asyncio.wait_for(running, 10)
         intake.close()
 
 
@@ -159,6 +161,25 @@ async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: 
     assert queue.messages == []
 
 
+async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(cloud: Settings, tmp_path: Path) -> None:
+    queue = Queue()
+    with RedisServer(tmp_path, "--appendonly", "yes") as server, capture_logs() as logged:
+        users = wiring.user_store(cloud.model_copy(update={"redis_url": server.url}), passwords=True)
+        cloud_ids = [f"{number:06x}" for number in range(30)]
+        await users.put([new_user(cloud_id) for cloud_id in cloud_ids])
+        server.stop()
+        async with receiving(cloud, users, queue) as client:
+            for cloud_id in cloud_ids:
+                client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=cloud_id)
+            await until(lambda: sum("later" in line["event"] for line in logged) >= 3)
+            assert left(client, "fetch") == len(cloud_ids)
+            server.start()
+            await until(lambda: left(client, "fetch") == 0)
+        assert sorted(queue.messages) == [[cloud_id] for cloud_id in cloud_ids]
+        assert left(client, "dead") == 0
+        await users.close()
+
+
 async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Queue) -> None:
     nowhere = cloud.model_copy(update={"aws_endpoint_url": "http://127.0.0.1:9"})
     with capture_logs() as logged:
@@ -187,7 +208,7 @@ async def test_the_process_ends_at_once_though_a_poll_is_open(cloud: Settings, u
             assert line, "it ended"
         await until(lambda: _polls(users))
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), 3)
+        _, said = await asyncio.wait_for(process.communicate(), 10)
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from eagle_logger.telemetry import LATENESS_BOUNDS_MS
 from eagle_logger.users.store import Totals
 from workers.server.bridge import Unarchived
-from workers.server.metrics import Snapshot, exposition
+from workers.server.metrics import Snapshot, catalogue, exposition
 
 TOTALS = Totals(users=10, due=7, overdue=2, leased=2, parked=1, oldest_due=9_990.0)
 NOTHING = Unarchived(0, 0, None)
@@ -60,6 +62,13 @@ def test_what_waits() -> None:
     assert found["eagle_unarchived_hours"] == 2
     assert found["eagle_unarchived_files"] == 30
     assert found["eagle_oldest_unarchived_hour_timestamp_seconds"] == 3600
+
+
+def test_the_catalogue_has_every_metric() -> None:
+    listed = {name for name, _, _ in catalogue()}
+    told = values(exposition(snapshot(failed_busy=1, sns_queued=1, late_10=1), Unarchived(1, 1, 1.0)))
+    assert {re.sub(r"_bucket|\{.*", "", name) for name in told} <= listed
+    assert all(name.startswith("eagle_") and meaning.endswith(".") for name, _, meaning in catalogue())
 
 
 def test_redis_away_is_worth_a_scrape() -> None:
