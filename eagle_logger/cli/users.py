@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
@@ -47,9 +48,10 @@ def _interval(kind: str) -> Callable[[Any], Any]:
 @_interval("message")
 @click.option("--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways.")
 def add(settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None) -> None:
-    """Add a user, or give one a new password and cadence (a parked one wakes).
+    """Add a user, or give one a new password.
 
-    Asks for the password, or reads it from standard input when that is not a terminal.
+    A parked one wakes. Asks for the password, or reads it from standard input when that is not a terminal. Intervals that are
+    not given follow the fleet's cadence again.
     """
     name = checked_cloud_id(cloud_id)
     wiring.cipher(settings)  # complain about a missing key before asking for a password
@@ -88,7 +90,7 @@ def list_(settings: Settings) -> None:
         async for batch in store.all(batch=2000):
             for stored in batch:
                 row = _row(stored)
-                print("\t".join(row)) if table is None else table.add_row(*row)
+                print("\t".join(row)) if table is None else table.add_row(*map(Text, row))
 
     with_users(settings, show_all)
     if table is not None:
@@ -110,8 +112,13 @@ def _row(stored: StoredUser) -> tuple[str, ...]:
 
 def _turn(stored: StoredUser) -> str:
     if stored.state.parked:
-        return f"parked: {stored.state.parked}"
+        return f"parked: {_harmless(stored.state.parked)}"
     return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
+
+
+def _harmless(text: str) -> str:
+    """What a gateway said, fit for a line on a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _cadence(stored: StoredUser) -> str:
@@ -138,7 +145,7 @@ def show(settings: Settings, *, cloud_id: str) -> None:
         "first reading": None if state.first_timestamp is None else iso(state.first_timestamp),
         "last reading": None if state.last_timestamp is None else iso(state.last_timestamp),
         "failures in a row": state.failures,
-        "last error": state.last_error,
+        "last error": state.last_error and _harmless(state.last_error),
     }
     _print_facts({fact: str(value) for fact, value in facts.items() if value not in (None, "")})
 
@@ -148,7 +155,7 @@ def _print_facts(facts: dict[str, str]) -> None:
     if console.is_terminal:
         table = Table.grid(padding=(0, 2))
         for fact, value in facts.items():
-            table.add_row(fact, value)
+            table.add_row(fact, Text(value))
         console.print(table)
     else:
         for fact, value in facts.items():
@@ -166,7 +173,10 @@ def _email(settings: Settings, stored: StoredUser) -> str:
 @with_settings
 @click.argument("cloud_ids", nargs=-1, required=True, metavar="CLOUD_ID...")
 def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
-    """Fetch these no more, and forget their passwords and state. What was logged stays."""
+    """Fetch these no more.
+
+    Their passwords and state are forgotten; what was logged stays.
+    """
     names = [checked_cloud_id(text) for text in cloud_ids]
 
     async def remove_all(store: UserStore) -> list[str]:
@@ -191,10 +201,11 @@ def _unknown(*names: str) -> UnknownUser:
 @with_settings
 @click.argument("file", type=click.File("rb"))
 def import_(settings: Settings, *, file: BinaryIO) -> None:
-    """Add users from FILE (or - for standard input): one JSON object a line.
+    """Add users from FILE, one JSON object a line.
 
-    Members: cloud_id, user_email, user_pw; if they differ from the fleet's, intervals ({"demand": 10, ...}) and mac_id. What
-    `export` wrote is taken too. A line is imported whole, or refused and reported; of two lines of one user the later wins.
+    FILE may be - for standard input. Members: cloud_id, user_email, user_pw; if they differ from the fleet's, intervals
+    ({"demand": 10, ...}) and mac_id. What `export` wrote is taken too. A line is imported whole, or refused and reported; of
+    two lines of one user the later wins.
     """
     with _progress(file) as tell:
         result = with_users(settings, lambda store: import_users(store, file, tell=tell), passwords=True)
@@ -230,9 +241,10 @@ def _report(result: Imported) -> None:
 @with_settings
 @click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
 def export(settings: Settings, *, file: TextIO) -> None:
-    """Write everybody to FILE (default: standard output), one JSON object a line, passwords encrypted.
+    """Write everybody out, passwords encrypted.
 
-    The backup of what cannot be fetched anew: keep it, and the keys in another place. `import` reads it.
+    To FILE, or to standard output; one JSON object a line. The backup of what cannot be fetched anew: keep it, and the keys in
+    another place. `import` reads it.
     """
 
     async def write_all(store: UserStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -14,8 +15,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eagle_logger.cli.main import main
+from eagle_logger.core.cadence import Grid
+from eagle_logger.core.users import UserState
 from eagle_logger.errors import BadCloudId, ConfigurationError, NoSecretKey, Permanent, RedisUnavailable, UnknownUser
-from eagle_logger.users.cipher import new_key
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.store import Report
 
 Cli = Callable[..., Result]
 PASSWORD = "one-of-the-passwords"
@@ -80,8 +85,6 @@ def test_add_show_list_remove(cli: Cli) -> None:
 def test_the_password_is_what_was_given(cli: Cli) -> None:
     cli("users", "add", "00ce69", "--email", "a@example.org", text=" with spaces, ü and a tab? no \r\n")
     [exported] = cli("users", "export").output.splitlines()
-    from eagle_logger.users.cipher import Cipher
-
     credentials = Cipher([os.environ["EAGLE_SECRET_KEYS"]]).open("00ce69", json.loads(exported)["sealed"])
     assert credentials.user_pw == " with spaces, ü and a tab? no "
 
@@ -109,6 +112,20 @@ def test_what_makes_no_sense_is_one_clear_line(
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert PASSWORD not in str(result.exception)
+
+
+async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -> None:
+    await asyncio.to_thread(cli, "users", "import", "-", text=line("00ce69"))
+    store = RedisUserStore(redis_url, cipher=None)
+    await store.request(["00ce69"])
+    [claim] = await store.claim(["00ce69"], "worker")
+    said = "refused: [/bold] \x1b[2J\nffffff\tdue"
+    state = UserState(failures=3, last_error=said, parked=said)
+    await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
+    await store.close()
+    [row] = (await asyncio.to_thread(cli, "users", "list")).stdout.splitlines()
+    assert row.split("\t")[:3] == ["00ce69", "parked: refused: [/bold] ?[2J?ffffff?due", "never"]
+    assert "last error\trefused: [/bold] ?[2J?ffffff?due\n" in (await asyncio.to_thread(cli, "users", "show", "00ce69")).stdout
 
 
 def test_an_unknown_user_among_those_to_remove(cli: Cli) -> None:
