@@ -40,9 +40,10 @@ class History:
         entries: list[Entry] = []
         proven: set[str] = set()
         for file in self._local(hour):
-            entries += self._entries_of(file)
-            if isinstance(file, SealedFile) and file.receipt is not None and file.receipt.key is not None:
-                proven.add(file.receipt.key)
+            found = self._entries_of(file)
+            if found is not None:
+                entries += found
+                proven |= self._keys_proven_by(file)
         for key in self._keys(hour):
             if key not in proven:
                 entries += self._archived(key)
@@ -61,13 +62,21 @@ class History:
             yield self.folder.open_file_of(self.cloud_id, hour, shard)
             yield from self.folder.sealed_files_of(self.cloud_id, hour, shard)
 
-    def _entries_of(self, file: LogFile | SealedFile) -> list[Entry]:
+    def _entries_of(self, file: LogFile | SealedFile) -> list[Entry] | None:
+        """None if it is gone: what it held has moved on."""
         try:
             found = self.folder.read(file)
         except FileNotFoundError:
-            return []
+            return None
         self.unreadable += len(found.bad)
         return found.lines
+
+    def _keys_proven_by(self, file: LogFile | SealedFile) -> set[str]:
+        """Objects that hold nothing that this file, read just now, does not hold. The receipt must still be there: the file may
+        have been removed, and another have taken its name."""
+        if not isinstance(file, SealedFile) or file.receipt is None or file.receipt.key is None:
+            return set()
+        return {file.receipt.key} if self.folder.receipt_of(file) == file.receipt else set()
 
     def _keys(self, hour: Hour) -> list[str]:
         prefix = archive_key(self.cloud_id, hour).removesuffix(".jsonl.gz")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 
 import click
-from rich.console import Console
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
@@ -48,7 +47,8 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
         show(text)
     if history.unreadable:
         sys.stdout.flush()
-        print(f"{history.unreadable} lines could not be read and were left out", file=sys.stderr)
+        lines = "1 line" if history.unreadable == 1 else f"{history.unreadable} lines"
+        print(f"{lines} could not be read and {'was' if history.unreadable == 1 else 'were'} left out", file=sys.stderr)
 
 
 def _bound(option: str, text: str | None, now: float) -> float | None:
@@ -78,10 +78,9 @@ def _as_it_is(text: bytes) -> None:
 
 def _printer() -> Callable[[bytes], None]:
     """A table on a terminal; in a pipe the same columns, separated by tabs, without a head."""
-    console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         return lambda text: print("\t".join(_row(parse_line(text))))
-    console.print(FORMAT.format("time (UTC)", "kind", "reading", "meter", "flags").rstrip(), style="bold", soft_wrap=True)
+    click.secho(FORMAT.format("time (UTC)", "kind", "reading", "meter", "flags"), bold=True)
     return lambda text: print(FORMAT.format(*_row(parse_line(text))).rstrip())
 
 

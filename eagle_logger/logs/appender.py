@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from eagle_logger.logs import steps
 from eagle_logger.logs.commit import GroupCommit, reports_errors
-from eagle_logger.logs.durable import parents_up_to, sync_directory
+from eagle_logger.logs.durable import MODE, parents_up_to, sync_directory
 from eagle_logger.logs.locking import FLAGS, locked_file
 from eagle_logger.logs.pool import CLOSED, FilePool, OpenFile
 from eagle_logger.logs.space import refuse_read_only
@@ -40,11 +40,13 @@ class Written:
 
 
 class _Piece(NamedTuple):
-    """What one batch added to one file: the bytes from `start` to `end`, by the `ticket`-th append that wants an fsync."""
+    """What one batch added to one file: the bytes from `start` to `end`. What is synced `apart`, not with the group, was the
+    `ticket`-th such append to this descriptor."""
 
     file: OpenFile
     start: int
     end: int
+    apart: bool
     ticket: int
     torn: bool
 
@@ -87,13 +89,12 @@ class Appender:
         group = self._group if len(content) > FEW else None
         window = group.begin() if group else 0
         for path, data in content.items():
-            pieces.append(self._write(path, data, wants_fsync=group is None))
+            pieces.append(self._write(path, data, group))
+        fsyncs = self._sync_each([piece for piece in pieces if piece.apart])
         if group:
             group.commit(window)
-            fsyncs = 1
-        else:
-            fsyncs = self._sync_each(pieces)
-            refuse_read_only(self.root)
+            fsyncs += 1
+        refuse_read_only(self.root)
         return Written(
             bytes=sum(map(len, content.values())),
             files=len(pieces),
@@ -101,15 +102,16 @@ class Appender:
             torn=sum(piece.torn for piece in pieces),
         )
 
-    def _write(self, path: Path, data: bytes, *, wants_fsync: bool) -> _Piece:
+    def _write(self, path: Path, data: bytes, group: GroupCommit | None) -> _Piece:
         file, size = self._locked(path)
         try:
             torn = False
             if size != file.size:
                 size, torn = repair(file.fd, path, self.root)
             _put(file, data, size)
-            file.written += wants_fsync
-            return _Piece(file, size, file.size, file.written, torn)
+            apart = group is None or file.device != group.device
+            file.written += apart
+            return _Piece(file, size, file.size, apart, file.written, torn)
         finally:
             file.unlock()
             self._pool.release(file)
@@ -148,7 +150,8 @@ class Appender:
         unnamed = [piece.file for piece in pieces if not piece.file.named]
         folders = dict.fromkeys(folder for file in unnamed for folder in parents_up_to(file.path, self.root))
         for folder in folders:
-            sync_directory(folder)
+            with suppress(FileNotFoundError):  # all that was in it has been sealed, archived and removed since
+                sync_directory(folder)
         for file in unnamed:
             file.named = True
         return synced + len(folders)
@@ -179,7 +182,7 @@ def _open_or_create(path: Path) -> int:
     """The folder may be removed, because it was empty, at any moment before the file is in it."""
     while True:
         try:
-            return os.open(path, FLAGS | os.O_CREAT, 0o644)
+            return os.open(path, FLAGS | os.O_CREAT, MODE)
         except FileNotFoundError:
             with suppress(FileNotFoundError):
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,8 @@ class GroupCommit:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.device = os.fstat(self._fd).st_dev
+        """The file system that a commit speaks for; a folder below may be a link to another."""
         self._changed = threading.Condition()
         self._running = False
         self._started = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs import steps
 
+MODE = 0o640
+"""Who may read the files: when a household is at home is nobody else's business."""
 TEMPORARY = ".new"
 """How the name of an unfinished file ends; such a file left by a killed process may be removed."""
 
@@ -25,10 +28,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
-    reason = refused.strerror or str(refused)
-    return DiskUnavailable(
-        f"{reason}: {refused.filename or path}. Free some space or repair the log volume; fetching resumes by itself."
-    )
+    if refused.errno in (errno.EMFILE, errno.ENFILE):
+        advice = "Raise the limit of open files (ulimit -n)"
+    else:
+        advice = "Free some space or repair the log volume"
+    return DiskUnavailable(f"{refused.strerror or refused}: {refused.filename or path}. {advice}; fetching resumes by itself.")
 
 
 def sync_directory(path: Path) -> None:
@@ -87,7 +91,7 @@ def create_file(path: Path, content: bytes) -> bool:
 def write_temporary(path: Path, content: bytes) -> Path:
     """A synced file beside `path` that nobody else uses."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
     try:
         steps.write_all(fd, content)
         steps.fsync(fd)

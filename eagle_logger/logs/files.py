@@ -75,10 +75,10 @@ def sealed_file(path: Path) -> SealedFile | None:
     if parts is None or named is None:
         return None
     sealed = SealedFile(path, *named, path.parent.name, parts[1], None)
-    return SealedFile(path, *named, path.parent.name, parts[1], _receipt_of(sealed))
+    return SealedFile(path, *named, path.parent.name, parts[1], receipt_of(sealed))
 
 
-def _receipt_of(sealed: SealedFile) -> Receipt | None:
+def receipt_of(sealed: SealedFile) -> Receipt | None:
     """A receipt that cannot be read, or is another file's, proves nothing: the file counts as not archived."""
     try:
         receipt = Receipt.from_json(sealed.receipt_path.read_bytes())

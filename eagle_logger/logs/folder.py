@@ -98,6 +98,10 @@ class LogFolder:
         """One user's sealed files, in order; looks into nobody else's receipts."""
         return self._sealed(hour, shard, f"rainforest-{cloud_id}-")
 
+    def receipt_of(self, sealed: SealedFile) -> Receipt | None:
+        """The receipt that lies beside a sealed file now."""
+        return files.receipt_of(sealed)
+
     def unarchived(self, hour: Hour) -> int:
         """Files of this hour, open or sealed, that have no receipt yet. Looks at names only."""
         count = 0
@@ -167,7 +171,8 @@ class LogFolder:
             size, _ = repair(fd, path, self.root)
             if size == 0:
                 steps.unlink(path)
-                sync_directory(path.parent)
+                with suppress(FileNotFoundError):
+                    sync_directory(path.parent)
                 return None
             steps.fsync(fd)
             target = files.sealed_path(path, self._next_sequence(path))

@@ -92,6 +92,22 @@ def test_without_a_trustworthy_syncfs_every_file_and_folder_is_synced(
     assert (taken["after syncfs"], taken["after fsync"]) == (0, 50 + 3)
 
 
+def test_files_on_another_file_system_are_synced_by_themselves(writer: LogWriter) -> None:
+    """A folder may be a link to another disk, or the volume may have been mounted anew."""
+    writer.check()
+    users = [f"{number:06x}" for number in range(5)]
+    group = writer._ready()._group = commit.GroupCommit(writer.root)
+    group.device = -1
+    taken = steps_of(writer, {(user, HOUR): [line(1, user)] for user in users})
+    assert taken["after fsync"] >= 5
+    assert taken["after syncfs"] == 1
+
+
+def test_nobody_else_may_read_the_files(writer: LogWriter, root: Path) -> None:
+    writer.append({(USER, HOUR): [line(1)]})
+    assert (root / names.log_file(USER, HOUR, 4)).stat().st_mode & 0o007 == 0
+
+
 def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(writer: LogWriter, root: Path) -> None:
     """Two appends to one file, then one fsync for both."""
     writer.append({(USER, HOUR): [line(0)]})
@@ -256,3 +272,19 @@ def test_a_file_put_in_the_place_of_the_open_one_is_noticed(writer: LogWriter, r
     writer.append({(USER, HOUR): [line(2)]})
     assert aside.read_bytes() == line(0)
     assert path.read_bytes() == line(2)
+
+
+def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(writer: LogWriter, root: Path) -> None:
+    """Sealed, archived and removed, folder and all, between our write and our fsync of the folder."""
+    path = root / names.log_file(USER, HOUR, 4)
+
+    def removed(name: str) -> None:
+        if name == "after fsync" and path.exists():
+            path.unlink()
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+
+    writer.check()
+    steps.install(removed)
+    assert writer.append({(USER, HOUR): [line(1)]}).files == 1
+    assert not path.parent.parent.exists()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.core.hours import HOUR as ONE_HOUR
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.logs.writer import LogWriter
+from tests.support.log_lines import DEVICE, HOUR, METER, demand
+
+USER = "002738"
+NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+
+
+def reading(kind: Kind, offset: int, *flags: Flag, **values: Decimal | str | None) -> bytes:
+    time = HOUR.start + offset
+    return encode_line(USER, Reading(DEVICE, METER, kind, time, values, {}, frozenset(flags)), time)
+
+
+LINES = [
+    demand(1, "0.944"),
+    reading(Kind.SUMMATION, 2, Flag.BACKWARDS, delivered=Decimal("22304.65"), received=None, unit="kWh"),
+    reading(Kind.PRICE, 3, price=Decimal("0.12"), currency="USD", unit="kWh", label="Peak"),
+    reading(Kind.MESSAGE, 4, id="7", text="Save\n\x1b[2J now"),
+]
+LATE = demand(5, 2, hour=NEXT_HOUR)
+
+
+@pytest.fixture(autouse=True)
+def logged(root: Path) -> None:
+    writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
+    writer.append({(USER, HOUR): LINES, (USER, NEXT_HOUR): [LATE]})
+    writer.close()
+
+
+def read(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """The command itself, without any key."""
+    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    return subprocess.run([*command, *arguments], capture_output=True, check=False, env=clean, timeout=60)
+
+
+def test_json_is_the_log_lines_themselves(root: Path) -> None:
+    done = read(root, USER.upper(), "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"".join([*LINES, LATE])
+
+
+def test_a_pipe_gets_plain_lines(root: Path) -> None:
+    done = read(root, USER)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line.split("\t") for line in done.stdout.decode().splitlines()] == [
+        ["2026-03-10T17:00:01Z", "demand", "0.944 kW", METER, ""],
+        ["2026-03-10T17:00:02Z", "summation", "22304.65 in, - out kWh", METER, "backwards"],
+        ["2026-03-10T17:00:03Z", "price", "0.12 USD/kWh Peak", METER, ""],
+        ["2026-03-10T17:00:04Z", "message", "Save \N{REPLACEMENT CHARACTER}[2J now", METER, ""],
+        ["2026-03-10T18:00:05Z", "demand", "2 kW", METER, ""],
+    ]
+
+
+def test_a_terminal_gets_a_table(root: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent), USER]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | {"TERM": "xterm"}
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=clean) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _chunk(ours):
+            shown += chunk
+        assert process.wait(60) == 0
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert "time (UTC)" in lines[0]
+    assert lines[1].startswith("2026-03-10T17:00:01Z  demand     0.944 kW  ")
+    assert len(lines) == 6
+
+
+def _chunk(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # how a Linux terminal says that its other end is closed
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (("--since", "2026-03-10T17:00:03Z"), [*LINES[2:], LATE]),
+        (("--until", "2026-03-10T17:00:03Z"), LINES[:2]),
+        (("--since", f"{HOUR.start + 2}", "--until", f"{HOUR.start + 4}"), LINES[1:3]),
+        (("--since", "2026-03-10T18:00"), [LATE]),
+        (("--since", "2026-03-11"), []),
+        (("--since", "9999w"), [*LINES, LATE]),
+    ],
+)
+def test_bounds_choose(root: Path, bounds: tuple[str, ...], expected: list[bytes]) -> None:
+    done = read(root, USER, "--json", *bounds)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"".join(expected)
+
+
+def test_unreadable_lines_are_counted_on_standard_error(root: Path) -> None:
+    writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
+    writer.append({(USER, HOUR): [b"nonsense\n"]})
+    writer.close()
+    done = read(root, USER, "--json")
+    assert done.returncode == 0
+    assert done.stdout == b"".join([*LINES, LATE])
+    assert done.stderr == b"1 line could not be read and was left out\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("00ce69",), 1, "Nothing was ever logged for 00ce69"),
+        (("00ce6",), 1, "'00ce6' is not a cloud id"),
+        ((USER, "--since", "someday"), 2, "'someday' is no moment"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(root: Path, arguments: tuple[str, ...], status: int, said: str) -> None:
+    done = read(root, *arguments)
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert said in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
