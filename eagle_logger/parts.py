@@ -19,7 +19,7 @@ from eagle_logger.archive.archive import Archive, ObjectInfo
 from eagle_logger.core.entries import Entry, Identity, read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
-from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Part, opened, part_of
+from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Held, Part, opened, part_of
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import SealedFile
 
@@ -50,6 +50,7 @@ class Parts:
         self._cloud_id = cloud_id
         self._hour = hour
         self._held: dict[Identity, set[bytes]] = {}
+        self._not_merged: list[Sequence[Entry]] = []
         self._next = 0
         self._spoiled = 0
 
@@ -65,7 +66,7 @@ class Parts:
     def add(self, entries: Sequence[Entry]) -> Archived:
         """Have these entries in the archive, each once. Raises ArchiveUnavailable, and NotAccepted if it will never be."""
         while True:
-            part = part_of(entries, self._held)
+            part = part_of(entries, self._merged())
             if not part.rows:
                 return Archived(part)
             number, key = self._next, archive_key(self._cloud_id, self._hour, self._next)
@@ -101,9 +102,16 @@ class Parts:
         if self._spoiled >= _SPOILED:
             raise ArchiveUnavailable(f"{self._archive.url} stored other bytes than were sent, for {key} and the part before it")
 
-    def _hold(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._held.setdefault(entry.identity, set()).add(entry.values)
+    def _hold(self, entries: Sequence[Entry]) -> None:
+        self._not_merged.append(entries)
+
+    def _merged(self) -> Held:
+        """What the parts hold; worked out only when it is asked for, which for most users is never."""
+        for entries in self._not_merged:
+            for entry in entries:
+                self._held.setdefault(entry.identity, set()).add(entry.values)
+        self._not_merged.clear()
+        return self._held
 
     def _on_disk(self, file: SealedFile | None) -> list[Entry] | None:
         if file is None or file.receipt is None:
@@ -112,7 +120,7 @@ class Parts:
             entries, _ = read_entries(file.path.read_bytes(), self._cloud_id)
         except FileNotFoundError:
             return None
-        return entries if part_of(entries, self._held).digest == file.receipt.sha256_lines else None
+        return entries if part_of(entries, self._merged()).digest == file.receipt.sha256_lines else None
 
     def _in_archive(self, number: int) -> list[Entry]:
         key = archive_key(self._cloud_id, self._hour, number)

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3.session
@@ -74,6 +74,7 @@ class S3Archive:
         )
         session = boto3.session.Session(access_key_id, secret_access_key, region_name=region)
         self._client: S3Client = session.client("s3", endpoint_url=endpoint_url, config=config)
+        self._client.meta.events.register_last("before-call.s3.PutObject", _do_not_ask_first)
 
     @property
     def url(self) -> str:
@@ -179,6 +180,11 @@ class S3Archive:
             raise ArchiveUnavailable(
                 f"{self.url} does not answer ({type(failed).__name__}): is the network up, and EAGLE_S3_ENDPOINT_URL right?"
             ) from None
+
+
+def _do_not_ask_first(params: dict[str, Any], **_: Any) -> None:
+    """Send the body at once: asking whether it is welcome costs a round trip, and is meant for bodies far larger than ours."""
+    params["headers"].pop("Expect", None)
 
 
 def _code(refused: ClientError) -> str:

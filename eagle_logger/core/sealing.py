@@ -68,25 +68,33 @@ def part_of(entries: Iterable[Entry], held: Held) -> Part:
     Ordered by time, device, meter, kind and arrival. Of equal readings (identity and values) the one that arrived first is
     kept. Where one identity occurs with several values, here or in an earlier part, all are kept and flagged `conflict`.
     """
-    once: dict[tuple[Identity, bytes], Entry] = {}
-    values: dict[Identity, int] = {}
-    lines = 0
+    kept: list[Entry] = []
+    disputed: set[Identity] = set()
+    duplicates = archived = 0
+    previous, values = None, set[bytes]()
     for entry in sorted(entries):
-        lines += 1
         identity = entry.identity
-        if (identity, entry.values) not in once:
-            once[identity, entry.values] = entry
-            values[identity] = values.get(identity, 0) + 1
-    kept = [entry for entry in once.values() if entry.values not in held.get(entry.identity, ())]
-    conflicting = [values[entry.identity] > 1 or entry.identity in held for entry in kept]
+        if identity != previous:
+            previous, values = identity, set()
+        if entry.values in values:
+            duplicates += 1
+            continue
+        values.add(entry.values)
+        if len(values) > 1 or identity in held:
+            disputed.add(identity)
+        if entry.values in held.get(identity, ()):
+            archived += 1
+        else:
+            kept.append(entry)
+    conflicting = [entry.identity in disputed for entry in kept] if disputed else [False] * len(kept)
     texts = [_flagged(entry.text) if flag else entry.text for entry, flag in zip(kept, conflicting, strict=True)]
     return Part(
         plain=b"".join(text + b"\n" for text in texts),
         rows=len(kept),
         first=kept[0].time.decode() if kept else "",
         last=kept[-1].time.decode() if kept else "",
-        duplicates=lines - len(once),
-        archived=len(once) - len(kept),
+        duplicates=duplicates,
+        archived=archived,
         conflicts=sum(conflicting),
     )
 
