@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from celery import Task
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.messages import messages
+from eagle_logger.errors import RedisUnavailable
 from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, rotate_queue
 from workers import runtime
 from workers.app import app
@@ -84,6 +86,8 @@ def rotate_shard(self: Task, hour: str, shard: str, *, include_open: bool = Fals
     """Seal, archive and in time delete one shard's log files of one hour."""
     here = runtime.current()
     rotated = here.logger.rotate_log_to_s3(Hour.parse(hour), shard, include_open=include_open, stopping=here.stopping.is_set)
+    with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
+        here.run(here.logger.users.count({"uploads_done": rotated.objects, "uploads_failed": len(rotated.errors)}))
     _log.info("rotate_shard", message_id=self.request.id, hour=hour, shard=shard, outcome=str(rotated))
     return str(rotated)
 

@@ -39,7 +39,7 @@ def flow_line(before: Snapshot, now: Snapshot) -> str:
         f"{now.totals.users} users",
         f"{more['fetches'] / max(now.at - before.at, 0.001):.1f} fetches/s",
         f"{now.tally.get('readings_logged', 0)} readings logged (+{more['readings_logged']})",
-        f"{now.tally.get('objects', 0)} objects archived",
+        f"{now.tally.get('uploads_done', 0)} objects archived",
         f"{more['failed_fetches']} failed",
         f"{more['missed_turns']} turns missed",
     ]
