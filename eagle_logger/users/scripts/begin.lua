@@ -7,8 +7,7 @@ for i = 3, #ARGV, 2 do
   local turn = turns[id]
   if turn and is_leased(turn) and turn.token == tonumber(ARGV[i + 1]) then
     turn.last_request = now
-    save(id, turn)
-    place(id, LEASED, ends)
+    renew(id, turn, ends)
     held[#held + 1] = id
   end
 end

@@ -23,8 +23,7 @@ for i, id in ipairs(claimed) do
     turn.last_request ~= 0 and exact(turn.last_request) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
     troubles[i]}
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, turn.abandoned + 1
-  save(id, turn)
-  place(id, LEASED, ends)
+  renew(id, turn, ends)
 end
 write_all()
 return answer

@@ -81,22 +81,35 @@ end
 
 local function is_leased(turn) return turn.due ~= nil end
 
--- What is to be written at the end: turns by id, and for each id the place it moved to.
-local saved, places = {}, {}
-local function save(id, turn) saved[id] = turn end
-local function place(id, set, score) places[id] = {set, score} end
+-- What is to be written at the end. Within one script a user moves in one direction at most, so the order of additions and
+-- removals does not matter to it; for the same field of a hash the last write counts.
+local turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
 
-local function lease_to(id, turn, ends, due, scheduled, announced)
-  turn.due, turn.scheduled, turn.announced = due, scheduled, announced
-  turn.token, turn.holder, turn.marked, turn.updated = 0, '', false, false
-  save(id, turn)
-  place(id, LEASED, ends)
+local function append_pair(words, first, second)
+  local size = #words
+  words[size + 1], words[size + 2] = first, second
 end
 
+local function save(id, turn) append_pair(turns_out, id, pack_turn(turn)) end
+
+local function renew(id, turn, ends)
+  append_pair(into_leased, ends, id)
+  save(id, turn)
+end
+
+local function lease_to(id, turn, ends, due, scheduled, announced, token)
+  turn.due, turn.scheduled, turn.announced = due, scheduled, announced
+  turn.token, turn.holder, turn.marked, turn.updated = token, '', false, false
+  out_of_due[#out_of_due + 1] = id
+  renew(id, turn, ends)
+end
+
+-- The visit is over. Without `due` the user is parked.
 local function settle(id, turn, due)
   turn.due = nil
+  out_of_leased[#out_of_leased + 1] = id
+  if due then append_pair(into_due, exact(due), id) end
   save(id, turn)
-  if due then place(id, DUE, exact(due)) else place(id, false) end
 end
 
 -- A lease that ended without a report: due again since it fell due.
@@ -104,27 +117,12 @@ local function give_back(id, turn) settle(id, turn, turn.due) end
 
 -- Additions come before removals: when Redis is out of memory it refuses the first of them, and nothing has changed.
 local function write_all()
-  local turns, to_due, to_leased, from_due, from_leased = {}, {}, {}, {}, {}
-  for id, turn in pairs(saved) do
-    turns[#turns + 1], turns[#turns + 2] = id, pack_turn(turn)
-  end
-  for id, where in pairs(places) do
-    if where[1] == LEASED then
-      to_leased[#to_leased + 1], to_leased[#to_leased + 2] = where[2], id
-    else
-      from_leased[#from_leased + 1] = id
-    end
-    if where[1] == DUE then
-      to_due[#to_due + 1], to_due[#to_due + 2] = where[2], id
-    else
-      from_due[#from_due + 1] = id
-    end
-  end
-  call_in_chunks('HSET', TURNS, turns)
-  call_in_chunks('ZADD', DUE, to_due)
-  call_in_chunks('ZADD', LEASED, to_leased)
-  call_in_chunks('ZREM', DUE, from_due)
-  call_in_chunks('ZREM', LEASED, from_leased)
+  call_in_chunks('HSET', TURNS, turns_out)
+  call_in_chunks('ZADD', DUE, into_due)
+  call_in_chunks('ZADD', LEASED, into_leased)
+  call_in_chunks('ZREM', DUE, out_of_due)
+  call_in_chunks('ZREM', LEASED, out_of_leased)
+  turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
 end
 
 -- The first of `count` new tokens. They start from the time, so that none returns after a FLUSHDB.

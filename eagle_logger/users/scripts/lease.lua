@@ -15,10 +15,9 @@ local ended = every_second(up_to_now(LEASED))
 local turns = read_turns(ended)
 for _, id in ipairs(ended) do
   local turn = turns[id]
-  if turn and is_leased(turn) then give_back(id, turn) else place(id, false) end
+  if turn and is_leased(turn) then give_back(id, turn) else out_of_leased[#out_of_leased + 1] = id end
 end
 write_all()
-saved, places = {}, {}
 
 local due = up_to_now(DUE)
 local ids, leased = every_second(due), {}
@@ -26,10 +25,10 @@ turns = read_turns(ids)
 for i, id in ipairs(ids) do
   local since = tonumber(due[2 * i])
   if turns[id] then
-    lease_to(id, turns[id], ends, since, since, false)
+    lease_to(id, turns[id], ends, since, since, false, 0)
     leased[#leased + 1] = id
   else
-    place(id, false)
+    out_of_due[#out_of_due + 1] = id
   end
 end
 write_all()

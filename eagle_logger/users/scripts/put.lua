@@ -11,8 +11,7 @@ local function start(id, due)
     local remembered_until, last_request, lease_ends = struct.unpack('<ddd', gone)
     if remembered_until > now then turn.last_request = last_request end
     if lease_ends > now then
-      lease_to(id, turn, exact(lease_ends), due, due, true)
-      turn.token = new_tokens(1)
+      lease_to(id, turn, exact(lease_ends), due, due, true, new_tokens(1))
       return turn
     end
   end

@@ -21,8 +21,7 @@ for i = first, #ARGV, 8 do
       settle(id, turn, nil)
     elseif turn.marked and not turn.updated then
       turn.marked, turn.due, turn.scheduled = false, now, now
-      save(id, turn)
-      place(id, LEASED, ends)
+      renew(id, turn, ends)
       again[#again + 1] = id
     else
       -- Whoever asked after an update wants to see the new credentials tried.

@@ -12,7 +12,7 @@ for _, id in ipairs(ids) do
   if not turn then
     unknown[#unknown + 1] = id
   elseif scheduled then
-    lease_to(id, turn, ends, math.min(scheduled, now), scheduled, true)
+    lease_to(id, turn, ends, math.min(scheduled, now), scheduled, true, 0)
     leased[#leased + 1] = id
   elseif not is_leased(turn) then
     parked[#parked + 1] = id
