@@ -1,0 +1,87 @@
+"""A relay reduced to a socket: it says exactly the bytes a test tells it to, and remembers exactly what it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class RawRelay:
+    """`requests` are whole requests, `connections` how many were opened, `open` how many still are."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.open = 0
+        self.asked = asyncio.Event()
+        self.all_closed = asyncio.Event()
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        self.all_closed.clear()
+        # However the connection ends, it ends: what matters is on the client's side.
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while not writer.is_closing():
+                self.requests.append(await reader.readuntil(b"</Command>"))
+                self.asked.set()
+                await self.answer(writer)
+        writer.transport.abort()
+        self.open -= 1
+        if not self.open:
+            self.all_closed.set()
+
+
+@contextlib.asynccontextmanager
+async def raw_relay(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawRelay]:
+    relay = RawRelay(answer)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(relay.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    relay.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{port}/cgi-bin/post_manager"
+    try:
+        yield relay
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def says(*pieces: bytes) -> Answer:
+    """Exactly these bytes, piece by piece."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+
+    return answer
+
+
+def replies(body: bytes, status: str = "200 OK", *headers: str) -> Answer:
+    """A whole HTTP reply."""
+    head = "\r\n".join([f"HTTP/1.1 {status}", "Content-Type: text/html", f"Content-Length: {len(body)}", *headers])
+    return says(head.encode() + b"\r\n\r\n" + body)
+
+
+def hangs_up(*pieces: bytes) -> Answer:
+    """These bytes, and then the connection is closed."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await says(*pieces)(writer)
+        writer.close()
+
+    return answer
