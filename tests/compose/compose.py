@@ -1,0 +1,135 @@
+"""`docker compose` for a test: a project of its own, on free ports, and what one asks of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "eagle-logger-test"
+
+Found = TypeVar("Found")
+
+
+class CommandFailed(AssertionError):
+    """A command ended with another exit code than 0."""
+
+
+@dataclass(frozen=True)
+class Container:
+    id: str
+    service: str
+    state: str
+    health: str
+    exit_code: int
+
+
+class Compose:
+    """The project in this working tree, under another name than anybody else's."""
+
+    def __init__(self) -> None:
+        self.flower_port, self.bridge_port = _free_port(), _free_port()
+        ports = {"FLOWER_PORT": str(self.flower_port), "BRIDGE_PORT": str(self.bridge_port)}
+        self._environment = {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT}
+
+    def __call__(self, *words: str, within: float = 120, stdin: str | None = None) -> str:
+        """Run `docker compose …`; what it printed. Raises CommandFailed, or TimeoutExpired after `within` seconds."""
+        return self._run("docker", "compose", *words, within=within, stdin=stdin)
+
+    def docker(self, *words: str) -> str:
+        """Run `docker …`; what it printed, errors too: that is where `docker logs` puts half of it."""
+        return self._run("docker", *words, within=60, errors_too=True)
+
+    def exec(self, service: str, *command: str, stdin: str | None = None) -> str:
+        return self("exec", "-T", service, *command, stdin=stdin)
+
+    def containers(self, service: str = "") -> list[Container]:
+        """All of them, or a service's, those that ended too."""
+        lines = self("ps", "-a", "--format", "json", *([service] if service else [])).splitlines()
+        rows = [json.loads(line) for line in lines if line.startswith("{")]
+        return [Container(row["ID"], row["Service"], row["State"], row["Health"], int(row["ExitCode"])) for row in rows]
+
+    def container(self, service: str) -> Container:
+        return self.containers(service)[0]
+
+    def restarts(self, container: Container) -> int:
+        return int(self.docker("inspect", "--format", "{{.RestartCount}}", container.id))
+
+    def kill(self, container: Container, signal: str = "KILL") -> int:
+        """Send a signal to the program in a container (not to the init process above it); its pid there."""
+        pid = self.docker("exec", container.id, "cat", "/proc/1/task/1/children").split()[0]
+        self.docker("exec", container.id, "sh", "-c", f"kill -{signal} {pid}")
+        return int(pid)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.exec("rotator", "eagle-logger", "status", "--json"))
+        return found
+
+    def readings(self) -> int:
+        """How many readings have been logged so far."""
+        return sum(user["readings_total"] for user in self.status()["users"])
+
+    def objects(self) -> int:
+        """How many objects there are in the archive."""
+        return len(self.exec("s3", "find", "/objects", "-name", "*.gz").split())
+
+    def flower(self, path: str, *, password: bool = True) -> tuple[int, Any]:
+        """Flower's answer: status and JSON."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.flower_port}{path}")
+        if password:
+            secret = self.exec("flower", "cat", "/secrets/flower_password").strip()
+            request.add_header("Authorization", "Basic " + base64.b64encode(f"eagle:{secret}".encode()).decode())
+        return answer(request)
+
+    def _run(self, *command: str, within: float, stdin: str | None = None, errors_too: bool = False) -> str:
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=within, check=False, input=stdin
+        )
+        if done.returncode:
+            raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout + done.stderr if errors_too else done.stdout
+
+
+def answer(request: urllib.request.Request | str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code, None
+    except (urllib.error.URLError, OSError):
+        return 0, None
+
+
+def eventually(ask: Callable[[], Found], *, within: float, what: str) -> Found:
+    """The first answer that is true; while the system is in motion, a command that fails counts as no answer."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            found = ask()
+        except CommandFailed as failed:
+            last: object = failed
+        else:
+            if found:
+                return found
+            last = found
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {within:.0f} s: {what}; last: {last}")
+        time.sleep(0.5)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,244 @@
+"""`make compose-test`: the whole system as containers, on a real engine, from nothing to nothing lost.
+
+One system, and the tests go through its life in order; plain `pytest` does not collect them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from urllib.request import Request
+
+import pytest
+
+from tests.compose.compose import Compose, Container, answer, eventually
+
+pytestmark = pytest.mark.timeout(900)
+
+Tell = Callable[[object], None]
+
+HOMES = 25
+LONG_LIVED = ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower", "simulator", "s3", "aws")
+GRACE = 100.0
+"""Seconds: the longest stop_grace_period, and a little for the engine itself."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> Iterator[Compose]:
+    system = Compose()
+    system("down", "--volumes", "--remove-orphans", within=GRACE)
+    system("build", "--quiet", within=800)
+    try:
+        yield system
+    finally:
+        system("down", "--volumes", "--remove-orphans", within=GRACE)
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Say something to whoever watches."""
+
+    def say(what: object) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{what}\n")
+
+    return say
+
+
+@pytest.fixture(scope="module")
+def deaths() -> list[str]:
+    """A line for each process killed, as `eagle-logger verify` takes them."""
+    return []
+
+
+def test_a_fresh_clone_has_readings_in_the_archive_and_flower_within_two_minutes(compose: Compose, tell: Tell) -> None:
+    started = time.monotonic()
+    compose("up", "-d", within=120)
+    until = started + 120
+    eventually(lambda: compose.objects() >= HOMES, within=until - time.monotonic(), what="an object of every home")
+    eventually(lambda: compose.flower("/api/workers")[0] == 200, within=until - time.monotonic(), what="Flower answers")
+    tell(f"up, archived and shown after {time.monotonic() - started:.0f} s")
+
+
+def test_every_service_becomes_healthy(compose: Compose) -> None:
+    healthy(compose, *LONG_LIVED)
+    ended = {one.service: one.exit_code for one in compose.containers() if one.state == "exited"}
+    assert ended == {"init": 0, "homes": 0}
+
+
+def test_nothing_is_published_beyond_loopback() -> None:
+    for files in ((), ("-f", "docker-compose.yml", "--profile", "sqs")):
+        services = json.loads(Compose()(*files, "config", "--format", "json"))["services"]
+        published = {port["host_ip"] for service in services.values() for port in service.get("ports", [])}
+        assert published == {"127.0.0.1"}
+
+
+def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
+    services = json.loads(Compose()("-f", "docker-compose.yml", "config", "--format", "json"))["services"]
+    assert set(services) == {"init", "redis", "beat", "dispatcher", "worker", "rotator", "bridge", "flower"}
+    assert not any("EAGLE_RELAY_URL" in (service.get("environment") or {}) for service in services.values())
+
+
+def test_containers_are_small_and_have_few_rights(compose: Compose, tell: Tell) -> None:
+    size = int(compose.docker("image", "inspect", "eagle-logger", "--format", "{{.Size}}"))
+    base = int(compose.docker("image", "inspect", "python:3.13-slim-trixie", "--format", "{{.Size}}"))
+    tell(f"the image: {size / 1e6:.0f} MB, of which ours: {(size - base) / 1e6:.0f} MB")
+    assert size - base < 160e6
+    for service in LONG_LIVED:
+        assert compose.exec(service, "id", "-u").strip() == "10001"
+        with pytest.raises(AssertionError, match="Read-only file system"):
+            compose.exec(service, "sh", "-c", "touch /opt/here || touch /usr/here")
+    compilers = compose.exec("worker", "sh", "-c", "command -v cc gcc g++ clang make pip || true")
+    assert "/opt/eagle-logger" not in compilers
+    assert "gcc" not in compilers
+
+
+def test_inspect_through_exec(compose: Compose) -> None:
+    celery = ("celery", "-A", "workers.app", "inspect", "--json")
+    names = {re.sub("@.*", "", name) for name in json.loads(compose.exec("dispatcher", *celery, "ping"))}
+    assert names == {"celerybeat", "dispatcher", "fetch", "rotator"}
+    registered = json.loads(compose.exec("dispatcher", *celery, "registered"))["dispatcher@eagle"]
+    assert {"dispatch", "fetch", "rotate", "rotate_shard"} <= set(registered)
+    queues = json.loads(compose.exec("dispatcher", *celery, "active_queues"))
+    taken = {re.sub("@.*", "", name): {queue["name"] for queue in found} for name, found in queues.items() if found}
+    assert taken["fetch"] == {"fetch.0"}
+    assert taken["dispatcher"] == {"dispatch", "adhoc"}
+    assert taken["rotator"] == {f"rotate.{node(compose)}"}
+
+
+def test_flower_has_a_password_and_tells_outcomes_in_words(compose: Compose) -> None:
+    assert compose.flower("/api/workers", password=False)[0] == 401
+    assert compose.flower("/", password=False)[0] == 401
+    cloud_id = some_user(compose)
+    tasks = eventually(
+        lambda: compose.flower(f"/api/tasks?taskname=fetch&state=SUCCESS&limit=5&search={cloud_id}")[1],
+        within=30,
+        what="tasks found by cloud id",
+    )
+    for task in tasks.values():
+        assert cloud_id in task["args"]
+        assert re.match(r"'\d+ users?, ", task["result"])
+
+
+def test_a_ping_through_sns_and_sqs_is_fetched_at_once(compose: Compose) -> None:
+    cloud_id = some_user(compose)
+    assert cloud_id in compose.exec("bridge", "eagle-logger", "ping", cloud_id)
+    fetched = rf'"cloud_ids": \["{cloud_id}"\].*"event": "fetch"'
+    eventually(
+        lambda: re.search(fetched, compose("logs", "--no-log-prefix", "dispatcher")),
+        within=30,
+        what="a fetch by the worker that takes what was asked for",
+    )
+
+
+def test_the_bridge_is_ready_and_keeps_its_api_to_who_has_the_token(compose: Compose) -> None:
+    url = f"http://127.0.0.1:{compose.bridge_port}"
+    eventually(lambda: answer(f"{url}/readyz")[0] == 200, within=30, what="the system is ready")
+    assert answer(f"{url}/api/users/")[0] == 401
+    token = compose.exec("bridge", "cat", "/secrets/EAGLE_API_TOKEN").strip()
+    status, _ = answer(Request(f"{url}/api/users/", headers={"Authorization": f"Bearer {token}"}))
+    assert status == 200
+
+
+def test_three_workers_share_one_log_volume(compose: Compose) -> None:
+    compose("up", "-d", "--no-recreate", "--scale", "worker=3")
+    healthy(compose, "worker")
+    assert len(compose.containers("worker")) == 3
+    names = {compose.docker("exec", one.id, "cat", "/data/logs/node-id") for one in compose.containers("worker")}
+    assert len(names) == 1
+    for one in compose.containers("worker"):
+        eventually(
+            partial(has_fetched, compose, one),
+            within=30,
+            what="each of them fetches",
+        )
+
+
+@pytest.mark.parametrize("service", LONG_LIVED)
+def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service: str) -> None:
+    killed = compose.container(service)
+    before = compose.restarts(killed)
+    name = compose.docker("inspect", "--format", "{{.Config.Hostname}}", killed.id).strip()
+    pid = compose.kill(killed)
+    deaths.append(death(killed, name, pid))
+    eventually(lambda: compose.restarts(killed) > before, within=30, what=f"{service} is started again")
+    healthy(compose, service)
+    readings = eventually(compose.readings, within=60, what="the status")
+    eventually(lambda: compose.readings() > readings, within=60, what="readings go on")
+
+
+def test_what_stalls_becomes_unhealthy_and_recovers(compose: Compose) -> None:
+    stalled = [compose.container("worker"), compose.container("beat")]
+    for one in stalled:
+        compose.kill(one, "STOP")
+    for one in stalled:
+        eventually(partial(is_unhealthy, compose, one), within=120, what=f"{one.service} is unhealthy")
+        compose.kill(one, "CONT")
+    healthy(compose, "worker", "beat")
+
+
+def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(compose: Compose, tell: Tell) -> None:
+    readings, objects, name = compose.readings(), compose.objects(), node(compose)
+    started = time.monotonic()
+    compose("stop", within=GRACE)
+    tell(f"stopped in {time.monotonic() - started:.0f} s")
+    killed = {one.service for one in compose.containers() if one.exit_code == 137}
+    assert killed == set()
+    compose("down", within=GRACE)
+    assert compose.containers() == []
+
+    compose("up", "-d", within=120)
+    eventually(lambda: compose.readings() > readings, within=60, what="readings go on")
+    assert node(compose) == name
+    assert compose.objects() >= objects
+    healthy(compose, *LONG_LIVED)
+    known = eventually(lambda: compose.flower("/api/workers")[1], within=60, what="Flower's workers")
+    assert any(worker.startswith("fetch@") for worker in known)
+
+
+def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> None:
+    compose("stop", "beat", within=GRACE)
+    eventually(lambda: compose.status()["totals"]["leased"] == 0, within=60, what="nobody is being fetched")
+    compose("stop", "worker", "dispatcher", within=GRACE)
+    compose.exec("rotator", "eagle-logger", "rotate", "--include-open")
+    verify = ("eagle-logger", "verify", "--json", "--ledger", "/simulator/ledger.jsonl", "--deaths", "/dev/stdin")
+    told = compose("run", "--rm", "--no-deps", "-T", "homes", *verify, stdin="".join(deaths), within=300)
+    verdict = json.loads(told.splitlines()[-1])
+    tell(verdict)
+    assert verdict["readings_served"] > 20 * HOMES
+    assert (verdict["lost"], verdict["duplicated"], verdict["misfiled"], verdict["unreadable"]) == (0, 0, 0, [])
+
+
+def healthy(compose: Compose, *services: str) -> None:
+    def all_healthy() -> bool:
+        found = [one for one in compose.containers() if one.service in services]
+        return {one.service for one in found} == set(services) and all(one.health == "healthy" for one in found)
+
+    eventually(all_healthy, within=120, what=f"{', '.join(services)} healthy")
+
+
+def is_unhealthy(compose: Compose, container: Container) -> bool:
+    return compose.docker("inspect", "--format", "{{.State.Health.Status}}", container.id).strip() == "unhealthy"
+
+
+def has_fetched(compose: Compose, container: Container) -> bool:
+    return '"event": "fetch"' in compose.docker("logs", container.id)
+
+
+def node(compose: Compose) -> str:
+    return compose.exec("rotator", "cat", "/data/logs/node-id").strip()
+
+
+def some_user(compose: Compose) -> str:
+    return str(compose.status()["users"][0]["cloud_id"])
+
+
+def death(container: Container, hostname: str, pid: int) -> str:
+    process = {"worker": f"fetch@{hostname}", "dispatcher": f"dispatcher@{hostname}"}.get(container.service, container.service)
+    agent = f"eagle-logger/{version('eagle-logger')} {process}/{pid}"
+    return json.dumps({"wall": time.time(), "name": process, "pid": pid, "agent": agent}) + "\n"
