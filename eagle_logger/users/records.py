@@ -1,19 +1,21 @@
 """How a user and its state are written down: small, because there is one of each per user in Redis' memory.
 
-A user is a JSON object. A state is a JSON array, deflated with a preset dictionary of what all states have in common (a third
-of the memory for a few microseconds). What is wrong with a user (failures, last error, parked) is written apart, so that a
-script can forgive it without reading the rest.
+A user is a JSON object. A state is two lines of JSON, facts and recent readings, deflated with a preset dictionary of what all
+states have in common (a third of the memory for a few microseconds). What is wrong with a user (failures, last error, parked)
+is written apart, so that a script can forgive it without reading the rest.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from eagle_logger.core.readings import Kind, Stream
-from eagle_logger.core.users import User, UserState
+from eagle_logger.core.users import Seen, User, UserState
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _KINDS = {str(kind): kind for kind in Kind}
@@ -50,16 +52,18 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
 def encode_state(state: UserState) -> bytes:
     """All of it but what is wrong with the user."""
     packer = zlib.compressobj(1, zlib.DEFLATED, -11, 5, zlib.Z_DEFAULT_STRATEGY, _COMMON)
-    return _FORMAT + packer.compress(_compact(as_json(state)).encode()) + packer.flush()
+    text = f"{_compact(_facts(state))}\n{_compact([[*stream, *seen] for stream, seen in state.recent.items()])}"
+    return _FORMAT + packer.compress(text.encode()) + packer.flush()
 
 
 def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
-    """A user without a written state is new, one without a written trouble is well."""
+    """A user without a written state is new, one without a written trouble is well. Recent readings are read when they are
+    first asked for: most who list users never do."""
     if not written:
         state = UserState()
     elif written[:1] == _FORMAT:
-        unpacker = zlib.decompressobj(-11, _COMMON)
-        state = from_json(json.loads(unpacker.decompress(written[1:])))
+        facts, _, recent = zlib.decompressobj(-11, _COMMON).decompress(written[1:]).partition(b"\n")
+        state = _from_facts(json.loads(facts), _Recent(recent))
     else:
         raise ValueError("a user's state was written by a newer version of this program")
     return with_trouble(state, trouble) if trouble else state
@@ -81,8 +85,7 @@ def forgiven(state: UserState) -> UserState:
     return replace(state, failures=0, last_error=None, parked=None)
 
 
-def as_json(state: UserState) -> list[Any]:
-    """All of it but what is wrong with the user."""
+def _facts(state: UserState) -> list[Any]:
     return [
         state.total_events_logged,
         state.first_timestamp,
@@ -91,26 +94,44 @@ def as_json(state: UserState) -> list[Any]:
         state.recent_counts,
         state.strange_hours,
         state.asked,
-        [[*stream, *seen] for stream, seen in state.recent.items()],
     ]
 
 
-def from_json(written: Any) -> UserState:
-    """Raises ValueError for what `as_json` did not write."""
-    try:
-        total, first, last, arrival, counts, strange, asked, streams = written
-        return UserState(
-            total_events_logged=total,
-            first_timestamp=first,
-            last_timestamp=last,
-            last_arrival=arrival,
-            asked={_KINDS[kind]: moment for kind, moment in asked.items()},
-            recent={
-                Stream(device, meter, _KINDS[kind]): tuple([(time, value) for time, value in seen])
-                for device, meter, kind, *seen in streams
-            },
-            recent_counts=tuple(counts),
-            strange_hours=tuple(strange),
-        )
-    except (TypeError, KeyError, AttributeError) as wrong:
-        raise ValueError(f"not a user's state: {wrong}") from None
+def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> UserState:
+    total, first, last, arrival, counts, strange, asked = facts
+    return UserState(
+        total_events_logged=total,
+        first_timestamp=first,
+        last_timestamp=last,
+        last_arrival=arrival,
+        asked={_KINDS[kind]: moment for kind, moment in asked.items()},
+        recent=recent,
+        recent_counts=tuple(counts),
+        strange_hours=tuple(strange),
+    )
+
+
+class _Recent(Mapping[Stream, tuple[Seen, ...]]):
+    """Recent readings as they were written, until somebody looks."""
+
+    def __init__(self, written: bytes) -> None:
+        self._written = written
+
+    @cached_property
+    def _read(self) -> dict[Stream, tuple[Seen, ...]]:
+        return {
+            Stream(device, meter, _KINDS[kind]): tuple([(time, value) for time, value in seen])
+            for device, meter, kind, *seen in json.loads(self._written)
+        }
+
+    def __getitem__(self, stream: Stream) -> tuple[Seen, ...]:
+        return self._read[stream]
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def __repr__(self) -> str:
+        return repr(self._read)
