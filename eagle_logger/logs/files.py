@@ -68,6 +68,12 @@ def sealed_path(path: Path, sequence: int) -> Path:
     return path.with_name(f"{path.name.removesuffix(OPEN)}.{sequence:04d}{SEALED}")
 
 
+def numbered_paths(path: Path, sequence: int) -> tuple[Path, Path]:
+    """The sealed file and the receipt of this number that belong to the open file at `path`."""
+    sealed = sealed_path(path, sequence)
+    return sealed, sealed.with_name(sealed.name.removesuffix(SEALED) + RECEIPT)
+
+
 def sealed_file(path: Path) -> SealedFile | None:
     """What this path says, and the receipt beside it if there is a readable one; None if it is not a sealed log file."""
     parts = numbered(path.name)

@@ -231,10 +231,12 @@ class LogFolder:
         return _listed(self._path(hour, shard))
 
     def _next_sequence(self, path: Path) -> int:
-        """Behind every sealed file and every receipt: a receipt whose file is gone must not come to prove another file."""
-        parts = [parts for name in _listed(path.parent) if (parts := files.numbered(name)) is not None]
-        taken = [sequence for name, sequence, _ in parts if name == path.name]
-        return max(taken, default=0) + 1
+        """The first that neither a sealed file nor a receipt has: a receipt whose file is gone must not come to prove another
+        file. Found by asking for names one by one; listing a folder of thousands for each of its files would add up."""
+        sequence = 1
+        while any(name.exists() for name in files.numbered_paths(path, sequence)):
+            sequence += 1
+        return sequence
 
     def _tidy(self, hour: Hour, shard: str) -> None:
         """Only for who has the shard to itself: remove unfinished files, receipts whose file is gone, and empty folders."""

@@ -239,9 +239,9 @@ def test_folders_that_come_and_go_lose_no_line(folder: LogFolder, writer: LogWri
             for shard in folder.shards(HOUR):
                 for opened in folder.open_files(HOUR, shard):
                     sealed = folder.seal(opened)
-                    assert sealed is not None
-                    removed.append(sealed.path.read_bytes())
-                    folder.remove(folder.write_receipt(sealed, receipt(sealed)))
+                    if sealed is not None:  # a writer may have made the file, and not come to write yet
+                        removed.append(sealed.path.read_bytes())
+                        folder.remove(folder.write_receipt(sealed, receipt(sealed)))
 
     def append(user: str) -> None:
         for number in range(40):

@@ -87,8 +87,7 @@ def recover(root: Path) -> None:
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["syncfs", "fsync"])
-@pytest.mark.parametrize("max_open", [1, 64])
-@pytest.mark.parametrize("start", ["new", "torn"])
+@pytest.mark.parametrize(("start", "max_open"), [("new", 1), ("new", 64), ("torn", 1)])
 def test_killed_at_any_step_of_appending(
     root: Path, start: str, max_open: int, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
 ) -> None:
@@ -99,7 +98,7 @@ def test_killed_at_any_step_of_appending(
         shutil.rmtree(root, ignore_errors=True)
         if start == "torn":
             append_all(root, lambda _: None, 64)
-            for path in log_files.files(root):
+            for path in log_files.files(root)[:3]:
                 path.write_bytes(line(99, USERS[0])[:40])
 
     kills = 0
