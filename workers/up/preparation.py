@@ -55,7 +55,10 @@ def prepare(data_dir: Path, homes: int | None) -> System:
         services["redis_url"] = private.url
     if given.secret_keys is None and given.secret_keys_file is None:
         services["secret_keys_file"] = str(key_file(data_dir))
-    services |= _ports(given)
+    ports = _ports(given)
+    services |= ports
+    # The environment outranks what is written down, and there a port may be 0: any.
+    os.environ.update({PREFIX + name.upper(): port for name, port in ports.items()})
     plan = None
     if homes is not None:
         plan = Plan.make(homes, data_dir, former, with_aws=programs.exists("workers.sqs"))

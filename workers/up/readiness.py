@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-
-import httpx
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 from workers.up.programs import Program
 
@@ -29,8 +30,13 @@ def _is_ready(
 
 
 def answers(url: str) -> bool:
-    """Whether a GET there is answered with 200."""
+    """Whether a GET there is answered with 200. Plain HTTP only."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=2)
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

@@ -33,7 +33,7 @@ SECONDS_BETWEEN_LINES = 5.0
 _TICK = 0.2
 _READING_ITS_FILES = 600.0
 """Seconds that a private Redis may take to read a long append-only file."""
-_ANSWERING = 15.0
+_ANSWERING = 8.0
 _GETTING_READY = 180.0
 _CATCHING_UP = 15.0
 _LAST_OF_THEM = 4.0
@@ -117,7 +117,11 @@ class Session:
 
     def _await(self, programs: list[Program], since: float) -> None:
         until = time.monotonic() + _GETTING_READY
+        told = time.monotonic() + SECONDS_BETWEEN_LINES
         while missing := self._not_ready(programs, since):
+            if time.monotonic() > told:
+                told += SECONDS_BETWEEN_LINES
+                self._screen.say(f"waiting for {', '.join(missing)}")
             if time.monotonic() > until:
                 for name in missing:
                     self._screen.quote(self._manager.last_lines(name))

@@ -1,0 +1,162 @@
+"""The whole system as processes: `eagle-logger up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.running import EAGLE_LOGGER, Up, environment, processes, until
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    pytest.mark.timeout(300),
+]
+
+KEYS = {
+    *("homes", "fetches", "requests", "failed_fetches", "missed_turns", "late_p99_s"),
+    *("readings_served", "readings_logged", "readings_archived", "objects", "lost", "duplicated", "unreturnable"),
+}
+ACCELERATED_HOUR = 4.0
+"""Real seconds."""
+PART_0 = re.compile(r"([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl\.gz")
+
+
+def ports(**taken: str) -> dict[str, str]:
+    """Any free ones: several of these may run at once."""
+    return {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0", **taken}
+
+
+def accelerated() -> dict[str, str]:
+    speed = 3600 / ACCELERATED_HOUR
+    return {
+        "EAGLE_TEST_CLOCK": f"{time.time():.0f}@{speed:g}",
+        "EAGLE_DEMAND_INTERVAL": "30m",
+        "EAGLE_SUMMATION_INTERVAL": "1h",
+        "EAGLE_PRICE_INTERVAL": "3h",
+        "EAGLE_MESSAGE_INTERVAL": "6h",
+        "EAGLE_ROTATE_OPEN_EVERY": "1h",  # of real time: what is archived here, is because its hour is over
+        "EAGLE_FETCH_WORKERS": "2",
+    }
+
+
+def archived_hours(data: Path) -> dict[str, set[str]]:
+    """Hours of which the archive holds a part 0, with the users it holds it of."""
+    hours: dict[str, set[str]] = {}
+    for path in (data / "s3" / "eagle-logger" / "archive").rglob("*.gz"):
+        if named := PART_0.fullmatch(path.name):
+            hours.setdefault(named[2], set()).add(named[1])
+    return hours
+
+
+def test_hours_of_operation_with_a_death_in_the_middle(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Up(data, "--homes", "20", "--for", str(5 * ACCELERATED_HOUR), "--json", **ports(), **accelerated()) as up:
+        up.await_ready()
+        first = up.pid("worker -n fetch-1@")
+        os.kill(first, signal.SIGKILL)
+        up.await_line(rf"fetch-1 \(pid {first}\) died: terminated by SIGKILL")
+        until(lambda: up.pid("worker -n fetch-1@") not in {0, first})
+
+        second = subprocess.run(
+            [*EAGLE_LOGGER, "up", "--data", str(data)], env=environment(data), capture_output=True, check=False, text=True
+        )
+        assert second.returncode == 2
+        assert "Another `eagle-logger up` runs on this data directory" in second.stderr
+
+        until(lambda: len(archived_hours(data)) >= 3)
+        assert up.process.poll() is None, "hours are archived while it runs, not only at its end"
+
+        assert up.wait() == 0, up.screen
+        summary = up.summary()
+        assert set(summary) == KEYS
+        assert summary["lost"] == summary["duplicated"] == 0
+        assert summary["homes"] == 20
+        assert summary["fetches"] >= 20 * 2
+        assert summary["readings_archived"] >= 20 * 4
+        assert summary["readings_served"] == summary["readings_archived"] + summary["unreturnable"]
+        (death,) = up.deaths()
+        assert (death["name"], death["pid"]) == ("fetch-1", first)
+        assert death["agent"].endswith(f" fetch-1/{first}")
+        hours = archived_hours(data)
+        assert len(hours) >= 5
+        assert len(set().union(*hours.values())) == 20
+        until(lambda: not processes(data))
+
+
+def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Up(data, "--homes", "3", **ports()) as up:
+        up.await_ready()
+        all_of_it = " ".join(processes(data).values())
+        assert all(word in all_of_it for word in ("redis-server", "supervisord", "workers.server", "moto.server", "flower"))
+        looked = subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "10"],
+            env=environment(data),
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert looked.returncode == 0, looked.stderr
+        assert "rotator@" in looked.stdout
+        up.await_line(r"[1-9]\d* readings logged")
+        up.kill()
+        until(lambda: not processes(data))
+    before = (data / "simulator" / "ledger.jsonl").read_text().count("\n")
+    assert before > 0
+    with Up(data, "--homes", "3", "--for", "60", "--json", **ports()) as up:
+        up.await_ready()
+        assert "homes registered" not in up.screen
+        up.ask_to_stop()
+        assert up.wait() == 0, up.screen
+        assert not processes(data)
+        summary = up.summary()
+    assert summary["homes"] == 3
+    assert summary["lost"] == summary["duplicated"] == 0
+    assert (data / "simulator" / "ledger.jsonl").read_text().count("\n") >= before
+    assert all((data / name).stat().st_mode & 0o077 == 0 for name in ("services.json", "secret.keys", "redis/redis.conf"))
+
+
+def test_what_keeps_dying_ends_the_whole(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "redis").mkdir(parents=True)
+    (data / "redis" / "appendonly.aof").write_text("this is no append-only file\n" * 10)
+    with Up(data, **ports()) as up:
+        assert up.wait() == 1
+        assert not processes(data)
+        assert "redis died 5 times in a row" in up.screen
+        assert "Bad file format reading the append only file" in up.screen
+        assert len(up.deaths()) == 5
+
+
+def test_nonsense_is_refused_at_once_and_whole(tmp_path: Path) -> None:
+    nonsense = {"EAGLE_LEASE": "3", "EAGLE_SHARDS": "none", "EAGLE_ARCHIVE_URL": "s3://mine/prefix"}
+    with Up(tmp_path / "data", "--homes", "3", **{**nonsense, "EAGLE_ARCHIVE_URL": ""}) as up:
+        assert up.wait() == 2
+        assert "EAGLE_LEASE" in up.screen
+        assert "EAGLE_SHARDS" in up.screen
+        assert "Traceback" not in up.screen
+    with Up(tmp_path / "other", "--homes", "3", EAGLE_ARCHIVE_URL="s3://mine/prefix") as up:
+        assert up.wait() == 2
+        assert "unset EAGLE_ARCHIVE_URL" in up.screen
+
+
+def test_services_are_found_by_the_other_commands(tmp_path: Path) -> None:
+    """What an earlier `up` wrote is no setting of a later one: without --homes, the real relay."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "services.json").write_text(json.dumps({"relay_url": "http://127.0.0.1:1/stale", "archive_url": "s3://stale/x"}))
+    with Up(data, **ports(EAGLE_REDIS_URL="redis://127.0.0.1:1/0")) as up:
+        assert up.wait() == 1
+        assert "Redis does not answer" in up.screen
+        assert not processes(data)
+    services = json.loads((data / "services.json").read_text())
+    assert "stale" not in json.dumps(services)
+    assert services["redis_url"] == "redis://127.0.0.1:1/0"
