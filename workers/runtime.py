@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
+from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
 
 Result = TypeVar("Result")
 
@@ -36,6 +38,7 @@ class Runtime:
         self.name = name
         self._holder = holder
         self.stopping = threading.Event()
+        self.vitals = Vitals(time.monotonic())
         self.broker = Broker(settings.broker)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
@@ -52,6 +55,9 @@ class Runtime:
         process rotates, if it does. Raises ConfigurationError."""
         self.run(self._take_over())
         self._every(HEARTBEAT, self._note_progress)
+        self._every(1.0, self._loop_turns)
+        watch_tasks(self.vitals.tasks)
+        Watchdog(self.vitals, self.stopping).start()
         if node is not None:
             self._every(REGISTERING, lambda: self.logger.users.register_node(node))
 
@@ -75,7 +81,19 @@ class Runtime:
 
     async def _note_progress(self) -> None:
         trouble = self.logger.disk_trouble
-        await self.logger.users.note_progress(self.name, {"disk_trouble": trouble} if trouble else {})
+        try:
+            await self.logger.users.note_progress(self.name, {"disk_trouble": trouble} if trouble else {})
+        except RedisUnavailable:
+            self.vitals.redis_is_away()
+            raise
+        self.vitals.redis_answers(time.monotonic())
+
+    async def _loop_turns(self) -> None:
+        self.vitals.loop = time.monotonic()
+
+    def consumer_turns(self) -> None:
+        """A sign of life of Celery's consumer."""
+        self.vitals.consumer = time.monotonic()
 
     async def _take_over(self) -> None:
         users = self.logger.users
@@ -128,6 +146,7 @@ def _start(sender: WorkController, **_: Any) -> None:
         # The node too: two nodes may well have processes, even hosts, of the same name.
         _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=fetches)
         _current.start(own if rotate_queue(own) in queues else None)
+        sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
     except ConfigurationError as wrong:
         print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
         sys.exit(2)

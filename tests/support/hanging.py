@@ -1,0 +1,33 @@
+"""For a worker's `-I`: tasks that make it hang, and a watchdog that does not wait so long."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery.signals import worker_ready
+
+from workers import runtime, watchdog
+from workers.app import app
+
+watchdog.LOOKING = 0.2
+watchdog.LOOP_PATIENCE = 3.0
+watchdog.CONSUMER_PATIENCE = 3.0
+_LONG = 600.0
+
+_consumers: list[Any] = []
+
+
+@worker_ready.connect
+def _remember(sender: Any, **_: Any) -> None:
+    _consumers.append(sender)
+
+
+@app.task(name="hang_loop")
+def hang_loop() -> None:
+    runtime.current()._loop.call_soon_threadsafe(time.sleep, _LONG)
+
+
+@app.task(name="hang_consumer")
+def hang_consumer() -> None:
+    _consumers[0].timer.call_after(0.0, time.sleep, (_LONG,))
