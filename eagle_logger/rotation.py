@@ -197,14 +197,18 @@ class _Shard:
             self._next += 1
             return self._users[self._next - 1]
 
+    def _note(self, *, available: bool) -> None:
+        with self._lock:
+            self._unavailable = 0 if available else self._unavailable + 1
+
     def _one(self, user: _User) -> Rotated:
         done = Rotated()
         try:
             for step in _rotate_user(self._task, self._archive, user):
                 done += step
-            self._unavailable = 0
+            self._note(available=True)
         except ArchiveUnavailable as away:
-            self._unavailable += 1
+            self._note(available=False)
             _log.warning("archive_unavailable", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(away))
             done += Rotated(deferred=1, errors={user.cloud_id: str(away)})
         except (EagleError, OSError) as wrong:

@@ -12,16 +12,27 @@ from urllib.parse import urlsplit
 
 import boto3.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    FlexibleChecksumError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ResponseStreamingError,
+)
 
 from eagle_logger.archive.archive import ObjectInfo
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
-_ATTEMPTS = 4
+_ATTEMPTS = 3
 """For each request, by botocore; as often for what it does not repeat: a conditional conflict, a body that breaks off."""
+_CONNECT, _READ = 3.0, 10.0
+"""Seconds to wait for a connection, and for the next bytes. Objects are small, and a rotator that is told to stop waits for its
+requests."""
 _CONFLICT_PAUSE = 0.05
 _NEVER = frozenset({"EntityTooLarge", "KeyTooLongError", "MetadataTooLarge", "InvalidObjectName", "InvalidURI"})
 _MISSING = frozenset({"404", "NoSuchKey"})
@@ -63,8 +74,8 @@ class S3Archive:
         self._prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
         self._with_digest = checksums == "when_supported"
         config = Config(
-            connect_timeout=5,
-            read_timeout=30,
+            connect_timeout=_CONNECT,
+            read_timeout=_READ,
             max_pool_connections=connections,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             request_checksum_calculation="when_supported" if self._with_digest else "when_required",
@@ -74,7 +85,7 @@ class S3Archive:
         )
         session = boto3.session.Session(access_key_id, secret_access_key, region_name=region)
         self._client: S3Client = session.client("s3", endpoint_url=endpoint_url, config=config)
-        self._client.meta.events.register_last("before-call.s3.PutObject", _do_not_ask_first)
+        self._client.meta.events.register_last("before-call.s3", _do_not_ask_first)
 
     @property
     def url(self) -> str:
@@ -110,15 +121,12 @@ class S3Archive:
         return ObjectInfo(found["ContentLength"], _hex(found.get("ChecksumSHA256")), found["Metadata"])
 
     def get(self, key: str) -> bytes:
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._unavailable_on_error():
-                    return self._get(key)
-            except ArchiveUnavailable:
+        with self._unavailable_on_error():
+            for _ in range(_ATTEMPTS - 1):
                 # botocore repeats the request, but not the reading of a body that breaks off
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("the last attempt raises")
+                with contextlib.suppress(IncompleteReadError, ResponseStreamingError):
+                    return self._get(key).read()
+            return self._get(key).read()
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         with self._unavailable_on_error():
@@ -131,9 +139,9 @@ class S3Archive:
         with self._unavailable_on_error():
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> StreamingBody:
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"]
         except ClientError as refused:
             if _code(refused) in _MISSING:
                 raise KeyError(key) from None

@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
+from eagle_logger.simulator import s3 as stand_in
+from eagle_logger.simulator import s3_faults
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
@@ -107,9 +110,7 @@ def test_without_credentials_it_says_which_to_give(s3: RunningS3, monkeypatch: p
 
 
 def test_a_key_that_the_store_will_never_take_is_permanent(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        __import__("eagle_logger.simulator.s3_faults", fromlist=["ANSWERS"]).ANSWERS, "403", (400, "EntityTooLarge")
-    )
+    monkeypatch.setitem(s3_faults.ANSWERS, "403", (400, "EntityTooLarge"))
     s3.misbehave({"fault": "403"})
     with pytest.raises(NotAccepted, match="EntityTooLarge"):
         s3.archive().put(KEY, b"body", {})
@@ -130,3 +131,16 @@ def test_many_threads_share_it(s3: RunningS3) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: archive.put(f"{number:03}", b"%d" % number, {}), range(64)))
     assert len(list(archive.keys())) == 64
+
+
+def test_a_body_is_sent_without_asking_first(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    address_of = stand_in.address_of
+
+    def noting(request: web.Request) -> tuple[str, str]:
+        seen.append(request.headers.get("Expect"))
+        return address_of(request)
+
+    monkeypatch.setattr(stand_in, "address_of", noting)
+    s3.archive().put(KEY, b"body", {})
+    assert seen == [None]
