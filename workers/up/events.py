@@ -19,7 +19,7 @@ GAVE_UP = "gave up"
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) [A-Z]+ (.*)")
 _SPAWNED = re.compile(r"spawned: '(\S+)' with pid (\d+)")
-_ENDED = re.compile(r"(exited|stopped): (\S+) \((.*?)(?:; (?:not )?expected)?\)")
+_ENDED = re.compile(r"(exited|stopped): (\S+) \((.*?)(?:; (?:not )?expected)?\)$")
 _GAVE_UP = re.compile(r"gave up: (\S+) ")
 _ASKED_FOR = {"exit status 0", "terminated by SIGTERM"}
 

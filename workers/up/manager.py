@@ -28,6 +28,7 @@ LOG = "supervisord.log"
 _LONGEST_SOCKET_PATH = 80
 """Bytes; the system's limit is about 104, and supervisor binds to a temporary name that is longer than the final one."""
 _PATIENCE = 20.0
+_PATIENCE_BETWEEN_WORDS = 3.0
 _RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 
 
@@ -108,7 +109,7 @@ class Manager:
             self._call("startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR))
 
     def stop(self, names: Iterable[str], *, waiting: Callable[[list[str]], None] | None = None) -> None:
-        """Stop these programs, all at once, and wait until they have ended. `waiting` is told about once a second who has not.
+        """Stop these programs, all at once, and wait until they have ended. `waiting` is told every few seconds who has not.
 
         A program that is still there `stop_within` seconds after it was told is killed, which is told as its death.
         """
@@ -117,7 +118,7 @@ class Manager:
             self._call("stopProcess", name, False, but_for=(Faults.NOT_RUNNING,))
         told = time.monotonic()
         while still := sorted(wanted & self.running()):
-            if waiting is not None and time.monotonic() > told + 1:
+            if waiting is not None and time.monotonic() > told + _PATIENCE_BETWEEN_WORDS:
                 told = time.monotonic()
                 waiting(still)
             time.sleep(0.05)

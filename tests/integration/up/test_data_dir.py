@@ -1,0 +1,120 @@
+"""The lock, the key, and what is remembered of deaths, in real directories."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
+from workers.up.data_dir import kept_secret, key_file, last_sign_of_life, locked, write_private
+from workers.up.deaths import FILE, Deaths, note_unseen
+from workers.up.events import DIED, Event
+
+DEATH = Event(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
+LOG = """\
+2026-11-23 22:47:50,000 INFO spawned: 'fetch-1' with pid 4711
+2026-11-23 22:47:51,976 WARN exited: fetch-1 (terminated by SIGKILL; not expected)
+2026-11-23 22:47:52,000 INFO spawned: 'fetch-1' with pid 4712
+2026-11-23 22:47:52,000 INFO spawned: 'beat' with pid 4713
+2026-11-23 22:47:53,000 INFO stopped: beat (exit status 0)
+"""
+
+
+def records(data: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (data / FILE).read_text().splitlines()]
+
+
+def test_one_up_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path / "new" / "data"), pytest.raises(DataDirectoryBusy), locked(tmp_path / "new" / "data"):
+        pass
+    with locked(tmp_path / "new" / "data"):
+        pass
+
+
+def test_what_a_killed_one_left_is_waited_for(tmp_path: Path) -> None:
+    script = """
+import subprocess, sys
+from pathlib import Path
+from workers.up.data_dir import locked
+with locked(Path(sys.argv[1])) as lock:
+    subprocess.Popen(["sleep", "1"], pass_fds=[lock], stdout=subprocess.DEVNULL)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "locked\n"
+        first.kill()
+        first.wait()
+    begin = time.monotonic()
+    with locked(tmp_path):
+        assert 0.2 < time.monotonic() - begin < 20
+
+
+def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be used"), locked(tmp_path / "file" / "data"):
+        pass
+
+
+def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+    path = key_file(tmp_path)
+    Fernet(path.read_text().strip())
+    before = path.read_text()
+    assert key_file(tmp_path).read_text() == before
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kept_secret_stays_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "password"
+    assert kept_secret(path) == kept_secret(path)
+    assert len(kept_secret(path)) > 20
+    write_private(path, "\n")
+    assert kept_secret(path)
+
+
+def test_a_death_is_written_once(tmp_path: Path) -> None:
+    deaths = Deaths(tmp_path)
+    assert deaths.note(DEATH)
+    assert not deaths.note(DEATH)
+    assert not Deaths(tmp_path).note(DEATH)
+    (record,) = records(tmp_path)
+    assert (record["wall"], record["name"], record["pid"], record["status"]) == (DEATH.at, "fetch-1", 4711, DEATH.status)
+    assert str(record["agent"]).startswith("eagle-logger/")
+    assert str(record["agent"]).endswith(" fetch-1/4711")
+
+
+def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
+    Deaths(tmp_path).note(DEATH)
+    with (tmp_path / FILE).open("a") as file:
+        file.write('{"wall": 17')
+    assert not Deaths(tmp_path).note(DEATH)
+    assert Deaths(tmp_path).note(Event(DIED, "beat", 1.0, 5, "exit status 1"))
+    assert len(records(tmp_path)) == 2
+
+
+def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None:
+    log = tmp_path / "supervisord.log"
+    log.write_text(LOG)
+    assert note_unseen(Deaths(tmp_path), tmp_path / "none", 0.0) == []
+    found = note_unseen(Deaths(tmp_path), log, 1795474099.0)
+    assert found == [DEATH, Event(DIED, "fetch-1", 1795474099.0, 4712, "died with supervisor")]
+    assert note_unseen(Deaths(tmp_path), log, 1795474099.0) == []
+    assert len(records(tmp_path)) == 2
+
+
+def test_the_last_sign_of_life(tmp_path: Path) -> None:
+    assert abs(last_sign_of_life(tmp_path) - time.time()) < 5
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "alive").touch()
+    os.utime(tmp_path / "run" / "alive", (1000.0, 1000.0))
+    assert last_sign_of_life(tmp_path) == 1000.0
