@@ -1,0 +1,1 @@
+"""Ours beside what it is compared to: `python -m benchmarks --help`."""

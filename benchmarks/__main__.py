@@ -1,0 +1,189 @@
+"""`python -m benchmarks`: measure, print tables, keep the figures as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import chores, compared, tables
+from benchmarks.figures import Row
+from benchmarks.ours import ours
+from benchmarks.stage import ROOT, Failed, Relay, Stage
+
+RESULTS = ROOT / "benchmarks" / "results"
+LONG_HOMES = (1000, 10_000, 20_000, 30_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured, and how long."""
+
+    homes: tuple[int, ...]
+    flood: int
+    seconds: float
+    workers: int
+    in_flight: int
+    registered: int
+    user_hours: int
+    profile: str | None
+
+
+@dataclass(slots=True)
+class Found:
+    rows: list[Row] = field(default_factory=list)
+    ours: list[Row] = field(default_factory=list)
+    chores: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+Measurement = Callable[[Stage, Relay, Plan, Found], None]
+
+
+def _ours(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+    for homes in plan.homes:
+        _keep_ours(found, ours(stage, relay, f"ours, {homes} homes", homes=homes, **_how(plan)))
+
+
+def _flood(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+    _keep_ours(found, ours(stage, relay, f"ours, flooded with {plan.flood}", homes=plan.flood, **_how(plan)))
+
+
+def _how(plan: Plan) -> dict[str, Any]:
+    return {"seconds": plan.seconds, "workers": plan.workers, "profile": plan.profile}
+
+
+def _keep_ours(found: Found, row: Row) -> None:
+    found.rows.append(row)
+    found.ours.append(row)
+
+
+def _bare(client: str) -> Measurement:
+    def measurement(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+        found.rows.append(compared.bare(stage, relay, client, in_flight=plan.in_flight, seconds=plan.seconds / 2))
+
+    return measurement
+
+
+def _tutorial(children: int) -> Measurement:
+    def measurement(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+        found.rows.append(compared.tutorial(stage, relay, children=children, seconds=plan.seconds))
+
+    return measurement
+
+
+def _registered(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
+    found.chores += chores.registered_users(stage, plan.registered)
+
+
+def _rotation(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
+    found.chores += chores.rotation(stage, plan.user_hours)
+
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "ours": _ours,
+    "flood": _flood,
+    "httpx": _bare("httpx"),
+    "transport": _bare("transport"),
+    "aiohttp": _bare("aiohttp"),
+    "tutorial-2": _tutorial(2),
+    "tutorial-32": _tutorial(32),
+    "2015": _bare("sequential"),
+    "registered": _registered,
+    "rotation": _rotation,
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--only", multiple=True, type=click.Choice(list(MEASUREMENTS)), help="Only this; may be given several times.")
+@click.option("--homes", type=click.IntRange(1), multiple=True, help="Homes served by ours, every six seconds. [default: 5000]")
+@click.option("--flood", type=click.IntRange(1), default=20_000, help="Homes that are more than ours can serve.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=20.0,
+    help="How long ours and the Celery workers are watched; bare clients half of it.",
+)
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Fetching processes of ours.")
+@click.option("--in-flight", type=click.IntRange(1), default=1000, help="Requests at once of a bare client.")
+@click.option("--latency", type=float, default=0.2, help="Seconds the relay takes.")
+@click.option("--spread", type=float, default=0.05, help="Seconds, either way.")
+@click.option("--hanging", type=click.FloatRange(0, 1), default=0.0, help="Share of the homes that never answer.")
+@click.option("--registered", type=click.IntRange(1), default=100_000, help="Users imported, shown and leased.")
+@click.option("--user-hours", type=click.IntRange(1), default=2000, help="Log files rotated.")
+@click.option("--long", "is_long", is_flag=True, help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.")
+@click.option(
+    "--profile", metavar="PY-SPY", help="Record the first fetching worker with this py-spy, into results/profile.txt."
+)
+def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **given: Any) -> None:
+    """Ours beside what it is compared to: same machine, same simulated relay, one after the other.
+
+    Everything is on 127.0.0.1 and ends by itself. CPU per fetch is what to compare: it hardly minds what else runs.
+    """
+    conditions = {name: given.pop(name) for name in ("latency", "spread", "hanging")}
+    homes = homes or (LONG_HOMES if is_long else (5000,))
+    plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **given)
+    chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
+    population = max(*plan.homes, plan.flood if "flood" in chosen else 0, 10 * plan.in_flight)
+    found, began = Found(), datetime.now(UTC)
+    with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
+        relay = stage.relay(population, **conditions)
+        for name, measurement in chosen.items():
+            print(f"{name} …", file=sys.stderr, flush=True)
+            try:
+                measurement(stage, relay, plan, found)
+            except Failed as wrong:
+                found.failed[name] = str(wrong)
+                print(f"failed: {wrong}", file=sys.stderr, flush=True)
+    conditions["homes_at_the_relay"] = population
+    target = _write(found, began, plan, conditions)
+    _show(found)
+    print(f"\n{target.relative_to(ROOT)}")
+    sys.exit(1 if found.failed else 0)
+
+
+def _show(found: Found) -> None:
+    yardstick = next((row for row in found.ours), None)
+    if found.rows:
+        print(f"\n{tables.contenders(found.rows, yardstick)}")
+    if found.ours:
+        print(f"\n{tables.ours(found.ours)}")
+    if found.chores:
+        print(f"\n{tables.chores(found.chores)}")
+
+
+def _write(found: Found, began: datetime, plan: Plan, conditions: Mapping[str, Any]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
+    report = {
+        "began": began.isoformat(),
+        "commit": _commit(),
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "relay": dict(conditions),
+        "workers": plan.workers,
+        "in_flight": plan.in_flight,
+        "contenders": [row.as_json() for row in found.rows],
+        "chores": found.chores,
+        "failed": found.failed,
+    }
+    target.write_text(json.dumps(report, indent=2) + "\n")
+    return target
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Clients that do the same requests and nothing else: what this language can do at best, and what 2015 did.
+
+Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|sequential URL USERS_FILE IN_FLIGHT`; ends on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import httpx
+import uvloop
+from httpx_aiohttp import AiohttpTransport
+
+from eagle_logger.core.readings import Kind
+from eagle_logger.rainforest import requests
+
+DEADLINE = 10.0
+BODY = requests.reading(Kind.DEMAND)
+Ask = Callable[[Mapping[str, str]], Awaitable[bytes]]
+
+
+def accounts(users_file: Path) -> Iterator[dict[str, str]]:
+    """The headers of every account's request."""
+    with users_file.open() as lines:
+        for line in lines:
+            yield headers(json.loads(line))
+
+
+def headers(account: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "Cloud-Id": account["cloud_id"],
+        "User": account["user_email"],
+        "Password": account["user_pw"],
+        "Content-Type": "text/xml",
+    }
+
+
+async def with_httpx(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+    """httpx.AsyncClient over aiohttp's transport."""
+    transport = AiohttpTransport(limits=_limits(in_flight))
+    async with httpx.AsyncClient(transport=transport, timeout=DEADLINE, trust_env=False) as client:
+
+        async def ask(person: Mapping[str, str]) -> bytes:
+            return (await client.post(url, headers=person, content=BODY)).content
+
+        await _keep_asking(ask, people, in_flight)
+
+
+async def with_transport(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+    """The same transport without the client around it."""
+    address, timeout = httpx.URL(url), httpx.Timeout(DEADLINE).as_dict()
+    async with AiohttpTransport(limits=_limits(in_flight)) as transport:
+
+        async def ask(person: Mapping[str, str]) -> bytes:
+            request = httpx.Request("POST", address, headers=person, content=BODY, extensions={"timeout": timeout})
+            reply = await transport.handle_async_request(request)
+            try:
+                return await reply.aread()
+            finally:
+                await reply.aclose()
+
+        await _keep_asking(ask, people, in_flight)
+
+
+async def with_aiohttp(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+    """aiohttp alone."""
+    connector = aiohttp.TCPConnector(limit=in_flight)
+    timeout = aiohttp.ClientTimeout(DEADLINE)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def ask(person: Mapping[str, str]) -> bytes:
+            async with session.post(url, headers=person, data=BODY) as reply:
+                return await reply.read()
+
+        await _keep_asking(ask, people, in_flight)
+
+
+def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:
+    """One request after the other, as in 2015; what came back is appended to a file."""
+    with httpx.Client(timeout=DEADLINE, trust_env=False) as client, Path("/dev/null").open("ab") as log:
+        for person in itertools.cycle(people):
+            with suppress(httpx.HTTPError):
+                log.write(client.post(url, headers=person, content=BODY).content)
+
+
+CLIENTS = {"httpx": with_httpx, "transport": with_transport, "aiohttp": with_aiohttp}
+
+
+async def _keep_asking(ask: Ask, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+    everybody = itertools.cycle(people)
+
+    async def one_after_the_other() -> None:
+        for person in everybody:
+            with suppress(httpx.HTTPError, aiohttp.ClientError, TimeoutError):
+                await ask(person)
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
+
+
+def _limits(in_flight: int) -> httpx.Limits:
+    return httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+
+
+def main(which: str, url: str, users_file: str, in_flight: str) -> None:
+    people = list(accounts(Path(users_file)))
+    if which == "sequential":
+        sequential(url, people)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(CLIENTS[which](url, people, int(in_flight)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,118 @@
+"""What is done once or now and then: importing users, showing them, leasing them, rotating."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import proc
+from benchmarks.rotating import write_backlog
+from benchmarks.stage import EAGLE, Failed, Processes, Redis, Stage, free_port, run, start_redis
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.users.cipher import new_key
+
+_LEASED_AT_ONCE = 500
+"""As the dispatcher does."""
+_ALL_DUE_WITHIN = 7.0
+"""Seconds: the store spreads a large batch over six."""
+
+
+def registered_users(stage: Stage, count: int) -> list[dict[str, Any]]:
+    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users."""
+    with stage.processes("registered") as processes:
+        server = start_redis(processes)
+        settings = {
+            "EAGLE_DATA_DIR": str(processes.directory),
+            "EAGLE_REDIS_URL": server.url(),
+            "EAGLE_SECRET_KEYS": new_key(),
+        }
+        people = processes.directory / "people.jsonl"
+        write_people(people, count)
+        empty = server.info()["used_memory"]
+        imported = _timed(f"users import, {count}", [EAGLE, "users", "import", str(people)], settings, server, count)
+        imported["note"] += f", {(server.info()['used_memory'] - empty) / count:.0f} B a user in Redis"
+        shown = _timed(f"status --json, {count}", [EAGLE, "status", "--json"], settings, server, count)
+        time.sleep(_ALL_DUE_WITHIN)
+        return [imported, shown, _dispatch(settings, server, count)]
+
+
+def write_people(path: Path, count: int) -> None:
+    """Made-up accounts as JSON lines."""
+    with path.open("w") as lines:
+        for number in range(count):
+            account = {"cloud_id": f"{number:06x}", "user_email": f"home-{number}@example.org", "user_pw": f"word {number}"}
+            lines.write(json.dumps(account) + "\n")
+
+
+def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
+    """Rotate a backlog of one complete hour into a strict stand-in for S3; then put the same objects with boto3 alone."""
+    with stage.processes("rotation") as processes:
+        backlog = processes.directory / "backlog"
+        lines = write_backlog(backlog, user_hours)
+        settings = _start_s3(processes) | {"EAGLE_DATA_DIR": str(backlog)}
+        found = []
+        for what in ("rotate", "puts"):
+            s3_before = proc.cpu_seconds(processes.ids()["s3"])
+            _, _, said = run([sys.executable, "-m", "benchmarks.rotating", what], settings)
+            answer = json.loads(said)
+            name = f"rotation, {user_hours} user-hours" if what == "rotate" else f"bare boto3 puts, {user_hours} objects"
+            note = f"{lines} lines, " if what == "rotate" else "same bytes, "
+            note += f"{answer['threads']} threads, peak {answer['peak_rss'] / 1e6:.0f} MB"
+            s3 = proc.cpu_seconds(processes.ids()["s3"]) - s3_before
+            found.append(_chore(name, answer["seconds"], answer["cpu"], answer["count"], f"{note}, S3 stand-in {s3:.1f} CPU s"))
+        return found
+
+
+def _start_s3(processes: Processes) -> dict[str, str]:
+    port, bucket = free_port(), "eagle"
+    access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
+    directory = processes.directory / "s3"
+    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", bucket]
+    processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
+    url = f"http://127.0.0.1:{port}"
+    processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
+    return {**access, "EAGLE_ARCHIVE_URL": f"s3://{bucket}/bench", "EAGLE_S3_ENDPOINT_URL": url}
+
+
+def _timed(name: str, command: list[str], settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:
+    before = proc.cpu_seconds(server.pid)
+    seconds, cpu, _ = run(command, settings)
+    return _chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s")
+
+
+def _dispatch(settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:
+    before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
+    leased = asyncio.run(_lease_all(settings))
+    seconds, cpu = time.monotonic() - began, time.process_time() - own
+    if leased != count:
+        raise Failed(f"{leased} users were leased, not {count}")
+    redis_used = proc.cpu_seconds(server.pid) - before
+    return _chore(f"lease, {count} due", seconds, cpu, count, f"{_LEASED_AT_ONCE} a call, Redis {redis_used:.2f} CPU s")
+
+
+async def _lease_all(settings: dict[str, str]) -> int:
+    given = {name.removeprefix("EAGLE_").lower(): text for name, text in settings.items()}
+    store = wiring.user_store(settings_module.load(Path(given.pop("data_dir")), **given), passwords=False)
+    leased = 0
+    try:
+        while ids := await store.lease(_LEASED_AT_ONCE):
+            leased += len(ids)
+    finally:
+        await store.close()
+    return leased
+
+
+def _chore(name: str, seconds: float, cpu: float, count: int, note: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "seconds": round(seconds, 3),
+        "cpu": round(cpu, 3),
+        "count": count,
+        "per_second": round(count / seconds, 1),
+        "note": note,
+    }

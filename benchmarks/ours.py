@@ -1,0 +1,191 @@
+"""Ours, whole: beat, dispatcher, fetching workers, rotator, Redis, as `eagle-logger up` starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Row, grown, lateness
+from benchmarks.measuring import measure
+from benchmarks.stage import Failed, Processes, Relay, Stage, start_redis
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import Credentials, User, UserState
+from eagle_logger.settings import Settings
+from eagle_logger.users.cipher import new_key
+from eagle_logger.users.store import StoredUser, UserStore
+
+PERIODS_TO_SETTLE = 1.5
+_BATCH = 500
+
+
+class System:
+    """All of it but the relay, in a directory of its own."""
+
+    def __init__(self, processes: Processes, relay_url: str, *, workers: int, **settings: str) -> None:
+        self.processes = processes
+        self.redis = start_redis(processes)
+        self.data = processes.directory / "data"
+        self.data.mkdir()
+        self.environment = {
+            "EAGLE_DATA_DIR": str(self.data),
+            "EAGLE_REDIS_URL": self.redis.url(),
+            "EAGLE_RELAY_URL": relay_url,
+            "EAGLE_SECRET_KEYS": new_key(),
+            "EAGLE_LOG_FORMAT": "json",
+            **settings,
+        }
+        self.fetching = [f"fetch-{number}" for number in range(1, workers + 1)]
+
+    @property
+    def settings(self) -> Settings:
+        given = {name.removeprefix("EAGLE_").lower(): text for name, text in self.environment.items()}
+        return settings_module.load(Path(given.pop("data_dir")), **given)
+
+    def start(self) -> None:
+        """All processes, and wait until each has reported to Redis."""
+        node = wiring.node(self.settings)
+        self._worker("dispatcher", "dispatch,adhoc", 8)
+        for name in self.fetching:
+            self._worker(name, "fetch.0", self.settings.fetch_threads)
+        self._worker("rotator", f"rotate.{node}", 4)
+        beat = ["beat", "-s", str(self.data / "beat"), "--pidfile="]
+        self.processes.start("beat", [*_celery(), *beat], self.environment)
+        expected = {"dispatcher", "rotator", "dispatch", *self.fetching}
+        self.processes.wait_until("the workers", lambda: expected <= set(self.ask(UserStore.progress)))
+
+    def _worker(self, name: str, queues: str, threads: int) -> None:
+        command = [*_celery(), "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", str(threads)]
+        self.processes.start(name, command, {**self.environment, "EAGLE_PROCESS_NAME": name})
+
+    def seed(self, accounts: list[dict[str, Any]]) -> None:
+        """Put these users into Redis as if they had been fetched for long: of the rarer kinds only what falls due is asked."""
+        asyncio.run(_seed(self.settings, accounts))
+
+    def ask(self, question: Any) -> Any:
+        """What a method of the user store answers."""
+        return asyncio.run(_ask(self.settings, question))
+
+    def tally(self) -> dict[str, int]:
+        found: dict[str, int] = self.ask(UserStore.tally)
+        return found
+
+    def contenders(self) -> dict[str, int]:
+        return self.processes.ids("dispatcher", *self.fetching, "rotator", "beat")
+
+
+def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, workers: int, profile: str | None = None) -> Row:
+    """Measured after every home had its turn and one and a half periods more. `profile`: a py-spy to record with."""
+    with stage.processes("ours") as processes:
+        system = System(processes, relay.post_url, workers=workers)
+        system.start()
+        empty = system.redis.info()["used_memory"]
+        system.seed(relay.accounts(homes))
+        _settle(system, homes)
+        if profile:
+            _record(system, profile, seconds)
+        row = measure(
+            name,
+            processes,
+            system.contenders(),
+            relay,
+            seconds=seconds,
+            redis_server=system.redis,
+            more=lambda: _look(system),
+            explain=lambda before, after, passed: _explain(before, after, passed, homes, empty),
+        )
+        breaches = system.ask(UserStore.check_invariant)
+        if breaches:
+            raise Failed(f"users in neither set or in both: {breaches[:3]}")
+        return row
+
+
+def _settle(system: System, homes: int) -> None:
+    period = system.settings.demand_interval
+    until = time.monotonic() + 5 * period
+    while system.tally().get("fetches", 0) < homes and time.monotonic() < until:
+        system.processes.check()
+        time.sleep(0.5)
+    time.sleep(PERIODS_TO_SETTLE * period)
+
+
+def _look(system: System) -> dict[str, Any]:
+    """Everything that only grows, and what Redis holds."""
+    messages = users = 0
+    for name in system.fetching:
+        with system.processes.log(name).open("rb") as lines:
+            for line in lines:
+                if b'"event": "fetch"' in line:
+                    messages += 1
+                    users += json.loads(line)["users"]
+    return {"tally": system.tally(), "messages": messages, "users": users, "info": system.redis.info()}
+
+
+def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, homes: int, empty: int) -> Mapping[str, Any]:
+    more = grown(before["tally"], after["tally"])
+    info, former = after["info"], before["info"]
+    messages, fetches = after["messages"] - before["messages"], more.get("fetches", 0)
+    return {
+        "homes": homes,
+        "visits": fetches,
+        **lateness(more),
+        "missed_turns": more.get("missed_turns", 0),
+        "failed_fetches": more.get("failed_fetches", 0),
+        "failures": {name: count for name, count in more.items() if name.startswith("failed_")},
+        "readings_logged": more.get("readings_logged", 0),
+        "messages_per_second": round(messages / seconds, 2),
+        "users_per_message": round((after["users"] - before["users"]) / messages, 1) if messages else None,
+        "bytes_per_second": round(more.get("bytes_logged", 0) / seconds),
+        "redis_bytes": info["used_memory"],
+        "redis_bytes_per_user": round((info["used_memory"] - empty) / homes),
+        "redis_commands_per_second": round(
+            (info["total_commands_processed"] - former["total_commands_processed"]) / seconds, 1
+        ),
+        "lateness_counters": {name: count for name, count in more.items() if name.startswith("late_")},
+    }
+
+
+def _record(system: System, py_spy: str, seconds: float) -> None:
+    """A profile of the first fetching worker, for as long as a measurement takes, beside it: it costs that worker little."""
+    pid = system.processes.ids()[system.fetching[0]]
+    target = system.processes.directory.parent.parent / "profile.txt"
+    command = [py_spy, "record", "--pid", str(pid), "--duration", str(int(seconds)), "--rate", "200", "--format", "raw"]
+    system.processes.start("py-spy", [*command, "--nonblocking", "--output", str(target)])
+
+
+async def _ask(settings: Settings, question: Any) -> Any:
+    store = wiring.user_store(settings, passwords=False)
+    try:
+        return await getattr(store, question.__name__)()
+    finally:
+        await store.close()
+
+
+async def _seed(settings: Settings, accounts: list[dict[str, Any]]) -> None:
+    store, cipher, now = wiring.user_store(settings, passwords=True), wiring.cipher(settings), time.time()
+    state = UserState(asked=dict.fromkeys(Kind, now))
+    users = [
+        StoredUser(
+            User(one["cloud_id"]),
+            cipher.seal(Credentials(one["cloud_id"], one["user_email"], one["user_pw"])),
+            state,
+            due=None,
+            lease_ends=None,
+        )
+        for one in accounts
+    ]
+    try:
+        for start in range(0, len(users), _BATCH):
+            await store.restore(users[start : start + _BATCH])
+    finally:
+        await store.close()
+
+
+def _celery() -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "workers.app"]

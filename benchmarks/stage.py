@@ -1,0 +1,205 @@
+"""What every contender plays on: a directory, a simulated relay, a Redis, and processes that all end with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from benchmarks import proc
+from workers.up.redis_server import await_redis, find_server
+
+ROOT = Path(__file__).parent.parent
+EAGLE = str(Path(sys.executable).parent / "eagle-logger")
+_PATIENCE = 60.0
+
+
+class Failed(Exception):
+    """A process did not do what it should; says which, and shows the end of its log."""
+
+
+class Processes:
+    """Processes of ours and of nobody else: started here, and ended here in reverse order, each by its id."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None) -> int:
+        """Its id. Its output goes to `<name>.log`; of our environment it gets no EAGLE_ setting but these."""
+        with self.log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                list(command), cwd=ROOT, env=environment(settings), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        return self._running[name].pid
+
+    def log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+    def ids(self, *names: str) -> dict[str, int]:
+        """Of these, or of all."""
+        return {name: process.pid for name, process in self._running.items() if not names or name in names}
+
+    def check(self) -> None:
+        """Raises Failed if one has ended by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise Failed(f"{name} ended with {process.returncode}:\n{self.log(name).read_text(errors='replace')[-2000:]}")
+
+    def wait_until(self, what: str, happened: Callable[[], bool], patience: float = _PATIENCE) -> None:
+        until = time.monotonic() + patience
+        while not happened():
+            self.check()
+            if time.monotonic() > until:
+                raise Failed(f"{what}: not within {patience:g} s")
+            time.sleep(0.1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        for process in reversed(self._running.values()):
+            _end(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """The simulated relay, its accounts, and what it says about itself."""
+
+    url: str
+    users_file: Path
+    pid: int
+    homes: int
+
+    @property
+    def post_url(self) -> str:
+        return f"{self.url}/cgi-bin/post_manager"
+
+    def answered(self) -> int:
+        """Requests that got a reading so far: the same count for every contender, taken by neither."""
+        with urllib.request.urlopen(f"{self.url}/stats", timeout=30) as reply:
+            outcomes: dict[str, int] = json.load(reply)["outcomes"]
+        return outcomes.get("ok", 0)
+
+    def accounts(self, most: int) -> list[dict[str, Any]]:
+        with self.users_file.open() as lines:
+            return [json.loads(line) for _, line in zip(range(most), lines, strict=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    port: int
+    pid: int
+
+    def url(self, database: int = 0) -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def info(self) -> dict[str, Any]:
+        with redis.Redis(port=self.port) as client:
+            found: dict[str, Any] = client.info()
+        return found
+
+    def empty(self) -> None:
+        with redis.Redis(port=self.port) as client:
+            client.flushall()
+
+
+class Stage:
+    """A working directory (removed at the end), and on request a relay and fresh Redis servers in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._open = ExitStack()
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True)
+        self._open.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.close()
+
+    def processes(self, name: str) -> Processes:
+        """An empty group in a directory of its own, for `with`."""
+        self._count += 1
+        directory = self.directory / f"{self._count:02d}-{name}"
+        directory.mkdir()
+        return Processes(directory)
+
+    def relay(self, homes: int, *, latency: float, spread: float, hanging: float) -> Relay:
+        """Started once; ends with the stage."""
+        processes = self._open.enter_context(self.processes("relay"))
+        port, users = free_port(), processes.directory / "users.jsonl"
+        command = [EAGLE, "simulate", "--homes", str(homes), "--port", str(port), "--users-file", str(users)]
+        command += ["--latency", str(latency), "--latency-spread", str(spread)]
+        if hanging:
+            faults = processes.directory / "faults.json"
+            faults.write_text(json.dumps({"rules": [{"fault": "hang", "homes_share": hanging}]}))
+            command += ["--faults", str(faults)]
+        pid = processes.start("relay", command, {"EAGLE_DATA_DIR": str(processes.directory)})
+        processes.wait_until("the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text())
+        return Relay(f"http://127.0.0.1:{port}", users, pid, homes)
+
+
+def start_redis(processes: Processes) -> Redis:
+    """As `eagle-logger up` starts it: every write in its append-only file, on disk within a second."""
+    port = free_port()
+    command = [find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(processes.directory), "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+    redis_server = Redis(port, processes.start("redis", command))
+    await_redis(redis_server.url(), _PATIENCE)
+    return redis_server
+
+
+def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without settings of whoever calls, and with these."""
+    return {**{name: text for name, text in os.environ.items() if not name.startswith("EAGLE_")}, **(settings or {})}
+
+
+def run(command: Sequence[str], settings: Mapping[str, str]) -> tuple[float, float, str]:
+    """Run it to its end: seconds, CPU seconds (with its children's), what it printed. Raises Failed."""
+    began = time.monotonic()
+    before = os.times()
+    done = subprocess.run(list(command), cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=False)
+    after = os.times()
+    if done.returncode:
+        raise Failed(f"{command}: {done.returncode}\n{done.stderr[-2000:]}")
+    cpu = after.children_user - before.children_user + after.children_system - before.children_system
+    return time.monotonic() - began, cpu, done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def redis_cpu(server: Redis) -> float:
+    return proc.cpu_seconds(server.pid)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(25)
+    # It leads a session of its own: children that outlived it (prefork's) are in its group, and in no other.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,94 @@
+import math
+
+import pytest
+
+from benchmarks.figures import Machine, Row, Use, cpu_between, grown, lateness, per, share_of_others, times
+
+
+def row(*, fetches: int = 1000, cpu: float = 2.0, seconds: float = 10.0) -> Row:
+    return Row(
+        name="one",
+        seconds=seconds,
+        fetches=fetches,
+        cpu=cpu,
+        relay_cpu=0.5,
+        redis_cpu=0.25,
+        others=0.1,
+        memory={"worker": 50_000_000, "beat": 30_000_000},
+        more={"missed_turns": 3},
+    )
+
+
+def test_a_row_tells_rate_cost_and_cores() -> None:
+    one = row()
+    assert one.rate == 100
+    assert one.cpu_per_fetch == pytest.approx(2000)
+    assert one.cores == pytest.approx(0.2)
+
+
+def test_a_row_in_which_nothing_was_fetched_costs_nothing_per_fetch() -> None:
+    said = row(fetches=0).as_json()
+    assert said["cpu_us_per_fetch"] is None
+    assert said["relay_cpu_us_per_fetch"] is None
+    assert said["fetches_per_second"] == 0
+
+
+def test_json_holds_the_row_and_what_only_ours_has() -> None:
+    said = row().as_json()
+    assert said["cpu_us_per_fetch"] == 2000
+    assert said["relay_cpu_us_per_fetch"] == 500
+    assert said["redis_cpu_us_per_fetch"] == 250
+    assert said["missed_turns"] == 3
+    assert said["memory_bytes"] == {"worker": 50_000_000, "beat": 30_000_000}
+
+
+def test_cpu_counts_who_came_from_its_start_and_leaves_out_who_went() -> None:
+    before = Use(at=0, cpu={1: 5.0, 2: 7.0})
+    after = Use(at=10, cpu={1: 6.5, 3: 0.5})
+    assert cpu_between(before, after) == pytest.approx(2.0)
+
+
+def test_others_are_what_the_machine_did_besides() -> None:
+    before, after = Machine(busy=100, total=1000), Machine(busy=115, total=1020)
+    assert share_of_others(before, after, accounted=5) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("accounted", "share"), [(99.0, 0.0), (-99.0, 1.0)])
+def test_the_share_of_others_stays_a_share(accounted: float, share: float) -> None:
+    assert share_of_others(Machine(0, 0), Machine(10, 20), accounted) == share
+
+
+def test_no_time_passed_means_no_share_of_others() -> None:
+    assert share_of_others(Machine(5, 10), Machine(5, 10), 0) == 0
+
+
+def test_only_what_grew_is_told() -> None:
+    assert grown({"fetches": 3, "late_100": 2}, {"fetches": 8, "late_100": 2, "missed_turns": 1}) == {
+        "fetches": 5,
+        "missed_turns": 1,
+    }
+
+
+def test_lateness_is_told_by_the_bounds_of_its_counters() -> None:
+    tally = {"late_100": 98, "late_500": 1, "late_2000": 1}
+    assert lateness(tally) == {"late_p50": 0.1, "late_p99": 0.5, "late_max": 2.0}
+
+
+def test_without_fetches_there_is_no_lateness() -> None:
+    assert lateness({}) == {"late_p50": None, "late_p99": None, "late_max": None}
+
+
+def test_per_is_in_microseconds() -> None:
+    assert per(1.5, 1000) == pytest.approx(1500)
+    assert per(1.5, 0) is None
+
+
+def test_times_says_how_much_dearer_the_other_is() -> None:
+    found = times(row(cpu=2.0), row(cpu=5.0))
+    assert found is not None
+    assert math.isclose(found, 2.5)
+
+
+@pytest.mark.parametrize("ours", [None, row(fetches=0)])
+def test_times_needs_two_measurements(ours: Row | None) -> None:
+    assert times(ours, row()) is None
