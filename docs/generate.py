@@ -58,8 +58,9 @@ def errors_page() -> str:
 def _error_tree(error: type[EagleError], depth: int) -> Iterator[str]:
     said = " ".join(inspect.cleandoc(error.__doc__ or "").split())
     yield f"{'  ' * depth}- **{error.__name__}**: {said}"
-    for child in sorted(error.__subclasses__(), key=lambda one: list(vars(errors)).index(one.__name__)):
-        yield from _error_tree(child, depth + 1)
+    for child in vars(errors).values():
+        if isinstance(child, type) and child.__base__ is error:
+            yield from _error_tree(child, depth + 1)
 
 
 PAGES: dict[str, Callable[[], str]] = {
