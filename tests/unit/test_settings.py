@@ -85,3 +85,32 @@ def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_cadence_covers_every_kind(tmp_path: Path) -> None:
     assert set(settings.load(tmp_path).intervals) == set(Kind)
+
+
+def test_a_setting_may_stand_in_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "EAGLE_REDIS_URL").write_text("redis://:abc@redis:6379/0\n")
+    (secrets / "EAGLE_API_TOKEN").write_text("from a file\n")
+    (secrets / "something_else").write_text("nobody's setting\n")
+    settings.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
+    monkeypatch.setenv("EAGLE_SECRETS_DIR", str(secrets))
+    monkeypatch.setenv("EAGLE_API_TOKEN", "from the environment")
+    found = settings.load(tmp_path)
+    assert found.redis_url == "redis://:abc@redis:6379/0"
+    assert found.api_token is not None
+    assert found.api_token.get_secret_value() == "from the environment"
+
+
+def test_a_mistake_in_such_a_file_is_named_without_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "EAGLE_REDIS_URL").write_text("http://:abc@redis")
+    monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"^EAGLE_REDIS_URL must begin with redis://") as wrong:
+        settings.load(tmp_path)
+    assert "abc" not in str(wrong.value)
+
+
+def test_a_directory_of_secrets_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError, match="EAGLE_SECRETS_DIR"):
+        settings.load(tmp_path)
