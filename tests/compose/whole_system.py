@@ -167,9 +167,12 @@ def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service:
     pid = compose.kill(killed)
     deaths.append(death(killed, name, pid))
     eventually(lambda: compose.restarts(killed) > before, within=30, what=f"{service} is started again")
-    healthy(compose, service)
     readings = eventually(compose.readings, within=60, what="the status")
     eventually(lambda: compose.readings() > readings, within=60, what="readings go on")
+
+
+def test_all_of_them_are_healthy_again(compose: Compose) -> None:
+    healthy(compose, *LONG_LIVED)
 
 
 def test_what_stalls_becomes_unhealthy_and_recovers(compose: Compose) -> None:
