@@ -34,15 +34,15 @@ class Intake:
     async def take(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
         """Have these users fetched now; with `once`, only the first time it is asked for under that name.
 
-        Raises RedisUnavailable if that could not be promised; then the same `once` may be asked again. What was leased
-        meanwhile falls due by itself when its lease ends, so nothing is lost if that never happens.
+        Raises RedisUnavailable if that could not be promised; then the same `once` may be asked again. What was leased is due
+        again at once, or when its lease ends if not even that can be said, so nothing is lost if nobody asks again.
         """
         requested = await self._users.request(cloud_ids, once=once)
         if requested.leased:
             try:
                 await self._publish(requested.leased)
             except (OperationalError, OSError) as wrong:
-                await self._forget(once)
+                await self._forget(once, requested.leased)
                 raise RedisUnavailable(f"the broker does not take messages: {wrong}") from wrong
         return requested
 
@@ -52,11 +52,9 @@ class Intake:
         async with asyncio.timeout(self._patience):
             await loop.run_in_executor(self._threads, self._enqueue, cloud_ids)
 
-    async def _forget(self, once: str | None) -> None:
-        if once is None:
-            return
+    async def _forget(self, once: str | None, leased: Sequence[str]) -> None:
         try:
-            await self._users.forget(once)
+            await self._users.forget(once, leased)
         except RedisUnavailable as away:
             _log.warning("a message that was not enqueued stays marked as seen; its lease will do", once=once, reason=str(away))
 

@@ -204,8 +204,11 @@ class MemoryUserStore:
         self._lease_to(entry, _Lease(min(entry.due, now), entry.due, now + self._lease, announced=True))
         return "leased"
 
-    async def forget(self, once: str) -> None:
-        self._system.requests.pop(once, None)
+    async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
+        self._system.requests.pop(once or "", None)
+        for entry in (self._users[cloud_id] for cloud_id in cloud_ids if cloud_id in self._users):
+            if entry.lease and entry.lease.announced and not entry.lease.token:
+                entry.give_back()
 
     async def free(self, holder: str) -> int:
         held = [e for e in self._users.values() if e.lease and e.lease.token and e.lease.holder == holder]

@@ -93,8 +93,8 @@ class RedisUserStore:
         leased, marked, unknown, parked = (tuple(_texts(group)) for group in groups)
         return Requested(leased, marked, unknown, parked, seen_before=bool(seen))
 
-    async def forget(self, once: str) -> None:
-        await self._redis.command("DEL", _once_key(once))
+    async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
+        await self._redis.run("forget", ["" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)])
 
     async def free(self, holder: str) -> int:
         cursor, freed = b"0", 0

@@ -152,8 +152,9 @@ class UserStore(Protocol):
         within two hours (longer than a signed message stays acceptable); marking it and leasing are one step."""
         ...
 
-    async def forget(self, once: str) -> None:
-        """Undo the mark of `request(once=…)`, for when what it leased could not be enqueued."""
+    async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
+        """Undo `request(cloud_ids, once=…)`, for when what it leased could not be enqueued: the same may be asked again, and
+        who was leased is due again at once, unless a worker has claimed it meanwhile."""
         ...
 
     async def free(self, holder: str) -> int:

@@ -339,6 +339,22 @@ async def test_the_same_request_is_carried_out_once(store: UserStore, clock: Han
     assert not (await store.request(["00ce69"], once="message-2")).seen_before
 
 
+async def test_what_was_forgotten_may_be_asked_again_at_once(store: UserStore) -> None:
+    await add(store, "00ce69", "002738", "ffffff")
+    await store.request(["00ce69", "002738"], once="message")
+    [held] = await store.claim(["002738"], "worker")
+    await store.lease(1)  # the schedule has ffffff, and nobody asked for it
+    await store.forget("message", ["00ce69", "002738", "ffffff", "abcdef"])
+    totals = await store.totals()
+    assert (totals.due, totals.overdue, totals.leased) == (1, 1, 2)
+    asked_again = await store.request(["00ce69", "002738"], once="message")
+    assert (asked_again.leased, asked_again.marked) == (("00ce69",), ("002738",))
+    assert await store.begin([held]) == {"002738"}
+    await store.forget(None, ["00ce69"])
+    assert (await store.request(["00ce69"])).leased == ("00ce69",)
+    assert await store.check_invariant() == []
+
+
 async def test_a_thousand_users_in_one_request(store: UserStore) -> None:
     ids = [f"{number:06x}" for number in range(1000)]
     await store.put([new_user(cloud_id) for cloud_id in ids])

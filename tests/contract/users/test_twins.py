@@ -102,10 +102,10 @@ class Twins(RuleBasedStateMachine):
     def request(self, ids: list[str], once: str | None) -> None:
         self.same(self.run(self.memory.request(ids, once=once)), self.run(self.redis.request(ids, once=once)))
 
-    @rule(once=st.sampled_from(["x", "y"]))
-    def forget(self, once: str) -> None:
-        self.run(self.memory.forget(once))
-        self.run(self.redis.forget(once))
+    @rule(ids=some_ids, once=st.sampled_from([None, "x", "y"]))
+    def forget(self, ids: list[str], once: str | None) -> None:
+        self.run(self.memory.forget(once, ids))
+        self.run(self.redis.forget(once, ids))
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def free(self, holder: str) -> None:

@@ -36,7 +36,19 @@ async def test_what_is_not_enqueued_may_be_asked_again(users: MemoryUserStore) -
     intake = Intake(users, away)
     with pytest.raises(RedisUnavailable, match="connection refused"):
         await intake.take(["00ce69"], once="one")
-    assert not (await users.request((), once="one")).seen_before
+    again = await users.request(["00ce69"], once="one")
+    assert (again.seen_before, again.leased) == (False, ("00ce69",))
+    intake.close()
+
+
+async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) -> None:
+    def away(_: Sequence[str]) -> None:
+        raise OperationalError("connection refused")
+
+    intake = Intake(users, away)
+    with pytest.raises(RedisUnavailable):
+        await intake.take(["00ce69"])
+    assert (await users.totals()).overdue == 1
     intake.close()
 
 
