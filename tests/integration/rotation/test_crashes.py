@@ -85,7 +85,7 @@ class Killed(BaseException):
     """No handler of ours may catch a kill."""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(
