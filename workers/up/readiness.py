@@ -17,6 +17,15 @@ def not_ready(
     return [program.name for program in programs if not _is_ready(program, progress, since, running)]
 
 
+def silent(programs: Iterable[Program], progress: Mapping[str, Mapping[str, str | int | float]], since: float) -> list[str]:
+    """The names of those that ought to report progress and have not since then (the user store's time)."""
+    return [
+        program.name
+        for program in programs
+        if program.reports_as is not None and float(progress.get(program.reports_as, {}).get("at", 0)) < since
+    ]
+
+
 def _is_ready(
     program: Program, progress: Mapping[str, Mapping[str, str | int | float]], since: float, running: set[str]
 ) -> bool:

@@ -22,7 +22,7 @@ from workers.up.flow import Snapshot, flow_line, snapshot
 from workers.up.manager import Manager
 from workers.up.preparation import System
 from workers.up.programs import AWS, REDIS, SIMULATOR, Program, Stage
-from workers.up.readiness import answers, not_ready
+from workers.up.readiness import answers, not_ready, silent
 from workers.up.redis_server import await_redis
 from workers.up.screen import Screen, where_everything_is
 from workers.up.stand_ins import create_topic_and_queue, homes, register
@@ -35,6 +35,8 @@ _READING_ITS_FILES = 600.0
 """Seconds that a private Redis may take to read a long append-only file."""
 _ANSWERING = 8.0
 _GETTING_READY = 180.0
+_SILENCE = 45.0
+"""Seconds without a report of progress after which it is said."""
 _CATCHING_UP = 15.0
 _LAST_OF_THEM = 4.0
 """Seconds until those who were handed out last have been fetched, logged and counted."""
@@ -166,12 +168,20 @@ class Session:
             self._attend(min(SECONDS_BETWEEN_LINES, left))
             try:
                 now = self._snapshot()
+                self._say_who_is_silent()
             except RedisUnavailable as away:
                 self._screen.say(str(away))
             else:
                 self._screen.say(flow_line(last, now))
                 last = now
         return begin
+
+    def _say_who_is_silent(self) -> None:
+        """A process that lives and does nothing is as bad as a dead one, and supervisor cannot tell."""
+        since = self._run(self._users.now()) - self._settings.clock.stretched(_SILENCE)
+        quiet = silent(self._system.programs, self._run(self._users.progress()), since)
+        if quiet:
+            self._screen.say(f"{', '.join(quiet)}: no progress for {_SILENCE:g} s; look at what it wrote in run/log")
 
     def _snapshot(self) -> Snapshot:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from workers.up.programs import Program, Stage
+from workers.up.readiness import answers, not_ready, silent
+
+WORKER = Program("fetch-1", ("celery",), Stage.FETCHING, reports_as="fetch-1")
+DISPATCHER = Program("dispatcher", ("celery",), Stage.DISPATCHING, reports_as="dispatch")
+REDIS = Program("redis", ("redis-server",), Stage.REDIS)
+ALL = [WORKER, DISPATCHER, REDIS]
+RUNNING = {"fetch-1", "dispatcher", "redis"}
+
+
+def test_ready_is_who_reported_since_it_was_started() -> None:
+    progress = {"fetch-1": {"at": 100.0}, "dispatch": {"at": 99.0}}
+    assert not_ready(ALL, progress, 100.0, RUNNING) == ["dispatcher"]
+    assert not_ready(ALL, progress, 99.0, RUNNING) == []
+
+
+def test_a_former_report_is_no_use_to_who_does_not_run() -> None:
+    progress = {"fetch-1": {"at": 100.0}, "dispatch": {"at": 100.0}}
+    assert not_ready(ALL, progress, 1.0, RUNNING - {"fetch-1"}) == ["fetch-1"]
+
+
+def test_who_says_nothing_is_ready_when_it_runs_and_never_silent() -> None:
+    assert not_ready([REDIS], {}, 1.0, RUNNING) == []
+    assert silent(ALL, {"fetch-1": {"at": 50.0}}, 40.0) == ["dispatcher"]
+
+
+def test_nobody_answers_at_a_closed_port() -> None:
+    assert not answers("http://127.0.0.1:1/healthz")
