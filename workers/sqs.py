@@ -11,7 +11,8 @@ import random
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -19,7 +20,8 @@ import uvloop
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
-from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable
+from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable, Transient
+from eagle_logger.queues import ADHOC, Broker
 from eagle_logger.settings import Settings
 from eagle_logger.sns.gate import Gate
 from eagle_logger.sns.queued import unwrap
@@ -38,6 +40,8 @@ if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 Result = TypeVar("Result")
+BrokerAnswers = Callable[[], Awaitable[None]]
+"""Raises RedisUnavailable if the broker does not."""
 
 _log = structlog.get_logger("eagle_logger.sqs")
 
@@ -48,17 +52,31 @@ LONGEST_PAUSE = 30.0
 """Seconds between two attempts while SQS or Redis is away."""
 
 
+class StrangeAnswer(Transient):
+    """Whatever answers in the place of SQS is not SQS; the endpoint, or a proxy on the way to it, wants looking at."""
+
+
 class Receiver:
-    """Receives, enqueues, deletes. While Redis is away nothing is received: each time counts towards the dead-letter queue."""
+    """Receives, enqueues, deletes. While the users' Redis or the broker is away nothing is received: each time counts towards
+    the dead-letter queue. (What an open poll brings at that moment counts once; the dead-letter policy should allow for it.)"""
 
     def __init__(
-        self, client: SQSClient, queue_url: str, gate: Gate, users: UserStore, intake: Intake, *, name: str = "sqs"
+        self,
+        client: SQSClient,
+        queue_url: str,
+        *,
+        gate: Gate,
+        users: UserStore,
+        intake: Intake,
+        broker_answers: BrokerAnswers,
+        name: str = "sqs",
     ) -> None:
         self._client = client
         self._queue_url = queue_url
         self._gate = gate
         self._users = users
         self._intake = intake
+        self._broker_answers = broker_answers
         self._name = name
         self.counters = Counters(users)
 
@@ -68,9 +86,10 @@ class Receiver:
         while not stop.is_set():
             try:
                 await self._users.note_progress(self._name, {})
+                await self._broker_answers()
                 await self._handle(await self._received(stop))
                 failures = 0
-            except (RedisUnavailable, BotoCoreError, ClientError) as away:
+            except (Transient, BotoCoreError, ClientError) as away:
                 pause = pause_after(failures)
                 failures += 1
                 _log.warning("trying again later", reason=str(away), seconds=round(pause, 1))
@@ -89,7 +108,7 @@ class Receiver:
                 _log.warning("the queue has no dead-letter policy: what cannot be understood will come again and again")
 
     async def _received(self, stop: asyncio.Event) -> Sequence[MessageTypeDef]:
-        """The next messages; none if it is time to stop."""
+        """The next messages; none if it is time to stop. Raises StrangeAnswer, botocore's errors."""
         polling = _in_daemon_thread(self._poll)
         stopping = asyncio.create_task(stop.wait())
         either: set[asyncio.Future[Any]] = {polling, stopping}
@@ -98,10 +117,18 @@ class Receiver:
         return await polling if polling.done() else []
 
     def _poll(self) -> Sequence[MessageTypeDef]:
-        answer = self._client.receive_message(
-            QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=aws.LONG_POLL
-        )
-        return answer.get("Messages", [])
+        """Nothing, said at once, is not what SQS says to a long poll; taken for an answer it would have us ask without end."""
+        began = time.monotonic()
+        try:
+            answer = self._client.receive_message(
+                QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=aws.LONG_POLL
+            )
+        except (AttributeError, TypeError, ValueError) as wrong:
+            raise StrangeAnswer(f"botocore cannot read it: {wrong}") from wrong
+        messages = answer.get("Messages", [])
+        if not messages and time.monotonic() - began < aws.LONG_POLL / 2:
+            raise StrangeAnswer("it says that there is no message, without having waited for one")
+        return messages
 
     async def _handle(self, messages: Sequence[MessageTypeDef]) -> None:
         if not messages:
@@ -158,8 +185,20 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
     intake = Intake(users, enqueue)
     client = aws.sqs(settings, settings.sqs_queue_url)
     name = settings.process_name or f"sqs@{socket.gethostname()}"
-    gate = make_gate(settings)
-    receiver = Receiver(client, settings.sqs_queue_url, gate, users, intake, name=name)
+    gate, broker = make_gate(settings), Broker(settings.broker)
+
+    async def broker_answers() -> None:
+        await asyncio.to_thread(broker.waiting, [ADHOC])
+
+    receiver = Receiver(
+        client,
+        settings.sqs_queue_url,
+        gate=gate,
+        users=users,
+        intake=intake,
+        broker_answers=broker_answers,
+        name=name,
+    )
     counting = asyncio.create_task(receiver.counters.run())
     _log.info("receiving", queue=settings.sqs_queue_url, topics=settings.sns_topic_arns)
     try:
@@ -170,6 +209,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
         counting.cancel()
         await receiver.counters.flush()
         intake.close()
+        broker.close()
         await users.close()
 
 

@@ -8,16 +8,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 from types_boto3_sqs import SQSClient
 
 from eagle_logger import wiring
-from eagle_logger.errors import EagleError
+from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.settings import Settings
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.store import UserStore
@@ -74,11 +77,27 @@ def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 0.02)
 
 
+@dataclass
+class Broker:
+    away: bool = False
+
+    async def answers(self) -> None:
+        if self.away:
+            raise RedisUnavailable("the broker is away")
+
+
 @asynccontextmanager
-async def receiving(cloud: Settings, users: UserStore, queue: Queue) -> AsyncIterator[SQSClient]:
+async def receiving(cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None) -> AsyncIterator[SQSClient]:
     assert cloud.sqs_queue_url is not None
     client, stop, intake = aws.sqs(cloud, cloud.sqs_queue_url), asyncio.Event(), Intake(users, queue)
-    receiver = Receiver(client, cloud.sqs_queue_url, make_gate(cloud), users, intake)
+    receiver = Receiver(
+        client,
+        cloud.sqs_queue_url,
+        gate=make_gate(cloud),
+        users=users,
+        intake=intake,
+        broker_answers=(broker or Broker()).answers,
+    )
     running = asyncio.create_task(receiver.run(stop))
     try:
         yield client
@@ -161,6 +180,18 @@ async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: 
     assert queue.messages == []
 
 
+async def test_while_the_broker_is_away_nothing_is_received(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    broker = Broker(away=True)
+    with capture_logs() as logged:
+        async with receiving(cloud, users, queue, broker) as client:
+            client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
+            await until(lambda: sum("later" in line["event"] for line in logged) > DEAD_LETTERS_AFTER)
+            broker.away = False
+            await until(lambda: left(client, "fetch") == 0)
+    assert queue.messages == [["002738"]]
+    assert left(client, "dead") == 0
+
+
 async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(cloud: Settings, tmp_path: Path) -> None:
     queue = Queue()
     with RedisServer(tmp_path, "--appendonly", "yes") as server, capture_logs() as logged:
@@ -185,6 +216,27 @@ async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Qu
     with capture_logs() as logged:
         async with receiving(nowhere, users, queue):
             await until(lambda: sum("later" in line["event"] for line in logged) >= 3)
+    assert queue.messages == []
+
+
+@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b"", b"[]", b'{"Messages": "none"}', b"\xff\xfe", b"{}"])
+async def test_what_is_not_sqs_is_survived_and_not_asked_without_end(
+    cloud: Settings, users: UserStore, queue: Queue, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 30)
+    asked: list[str] = []
+
+    async def say(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(body=answer, content_type="application/x-amz-json-1.0")
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", say)
+    async with TestServer(application) as server:
+        with capture_logs() as logged:
+            async with receiving(cloud.model_copy(update={"aws_endpoint_url": str(server.make_url("/"))}), users, queue):
+                await until(lambda: any("later" in line["event"] for line in logged))
+    assert len(asked) == 1
     assert queue.messages == []
 
 
