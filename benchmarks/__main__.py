@@ -123,7 +123,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 @click.option("--user-hours", type=click.IntRange(1), default=2000, help="Log files rotated.")
 @click.option("--long", "is_long", is_flag=True, help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.")
 @click.option(
-    "--profile", metavar="PY-SPY", help="Record the first fetching worker with this py-spy, into results/profile.txt."
+    "--profile", metavar="PY-SPY", help="Then record the first fetching worker with this py-spy: profile-<homes>.txt."
 )
 def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **given: Any) -> None:
     """Ours beside what it is compared to: same machine, same simulated relay, one after the other.

@@ -84,6 +84,19 @@ def cpu_between(before: Use, after: Use) -> float:
     return sum(used - before.cpu.get(pid, 0.0) for pid, used in after.cpu.items())
 
 
+def used_by_each(names: Mapping[str, int], before: Mapping[int, float], after: Mapping[int, float]) -> dict[str, float]:
+    """CPU seconds between the two by name; without descendants."""
+    return {name: round(after.get(pid, 0.0) - before.get(pid, 0.0), 2) for name, pid in names.items()}
+
+
+def threads_by_role(pid: int, before: Mapping[int, float], after: Mapping[int, float]) -> dict[str, float]:
+    """CPU seconds between the two: a worker's main thread (Celery), its busiest other one (the event loop), and the rest."""
+    used = {thread: cpu - before.get(thread, 0.0) for thread, cpu in after.items()}
+    main = used.pop(pid, 0.0)
+    busiest = max(used.values(), default=0.0)
+    return {"main": round(main, 2), "loop": round(busiest, 2), "rest": round(max(0.0, sum(used.values()) - busiest), 2)}
+
+
 def share_of_others(before: Machine, after: Machine, accounted: float) -> float:
     """Which share of the machine was busy with something other than `accounted` CPU seconds; between 0 and 1."""
     total = after.total - before.total

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import proc
-from benchmarks.figures import Machine, Row, Use, cpu_between, share_of_others
+from benchmarks.figures import Machine, Row, Use, cpu_between, share_of_others, used_by_each
 from benchmarks.stage import Processes, Redis, Relay, redis_cpu
 
 
@@ -63,5 +63,8 @@ def measure(
         redis_cpu=redis_used,
         others=share_of_others(before.machine, after.machine, cpu + relay_cpu + redis_used),
         memory=after.use.memory,
-        more=explain(before.more, after.more, passed),
+        more={
+            "cpu_by_process": used_by_each(contenders, before.use.cpu, after.use.cpu),
+            **explain(before.more, after.more, passed),
+        },
     )

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Row, grown, lateness
+from benchmarks import proc
+from benchmarks.figures import Row, grown, lateness, threads_by_role
 from benchmarks.measuring import measure
-from benchmarks.stage import Failed, Processes, Relay, Stage, start_redis
+from benchmarks.stage import Failed, Processes, Relay, Stage, run, start_redis
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.core.readings import Kind
@@ -88,8 +89,6 @@ def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, w
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))
         _settle(system, homes)
-        if profile:
-            _record(system, profile, seconds)
         row = measure(
             name,
             processes,
@@ -100,6 +99,8 @@ def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, w
             more=lambda: _look(system),
             explain=lambda before, after, passed: _explain(before, after, passed, homes, empty),
         )
+        if profile:
+            _record(system, profile, seconds, stage.directory.parent / f"profile-{homes}.txt")
         breaches = system.ask(UserStore.check_invariant)
         if breaches:
             raise Failed(f"users in neither set or in both: {breaches[:3]}")
@@ -124,7 +125,8 @@ def _look(system: System) -> dict[str, Any]:
                 if b'"event": "fetch"' in line:
                     messages += 1
                     users += json.loads(line)["users"]
-    return {"tally": system.tally(), "messages": messages, "users": users, "info": system.redis.info()}
+    threads = {pid: proc.threads(pid) for pid in system.processes.ids(*system.fetching).values()}
+    return {"tally": system.tally(), "messages": messages, "users": users, "info": system.redis.info(), "threads": threads}
 
 
 def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, homes: int, empty: int) -> Mapping[str, Any]:
@@ -147,16 +149,18 @@ def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
         "redis_commands_per_second": round(
             (info["total_commands_processed"] - former["total_commands_processed"]) / seconds, 1
         ),
+        "cpu_by_thread": {
+            str(pid): threads_by_role(pid, before["threads"][pid], threads) for pid, threads in after["threads"].items()
+        },
         "lateness_counters": {name: count for name, count in more.items() if name.startswith("late_")},
     }
 
 
-def _record(system: System, py_spy: str, seconds: float) -> None:
-    """A profile of the first fetching worker, for as long as a measurement takes, beside it: it costs that worker little."""
+def _record(system: System, py_spy: str, seconds: float, target: Path) -> None:
+    """A profile of the first fetching worker under the same load, after it was measured: collapsed stacks, one a line."""
     pid = system.processes.ids()[system.fetching[0]]
-    target = system.processes.directory.parent.parent / "profile.txt"
     command = [py_spy, "record", "--pid", str(pid), "--duration", str(int(seconds)), "--rate", "200", "--format", "raw"]
-    system.processes.start("py-spy", [*command, "--nonblocking", "--output", str(target)])
+    run([*command, "--nonblocking", "--threads", "--output", str(target)], {})
 
 
 async def _ask(settings: Settings, question: Any) -> Any:

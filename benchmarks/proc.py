@@ -28,8 +28,22 @@ def use(processes: Mapping[str, int]) -> Use:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of all its threads. Raises FileNotFoundError if there is no such process."""
-    after_name = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return _seconds(_PROC / str(pid) / "stat")
+
+
+def _seconds(stat: Path) -> float:
+    after_name = stat.read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
+
+
+def threads(pid: int) -> dict[int, float]:
+    """CPU seconds of each thread of one process, by thread id; the main thread's id is the process's."""
+    found = {}
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found[int(thread.name)] = _seconds(thread / "stat")
+    return found
 
 
 def machine() -> Machine:

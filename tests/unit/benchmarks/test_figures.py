@@ -2,7 +2,19 @@ import math
 
 import pytest
 
-from benchmarks.figures import Machine, Row, Use, cpu_between, grown, lateness, per, share_of_others, times
+from benchmarks.figures import (
+    Machine,
+    Row,
+    Use,
+    cpu_between,
+    grown,
+    lateness,
+    per,
+    share_of_others,
+    threads_by_role,
+    times,
+    used_by_each,
+)
 
 
 def row(*, fetches: int = 1000, cpu: float = 2.0, seconds: float = 10.0) -> Row:
@@ -92,3 +104,16 @@ def test_times_says_how_much_dearer_the_other_is() -> None:
 @pytest.mark.parametrize("ours", [None, row(fetches=0)])
 def test_times_needs_two_measurements(ours: Row | None) -> None:
     assert times(ours, row()) is None
+
+
+def test_each_process_has_its_own_use() -> None:
+    assert used_by_each({"beat": 1, "worker": 2}, {1: 1.0}, {1: 1.5, 2: 3.0}) == {"beat": 0.5, "worker": 3.0}
+
+
+def test_a_workers_threads_are_told_by_what_they_do() -> None:
+    before, after = {7: 1.0, 8: 2.0, 9: 0.5}, {7: 2.0, 8: 6.0, 9: 1.0, 10: 0.25}
+    assert threads_by_role(7, before, after) == {"main": 1.0, "loop": 4.0, "rest": 0.75}
+
+
+def test_a_worker_that_is_gone_used_nothing() -> None:
+    assert threads_by_role(7, {7: 1.0}, {}) == {"main": 0.0, "loop": 0.0, "rest": 0.0}
