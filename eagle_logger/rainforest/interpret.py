@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable
 from eagle_logger.rainforest.decode import decode, text_of
 from eagle_logger.rainforest.notifications import plain_text
-from eagle_logger.rainforest.redaction import said
+from eagle_logger.rainforest.redaction import redacted, said
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.rainforest.wordings import WORDINGS, Wording, error_for, meaning_of
 
@@ -61,8 +61,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _by_status(
     status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
 ) -> EagleError:
-    words = _words(body)
-    detail = f"status {status} {said(words, secrets)}".rstrip()
+    words, shown = _words(body), _shown(body, secrets)
+    detail = f"status {status} {shown}".rstrip()
     if status in {401, 403}:
         return Refused(f"the relay refuses this user: {detail}")
     if status in _BY_STATUS or status >= 500:
@@ -78,7 +78,7 @@ def _by_status(
     wording = meaning_of(words, wordings)
     if wording is not None:
         return error_for(wording, detail)
-    return UnreadableReply(Problem("status", detail, said(words, secrets)))
+    return UnreadableReply(Problem("status", detail, shown))
 
 
 def _nothing_known(
@@ -86,16 +86,24 @@ def _nothing_known(
 ) -> EagleError:
     """A body that holds no notification we know; `problems` say what is there instead."""
     problem = problems[0] if problems else Problem("garbage", "nothing in it", "")
-    words = _words(body)
-    wording = meaning_of(words, wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
+    wording = meaning_of(_words(body), wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
     if wording is not None:
-        return error_for(wording, said(words, secrets))
+        return error_for(wording, _shown(body, secrets))
     return UnreadableReply(problem)
 
 
 def _words(body: bytes) -> str:
-    """What a reply says to a person: its beginning, without tags."""
-    return " ".join(plain_text(_TAG.sub(" ", text_of(body[:_LOOKED_AT]))).split())
+    """What a reply says to a person, for us to judge: its beginning, without tags."""
+    return _without_tags(text_of(body[:_LOOKED_AT]))
+
+
+def _shown(body: bytes, secrets: Collection[str]) -> str:
+    """The same, fit to be shown. It is redacted first, while tags still tell what is secret."""
+    return said(_without_tags(redacted(text_of(body[:_LOOKED_AT]), secrets)), secrets)
+
+
+def _without_tags(text: str) -> str:
+    return " ".join(plain_text(_TAG.sub(" ", text)).split())
 
 
 def _date(text: str) -> datetime | None:

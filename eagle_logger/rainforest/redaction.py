@@ -22,9 +22,13 @@ _NAMED = re.compile(
     rf"""(<\s*{_NAME}[^<>]*>)[^<]*|("{_NAME}\\?"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^",{{}}\[\]]+)|(\b{_NAME}\s*[=:]\s*)[^\s<>&;,]+""",
     re.IGNORECASE | re.DOTALL,
 )
-# Keys of 16 and more hex digits, unless the tag right before says that it is a MAC or a counter.
-_KEY = re.compile(r"(?<![0-9a-zA-Z])(?:0[xX])?[0-9a-fA-F]{12,}(?![0-9a-zA-Z])")
-_HARMLESS = re.compile(r'(?:macid|guid|panid|delivered|received|demand)(?:\s*>|\\?"\s*:\s*\\?")\s*$', re.IGNORECASE)
+# Keys of 16 hex digits, unless the whole tag right before says that it is a MAC or a counter.
+_KEY = re.compile(r"(?:0[xX])?[0-9a-fA-F]{12,}")
+_HARMLESS = re.compile(
+    r'(?:<(?:\w*macid|extpanid|\w*guid|summation\w*|demand)\s*>|"(?:\w*macid|extpanid|\w*guid|summation\w*|demand)"\s*:\s*")\s*$',
+    re.IGNORECASE,
+)
+_BEFORE_AN_END = re.compile(rf"[^<>\s]{{1,64}}(?=\s*</\s*{_NAME})", re.IGNORECASE)
 _CUT_OFF_KEY = re.compile(r"\s*(?:0[xX])?[0-9a-fA-F]{2,}(?![0-9a-zA-Z])")
 """What a text begins with may be the rest of a key whose name was cut off."""
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
@@ -39,6 +43,7 @@ def redacted(text: str, secrets: Iterable[str] = (), *, longest: int = LONGEST_S
     for secret in _spellings(secrets):
         shown = shown.replace(secret, HIDDEN)
     shown = _CUT_OFF_KEY.sub(HIDDEN, shown, count=1) if _CUT_OFF_KEY.match(shown) else shown
+    shown = _BEFORE_AN_END.sub(HIDDEN, shown)
     shown = _NAMED.sub(_without_value, shown)
     shown = _EMAIL.sub(HIDDEN, shown)
     shown = _KEY.sub(_unless_harmless, shown)
@@ -61,5 +66,5 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 def _unless_harmless(match: re.Match[str]) -> str:
-    before = match.string[max(0, match.start() - 32) : match.start()]
-    return match[0] if _HARMLESS.search(before) else HIDDEN
+    before = match.string[max(0, match.start() - 64) : match.start()]
+    return match[0] if match[0][:2] in {"0x", "0X"} and _HARMLESS.search(before) else HIDDEN

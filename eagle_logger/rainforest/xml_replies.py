@@ -22,6 +22,7 @@ _ELEMENT = re.compile(
 )
 _OTHER_TAG = re.compile(r"<([a-z][\w:.-]{0,63})", re.IGNORECASE | re.ASCII)
 _TEXT_BEGINS = re.compile(r"<text(?:\s[^<>]*)?>", re.IGNORECASE)
+_HTML_TAG = re.compile(r"</?(?:a|b|big|br|div|em|font|i|li|p|small|span|strong|u|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _TEXT_ENDS = re.compile(r"</text\s*>", re.IGNORECASE)
 
 _LONGEST_PLAIN = 1 << 14
@@ -142,13 +143,13 @@ class _Scan:
 
 
 def _with_markup_escaped(inside: str) -> str:
-    """A message's text may hold tags of its own (`Save <b>now</b>`): make text of them."""
+    """A message's text may hold a little HTML (`Save <b>now</b>`): make text of it. Any other tag is none of a message's."""
     begin = _TEXT_BEGINS.search(inside)
-    ends = list(_TEXT_ENDS.finditer(inside))
-    if begin is None or len(ends) != 1 or ends[0].start() < begin.end():
+    end = _TEXT_ENDS.search(inside, begin.end()) if begin else None
+    if begin is None or end is None:
         return inside
-    text = inside[begin.end() : ends[0].start()]
-    return inside[: begin.end()] + text.replace("<", "&lt;").replace(">", "&gt;") + inside[ends[0].start() :]
+    text = _HTML_TAG.sub(lambda tag: escape(tag[0], quote=False), inside[begin.end() : end.start()])
+    return inside[: begin.end()] + text + inside[end.start() :]
 
 
 def _without_markup(text: str) -> str:

@@ -239,14 +239,30 @@ _WHOLE_XML = re.compile(rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)
 _JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"', re.IGNORECASE)
 
 
+_PAIR = re.compile(r'"(\w+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([\w.+-]+))', re.DOTALL | re.ASCII)
+
+
 def stands_whole(reading: Reading, text: str) -> bool:
     """Whether a notification with all these raw fields stands in the text, from its own beginning to its own end."""
-    spelled = [_spelled(name, value) for name, value in reading.raw.items()]
-    pieces = [match[2] for match in _WHOLE_XML.finditer(text)] + _JSON_ROOT.split(text)[1:]
-    return any(all(one.search(piece) for one in spelled) for piece in pieces)
+    tags = [_element_of(name, value) for name, value in reading.raw.items()]
+    if any(all(tag.search(match[2]) for tag in tags) for match in _WHOLE_XML.finditer(text)):
+        return True
+    wanted = {(name.lower(), value) for name, value in reading.raw.items()}
+    return any(wanted <= _pairs(piece) for piece in _JSON_ROOT.split(text)[1:])
 
 
-def _spelled(name: str, value: str) -> re.Pattern[str]:
-    in_json = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
-    inside = "|".join(re.escape(one) for one in {value, *in_json})
-    return re.compile(rf'<{name}(?:\s[^<>]*)?(?:/>|>(?:{inside})</{name}\s*>)|"{name}"\s*:\s*"(?:{inside})"', re.IGNORECASE)
+def _element_of(name: str, value: str) -> re.Pattern[str]:
+    empty = "/>|" if not value else ""
+    return re.compile(rf"<{name}(?:\s[^<>]*)?(?:{empty}>{re.escape(value)}</{name}\s*>)", re.IGNORECASE)
+
+
+def _pairs(piece: str) -> set[tuple[str, str]]:
+    found = {(name.lower(), _unescaped(inside)) for name, inside, bare in _PAIR.findall(piece) if not bare}
+    return found | {(name.lower(), "" if bare == "null" else bare) for name, _, bare in _PAIR.findall(piece) if bare}
+
+
+def _unescaped(inside: str) -> str:
+    try:
+        return str(json.loads(f'"{inside}"', strict=False))
+    except ValueError:
+        return inside

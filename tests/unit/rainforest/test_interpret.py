@@ -79,6 +79,7 @@ def test_wordings_that_are_none_are_named(text: str) -> None:
         (404, b"jane@example.org hunter2"),
         (503, b"Sorry, hunter2"),
         (302, b"hunter2"),
+        (500, b"<Who>jane@example.org</Who><InstallCode>hunter2</InstallCode>"),
     ],
 )
 def test_no_error_shows_a_secret(status: int, body: bytes) -> None:
@@ -87,6 +88,14 @@ def test_no_error_shows_a_secret(status: int, body: bytes) -> None:
     shown = repr(wrong.value) + str(wrong.value) + repr(getattr(wrong.value, "problem", ""))
     assert "hunter2" not in shown
     assert "jane" not in shown
+
+
+def test_an_error_page_shows_no_key() -> None:
+    body = b"<NetworkInfo><InstallCode>0x8ba7f1de</InstallCode><DeviceMacId>0xd8d5b9</DeviceMacId></NetworkInfo>"
+    with pytest.raises(RelayUnavailable) as wrong:
+        interpret(500, {}, body)
+    assert "8ba7f1de" not in str(wrong.value)
+    assert "0xd8d5b9" in str(wrong.value)
 
 
 def test_an_unknown_root_carries_what_was_said() -> None:

@@ -15,7 +15,7 @@ from eagle_logger.rainforest.decode import LARGEST_BODY, decode, text_of
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
 
-law = settings(max_examples=60, deadline=None)
+law = settings(max_examples=40, deadline=None)
 _several = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
 _spellings = pytest.mark.parametrize("spelled", [replies.xml_replies, replies.json_replies], ids=["xml", "json"])
 

@@ -24,6 +24,9 @@ KEY = "8ba7f1dee6c4f5cc"
         f"0x{KEY}</InstallCode>",
         f"{KEY[9:]}</LinkKeyLow>",
         f"<a InstallCode='0x{KEY}'>",
+        f"<Device{KEY}</InstallCode>",
+        f"<Device{KEY[:9]}</InstallCode>",
+        f"<DeviceMacId>0xd8d5b90iceMacId> {KEY} <",
         "\0".join(f"<InstallCode>{KEY}<"),
     ],
 )
