@@ -13,6 +13,7 @@ from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import PREFIX, Settings
+from tests.unit.rainforest import quirks
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->\n\n"
@@ -67,6 +68,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
+    "quirks.md": quirks.render,
 }
 
 
