@@ -55,8 +55,10 @@ def tell(summary: Summary, screen: Screen, *, as_json: bool) -> None:
 
 @contextmanager
 def _signals(inbox: Inbox) -> Iterator[None]:
-    """While the system runs, Ctrl-C, SIGTERM and a closed terminal ask for a graceful end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """While the system runs, Ctrl-C, SIGTERM and a closed terminal (but under nohup) ask for a graceful end."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, lambda number, _: inbox.put(number)) for number in numbers}
     try:
         yield

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 from eagle_logger.settings import Settings, without_password
 from workers.up.events import Event
 from workers.up.preparation import System
+
+_WIDEST = 300
+"""Characters of a line that is quoted: a traceback inside a JSON line has thousands."""
 
 
 class Screen:
@@ -29,7 +36,7 @@ class Screen:
 
     def quote(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self._write(f"          | {line}")
+            self._write(f"          | {line if len(line) <= _WIDEST else line[:_WIDEST] + '…'}")
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):  # the terminal may be gone; the system is to stop in order all the same
@@ -73,9 +80,16 @@ def _second_terminal(settings: Settings) -> list[str]:
     return [
         "",
         "In a second terminal:",
-        f"  export EAGLE_DATA_DIR={settings.data_dir.absolute()}",
+        f"  export EAGLE_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))}{_path()}",
         "  eagle-logger status --watch          # users, queues, hours not yet archived",
         "  eagle-logger read CLOUD_ID           # what was logged, from wherever it lies",
         "  celery -A workers.app inspect active # what the workers do right now",
         "Ctrl-C stops it all, gracefully.",
     ]
+
+
+def _path() -> str:
+    """What a shell needs besides, unless it finds our commands already."""
+    own = Path(sys.executable).parent
+    found = shutil.which("eagle-logger")
+    return "" if found and Path(found).parent == own else f" PATH={shlex.quote(str(own))}:$PATH"

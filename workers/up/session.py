@@ -25,7 +25,7 @@ from workers.up.programs import AWS, REDIS, SIMULATOR, Program, Stage
 from workers.up.readiness import answers, not_ready, silent
 from workers.up.redis_server import await_redis
 from workers.up.screen import Screen, where_everything_is
-from workers.up.stand_ins import create_topic_and_queue, homes, register
+from workers.up.stand_ins import create_topic_and_queue, has_homes, homes, register
 
 Result = TypeVar("Result")
 
@@ -93,6 +93,8 @@ class Session:
             await_redis(self._settings.redis_url, _ANSWERING, self._check)
         if self._system.plan is not None:
             self._start_stand_ins()
+        elif has_homes(self._settings.data_dir):
+            self._screen.say("the users here are simulated homes, which no real relay knows: use --homes, or another --data")
         self._screen.say("starting the workers")
         since = self._run(self._users.now())
         behind = self._is_behind(since)

@@ -34,6 +34,8 @@ BROUGHT_ALONG = (
 """Settings that --homes decides itself."""
 _ACCOUNT = "123456789012"
 _REGION = "us-east-1"
+_FOLDER = "simulator"
+_USERS_FILE = "users.jsonl"
 _BATCH = 500
 
 
@@ -52,7 +54,7 @@ class Plan:
     @classmethod
     def make(cls, homes: int, data_dir: Path, former: dict[str, Any], *, with_aws: bool) -> Plan:
         """On the ports of last time where they are free."""
-        directory = data_dir.absolute() / "simulator"
+        directory = data_dir.absolute() / _FOLDER
         directory.mkdir(parents=True, exist_ok=True)
         ports = [free_port(port_of(former.get(name))) for name in ("relay_url", "s3_endpoint_url", "aws_endpoint_url")]
         secret = kept_secret(directory / "aws-secret")
@@ -80,7 +82,7 @@ class Plan:
 
     @property
     def users_file(self) -> Path:
-        return self.directory / "users.jsonl"
+        return self.directory / _USERS_FILE
 
     def services(self) -> dict[str, str]:
         """The settings that lead to the stand-ins."""
@@ -99,6 +101,11 @@ class Plan:
                 "sqs_queue_url": f"{self.aws_url}/{_ACCOUNT}/{NAME}",
             }
         return found
+
+
+def has_homes(data_dir: Path) -> bool:
+    """Whether simulated homes were ever registered from this data directory."""
+    return (data_dir / _FOLDER / _USERS_FILE).exists()
 
 
 def homes(users_file: Path) -> list[NewUser]:
