@@ -24,6 +24,7 @@ from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest import requests
 from eagle_logger.rainforest.decode import LARGEST_BODY
 from eagle_logger.rainforest.interpret import interpret
+from eagle_logger.rainforest.redaction import said
 from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.rainforest.wordings import WORDINGS, Wording
 
@@ -66,7 +67,8 @@ class RelayClient:
     async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None = None) -> Decoded:
         """See `relay.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
-        status, headers, body = await self._send(credentials, requests.reading(kind, mac_id))
+        with self._only_one(credentials.cloud_id), _as_relay_unavailable(secrets):
+            status, headers, body = await self._send(self._headers(credentials), requests.reading(kind, mac_id))
         if len(body) <= LARGEST_ON_LOOP:
             return interpret(status, headers, body, secrets, self._wordings)
         return await asyncio.to_thread(interpret, status, headers, body, secrets, self._wordings)
@@ -74,18 +76,16 @@ class RelayClient:
     async def close(self) -> None:
         await self._transport.aclose()
 
-    async def _send(self, credentials: Credentials, body: bytes) -> tuple[int, httpx.Headers, bytes]:
-        headers = self._headers(credentials)
-        with self._only_one(credentials.cloud_id), _as_relay_unavailable():
-            async with self._room:
-                request = httpx.Request("POST", self._url, content=body, extensions={"timeout": self._timeout.as_dict()})
-                # httpx would write the names in lower case, which not everything that speaks HTTP out there may know.
-                request.headers = headers  # type: ignore[assignment]
-                response = await self._transport.handle_async_request(request)
-                try:
-                    return response.status_code, response.headers, await _read(response)
-                finally:
-                    await response.aclose()
+    async def _send(self, headers: dict[str, str], body: bytes) -> tuple[int, httpx.Headers, bytes]:
+        async with self._room:
+            request = httpx.Request("POST", self._url, content=body, extensions={"timeout": self._timeout.as_dict()})
+            # httpx would write the names in lower case, which not everything that speaks HTTP out there may know.
+            request.headers = headers  # type: ignore[assignment]
+            response = await self._transport.handle_async_request(request)
+            try:
+                return response.status_code, response.headers, await _read(response)
+            finally:
+                await response.aclose()
 
     @contextmanager
     def _only_one(self, cloud_id: str) -> Iterator[None]:
@@ -130,15 +130,18 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 @contextmanager
-def _as_relay_unavailable() -> Iterator[None]:
-    """Whatever goes wrong on the wire is the relay's, and passes. aiohttp's errors come bare or as the cause of httpx's."""
+def _as_relay_unavailable(secrets: tuple[str, ...]) -> Iterator[None]:
+    """Whatever goes wrong on the wire is the relay's, and passes. aiohttp's errors come bare or as the cause of httpx's.
+
+    They may quote what the relay sent, and that may be what it was sent; so they are redacted, and not chained.
+    """
     try:
         yield
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as wrong:
         cause = wrong.__cause__ or wrong
         timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
-        detail = f"{type(cause).__name__}: {cause}"[:200]
-        raise RelayUnavailable(detail, reason="timed_out" if timed_out else "connection") from wrong
+        detail = said(f"{type(cause).__name__}: {cause}", secrets)
+        raise RelayUnavailable(detail, reason="timed_out" if timed_out else "connection") from None
 
 
 def _transport(tls: ssl.SSLContext, max_in_flight: int) -> AiohttpTransport:

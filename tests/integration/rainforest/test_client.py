@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -168,6 +169,15 @@ async def test_a_reply_that_breaks_off_is_nothing(client: Make, answer: Callable
     async with raw_relay(answer) as relay:
         assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
+
+
+@pytest.mark.parametrize("echo", [b"HTTP/1.1 200 OK\r\nPassword made-up words\r\n\r\n", b"made-up words\r\n\r\n"])
+async def test_a_broken_reply_that_echoes_the_password_does_not_spread_it(client: Make, echo: bytes) -> None:
+    async with raw_relay(hangs_up(echo)) as relay:
+        with pytest.raises(RelayUnavailable) as wrong:
+            await client(relay).ask(JANE, Kind.DEMAND)
+    assert "made-up" not in "".join(traceback.format_exception(wrong.value))
+    assert "made-up" not in str(wrong.value)
 
 
 async def test_nobody_listens(client: Make) -> None:
