@@ -153,7 +153,7 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
 
 
 def _show(found: Found) -> None:
-    yardstick = next((row for row in found.ours), None)
+    yardstick = found.ours[-1] if found.ours else None
     if found.rows:
         print(f"\n{tables.contenders(found.rows, yardstick)}")
     if found.ours:

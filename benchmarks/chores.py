@@ -18,12 +18,19 @@ from eagle_logger.users.cipher import new_key
 
 _LEASED_AT_ONCE = 500
 """As the dispatcher does."""
+_STRIDE = 0x9E3779
+"""Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
 _ALL_DUE_WITHIN = 7.0
 """Seconds: the store spreads a large batch over six."""
 
 
 def registered_users(stage: Stage, count: int) -> list[dict[str, Any]]:
-    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users."""
+    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users: once with cloud ids from all
+    of their range, once with ids in a row, as a batch of gateways from one factory has them."""
+    return _registered(stage, count, clustered=False) + _registered(stage, count, clustered=True)
+
+
+def _registered(stage: Stage, count: int, *, clustered: bool) -> list[dict[str, Any]]:
     with stage.processes("registered") as processes:
         server = start_redis(processes)
         settings = {
@@ -32,20 +39,22 @@ def registered_users(stage: Stage, count: int) -> list[dict[str, Any]]:
             "EAGLE_SECRET_KEYS": new_key(),
         }
         people = processes.directory / "people.jsonl"
-        write_people(people, count)
+        write_people(people, count, clustered=clustered)
+        what = f"{count}{' in a row' if clustered else ''}"
         empty = server.info()["used_memory"]
-        imported = _timed(f"users import, {count}", [EAGLE, "users", "import", str(people)], settings, server, count)
+        imported = _timed(f"users import, {what}", [EAGLE, "users", "import", str(people)], settings, server, count)
         imported["note"] += f", {(server.info()['used_memory'] - empty) / count:.0f} B a user in Redis"
-        shown = _timed(f"status --json, {count}", [EAGLE, "status", "--json"], settings, server, count)
+        shown = _timed(f"status --json, {what}", [EAGLE, "status", "--json"], settings, server, count)
         time.sleep(_ALL_DUE_WITHIN)
-        return [imported, shown, _dispatch(settings, server, count)]
+        return [imported, shown, _dispatch(settings, server, count, what)]
 
 
-def write_people(path: Path, count: int) -> None:
+def write_people(path: Path, count: int, *, clustered: bool) -> None:
     """Made-up accounts as JSON lines."""
     with path.open("w") as lines:
         for number in range(count):
-            account = {"cloud_id": f"{number:06x}", "user_email": f"home-{number}@example.org", "user_pw": f"word {number}"}
+            cloud_id = number if clustered else number * _STRIDE % 2**24
+            account = {"cloud_id": f"{cloud_id:06x}", "user_email": f"home-{number}@example.org", "user_pw": f"word {number}"}
             lines.write(json.dumps(account) + "\n")
 
 
@@ -85,14 +94,14 @@ def _timed(name: str, command: list[str], settings: dict[str, str], server: Redi
     return _chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s")
 
 
-def _dispatch(settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:
+def _dispatch(settings: dict[str, str], server: Redis, count: int, what: str) -> dict[str, Any]:
     before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
     leased = asyncio.run(_lease_all(settings))
     seconds, cpu = time.monotonic() - began, time.process_time() - own
     if leased != count:
         raise Failed(f"{leased} users were leased, not {count}")
     redis_used = proc.cpu_seconds(server.pid) - before
-    return _chore(f"lease, {count} due", seconds, cpu, count, f"{_LEASED_AT_ONCE} a call, Redis {redis_used:.2f} CPU s")
+    return _chore(f"lease, {what}", seconds, cpu, count, f"{_LEASED_AT_ONCE} a call, Redis {redis_used:.2f} CPU s")
 
 
 async def _lease_all(settings: dict[str, str]) -> int:
