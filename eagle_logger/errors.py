@@ -22,14 +22,12 @@ A class's docstring is its default message: it says what to do.
 
 from __future__ import annotations
 
-import inspect
-
 
 class EagleError(Exception):
     """Something went wrong in eagle_logger."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or inspect.cleandoc(self.__doc__ or ""))
+        super().__init__(message or " ".join((self.__doc__ or "").split()))
 
 
 class Transient(EagleError):
