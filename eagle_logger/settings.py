@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are seconds unless they carry a
     unit (`10m`, `24h`)."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, arbitrary_types_allowed=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
 
     data_dir: Path = Field(Path("data"), description="Where log files, the private Redis and what `up` started live.")
 
@@ -181,7 +183,7 @@ class Settings(BaseSettings):
         wrong = []
         if self.lease <= self.deadline:
             wrong.append(f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE ({self.deadline:g} s)")
-        if self.test_clock.is_accelerated and urlsplit(self.relay_url).hostname not in _LOOPBACK:
+        if self.test_clock.is_accelerated and _host(self.relay_url) not in _LOOPBACK:
             wrong.append("EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback")
         for name, url, schemes in (
             ("REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
@@ -192,8 +194,8 @@ class Settings(BaseSettings):
             ("AWS_ENDPOINT_URL", self.aws_endpoint_url, ("http", "https")),
             ("SQS_QUEUE_URL", self.sqs_queue_url, ("http", "https")),
         ):
-            if url is not None and urlsplit(url).scheme not in schemes:
-                wrong.append(f"EAGLE_{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+            if url is not None and (mistake := _mistake_in(url, schemes)):
+                wrong.append(f"EAGLE_{name} {mistake}")
         if self.broker_url is not None and self.broker_url == self.redis_url:
             wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
         if wrong:
@@ -237,6 +239,8 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
     Raises ConfigurationError that lists every mistake at once, by variable name.
     """
     directory = data_dir or Path(os.environ.get("EAGLE_DATA_DIR") or "data")
+    if directory.exists() and not directory.is_dir():
+        raise ConfigurationError(f"EAGLE_DATA_DIR: {directory} is not a directory")
     secrets = _secrets_directory()
     given = {"secrets_dir": secrets, **overrides, "services": _services(directory), "data_dir": directory}
     wrong = _unknown_variables(os.environ)
@@ -268,6 +272,31 @@ def without_password(url: str) -> str:
         return url
     _, _, address = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
+
+
+def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:
+    """What is wrong with a URL; never the URL itself, which may carry a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "is no URL: its host and port should read host:port, and an IPv6 address stands in brackets"
+    if parts.scheme not in schemes:
+        return f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    if parts.scheme == "s3" and not parts.netloc:
+        return "names no bucket: it should read s3://bucket/prefix"
+    if parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
+        return "needs a third slash and a path from the root: file:///directory"
+    if parts.scheme in {"http", "https"} and not parts.hostname:
+        return "names no host"
+    return None
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None  # a mistake of its own
 
 
 def _secrets_directory() -> Path | None:

@@ -32,6 +32,40 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
     assert "did you mean EAGLE_SHARDS?" in str(wrong.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:six/0", "is no URL"),
+        ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:70000/0", "is no URL"),
+        ("EAGLE_BROKER_URL", "redis://:swordfish@[::1/0", "is no URL"),
+        ("EAGLE_RELAY_URL", "http://[::1", "is no URL"),
+        ("EAGLE_RELAY_URL", "https:/relay/cgi-bin", "names no host"),
+        ("EAGLE_ARCHIVE_URL", "s3:///prefix", "names no bucket"),
+        ("EAGLE_ARCHIVE_URL", "file://archive", "file:///directory"),
+        ("EAGLE_DEMAND_INTERVAL", "inf", "finite"),
+        ("EAGLE_LOCAL_RETENTION", "nan", "finite"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EAGLE_SHARDS", "0")
+    monkeypatch.setenv("EAGLE_TEST_CLOCK", "1790000000@360")
+    with pytest.raises(ConfigurationError) as wrong:
+        settings.load(tmp_path)
+    lines = str(wrong.value).splitlines()
+    assert [line for line in lines if line.startswith(name) and said in line]
+    assert [line for line in lines if line.startswith("EAGLE_SHARDS")]
+    assert "swordfish" not in str(wrong.value)
+
+
+def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConfigurationError, match="EAGLE_DATA_DIR: .* is not a directory"):
+        settings.load(tmp_path / "data")
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("600", 600), ("10m", 600), ("1.5h", 5400), ("2d", 172_800), ("30s", 30)])
 def test_durations_may_carry_a_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float) -> None:
     monkeypatch.setenv("EAGLE_ROTATE_GRACE", text)
