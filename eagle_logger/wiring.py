@@ -48,8 +48,8 @@ def archive(settings: Settings) -> Archive:
     url = urlsplit(settings.archive)
     if url.scheme == "file":
         return DirectoryArchive(Path(unquote(url.path)))
-    if not url.netloc:
-        raise ConfigurationError("EAGLE_ARCHIVE_URL names no bucket: it should read s3://bucket/prefix")
+    if url.scheme != "s3" or not url.netloc:
+        raise ConfigurationError("the archive's URL should read s3://bucket/prefix or file:///directory")
     from eagle_logger.archive.s3 import S3Archive  # noqa: PLC0415  (boto3 takes a third of a second to import)
 
     secret = settings.aws_secret_access_key
