@@ -62,7 +62,7 @@ def test_a_value_that_cannot_be_used_is_named_and_not_shown(
 
 def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(ConfigurationError, match="EAGLE_DATA_DIR: .* is not a directory"):
+    with pytest.raises(ConfigurationError, match=r"EAGLE_DATA_DIR: .* is not a directory"):
         settings.load(tmp_path / "data")
 
 
