@@ -44,6 +44,9 @@ def accelerated() -> dict[str, str]:
         "EAGLE_MESSAGE_INTERVAL": "6h",
         "EAGLE_ROTATE_OPEN_EVERY": "1h",  # of real time: what is archived here, is because its hour is over
         "EAGLE_FETCH_WORKERS": "2",
+        # Real time: whoever was handed to the worker that is killed has to come round again before the end.
+        "EAGLE_DEADLINE": "4",
+        "EAGLE_LEASE": "6",
     }
 
 

@@ -1,0 +1,228 @@
+"""Redis goes away for half a minute while a thousand messages come in, over HTTP and through SQS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import UserState
+from eagle_logger.settings import Settings
+from eagle_logger.sns.topics import Topic
+from eagle_logger.users.cipher import new_key
+from eagle_logger.users.store import StoredUser, UserStore
+from tests.acceptance.running import EAGLE_LOGGER, environment
+from tests.acceptance.running import until as until_true
+from tests.support.bridge_process import write_certificates
+from tests.support.fake_sns import TOPIC, FakeSns
+from tests.support.polling import until
+from tests.support.redis_server import RedisServer
+from workers import aws
+from workers.up.ports import free_port
+from workers.up.stand_ins import homes
+
+pytestmark = pytest.mark.timeout(240)
+
+HOMES = 1000
+OUTAGE = 30.0
+"""Seconds."""
+BY_HTTP, BY_SQS = slice(0, 600), slice(400, HOMES)
+"""Two hundred homes are named by both ways, in different messages."""
+SELDOM = {
+    "EAGLE_DEMAND_INTERVAL": "1d",
+    "EAGLE_SUMMATION_INTERVAL": "2d",
+    "EAGLE_PRICE_INTERVAL": "2d",
+    "EAGLE_MESSAGE_INTERVAL": "2d",
+}
+"""The schedule is not to do the messages' work."""
+SNS_TRIES_AGAIN = 2.0
+"""Seconds."""
+QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012"
+
+
+class Stage:
+    """Processes of this test's own, their output in files; all are ended with it."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+        self.directory = directory
+        given = {name.removeprefix("EAGLE_").lower(): text for name, text in settings.items()}
+        self.settings = settings_module.load(directory / "data", **given)
+        self._environment = environment(directory / "data", **settings)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self, name: str, *command: str) -> None:
+        log = self._stack.enter_context((self.directory / f"{name}.log").open("wb"))
+        process = subprocess.Popen(
+            [sys.executable, *command], env={**self._environment, "EAGLE_PROCESS_NAME": name}, stdout=log, stderr=log
+        )
+        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.kill)
+
+    def said(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+
+class Relay:
+    """The simulated relay, and what it has seen of each home."""
+
+    def __init__(self, stage: Stage, url: str) -> None:
+        port = str(urlsplit(url).port)
+        self._url = f"http://127.0.0.1:{port}"
+        self.users_file = stage.directory / "users.jsonl"
+        files = ["--users-file", str(self.users_file)]
+        stage.start("simulator", *EAGLE_LOGGER[1:], "simulate", "--homes", str(HOMES), "--port", port, *files)
+        until_true(lambda: "EAGLE_RELAY_URL=" in stage.said("simulator"))
+
+    def per_home(self) -> dict[str, dict[str, Any]]:
+        with urllib.request.urlopen(f"{self._url}/stats?homes=all", timeout=30) as reply:
+            found: dict[str, dict[str, Any]] = json.load(reply)["per_home"]
+        return found
+
+
+def until_answers(url: str) -> None:
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except OSError:
+            return False
+
+    until_true(answers)
+
+
+def start_workers(stage: Stage) -> None:
+    celery = ["-m", "celery", "-A", "workers.app"]
+    for name, queues in (("dispatcher", "dispatch,adhoc"), ("fetch-1", "fetch")):
+        stage.start(name, *celery, "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "8")
+    stage.start("beat", *celery, "beat", "--schedule", str(stage.directory / "beat"), "--pidfile=")
+    stage.start("sqs", "-m", "workers.sqs")
+    stage.start("bridge", "-m", "tests.support.bridge_process", str(stage.directory / "certificates.json"))
+
+
+def create_topic_and_queue(settings: Settings) -> None:
+    """A topic, a queue that is subscribed to it, and a queue for what was received three times without being deleted."""
+    sqs, sns = aws.sqs(settings, str(settings.sqs_queue_url)), aws.sns(settings, Topic.parse(TOPIC))
+    sqs.create_queue(QueueName="dead")
+    redrive = json.dumps({"deadLetterTargetArn": f"{QUEUE_ARN}:dead", "maxReceiveCount": 3})
+    assert sqs.create_queue(QueueName="fetch", Attributes={"RedrivePolicy": redrive})["QueueUrl"] == settings.sqs_queue_url
+    sns.create_topic(Name="fetch")
+    sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"{QUEUE_ARN}:fetch")
+
+
+def publish(settings: Settings, cloud_ids: Sequence[str]) -> None:
+    client = aws.sns(settings, Topic.parse(TOPIC))
+    for start in range(0, len(cloud_ids), 10):
+        entries = [{"Id": cloud_id, "Message": cloud_id} for cloud_id in cloud_ids[start : start + 10]]
+        assert not client.publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=entries).get("Failed")  # type: ignore[arg-type]
+
+
+def left(settings: Settings, name: str) -> int:
+    client = aws.sqs(settings, str(settings.sqs_queue_url))
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = client.get_queue_url(QueueName=name)["QueueUrl"]
+    found: Mapping[str, str] = dict(client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])  # type: ignore[arg-type]
+    return sum(int(found[one]) for one in names)
+
+
+async def register(users: UserStore, settings: Settings, users_file: Path) -> list[str]:
+    """The homes as users of long standing: their routine visits lie far ahead, but for one that comes at once."""
+    cipher, state = wiring.cipher(settings), UserState(asked=dict.fromkeys(Kind, time.time()))
+    found = homes(users_file)
+    for start in range(0, len(found), 500):
+        await users.restore(
+            [StoredUser(one.user, cipher.seal(one.credentials), state, None, None) for one in found[start : start + 500]]
+        )
+    return [one.user.cloud_id for one in found]
+
+
+async def deliver(sns: FakeSns, endpoint: str, cloud_ids: Sequence[str], statuses: Mapping[str, list[int]]) -> None:
+    await asyncio.gather(
+        *(
+            sns.deliver(endpoint, sns.notification(cloud_id), pause=SNS_TRIES_AGAIN, statuses=statuses[cloud_id])
+            for cloud_id in cloud_ids
+        )
+    )
+
+
+async def test_a_thousand_messages_while_redis_is_away(tmp_path: Path) -> None:
+    sns = FakeSns()
+    write_certificates(sns, tmp_path / "certificates.json")
+    (tmp_path / "redis").mkdir()
+    relay_port, aws_port, bridge_port = free_port(), free_port(), free_port()
+    settings = {
+        "EAGLE_RELAY_URL": f"http://127.0.0.1:{relay_port}/cgi-bin/post_manager",
+        "EAGLE_AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_port}",
+        "EAGLE_AWS_ACCESS_KEY_ID": "testing",
+        "EAGLE_AWS_SECRET_ACCESS_KEY": "testing",
+        "EAGLE_SQS_QUEUE_URL": f"http://127.0.0.1:{aws_port}/123456789012/fetch",
+        "EAGLE_SNS_TOPIC_ARNS": TOPIC,
+        "EAGLE_BRIDGE_PORT": str(bridge_port),
+        "EAGLE_SECRET_KEYS": new_key(),
+        "EAGLE_LOG_FORMAT": "json",
+        **SELDOM,
+    }
+    with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
+        settings["EAGLE_REDIS_URL"] = server.url
+        with Stage(tmp_path, settings) as stage:
+            await outage(stage, server, sns, f"http://127.0.0.1:{bridge_port}")
+
+
+async def outage(stage: Stage, server: RedisServer, sns: FakeSns, bridge: str) -> None:
+    settings = stage.settings
+    users = wiring.user_store(settings, passwords=True)
+    relay = Relay(stage, settings.relay_url)
+    stage.start("aws", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(urlsplit(settings.aws_endpoint_url).port))
+    until_answers(f"{settings.aws_endpoint_url}/moto-api/")
+    create_topic_and_queue(settings)
+    start_workers(stage)
+    cloud_ids = await register(users, settings, relay.users_file)
+    until_answers(f"{bridge}/healthz")
+    await until(lambda: at_rest(users, relay, dict.fromkeys(cloud_ids, 1)), patience=60)
+    asked_before = {cloud_id: home["requests"] for cloud_id, home in relay.per_home().items()}
+    assert "sqs" in await users.progress()
+
+    server.stop()
+    gone = time.monotonic()
+    statuses: dict[str, list[int]] = {cloud_id: [] for cloud_id in cloud_ids[BY_HTTP]}
+    delivering = asyncio.create_task(deliver(sns, f"{bridge}/sns", cloud_ids[BY_HTTP], statuses))
+    await asyncio.to_thread(publish, settings, cloud_ids[BY_SQS])
+    await until(lambda: time.monotonic() > gone + OUTAGE and all(statuses.values()), patience=2 * OUTAGE)
+    assert left(settings, "fetch") == len(cloud_ids[BY_SQS]), "nothing is received that could not be enqueued"
+    server.start()
+
+    await asyncio.wait_for(delivering, 60)
+    await until(lambda: at_rest(users, relay, {name: count + 1 for name, count in asked_before.items()}), patience=60)
+    assert {told[-1] for told in statuses.values()} == {200}
+    assert Counter(status for told in statuses.values() for status in told[:-1]).keys() <= {503, 429}
+    assert left(settings, "fetch") == left(settings, "dead") == 0
+    assert {home["most_in_flight"] for home in relay.per_home().values()} == {1}
+    assert await users.check_invariant() == []
+    await users.close()
+
+
+async def at_rest(users: UserStore, relay: Relay, expected: Mapping[str, int]) -> bool:
+    """Every home was asked so often, and nobody is being fetched."""
+    asked = await asyncio.to_thread(relay.per_home)
+    if any(asked[cloud_id]["requests"] < count for cloud_id, count in expected.items()):
+        return False
+    return (await users.totals()).leased == 0
