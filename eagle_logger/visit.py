@@ -23,7 +23,7 @@ from eagle_logger.core.state import (
 from eagle_logger.core.users import UserState
 from eagle_logger.core.visits import REFUSALS_BEFORE_PARKING, pause_after
 from eagle_logger.errors import Refused, RelayUnavailable, Unreadable
-from eagle_logger.rainforest.relay import Decoded, Problem
+from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.users.store import Claim
 
 FETCHED = "fetched"
@@ -79,8 +79,8 @@ class Visit:
     def failed(self, wrong: Exception, period: float) -> None:
         """Note why the visit ended early. What it had brought by then is logged all the same, and then clears its failures."""
         self.outcome, retry_after = _outcome_of(wrong)
-        if isinstance(wrong, Unreadable):
-            self.problems.append(Problem("unreadable", "the reply as a whole", sample=str(wrong)))
+        if isinstance(wrong, UnreadableReply):
+            self.problems.append(wrong.problem)
         if self.readings and self.outcome != REFUSED:
             self.state = after_success(self.state)
             return

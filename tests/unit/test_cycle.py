@@ -31,7 +31,7 @@ from eagle_logger.errors import (
 )
 from eagle_logger.logger import EagleDataLogger, Limits, Volume
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rainforest.relay import Decoded
+from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import NewUser, Report, Reported
 from tests.support.scripted_relay import ScriptedRelay, demand, holding
@@ -231,11 +231,11 @@ async def test_one_users_failure_stays_its_own(world: World, wrong: Exception, o
 
 async def test_an_unreadable_reply_leaves_a_sample(world: World) -> None:
     await world.add(HOME)
-    world.relay.fails(HOME, Unreadable("<Nonsense>"))
+    world.relay.fails(HOME, UnreadableReply(Problem("unknown_root", "a word we do not know", sample="<Nonsense>")))
     worker = world.worker("fetch-2")
     await worker.get_new_rainforest_data(await world.lease(HOME))
     await worker.close()
-    assert world.samples.kept == [(HOME, "unreadable: <Nonsense>")]
+    assert world.samples.kept == [(HOME, "unknown_root: <Nonsense>")]
 
 
 async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(world: World) -> None:
