@@ -95,6 +95,9 @@ class Manager:
             process.terminate()
             process.wait()
             self._reader.join()
+            # All that it says has been told: whoever comes next need not read it again.
+            with contextlib.suppress(FileNotFoundError):
+                (self._run / LOG).replace(self._run / f"{LOG}.1")
         self._transport.close()
         if self._temporary is not None:
             self._temporary.cleanup()

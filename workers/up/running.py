@@ -38,9 +38,13 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
                 deaths.note(event)
             inbox.put(event)
 
-        with Manager(system.programs, data_dir, system.environment, on_event, keep_open=[lock]) as manager:
-            session = Session(system, manager, screen, inbox)
-            summary = session.run(seconds, measure=as_json or seconds is not None)
+        try:
+            with Manager(system.programs, data_dir, system.environment, on_event, keep_open=[lock]) as manager:
+                session = Session(system, manager, screen, inbox)
+                summary = session.run(seconds, measure=as_json or seconds is not None)
+        finally:
+            for event in _deaths_left(inbox):
+                screen.death(event, ())
     if summary is None:
         return 0
     tell(summary, screen, as_json=as_json)
@@ -51,6 +55,14 @@ def tell(summary: Summary, screen: Screen, *, as_json: bool) -> None:
     screen.header(f"{name.replace('_', ' '):18} {'-' if value is None else value}" for name, value in asdict(summary).items())
     if as_json:
         print(json.dumps(asdict(summary)), flush=True)  # noqa: T201  (this line is what was asked for)
+
+
+def _deaths_left(inbox: Inbox) -> Iterator[Event]:
+    """Those that nobody had the time to speak of any more."""
+    while not inbox.empty():
+        item = inbox.get()
+        if isinstance(item, Event) and item.what == DIED:
+            yield item
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.errors import ConfigurationError
+from workers.up.deaths import Deaths, note_unseen
 from workers.up.events import DIED, GAVE_UP, STARTED, STOPPED, Event
-from workers.up.manager import Manager, ManagerGone
+from workers.up.manager import LOG, Manager, ManagerGone
 from workers.up.programs import Program, Stage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -133,6 +134,7 @@ def test_kill_of_supervisord_leaves_no_program_and_tells_each_death(tmp_path: Pa
         assert {death.pid for death in deaths(events)} == set(pids)
         with pytest.raises(ManagerGone):
             manager.running()
+    assert note_unseen(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0) == [], "told once is enough"
 
 
 def test_kill_of_whoever_manages_leaves_no_program(tmp_path: Path) -> None:
@@ -152,9 +154,13 @@ with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.
         pids = [int(up.stdout.readline()) for _ in range(2)]
         pids.append(int((tmp_path / "run" / "supervisord.pid").read_text()))
         assert all(lives(pid) for pid in pids)
+        os.kill(pids[0], signal.SIGKILL)
+        until(lambda: b"SIGKILL" in (tmp_path / "run" / LOG).read_bytes())
         up.kill()
         up.wait()
         until(lambda: not any(lives(pid) for pid in pids))
+    (unseen,) = note_unseen(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0)
+    assert (unseen.pid, unseen.status) == (pids[0], "terminated by SIGKILL")
 
 
 def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
