@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,8 +30,17 @@ def moment(tally: dict[str, int]) -> Snapshot:
 
 
 def verdict(**counts: int) -> Verdict:
-    well = {"objects": 40, "readings_served": 280, "readings_archived": 279, "lost": 0, "duplicated": 0, "unreturnable": 1}
-    return Verdict(**{**well, "unexpected": 0, "misfiled": 0, **counts})
+    well = Verdict(
+        objects=40,
+        readings_served=280,
+        readings_archived=279,
+        lost=0,
+        duplicated=0,
+        unreturnable=1,
+        unexpected=0,
+        misfiled=0,
+    )
+    return replace(well, **counts)  # type: ignore[arg-type]  # only counts are given
 
 
 def test_fetching_is_counted_from_when_all_was_ready_and_readings_from_the_first_day() -> None:
