@@ -10,6 +10,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from eagle_logger.errors import RedisUnavailable
+from eagle_logger.gathering import Gatherer
 from eagle_logger.users.store import Requested, UserStore
 
 Enqueue = Callable[[Sequence[str]], None]
@@ -29,6 +30,7 @@ class Intake:
         self._users = users
         self._enqueue = enqueue
         self._patience = patience
+        self._publications: Gatherer[Sequence[str], None] = Gatherer(self._publish)
         self._threads = ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="publish")
 
     async def take(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
@@ -40,17 +42,20 @@ class Intake:
         requested = await self._users.request(cloud_ids, once=once)
         if requested.leased:
             try:
-                await self._publish(requested.leased)
-            except (OperationalError, OSError) as wrong:
+                await self._publications.add(requested.leased)
+            except (OperationalError, OSError) as wrong:  # OSError covers the time-out too
                 await self._forget(once, requested.leased)
                 raise RedisUnavailable(f"the broker does not take messages: {wrong}") from wrong
         return requested
 
-    async def _publish(self, cloud_ids: Sequence[str]) -> None:
-        """OSError covers the time-out too. A publication that goes through after all does no harm: users are claimed."""
+    async def _publish(self, gathered: Sequence[Sequence[str]]) -> Sequence[None]:
+        """In a flood, all that was leased while the last publication was under way goes out together: few messages for many
+        users. One that goes through after its time was up does no harm: users are claimed."""
+        cloud_ids = [cloud_id for leased in gathered for cloud_id in leased]
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):
             await loop.run_in_executor(self._threads, self._enqueue, cloud_ids)
+        return [None] * len(gathered)
 
     async def _forget(self, once: str | None, leased: Sequence[str]) -> None:
         try:

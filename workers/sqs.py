@@ -48,7 +48,7 @@ _log = structlog.get_logger("eagle_logger.sqs")
 BATCH = 10
 """As many as SQS gives or deletes at once."""
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 5.0
 """Seconds between two attempts while SQS or Redis is away."""
 
 

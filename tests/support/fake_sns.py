@@ -190,9 +190,18 @@ class FakeSns:
             "UnsubscribeURL": f"https://{self.host}/?Action=Unsubscribe&SubscriptionArn={self.topic}:1",
         }
 
-    async def deliver(self, endpoint: str, fields: Mapping[str, Any], *, pause: float = 0.05, attempts: int = 200) -> list[int]:
-        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no answer at all)."""
-        statuses: list[int] = []
+    async def deliver(
+        self,
+        endpoint: str,
+        fields: Mapping[str, Any],
+        *,
+        pause: float = 0.05,
+        attempts: int = 200,
+        statuses: list[int] | None = None,
+    ) -> list[int]:
+        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no answer at all), as they come
+        also in `statuses`."""
+        statuses = [] if statuses is None else statuses
         async with aiohttp.ClientSession() as session:
             while len(statuses) < attempts:
                 statuses.append(await _post(session, endpoint, fields))

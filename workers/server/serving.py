@@ -68,10 +68,10 @@ async def running(
         await users.close()
 
 
-async def serve(settings: Settings, enqueue: Enqueue) -> None:
+async def serve(settings: Settings, enqueue: Enqueue, *, fetch_certificate: FetchCertificate | None = None) -> None:
     """Until SIGTERM or SIGINT."""
     stop = stop_signal()
-    async with running(settings, enqueue) as url:
+    async with running(settings, enqueue, fetch_certificate=fetch_certificate) as url:
         if not settings.sns_topic_arns:
             log.warning("EAGLE_SNS_TOPIC_ARNS is empty: every message from SNS is refused")
         log.info("listening", url=url, api=settings.api_token is not None, topics=settings.sns_topic_arns)

@@ -14,6 +14,7 @@ from eagle_logger import wiring
 from eagle_logger.users.cipher import new_key
 from tests.integration.bridge.conftest import new_user
 from tests.support.fake_sns import TOPIC, FakeSns
+from tests.support.polling import until
 from tests.support.redis_server import RedisServer
 from workers.server.serving import running
 
@@ -41,14 +42,14 @@ async def test_messages_that_come_while_redis_is_away(tmp_path: Path, sns: FakeS
 
         async with running(settings, enqueue, fetch_certificate=sns.fetch_certificate) as url:
             server.stop()
+            statuses: list[list[int]] = [[] for _ in cloud_ids]
             deliveries = [
-                asyncio.create_task(sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1)) for cloud_id in cloud_ids
+                asyncio.create_task(sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1, statuses=told))
+                for cloud_id, told in zip(cloud_ids, statuses, strict=True)
             ]
-            while not all(task.done() for task in deliveries):
-                await asyncio.wait(deliveries, timeout=0.5)
-                if server.process is None:
-                    server.start()
-            statuses = [task.result() for task in deliveries]
+            await until(lambda: all(statuses), patience=30)
+            server.start()
+            await asyncio.gather(*deliveries)
         assert all(one[-1] == 200 for one in statuses)
         assert {status for one in statuses for status in one[:-1]} == {503}
         assert enqueued == dict.fromkeys(cloud_ids, 1)

@@ -74,6 +74,27 @@ async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
     intake.close()
 
 
+async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: MemoryUserStore) -> None:
+    await users.put([NewUser(User(name), Credentials(name, "a@example.com", "secret")) for name in ("002738", "ffffff")])
+    began, let_go, published = threading.Event(), threading.Event(), list[Sequence[str]]()
+
+    def slow(cloud_ids: Sequence[str]) -> None:
+        published.append(cloud_ids)
+        began.set()
+        let_go.wait(10)
+
+    intake = Intake(users, slow)
+    first = asyncio.create_task(intake.take(["00ce69"]))
+    await asyncio.to_thread(began.wait, 10)
+    others = [asyncio.create_task(intake.take([name])) for name in ("002738", "ffffff")]
+    while (await users.totals()).leased < 3:
+        await asyncio.sleep(0)
+    let_go.set()
+    assert [taken.leased for taken in await asyncio.gather(first, *others)] == [("00ce69",), ("002738",), ("ffffff",)]
+    assert published == [["00ce69"], ["002738", "ffffff"]]
+    intake.close()
+
+
 async def test_nothing_is_published_for_nobody(users: MemoryUserStore) -> None:
     published: list[Sequence[str]] = []
     intake = Intake(users, published.append)
