@@ -11,6 +11,7 @@ from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import NewUser
+from tests.support.polling import until
 from workers.counting import Counters
 from workers.intake import Enqueue, Intake
 
@@ -74,6 +75,11 @@ async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
     intake.close()
 
 
+async def everybody_is_leased(users: MemoryUserStore) -> bool:
+    totals = await users.totals()
+    return totals.leased == totals.users
+
+
 async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: MemoryUserStore) -> None:
     await users.put([NewUser(User(name), Credentials(name, "a@example.com", "secret")) for name in ("002738", "ffffff")])
     began, let_go, published = threading.Event(), threading.Event(), list[Sequence[str]]()
@@ -87,8 +93,7 @@ async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: M
     first = asyncio.create_task(intake.take(["00ce69"]))
     await asyncio.to_thread(began.wait, 10)
     others = [asyncio.create_task(intake.take([name])) for name in ("002738", "ffffff")]
-    while (await users.totals()).leased < 3:
-        await asyncio.sleep(0)
+    await until(lambda: everybody_is_leased(users))
     let_go.set()
     assert [taken.leased for taken in await asyncio.gather(first, *others)] == [("00ce69",), ("002738",), ("ffffff",)]
     assert published == [["00ce69"], ["002738", "ffffff"]]
