@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from eagle_logger.checks import Finding, run_all
 from eagle_logger.cli.options import with_settings
@@ -38,5 +39,5 @@ def _table(findings: list[Finding]) -> Table:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]WRONG[/]"
-        table.add_row(mark, finding.name, finding.found, finding.advice)
+        table.add_row(mark, finding.name, Text(finding.found), Text(finding.advice))
     return table

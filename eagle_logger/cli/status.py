@@ -10,9 +10,11 @@ import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.words import harmless
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.status import Status, UserStatus, collect
@@ -76,9 +78,9 @@ def _age(seconds: float | None) -> str:
 
 def _state(user: UserStatus) -> str:
     if user.why_not:
-        return f"parked: {user.why_not}"
+        return f"parked: {harmless(user.why_not)}"
     if user.failures:
-        return f"{user.failures} failures: {user.last_error}"
+        return f"{user.failures} failures: {harmless(user.last_error or '')}"
     return "being fetched" if user.leased else "ok"
 
 
@@ -98,12 +100,12 @@ def _picture(found: Status) -> RenderableType:
             str(user.readings_last_hour),
             str(user.readings_total),
             user.next_due or "",
-            _state(user),
+            Text(_state(user)),  # not markup, whatever stands in it
             style="red" if user.why_not else "yellow" if user.failures else None,
         )
     if len(found.users) > MOST_ROWS:
         table.caption = f"the {MOST_ROWS} that most need a look; --json has all {len(found.users)}"
-    return Group(table, "", *_totals(found))
+    return Group(table, "", *map(Text, _totals(found)))
 
 
 def _totals(found: Status) -> list[str]:
