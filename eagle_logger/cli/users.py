@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TextIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, TextIO, cast
 
 import click
 from rich.console import Console
@@ -17,6 +19,7 @@ from rich.text import Text
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.stores import checked_cloud_id, with_users
+from eagle_logger.cli.words import harmless
 from eagle_logger.core.hours import iso
 from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.settings import Settings
@@ -112,13 +115,8 @@ def _row(stored: StoredUser) -> tuple[str, ...]:
 
 def _turn(stored: StoredUser) -> str:
     if stored.state.parked:
-        return f"parked: {_harmless(stored.state.parked)}"
+        return f"parked: {harmless(stored.state.parked)}"
     return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
-
-
-def _harmless(text: str) -> str:
-    """What a gateway said, fit for a line on a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _cadence(stored: StoredUser) -> str:
@@ -145,7 +143,7 @@ def show(settings: Settings, *, cloud_id: str) -> None:
         "first reading": None if state.first_timestamp is None else iso(state.first_timestamp),
         "last reading": None if state.last_timestamp is None else iso(state.last_timestamp),
         "failures in a row": state.failures,
-        "last error": state.last_error and _harmless(state.last_error),
+        "last error": state.last_error and harmless(state.last_error),
     }
     _print_facts({fact: str(value) for fact, value in facts.items() if value not in (None, "")})
 
@@ -239,16 +237,40 @@ def _report(result: Imported) -> None:
 
 @users.command()
 @with_settings
-@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
-def export(settings: Settings, *, file: TextIO) -> None:
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
+def export(settings: Settings, *, file: str) -> None:
     """Write everybody out, passwords encrypted.
 
-    To FILE, or to standard output; one JSON object a line. The backup of what cannot be fetched anew: keep it, and the keys in
-    another place. `import` reads it.
+    To FILE (replaced only once everybody is written), or to standard output; one JSON object a line. The backup of what cannot
+    be fetched anew: keep it, and the keys in another place. `import` reads it.
     """
 
     async def write_all(store: UserStore) -> None:
         async for batch in store.all(batch=2000):
-            file.writelines(f"{as_line(stored)}\n" for stored in batch)
+            backup.writelines(f"{as_line(stored)}\n" for stored in batch)
 
-    with_users(settings, write_all)
+    with _written_whole(file) as backup:
+        with_users(settings, write_all)
+
+
+@contextlib.contextmanager
+def _written_whole(file: str) -> Iterator[TextIO]:
+    """A file that takes its name only if all goes well. (click's atomic files take it even when something failed.)"""
+    path = Path(file)
+    if file == "-" or (path.exists() and not path.is_file()):  # a pipe, or /dev/stdout
+        with click.open_file(file, "w", encoding="utf-8") as text:
+            yield cast("TextIO", text)
+        return
+    try:
+        opened = NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115  (closed below)
+    except OSError as wrong:
+        raise click.FileError(file, wrong.strerror) from None
+    try:
+        with opened as text:
+            yield cast("TextIO", text)
+            text.flush()
+            os.fsync(text.fileno())
+        Path(opened.name).replace(path)
+    except BaseException:
+        Path(opened.name).unlink()
+        raise

@@ -8,7 +8,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from eagle_logger.core.users import UserState
 from eagle_logger.errors import BadCloudId, ConfigurationError, NoSecretKey, Permanent, RedisUnavailable, UnknownUser
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis_store import RedisUserStore
-from eagle_logger.users.store import Report
+from eagle_logger.users.store import Report, StoredUser
 
 Cli = Callable[..., Result]
 PASSWORD = "one-of-the-passwords"
@@ -234,6 +234,32 @@ def test_export_can_be_imported_again(cli: Cli, tmp_path: Path) -> None:
             cli("users", "remove", f"{number:06x}")
     assert cli("users", "import", str(backup)).stdout == "1200 lines imported, 0 refused, 0 replaced an earlier one\n"
     assert cli("users", "export").stdout == backup.read_text()
+
+
+def test_an_export_that_fails_half_way_leaves_the_last_one_alone(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("users", "import", "-", text=line("000001"))
+    backup = tmp_path / "backup.jsonl"
+    cli("users", "export", str(backup))
+    before, everybody = backup.read_text(), RedisUserStore.all
+
+    async def until_redis_dies(self: RedisUserStore, batch: int = 500) -> AsyncIterator[list[StoredUser]]:
+        async for users in everybody(self, batch=batch):
+            yield users
+        raise RedisUnavailable
+
+    monkeypatch.setattr(RedisUserStore, "all", until_redis_dies)
+    cli("users", "import", "-", text=line("000002"))
+    cli("users", "export", str(backup), fails=RedisUnavailable)
+    assert backup.read_text() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["backup.jsonl"]
+
+
+def test_an_export_to_where_nothing_can_be_written(cli: Cli, tmp_path: Path) -> None:
+    result = cli("users", "export", str(tmp_path / "nowhere" / "backup.jsonl"))
+    assert result.exit_code == 1
+    assert "Could not open file" in result.stderr
 
 
 def test_a_sealed_password_that_was_tampered_with_is_refused_alone(cli: Cli) -> None:
