@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from importlib.metadata import entry_points, version
@@ -26,6 +27,7 @@ _COMMANDS = {
     "users": "eagle_logger.cli.users:users",
     "verify": "eagle_logger.cli.verify:verify",
 }
+_THE_DISKS_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 ENTRY_POINTS = "eagle_logger.commands"
 """Commands that need Celery or Tornado live in `workers` and join by this entry point group."""
 
@@ -64,4 +66,11 @@ def run() -> None:
         sys.exit(2)
     except EagleError as wrong:
         print(wrong, file=sys.stderr)
+        sys.exit(1)
+    except OSError as wrong:
+        if wrong.errno not in _THE_DISKS_FAULT:
+            raise
+        print(
+            f"{wrong.filename or 'the disk'}: {wrong.strerror}; `eagle-logger doctor` looks at disk and rights", file=sys.stderr
+        )
         sys.exit(1)
