@@ -98,7 +98,7 @@ def _reading(line: Line) -> str:
         case Kind.SUMMATION:
             return f"{_or_dash(data.get('delivered'))} in, {_or_dash(data.get('received'))} out {data.get('unit')}"
         case Kind.PRICE:
-            return f"{data.get('price')} {data.get('currency')}/{data.get('unit')} {data.get('label') or ''}".strip()
+            return f"{data.get('price')} {data.get('unit')} {data.get('label') or ''}".strip()
         case Kind.MESSAGE:
             return str(data.get("text"))
 

@@ -28,7 +28,7 @@ def reading(kind: Kind, offset: int, *flags: Flag, **values: Decimal | str | Non
 LINES = [
     demand(1, "0.944"),
     reading(Kind.SUMMATION, 2, Flag.BACKWARDS, delivered=Decimal("22304.65"), received=None, unit="kWh"),
-    reading(Kind.PRICE, 3, price=Decimal("0.12"), currency="USD", unit="kWh", label="Peak"),
+    reading(Kind.PRICE, 3, price=Decimal("0.12"), currency="USD", unit="USD/kWh", label="Peak"),
     reading(Kind.MESSAGE, 4, id="7", text="Save\n\x1b[2J now"),
 ]
 LATE = demand(5, 2, hour=NEXT_HOUR)
