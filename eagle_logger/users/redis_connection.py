@@ -78,7 +78,10 @@ class RedisConnection:
             if "OOM command not allowed" in str(wrong):
                 raise RedisUnavailable(f"Redis at {self._shown} is out of memory: raise its maxmemory") from None
             reason = str(wrong) or type(wrong).__name__
-            raise RedisUnavailable(f"Redis at {self._shown} does not answer usefully: {reason}") from wrong
+            raise RedisUnavailable(
+                f"Redis at {self._shown} does not answer usefully ({reason.rstrip('.')}): start it (`eagle-logger up` brings "
+                "one along), or correct EAGLE_REDIS_URL or --data"
+            ) from wrong
 
 
 @cache
