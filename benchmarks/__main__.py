@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from benchmarks import chores, compared, tables
+from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
 from benchmarks.stage import ROOT, Failed, Relay, Stage
@@ -90,6 +91,10 @@ def _rotation(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
     found.chores += chores.rotation(stage, plan.user_hours)
 
 
+def _ping(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+    found.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "ours": _ours,
     "flood": _flood,
@@ -101,6 +106,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "2015": _bare("sequential"),
     "registered": _registered,
     "rotation": _rotation,
+    "ping": _ping,
 }
 
 
@@ -120,7 +126,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 @click.option("--spread", type=float, default=0.05, help="Seconds, either way.")
 @click.option("--hanging", type=click.FloatRange(0, 1), default=0.0, help="Share of the homes that never answer.")
 @click.option("--registered", type=click.IntRange(1), default=100_000, help="Users imported, shown and leased.")
-@click.option("--user-hours", type=click.IntRange(1), default=2000, help="Log files rotated.")
+@click.option("--user-hours", type=click.IntRange(1), default=1000, help="Log files rotated.")
 @click.option("--long", "is_long", is_flag=True, help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.")
 @click.option(
     "--profile", metavar="PY-SPY", help="Then record the first fetching worker with this py-spy: profile-<homes>.txt."
