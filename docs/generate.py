@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import PREFIX, Settings
+from workers.server import metrics, openapi
 from tests.unit.rainforest import quirks
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -64,10 +66,34 @@ def _error_tree(error: type[EagleError], depth: int) -> Iterator[str]:
             yield from _error_tree(child, depth + 1)
 
 
+def metrics_page() -> str:
+    lines = [
+        "# Metrics\n",
+        "What the bridge tells Prometheus at `/metrics`. Counters are the whole system's since its first start and survive every",
+        "process; what is said of a disk is said of the bridge's own. No metric has a label per user.\n",
+        "| metric | type | labels | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += (
+        f"| `{one.name}` | {one.type} | {', '.join(f'`{label}`' for label in one.labels)} | {one.meaning} |"
+        for one in metrics.catalogue()
+    )
+    return "\n".join(lines) + "\n"
+
+
+def openapi_page() -> str:
+    return (
+        "# The bridge's HTTP interface\n\nThe same document that the bridge gives at `/openapi.json`.\n\n"
+        f"```json\n{json.dumps(openapi.document(), indent=2)}\n```\n"
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
+    "metrics.md": metrics_page,
+    "openapi.md": openapi_page,
     "quirks.md": quirks.render,
 }
 

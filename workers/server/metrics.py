@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -30,6 +30,7 @@ LABELLED = {
 HELP = {
     "fetches": "Visits to a user.",
     "requests": "Requests to the relay.",
+    "bytes_logged": "Bytes of log lines written.",
     "missed_turns": "Turns that passed without a visit.",
     "readings_logged": "Readings written and fsynced.",
     "unknown_users_asked": "Users that a message from outside named and nobody knows.",
@@ -80,12 +81,31 @@ def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
     return generate_latest(registry)
 
 
-def catalogue() -> list[tuple[str, str, str]]:
-    """Name, type and meaning of every metric, for the reference. Other counters come besides, as eagle_<name>_total."""
+@dataclass(frozen=True, slots=True, order=True)
+class Described:
+    """One metric, for the reference."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+def catalogue() -> list[Described]:
+    """Every metric, by name. A counter that is not known here comes besides, as eagle_<name>_total."""
     nobody = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
     found = [*_from_disk(Unarchived(0, 0, 0.0)), *_from_redis(Snapshot(0.0, nobody, {}, {}, {}))]
     suffixes = {"counter": "_total"}
-    return sorted((metric.name + suffixes.get(metric.type, ""), metric.type, metric.documentation) for metric in found)
+    return sorted(
+        Described(metric.name + suffixes.get(metric.type, ""), metric.type, tuple(_labels(metric)), metric.documentation)
+        for metric in found
+    )
+
+
+def _labels(metric: Metric) -> Sequence[str]:
+    """prometheus_client keeps them to itself."""
+    labels: Sequence[str] = getattr(metric, "_labelnames", ())
+    return labels
 
 
 class _Collected(Collector):

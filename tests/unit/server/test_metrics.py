@@ -65,10 +65,11 @@ def test_what_waits() -> None:
 
 
 def test_the_catalogue_has_every_metric() -> None:
-    listed = {name for name, _, _ in catalogue()}
+    listed = {one.name for one in catalogue()}
     told = values(exposition(snapshot(failed_busy=1, sns_queued=1, late_10=1), Unarchived(1, 1, 1.0)))
     assert {re.sub(r"_bucket|\{.*", "", name) for name in told} <= listed
-    assert all(name.startswith("eagle_") and meaning.endswith(".") for name, _, meaning in catalogue())
+    assert all(one.name.startswith("eagle_") and one.meaning.endswith(".") for one in catalogue())
+    assert {one.name: one.labels for one in catalogue()}["eagle_sns_messages_total"] == ("outcome",)
 
 
 def test_redis_away_is_worth_a_scrape() -> None:
