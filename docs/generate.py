@@ -14,8 +14,8 @@ from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import PREFIX, Settings
-from workers.server import metrics, openapi
 from tests.unit.rainforest import quirks
+from workers.server import metrics, openapi
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->\n\n"
@@ -69,8 +69,8 @@ def _error_tree(error: type[EagleError], depth: int) -> Iterator[str]:
 def metrics_page() -> str:
     lines = [
         "# Metrics\n",
-        "What the bridge tells Prometheus at `/metrics`. Counters are the whole system's since its first start and survive every",
-        "process; what is said of a disk is said of the bridge's own. No metric has a label per user.\n",
+        "What the bridge tells Prometheus at `/metrics`. Counters are the whole system's since its first start and survive",
+        "every process; what is said of a disk is said of the bridge's own. No metric has a label per user.\n",
         "| metric | type | labels | meaning |",
         "| --- | --- | --- | --- |",
     ]
