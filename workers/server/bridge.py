@@ -8,7 +8,7 @@ from typing import Protocol
 
 from eagle_logger.sns.gate import Gate
 from eagle_logger.sns.topics import Topic
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Totals, UserStore
 from workers.counting import Counters
 from workers.intake import Intake
 from workers.server.limits import RateLimit
@@ -29,6 +29,20 @@ class Unarchived:
     oldest: float | None
 
 
+class Stall:
+    """For how long users have waited without any being fetched."""
+
+    def __init__(self) -> None:
+        self._fetches = -1
+        self._since = 0.0
+
+    def look(self, fetches: int, totals: Totals, now: float) -> float:
+        """Seconds, as of now. `fetches`: the system's counter; `now`: any clock that only goes forward."""
+        if fetches != self._fetches or not (totals.leased or totals.overdue):
+            self._fetches, self._since = fetches, now
+        return now - self._since
+
+
 @dataclass(frozen=True)
 class Bridge:
     users: UserStore
@@ -44,6 +58,7 @@ class Bridge:
     """Real seconds in the store's (they differ only under a test's clock)."""
     worker_patience: float = 60.0
     """Real seconds without any progress of a fetching process after which the system is not ready."""
+    stall: Stall = field(default_factory=Stall)
     rate_limit: RateLimit = field(default_factory=RateLimit)
     under_way: set[object] = field(default_factory=set)
     """Requests that have not been answered yet."""

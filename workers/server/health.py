@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from eagle_logger.errors import RedisUnavailable
@@ -16,6 +17,9 @@ OK = "ok"
 DISPATCH = "dispatch"
 DISPATCH_PATIENCE = 30.0
 """Seconds. Beat asks for a dispatch every second; a message of its lives as long as this."""
+
+LOOKS_EVERY = 5.0
+"""Seconds."""
 
 _OTHERS = ("rotat", "sqs", "bridge", "beat", "dispatch")
 """How the names of processes begin that do not fetch."""
@@ -41,15 +45,29 @@ class ReadyHandler(Handler):
 async def readiness(bridge: Bridge) -> Readiness:
     try:
         async with asyncio.timeout(5):
-            now, progress, totals = await asyncio.gather(bridge.users.now(), bridge.users.progress(), bridge.users.totals())
+            users = bridge.users
+            now, progress, totals, tally = await asyncio.gather(users.now(), users.progress(), users.totals(), users.tally())
     except (RedisUnavailable, TimeoutError):
         return Readiness(ready=False, checks={"redis": "does not answer"})
     checks = {
         "redis": OK,
         "dispatch": dispatch_check(progress, now, bridge.stretched(DISPATCH_PATIENCE)),
         "workers": worker_check(progress, totals, now, bridge.stretched(bridge.worker_patience)),
+        "fetches": fetch_check(bridge.stall.look(tally.get("fetches", 0), totals, time.monotonic()), bridge.worker_patience),
     }
     return Readiness(ready=set(checks.values()) == {OK}, checks=checks)
+
+
+async def watch(bridge: Bridge) -> None:
+    """Look every few seconds, so that whoever asks is told of what was before, too."""
+    while True:
+        await readiness(bridge)
+        await asyncio.sleep(LOOKS_EVERY)
+
+
+def fetch_check(stalled: float, patience: float) -> str:
+    """A worker that lives, reports and consumes nothing has been seen: what counts is that users get fetched."""
+    return OK if stalled <= patience else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
 
 
 def dispatch_check(progress: Progress, now: float, patience: float) -> str:

@@ -20,6 +20,7 @@ from workers.server.app import BoundedServer, server
 from workers.server.base import log
 from workers.server.bridge import Bridge, Unarchived
 from workers.server.confirming import Confirm, Confirmations
+from workers.server.health import watch
 from workers.stopping import stop_signal
 
 _GRACE = 5.0
@@ -33,8 +34,10 @@ async def running(
     *,
     fetch_certificate: FetchCertificate | None = None,
     confirm: Confirm | None = None,
+    worker_patience: float | None = None,
 ) -> AsyncIterator[str]:
-    """A listening bridge; its URL. `fetch_certificate` and `confirm` are for tests. Raises ConfigurationError."""
+    """A listening bridge; its URL. `fetch_certificate`, `confirm` and `worker_patience` (seconds) are for tests. Raises
+    ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
     gate = make_gate(settings, fetch_certificate)
@@ -50,17 +53,18 @@ async def running(
         unarchived=lambda: asyncio.to_thread(_unarchived, settings),
         api_token=api_token,
         stretched=settings.clock.stretched,
-        worker_patience=max(60.0, 3 * settings.demand_interval),
+        worker_patience=worker_patience or max(60.0, 3 * settings.demand_interval),
     )
     http = server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)
-    counting = asyncio.create_task(counters.run())
+    background = [asyncio.create_task(counters.run()), asyncio.create_task(watch(bridge))]
     try:
         yield _url(settings.bridge_host, _port(http))
     finally:
         http.stop()
         await _finish(http, bridge.under_way)
-        counting.cancel()
+        for task in background:
+            task.cancel()
         await confirmations.close()
         await counters.flush()
         intake.close()

@@ -7,6 +7,7 @@ import aiohttp
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
+from tests.support.polling import until
 from tests.support.redis_server import RedisServer
 from workers.server.serving import running
 
@@ -26,7 +27,23 @@ async def test_ready_means_progress(http: aiohttp.ClientSession, users: UserStor
     await users.note_progress("dispatch", {})
     assert "no fetching process" in (await checks(http))[1]["workers"]
     await users.note_progress("fetch@host", {})
-    assert await checks(http) == (200, {"redis": "ok", "dispatch": "ok", "workers": "ok"})
+    assert await checks(http) == (200, {"redis": "ok", "dispatch": "ok", "workers": "ok", "fetches": "ok"})
+
+
+async def test_workers_that_live_and_consume_nothing_are_noticed(settings: Settings, users: UserStore) -> None:
+    await users.note_progress("dispatch", {})
+    await users.note_progress("fetch@host", {})
+    await users.request(["002738"])
+    async with running(settings, Queue(), worker_patience=0.05) as url, aiohttp.ClientSession(url) as http:
+
+        async def stalled() -> bool:
+            await users.note_progress("fetch@host", {})
+            status, found = await checks(http)
+            return status == 503 and "none was fetched" in found["fetches"]
+
+        await until(stalled)
+        await users.count({"fetches": 1})
+        assert (await checks(http))[1]["fetches"] == "ok"
 
 
 async def test_metrics_name_no_user(http: aiohttp.ClientSession, users: UserStore) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from eagle_logger.users.store import Totals
-from workers.server.health import OK, dispatch_check, worker_check
+from workers.server.bridge import Stall
+from workers.server.health import OK, dispatch_check, fetch_check, worker_check
 
 BUSY = Totals(users=10, due=8, overdue=0, leased=1, parked=1, oldest_due=None)
 IDLE = Totals(users=2, due=0, overdue=0, leased=0, parked=2, oldest_due=None)
@@ -34,3 +35,25 @@ def test_a_stalled_worker_is_told_with_its_age() -> None:
 
 def test_without_anybody_to_fetch_nobody_need_work() -> None:
     assert worker_check({}, IDLE, 10_000, 60) == OK
+
+
+def test_users_who_wait_and_are_not_fetched_are_a_stall() -> None:
+    stall = Stall()
+    assert [stall.look(fetches, BUSY, now) for fetches, now in ((7, 100.0), (7, 130.0), (8, 150.0), (8, 211.0))] == [
+        0,
+        30,
+        0,
+        61,
+    ]
+
+
+def test_while_nobody_waits_nothing_stalls() -> None:
+    stall = Stall()
+    stall.look(7, BUSY, 100.0)
+    assert stall.look(7, IDLE, 900.0) == 0
+    assert stall.look(7, BUSY, 930.0) == 30
+
+
+def test_a_stall_is_told_once_it_is_long() -> None:
+    assert fetch_check(60, 60) == OK
+    assert "for 61 s" in fetch_check(61, 60)
