@@ -23,16 +23,15 @@ class History:
 
     cloud_id: str
     folder: LogFolder
-    archive: Archive
+    archive: Archive | None
+    """None: only what lies on this log volume."""
     unreadable: int = 0
     """Lines, and whole objects, that could not be read so far."""
 
     def hours(self) -> list[Hour]:
         """Every hour that there is something of, oldest first. Raises ArchiveUnavailable."""
         local = {hour for hour in self.folder.hours() if self._is_local(hour)}
-        keys = self.archive.keys(f"cloud_id={self.cloud_id}/")
-        archived = {named[1] for key in keys if (named := parse_archive_key(key)) is not None}
-        return sorted(local | archived)
+        return sorted(local.union(hour for _, hour in self._named(f"cloud_id={self.cloud_id}/")))
 
     def lines(self, hour: Hour) -> list[bytes]:
         """The log lines (without newline) filed under this hour, in order of time, each reading once; of readings with one
@@ -80,9 +79,16 @@ class History:
 
     def _keys(self, hour: Hour) -> list[str]:
         prefix = archive_key(self.cloud_id, hour).removesuffix(".jsonl.gz")
-        return [key for key in self.archive.keys(prefix) if (named := parse_archive_key(key)) is not None and named[1] == hour]
+        return [key for key, named in self._named(prefix) if named == hour]
+
+    def _named(self, prefix: str) -> Iterator[tuple[str, Hour]]:
+        """The archive's objects whose keys begin so, with their hours."""
+        for key in self.archive.keys(prefix) if self.archive else ():
+            if (named := parse_archive_key(key)) is not None:
+                yield key, named[1]
 
     def _archived(self, key: str) -> list[Entry]:
+        assert self.archive is not None
         try:
             entries, unreadable = read_entries(opened(self.archive.get(key)), self.cloud_id)
         except (KeyError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import click
 
@@ -14,7 +15,7 @@ from eagle_logger.core.lines import Line, parse_line
 from eagle_logger.core.moments import moment_of
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.core.readings import Flag, Kind
-from eagle_logger.errors import BadCloudId, UnknownUser
+from eagle_logger.errors import ArchiveUnavailable, BadCloudId, UnknownUser
 from eagle_logger.history import History
 from eagle_logger.settings import Settings
 
@@ -30,7 +31,8 @@ FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"
 def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | None, as_json: bool) -> None:
     """A user's readings from open, sealed and archived files: in order of time, each once.
 
-    A reading whose gateway's clock was too wrong to be believed stands where it arrived.
+    A reading whose gateway's clock was too wrong to be believed stands where it arrived. When the archive does not answer,
+    what lies on this disk is shown all the same, and the exit code is 1.
     """
     try:
         user = cloud_id_of(cloud_id)
@@ -39,8 +41,15 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
     now = settings.clock.now()
     first, last = _bound("--since", since, now), _bound("--until", until, now)
     history = History(user, wiring.log_folder(settings), wiring.archive(settings))
-    hours = history.hours()
+    away = None
+    try:
+        hours = history.hours()
+    except ArchiveUnavailable as wrong:
+        away, history = wrong, replace(history, archive=None)
+        hours = history.hours()
     if not hours:
+        if away:
+            raise away
         raise UnknownUser(f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is.")
     show = _as_it_is if as_json else _printer()
     for text in _between(history, hours, first, last):
@@ -49,6 +58,10 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
         sys.stdout.flush()
         lines = "1 line" if history.unreadable == 1 else f"{history.unreadable} lines"
         print(f"{lines} could not be read and {'was' if history.unreadable == 1 else 'were'} left out", file=sys.stderr)
+    if away:
+        sys.stdout.flush()
+        print(f"only what lies on this disk is shown: {away}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _bound(option: str, text: str | None, now: float) -> float | None:

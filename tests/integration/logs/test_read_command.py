@@ -130,3 +130,18 @@ def test_mistakes_are_told_in_a_line(root: Path, arguments: tuple[str, ...], sta
     assert (done.returncode, done.stdout) == (status, b"")
     assert said in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
+
+
+def test_when_the_archive_is_away_what_lies_here_is_shown(root: Path) -> None:
+    (root.parent / "services.json").write_text(
+        '{"archive_url": "s3://bucket/prefix", "s3_endpoint_url": "http://127.0.0.1:1",'
+        ' "aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}'
+    )
+    done = read(root, USER)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == len(LINES) + 1
+    assert done.stderr.startswith(b"only what lies on this disk is shown: s3://bucket/prefix does not answer")
+    assert done.stderr.count(b"\n") == 1
+    nobody = read(root, "00ce69")
+    assert (nobody.returncode, nobody.stdout) == (1, b"")
+    assert nobody.stderr.startswith(b"s3://bucket/prefix does not answer")
