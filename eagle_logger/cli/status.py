@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sys
 import time
+from typing import NoReturn
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -30,20 +33,25 @@ MOST_ROWS = 40
 def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
     """Every user's last reading, failures and next turn; totals, queues and hours not archived yet."""
     console = Console()
-    if watch and console.is_terminal and not as_json:
-        _watch(settings, console)
+    if not watch:
+        _show(asyncio.run(_collect(settings)), console, as_json=as_json)
         return
-    while True:
-        found = asyncio.run(_collect(settings))
-        if as_json:
-            print(json.dumps(found.as_json()), flush=True)
-        elif console.is_terminal:
-            console.print(_picture(found))
-        else:
-            _print_plain(found)
-        if not watch:
-            return
-        time.sleep(WATCH_EVERY)
+    with contextlib.suppress(KeyboardInterrupt):
+        if console.is_terminal and not as_json:
+            _watch(settings, console)
+        while True:
+            _show(asyncio.run(_collect(settings)), console, as_json=as_json)
+            sys.stdout.flush()
+            time.sleep(WATCH_EVERY)
+
+
+def _show(found: Status, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.as_json()))
+    elif console.is_terminal:
+        console.print(_picture(found))
+    else:
+        _print_plain(found)
 
 
 async def _collect(settings: Settings) -> Status:
@@ -57,14 +65,11 @@ async def _collect(settings: Settings) -> Status:
         await store.close()
 
 
-def _watch(settings: Settings, console: Console) -> None:
-    try:
-        with Live(_picture(asyncio.run(_collect(settings))), console=console, screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(WATCH_EVERY)
-                live.update(_picture(asyncio.run(_collect(settings))), refresh=True)
-    except KeyboardInterrupt:
-        return
+def _watch(settings: Settings, console: Console) -> NoReturn:
+    with Live(_picture(asyncio.run(_collect(settings))), console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_EVERY)
+            live.update(_picture(asyncio.run(_collect(settings))), refresh=True)
 
 
 def _age(seconds: float | None) -> str:

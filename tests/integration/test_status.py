@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,17 @@ def test_on_a_terminal_a_table_that_no_gateway_can_steer(environment: dict[str, 
     assert code == 0
     assert "[/bold] ?[2J?ffffff?due" in seen
     assert "\x1b[2J" not in seen
+
+
+def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "status", "--watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["totals"]["users"] == 0
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+        assert (process.returncode, complaint) == (0, "")
 
 
 def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dict[str, str]) -> None:
