@@ -18,10 +18,10 @@ from workers.app import app
 
 _log = structlog.get_logger("eagle_logger.tasks")
 
-_LEASED_AT_ONCE = 500
-"""Users per call of the lease script: what keeps one call under a millisecond or two."""
-
 _settings = app.eagle_settings
+
+_LEASED_AT_ONCE = _settings.users_per_message * _settings.shards
+"""Users leased before messages are made of them: as many as may fill one message for each shard."""
 
 
 @app.task(name="dispatch")
