@@ -43,4 +43,4 @@ class Clock:
         return clock
 
     def __str__(self) -> str:
-        return f"{self.origin:g}@{self.speed:g}"
+        return f"{self.origin!r}@{self.speed!r}"

@@ -103,7 +103,7 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, Clock):
-        return f"{value.origin!r}@{value.speed!r}"
+        return str(value)
     if isinstance(value, Path):
         return str(value.absolute())
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
