@@ -36,6 +36,8 @@ HELP = {
     "unknown_users_asked": "Users that a message from outside named and nobody knows.",
     "parked_users_asked": "Users that a message from outside named and that are parked.",
 }
+RECENT = 60.0
+"""Seconds: who has not reported for longer is gone, and his trouble with him."""
 _NAME = re.compile(r"[a-z0-9_]+")
 _SUM_OF_FAILURES = "failed_fetches"
 _LATE = "late_"
@@ -43,13 +45,15 @@ _LATE = "late_"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported."""
+    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported.
+    `disk_trouble`: how many of those that reported within a minute cannot write."""
 
     now: float
     totals: Totals
     tally: Mapping[str, int]
     progress: Mapping[str, float]
     queues: Mapping[str, int]
+    disk_trouble: int = 0
 
 
 class MetricsHandler(Handler):
@@ -71,7 +75,8 @@ async def _snapshot(bridge: Bridge) -> Snapshot | None:
     except (RedisUnavailable, TimeoutError):
         return None
     ages = {name: now - float(note["at"]) for name, note in progress.items()}
-    return Snapshot(now, totals, tally, ages, queues)
+    disk_trouble = sum("disk_trouble" in note and ages[name] < RECENT for name, note in progress.items())
+    return Snapshot(now, totals, tally, ages, queues, disk_trouble)
 
 
 def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
@@ -132,6 +137,8 @@ def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield from _users(snapshot)
     yield _labelled("eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues)
     yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
+    help_text = "Processes that have stopped fetching because the disk is full or cannot be written."
+    yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
     yield from _counters(snapshot.tally)
     yield _lateness(snapshot.tally)
 

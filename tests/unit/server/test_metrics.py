@@ -79,3 +79,9 @@ def test_redis_away_is_worth_a_scrape() -> None:
 def test_a_counter_nobody_foresaw_harms_nothing() -> None:
     found = values(exposition(snapshot(**{"fetches": 1, "odd name\n{": 5}), NOTHING))
     assert found["eagle_fetches_total"] == 1
+
+
+def test_disk_trouble_is_told() -> None:
+    troubled = Snapshot(10_000.0, TOTALS, {}, {}, {}, disk_trouble=2)
+    assert values(exposition(troubled, NOTHING))["eagle_disk_trouble_processes"] == 2
+    assert values(exposition(snapshot(), NOTHING))["eagle_disk_trouble_processes"] == 0
