@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from html import escape
@@ -14,12 +15,18 @@ HIDDEN = "[redacted]"
 _LOOKED_AT = 4 * LONGEST_SAMPLE
 _LONGEST_DETAIL = 200
 
-# The value of an element, JSON member, header or query parameter whose name smells of a secret, whole or cut off.
+# The value of an element, JSON member, attribute, header or query parameter whose name smells of a secret, whole or cut off.
 _NAME = (
-    r"[\w-]{0,32}(?:install[ _-]?code|link[ _-]?key|user|password|passwd|e-?mail|authorization|secret|token|cookie)[\w-]{0,32}"
+    r"[\w:-]{0,32}(?:install[ _-]?code|link[ _-]?key|user|password|passwd|\bpwd|e-?mail|authorization|secret|token|cookie)"
+    r"[\w-]{0,32}"
 )
+_LT, _GT = r"(?:<|&(?:amp;){0,9}lt;)", r"(?:>|&(?:amp;){0,9}gt;)"
+_IN_ELEMENT = rf"(?:<!\[CDATA\[(?:(?!\]\]>).)*(?:\]\]>)?|(?!{_LT}).)*"
+_IN_MEMBER = r"""(?:\\+"(?:(?!\\+").)*(?:\\+")?|"(?:[^"\\]|\\.)*"?|'[^']*'?|[\[{][^\]}]*|[^",{}\[\]]+)"""
 _NAMED = re.compile(
-    rf"""(<\s*{_NAME}[^<>]*>)[^<]*|("{_NAME}\\?"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^",{{}}\[\]]+)|(\b{_NAME}\s*[=:]\s*)[^\s<>&;,]+""",
+    rf"""({_LT}\s*{_NAME}[^<>&]{{0,200}}{_GT}){_IN_ELEMENT}"""
+    rf"""|(["']{_NAME}\\*["']\s*:\s*){_IN_MEMBER}"""
+    rf"""|(\b{_NAME}\s*[=:]\s*)(?:"[^"]*"?|'[^']*'?|[^\s<>&;,]+)""",
     re.IGNORECASE | re.DOTALL,
 )
 # Keys of 16 hex digits, unless the whole tag right before says that it is a MAC or a counter.
@@ -57,7 +64,12 @@ def said(text: str, secrets: Iterable[str] = ()) -> str:
 
 def _spellings(secrets: Iterable[str]) -> list[str]:
     """The longest first, so that one secret inside another leaves no rest behind."""
-    found = {spelling for secret in secrets if secret for spelling in (secret, escape(secret), escape(secret, quote=False))}
+    found = {
+        spelling
+        for secret in secrets
+        if secret
+        for spelling in (secret, escape(secret), escape(secret, quote=False), json.dumps(secret)[1:-1])
+    }
     return sorted(found, key=len, reverse=True)
 
 

@@ -37,6 +37,30 @@ def test_keys_do_not_show(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
+    [
+        "&lt;Password&gt;hunter2&lt;/Password&gt;",
+        "&amp;lt;InstallCode&amp;gt;hunter2&amp;lt;/InstallCode&amp;gt;",
+        "<Password><![CDATA[hunter2]]></Password>",
+        "<Password><![CDATA[hunter2",
+        "<Password>a &amp; hunter2</Password>",
+        "<r:Password>hunter2</r:Password>",
+        "<Who Password='solar hunter2'>",
+        "{'Password': 'hunter2'}",
+        '{"LinkKeyHigh": ["solar", "hunter2"]}',
+        '{"Password": {"Value": "hunter2"}}',
+        r'{"Text": "\"Password\": \"solar \\\" hunter2\""}',
+    ],
+)
+def test_a_named_secret_does_not_show_however_it_is_wrapped(text: str) -> None:
+    assert "hunter2" not in redacted(text)
+
+
+def test_a_password_in_the_spelling_of_json_does_not_show() -> None:
+    assert "hunter" not in redacted(r'{"Text": "no such word: \"hunter\u00fc"}', ['"hunterü'])
+
+
+@pytest.mark.parametrize(
+    "text",
     ["Password: hunter2", "<Password>hunter2", "User=hunter2&x=1", "the word hunter2 alone", '{"user_password":"hunter2"}'],
 )
 def test_credentials_do_not_show(text: str) -> None:
