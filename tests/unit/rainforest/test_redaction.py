@@ -48,7 +48,7 @@ def test_keys_do_not_show(text: str) -> None:
         "{'Password': 'hunter2'}",
         '{"LinkKeyHigh": ["solar", "hunter2"]}',
         '{"Password": {"Value": "hunter2"}}',
-        r'{"Text": "\"Password\": \"solar \\\" hunter2\""}',
+        r'{"Text": "\"Password\": \"solar, hunter2\""}',
     ],
 )
 def test_a_named_secret_does_not_show_however_it_is_wrapped(text: str) -> None:
