@@ -35,20 +35,16 @@ def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
     scanned = _scan(text_of(body))
     readings: list[Reading] = []
     problems = _Problems(secrets)
-    known = scanned.containers
     for fragment in scanned.fragments:
         if fragment.root not in roots.READINGS:
-            known = True
             continue
         try:
             readings.append(reading_of(fragment))
-            known = True
         except ValueError as wrong:
-            known |= isinstance(wrong, NoReading | NoTime)
             problems.add(_word_for(wrong), f"{fragment.root}: {wrong}", fragment.source)
     for torn in scanned.torn:
         problems.add(*torn)
-    return Decoded(tuple(readings), problems.told(), known=known)
+    return Decoded(tuple(readings), problems.told(), known=scanned.containers or bool(scanned.fragments))
 
 
 def text_of(body: bytes) -> str:

@@ -25,6 +25,9 @@ _TEXT_BEGINS = re.compile(r"<text(?:\s[^<>]*)?>", re.IGNORECASE)
 _HTML_TAG = re.compile(r"</?(?:a|b|big|br|div|em|font|i|li|p|small|span|strong|u|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _TEXT_ENDS = re.compile(r"</text\s*>", re.IGNORECASE)
 
+_MARK = re.compile(r"<!--|<!\[CDATA\[|<!DOCTYPE[^<>\[]*\[|<!|<\?", re.IGNORECASE)
+_CLOSING = {"<!-": "-->", "<![": "]]>", "<!D": "]>", "<!d": "]>", "<?": "?>"}
+
 _LONGEST_PLAIN = 1 << 14
 _CONTAINERS = frozenset(roots.CONTAINERS)
 _BEGINNINGS = {f"<{root}>": root for root in roots.SPELLING.values() if root not in _CONTAINERS}
@@ -32,9 +35,13 @@ _BEGINNINGS = {f"<{root}>": root for root in roots.SPELLING.values() if root not
 
 def scan(text: str) -> Scanned:
     """The whole notifications in a text, and what else is there. Never raises."""
+    hidden = ""
     if "<!" in text or "<?" in text:
-        text = _without_markup(text)
-    return (_only_one(text) if len(text) <= _LONGEST_PLAIN else None) or _Scan(text).run()
+        text, hidden = _without_markup(text)
+    found = (_only_one(text) if len(text) <= _LONGEST_PLAIN else None) or _Scan(text).run()
+    if hidden:
+        found.torn.append(Torn("truncated", "a comment, a CDATA section or a DOCTYPE has no end of its own", hidden))
+    return found
 
 
 def _only_one(text: str) -> Scanned | None:
@@ -152,19 +159,22 @@ def _with_markup_escaped(inside: str) -> str:
     return inside[: begin.end()] + text + inside[end.start() :]
 
 
-def _without_markup(text: str) -> str:
-    """The text without comments, declarations and processing instructions; what CDATA holds, escaped. What has no end stays."""
+def _without_markup(text: str) -> tuple[str, str]:
+    """The text without comments, declarations and processing instructions, and with what CDATA holds escaped; and what a
+    comment, CDATA or DOCTYPE hides that has no end. Any other mark without an end stays: one wrong byte can make one."""
     parts: list[str] = []
     missing: set[str] = set()
     end = 0
-    for mark in re.finditer(r"<!--|<!\[CDATA\[|<!|<\?", text):
+    for mark in _MARK.finditer(text):
         if mark.start() < end:
             continue
-        closing = {"<!--": "-->", "<![CDATA[": "]]>", "<?": "?>"}.get(mark[0], ">")
+        closing = _CLOSING.get(mark[0][:3], ">")
         close = -1 if closing in missing else text.find(closing, mark.end())
+        if close < 0 and len(mark[0]) > 2:
+            return "".join([*parts, text[end : mark.start()]]), text[mark.start() :]
         if close < 0:
             missing.add(closing)
             continue
         parts += text[end : mark.start()], escape(text[mark.end() : close]) if closing == "]]>" else " "
         end = close + len(closing)
-    return "".join([*parts, text[end:]])
+    return "".join([*parts, text[end:]]), ""

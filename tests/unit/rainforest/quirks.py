@@ -96,8 +96,8 @@ NUMBERS = (
     Quirk("negative in 16 digits: 64 bits", demand("Demand=0xfffffffffffffc18", "Divisor=0x3e8"), _of_demand("-1")),
     Quirk("fewer than 6 digits: unsigned", demand("Demand=0xfc18", "Divisor=0x3e8"), _of_demand("64.536")),
     Quirk("8 digits, positive beyond 24 bits", demand("Demand=0x00fffc18", "Divisor=0x3e8"), _of_demand("16776.216")),
-    Quirk("more than 16 digits: no number", demand("Demand=0x" + "0" * 17, "Divisor=0x3e8"), ("unreadable",)),
-    Quirk("no number at all", demand("Demand=0x00g3b0", "Divisor=0x3e8"), ("unreadable",)),
+    Quirk("more than 16 digits: no number", demand("Demand=0x" + "0" * 17, "Divisor=0x3e8"), ("problem: bad_number",)),
+    Quirk("no number at all", demand("Demand=0x00g3b0", "Divisor=0x3e8"), ("problem: bad_number",)),
     Quirk("`0x800000`: no reading", demand("Demand=0x800000", "Divisor=0x3e8"), ("problem: sentinel",)),
     Quirk("`0xff800000`: no reading", demand("Demand=0xff800000", "Divisor=0x3e8"), ("problem: sentinel",)),
     Quirk(
@@ -110,7 +110,7 @@ NUMBERS = (
         _of_demand("0.333333333333"),
     ),
     Quirk("without `0x`: only what is the same in both bases", demand("Demand=0x000002", "Divisor=1"), _of_demand("2")),
-    Quirk("without `0x`: never a guess", demand("Demand=0x000002", "Divisor=1000"), ("unreadable",)),
+    Quirk("without `0x`: never a guess", demand("Demand=0x000002", "Divisor=1000"), ("problem: bad_number",)),
     Quirk(
         "16-digit summations, unsigned",
         summation("SummationDelivered=0x00000000061cbd97", "SummationReceived=0x0000000000000000", "Divisor=0x3e8"),
@@ -184,7 +184,7 @@ XML = (
     Quirk(
         "a field that decides, twice with different text",
         demand("Demand=0x0003b0", "Demand=0x0003b1", "Divisor=0x3e8"),
-        ("unreadable",),
+        ("problem: disputed",),
     ),
     Quirk(
         "several roots in one body",
@@ -241,7 +241,14 @@ XML = (
     Quirk(
         "an entity bomb: nothing is ever expanded",
         b'<!DOCTYPE x [<!ENTITY a "0x1"><!ENTITY b "&a;&a;">]>' + demand("Demand=&b;"),
-        ("unreadable",),
+        ("problem: bad_number",),
+    ),
+    Quirk("a comment that has no end hides the rest", WHOLE + b"<!-- " + WHOLE, (PLAIN, "problem: truncated")),
+    Quirk("CDATA is text, and no reading", b"<![CDATA[" + WHOLE + b"]]><HistoryData/>", ("problem: garbage",)),
+    Quirk(
+        "what a DOCTYPE declares is no reading",
+        b'<!DOCTYPE x [<!ENTITY a "' + WHOLE * 2 + b'">]>' + WHOLE,
+        (PLAIN,),
     ),
     Quirk("a comment is no reading", b"<!-- " + WHOLE + b" --><HistoryData/>", ("known, carries no reading",)),
     Quirk(

@@ -50,6 +50,9 @@ def test_problems_go_to_standard_error() -> None:
         demand("Demand=0x800000"),
         demand("Demand=0x0003b0", time="0xffffffff"),
         price("Price=0xffffffff", "TrailingDigits=0x02"),
+        demand("Demand=0x" + "0" * 17),
+        demand("Demand=0xzz"),
+        demand("Demand=0x1", "Demand=0x2"),
     ],
 )
 def test_a_known_notification_without_a_reading_is_well(body: bytes) -> None:
@@ -68,10 +71,9 @@ def test_a_known_notification_without_a_reading_is_well(body: bytes) -> None:
         b"<FancyNewThing/>",
         b"<html><body>Welcome</body></html>",
         WHOLE[:-3],
-        demand("Demand=0xzz"),
         b"\x00\xff" * 600_000,
     ],
-    ids=["nothing", "blanks", "text", "error", "unknown", "html", "truncated", "no number", "too large"],
+    ids=["nothing", "blanks", "text", "error", "unknown", "html", "truncated", "too large"],
 )
 def test_anything_else_is_not(body: bytes) -> None:
     result = run(body)

@@ -61,6 +61,19 @@ def test_a_prefix_keeps_what_is_whole_and_nothing_else(data: st.DataObject, told
     assert decoded.problems
 
 
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [("<!-- ", " -->"), ("<![CDATA[", "]]>"), ('<!DOCTYPE x [<!ENTITY a "', '">]>')],
+    ids=["comment", "cdata", "doctype"],
+)
+@law
+@given(data=st.data(), hidden=st.lists(replies.readings, min_size=1, max_size=2))
+def test_no_prefix_uncovers_what_the_whole_hides(data: st.DataObject, hidden: list[Notification], begin: str, end: str) -> None:
+    body = begin.encode() + b"".join(data.draw(replies.xml_fragment(one)).encode() for one in hidden) + end.encode()
+    assert decode(body).readings == ()
+    assert decode(body[: data.draw(st.integers(0, len(body)))]).readings == ()
+
+
 @law
 @given(data=st.data(), cut_off=replies.readings, told=st.lists(replies.readings, min_size=1, max_size=2))
 def test_a_truncated_fragment_costs_only_itself(data: st.DataObject, cut_off: Notification, told: list[Notification]) -> None:
