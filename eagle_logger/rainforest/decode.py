@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from eagle_logger.core.readings import Reading
 from eagle_logger.rainforest import json_replies, roots, xml_replies
-from eagle_logger.rainforest.notifications import Disputed, reading_of
+from eagle_logger.rainforest.notifications import Disputed, NothingWaits, reading_of
 from eagle_logger.rainforest.numbers import Missing, NoReading, NoTime
 from eagle_logger.rainforest.redaction import redacted
 from eagle_logger.rainforest.relay import Decoded, Problem
@@ -21,7 +21,8 @@ MOST_PROBLEMS = 20
 
 _LARGEST_MIXED = 1 << 16
 _CP1252 = "eagle-logger-cp1252"
-_BLANK = "\ufeff\0 \t\r\n\v\f"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLANK = "\ufeff \t\r\n\v\f"
 
 
 def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
@@ -40,6 +41,8 @@ def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
             continue
         try:
             readings.append(reading_of(fragment))
+        except NothingWaits:
+            continue
         except ValueError as wrong:
             problems.add(_word_for(wrong), f"{fragment.root}: {wrong}", fragment.source)
     for torn in scanned.torn:
@@ -48,9 +51,10 @@ def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
 
 
 def text_of(body: bytes) -> str:
-    """The reply as text, without what blanks it begins with: UTF-8, and cp1252 where it is not."""
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace").lstrip(_BLANK)
+    """The reply as text, without what blanks it begins with: UTF-8, and cp1252 where it is not. A NUL is a blank."""
+    body = body if body.startswith(_UTF16) else body.replace(b"\0", b" ")
+    if body.startswith(_UTF16):
+        return body.decode("utf-16", "replace").replace("\0", " ").lstrip(_BLANK)
     try:
         return body.decode().lstrip(_BLANK)
     except UnicodeDecodeError:

@@ -46,6 +46,10 @@ _DECIDING = frozenset(key for kept in _KEPT.values() for key, _ in kept if key n
 }
 
 
+class NothingWaits(ValueError):
+    """The usual answer to get_message: there is none, and nothing is wrong."""
+
+
 class Disputed(ValueError):
     """A field that decides the value is there twice, and differs."""
 
@@ -53,7 +57,7 @@ class Disputed(ValueError):
 def reading_of(fragment: Fragment) -> Reading:
     """The reading a whole notification holds.
 
-    Raises NoTime, NoReading (a sentinel, or Missing), Disputed, or another ValueError for a number that is none.
+    Raises NothingWaits, NoTime, NoReading (a sentinel, or Missing), Disputed, or another ValueError for a number that is none.
     """
     kind, fields = roots.READINGS[fragment.root], fragment.fields
     if fragment.disputed and not fragment.disputed.isdisjoint(_DECIDING):
@@ -108,7 +112,7 @@ def _price(fields: Fields) -> _Values:
 def _message(fields: Fields) -> _Values:
     identifier, text = fields.get("id", "").strip(), plain_text(fields.get("text", ""))
     if not identifier and not text:
-        raise Missing("there is no message")
+        raise NothingWaits("there is no message")
     values: dict[str, Value] = {
         "id": identifier or None,
         "text": text,

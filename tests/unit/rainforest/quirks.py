@@ -207,6 +207,12 @@ XML = (
     Quirk("an element whose end is missing", WHOLE.replace(b"</Demand>", b""), ("unreadable",)),
     Quirk("the rest of a fragment, then a whole one", WHOLE[40:] + WHOLE, (PLAIN, "problem: truncated")),
     Quirk(
+        "NUL bytes between elements and behind the root are blanks",
+        WHOLE.replace(b"><", b">\0<") + b"\0\0",
+        (PLAIN,),
+    ),
+    Quirk("a NUL byte within a number: no number", demand("Demand=0x0003\x00b0"), ("problem: bad_number",)),
+    Quirk(
         "HistoryData: a list of summations",
         b"<HistoryData>\r\n" + summation("SummationDelivered=0x3e8", "Divisor=0x3e8") * 2 + b"</HistoryData>",
         (f'summation {WHEN} "delivered":1,"received":null,"unit":"kWh"',) * 2,
@@ -227,7 +233,7 @@ XML = (
         message("Id=0x01", "Text=Save <b>now</b>: 3 < 5"),
         (f'message {WHEN} "id":"0x01","text":"Save <b>now</b>: 3 < 5",{NO_MESSAGE_STATE}',),
     ),
-    Quirk("no message waits", message("Id=", "Text="), ("problem: missing",)),
+    Quirk("no message waits", message("Id=", "Text="), ("known, carries no reading",)),
     Quirk(
         "the answer to get_network_info (its secrets are never kept)",
         b"<NetworkInfo><DeviceMacId>0xd8d5b9000000abcd</DeviceMacId><InstallCode>0x0123456789abcdef</InstallCode></NetworkInfo>",
