@@ -16,12 +16,24 @@ from eagle_logger.rainforest.scanned import Fragment, Scanned, Torn, collected
 
 _ROOT = re.compile(rf'"({roots.PATTERN})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
 _OTHER_NAME = re.compile(r'"([A-Za-z]\w{0,63})"\s*:')
-_MEMBER = re.compile(r'\s*"([A-Za-z]\w*)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([\w.+-]+))\s*([,}])', re.ASCII | re.DOTALL)
+_MEMBER = re.compile(
+    r'\s*"([A-Za-z]\w*)"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([\w.+-]+))\s*(,\s*\}|[,}])', re.ASCII | re.DOTALL
+)
 _NEXT_ITEM = re.compile(r"\s*,\s*\{")
 _EMPTY = re.compile(r"\s*\}")
 
 _PUNCTUATION = "{}[], \t\r\n"
 _CONTAINERS = frozenset(roots.CONTAINERS)
+_LONGEST_NESTED = 1 << 16
+
+
+class _Members(tuple[tuple[str, object], ...]):
+    """An object's members in their order: names may repeat."""
+
+    __slots__ = ()
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_float=str, parse_int=str, parse_constant=str, strict=False)
 
 
 def scan(text: str) -> Scanned:
@@ -68,9 +80,28 @@ def _object(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
         names.append(name)
         texts.append(_bare(bare) if quoted is None else _unquoted(quoted))
         end = member.end()
-        if closing == "}":
+        if closing[-1] == "}":
             return collected(root, names, texts, text[begin:end]), end
-    return None, end
+    return _with_nested(root, text, begin)
+
+
+def _with_nested(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
+    """The same, where a member holds a list (a field that repeats) or an object (which says nothing to us)."""
+    if len(text) - begin > _LONGEST_NESTED:
+        return None, begin
+    try:
+        members, end = _DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return None, begin
+    told = [(name, one) for name, value in members for one in (value if type(value) is list and value else [value])]
+    return collected(root, [name for name, _ in told], [_told(value) for _, value in told], text[begin:end]), end
+
+
+def _told(value: object) -> str:
+    """A value as text; `{…}` for one that is an object or a list, which is no number of ours."""
+    if isinstance(value, list | _Members):
+        return "{…}" if value else ""
+    return "" if value is None else str(value)
 
 
 def _bare(word: str) -> str:
