@@ -117,7 +117,8 @@ class ApiHandler(Handler):
         if token is None:
             raise Problem(404, "api_off", "these routes are off; set EAGLE_API_TOKEN to turn them on")
         scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        # Tornado reads headers as Latin-1; the bytes that were sent are what is compared.
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), token.encode()):
             raise Problem(401, "no_token", "send the token: Authorization: Bearer …").with_header("WWW-Authenticate", "Bearer")
 
 

@@ -61,6 +61,8 @@ class Confirmations:
 
     async def close(self) -> None:
         """Give up what is under way."""
+        if self._under_way:
+            _log.warning("subscriptions are left unconfirmed: run `eagle-logger subscribe` again", count=len(self._under_way))
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
@@ -122,6 +123,17 @@ async def test_without_the_token_nothing_is_told(bridge: str, given: str | None)
     right = {"Authorization": "bearer  a token for tests"}
     async with aiohttp.ClientSession(bridge, headers=right) as http, http.get("/api/users/002738") as response:
         assert response.status == 200
+
+
+async def test_a_token_may_have_any_letters(settings: Settings, users: UserStore, queue: Queue) -> None:
+    odd = settings.model_copy(update={"api_token": SecretStr("schlüssel")})
+    async with running(odd, queue) as url:
+        for given, expected in (("schlüssel", 200), ("schlussel", 401)):
+            async with (
+                aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {given}"}) as http,
+                http.get("/api/users/002738") as response,
+            ):
+                assert response.status == expected
 
 
 async def test_without_a_token_set_the_routes_are_off(settings: Settings, queue: Queue) -> None:

@@ -58,5 +58,8 @@ async def test_what_is_under_way_ends_with_the_server() -> None:
     confirmations = Confirmations(amazon, Counters(MemoryUserStore()), pauses=(3600.0,))
     confirmations.begin(TOPIC, "t0k3n")
     await until(lambda: bool(amazon.asked))
-    await confirmations.close()
+    with capture_logs() as logged:
+        await confirmations.close()
     assert len(amazon.asked) == 1
+    assert "left unconfirmed" in logged[0]["event"]
+    assert not confirmations._under_way
