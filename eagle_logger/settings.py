@@ -29,6 +29,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core.names import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.sns.topics import Topic
 
 SERVICES_FILE = "services.json"
 PREFIX = "EAGLE_"
@@ -57,6 +58,7 @@ def _unset_if_blank(value: Any) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_unset_if_blank)]
 OptionalText = Annotated[str | None, BeforeValidator(_unset_if_blank)]
 
 
@@ -87,12 +89,12 @@ class Settings(BaseSettings):
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
     )
-    secret_keys_file: Path | None = Field(None, description="A file that holds EAGLE_SECRET_KEYS, one a line, newest first.")
+    secret_keys_file: OptionalPath = Field(None, description="A file that holds EAGLE_SECRET_KEYS, one a line, newest first.")
 
     relay_url: str = Field(
         "https://rainforestcloud.com:9445/cgi-bin/post_manager", description="Rainforest's relay, or a simulated one."
     )
-    relay_ca: Path | None = Field(None, description="A CA bundle (PEM) for a relay with a private certificate authority.")
+    relay_ca: OptionalPath = Field(None, description="A CA bundle (PEM) for a relay with a private certificate authority.")
     connect_timeout: Seconds = Field(3, gt=0, description="Longest wait for a connection to the relay.")
     read_timeout: Seconds = Field(8, gt=0, description="Longest wait for the next bytes of a reply.")
     deadline: Seconds = Field(10, gt=0, description="Longest a whole visit to one user may take.")
@@ -198,6 +200,9 @@ class Settings(BaseSettings):
                 wrong.append(f"EAGLE_{name} {mistake}")
         if self.broker_url is not None and self.broker_url == self.redis_url:
             wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
+        if self.relay_ca is not None and not self.relay_ca.is_file():
+            wrong.append(f"EAGLE_RELAY_CA: there is no file {self.relay_ca}")
+        wrong += _mistakes_in_topics(self.sns_topic_arns)
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -290,6 +295,16 @@ def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:
     if parts.scheme in {"http", "https"} and not parts.hostname:
         return "names no host"
     return None
+
+
+def _mistakes_in_topics(arns: Iterable[str]) -> list[str]:
+    wrong = []
+    for arn in arns:
+        try:
+            Topic.parse(arn)
+        except ValueError as mistake:
+            wrong.append(f"EAGLE_SNS_TOPIC_ARNS: {mistake}")
+    return wrong
 
 
 def _host(url: str) -> str | None:

@@ -42,6 +42,8 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_RELAY_URL", "https:/relay/cgi-bin", "names no host"),
         ("EAGLE_ARCHIVE_URL", "s3:///prefix", "names no bucket"),
         ("EAGLE_ARCHIVE_URL", "file://archive", "file:///directory"),
+        ("EAGLE_RELAY_CA", "/nowhere/ca.pem", "there is no file"),
+        ("EAGLE_SNS_TOPIC_ARNS", "arn:aws:sns:us-east-1:123456789012:fetch,foo", "'foo' is not the ARN"),
         ("EAGLE_DEMAND_INTERVAL", "inf", "finite"),
         ("EAGLE_LOCAL_RETENTION", "nan", "finite"),
     ],
@@ -58,6 +60,13 @@ def test_a_value_that_cannot_be_used_is_named_and_not_shown(
     assert [line for line in lines if line.startswith(name) and said in line]
     assert [line for line in lines if line.startswith("EAGLE_SHARDS")]
     assert "swordfish" not in str(wrong.value)
+
+
+def test_a_blank_path_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAGLE_RELAY_CA", "")
+    monkeypatch.setenv("EAGLE_SECRET_KEYS_FILE", " ")
+    found = settings.load(tmp_path)
+    assert (found.relay_ca, found.secret_keys_file) == (None, None)
 
 
 def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
