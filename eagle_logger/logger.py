@@ -18,7 +18,7 @@ from eagle_logger.core.hours import Hour, Moment, unix
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.users import User
 from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
-from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable
+from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable, Unreadable
 from eagle_logger.gathering import Gatherer, Room
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
@@ -189,7 +189,7 @@ class EagleDataLogger:
                         return visit
                     turn.take(visit)
                     await self._ask(visit, kind)
-                visit.succeeded()
+                visit.ended(visit_period(intervals))
         except RedisUnavailable:
             visit.outcome = LOST
         except Exception as wrong:  # noqa: BLE001  (one user's failure, whatever it is, stays that user's)
@@ -300,7 +300,11 @@ class EagleDataLogger:
                 reason="no_key",
                 retry_after=60.0,
             )
-        decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id)
+        try:
+            decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id)
+        except Unreadable as wrong:
+            visit.note_unreadable(wrong)
+            return
         visit.note_reply(kind, decoded, self._clock.now())
 
     def _report(self, visit: Visit) -> Report:

@@ -49,6 +49,8 @@ class Visit:
     outcome: str = FETCHED
     pause: float = 0.0
     requests: int = 0
+    unreadable: Unreadable | None = None
+    """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
     late: float | None = None
     """Real seconds from the due time to the start of the first request."""
 
@@ -73,14 +75,22 @@ class Visit:
         self.readings.append(reading)
         self.state = after_logging(state, [reading], arrived)
 
-    def succeeded(self) -> None:
-        self.state = after_success(self.state)
+    def note_unreadable(self, wrong: Unreadable) -> None:
+        """Take note of a reply that is nothing we know. Its kind does not count as asked, and so is asked again next time."""
+        self.unreadable = wrong
+        if isinstance(wrong, UnreadableReply):
+            self.problems.append(wrong.problem)
+
+    def ended(self, period: float) -> None:
+        """Everything that was due was asked for."""
+        if self.unreadable is None:
+            self.state = after_success(self.state)
+        else:
+            self.failed(self.unreadable, period)
 
     def failed(self, wrong: Exception, period: float) -> None:
         """Note why the visit ended early. What it had brought by then is logged all the same, and then clears its failures."""
         self.outcome, retry_after = _outcome_of(wrong)
-        if isinstance(wrong, UnreadableReply):
-            self.problems.append(wrong.problem)
         if self.readings and self.outcome != REFUSED:
             self.state = after_success(self.state)
             return

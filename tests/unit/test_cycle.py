@@ -238,6 +238,25 @@ async def test_an_unreadable_reply_leaves_a_sample(world: World) -> None:
     assert world.samples.kept == [(HOME, "unknown_root: <Nonsense>")]
 
 
+async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_being_asked(world: World) -> None:
+    await world.add(HOME)
+    told = replace(demand(int(await world.store.now())), kind=Kind.SUMMATION)
+
+    async def answer(_: Credentials, kind: Kind) -> Decoded:
+        if kind is Kind.DEMAND:
+            raise UnreadableReply(Problem("truncated", "no end of its own", sample="<InstantaneousDem"))
+        return holding(told)
+
+    world.relay.answers[HOME] = answer
+    worker = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0})
+    said = await worker.get_new_rainforest_data(await world.lease(HOME))
+    await worker.close()
+    assert [parse_line(line.rstrip()).identity.kind for line in world.logs.all] == [Kind.SUMMATION]
+    assert said.counts == {"unreadable": 1}
+    assert (await world.store.tally())["problems_truncated"] == 1
+    assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
+
+
 async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(world: World) -> None:
     await world.add(HOME)
 
