@@ -210,6 +210,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
         await receiver.counters.flush()
         intake.close()
         broker.close()
+        client.close()
         await users.close()
 
 

@@ -30,6 +30,11 @@ class Queue:
     messages: list[list[str]] = field(default_factory=list)
     away: bool = False
 
+    @property
+    def users(self) -> list[str]:
+        """All that was enqueued, in order: how many share a message depends on how fast they come."""
+        return [cloud_id for message in self.messages for cloud_id in message]
+
     def __call__(self, cloud_ids: Sequence[str]) -> None:
         if self.away:
             raise OperationalError("the broker is away")
