@@ -122,7 +122,7 @@ def check(body: bytes, tally: Counter[str]) -> None:
     assert took < LONGEST, f"{took:.1f} s"
     text = text_of(body)
     for reading in decoded.readings:
-        assert stands_whole(reading, text) or stands_whole(reading, xml_replies._without_markup(text)), reading
+        assert stands_whole(reading, text) or stands_whole(reading, xml_replies._without_markup(text)[0]), reading
         line = parse_line(encode_line("00ce69", reading, reading.time + 1)[:-1])
         assert (line.identity, line.values) == (reading.identity, value_text(reading.values))
     knowable = not _MISNAMED.search(text)

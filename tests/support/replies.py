@@ -236,7 +236,7 @@ _ROOTS = "|".join([
 _WHOLE_XML = re.compile(rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 
 
-_JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"', re.IGNORECASE)
+_JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
 
 
 _PAIR = re.compile(r'"(\w+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([\w.+-]+))', re.DOTALL | re.ASCII)
