@@ -15,6 +15,9 @@ from eagle_logger.errors import BadCloudId
 from eagle_logger.rainforest.decode import LARGEST_BODY
 from eagle_logger.rainforest.decode import decode as decode_reply
 
+_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
+"""What a reply must not send to an operator's terminal."""
+
 
 @click.command()
 @click.argument("file", type=click.File("rb"), default="-")
@@ -35,9 +38,9 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
         line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, None))
         click.echo(line, nl=False)
     for problem in decoded.problems:
-        click.echo(f"{problem.what}: {problem.detail}", err=True)
+        click.echo(f"{problem.what}: {problem.detail}".translate(_CONTROLS), err=True)
         if problem.sample:
-            click.echo(f"  {problem.sample.strip()}", err=True)
+            click.echo(f"  {problem.sample.strip()}".translate(_CONTROLS), err=True)
     if not decoded.readings and not decoded.problems:
         click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
     sys.exit(0 if decoded.known else 1)

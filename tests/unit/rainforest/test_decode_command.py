@@ -87,6 +87,12 @@ def test_exit_codes_follow_the_table(quirk: Quirk) -> None:
     assert run(quirk.body).exit_code == (1 if outcome(quirk) == ("unreadable",) else 0)
 
 
+def test_a_reply_cannot_steer_the_terminal() -> None:
+    shown = CliRunner().invoke(decode, input=b"<Fancy\x1b]0;New>\x1b[2J\x9b2J\r\n</Fancy>", color=True).stderr
+    assert "unknown_root" in shown
+    assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in shown if one not in "\r\n")
+
+
 def test_a_file_by_name(tmp_path: Path) -> None:
     file = tmp_path / "reply.xml"
     file.write_bytes(WHOLE)
