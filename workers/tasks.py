@@ -11,8 +11,10 @@ from celery import Task
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.messages import messages
+from eagle_logger.core.visits import most_at_once, visit_period
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, rotate_queue
+from eagle_logger.users.store import UserStore
 from workers import runtime
 from workers.app import app
 
@@ -30,17 +32,19 @@ def dispatch() -> str:
     here = runtime.current()
     here.note_progress("dispatch")
     waiting = sum(here.broker.waiting(fetch_queues(_settings.fetch_queues)).values())
+    most = here.run(_most_at_once(here.logger.users))
     leased = sent = 0
-    while waiting + sent < _settings.max_waiting_messages:
-        cloud_ids = here.run(here.logger.users.lease(_LEASED_AT_ONCE))
+    while leased < most:
+        if waiting + sent >= _settings.max_waiting_messages:
+            _log.warning("no more users leased: the fetch workers are behind", waiting=waiting + sent)
+            break
+        cloud_ids = here.run(here.logger.users.lease(min(_LEASED_AT_ONCE, most - leased)))
         for shard, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
             _send_fetch(users, fetch_queue(shard % _settings.fetch_queues))
             sent += 1
         leased += len(cloud_ids)
         if len(cloud_ids) < _LEASED_AT_ONCE:
             break
-    else:
-        _log.warning("nothing leased: the fetch workers are behind", waiting=waiting)
     if leased:
         _log.info("dispatch", users=leased, messages=sent, waiting=waiting)
     return f"{leased} users leased in {sent} messages, {waiting} messages waiting"
@@ -96,6 +100,12 @@ def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
     """Send leased users to the workers that never wait behind the schedule. Raises kombu's OperationalError."""
     for _, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
         _send_fetch(users, ADHOC)
+
+
+async def _most_at_once(users: UserStore) -> int:
+    totals, now = await users.totals(), await users.now()
+    overdue = 0.0 if totals.oldest_due is None else _settings.clock.real(now - totals.oldest_due)
+    return most_at_once(totals.users, _settings.clock.real(visit_period(_settings.intervals)), overdue)
 
 
 def _send_fetch(cloud_ids: list[str], queue: str) -> None:

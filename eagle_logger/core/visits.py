@@ -15,6 +15,10 @@ REQUEST_GAP = 1.0
 LONGEST_PAUSE = 300.0
 """Seconds: however often a gateway failed, it is tried again after this."""
 
+LONG_OVERDUE = 10.0
+"""Real seconds: whoever is later than this waited for a system that was stopped or stuck, not for its turn."""
+FEWEST_AT_ONCE = 100
+
 REFUSALS_BEFORE_PARKING = 3
 """A relay that refuses a user this often in a row means it."""
 
@@ -58,6 +62,17 @@ def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kin
 def _latest_point(cloud_id: str, kind: Kind, interval: float, moment: float) -> float:
     phase = share(cloud_id, kind) * interval
     return math.floor((moment - phase) / interval) * interval + phase
+
+
+def most_at_once(users: int, period: float, overdue: float) -> int:
+    """How many users one tick (a second) may lease, when the longest due one is that late (real seconds, as `period` is).
+
+    Everybody who is due, in the ordinary course. After a stop the whole fleet is overdue: then half as many again as an
+    ordinary second has, so that they do not all come at once. That ends by itself as soon as nobody is long overdue.
+    """
+    if overdue <= LONG_OVERDUE:
+        return users
+    return max(FEWEST_AT_ONCE, math.ceil(1.5 * users / period))
 
 
 def pause_after(failures: int, period: float, cloud_id: str, retry_after: float | None = None) -> float:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User
-from eagle_logger.core.visits import LONGEST_PAUSE, cadence, kinds_due, pause_after, visit_period, visit_phase
+from eagle_logger.core.visits import LONGEST_PAUSE, cadence, kinds_due, most_at_once, pause_after, visit_period, visit_phase
 
 FLEET = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0, Kind.PRICE: 300.0, Kind.MESSAGE: 900.0}
 NOW = 1_790_000_000.0
@@ -64,3 +64,17 @@ def test_back_off_grows_and_stays_below_its_cap(failures: int, cloud_id: str) ->
 @pytest.mark.parametrize("failures", [0, 1, 5])
 def test_never_back_before_the_relay_said(failures: int) -> None:
     assert pause_after(failures, 6.0, "00ce69", retry_after=1000.0) == 1000.0
+
+
+def test_whoever_is_due_in_the_ordinary_course_is_leased() -> None:
+    assert most_at_once(30_000, 6.0, 1.2) == 30_000
+
+
+def test_after_a_stop_the_fleet_comes_back_over_the_interval_not_all_at_once() -> None:
+    assert most_at_once(30_000, 6.0, 3600.0) == 7_500
+    assert most_at_once(25, 6.0, 3600.0) == 100, "a few homes need no spreading"
+
+
+@given(users=st.integers(0, 100_000), period=st.floats(1, 3600))
+def test_a_fleet_that_is_overdue_is_served_within_its_interval(users: int, period: float) -> None:
+    assert most_at_once(users, period, 3600.0) * period >= users
