@@ -84,8 +84,9 @@ def _by_status(
 def _nothing_known(
     problems: tuple[Problem, ...], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
 ) -> EagleError:
-    """A body that holds no notification we know; `problems` say what is there instead."""
-    problem = problems[0] if problems else Problem("garbage", "nothing in it", "")
+    """A body that holds no notification we know; `problems` say what is there instead, and an error says it best."""
+    first = problems[0] if problems else Problem("garbage", "nothing in it", "")
+    problem = next((one for one in problems if one.what == "error"), first)
     wording = meaning_of(_words(body), wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
     if wording is not None:
         return error_for(wording, _shown(body, secrets))

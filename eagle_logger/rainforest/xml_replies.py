@@ -22,7 +22,11 @@ _ELEMENT = re.compile(
 )
 _OTHER_TAG = re.compile(r"<([a-z][\w:.-]{0,63})", re.IGNORECASE | re.ASCII)
 _TEXT_BEGINS = re.compile(r"<text(?:\s[^<>]*)?>", re.IGNORECASE)
-_HTML_TAG = re.compile(r"</?(?:a|b|big|br|div|em|font|i|li|p|small|span|strong|u|ul)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_HTML_TAG = re.compile(
+    r"</?(?:a|b|big|blockquote|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|pre|s|small|span|strong|sub|sup|table|tbody|td|th|tr|u|ul)"
+    r"(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
 _TEXT_ENDS = re.compile(r"</text\s*>", re.IGNORECASE)
 
 _MARK = re.compile(r"<!--|<!\[CDATA\[|<!DOCTYPE[^<>\[]*\[|<!|<\?", re.IGNORECASE)

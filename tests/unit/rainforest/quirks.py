@@ -233,6 +233,11 @@ XML = (
         message("Id=0x01", "Text=Save <b>now</b>: 3 < 5"),
         (f'message {WHEN} "id":"0x01","text":"Save <b>now</b>: 3 < 5",{NO_MESSAGE_STATE}',),
     ),
+    Quirk(
+        "text with a heading and a picture",
+        message("Id=0x01", "Text=<h1>Sale</h1><img src='a.png'/>"),
+        (f'message {WHEN} "id":"0x01","text":"<h1>Sale</h1><img src=\'a.png\'/>",{NO_MESSAGE_STATE}',),
+    ),
     Quirk("no message waits", message("Id=", "Text="), ("known, carries no reading",)),
     Quirk(
         "the answer to get_network_info (its secrets are never kept)",
@@ -306,6 +311,7 @@ ERRORS = (
     Quirk("`Service Unavailable` with status 200", b"<h1>Service Unavailable</h1>", ("try again later: unavailable",)),
     Quirk("an `<Error>` that passes", b"<Error><Text>Device busy</Text></Error>", ("try again later: busy",)),
     Quirk("an `<Error>` that does not", b"<Error>Invalid Cloud-Id</Error>", ("refused",)),
+    Quirk("an `<Error>` before a truncated fragment", b"<Error>Device busy</Error>" + WHOLE[:60], ("try again later: busy",)),
     Quirk("an `<Error>` nobody knows", b"<Error>E42</Error>", ("unreadable",)),
     Quirk("JSON's error", b'{"Error": {"Text": "Service Unavailable"}}', ("try again later: unavailable",)),
     Quirk("an unknown root", b"<FancyNewThing><X>1</X></FancyNewThing>", ("unreadable",)),
