@@ -98,7 +98,7 @@ def rotate_shard(self: Task, hour: str, shard: str, *, include_open: bool = Fals
 
 def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
     """Send leased users to the workers that never wait behind the schedule. Raises kombu's OperationalError."""
-    for _, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
+    for _, users in messages(cloud_ids, shards=1, at_most=_settings.users_per_message):  # one queue, whatever the shard
         _send_fetch(users, ADHOC)
 
 

@@ -62,7 +62,7 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
             _worker(f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, patience)
             for number in range(1, settings.fetch_workers + 1)
         ),
-        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 8, Stage.DISPATCHING, patience),
+        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, patience),
         # Beat itself reports nothing; that what it sends is carried out does.
         Program(
             BEAT, [*_celery(BEAT), "--schedule", _run(settings, "beat"), "--pidfile="], Stage.TRIGGERS, reports_as=DISPATCH
