@@ -35,6 +35,7 @@ _HARMLESS = re.compile(
     r'(?:<(?:\w*macid|extpanid|\w*guid|summation\w*|demand)\s*>|"(?:\w*macid|extpanid|\w*guid|summation\w*|demand)"\s*:\s*")\s*$',
     re.IGNORECASE,
 )
+_LONGEST_NUMBER = len("0x") + 16
 _BEFORE_AN_END = re.compile(rf"[^<>\s]{{1,64}}(?=\s*</\s*{_NAME})", re.IGNORECASE)
 _CUT_OFF_KEY = re.compile(r"\s*(?:0[xX])?[0-9a-fA-F]{2,}(?![0-9a-zA-Z])")
 """What a text begins with may be the rest of a key whose name was cut off."""
@@ -78,5 +79,7 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 def _unless_harmless(match: re.Match[str]) -> str:
+    """A MAC or a counter of more than 16 digits has a key behind it, from a reply that lost bytes in between."""
     before = match.string[max(0, match.start() - 64) : match.start()]
-    return match[0] if match[0][:2] in {"0x", "0X"} and _HARMLESS.search(before) else HIDDEN
+    may_be_one = match[0][:2] in {"0x", "0X"} and len(match[0]) <= _LONGEST_NUMBER
+    return match[0] if may_be_one and _HARMLESS.search(before) else HIDDEN

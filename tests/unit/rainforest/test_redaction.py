@@ -27,6 +27,8 @@ KEY = "8ba7f1dee6c4f5cc"
         f"<Device{KEY}</InstallCode>",
         f"<Device{KEY[:9]}</InstallCode>",
         f"<DeviceMacId>0xd8d5b90iceMacId> {KEY} <",
+        f'"DeviceMacId": "0xd8d5b900{KEY}"',
+        f"<DeviceMacId>0xd8{KEY}</LinkKeyHigh>",
         "\0".join(f"<InstallCode>{KEY}<"),
     ],
 )
