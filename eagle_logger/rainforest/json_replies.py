@@ -86,7 +86,7 @@ def _object(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
 
 
 def _with_nested(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
-    """The same, where a member holds a list (a field that repeats) or an object (which says nothing to us)."""
+    """The same, where a member holds a list (a field that repeats) or an empty object (a field without a value)."""
     if len(text) - begin > _LONGEST_NESTED:
         return None, begin
     try:
@@ -94,14 +94,14 @@ def _with_nested(root: str, text: str, begin: int) -> tuple[Fragment | None, int
     except (ValueError, RecursionError):
         return None, begin
     told = [(name, one) for name, value in members for one in (value if type(value) is list and value else [value])]
+    if any(isinstance(one, list | _Members) and one for _, one in told):
+        return None, begin  # no gateway nests: another notification was spliced into this one, over some of its members
     return collected(root, [name for name, _ in told], [_told(value) for _, value in told], text[begin:end]), end
 
 
 def _told(value: object) -> str:
-    """A value as text; `{…}` for one that is an object or a list, which is no number of ours."""
-    if isinstance(value, list | _Members):
-        return "{…}" if value else ""
-    return "" if value is None else str(value)
+    """A value as text; empty for an empty object or list, which is how an empty element comes out."""
+    return "" if value is None or isinstance(value, list | _Members) else str(value)
 
 
 def _bare(word: str) -> str:

@@ -288,14 +288,19 @@ JSON = (
     ),
     Quirk("a comma too many", _JSON.replace(b"}", b", }", 1), (PLAIN,)),
     Quirk(
-        "members that hold lists or objects: a list is a field that repeats, an empty one an empty field",
-        _JSON.replace(b'"Demand"', b'"Port": ["1", 2], "X": {"Demand": "0x1"}, "Multiplier": {}, "Demand"'),
+        "members that hold lists or empty objects: a list is a field that repeats, an empty one an empty field",
+        _JSON.replace(b'"Demand"', b'"Port": ["1", 2], "Multiplier": {}, "Demand"'),
         (PLAIN,),
     ),
     Quirk(
         "a list of different values of what decides", _JSON.replace(b'"0x0003b0"', b'["0x1", "0x2"]'), ("problem: disputed",)
     ),
-    Quirk("an object where a number should be", _JSON.replace(b'"0x0003b0"', b'{"Value": "0x1"}'), ("problem: bad_number",)),
+    Quirk(
+        "another notification spliced into this one, over some of its members",
+        _JSON.replace(b'"Demand"', b'"DeviceMacId": {"TimeStamp": "0x1"}, "Demand"'),
+        ("unreadable",),
+    ),
+    Quirk("an object where a number should be", _JSON.replace(b'"0x0003b0"', b'{"Value": "0x1"}'), ("unreadable",)),
     Quirk("no numbers of ours: `NaN`", _JSON.replace(b'"0x0003b0"', b"NaN"), ("problem: bad_number",)),
     Quirk("no numbers of ours: an exponent", _JSON.replace(b'"0x0003b0"', b"1e999999999"), ("problem: bad_number",)),
     Quirk("a truncated object, then a whole one", _JSON[:60] + _JSON, (PLAIN, "problem: truncated")),
