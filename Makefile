@@ -23,6 +23,9 @@ up: $(INSTALLED) ## the whole system on this machine, with 25 simulated homes
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis), and write the table of faults
+	FAULTS=all FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -s $(if $(ONLY),-k "$(ONLY)") $(PYTEST_ARGS)
+
 check: $(INSTALLED) ## ruff, mypy strict, import law, generated docs up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,4 +58,4 @@ clean: ## remove the virtual environment and what was built (never ./data)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install up test check docs compose-test bench format lock clean
+.PHONY: help install up test faults check docs compose-test bench format lock clean

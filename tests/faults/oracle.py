@@ -1,0 +1,172 @@
+"""What must hold after every run, whatever befell it. Each check gives its findings in words; none means that all is well."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from eagle_logger import wiring
+from eagle_logger.archive.archive import Archive
+from eagle_logger.audit import audit
+from eagle_logger.cli.verify import verified
+from eagle_logger.core.entries import read_entries
+from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.rotation_plan import may_be_deleted
+from eagle_logger.history import History
+from eagle_logger.users.store import StoredUser
+from eagle_logger.verify import Verdict
+from tests.faults.trial import Trial
+from workers.up.data_dir import KEYS
+from workers.up.stand_ins import BUCKET
+
+MOST_MEMORY = 400 * 1024 * 1024
+MOST_DESCRIPTORS = 300
+MOST_WAITING = 300
+"""Messages in any queue, or handed out and not done."""
+_MAY_HOLD_SECRETS = {KEYS, "password", "redis.conf", "services.json", "users.jsonl", "aws-secret"}
+"""Files made to hold them, readable by their owner only."""
+
+
+def examine(trial: Trial) -> tuple[Verdict, list[str]]:
+    """The verdict on a system that has stopped in order, its archive complete, and everything that is wrong with it."""
+    verdict = verified(trial.settings)
+    archive = wiring.archive(trial.settings)
+    findings = [
+        *exactly_once(verdict, deaths=trial.deaths_so_far(), homes=trial.cast.homes),
+        *never_written_twice(trial),
+        *only_what_is_retained(trial, archive),
+        *state_behind_files(trial, archive),
+        *in_one_set_each(trial),
+        *bounded(trial),
+        *secrets_in(trial.data, _secrets(trial)),
+    ]
+    return verdict, findings
+
+
+def exactly_once(verdict: Verdict, *, deaths: int, homes: int) -> Iterator[str]:
+    """The archive holds every reading once. What is unreturnable stands beside a recorded death (see `verify`), and is rare:
+    on average less than one reading of each home for each death."""
+    wrong = {
+        "lost": verdict.lost,
+        "doubled": verdict.duplicated,
+        "unexpected": verdict.unexpected,
+        "misfiled": verdict.misfiled,
+    }
+    yield from (f"{count} readings {what}" for what, count in wrong.items() if count)
+    yield from verdict.unreadable
+    if any(wrong.values()):
+        yield from verdict.examples
+    if verdict.unreturnable > deaths * homes:
+        yield f"{verdict.unreturnable} readings are unreturnable after {deaths} deaths: that is not rare"
+    if not verdict.readings_archived:
+        yield "nothing was archived: this run shows nothing"
+
+
+def never_written_twice(trial: Trial) -> Iterator[str]:
+    """S3 keeps a journal of every PUT: what was stored under a key was stored once, and still is what was sent."""
+    stored: dict[str, str] = {}
+    for put in trial.outside.puts():
+        if put["outcome"] not in {"stored", "replaced"}:
+            continue
+        if put["outcome"] == "replaced" or put["key"] in stored:
+            yield f"{put['key']} was written again"
+        stored[put["key"]] = put["sha256"]
+    for key, digest in stored.items():
+        if hashlib.sha256((trial.plan.s3_directory / BUCKET / key).read_bytes()).hexdigest() != digest:
+            yield from _damaged(trial, key)
+
+
+def _damaged(trial: Trial, key: str) -> Iterator[str]:
+    if key not in trial.damaged_by_us:
+        yield f"{key} is not what was sent"
+
+
+def only_what_is_retained(trial: Trial, archive: Archive) -> Iterator[str]:
+    """After a last rotation nothing waits, nothing is past its retention, and nothing unfinished lies about."""
+    folder = wiring.log_folder(trial.settings)
+    found = audit(folder, archive)
+    yield from (str(finding) for finding in found.findings if not _is_ours(trial, finding.where))
+    if found.waiting:
+        yield f"{found.waiting} log files were not archived"
+    retention, now = trial.settings.local_retention, trial.settings.clock.now() - trial.settings.clock.stretched(60)
+    for hour in folder.hours():
+        for shard in folder.shards(hour):
+            for file in folder.sealed_files(hour, shard):
+                if file.receipt is not None and may_be_deleted(file.receipt.archived_at, retention, now):
+                    yield f"{file.path.name} is kept longer than its retention"
+    yield from (f"left over: {path}" for path in folder.root.rglob("*.new"))
+
+
+def _is_ours(trial: Trial, where: str) -> bool:
+    return any(key.endswith(where) for key in trial.damaged_by_us)
+
+
+def state_behind_files(trial: Trial, archive: Archive | None) -> Iterator[str]:
+    """Every reading that a user's state says was logged is in a file. Safe beside a running system: state is read first."""
+    for user in trial.everybody():
+        for place in (None, archive):
+            absent = list(_absent(user, trial, place))
+            if not absent:
+                break
+        yield from absent
+
+
+def _absent(user: StoredUser, trial: Trial, archive: Archive | None) -> Iterator[str]:
+    history = History(user.user.cloud_id, wiring.log_folder(trial.settings), archive)
+    for stream, several in user.state.recent.items():
+        for time, values in several:
+            identity = tuple(text.encode() for text in (iso(time), stream.device, stream.meter, stream.kind))
+            entries, _ = read_entries(b"\n".join(history.lines(Hour.of(time))), user.user.cloud_id)
+            if not any(entry.identity == identity and entry.values == values.encode() for entry in entries):
+                yield f"the state of {user.user.cloud_id} is ahead of its files: {stream.kind} of {iso(time)}"
+
+
+def in_one_set_each(trial: Trial) -> list[str]:
+    return trial.run(trial.users.check_invariant())
+
+
+def bounded(trial: Trial) -> Iterator[str]:
+    watch = trial.watch
+    for what, most, limit in (
+        ("bytes of memory", watch.memory, MOST_MEMORY),
+        ("open files", watch.descriptors, MOST_DESCRIPTORS),
+        ("messages", watch.waiting, MOST_WAITING),
+    ):
+        if not most:
+            yield f"nobody counted the {what}"
+        yield from (f"{name}: {count} {what}" for name, count in most.items() if count > limit)
+
+
+# Secrets --------------------------------------------------------------------------------------------------------------
+
+
+def secrets_in(directory: Path, secrets: dict[str, bytes]) -> Iterator[str]:
+    """Logs, messages, Redis' file (it holds everything that was ever written there), samples, archive."""
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.name not in _MAY_HOLD_SECRETS:
+            content = path.read_bytes()
+            plain = gzip.decompress(content) if path.suffix == ".gz" and _is_whole(content) else b""
+            for what, secret in secrets.items():
+                if secret in content or secret in plain:
+                    yield f"{what} stands in {path.relative_to(directory)}"
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        gzip.decompress(content)
+    except (OSError, EOFError):
+        return False
+    return True
+
+
+def _secrets(trial: Trial) -> dict[str, bytes]:
+    accounts = [json.loads(line) for line in trial.plan.users_file.read_text().splitlines()]
+    return {
+        **{f"the password of {one['cloud_id']}": one["user_pw"].encode() for one in accounts},
+        "the key": trial.data.joinpath(KEYS).read_bytes().strip(),
+        "the secret of S3": trial.plan.secret.encode(),
+        "the password of Redis": trial.data.joinpath("redis", "password").read_bytes().strip(),
+    }

@@ -1,0 +1,263 @@
+"""The system on trial: the programs that `eagle-logger up` starts, with the flags that ship, under supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.clock import Clock
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import StoredUser
+from tests.acceptance.running import environment, until
+from tests.faults.outside import Outside
+from tests.faults.watching import Watch
+from workers.up.data_dir import key_file
+from workers.up.deaths import FILE, Deaths, note_unseen
+from workers.up.events import DIED, GAVE_UP, Event
+from workers.up.manager import LOG, Manager
+from workers.up.ports import free_port
+from workers.up.programs import Program, Stage, system_programs
+from workers.up.readiness import not_ready
+from workers.up.redis_server import PrivateRedis, await_redis, find_server
+from workers.up.stand_ins import Plan, homes, register
+
+Result = TypeVar("Result")
+
+BROKER = "broker"
+"""The Redis that holds Celery's messages and nothing else, where a cast has one."""
+PATIENCE = 120.0
+"""Seconds until a test gives up on something that ought to take a few."""
+_LEFT_OUT = frozenset({"bridge", "flower"})
+"""No readings pass through these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays. An hour of the system's clock passes in 3600 / `speed` seconds; `settings` are named without EAGLE_."""
+
+    homes: int = 8
+    speed: float = 120.0
+    latency: float = 0.05
+    fetchers: int = 2
+    own_broker: bool = False
+    """The broker is a Redis of its own without a file: killed, it comes back empty."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+_CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
+"""In the system's clock; with a hundred and twenty times the speed everybody is visited every two seconds."""
+_HOURS = {"rotate_grace": 600, "local_retention": 7200}
+
+
+class Trial:
+    """Use as a context: leaving it ends whatever still runs, by force."""
+
+    def __init__(self, directory: Path, cast: Cast, *, seed: int) -> None:
+        self.data = directory / "data"
+        self.data.mkdir()
+        self.cast = cast
+        self.deaths = Deaths(self.data)
+        self.given_up: list[str] = []
+        self.damaged_by_us: set[str] = set()
+        """Keys of objects whose bytes S3 was told to spoil."""
+        self._seed = seed
+        self._stack = ExitStack()
+        self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost"}
+        self._redis = PrivateRedis(self.data, None)
+        self.plan = Plan.make(cast.homes, self.data, {}, with_aws=False)
+        self.settings = self._settled()
+        self.programs = self._programs()
+        self._runner = asyncio.Runner()
+        self.users = wiring.user_store(self.settings.model_copy(update={"redis_url": self._redis.url}), passwords=True)
+        self.outside = Outside(self.plan, self.data / "run" / "outside", self._environment, seed=seed, latency=cast.latency)
+        self.manager = self._new_manager()
+        self.watch = Watch(self)
+
+    # Beginning and end ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._stack.enter_context(self._runner)
+            self._stack.callback(lambda: self.run(self.users.close()))
+            self._stack.enter_context(self.outside)
+            self.manager.__enter__()
+            self._stack.callback(self._end_by_force)
+            self._start()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.watch.end()
+        self._stack.close()
+
+    def stop(self) -> None:
+        """Stop everything but Redis and S3, stage by stage, as `up` does."""
+        self.watch.end()
+        for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING):
+            self.manager.stop([program.name for program in self.programs if program.stage == stage])
+        self.outside.stop_the_relay()
+
+    def _start(self) -> None:
+        self._start_stores()
+        self.run(register(self.users, homes(self.plan.users_file)))
+        self.start_the_rest()
+
+    def _start_stores(self) -> None:
+        stores = self.names(Stage.REDIS)
+        self.manager.start(stores)
+        await_redis(self._redis.url, PATIENCE)
+
+    def start_the_rest(self) -> None:
+        """Everything but Redis; returns when each has shown that it works."""
+        rest = [program for program in self.programs if program.stage > Stage.STAND_INS]
+        since = self.run(self.users.now())
+        self.manager.start(program.name for program in rest)
+        self.until(lambda: not not_ready(rest, self.run(self.users.progress()), since, self.manager.running()))
+        self.watch.begin()
+
+    def _end_by_force(self) -> None:
+        if self.manager.alive:
+            self._kill_supervisor()
+        self.manager.__exit__()
+
+    # What can be done to it ---------------------------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        """kill -9; supervisor starts it again."""
+        self.signal(name, signal.SIGKILL)
+
+    def signal(self, name: str, number: int) -> None:
+        self.until(lambda: self.manager.pid(name) != 0)
+        os.kill(self.manager.pid(name), number)
+
+    def kill_everything(self) -> None:
+        """kill -9 of the whole system at once, Redis included, as when a machine's container is killed; it stays down."""
+        self.watch.end()
+        self._kill_supervisor()
+        self.manager.__exit__()
+        until(lambda: not any(_lives(pid) for pid in self._pids))
+
+    def start_again(self) -> None:
+        self.manager = self._new_manager()
+        self.manager.__enter__()
+        self._start_stores()
+        self.start_the_rest()
+
+    def _kill_supervisor(self) -> None:
+        self._pids = [pid for program in self.programs if (pid := self.manager.pid(program.name))]
+        process = self.manager._process
+        assert process is not None
+        process.kill()
+        process.wait()
+
+    # What can be seen of it ---------------------------------------------------------------------------------------------
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self._runner.run(coroutine)
+
+    def names(self, *stages: Stage) -> list[str]:
+        return [program.name for program in self.programs if program.stage in stages]
+
+    def deaths_so_far(self) -> int:
+        path = self.data / FILE
+        return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+    def everybody(self) -> list[StoredUser]:
+        """Raises RedisUnavailable."""
+
+        async def gather() -> list[StoredUser]:
+            return [user async for batch in self.users.all() for user in batch]
+
+        return self.run(gather())
+
+    def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Wait for a state while supervisor restarts what dies; a Redis that is away counts as "not yet"."""
+
+        def holds() -> bool:
+            self.manager.running()
+            assert not self.given_up, f"supervisor gave up on {self.given_up}"
+            try:
+                return condition()
+            except RedisUnavailable:
+                return False
+
+        until(holds, patience)
+
+    def await_flow(self) -> float:
+        """Wait until every home has had a reading logged that came after now; how many seconds that took."""
+        began, since = time.monotonic(), self.settings.clock.now()
+        self.until(lambda: not self._waiting_for_readings(since))
+        return time.monotonic() - began
+
+    def await_archive(self) -> float:
+        """Wait until every hour that is complete now is in the archive; how many seconds that took."""
+        began, now = time.monotonic(), self.settings.clock.now()
+        folder = wiring.log_folder(self.settings)
+        complete = now - self.settings.rotate_grace
+        self.until(lambda: not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete))
+        return time.monotonic() - began
+
+    def _waiting_for_readings(self, since: float) -> list[str]:
+        return [
+            one.user.cloud_id
+            for one in self.everybody()
+            if one.state.parked is None and (one.state.last_arrival is None or one.state.last_arrival <= since)
+        ]
+
+    # Settings and programs ----------------------------------------------------------------------------------------------
+
+    def _settled(self) -> Settings:
+        services: dict[str, Any] = {
+            **{name: f"{seconds}" for name, seconds in (_CADENCE | _HOURS).items()},
+            **self.plan.services(),
+            "redis_url": self._redis.url,
+            "secret_keys_file": str(key_file(self.data)),
+            "fetch_workers": str(self.cast.fetchers),
+            "log_format": "json",
+            "min_free_disk": "0",
+            "test_clock": str(Clock(time.time(), self.cast.speed)),
+            **({"broker_url": f"redis://127.0.0.1:{free_port()}/0"} if self.cast.own_broker else {}),
+            **self.cast.settings,
+        }
+        settings_module.write_services(self.data, services)
+        return settings_module.load(self.data)
+
+    def _programs(self) -> list[Program]:
+        system = system_programs(self.settings, wiring.node(self.settings))
+        return [self._redis.program, *self._own_broker(), *(one for one in system if one.name not in _LEFT_OUT)]
+
+    def _own_broker(self) -> Iterable[Program]:
+        if self.cast.own_broker:
+            port = self.settings.broker.rpartition(":")[2].partition("/")[0]
+            options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            yield Program(BROKER, [find_server(), *options, "--maxmemory-policy", "noeviction"], Stage.REDIS)
+
+    def _new_manager(self) -> Manager:
+        for event in note_unseen(self.deaths, self.data / "run" / LOG, time.time()):
+            print(f"{event.name} had died: {event.status}", file=sys.stderr)
+        return Manager(self.programs, self.data, self._environment, self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        if event.what == DIED:
+            self.deaths.note(event)
+        elif event.what == GAVE_UP:
+            self.given_up.append(event.name)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
