@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -17,6 +18,7 @@ import redis
 
 from eagle_logger import wiring
 from eagle_logger.clock import Clock
+from eagle_logger.core.breaker import Phase
 from eagle_logger.errors import AlreadyThere, EagleError
 from eagle_logger.settings import Settings, without_password
 
@@ -47,6 +49,7 @@ def run_all(settings: Settings) -> list[Finding]:
         disk_has_room,
         archive_is_writable,
         relay_is_reachable,
+        breaker_is_closed,
         clocks_agree,
     ]
     return [check(settings) for check in checks]
@@ -131,6 +134,26 @@ def relay_is_reachable(settings: Settings) -> Finding:
         found = f"{settings.relay_url}: {type(wrong).__name__}: {wrong}"
         return Finding("relay", well=False, found=found, advice="Check the network and EAGLE_RELAY_URL (and EAGLE_RELAY_CA).")
     return Finding("relay", well=True, found=f"{settings.relay_url} answers (HTTP {answer.status_code} without credentials)")
+
+
+def breaker_is_closed(settings: Settings) -> Finding:
+    name = "breaker"
+    try:
+        phase = asyncio.run(_phase(settings))
+    except EagleError as wrong:
+        return Finding(name, well=False, found=str(wrong), advice="Start Redis, or correct EAGLE_REDIS_URL.")
+    if phase is Phase.OPEN:
+        advice = "Wait: users return by themselves. If it lasts, see the line `relay`, and `last_error` in `status --json`."
+        return Finding(name, well=False, found="open: most visits fail, so only a few users are asked", advice=advice)
+    return Finding(name, well=True, found=str(phase))
+
+
+async def _phase(settings: Settings) -> Phase:
+    store = wiring.user_store(settings, passwords=False)
+    try:
+        return (await store.breaker()).phase
+    finally:
+        await store.close()
 
 
 def clocks_agree(settings: Settings) -> Finding:

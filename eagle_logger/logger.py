@@ -316,6 +316,7 @@ class EagleDataLogger:
             visit.state,
             Grid(period, visit_phase(claim.cloud_id, period)),
             visit.pause,
+            visit.blames_relay,
         )
 
     async def _ensure_disk(self) -> None:

@@ -43,6 +43,8 @@ class Status:
     processes: dict[str, float]
     """Seconds since each process last reported progress."""
     counters: dict[str, int]
+    relay: str
+    """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,6 +86,7 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder) -
         unarchived_hours=list(_unarchived(folder)),
         processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
         counters=dict(sorted((await store.tally()).items())),
+        relay=str((await store.breaker()).phase),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from eagle_logger.core.breaker import OWN_FAULTS
 from eagle_logger.core.flags import flags_for
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import encode_line
@@ -100,6 +101,11 @@ class Visit:
         park = self.outcome == REFUSED and failures >= REFUSALS_BEFORE_PARKING
         self.state = after_failure(self.state, f"{self.outcome}: {wrong}"[:200], park=park)
         self.pause = pause_after(failures, period, self.claim.cloud_id, retry_after)
+
+    @property
+    def blames_relay(self) -> bool:
+        """Whether it failed in a way that says nothing good about the relay."""
+        return self.outcome != FETCHED and self.outcome not in OWN_FAULTS and not self.readings
 
     def tally(self) -> Counter[str]:
         """What to add to the system's counters."""

@@ -11,10 +11,9 @@ from celery import Task
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.messages import messages
-from eagle_logger.core.visits import most_at_once, visit_period
 from eagle_logger.errors import RedisUnavailable
+from eagle_logger.leasing import most_this_second
 from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, rotate_queue
-from eagle_logger.users.store import UserStore
 from workers import runtime
 from workers.app import app
 
@@ -32,7 +31,7 @@ def dispatch() -> str:
     here = runtime.current()
     here.note_progress("dispatch")
     waiting = sum(here.broker.waiting(fetch_queues(_settings.fetch_queues)).values())
-    most = here.run(_most_at_once(here.logger.users))
+    most = here.run(most_this_second(here.logger.users, _settings.clock, _settings.intervals))
     leased = sent = 0
     while leased < most:
         if waiting + sent >= _settings.max_waiting_messages:
@@ -100,12 +99,6 @@ def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
     """Send leased users to the workers that never wait behind the schedule. Raises kombu's OperationalError."""
     for _, users in messages(cloud_ids, shards=1, at_most=_settings.users_per_message):  # one queue, whatever the shard
         _send_fetch(users, ADHOC)
-
-
-async def _most_at_once(users: UserStore) -> int:
-    totals, now = await users.totals(), await users.now()
-    overdue = 0.0 if totals.oldest_due is None else _settings.clock.real(now - totals.oldest_due)
-    return most_at_once(totals.users, _settings.clock.real(visit_period(_settings.intervals)), overdue)
 
 
 def _send_fetch(cloud_ids: list[str], queue: str) -> None:

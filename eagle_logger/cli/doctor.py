@@ -20,7 +20,7 @@ from eagle_logger.settings import Settings
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of findings.")
 def doctor(settings: Settings, *, as_json: bool) -> None:
-    """Check the world around the system: Redis, key, disk, archive, relay, clock. Exit 1 if something needs a hand."""
+    """Check the world around the system: Redis, key, disk, archive, relay, breaker, clock. Exit 1 if something needs a hand."""
     findings = run_all(settings)
     console = Console()
     if as_json:

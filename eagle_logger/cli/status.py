@@ -18,12 +18,18 @@ from rich.text import Text
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.words import harmless
+from eagle_logger.core.breaker import Phase
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.status import Status, UserStatus, collect
 
 WATCH_EVERY = 2.0
 MOST_ROWS = 40
+RELAY = {
+    Phase.CLOSED: "asked for everybody",
+    Phase.OPEN: "away: most visits fail, so a few users a second ask on until it answers",
+    Phase.RETURNING: "answers again: more and more users are asked",
+}
 
 
 @click.command()
@@ -124,6 +130,7 @@ def _totals(found: Status) -> list[str]:
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours}",
         f"progress: {processes}",
+        f"relay: {RELAY[Phase(found.relay)]}",
     ]
 
 

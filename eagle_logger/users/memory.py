@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from eagle_logger.clock import Clock
+from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.cipher import Cipher, new_key
@@ -64,6 +65,7 @@ class _System:
     nodes: dict[str, float] = field(default_factory=dict)
     requests: dict[str, float] = field(default_factory=dict)
     shards: int | None = None
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 class MemoryUserStore:
@@ -152,13 +154,22 @@ class MemoryUserStore:
             if lease is None:
                 lost.add(report.cloud_id)
                 continue
-            missed += _missed(report, lease, now)
-            if self._take(report, lease, now):
+            taken = self._excused(report)
+            missed += _missed(taken, lease, now)
+            if self._take(taken, lease, now):
                 again.add(report.cloud_id)
         self._system.tally.update(tally)
         if missed:
             self._system.tally["missed_turns"] += missed
         return Reported(frozenset(again), frozenset(lost), missed)
+
+    def _excused(self, report: Report) -> Report:
+        """While the relay is away, what fails by its doing leaves the user's failures as they were."""
+        if self._system.breaker.phase is Phase.CLOSED or not report.blames_relay:
+            return report
+        before = self._users[report.cloud_id].state or UserState()
+        state = replace(report.state, failures=before.failures, last_error=before.last_error, parked=None)
+        return replace(report, state=state)
 
     def _take(self, report: Report, lease: _Lease, now: float) -> bool:
         """Write state and re-arm; whether the user is to be fetched again instead."""
@@ -306,6 +317,7 @@ class MemoryUserStore:
             leased=leased,
             parked=len(self._users) - len(due) - leased,
             oldest_due=min(due, default=None),
+            failing=sum(1 for entry in self._users.values() if entry.state and entry.state.failures and not entry.state.parked),
         )
 
     async def tally(self) -> dict[str, int]:
@@ -313,6 +325,12 @@ class MemoryUserStore:
 
     async def count(self, tally: Mapping[str, int]) -> None:
         self._system.tally.update(tally)
+
+    async def breaker(self) -> Breaker:
+        return self._system.breaker
+
+    async def set_breaker(self, breaker: Breaker) -> None:
+        self._system.breaker = breaker
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
         self._system.notes[name] = {**note, "at": self._now()}

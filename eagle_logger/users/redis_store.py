@@ -9,6 +9,7 @@
     eagle:gone:<id>          a user was removed a lease ago or less
     eagle:once:<key>         a request was carried out within the last two hours
     eagle:tally              hash   the system's counters
+    eagle:breaker            hash   how it stands with the relay: phase, since when, counters lately
     eagle:progress           hash   process → its last note
     eagle:nodes              zset   node, by when it registered
     eagle:shards             the number agreed on
@@ -22,6 +23,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from eagle_logger.clock import Clock
+from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import NoSecretKey
@@ -147,14 +149,27 @@ class RedisUserStore:
 
     # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals:
-        users, due, overdue, leased, oldest = await self._redis.run("totals", [self._moment()])
-        return Totals(users, due, overdue, leased, users - due - leased, float(oldest) if oldest else None)
+        users, due, overdue, leased, oldest, troubled = await self._redis.run("totals", [self._moment()])
+        parked = users - due - leased
+        # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
+        return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, max(0, troubled - parked))
 
     async def tally(self) -> dict[str, int]:
         return {name: int(count) for name, count in (await self._hash("eagle:tally")).items()}
 
     async def count(self, tally: Mapping[str, int]) -> None:
         await self.report([], tally)
+
+    async def breaker(self) -> Breaker:
+        found = await self._hash("eagle:breaker")
+        if not found:
+            return Breaker()
+        samples = tuple(Sample(*sample) for sample in json.loads(found["samples"]))
+        return Breaker(Phase(found["phase"]), float(found["since"]), samples)
+
+    async def set_breaker(self, breaker: Breaker) -> None:
+        words = ("phase", str(breaker.phase), "since", breaker.since, "samples", json.dumps(breaker.samples))
+        await self._redis.command("HSET", "eagle:breaker", *words)
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
         text = json.dumps({**note, "at": await self.now()})
@@ -264,6 +279,7 @@ def _report_words(report: Report) -> tuple[Argument, ...]:
         report.grid.phase,
         bounded_pause(report.pause),
         int(report.state.parked is not None),
+        int(report.blames_relay),
         encode_state(report.state),
         encode_trouble(report.state),
     )

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from eagle_logger.core.breaker import Breaker
 from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.users import Credentials, User, UserState
 
@@ -50,6 +51,9 @@ class Report:
     state: UserState
     grid: Grid
     pause: float = 0.0
+    blames_relay: bool = False
+    """It failed in a way that may be the relay's doing: not held against the user while the breaker is not closed. Then its
+    failures stay what they were, and it is not parked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class StoredUser:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time."""
+    """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time;
+    `failing` are those who are not parked and failed when they were last visited."""
 
     users: int
     due: int
@@ -118,6 +123,7 @@ class Totals:
     leased: int
     parked: int
     oldest_due: float | None
+    failing: int = 0
 
 
 class UserStore(Protocol):
@@ -193,6 +199,11 @@ class UserStore(Protocol):
         """Add to the system's counters, apart from any report."""
         ...
 
+    async def breaker(self) -> Breaker:
+        """How it stands with the relay as a whole; closed before anything was written."""
+        ...
+
+    async def set_breaker(self, breaker: Breaker) -> None: ...
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
         """Remember that the process `name` did something just now (kept an hour)."""
         ...

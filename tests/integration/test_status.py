@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
@@ -114,17 +115,32 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dic
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert {len(row) for row in rows} == {4}
     findings = {row[1]: row for row in rows}
-    assert [name for name, row in findings.items() if row[0] == "ok"] == ["redis", "broker", "disk", "archive", "clock"]
+    assert [name for name, row in findings.items() if row[0] == "ok"] == [
+        "redis",
+        "broker",
+        "disk",
+        "archive",
+        "breaker",
+        "clock",
+    ]
     assert "maxmemory-policy noeviction" in findings["redis durability"][2]
     assert "EAGLE_SECRET_KEYS" in findings["key"][2]
     assert "EAGLE_RELAY_URL" in findings["relay"][3]
     assert all(row[3] for row in rows if row[0] == "WRONG")
 
 
+async def test_a_relay_that_is_away_shows_in_both(environment: dict[str, str], redis_url: str) -> None:
+    store = RedisUserStore(redis_url, cipher=None)
+    await store.set_breaker(Breaker(Phase.OPEN, 1.0))
+    await store.close()
+    assert "# relay: away: most visits fail" in piped(environment, "status").stdout
+    assert "WRONG\tbreaker\topen: most visits fail" in piped(environment, "doctor").stdout
+
+
 def test_doctor_without_redis(environment: dict[str, str]) -> None:
     found = json.loads(piped(environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}, "doctor", "--json").stdout)
     wrong = {finding["name"]: finding for finding in found if not finding["well"]}
-    assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "clock"}
+    assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "breaker", "clock"}
     assert all(finding["advice"] for finding in wrong.values())
 
 

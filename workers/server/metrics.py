@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from eagle_logger.core.breaker import Phase
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.telemetry import lateness_counts
 from eagle_logger.users.store import Totals
@@ -46,7 +47,7 @@ _LATE = "late_"
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported.
-    `disk_trouble`: how many of those that reported within a minute cannot write."""
+    `disk_trouble`: how many of those that reported within a minute cannot write. `relay_is_away`: the breaker is open."""
 
     now: float
     totals: Totals
@@ -54,6 +55,7 @@ class Snapshot:
     progress: Mapping[str, float]
     queues: Mapping[str, int]
     disk_trouble: int = 0
+    relay_is_away: bool = False
 
 
 class MetricsHandler(Handler):
@@ -69,14 +71,14 @@ async def _snapshot(bridge: Bridge) -> Snapshot | None:
     users = bridge.users
     try:
         async with asyncio.timeout(5):
-            now, totals, tally, progress, queues = await asyncio.gather(
-                users.now(), users.totals(), users.tally(), users.progress(), bridge.queues()
+            now, totals, tally, progress, breaker, queues = await asyncio.gather(
+                users.now(), users.totals(), users.tally(), users.progress(), users.breaker(), bridge.queues()
             )
     except (RedisUnavailable, TimeoutError):
         return None
     ages = {name: now - float(note["at"]) for name, note in progress.items()}
     disk_trouble = sum("disk_trouble" in note and ages[name] < RECENT for name, note in progress.items())
-    return Snapshot(now, totals, tally, ages, queues, disk_trouble)
+    return Snapshot(now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN)
 
 
 def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
@@ -139,6 +141,8 @@ def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
     help_text = "Processes that have stopped fetching because the disk is full or cannot be written."
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
+    help_text = "1 while most visits fail, so that only a few users ask the relay on."
+    yield GaugeMetricFamily("eagle_relay_breaker_open", help_text, int(snapshot.relay_is_away))
     yield from _counters(snapshot.tally)
     yield _lateness(snapshot.tally)
 

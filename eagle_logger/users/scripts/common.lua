@@ -11,6 +11,7 @@
 -- one for each.
 local USERS, STATES, TROUBLES, TURNS = 'eagle:users:', 'eagle:states', 'eagle:troubles', 'eagle:turns'
 local DUE, LEASED, TOKENS, GONE = 'eagle:due', 'eagle:leased', 'eagle:tokens', 'eagle:gone:'
+local BREAKER = 'eagle:breaker'
 local IDLE, TAKEN, IDLE_SIZE = '<dI2', '<dI2dddBs', 10
 local CHUNK = 4000  -- Lua's stack holds some 8000 values
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
@@ -91,12 +92,17 @@ class Twins(RuleBasedStateMachine):
         mine = self.run(self.memory.begin([claim for claim, _ in chosen]))
         self.same(mine, self.run(self.redis.begin([claim for _, claim in chosen])))
 
-    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]))
-    def report(self, data: st.DataObject, grid: Grid, state: UserState, pause: float) -> None:
+    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]), blames=st.booleans())
+    def report(self, data: st.DataObject, grid: Grid, state: UserState, pause: float, *, blames: bool) -> None:
         chosen = self.chosen(data)
-        mine = [Report(claim.cloud_id, claim.token, state, grid, pause) for claim, _ in chosen]
-        other = [Report(claim.cloud_id, claim.token, state, grid, pause) for _, claim in chosen]
+        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames) for claim, _ in chosen]
+        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames) for _, claim in chosen]
         self.same(self.run(self.memory.report(mine, {"fetches": 1})), self.run(self.redis.report(other, {"fetches": 1})))
+
+    @rule(phase=st.sampled_from(Phase))
+    def set_breaker(self, phase: Phase) -> None:
+        self.run(self.memory.set_breaker(Breaker(phase)))
+        self.run(self.redis.set_breaker(Breaker(phase)))
 
     @rule(ids=some_ids, once=st.sampled_from([None, None, "x", "y"]))
     def request(self, ids: list[str], once: str | None) -> None:

@@ -85,3 +85,9 @@ def test_disk_trouble_is_told() -> None:
     troubled = Snapshot(10_000.0, TOTALS, {}, {}, {}, disk_trouble=2)
     assert values(exposition(troubled, NOTHING))["eagle_disk_trouble_processes"] == 2
     assert values(exposition(snapshot(), NOTHING))["eagle_disk_trouble_processes"] == 0
+
+
+def test_a_relay_that_is_away_is_told() -> None:
+    away = Snapshot(10_000.0, TOTALS, {}, {}, {}, relay_is_away=True)
+    assert values(exposition(away, NOTHING))["eagle_relay_breaker_open"] == 1
+    assert values(exposition(snapshot(), NOTHING))["eagle_relay_breaker_open"] == 0
