@@ -16,6 +16,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core import names
 from eagle_logger.core.hours import Hour, Moment, unix
 from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.suspicion import is_convicted
 from eagle_logger.core.users import User
 from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
 from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable, Unreadable
@@ -178,6 +179,10 @@ class EagleDataLogger:
         `received` is the loop's time at which the claim came in (default: now). Never raises for what a gateway does.
         """
         visit = Visit(claim)
+        if is_convicted(claim.abandoned):
+            visit.convicted()
+            _log.error("user parked: its replies kill the process", cloud_id=claim.cloud_id, deaths=claim.abandoned)
+            return visit
         intervals = cadence(claim.user, self._intervals)
         turn = _Turn(claim, self._clock, asyncio.get_running_loop().time() if received is None else received)
         try:

@@ -32,6 +32,9 @@ LOST = "lost"
 """The claim went to somebody else: nothing of this visit may be reported."""
 TIMED_OUT = "timed_out"
 REFUSED = "refused"
+POISON = "poison"
+"""Its replies kill the process that handles them."""
+WHY_POISON = "{} processes in a row died while they fetched it; once that is mended, `eagle-logger users add` wakes it"
 
 
 class Samples(Protocol):
@@ -101,6 +104,11 @@ class Visit:
         park = self.outcome == REFUSED and failures >= REFUSALS_BEFORE_PARKING
         self.state = after_failure(self.state, f"{self.outcome}: {wrong}"[:200], park=park)
         self.pause = pause_after(failures, period, self.claim.cloud_id, retry_after)
+
+    def convicted(self) -> None:
+        """Its replies killed the process that handled them, again and again: the user is not asked any more."""
+        self.outcome = POISON
+        self.state = after_failure(self.state, f"{POISON}: {WHY_POISON.format(self.claim.abandoned)}", park=True)
 
     @property
     def blames_relay(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from eagle_logger.clock import Clock
+from eagle_logger.core import suspicion
 from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
@@ -66,6 +67,8 @@ class _System:
     requests: dict[str, float] = field(default_factory=dict)
     shards: int | None = None
     breaker: Breaker = field(default_factory=Breaker)
+    tried: frozenset[str] = frozenset()
+    convicting: bool = False
 
 
 class MemoryUserStore:
@@ -104,11 +107,34 @@ class MemoryUserStore:
         for _, cloud_id in sorted((e.lease.ends, name) for name, e in self._users.items() if e.lease and e.lease.ends <= now)[
             :limit
         ]:
-            self._users[cloud_id].give_back()
+            self._give_back(self._users[cloud_id], now)
         due = sorted((e.due, name) for name, e in self._users.items() if e.due is not None and e.due <= now)[:limit]
-        for since, cloud_id in due:
+        everybody = [suspicion.Suspect(self._users[name].abandoned, since, name) for since, name in due]
+        suspects = [one for one in everybody if suspicion.is_suspect(one.deaths)]
+        aside = {suspect.cloud_id for suspect in suspects}
+        leased = [(since, name) for since, name in due if name not in aside] + self._tried(suspects, now)
+        for since, cloud_id in leased:
             self._lease_to(self._users[cloud_id], _Lease(since, since, now + self._lease))
-        return [cloud_id for _, cloud_id in due]
+        return [cloud_id for _, cloud_id in leased]
+
+    def _give_back(self, entry: _Entry, now: float) -> None:
+        entry.give_back()
+        if entry.due is not None and suspicion.is_suspect(entry.abandoned):
+            entry.due = max(entry.due, now + self._speed.stretched(suspicion.REST))
+
+    def _tried(self, suspects: Sequence[suspicion.Suspect], now: float) -> list[tuple[float, str]]:
+        """Those of the suspects whose turn has come; the others wait."""
+        if not suspects:
+            return []
+        chosen: list[suspicion.Suspect] = []
+        if not any(e.lease and suspicion.is_suspect(e.abandoned) for one in self._system.tried if (e := self._users.get(one))):
+            chosen = suspicion.tried_next(suspects)
+            self._system.tried = frozenset(suspect.cloud_id for suspect in chosen)
+            self._system.convicting = suspicion.can_convict(suspects)
+        for suspect in suspects:
+            if suspect not in chosen:
+                self._users[suspect.cloud_id].due = now + self._speed.stretched(suspicion.WAIT)
+        return [(suspect.due, suspect.cloud_id) for suspect in chosen]
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
         now = self._now()
@@ -119,7 +145,8 @@ class MemoryUserStore:
         if entry is None or entry.lease is None or entry.lease.token:
             return None
         entry.lease.token, entry.lease.holder, entry.lease.ends = next(self._tokens), holder, now + self._lease
-        entry.abandoned += 1
+        deaths, tried = entry.abandoned, cloud_id in self._system.tried
+        entry.abandoned = suspicion.deaths_if_it_dies(deaths, tried=tried, convicting=self._system.convicting)
         return Claim(
             cloud_id=cloud_id,
             token=entry.lease.token,
@@ -129,7 +156,7 @@ class MemoryUserStore:
             user=entry.user,
             credentials=self._opened(cloud_id, entry.sealed),
             state=entry.state or UserState(),
-            abandoned=entry.abandoned - 1,
+            abandoned=deaths,
         )
 
     def _opened(self, cloud_id: str, sealed: str) -> Credentials | None:
@@ -223,8 +250,9 @@ class MemoryUserStore:
 
     async def free(self, holder: str) -> int:
         held = [e for e in self._users.values() if e.lease and e.lease.token and e.lease.holder == holder]
+        now = self._now()
         for entry in held:
-            entry.give_back()
+            self._give_back(entry, now)
         return len(held)
 
     def _held(self, cloud_id: str, token: int) -> _Lease | None:
@@ -259,7 +287,7 @@ class MemoryUserStore:
             entry.lease.updated = bool(entry.lease.token)
         else:
             entry.due = due if entry.due is None else min(due, entry.due)
-        entry.user, entry.sealed = user, sealed
+        entry.user, entry.sealed, entry.abandoned = user, sealed, 0
         entry.state = state if entry.state is None else forgiven(entry.state)
 
     def _place(self, entry: _Entry, due: float, now: float) -> None:

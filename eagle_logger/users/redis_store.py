@@ -9,6 +9,7 @@
     eagle:gone:<id>          a user was removed a lease ago or less
     eagle:once:<key>         a request was carried out within the last two hours
     eagle:tally              hash   the system's counters
+    eagle:trial              whose reply is suspected to kill, and is tried now (core/suspicion.py)
     eagle:breaker            hash   how it stands with the relay: phase, since when, counters lately
     eagle:progress           hash   process → its last note
     eagle:nodes              zset   node, by when it registered
@@ -68,7 +69,7 @@ class RedisUserStore:
         leased: list[str] = []
         while len(leased) < limit:  # in steps, so that nobody else waits long for Redis
             step = min(limit - len(leased), _LEASED_AT_ONCE)
-            more = _texts(await self._redis.run("lease", [*self._moment_and_lease(), step]))
+            more = _texts(await self._redis.run("lease", [*self._moment_and_lease(), step, self._clock.stretched(1.0)]))
             leased += more
             if len(more) < step:
                 break
@@ -101,7 +102,7 @@ class RedisUserStore:
     async def free(self, holder: str) -> int:
         cursor, freed = b"0", 0
         while True:
-            cursor, more = await self._redis.run("free", [holder, cursor])
+            cursor, more = await self._redis.run("free", [self._moment(), self._clock.stretched(1.0), holder, cursor])
             freed += int(more)
             if cursor == b"0":
                 return freed

@@ -24,7 +24,7 @@ class Claim:
     `token` fences: only its holder may begin a request or report back. `due` is when the user fell due, `claimed_at` when this
     claim was made, `last_request` when the last request to this gateway started, whoever made it (store's time, Unix seconds).
     `credentials` is None when no key we hold can decrypt them. `abandoned` counts the claims before this one that ended
-    without a report: its holder died, or forgot.
+    without a report (its holder died, or forgot), as `core.suspicion` counts them.
     """
 
     cloud_id: str
@@ -137,7 +137,8 @@ class UserStore(Protocol):
 
     # Scheduling -------------------------------------------------------------------------------------------------------
     async def lease(self, limit: int) -> list[str]:
-        """Move up to `limit` due users, longest due first, to leased; first return to due what outlived its lease."""
+        """Move up to `limit` due users, longest due first, to leased; first return to due what outlived its lease. Suspects are
+        tried apart (`core.suspicion`)."""
         ...
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:

@@ -429,3 +429,16 @@ async def test_by_hand_says_what_is_wrong_with_the_user(world: World) -> None:
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
     with pytest.raises(EagleError, match="parked"):
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
+
+
+async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
+    await world.add(HOME)
+    await world.lease(HOME)
+    [claim] = await world.logger.fetch_user_info([HOME])
+    visit = await world.logger.fetch_data(replace(claim, abandoned=5))
+    await world.logger.update_user_info([visit])
+    assert world.relay.asked[HOME] == []
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    assert (stored.state.parked or "").startswith("poison: 5 processes in a row died while they fetched it")
+    assert (await world.store.tally())["failed_poison"] == 1

@@ -13,6 +13,18 @@ for _, id in ipairs(ids) do
 end
 if #claimed == 0 then return {exact(now)} end
 
+local trial, tried = nil, {}
+local function deaths_if_it_dies(id, turn)
+  if not is_suspect(turn) then return turn.abandoned + 1 end
+  if not trial then
+    trial = redis.call('GET', TRIAL) or '0'
+    for one in string.gmatch(trial, ',(%x+)') do tried[one] = true end
+  end
+  if not tried[id] then return turn.abandoned end
+  if string.sub(trial, 1, 1) == '1' then return turn.abandoned + 1 end
+  return math.max(turn.abandoned, math.min(turn.abandoned + 1, CONVICTED - 1))
+end
+
 local token = new_tokens(#claimed)
 local states, troubles = values_of(STATES, claimed), values_of(TROUBLES, claimed)
 local answer = {exact(now)}
@@ -22,7 +34,7 @@ for i, id in ipairs(claimed) do
     id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)),
     turn.last_request ~= 0 and exact(turn.last_request) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
     troubles[i]}
-  turn.token, turn.holder, turn.abandoned = token + i - 1, holder, turn.abandoned + 1
+  turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)
   renew(id, turn, ends)
 end
 write_all()

@@ -113,8 +113,17 @@ local function settle(id, turn, due)
   save(id, turn)
 end
 
--- A lease that ended without a report: due again since it fell due.
-local function give_back(id, turn) settle(id, turn, turn.due) end
+-- Whose reply kills: as core/suspicion.py has it, where it is explained. TRIAL holds '1' if its users can be convicted, else
+-- '0', then the ids of those who are tried now, each after a comma.
+local TRIAL, SUSPECTED, ALONE, CONVICTED, TOGETHER, FEW, REST, WAIT = 'eagle:trial', 2, 3, 5, 16, 3, 5, 0.5
+
+local function is_suspect(turn) return turn.abandoned >= SUSPECTED end
+
+-- A lease that ended without a report: due again since it fell due; a suspect after a rest. `second`: a real one, in this
+-- clock's.
+local function give_back(id, turn, now, second)
+  settle(id, turn, is_suspect(turn) and math.max(turn.due, now + REST * second) or turn.due)
+end
 
 -- Additions come before removals: when Redis is out of memory it refuses the first of them, and nothing has changed.
 local function write_all()

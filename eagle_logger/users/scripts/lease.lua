@@ -1,5 +1,5 @@
--- ARGV: now or '', lease, limit. Answers the ids leased, longest due first.
-local now, limit = moment(ARGV[1]), tonumber(ARGV[3])
+-- ARGV: now or '', lease, limit, a real second. Answers the ids leased, longest due first, then suspects who are tried.
+local now, limit, second = moment(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local ends = exact(now + tonumber(ARGV[2]))
 
 local function up_to_now(set) return redis.call('ZRANGEBYSCORE', set, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit) end
@@ -15,21 +15,67 @@ local ended = every_second(up_to_now(LEASED))
 local turns = read_turns(ended)
 for _, id in ipairs(ended) do
   local turn = turns[id]
-  if turn and is_leased(turn) then give_back(id, turn) else out_of_leased[#out_of_leased + 1] = id end
+  if turn and is_leased(turn) then give_back(id, turn, now, second) else out_of_leased[#out_of_leased + 1] = id end
 end
 write_all()
 
 local due = up_to_now(DUE)
-local ids, leased = every_second(due), {}
+local ids, leased, suspects = every_second(due), {}, {}
 turns = read_turns(ids)
+
+local function lease(id, since)
+  lease_to(id, turns[id], ends, since, since, false, 0)
+  leased[#leased + 1] = id
+end
+
 for i, id in ipairs(ids) do
   local since = tonumber(due[2 * i])
-  if turns[id] then
-    lease_to(id, turns[id], ends, since, since, false, 0)
-    leased[#leased + 1] = id
-  else
+  if not turns[id] then
     out_of_due[#out_of_due + 1] = id
+  elseif is_suspect(turns[id]) then
+    suspects[#suspects + 1] = {deaths = turns[id].abandoned, since = since, id = id}
+  else
+    lease(id, since)
   end
+end
+
+local function somebody_is_tried()
+  local tried = {}
+  for id in string.gmatch(redis.call('GET', TRIAL) or '', ',(%x+)') do tried[#tried + 1] = id end
+  for _, turn in pairs(read_turns(tried)) do
+    if is_leased(turn) and is_suspect(turn) then return true end
+  end
+  return false
+end
+
+local function comes_before(one, other)
+  if one.deaths ~= other.deaths then return one.deaths < other.deaths end
+  if one.since ~= other.since then return one.since < other.since end
+  return one.id < other.id
+end
+
+-- How many of them, from the first on, are tried now.
+local function tried_next()
+  table.sort(suspects, comes_before)
+  if #suspects <= FEW or suspects[1].deaths >= ALONE then return 1 end
+  local count = 0
+  while count < math.min(TOGETHER, #suspects) and suspects[count + 1].deaths < ALONE do count = count + 1 end
+  return count
+end
+
+if #suspects > 0 then
+  local free = not somebody_is_tried()
+  local count = free and tried_next() or 0
+  local trial = #suspects <= FEW and '1' or '0'
+  for i, suspect in ipairs(suspects) do
+    if i <= count then
+      lease(suspect.id, suspect.since)
+      trial = trial .. ',' .. suspect.id
+    else
+      append_pair(into_due, exact(now + WAIT * second), suspect.id)
+    end
+  end
+  if free then redis.call('SET', TRIAL, trial) end
 end
 write_all()
 return leased

@@ -28,10 +28,11 @@ for i = 2, #ARGV, 4 do
   if not turn then
     turns[id] = start(id, due)
   elseif is_leased(turn) then
-    turn.updated = turn.token ~= 0
+    turn.updated, turn.abandoned = turn.token ~= 0, 0
     save(id, turn)
   else
     -- Waiting (perhaps long, after failures) or parked.
+    turn.abandoned = 0
     local score = redis.call('ZSCORE', DUE, id)
     settle(id, turn, math.min(due, tonumber(score or due)))
   end
