@@ -15,6 +15,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import configure_logging
+from workers.messaging import TRANSPORT_OPTIONS, Messaging
 
 _EXCHANGE = "eagle_logger"
 
@@ -39,22 +40,14 @@ def _queue(name: str) -> Queue:
 
 
 def make_app(settings: Settings) -> Celery:
-    app = Celery("eagle_logger", broker=settings.broker, include=["workers.tasks", "workers.beating"])
+    app = Celery("eagle_logger", broker=settings.broker, amqp=Messaging, include=["workers.tasks", "workers.beating"])
     app.conf.update(
         accept_content=["json"],
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "health_check_interval": 25,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "socket_timeout": 30,
-            "unacked_restore_throttle": 1,
-            # Longer than any task. What comes again after it is harmless: users are claimed, shards locked.
-            "visibility_timeout": 1200,
-        },
+        broker_transport_options=TRANSPORT_OPTIONS,
         task_acks_late=True,
         task_create_missing_queues=True,
         task_default_queue=ADHOC,

@@ -21,7 +21,7 @@ _log = structlog.get_logger("eagle_logger.watchdog")
 LOOP_PATIENCE = 30.0
 """Seconds that the event loop may stand still."""
 CONSUMER_PATIENCE = 90.0
-"""Seconds that Celery's consumer may stand still while Redis answers: it needs up to 30 to find a Redis that was away."""
+"""Seconds that Celery's consumer may stand still while Redis answers: to leave half-open connections takes it up to 30."""
 TASK_PATIENCE = 1260.0
 """Seconds that a task may take: by then the broker has given its message to somebody else."""
 LOOKING = 5.0

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import processes
+from tests.faults import processes, redis_away
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
 
-ALL: list[Scenario] = [*processes.SCENARIOS]
+ALL: list[Scenario] = [*processes.SCENARIOS, *redis_away.SCENARIOS]
 
 
 @pytest.mark.timeout(600)

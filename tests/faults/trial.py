@@ -22,6 +22,7 @@ from eagle_logger.settings import Settings
 from eagle_logger.users.store import StoredUser
 from tests.acceptance.running import environment, until
 from tests.faults.outside import Outside
+from tests.faults.proxy import Proxy
 from tests.faults.watching import Watch
 from workers.up.data_dir import key_file
 from workers.up.deaths import FILE, Deaths, note_unseen
@@ -53,12 +54,16 @@ class Cast:
     fetchers: int = 2
     own_broker: bool = False
     """The broker is a Redis of its own without a file: killed, it comes back empty."""
+    way_to_redis: bool = False
+    """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 _CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
 """In the system's clock; with a hundred and twenty times the speed everybody is visited every two seconds."""
 _HOURS = {"rotate_grace": 600, "local_retention": 7200}
+_ROTATE_OPEN_EVERY = 5
+"""Real seconds: the rotator always has something to do, and everybody's hours come in many parts."""
 
 
 class Trial:
@@ -76,11 +81,13 @@ class Trial:
         self._stack = ExitStack()
         self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost"}
         self._redis = PrivateRedis(self.data, None)
+        self.direct_redis_url = self._redis.url
+        self.way_to_redis = Proxy(free_port(), self._redis.port)
         self.plan = Plan.make(cast.homes, self.data, {}, with_aws=False)
         self.settings = self._settled()
         self.programs = self._programs()
-        self._runner = asyncio.Runner()
-        self.users = wiring.user_store(self.settings.model_copy(update={"redis_url": self._redis.url}), passwords=True)
+        self._runner = asyncio.Runner()  # makes its loop when it is entered
+        self.users = wiring.user_store(self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True)
         self.outside = Outside(self.plan, self.data / "run" / "outside", self._environment, seed=seed, latency=cast.latency)
         self.manager = self._new_manager()
         self.watch = Watch(self)
@@ -89,6 +96,8 @@ class Trial:
 
     def __enter__(self) -> Self:
         with self._stack:
+            if self.cast.way_to_redis:
+                self._stack.enter_context(self.way_to_redis)
             self._stack.enter_context(self._runner)
             self._stack.callback(lambda: self.run(self.users.close()))
             self._stack.enter_context(self.outside)
@@ -202,10 +211,11 @@ class Trial:
         return time.monotonic() - began
 
     def await_archive(self) -> float:
-        """Wait until every hour that is complete now is in the archive; how many seconds that took."""
+        """Wait until something has been archived, and every hour that is complete now; how many seconds that took."""
         began, now = time.monotonic(), self.settings.clock.now()
-        folder = wiring.log_folder(self.settings)
-        complete = now - self.settings.rotate_grace
+        folder, complete = wiring.log_folder(self.settings), now - self.settings.rotate_grace
+        before = len(self.outside.puts())
+        self.until(lambda: len(self.outside.puts()) > before)
         self.until(lambda: not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete))
         return time.monotonic() - began
 
@@ -222,7 +232,8 @@ class Trial:
         services: dict[str, Any] = {
             **{name: f"{seconds}" for name, seconds in (_CADENCE | _HOURS).items()},
             **self.plan.services(),
-            "redis_url": self._redis.url,
+            "redis_url": self._redis_url(),
+            "rotate_open_every": str(_ROTATE_OPEN_EVERY),
             "secret_keys_file": str(key_file(self.data)),
             "fetch_workers": str(self.cast.fetchers),
             "log_format": "json",
@@ -233,6 +244,10 @@ class Trial:
         }
         settings_module.write_services(self.data, services)
         return settings_module.load(self.data)
+
+    def _redis_url(self) -> str:
+        port = self.way_to_redis.port if self.cast.way_to_redis else self._redis.port
+        return self._redis.url.replace(f":{self._redis.port}/", f":{port}/")
 
     def _programs(self) -> list[Program]:
         system = system_programs(self.settings, wiring.node(self.settings))
