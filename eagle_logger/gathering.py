@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -27,7 +28,8 @@ class Gatherer(Generic[Item, Result]):
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+            # In no one's name: what it logs concerns all of them.
+            self._runner = asyncio.create_task(self._run(), context=contextvars.Context())
         return await answer
 
     async def _run(self) -> None:

@@ -26,7 +26,7 @@ from eagle_logger.rainforest.relay import Relay
 from eagle_logger.rotation import Rotated, plan, rotate_shard
 from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
-from eagle_logger.visit import LOST, Samples, Visit
+from eagle_logger.visit import FETCHED, LOST, Samples, Visit
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +73,8 @@ class Outcome:
     users: int
     counts: Counter[str] = field(default_factory=Counter)
     readings: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Who was not fetched, and why in a word."""
 
     def __str__(self) -> str:
         parts = (f"{count} {word.replace('_', ' ')}" for word, count in self.counts.most_common())
@@ -163,10 +165,11 @@ class EagleDataLogger:
         if not tasks:
             return Outcome(users=0)
         done, out = await asyncio.wait(tasks, timeout=PATIENCE)
-        outcome = Outcome(len(tasks), Counter(task.result().outcome for task in done))
-        outcome.readings = sum(len(task.result().readings) for task in done)
+        outcome = _outcome_of([task.result() for task in done], len(tasks))
         if out:
             outcome.counts[STILL_OUT] = len(out)
+            for task in out:
+                task.add_done_callback(_tell_of_straggler)
         return outcome
 
     async def fetch_user_info(self, cloud_ids: Sequence[str]) -> list[Claim]:
@@ -375,6 +378,22 @@ class _Turn:
         if visit.late is None:
             before_claim = self._clock.real(self._claim.claimed_at - self._claim.due)
             visit.late = max(0.0, before_claim + self._last - self._received)
+
+
+def _outcome_of(visits: Sequence[Visit], users: int) -> Outcome:
+    return Outcome(
+        users,
+        counts=Counter(visit.outcome for visit in visits),
+        readings=sum(len(visit.readings) for visit in visits),
+        failed={visit.claim.cloud_id: visit.outcome for visit in visits if visit.outcome != FETCHED},
+    )
+
+
+def _tell_of_straggler(task: asyncio.Task[Visit]) -> None:
+    """Its message had ended, with a line that could not say what became of it."""
+    if not task.cancelled() and task.exception() is None:
+        visit = task.result()
+        _log.info("straggler", cloud_id=visit.claim.cloud_id, outcome=visit.outcome, readings=len(visit.readings))
 
 
 def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:

@@ -6,6 +6,7 @@ archive never replaces an object and our bytes repeat, so what was stored alread
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,8 @@ PATIENCE = 3
 class Rotated:
     """What came of a rotation. `deferred` users were left for next time: it was time to stop, or the archive was away."""
 
-    users: int = 0
+    cloud_ids: tuple[str, ...] = ()
+    """Who had something to archive."""
     objects: int = 0
     rows: int = 0
     bytes: int = 0
@@ -50,6 +52,16 @@ class Rotated:
     """Shards that another rotator has in hand."""
     errors: dict[str, str] = field(default_factory=dict)
     """What went wrong, by cloud id."""
+
+    @property
+    def users(self) -> int:
+        return len(self.cloud_ids)
+
+    def counts(self) -> dict[str, int]:
+        """What there is any of, by name."""
+        names = [name for name in Rotated.__slots__ if name not in {"cloud_ids", "errors"}]
+        found = {"users": self.users, **{name: getattr(self, name) for name in names}, "errors": len(self.errors)}
+        return {name: count for name, count in found.items() if count}
 
     def __add__(self, other: Rotated) -> Rotated:
         names = [name for name in Rotated.__slots__ if name != "errors"]
@@ -181,7 +193,9 @@ class _Shard:
             done = self._work()
         else:
             with ThreadPoolExecutor(threads, thread_name_prefix="rotate") as pool:
-                done = sum(pool.map(lambda _: self._work(), range(threads)), Rotated())
+                # What they log names the message it was done for, as it would here.
+                contexts = [contextvars.copy_context() for _ in range(threads)]
+                done = sum(pool.map(lambda context: context.run(self._work), contexts), Rotated())
         return replace(done, deferred=done.deferred + len(self._users) - self._next)
 
     def _work(self) -> Rotated:
@@ -225,7 +239,7 @@ def _rotate_user(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated
     files = user.sealed + [file for file in closed if file is not None]
     waiting = [file for file in files if file.receipt is None]
     if waiting:
-        yield Rotated(users=1)
+        yield Rotated(cloud_ids=(user.cloud_id,))
         parts = Parts(archive, user.cloud_id, user.hour)
         parts.recall(file for file in files if file.receipt is not None)
         for file in waiting:

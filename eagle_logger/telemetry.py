@@ -50,6 +50,7 @@ def configure_logging(log_format: str) -> None:
     """Everything that is logged, ours and the libraries', as one line each: JSON unless standard error is a terminal."""
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

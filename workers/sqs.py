@@ -167,7 +167,8 @@ class Receiver:
         entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(messages)]
         answer = self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]  # a plain dict is what boto3 takes
         for failed in answer.get("Failed", []):
-            _log.warning("sqs message not deleted", reason=failed.get("Message", failed["Code"]))
+            message_id = messages[int(failed["Id"])]["MessageId"]
+            _log.warning("sqs message not deleted", message_id=message_id, reason=failed.get("Message", failed["Code"]))
 
 
 def pause_after(failures: int) -> float:

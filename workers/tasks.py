@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
-from celery import Task
+from celery.result import AsyncResult
+from celery.signals import task_postrun, task_prerun
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.messages import messages
@@ -28,41 +31,42 @@ _LEASED_AT_ONCE = _settings.users_per_message * _settings.shards
 @app.task(name="dispatch")
 def dispatch() -> str:
     """Lease the users that have fallen due and send them to the fetch queues, unless too many messages wait there."""
+    started = time.monotonic()
     here = runtime.current()
     here.note_progress("dispatch")
     waiting = sum(here.broker.waiting(fetch_queues(_settings.fetch_queues)).values())
     most = here.run(most_this_second(here.logger.users, _settings.clock, _settings.intervals))
-    leased = sent = 0
+    leased = 0
+    sent: list[str] = []
     while leased < most:
-        if waiting + sent >= _settings.max_waiting_messages:
-            _log.warning("no more users leased: the fetch workers are behind", waiting=waiting + sent)
+        if waiting + len(sent) >= _settings.max_waiting_messages:
+            _log.warning("no more users leased: the fetch workers are behind", waiting=waiting + len(sent))
             break
         cloud_ids = here.run(here.logger.users.lease(min(_LEASED_AT_ONCE, most - leased)))
         for shard, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
-            _send_fetch(users, fetch_queue(shard % _settings.fetch_queues))
-            sent += 1
+            sent.append(_send_fetch(users, fetch_queue(shard % _settings.fetch_queues)))
         leased += len(cloud_ids)
         if len(cloud_ids) < _LEASED_AT_ONCE:
             break
     if leased:
-        _log.info("dispatch", users=leased, messages=sent, waiting=waiting)
-    return f"{leased} users leased in {sent} messages, {waiting} messages waiting"
+        _log.info("dispatch", users=leased, messages=sent, waiting=waiting, seconds=_since(started))
+    return f"{leased} users leased in {len(sent)} messages, {waiting} messages waiting"
 
 
-@app.task(name="fetch", bind=True)
-def fetch(self: Task, cloud_ids: list[str]) -> str:
+@app.task(name="fetch")
+def fetch(cloud_ids: list[str]) -> str:
     """Fetch these users' new readings and log them."""
     started = time.monotonic()
     here = runtime.current()
     outcome = here.run(here.logger.get_new_rainforest_data(cloud_ids))
     _log.info(
         "fetch",
-        message_id=self.request.id,
         cloud_ids=cloud_ids,
         users=outcome.users,
         readings=outcome.readings,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=_since(started),
         **outcome.counts,
+        **({"failed": outcome.failed} if outcome.failed else {}),
     )
     return str(outcome)
 
@@ -70,28 +74,31 @@ def fetch(self: Task, cloud_ids: list[str]) -> str:
 @app.task(name="rotate")
 def rotate(node: str | None = None, *, include_open: bool = False) -> str:
     """Archive what is complete: without a node, have every node do so; with one, have this disk's shards done."""
-    here = runtime.current()
+    started = time.monotonic()
+    here, given = runtime.current(), {"include_open": include_open}
     if node is None:
         nodes = here.run(here.logger.users.nodes())
-        for name in nodes:
-            rotate.apply_async(args=[name], kwargs={"include_open": include_open}, queue=rotate_queue(name), expires=300)
+        sent = [_sent(rotate.apply_async([name], given, queue=rotate_queue(name), expires=300)) for name in nodes]
+        _log.info("rotate", nodes=nodes, messages=sent, seconds=_since(started))
         return f"{len(nodes)} nodes"
     planned = here.logger.plan_rotation(include_open=include_open)
-    for hour, shard in planned:
-        rotate_shard.apply_async(
-            args=[hour.name, shard], kwargs={"include_open": include_open}, queue=rotate_queue(node), expires=900
-        )
+    sent = [
+        _sent(rotate_shard.apply_async([hour.name, shard], given, queue=rotate_queue(node), expires=900))
+        for hour, shard in planned
+    ]
+    _log.info("rotate", node=node, shards=len(planned), messages=sent, seconds=_since(started))
     return f"{len(planned)} shards"
 
 
-@app.task(name="rotate_shard", bind=True)
-def rotate_shard(self: Task, hour: str, shard: str, *, include_open: bool = False) -> str:
+@app.task(name="rotate_shard")
+def rotate_shard(hour: str, shard: str, *, include_open: bool = False) -> str:
     """Seal, archive and in time delete one shard's log files of one hour."""
+    started = time.monotonic()
     here = runtime.current()
     rotated = here.logger.rotate_log_to_s3(Hour.parse(hour), shard, include_open=include_open, stopping=here.stopping.is_set)
     with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
         here.run(here.logger.users.count({"uploads_done": rotated.objects, "uploads_failed": len(rotated.errors)}))
-    _log.info("rotate_shard", message_id=self.request.id, hour=hour, shard=shard, outcome=str(rotated))
+    _log.info("rotate_shard", hour=hour, shard=shard, cloud_ids=rotated.cloud_ids, **rotated.counts(), seconds=_since(started))
     return str(rotated)
 
 
@@ -101,5 +108,24 @@ def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
         _send_fetch(users, ADHOC)
 
 
-def _send_fetch(cloud_ids: list[str], queue: str) -> None:
-    fetch.apply_async(args=[cloud_ids], queue=queue, expires=_settings.lease)
+def _send_fetch(cloud_ids: list[str], queue: str) -> str:
+    return _sent(fetch.apply_async([cloud_ids], queue=queue, expires=_settings.lease))
+
+
+def _sent(result: AsyncResult) -> str:
+    return str(result.id)
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)
+
+
+@task_prerun.connect
+def _name_in_log_lines(task_id: str, **_: Any) -> None:
+    """Whatever is logged for a message bears its id, in this thread and in the coroutines it starts."""
+    bind_contextvars(message_id=task_id)
+
+
+@task_postrun.connect
+def _name_no_more(**_: Any) -> None:
+    unbind_contextvars("message_id")

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from eagle_logger import logger as logger_module
 from eagle_logger.archive.archive import Archive
@@ -204,7 +205,10 @@ async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkey
     outcome = await worker.get_new_rainforest_data(await world.lease(HOME, OTHER))
     assert str(outcome) == "2 users, 1 fetched, 1 still out"
     assert [parse_line(line.rstrip()).cloud_id for line in world.logs.all] == [OTHER]
-    await worker.close()
+    with capture_logs() as logged:
+        await worker.close()
+    [told] = [line for line in logged if line["event"] == "straggler"]
+    assert (told["cloud_id"], told["outcome"], told["readings"]) == (HOME, "timed_out", 0)
     stored = await world.store.get(HOME)
     assert stored is not None
     assert stored.state.last_error is not None
@@ -225,6 +229,7 @@ async def test_one_users_failure_stays_its_own(world: World, wrong: Exception, o
     world.relay.always(OTHER, demand(int(await world.store.now())))
     said = await world.logger.get_new_rainforest_data(await world.lease(HOME, OTHER))
     assert said.counts == {"fetched": 1, outcome: 1}
+    assert said.failed == {HOME: outcome}
     assert (await world.store.tally())[f"failed_{outcome}"] == 1
     assert len(world.logs.all) == 1
 

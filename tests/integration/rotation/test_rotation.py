@@ -279,5 +279,7 @@ def test_it_does_not_touch_what_another_rotator_has_in_hand(disk: Disk, archive:
 
 
 def test_it_says_in_words_what_it_did() -> None:
-    done = Rotated(users=2, objects=2, rows=30) + Rotated(users=1, duplicates=3, errors={"00ce69": "why"})
+    done = Rotated(cloud_ids=("002738", "00a1b2"), objects=2, rows=30) + Rotated(
+        cloud_ids=("00ce69",), duplicates=3, errors={"00ce69": "why"}
+    )
     assert str(done) == "3 users, 2 objects, 30 rows, 3 duplicates dropped, 1 user with errors"
