@@ -47,6 +47,7 @@ def run_all(settings: Settings) -> list[Finding]:
         broker_answers,
         key_is_there,
         disk_has_room,
+        node_takes_fetches,
         archive_is_writable,
         relay_is_reachable,
         breaker_is_closed,
@@ -113,6 +114,13 @@ def disk_has_room(settings: Settings) -> Finding:
     if free < settings.min_free_disk:
         return Finding("disk", well=False, found=found, advice="Free some space: fetching has stopped (EAGLE_MIN_FREE_DISK).")
     return Finding("disk", well=True, found=found)
+
+
+def node_takes_fetches(settings: Settings) -> Finding:
+    if wiring.drain(settings).is_asked():
+        advice = "`eagle-logger drain --undo` puts it back to work."
+        return Finding("node", well=False, found="it is drained: nothing is fetched here", advice=advice)
+    return Finding("node", well=True, found="it takes fetches")
 
 
 def archive_is_writable(settings: Settings) -> Finding:

@@ -235,6 +235,11 @@ class EagleDataLogger:
             return [False] * len(visits)
         return [visit.claim.cloud_id in answer.again for visit in visits]
 
+    @property
+    def has_visits(self) -> bool:
+        """Whether a visit is under way, or what it brought is not on disk yet."""
+        return bool(self._visits)
+
     def plan_rotation(self, *, include_open: bool = False) -> list[tuple[Hour, str]]:
         """The hours and shards of this node that have something to archive or to delete, oldest first. Blocking."""
         volume = self._volume

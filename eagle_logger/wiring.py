@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs.draining import Drain
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
@@ -65,6 +66,11 @@ def archive(settings: Settings) -> Archive:
 
 def log_folder(settings: Settings) -> LogFolder:
     return LogFolder(settings.logs_dir)
+
+
+def drain(settings: Settings) -> Drain:
+    """Whether this log volume takes new readings."""
+    return Drain(settings.logs_dir)
 
 
 def node(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """The commands that need Celery or Tornado, joined to `eagle-logger` by entry point."""
 
 from workers.bridge_cli import ping, subscribe
+from workers.drain import drain
 from workers.up.command import up
 
-__all__ = ["ping", "subscribe", "up"]
+__all__ = ["drain", "ping", "subscribe", "up"]

@@ -18,6 +18,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
+from workers.taking import Taking, has_task, taking_step
 from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
 
 Result = TypeVar("Result")
@@ -91,6 +92,10 @@ class Runtime:
     async def _loop_turns(self) -> None:
         self.vitals.loop = time.monotonic()
 
+    def has_fetches(self) -> bool:
+        """Whether a fetch is in hand; asked in this order, for a task leaves its stragglers behind as visits."""
+        return has_task("fetch") or self.logger.has_visits
+
     def consumer_turns(self) -> None:
         """A sign of life of Celery's consumer."""
         self.vitals.consumer = time.monotonic()
@@ -141,12 +146,14 @@ def _start(sender: WorkController, **_: Any) -> None:
     own = wiring.node(settings)
     queues = resolved(sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own)
     sender.app.amqp.queues.select(queues)
-    fetches = not {ADHOC, *fetch_queues(settings.fetch_queues)}.isdisjoint(queues)
+    fetching = [queue for queue in queues if queue in {ADHOC, *fetch_queues(settings.fetch_queues)}]
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
-        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=fetches)
+        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching))
         _current.start(own if rotate_queue(own) in queues else None)
         sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
+        if fetching:
+            sender.app.steps["consumer"].add(taking_step(Taking(wiring.drain(settings), fetching, _current.has_fetches)))
     except ConfigurationError as wrong:
         print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
         sys.exit(2)

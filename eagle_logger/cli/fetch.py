@@ -12,7 +12,7 @@ from eagle_logger import wiring
 from eagle_logger.by_hand import fetch_now
 from eagle_logger.cli.options import with_settings
 from eagle_logger.core.names import cloud_id_of
-from eagle_logger.errors import BadCloudId
+from eagle_logger.errors import BadCloudId, EagleError
 from eagle_logger.settings import Settings
 from eagle_logger.visit import FETCHED, Visit
 
@@ -44,8 +44,14 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
 
 
 async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
-    logger = await wiring.data_logger(settings, name="by-hand", holder=f"by-hand/{os.getpid()}")
+    hold = wiring.drain(settings).hold()
+    if hold is None:
+        raise EagleError("this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that")
     try:
-        return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)
+        logger = await wiring.data_logger(settings, name="by-hand", holder=f"by-hand/{os.getpid()}")
+        try:
+            return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)
+        finally:
+            await logger.close()
     finally:
-        await logger.close()
+        hold.release()

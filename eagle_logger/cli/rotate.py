@@ -10,38 +10,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from eagle_logger import wiring
+from eagle_logger.backlog import Job, rotate_backlog
 from eagle_logger.cli.options import with_settings
 from eagle_logger.core.hours import Hour
-from eagle_logger.rotation import Rotated, plan, rotate_shard
+from eagle_logger.rotation import Rotated
 from eagle_logger.settings import Settings
 
 
 @click.command()
 @with_settings
 @click.option("--include-open", is_flag=True, help="Seal and archive open hours too; what comes later becomes a further part.")
-def rotate(settings: Settings, *, include_open: bool) -> None:
+@click.option("--processes", type=click.IntRange(1, 256), help="How many work on it. [default: one per core]")
+def rotate(settings: Settings, *, include_open: bool, processes: int | None) -> None:
     """Archive the log files of this data directory that are complete, now, and delete those kept long enough.
 
     Safe beside a running system. Ctrl-C stops it between two users. Exit 1 if something was left over or went wrong.
     """
-    stop = _Stop()
-    folder, archive, now = wiring.log_folder(settings), wiring.archive(settings), settings.clock.now()
-    grace, retention = settings.rotate_grace, settings.local_retention
-    done: list[tuple[Hour, str, Rotated]] = []
-    for hour, shard in plan(folder, now, grace=grace, retention=retention, include_open=include_open):
-        one = rotate_shard(
-            folder,
-            archive,
-            hour,
-            shard,
-            now,
-            grace=grace,
-            retention=retention,
-            include_open=include_open,
-            stopping=lambda: stop.asked,
-        )
-        done.append((hour, shard, one))
+    stop = Stop()
+    job = Job(settings, settings.clock.now(), include_open)
+    done = [(*shard, one) for shard, one in rotate_backlog(job, lambda: stop.asked, processes=processes)]
     total = sum((one for _, _, one in done), Rotated())
     _show(done, total)
     for cloud_id, reason in total.errors.items():
@@ -49,7 +36,7 @@ def rotate(settings: Settings, *, include_open: bool) -> None:
     sys.exit(1 if total.errors or total.deferred else 0)
 
 
-class _Stop:
+class Stop:
     """Whether Ctrl-C or SIGTERM has come."""
 
     def __init__(self) -> None:

@@ -30,7 +30,8 @@ from eagle_logger.logs.durable import (
 )
 from eagle_logger.logs.files import LogFile, SealedFile
 from eagle_logger.logs.locking import lock_or_not, locked_file
-from eagle_logger.logs.quarantine import keep_aside
+from eagle_logger.logs.quarantine import FOLDER as QUARANTINE
+from eagle_logger.logs.quarantine import REASON, keep_aside
 from eagle_logger.logs.reading import Bad, Lines, each_line
 from eagle_logger.logs.receipt import Receipt
 from eagle_logger.logs.tail import repair
@@ -134,6 +135,10 @@ class LogFolder:
             else:
                 lines.bad.append(line)
         return lines
+
+    def kept_aside(self) -> int:
+        """Files in the quarantine."""
+        return sum(not name.endswith(REASON) for name in _listed(self.root / QUARANTINE))
 
     def free_bytes(self) -> int:
         """How much more an ordinary user may write to the volume."""

@@ -119,6 +119,7 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dic
         "redis",
         "broker",
         "disk",
+        "node",
         "archive",
         "breaker",
         "clock",

@@ -106,7 +106,9 @@ class Session:
             added = self._run(register(self._users, homes(self._system.plan.users_file)))
             if added:
                 self._screen.say(f"{added} homes registered as users")
-        if behind:
+        if wiring.drain(self._settings).is_asked():
+            self._screen.say("this node is drained: nothing is fetched until `eagle-logger drain --undo`")
+        elif behind:
             self._catch_up()
 
     def _start_stand_ins(self) -> None:

@@ -1,0 +1,156 @@
+"""Several nodes as processes: each a log volume and a worker that fetches and rotates; one Redis, relay, archive and beat."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from eagle_logger.core.names import shard_of
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.users.cipher import new_key
+from tests.acceptance.running import EAGLE_LOGGER, environment, until
+from tests.support.redis_server import RedisServer
+
+URL = re.compile(r"^http\S+$", re.MULTILINE)
+_ENDING = 40.0
+
+
+class Fleet:
+    """Processes of this test's own, their output in files; leaving the context ends them all."""
+
+    def __init__(self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.shards = shards
+        self.fetch_queues = int(settings["EAGLE_FETCH_QUEUES"])
+        self._homes = homes
+        self._settings = {**settings, "EAGLE_SHARDS": str(shards), "EAGLE_SECRET_KEYS": new_key()}
+        self._access = {"EAGLE_AWS_ACCESS_KEY_ID": "test", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
+        self._redis = RedisServer(directory, "--appendonly", "yes")
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_services()
+        except BaseException:
+            self._end_all()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._end_all()
+
+    def _start_services(self) -> None:
+        self.data("control").mkdir()
+        self._redis.start()
+        self._settings |= self._access | {"EAGLE_REDIS_URL": self._redis.url}
+        ledger, users = self.directory / "ledger.jsonl", self.directory / "users.jsonl"
+        what = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
+        relay = self._url("relay", "simulate", *what, "--latency", "0.05", "--latency-spread", "0.02")
+        self._settings |= {"EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager", "EAGLE_ARCHIVE_URL": "s3://eagle/archive"}
+        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._url("s3", "simulate-s3", "--directory", str(self.directory / "s3"))
+        self.run("control", "users", "import", str(users))
+        self.homes = [json.loads(line)["cloud_id"] for line in users.read_text().splitlines()]
+
+    def _end_all(self) -> None:
+        for process in self._running.values():
+            process.kill()
+        for process in self._running.values():
+            process.wait()
+        self._redis.kill()
+
+    # Processes ----------------------------------------------------------------------------------------------------------
+
+    def start_control(self) -> None:
+        """Beat and the dispatcher: on no node."""
+        beat = ["-A", "workers.app", "beat", "--schedule", str(self.data("control") / "beat"), "--pidfile="]
+        self._start("beat", "control", [sys.executable, "-m", "celery", *beat])
+        self.start_worker("dispatcher", "control", "dispatch,adhoc")
+
+    def start_worker(self, name: str, data: str, queues: str) -> None:
+        options = ["-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "8"]
+        self._start(name, data, [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *options])
+
+    def kill(self, name: str) -> None:
+        """At once, and noted as `up` would."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait()
+        agent = f"eagle-logger/{version('eagle-logger')} {name}/{process.pid}"
+        with (self.directory / "deaths.jsonl").open("a") as deaths:
+            deaths.write(json.dumps({"wall": time.time(), "agent": agent}) + "\n")
+
+    def end(self, name: str) -> None:
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(_ENDING) == 0, self.output(name)
+
+    def run(self, data: str, *words: str, code: int = 0) -> str:
+        """An `eagle-logger` command on this data directory: what it said."""
+        done = subprocess.run([*EAGLE_LOGGER, *words], env=self._environment(data), capture_output=True, check=False, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def drain(self, *data: str) -> None:
+        """All of these, side by side."""
+        command = [*EAGLE_LOGGER, "drain"]
+        runs = [subprocess.Popen(command, env=self._environment(one), stdout=subprocess.PIPE, text=True) for one in data]
+        for run in runs:
+            said, _ = run.communicate()
+            assert run.returncode == 0, said
+
+    def output(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+    def _start(self, name: str, data: str, command: list[str]) -> None:
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command, env={**self._environment(data), "EAGLE_PROCESS_NAME": name}, stdout=log, stderr=log
+            )
+
+    def _url(self, name: str, *words: str) -> str:
+        self._start(name, "control", [*EAGLE_LOGGER, *words])
+        until(lambda: URL.search(self.output(name)) is not None or self._running[name].poll() is not None)
+        found = URL.search(self.output(name))
+        assert found, self.output(name)
+        return found[0]
+
+    def _environment(self, data: str) -> dict[str, str]:
+        return {**environment(self.data(data), **self._settings), "PYTHONPATH": str(Path.cwd())}
+
+    # What they leave ------------------------------------------------------------------------------------------------------
+
+    def data(self, name: str) -> Path:
+        return self.directory / name
+
+    def folder(self, data: str) -> LogFolder:
+        return LogFolder(self.data(data) / "logs")
+
+    def homes_of(self, queue: int) -> set[str]:
+        return {home for home in self.homes if shard_of(home, self.shards) % self.fetch_queues == queue}
+
+    def logged(self, data: str) -> set[str]:
+        """Homes of which this disk holds a log file, open or sealed."""
+        return {path.name[11:17] for path in (self.data(data) / "logs").glob("*/*/rainforest-*.jsonl")}
+
+    def unarchived(self, data: str) -> int:
+        folder = self.folder(data)
+        return sum(folder.unarchived(hour) for hour in folder.hours())
+
+    def archived(self, data: str) -> int:
+        """Files of this disk that have receipts."""
+        return len(list((self.data(data) / "logs").glob("*/*/*.receipt.json")))
+
+    def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:
+        """The archive against the relay's ledger. Without the deaths, what only a dead process had seen counts as lost."""
+        deaths = ["--deaths", str(self.directory / "deaths.jsonl")] if with_deaths else []
+        ledger = ["--ledger", str(self.directory / "ledger.jsonl")]
+        return dict(json.loads(self.run("control", "verify", *ledger, *deaths, "--json", code=code)))

@@ -1,0 +1,88 @@
+"""Three nodes share a fleet; one is killed and replaced under load, one is drained, and a lost disk comes back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.nodes import Fleet
+from tests.acceptance.running import until
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's locks"),
+    pytest.mark.timeout(240),
+]
+
+HOMES = 48
+ACCELERATED_HOUR = 4.0
+"""Real seconds."""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    settings = {
+        "EAGLE_TEST_CLOCK": f"{time.time():.0f}@{3600 / ACCELERATED_HOUR:g}",
+        "EAGLE_DEMAND_INTERVAL": "20m",
+        "EAGLE_SUMMATION_INTERVAL": "1h",
+        "EAGLE_PRICE_INTERVAL": "3h",
+        "EAGLE_MESSAGE_INTERVAL": "6h",
+        "EAGLE_FETCH_QUEUES": "3",
+        "EAGLE_MIN_FREE_DISK": "0",
+        # Real time: whom the killed node had in hand is to be asked again soon.
+        "EAGLE_DEADLINE": "4",
+        "EAGLE_LEASE": "6",
+    }
+    with Fleet(tmp_path, homes=HOMES, shards=12, settings=settings) as fleet:
+        yield fleet
+
+
+def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
+    fleet.start_control()
+    for number in range(3):
+        fleet.start_worker(f"node-{number}", f"disk-{number}", f"fetch.{number},rotate")
+    for number in range(3):
+        until(lambda number=number: fleet.archived(f"disk-{number}") > 0)  # type: ignore[misc]
+        assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number), "a home's hours lie on the disk of its own node"
+
+    # One node dies under load, and a new one takes its queue.
+    until(lambda: fleet.unarchived("disk-1") > 0)
+    fleet.kill("node-1")
+    assert fleet.unarchived("disk-1") > 0, "what only this disk holds"
+    fleet.start_worker("node-3", "disk-3", "fetch.1,rotate")
+
+    # Meanwhile another is drained and put back to work.
+    said = fleet.run("disk-0", "drain")
+    assert "empty: the archive holds every reading" in said
+    assert fleet.unarchived("disk-0") == 0
+    others = fleet.archived("disk-2")
+    until(lambda: fleet.archived("disk-2") > others)
+    assert fleet.unarchived("disk-0") == 0, "the other nodes went on, this one did not"
+    assert "empty" in fleet.run("disk-0", "drain"), "once more does no harm"
+    fleet.run("disk-0", "drain", "--undo")
+    until(lambda: fleet.unarchived("disk-0") > 0)
+
+    # The new node serves all whom the dead one served.
+    until(lambda: fleet.logged("disk-3") == fleet.homes_of(1))
+
+    # All is lost but what only the dead disk held …
+    fleet.drain("disk-0", "disk-2", "disk-3")
+    fleet.end("relay")
+    held = fleet.unarchived("disk-1")
+    before = fleet.verdict(code=1, with_deaths=False)
+    assert before["lost"] > 0
+    assert before["duplicated"] == before["unexpected"] == before["misfiled"] == 0
+
+    # … and that is found once the disk is back: a rotator suffices.
+    assert fleet.unarchived("disk-1") == held
+    fleet.start_worker("finder", "disk-1", "rotate")
+    until(lambda: fleet.unarchived("disk-1") == 0)
+    after = fleet.verdict(code=0, with_deaths=True)
+    assert after["lost"] == after["duplicated"] == after["unexpected"] == after["misfiled"] == 0
+    assert after["readings_archived"] > before["readings_archived"]
+    assert after["readings_served"] == after["readings_archived"] + after["unreturnable"]
+    for name in ("finder", "node-0", "node-2", "node-3", "dispatcher"):
+        fleet.end(name)
