@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.state import readings_in_the_last_hour
-from eagle_logger.users.store import StoredUser, Totals, UserStore
+from eagle_logger.users.store import Outline, Totals, UserStore
 
 
-@dataclass(frozen=True, slots=True)
-class UserStatus:
+class UserStatus(NamedTuple):
     """One user. `age` is the age of the last reading in seconds; `why_not` says why it is not fetched, if it is not."""
 
     cloud_id: str
@@ -37,7 +37,7 @@ class UnsealedHour:
 class Status:
     at: str
     totals: Totals
-    users: list[UserStatus]
+    users: list[UserStatus] = field(repr=False)  # asyncio makes a text of what a coroutine returns, for an error it drops
     queues: dict[str, int]
     unarchived_hours: list[UnsealedHour]
     processes: dict[str, float]
@@ -47,7 +47,9 @@ class Status:
     """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """A hundred thousand users are put into words apart: `asdict` copies whatever it meets, which takes it a second."""
+        users = [user._asdict() for user in self.users]
+        return {**asdict(replace(self, users=[])), "users": users}
 
 
 class Folder(Protocol):
@@ -57,26 +59,32 @@ class Folder(Protocol):
         ...
 
 
-def user_status(stored: StoredUser, now: float) -> UserStatus:
-    state = stored.state
+def user_status(user: Outline, now: float) -> UserStatus:
+    last = user.last_timestamp
     return UserStatus(
-        cloud_id=stored.user.cloud_id,
-        last_reading=None if state.last_timestamp is None else iso(state.last_timestamp),
-        age=None if state.last_timestamp is None else round(now - state.last_timestamp, 1),
-        readings_last_hour=readings_in_the_last_hour(state, now),
-        readings_total=state.total_events_logged,
-        failures=state.failures,
-        last_error=state.last_error,
-        next_due=None if stored.due is None else iso(stored.due),
-        leased=stored.lease_ends is not None,
-        why_not=state.parked,
+        cloud_id=user.cloud_id,
+        last_reading=None if last is None else _second(last),
+        age=None if last is None else round(now - last, 1),
+        readings_last_hour=readings_in_the_last_hour(user.recent_counts, now),
+        readings_total=user.total_events_logged,
+        failures=user.failures,
+        last_error=user.last_error,
+        next_due=None if user.due is None else _second(int(user.due)),
+        leased=user.lease_ends is not None,
+        why_not=user.parked,
     )
+
+
+@lru_cache(4096)
+def _second(moment: int) -> str:
+    """In a large fleet thousands of users share each."""
+    return iso(moment)
 
 
 async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder) -> Status:
     """Raises RedisUnavailable."""
     now = await store.now()
-    users = [user_status(stored, now) async for batch in store.all() for stored in batch]
+    users = [user_status(user, now) async for batch in store.outlines() for user in batch]
     progress = await store.progress()
     return Status(
         at=iso(now),

@@ -89,12 +89,12 @@ def after_failure(state: UserState, why: str, *, park: bool = False) -> UserStat
     return replace(state, failures=state.failures + 1, last_error=why, parked=why if park else None)
 
 
-def readings_in_the_last_hour(state: UserState, now: float) -> int:
-    """Readings logged in the last hour, to the nearest ten minutes."""
+def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:
+    """Readings logged in the last hour, to the nearest ten minutes, from a state's `recent_counts`."""
     slot = int(now // SLOT)
-    if not state.recent_counts:
+    if not recent_counts:
         return 0
-    newest, *counts = state.recent_counts
+    newest, *counts = recent_counts
     return sum(count for age, count in enumerate(counts) if slot - (newest - age) < SLOTS_IN_AN_HOUR)
 
 

@@ -16,7 +16,7 @@ from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.records import decode_user, encode_user, forgiven
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
-from eagle_logger.users.store import Claim, NewUser, Report, Reported, Requested, StoredUser, Totals
+from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals
 
 REQUEST_REMEMBERED = 7200.0
 PROGRESS_KEPT = 3600.0
@@ -324,6 +324,10 @@ class MemoryUserStore:
             yield [stored for name in names if (stored := await self.get(name))]
             after = names[-1]
 
+    async def outlines(self) -> AsyncIterator[list[Outline]]:
+        async for batch in self.all():
+            yield [_outline(stored) for stored in batch]
+
     async def reseal(self) -> int:
         records = [(name, encode_user(entry.user, entry.sealed)) for name, entry in self._users.items()]
         swaps, locked = resealed(self._cipher, records)
@@ -393,3 +397,18 @@ def _missed(report: Report, lease: _Lease, now: float) -> int:
     """Turns this report missed; none are counted after a pause, or for a user that is not fetched any more."""
     pauses = (bounded_pause(report.pause) or report.state.parked) and not lease.updated
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)
+
+
+def _outline(stored: StoredUser) -> Outline:
+    state = stored.state
+    return Outline(
+        cloud_id=stored.user.cloud_id,
+        total_events_logged=state.total_events_logged,
+        last_timestamp=state.last_timestamp,
+        recent_counts=state.recent_counts,
+        failures=state.failures,
+        last_error=state.last_error,
+        parked=state.parked,
+        due=stored.due,
+        lease_ends=stored.lease_ends,
+    )

@@ -8,6 +8,7 @@ is written apart, so that a script can forgive it without reading the rest.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -31,6 +32,12 @@ _FORMAT = b"\x01"
 
 Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
+_WELL: Trouble = (0, None, None)
+
+_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]+|null),(?:[0-9.]+|null),\[([0-9,]*)\],")
+"""The first of the facts of a state, as they are almost always spelled."""
+_OUTLINE_WITHIN = 160
+"""Bytes."""
 
 
 def encode_user(user: User, sealed: str) -> bytes:
@@ -69,14 +76,32 @@ def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserSta
     return with_trouble(state, trouble) if trouble else state
 
 
+def decode_outline(written: bytes | None) -> tuple[int, int | None, tuple[int, ...]]:
+    """Total of events logged, last timestamp and recent counts, as `decode_state` has them, without the rest."""
+    if written and written[:1] == _FORMAT:
+        facts = _OUTLINE.match(zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN))
+        if facts:
+            total, last, counts = facts.groups()
+            return int(total), None if last == b"null" else int(last), tuple(map(int, counts.split(b","))) if counts else ()
+    state = decode_state(written)
+    return state.total_events_logged, state.last_timestamp, state.recent_counts
+
+
 def encode_trouble(state: UserState) -> bytes:
     """What is wrong with the user; empty if nothing is."""
     trouble: Trouble = state.failures, state.last_error, state.parked
-    return b"" if trouble == (0, None, None) else _compact(trouble).encode()
+    return b"" if trouble == _WELL else _compact(trouble).encode()
+
+
+def decode_trouble(written: bytes | None) -> Trouble:
+    if not written:
+        return _WELL
+    failures, last_error, parked = json.loads(written)
+    return failures, last_error, parked
 
 
 def with_trouble(state: UserState, trouble: bytes) -> UserState:
-    failures, last_error, parked = json.loads(trouble)
+    failures, last_error, parked = decode_trouble(trouble)
     return replace(state, failures=failures, last_error=last_error, parked=parked)
 
 

@@ -68,6 +68,14 @@ class RedisConnection:
         with self._in_our_words():
             return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]  # it has no types
 
+    async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Several commands in one round trip, with their raw answers. Raises RedisUnavailable."""
+        pipeline = self._client.pipeline(transaction=False)
+        for words in commands:
+            pipeline.execute_command(*words)
+        with self._in_our_words():
+            return await pipeline.execute()
+
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
         try:

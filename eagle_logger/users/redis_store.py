@@ -29,16 +29,26 @@ from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.records import decode_state, decode_user, encode_state, encode_trouble, encode_user
+from eagle_logger.users.listing import Row, outlines, pages, rows
+from eagle_logger.users.records import (
+    decode_outline,
+    decode_state,
+    decode_trouble,
+    decode_user,
+    encode_state,
+    encode_trouble,
+    encode_user,
+)
 from eagle_logger.users.redis_connection import Argument, RedisConnection
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
-from eagle_logger.users.store import Claim, NewUser, Report, Reported, Requested, StoredUser, Totals
+from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals
 
 REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _BATCH = 500
+_OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
 
 
@@ -127,13 +137,17 @@ class RedisUserStore:
         return bool(await self._redis.run("remove", [*self._moment_and_lease(), remembered, cloud_id]))
 
     async def all(self, *, after: str = "", batch: int = _BATCH) -> AsyncIterator[list[StoredUser]]:
-        async for page in self._pages(after, batch):
-            yield [_stored(entry) for entry in page]
+        async for page in self._rows(after, batch):
+            yield [_stored(row) for row in page]
+
+    async def outlines(self) -> AsyncIterator[list[Outline]]:
+        async for ids in pages(self._redis, "", _OUTLINES):
+            yield [_outline(row) for row in await outlines(self._redis, ids)]
 
     async def reseal(self) -> int:
         cipher, changed, locked = self._cipher_or_refuse(), 0, list[str]()
-        async for page in self._pages("", _BATCH):
-            waiting = [(entry[0].decode(), entry[1]) for entry in page]
+        async for page in self._rows("", _BATCH):
+            waiting = [(row[0].decode(), row[1]) for row in page]
             while waiting:  # those somebody updated meanwhile are looked at again
                 swaps, more_locked = resealed(cipher, waiting)
                 locked += more_locked
@@ -250,10 +264,16 @@ class RedisUserStore:
             words += [cloud_id, record, first_offset(cloud_id, len(entries)), state]
         await self._redis.run("put", words)
 
-    async def _pages(self, after: str, batch: int) -> AsyncIterator[list[list[bytes]]]:
-        while page := await self._redis.run("page", [after, batch]):
-            yield page
-            after = page[-1][0].decode()
+    async def _rows(self, after: str, batch: int) -> AsyncIterator[list[Row]]:
+        """Full but for the last, whoever is removed meanwhile."""
+        found: list[Row] = []
+        async for ids in pages(self._redis, after, batch):
+            found += await rows(self._redis, ids)
+            if len(found) >= batch:
+                yield found[:batch]
+                del found[:batch]
+        if found:
+            yield found
 
     async def _record(self, cloud_id: str) -> bytes | None:
         entry = await self._redis.run("get", [cloud_id])
@@ -286,18 +306,26 @@ def _report_words(report: Report) -> tuple[Argument, ...]:
     )
 
 
-def _stored(entry: Sequence[bytes | None]) -> StoredUser:
-    name, record, state, trouble, due, lease_ends = entry
-    assert name is not None
-    assert record is not None
+def _stored(row: Row) -> StoredUser:
+    name, record, state, trouble, due, lease_ends = row
     user, sealed = decode_user(name.decode(), record)
     return StoredUser(
         user=user,
         sealed=sealed,
         state=decode_state(state, trouble),
-        due=None if due is None else float(due),
-        lease_ends=None if lease_ends is None else float(lease_ends),
+        due=_moment_of(due),
+        lease_ends=_moment_of(lease_ends),
     )
+
+
+def _outline(row: Row) -> Outline:
+    name, state, trouble, due, lease_ends = row
+    total, last, counts = decode_outline(state)
+    return Outline(name.decode(), total, last, counts, *decode_trouble(trouble), _moment_of(due), _moment_of(lease_ends))
+
+
+def _moment_of(score: bytes | None) -> float | None:
+    return None if score is None else float(score)
 
 
 def _once_key(once: str) -> str:

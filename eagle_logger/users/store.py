@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from eagle_logger.core.breaker import Breaker
 from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
@@ -112,6 +112,20 @@ class StoredUser:
         )
 
 
+class Outline(NamedTuple):
+    """What a list of all users shows of one: a part of its state that is read many times faster than the whole."""
+
+    cloud_id: str
+    total_events_logged: int
+    last_timestamp: int | None
+    recent_counts: tuple[int, ...]
+    failures: int
+    last_error: str | None
+    parked: str | None
+    due: float | None
+    lease_ends: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time;
@@ -183,6 +197,10 @@ class UserStore(Protocol):
     async def remove(self, cloud_id: str) -> bool: ...
     def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
         """All users in order of cloud id, in batches, starting behind `after`."""
+        ...
+
+    def outlines(self) -> AsyncIterator[list[Outline]]:
+        """The same, shortened."""
         ...
 
     async def reseal(self) -> int:

@@ -45,6 +45,22 @@ async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
     assert [page async for page in store.all(after="ffffff")] == []
 
 
+async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -> None:
+    for cloud_id in ("a00000", "00ce69", "00ce6a", "ffffff"):
+        await add(store, cloud_id)
+    state = replace(lived_in_state(), failures=3, last_error="timed_out", parked="refused")
+    await store.report([reported((await claimed(store, "00ce6a"))[0], state)], {})
+    await claimed(store, "ffffff")
+    found = [outline async for batch in store.outlines() for outline in batch]
+    assert [outline.cloud_id for outline in found] == ["00ce69", "00ce6a", "a00000", "ffffff"]
+    for outline, whole in zip(found, await everybody(store), strict=True):
+        assert (outline.due, outline.lease_ends) == (whole.due, whole.lease_ends)
+        assert all(
+            getattr(outline, name) == getattr(whole.state, name)
+            for name in ("total_events_logged", "last_timestamp", "recent_counts", "failures", "last_error", "parked")
+        )
+
+
 async def test_remove_says_whether_there_was_one(store: UserStore) -> None:
     await add(store, "00ce69")
     assert await store.remove("00ce69")

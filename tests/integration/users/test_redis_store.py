@@ -15,6 +15,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import NoSecretKey, RedisUnavailable
+from eagle_logger.users import listing
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis_connection import Argument
 from eagle_logger.users.redis_store import RedisUserStore
@@ -263,3 +264,21 @@ async def test_messages_never_show_the_password_in_the_url() -> None:
     shown = str(caught.value) + repr(caught.value.__cause__)
     assert "not-to-be-shown" not in shown
     await store.close()
+
+
+async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
+    redis_url: str, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = RedisUserStore(redis_url, cipher=cipher), RedisUserStore(redis_url, cipher=cipher)
+    await store.put([new_user(f"00000{number}") for number in range(6)])
+    read = listing.rows
+
+    async def remove_then_read(*arguments: Any) -> Any:
+        await other.remove("000001")
+        return await read(*arguments)
+
+    monkeypatch.setattr("eagle_logger.users.redis_store.rows", remove_then_read)
+    pages = [[stored.user.cloud_id for stored in page] async for page in store.all(batch=3)]
+    assert pages == [["000000", "000002", "000003"], ["000004", "000005"]]
+    await store.close()
+    await other.close()

@@ -92,10 +92,10 @@ def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> 
     for offset in offsets:
         state = after_logging(state, [demand(NOW + offset)], NOW + offset)
     now = NOW + offsets[-1]
-    counted = readings_in_the_last_hour(state, now)
+    counted = readings_in_the_last_hour(state.recent_counts, now)
     assert sum(offset > offsets[-1] - 3000 for offset in offsets) <= counted
     assert counted <= sum(offset > offsets[-1] - 3600 for offset in offsets)
 
 
 def test_an_hour_later_nothing_is_left_of_the_last_hour() -> None:
-    assert readings_in_the_last_hour(after_logging(UserState(), [demand()], NOW), NOW + 3700) == 0
+    assert readings_in_the_last_hour(after_logging(UserState(), [demand()], NOW).recent_counts, NOW + 3700) == 0

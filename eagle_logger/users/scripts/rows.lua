@@ -1,0 +1,14 @@
+-- ARGV: 1 with records else 0, ids in order. Answers for all of them: records (or nothing), states, troubles, when due, ends
+-- of leases.
+local with_records, ids = ARGV[1] == '1', arguments(2, 1)
+local records, some = {}, {}
+for i = 1, with_records and #ids or 0 do
+  some[#some + 1] = ids[i]
+  if i == #ids or bucket(ids[i + 1]) ~= bucket(ids[i]) then
+    local found = values_of(bucket(ids[i]), some)
+    for k = 1, #some do records[#records + 1] = found[k] end
+    some = {}
+  end
+end
+return {records, values_of(STATES, ids), values_of(TROUBLES, ids), redis.call('ZMSCORE', DUE, unpack(ids)),
+        redis.call('ZMSCORE', LEASED, unpack(ids))}
