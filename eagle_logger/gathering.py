@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -58,12 +59,12 @@ class Gatherer(Generic[Item, Result]):
 
 
 class Room:
-    """How many users one process serves at once. A message's users come in together or wait together."""
+    """How many users one process serves at once. A message's users come in together, first come, first served."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._inside = 0
-        self._changed = asyncio.Condition()
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def inside(self) -> int:
@@ -71,11 +72,24 @@ class Room:
 
     async def enter(self, count: int) -> None:
         """Wait until `count` more fit. More than the room's size come in when it is empty."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._inside == 0 or self._inside + count <= self._size)
+        if not self._queue and self._fits(count):
             self._inside += count
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self.leave(0 if turn.cancelled() else count)
+            raise
 
-    async def leave(self, count: int = 1) -> None:
-        async with self._changed:
-            self._inside -= count
-            self._changed.notify_all()
+    def leave(self, count: int = 1) -> None:
+        self._inside -= count
+        while self._queue and (self._queue[0][1].cancelled() or self._fits(self._queue[0][0])):
+            more, turn = self._queue.popleft()
+            if not turn.cancelled():
+                self._inside += more
+                turn.set_result(None)
+
+    def _fits(self, count: int) -> bool:
+        return self._inside == 0 or self._inside + count <= self._size

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import structlog
@@ -19,6 +19,7 @@ from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.suspicion import is_convicted
 from eagle_logger.core.users import User
 from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
+from eagle_logger.envelope import Envelope, Outcome
 from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable, Unreadable
 from eagle_logger.gathering import Gatherer, Room
 from eagle_logger.logs.folder import LogFolder
@@ -26,17 +27,18 @@ from eagle_logger.rainforest.relay import Relay
 from eagle_logger.rotation import Rotated, plan, rotate_shard
 from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
-from eagle_logger.visit import FETCHED, LOST, Samples, Visit
+from eagle_logger.visit import LOST, Samples, Visit
 
 _log = structlog.get_logger(__name__)
 
 REPORTING_PAUSE = 0.2
 """Seconds between two group commits of one process."""
-PATIENCE = 1.5
+PATIENCE = 1.0
 """Seconds after which a message stops waiting for its stragglers; they go on under their own deadline."""
+HELD = 4
+"""A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
 DISK_RETRY = 1.0
 """Seconds between two tries to write to a volume that is full or failing."""
-STILL_OUT = "still out"
 
 
 class Logs(Protocol):
@@ -64,21 +66,6 @@ class Volume:
     archive: Callable[[], Archive]
     grace: float
     retention: float
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one message's users, in words: `12 users, 11 fetched, 1 timed out`."""
-
-    users: int
-    counts: Counter[str] = field(default_factory=Counter)
-    readings: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """Who was not fetched, and why in a word."""
-
-    def __str__(self) -> str:
-        parts = (f"{count} {word.replace('_', ' ')}" for word, count in self.counts.most_common())
-        return ", ".join([f"{self.users} user{'' if self.users == 1 else 's'}", *parts])
 
 
 class EagleDataLogger:
@@ -114,11 +101,12 @@ class EagleDataLogger:
         self._intervals = intervals
         self._limits = limits
         self._holder = holder
-        self._room = Room(limits.max_in_flight)
+        self._asked = Room(limits.max_in_flight)
+        self._held = Room(HELD * limits.max_in_flight)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._begins: Gatherer[Claim, bool] = Gatherer(self._begin)
         self._reports: Gatherer[Visit, bool] = Gatherer(self.update_user_info, pause=REPORTING_PAUSE)
-        self._visits: set[asyncio.Task[Visit]] = set()
+        self._visits: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     # The names and arithmetic of 2015 ---------------------------------------------------------------------------------
@@ -156,30 +144,27 @@ class EagleDataLogger:
     async def get_new_rainforest_data(self, cloud_ids: Sequence[str]) -> Outcome:
         """The master method: claim these users, ask the gateways, log what is new, re-arm.
 
-        Returns once all have reported back, or after `PATIENCE` without the stragglers. Raises RedisUnavailable, and
-        DiskUnavailable before anything was asked when nothing could be written.
+        Returns once all have reported back or been answered once, or after `PATIENCE` without the stragglers. Raises
+        RedisUnavailable, and DiskUnavailable before anything was asked when nothing could be written.
         """
         await self._ensure_disk()
-        await self._room.enter(len(cloud_ids))
-        tasks = [self._start(claim) for claim in await self._fetch_user_info_or_leave(cloud_ids)]
-        if not tasks:
-            return Outcome(users=0)
-        done, out = await asyncio.wait(tasks, timeout=PATIENCE)
-        outcome = _outcome_of([task.result() for task in done], len(tasks))
-        if out:
-            outcome.counts[STILL_OUT] = len(out)
-            for task in out:
-                task.add_done_callback(_tell_of_straggler)
-        return outcome
+        claims = await self._claim_when_they_fit(cloud_ids)
+        envelope = Envelope(claim.cloud_id for claim in claims)
+        for claim in claims:
+            self._start(claim, envelope)
+        return await envelope.wait(PATIENCE)
 
     async def fetch_user_info(self, cloud_ids: Sequence[str]) -> list[Claim]:
         """Claim those that may be fetched now, with their credentials and state: one round trip."""
         return await self.users.claim(cloud_ids, self._holder)
 
-    async def fetch_data(self, claim: Claim, *, received: float | None = None) -> Visit:
+    async def fetch_data(
+        self, claim: Claim, *, received: float | None = None, asks_on: Callable[[str], None] = lambda _: None
+    ) -> Visit:
         """Ask one gateway for all that is due, one request at a time and never two within a second.
 
-        `received` is the loop's time at which the claim came in (default: now). Never raises for what a gateway does.
+        `received` is the loop's time at which the claim came in (default: now); `asks_on` is told the cloud id when there was
+        an answer and there is more to ask for. Never raises for what a gateway does.
         """
         visit = Visit(claim)
         if is_convicted(claim.abandoned):
@@ -191,6 +176,8 @@ class EagleDataLogger:
         try:
             async with asyncio.timeout(self._limits.deadline):
                 for kind in kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at):
+                    if visit.requests:
+                        asks_on(claim.cloud_id)
                     await turn.come()
                     if not await self._begins.add(claim):
                         visit.outcome = LOST
@@ -274,32 +261,41 @@ class EagleDataLogger:
 
     # Below: how ---------------------------------------------------------------------------------------------------------
 
-    async def _fetch_user_info_or_leave(self, cloud_ids: Sequence[str]) -> list[Claim]:
+    async def _claim_when_they_fit(self, cloud_ids: Sequence[str]) -> list[Claim]:
         claimed = 0
+        await self._held.enter(len(cloud_ids))
         try:
-            claims = await self.fetch_user_info(cloud_ids)
-            claimed = len(claims)
-            return claims
+            await self._asked.enter(len(cloud_ids))
+            try:
+                claims = await self.fetch_user_info(cloud_ids)
+                claimed = len(claims)
+            finally:
+                self._asked.leave(len(cloud_ids) - claimed)
         finally:
-            await self._room.leave(len(cloud_ids) - claimed)
+            self._held.leave(len(cloud_ids) - claimed)
+        return claims
 
-    def _start(self, claim: Claim) -> asyncio.Task[Visit]:
-        task = asyncio.create_task(self._serve(claim, asyncio.get_running_loop().time()))
+    def _start(self, claim: Claim, envelope: Envelope) -> None:
+        task = asyncio.create_task(self._serve(claim, asyncio.get_running_loop().time(), envelope))
         self._visits.add(task)
         task.add_done_callback(self._visits.discard)
-        return task
 
-    async def _serve(self, claim: Claim, received: float) -> Visit:
+    async def _serve(self, claim: Claim, received: float, envelope: Envelope) -> None:
         """Visit one user until nobody wants it fetched once more."""
         try:
             while True:
-                visit = await self.fetch_data(claim, received=received)
+                try:
+                    visit = await self.fetch_data(claim, received=received, asks_on=envelope.asks_on)
+                finally:
+                    self._asked.leave()
                 again = await self._reports.add(visit)
                 if not again or self._stopping:
-                    return visit
+                    envelope.reported(claim.cloud_id, visit.outcome, len(visit.readings))
+                    return
+                await self._asked.enter(1)
                 claim, received = _once_more(claim, visit, self._clock), asyncio.get_running_loop().time()
         finally:
-            await self._room.leave()
+            self._held.leave()
 
     async def _begin(self, claims: Sequence[Claim]) -> list[bool]:
         held = await self.users.begin(claims)
@@ -383,22 +379,6 @@ class _Turn:
         if visit.late is None:
             before_claim = self._clock.real(self._claim.claimed_at - self._claim.due)
             visit.late = max(0.0, before_claim + self._last - self._received)
-
-
-def _outcome_of(visits: Sequence[Visit], users: int) -> Outcome:
-    return Outcome(
-        users,
-        counts=Counter(visit.outcome for visit in visits),
-        readings=sum(len(visit.readings) for visit in visits),
-        failed={visit.claim.cloud_id: visit.outcome for visit in visits if visit.outcome != FETCHED},
-    )
-
-
-def _tell_of_straggler(task: asyncio.Task[Visit]) -> None:
-    """Its message had ended, with a line that could not say what became of it."""
-    if not task.cancelled() and task.exception() is None:
-        visit = task.result()
-        _log.info("straggler", cloud_id=visit.claim.cloud_id, outcome=visit.outcome, readings=len(visit.readings))
 
 
 def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         le=256,
         description="Fetching processes that `up` starts. Default: one per core.",
     )
-    fetch_threads: int = Field(16, ge=1, le=256, description="Messages that one fetching process handles at once.")
+    fetch_threads: int = Field(32, ge=1, le=256, description="Messages that one fetching process handles at once.")
     users_per_message: int = Field(100, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
     max_waiting_messages: int = Field(1000, ge=1, description="No more users are leased while this many messages wait.")
 

@@ -8,10 +8,11 @@ from eagle_logger.core.names import shard_of
 
 
 def messages(cloud_ids: Iterable[str], *, shards: int, at_most: int) -> Iterator[tuple[int, list[str]]]:
-    """Each message's shard and users; the order within a shard is kept."""
+    """Each message's shard and users: no more messages than needed, as full as each other; the order within a shard is kept."""
     by_shard: dict[int, list[str]] = {}
     for cloud_id in cloud_ids:
         by_shard.setdefault(shard_of(cloud_id, shards), []).append(cloud_id)
     for shard, users in by_shard.items():
-        for start in range(0, len(users), at_most):
-            yield shard, users[start : start + at_most]
+        count = -(-len(users) // at_most)
+        for number in range(count):
+            yield shard, users[number * len(users) // count : (number + 1) * len(users) // count]

@@ -35,6 +35,7 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import NewUser, Report, Reported
+from tests.support.polling import until
 from tests.support.scripted_relay import ScriptedRelay, demand, holding
 
 HOME, OTHER = "00ce69", "002738"
@@ -116,6 +117,10 @@ class World:
 
     async def lease(self, *cloud_ids: str) -> list[str]:
         return list((await self.store.request(cloud_ids)).leased)
+
+    async def is_idle(self, cloud_id: str) -> bool:
+        stored = await self.store.get(cloud_id)
+        return stored is not None and stored.lease_ends is None
 
 
 def _no_archive() -> Archive:
@@ -215,6 +220,18 @@ async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkey
     assert stored.state.last_error.startswith("timed_out"), "the straggler reported under its own deadline"
 
 
+async def test_a_message_does_not_wait_for_what_is_asked_a_second_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logger_module, "REQUEST_GAP", 0.5)
+    worker = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0})
+    await world.add(HOME)
+    world.relay.always(HOME, demand(int(await world.store.now())))
+    outcome = await worker.get_new_rainforest_data(await world.lease(HOME))
+    assert str(outcome) == "1 user, 1 asked on"
+    assert [kind for kind, _ in world.relay.asked[HOME]] == [Kind.DEMAND]
+    await worker.close()
+    assert [kind for kind, _ in world.relay.asked[HOME]] == [Kind.DEMAND, Kind.SUMMATION]
+
+
 @pytest.mark.parametrize(
     ("wrong", "outcome"),
     [
@@ -257,7 +274,8 @@ async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_be
     said = await worker.get_new_rainforest_data(await world.lease(HOME))
     await worker.close()
     assert [parse_line(line.rstrip()).identity.kind for line in world.logs.all] == [Kind.SUMMATION]
-    assert said.counts == {"unreadable": 1}
+    assert said.counts == {"asked_on": 1}
+    assert (await world.store.tally())["failed_unreadable"] == 1
     assert (await world.store.tally())["problems_truncated"] == 1
     assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
 
@@ -287,6 +305,7 @@ async def test_two_requests_to_one_gateway_start_a_gap_apart_and_never_overlap(w
     worker = world.worker("fetch-2", intervals=FLEET)
     await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
     await worker.get_new_rainforest_data(await world.lease(HOME))
+    await until(lambda: world.is_idle(HOME))
     await worker.get_new_rainforest_data(await world.lease(HOME))
     await worker.close()
     assert [kind for kind, _ in world.relay.asked[HOME]] == [*Kind, Kind.DEMAND]
@@ -391,6 +410,34 @@ async def test_a_worker_takes_no_more_users_than_it_has_room_for(world: World) -
     await asyncio.gather(first, second)
     await worker.close()
     assert world.relay.asked.keys() == {HOME, OTHER}
+
+
+async def test_who_waits_for_the_disk_takes_nobodys_turn_to_ask(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logger_module, "HELD", 2)
+    worker, third = world.worker("fetch-2", limits=Limits(max_in_flight=1)), "00abcd"
+    await world.add(HOME, OTHER, third)
+    leased = await world.lease(HOME, OTHER, third)
+    written, go_on = threading.Event(), threading.Event()
+    append = world.logs.append
+
+    def slow(batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> None:
+        written.set()
+        go_on.wait(10)
+        append(batch)
+
+    monkeypatch.setattr(world.logs, "append", slow)
+    for one in leased:
+        world.relay.always(one, demand(int(await world.store.now())))
+    visits = [asyncio.create_task(worker.get_new_rainforest_data([one])) for one in leased]
+    assert await asyncio.to_thread(written.wait, 10)
+    await until(lambda: len(world.relay.asked) == 2)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(world.relay.asked) == 2, "the third is not even claimed: too much waits for the disk already"
+    go_on.set()
+    await asyncio.gather(*visits)
+    await worker.close()
+    assert len(world.relay.asked) == 3
 
 
 async def test_fetching_by_hand_logs_what_is_new(world: World) -> None:

@@ -80,7 +80,7 @@ async def test_a_room_lets_in_only_what_fits() -> None:
     waiting = asyncio.create_task(room.enter(2))
     await asyncio.sleep(0)
     assert (room.inside, waiting.done()) == (2, False)
-    await room.leave()
+    room.leave()
     await waiting
     assert room.inside == 3
 
@@ -89,3 +89,39 @@ async def test_more_than_the_room_holds_comes_in_when_it_is_empty() -> None:
     room = Room(3)
     await room.enter(10)
     assert room.inside == 10
+
+
+async def test_whoever_came_first_goes_in_first_even_if_less_would_fit() -> None:
+    room = Room(3)
+    await room.enter(2)
+    many, few = (asyncio.create_task(room.enter(count)) for count in (3, 1))
+    await asyncio.sleep(0)
+    assert (many.done(), few.done()) == (False, False)
+    room.leave(2)
+    await many
+    assert (room.inside, few.done()) == (3, False)
+    room.leave(3)
+    await few
+    assert room.inside == 1
+
+
+async def test_whoever_gives_up_waiting_lets_the_next_in_and_takes_no_place() -> None:
+    room = Room(3)
+    await room.enter(2)
+    many, few = (asyncio.create_task(room.enter(count)) for count in (2, 1))
+    await asyncio.sleep(0)
+    many.cancel()
+    await few
+    assert room.inside == 3
+
+
+async def test_a_place_given_to_somebody_who_gave_up_at_that_moment_is_free_again() -> None:
+    room = Room(1)
+    await room.enter(1)
+    waiting = asyncio.create_task(room.enter(1))
+    await asyncio.sleep(0)
+    room.leave()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert room.inside == 0
