@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import processes, redis_away
+from tests.faults import poisoned, processes, redis_away, relay_away
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
 
-ALL: list[Scenario] = [*processes.SCENARIOS, *redis_away.SCENARIOS]
+ALL: list[Scenario] = [
+    *processes.SCENARIOS,
+    *redis_away.SCENARIOS,
+    *relay_away.SCENARIOS,
+    *poisoned.SCENARIOS,
+]
 
 
 @pytest.mark.timeout(600)

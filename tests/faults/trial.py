@@ -57,6 +57,8 @@ class Cast:
     way_to_redis: bool = False
     """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of all its processes."""
 
 
 _CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
@@ -79,7 +81,7 @@ class Trial:
         """Keys of objects whose bytes S3 was told to spoil."""
         self._seed = seed
         self._stack = ExitStack()
-        self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost"}
+        self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost", **cast.environment}
         self._redis = PrivateRedis(self.data, None)
         self.direct_redis_url = self._redis.url
         self.way_to_redis = Proxy(free_port(), self._redis.port)
