@@ -100,7 +100,9 @@ def _with_nested(root: str, text: str, begin: int) -> tuple[Fragment | None, int
 
 
 def _told(value: object) -> str:
-    """A value as text; empty for an empty object or list, which is how an empty element comes out."""
+    """A value as text, as it was spelled; empty for an empty object or list, which is how an empty element comes out."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None or isinstance(value, list | _Members) else str(value)
 
 

@@ -28,6 +28,8 @@ _HTML_TAG = re.compile(
     re.IGNORECASE,
 )
 _TEXT_ENDS = re.compile(r"</text\s*>", re.IGNORECASE)
+_HIDDEN = "\0"
+"""For the `<` of such a tag. A reply's own NULs are blanks by now."""
 
 _MARK = re.compile(r"<!--|<!\[CDATA\[|<!DOCTYPE[^<>\[]*\[|<!|<\?", re.IGNORECASE)
 _CLOSING = {"<!-": "-->", "<![": "]]>", "<!D": "]>", "<!d": "]>", "<?": "?>"}
@@ -121,7 +123,7 @@ class _Scan:
         inside, source = self._text[opened.inside : border.start()], self._text[opened.begin : border.end()]
         parts = _ELEMENT.split(inside)
         if "".join(parts[::3]).strip():
-            parts = _ELEMENT.split(_with_markup_escaped(inside))
+            parts = [(one or "").replace(_HIDDEN, "<") for one in _ELEMENT.split(_with_markup_hidden(inside))]
         if "".join(parts[::3]).strip():
             self._found.torn.append(Torn("malformed", f"{opened.root} holds something that is no whole element", source))
         else:
@@ -153,13 +155,13 @@ class _Scan:
         self._found.torn.append(torn)
 
 
-def _with_markup_escaped(inside: str) -> str:
-    """A message's text may hold a little HTML (`Save <b>now</b>`): make text of it. Any other tag is none of a message's."""
+def _with_markup_hidden(inside: str) -> str:
+    """A message's text may hold a little HTML (`Save <b>now</b>`): that is text. Any other tag is none of a message's."""
     begin = _TEXT_BEGINS.search(inside)
     end = _TEXT_ENDS.search(inside, begin.end()) if begin else None
     if begin is None or end is None:
         return inside
-    text = _HTML_TAG.sub(lambda tag: escape(tag[0], quote=False), inside[begin.end() : end.start()])
+    text = _HTML_TAG.sub(lambda tag: _HIDDEN + tag[0][1:], inside[begin.end() : end.start()])
     return inside[: begin.end()] + text + inside[end.start() :]
 
 
