@@ -14,7 +14,7 @@ from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import PREFIX, Settings
-from tests.unit.rainforest import quirks
+from tests.unit.rainforest.quirks.page import render as quirks_page
 from workers.server import metrics, openapi
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -94,7 +94,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "metrics.md": metrics_page,
     "openapi.md": openapi_page,
-    "quirks.md": quirks.render,
+    "quirks.md": quirks_page,
 }
 
 

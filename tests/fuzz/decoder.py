@@ -1,7 +1,8 @@
 """Throws damaged replies at the decoder for as long as it is told to: `python -m tests.fuzz.decoder --minutes 10`.
 
-What must hold whatever comes: nothing is raised, no reading is there that did not stand whole in the bytes, each one survives
-its log line, no secret shows, and no reply takes long. Exit 1, with the bytes, at the first finding.
+What must hold whatever comes: nothing is raised, no reading is there that did not stand whole in the bytes, each one is what
+its fields say and survives its log line, what stood whole before and behind the damage is still there, no prefix shows what the
+whole does not, no secret shows, and no reply takes long. Exit 1, with the bytes, at the first finding.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from eagle_logger.rainforest.decode import decode, text_of
 from eagle_logger.rainforest.interpret import interpret
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
+from tests.support.second_opinion import agrees
 
 LONGEST = 2.0
 """Seconds of CPU one small reply may take: a thousand times what it should, so that a busy machine is no finding."""
@@ -33,6 +35,9 @@ ROUND = 200
 
 DAMAGES = 40
 """Ways in which each example is damaged."""
+
+LONGEST_BETWEEN = 1 << 15
+"""Bytes of damage between whole replies; more of it, and text that is not UTF-8 is no longer read byte by byte."""
 
 _TOKENS = [
     *(f"<{name}>" for name in roots.SPELLING.values()),
@@ -114,6 +119,14 @@ _repeated = st.tuples(st.sampled_from(_TOKENS), st.sampled_from(_TOKENS), st.int
 _bodies = st.lists(_whole() | _soup | _repeated | st.binary(max_size=300), min_size=1, max_size=3)
 
 
+@st.composite
+def _neighbours(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Two whole replies in the same spelling."""
+    spelled = draw(st.sampled_from([replies.xml_replies, replies.json_replies]))
+    first, last = draw(_told), draw(_told)
+    return draw(spelled(first)), draw(spelled(last))
+
+
 def check(body: bytes, tally: Counter[str]) -> None:
     """Raises AssertionError (or whatever the decoder raises) for a finding."""
     begin = time.process_time()
@@ -123,6 +136,7 @@ def check(body: bytes, tally: Counter[str]) -> None:
     text = text_of(body)
     for reading in decoded.readings:
         assert stands_whole(reading, text) or stands_whole(reading, xml_replies._without_markup(text)[0]), reading
+        assert agrees(reading), reading
         line = parse_line(encode_line("00ce69", reading, reading.time + 1)[:-1])
         assert (line.identity, line.values) == (reading.identity, value_text(reading.values))
     knowable = not _MISNAMED.search(text)
@@ -137,13 +151,33 @@ def check(body: bytes, tally: Counter[str]) -> None:
             tally["errors"] += 1
 
 
-def several(whole: Sequence[bytes], chance: random.Random, tally: Counter[str]) -> None:
+def check_neighbours(first: bytes, last: bytes, between: bytes) -> None:
+    """What stands whole before and behind something damaged is kept, unless that opens a comment or the like."""
+    if len(between) > LONGEST_BETWEEN:
+        return
+    before, behind = decode(first).readings, decode(last).readings
+    found = decode(first + between + last).readings
+    assert found[: len(before)] == before
+    if b"<!" not in between and b"<?" not in between:
+        assert found[len(found) - len(behind) :] == behind
+
+
+def check_prefix(body: bytes, cut: int) -> None:
+    """No prefix of a whole reply says anything that the whole does not."""
+    found = decode(body[:cut]).readings
+    assert found == decode(body).readings[: len(found)]
+
+
+def several(whole: Sequence[bytes], neighbours: tuple[bytes, bytes], chance: random.Random, tally: Counter[str]) -> None:
     """These replies as they are, and damaged in many ways (Hypothesis itself is too slow for that many)."""
-    for body in [*whole, *(damaged(whole, chance) for _ in range(DAMAGES))]:
+    first, last = neighbours
+    for body in [*whole, *(damaged([*whole, *neighbours], chance) for _ in range(DAMAGES))]:
         try:
             check(body, tally)
+            check_neighbours(first, last, body)
+            check_prefix(first, chance.randint(0, len(first)))
         except Exception as wrong:
-            raise AssertionError(f"a finding: {body!r}") from wrong
+            raise AssertionError(f"a finding: {body!r} (between {first!r} and {last!r})") from wrong
 
 
 def fuzz(minutes: float, first_seed: int) -> Counter[str]:
@@ -159,9 +193,9 @@ def fuzz(minutes: float, first_seed: int) -> Counter[str]:
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        @given(_bodies, st.integers(0, 2**32))
-        def one_round(whole: list[bytes], chance: int) -> None:
-            several(whole, random.Random(chance), tally)
+        @given(_bodies, _neighbours(), st.integers(0, 2**32))
+        def one_round(whole: list[bytes], neighbours: tuple[bytes, bytes], chance: int) -> None:
+            several(whole, neighbours, random.Random(chance), tally)
 
         one_round()
         number += 1

@@ -50,13 +50,16 @@ def _equal(values: Mapping[str, object], expected: Expected) -> bool:
 def _same(value: object, expected: Fraction | str | int | bool | None) -> bool:
     if not isinstance(expected, Fraction):
         return value == expected
-    if not isinstance(value, Decimal):
-        return False
+    return isinstance(value, Decimal) and is_the_number(value, expected)
+
+
+def is_the_number(value: Decimal, expected: Fraction) -> bool:
+    """Exactly, or to 12 places if it cannot be written as a decimal."""
     difference = abs(Fraction(value) - expected)
-    return difference == 0 if ends(expected) else difference <= Fraction(1, 2 * 10**12)
+    return difference == 0 if _ends(expected) else difference <= Fraction(1, 2 * 10**12)
 
 
-def ends(fraction: Fraction) -> bool:
+def _ends(fraction: Fraction) -> bool:
     """Whether it can be written as a decimal."""
     rest = fraction.denominator
     for factor in (2, 5):
@@ -231,7 +234,8 @@ def _json_object(draw: st.DrawFn, notification: Notification) -> str:
 
 _ROOTS = "|".join([
     *("InstantaneousDemand", "CurrentSummationDelivered", "CurrentSummation", "PriceCluster", "MessageCluster"),
-    *("NetworkInfo", "ScheduleInfo", "HistoryData"),
+    *("NetworkInfo", "NetworkStatus", "ScheduleInfo", "DemandPeaks", "CommandResponse", "DeviceInfo", "TimeCluster"),
+    *("HistoryData", "NetworkList", "ScheduleList", "rainforest"),
 ])  # fmt: skip
 _WHOLE_XML = re.compile(rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 
@@ -239,7 +243,12 @@ _WHOLE_XML = re.compile(rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)
 _JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
 
 
-_PAIR = re.compile(r'"(\w+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([\w.+-]+))', re.DOTALL | re.ASCII)
+_SCALAR = r'"((?:[^"\\]|\\.)*)"|([\w.+-]+)'
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_MEMBER = re.compile(
+    rf'"(\w+)"\s*:\s*({_STRING}|[\w.+-]+|\{{\s*\}}|\[(?:[^\[\]{{}}"]|{_STRING}|\{{\s*\}}|\[\s*\])*\])', re.DOTALL | re.ASCII
+)
+"""The value is text, a number or a word, empty, or a list of such."""
 
 
 def stands_whole(reading: Reading, text: str) -> bool:
@@ -257,8 +266,12 @@ def _element_of(name: str, value: str) -> re.Pattern[str]:
 
 
 def _pairs(piece: str) -> set[tuple[str, str]]:
-    found = {(name.lower(), _unescaped(inside)) for name, inside, bare in _PAIR.findall(piece) if not bare}
-    return found | {(name.lower(), "" if bare == "null" else bare) for name, _, bare in _PAIR.findall(piece) if bare}
+    return {(name.lower(), text) for name, value in _MEMBER.findall(piece) for text in _texts_of(value)}
+
+
+def _texts_of(value: str) -> set[str]:
+    texts = {bare or _unescaped(inside) for inside, bare in re.findall(_SCALAR, value, re.DOTALL | re.ASCII)}
+    return texts | ({""} if value[0] in "[{" or value == "null" else set())
 
 
 def _unescaped(inside: str) -> str:

@@ -19,7 +19,7 @@ from eagle_logger.rainforest.client import RelayClient
 from eagle_logger.rainforest.relay import Decoded, UnreadableReply
 from tests.support.fake_sns import Authority, _server_tls
 from tests.support.raw_relay import RawRelay, hangs_up, raw_relay, replies, says
-from tests.unit.rainforest.quirks import WHOLE
+from tests.unit.rainforest.quirks.quirk import WHOLE
 
 JANE = Credentials("00ce69", "jane@example.org", "made-up words")
 Make = Callable[..., RelayClient]

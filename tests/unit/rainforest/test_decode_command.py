@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 from freezegun import freeze_time
 
 from eagle_logger.cli.decode import decode
-from tests.unit.rainforest.quirks import JSON, WHOLE, Quirk, demand, outcome, price
+from tests.unit.rainforest.quirks.quirk import WHOLE, Quirk, demand, outcome, price
+from tests.unit.rainforest.quirks.spellings import JSON
 
 
 def run(body: bytes, *options: str) -> Result:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.rainforest.quirks import SECTIONS, Quirk, outcome, render
+from tests.unit.rainforest.quirks.page import SECTIONS, render
+from tests.unit.rainforest.quirks.quirk import Quirk, outcome
 
 ALL = [quirk for quirks in SECTIONS.values() for quirk in quirks]
 

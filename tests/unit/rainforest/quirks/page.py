@@ -1,0 +1,58 @@
+"""Every quirk, in a page of the documentation. `test_quirks` checks each of them, so the page cannot be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eagle_logger.core.hours import iso
+from tests.unit.rainforest.quirks import failures, spellings, values
+from tests.unit.rainforest.quirks.quirk import Quirk
+
+SECTIONS = {
+    "Numbers": values.NUMBERS,
+    "Times": values.TIMES,
+    "Prices": values.PRICES,
+    "XML": spellings.XML,
+    "JSON": spellings.JSON,
+    "Errors": failures.ERRORS,
+}
+
+
+def render() -> str:
+    """The table as a page of Markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# What gateways send, and what comes out\n"
+    yield "Each row is a test. Left, the quirk; in the middle, the bytes of the reply; right, what the system makes of them: a"
+    yield "reading as it is logged, a *problem* (no line; counted, and a redacted sample kept), or an error: *try again later*,"
+    yield "*refused* (after three in a row the user is parked), *unreadable* (counted, sample kept). When it"
+    yield "arrived and the summation before it are told where a flag depends on them."
+    for title, quirks in SECTIONS.items():
+        yield f"\n## {title}\n\n| quirk | bytes | what comes out |\n| --- | --- | --- |"
+        for quirk in quirks:
+            shown = _circumstances(quirk) + _code(_shown(quirk.body))
+            yield f"| {_cell(quirk.title)} | {shown} | {'<br>'.join(map(_code, quirk.comes_out))} |"
+
+
+def _circumstances(quirk: Quirk) -> str:
+    told = {
+        f"status {quirk.status} ": quirk.status != 200,
+        f"arrived {iso(quirk.arrived or 0)} ": quirk.arrived is not None,
+        f"{quirk.previous} kWh before ": quirk.previous is not None,
+    }
+    return "".join(text for text, applies in told.items() if applies)
+
+
+def _shown(body: bytes) -> str:
+    text = repr(body)[2:-1].replace("\\'", "'")
+    return text if len(text) <= 400 else f"{text[:200]} … ({len(body)} bytes)"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`" if text else "(nothing)"
