@@ -14,10 +14,14 @@ from benchmarks.rotating import write_backlog
 from benchmarks.stage import EAGLE, Failed, Processes, Redis, Stage, free_port, run, start_redis
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
+from eagle_logger.rotation import UPLOADS
 from eagle_logger.users.cipher import new_key
 
 _LEASED_AT_ONCE = 500
 """As the dispatcher does."""
+_BUCKET = "eagle"
+_THREADS = (UPLOADS, 4 * UPLOADS)
+"""Of a rotation and of what it is compared to: one process, and four."""
 _STRIDE = 0x9E3779
 """Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
 _ALL_DUE_WITHIN = 7.0
@@ -59,33 +63,41 @@ def write_people(path: Path, count: int, *, clustered: bool) -> None:
 
 
 def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
-    """Rotate a backlog of one complete hour into a strict stand-in for S3; then put the same objects with boto3 alone."""
+    """Rotate a backlog of one complete hour into a strict stand-in for S3, in one process and in several, and put the same
+    objects with boto3 alone, in one process with as many threads."""
     with stage.processes("rotation") as processes:
-        backlog = processes.directory / "backlog"
-        lines = write_backlog(backlog, user_hours)
-        settings = _start_s3(processes) | {"EAGLE_DATA_DIR": str(backlog)}
+        settings = _start_s3(processes)
         found = []
-        for what in ("rotate", "puts"):
-            s3_before = proc.cpu_seconds(processes.ids()["s3"])
-            _, _, said = run([sys.executable, "-m", "benchmarks.rotating", what], settings)
-            answer = json.loads(said)
-            name = f"rotation, {user_hours} user-hours" if what == "rotate" else f"bare boto3 puts, {user_hours} objects"
-            note = f"{lines} lines, " if what == "rotate" else "same bytes, "
-            note += f"{answer['threads']} threads, peak {answer['peak_rss'] / 1e6:.0f} MB"
-            s3 = proc.cpu_seconds(processes.ids()["s3"]) - s3_before
-            found.append(_chore(name, answer["seconds"], answer["cpu"], answer["count"], f"{note}, S3 stand-in {s3:.1f} CPU s"))
+        for threads in _THREADS:
+            backlog = processes.directory / f"backlog-{threads}"
+            lines = write_backlog(backlog, user_hours)
+            own = {**settings, "EAGLE_DATA_DIR": str(backlog), "EAGLE_ARCHIVE_URL": f"s3://{_BUCKET}/bench-{threads}"}
+            puts = "the same objects put by bare boto3, 1 process"
+            rotated = f"rotation, {user_hours} user-hours, {threads // UPLOADS} process{'es' * (threads > UPLOADS)}"
+            ours, bare = (_moved(processes, name, what, threads, own) for what, name in (("rotate", rotated), ("puts", puts)))
+            ours["note"] += f", {lines} lines, {ours['per_second'] / bare['per_second']:.0%} of bare boto3"
+            found += [ours, bare]
         return found
 
 
+def _moved(processes: Processes, name: str, what: str, threads: int, settings: dict[str, str]) -> dict[str, Any]:
+    before = proc.cpu_seconds(processes.ids()["s3"])
+    _, _, said = run([sys.executable, "-m", "benchmarks.rotating", what, str(threads)], settings)
+    answer = json.loads(said)
+    s3 = proc.cpu_seconds(processes.ids()["s3"]) - before
+    note = f"{threads} threads, peak {answer['peak_rss'] / 1e6:.0f} MB a process, S3 stand-in {s3:.1f} CPU s"
+    return _chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
+
+
 def _start_s3(processes: Processes) -> dict[str, str]:
-    port, bucket = free_port(), "eagle"
+    port = free_port()
     access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
     directory = processes.directory / "s3"
-    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", bucket]
+    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", _BUCKET]
     processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
     url = f"http://127.0.0.1:{port}"
     processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
-    return {**access, "EAGLE_ARCHIVE_URL": f"s3://{bucket}/bench", "EAGLE_S3_ENDPOINT_URL": url}
+    return {**access, "EAGLE_S3_ENDPOINT_URL": url}
 
 
 def _timed(name: str, command: list[str], settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:

@@ -1,36 +1,35 @@
 """A backlog of log files, and two ways to get it into S3.
 
-Run as a process: `python -m benchmarks.rotating rotate|puts`, with the EAGLE_ settings of the volume and the archive; prints
-one JSON object.
+Run as a process: `python -m benchmarks.rotating rotate|puts THREADS`, with the EAGLE_ settings of the volume and the archive;
+prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
+from eagle_logger.backlog import Job, rotate_backlog
 from eagle_logger.core import names
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import encode_line
 from eagle_logger.core.readings import Kind, Reading
-from eagle_logger.rotation import UPLOADS, Rotated, plan, rotate_shard
+from eagle_logger.rotation import UPLOADS
 from eagle_logger.settings import Settings
 
 HOUR = Hour.parse("2026-03-10-17")
 LINES = 600
 """A demand every six seconds for an hour."""
-THREADS = 4
-"""Shards at once, as the rotator's; each works on UPLOADS users at once."""
 _MODEL = "ffffff"
 
 
@@ -59,24 +58,17 @@ def _line(number: int) -> bytes:
     return encode_line(_MODEL, reading, time_ + 4.25)
 
 
-def rotate(settings: Settings) -> tuple[int, int]:
-    """All of the backlog: how many objects, and with how many threads."""
-    folder, archive = wiring.log_folder(settings), wiring.archive(settings)
-    now = HOUR.end + settings.rotate_grace + 3600 + 1
-    grace, retention = settings.rotate_grace, settings.local_retention
-
-    def one(hour: Hour, shard: str) -> Rotated:
-        return rotate_shard(folder, archive, hour, shard, now, grace=grace, retention=retention)
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        results = list(threads.map(lambda work: one(*work), plan(folder, now, grace=grace, retention=retention)))
-    errors = [error for rotated in results for error in rotated.errors.values()]
+def rotate(settings: Settings, threads: int) -> int:
+    """All of the backlog, in as many processes as make so many threads: how many objects."""
+    job = Job(settings, HOUR.end + settings.rotate_grace + 3600 + 1)
+    done = [one for _, one in rotate_backlog(job, lambda: False, processes=threads // UPLOADS)]
+    errors = [error for rotated in done for error in rotated.errors.values()]
     if errors:
         raise RuntimeError(f"{len(errors)} users failed: {errors[0]}")
-    return sum(rotated.objects for rotated in results), THREADS * UPLOADS
+    return sum(rotated.objects for rotated in done)
 
 
-def puts(settings: Settings) -> tuple[int, int]:
+def puts(settings: Settings, threads: int) -> int:
     """The objects that rotation made, put once more under other keys by a bare loop over put_object."""
     import boto3.session  # noqa: PLC0415  (rotation's own figures should not carry it twice)
     from botocore.config import Config  # noqa: PLC0415
@@ -89,37 +81,37 @@ def puts(settings: Settings) -> tuple[int, int]:
     ).client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
-        config=Config(max_pool_connections=THREADS * UPLOADS, s3={"addressing_style": "path"}),
+        config=Config(max_pool_connections=threads, s3={"addressing_style": "path"}),
     )
     bucket = settings.archive.removeprefix("s3://").partition("/")[0]
 
     def put(one: tuple[str, bytes]) -> None:
-        client.put_object(Bucket=bucket, Key=f"bare/{one[0]}", Body=one[1])
+        client.put_object(Bucket=bucket, Key=f"bare-{threads}/{one[0]}", Body=one[1])
 
     global _began  # noqa: PLW0603  (reading the objects back is not what is measured)
-    _began = (time.monotonic(), time.process_time())
-    with ThreadPoolExecutor(THREADS * UPLOADS) as threads:
-        list(threads.map(put, objects))
-    return len(objects), THREADS * UPLOADS
+    _began = (time.monotonic(), _cpu())
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(put, objects))
+    return len(objects)
 
 
-WAYS: dict[str, Callable[[Settings], tuple[int, int]]] = {"rotate": rotate, "puts": puts}
+WAYS: dict[str, Callable[[Settings, int], int]] = {"rotate": rotate, "puts": puts}
 _began = (0.0, 0.0)
 
 
-def main(which: str) -> dict[str, Any]:
+def main(which: str, threads: int) -> dict[str, Any]:
     global _began  # noqa: PLW0603  (`puts` begins later)
     settings = settings_module.load()
-    _began = (time.monotonic(), time.process_time())
-    count, threads = WAYS[which](settings)
-    return {
-        "count": count,
-        "threads": threads,
-        "seconds": time.monotonic() - _began[0],
-        "cpu": time.process_time() - _began[1],
-        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
+    _began = (time.monotonic(), _cpu())
+    count = WAYS[which](settings, threads)
+    peaks = (resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {"count": count, "seconds": time.monotonic() - _began[0], "cpu": _cpu() - _began[1], "peak_rss": max(peaks)}
+
+
+def _cpu() -> float:
+    """Of this process and of those it has started and seen the end of."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*islice(sys.argv, 1, None))))
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))

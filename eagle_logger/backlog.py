@@ -22,6 +22,8 @@ from eagle_logger.settings import Settings
 Shard = tuple[Hour, str]
 Stopping = Callable[[], bool]
 
+_WORTH_A_PROCESS = 200
+"""Log files that take longer to archive than a process takes to start."""
 _ASKING = 0.2
 """Seconds between two looks at whether it is time to stop."""
 
@@ -44,6 +46,11 @@ class Job:
             include_open=self.include_open,
         )
 
+    def files(self, work: list[Shard]) -> int:
+        """About how many log files that is."""
+        folder = wiring.log_folder(self.settings)
+        return sum(folder.unarchived(hour) for hour in {hour for hour, _ in work})
+
     def rotator(self) -> Callable[[Shard, Stopping], Rotated]:
         """For one process: what carries one shard of an hour as far as it goes."""
         folder, archive = wiring.log_folder(self.settings), wiring.archive(self.settings)
@@ -64,13 +71,13 @@ class Job:
 
 
 def rotate_backlog(job: Job, stopping: Stopping, *, processes: int | None = None) -> Iterator[tuple[Shard, Rotated]]:
-    """Do all of it, oldest hour first, in one process per core unless told otherwise.
+    """Do all of it, oldest hour first: if it is worth it in several processes, one per core unless told otherwise.
 
     Safe beside rotators: a shard that one of them has in hand comes back as `busy`. Once `stopping` says so, what is left over
     is `deferred`. Raises EagleError if one of the processes dies.
     """
     work = job.plan()
-    processes = min(processes or os.cpu_count() or 1, len(work))
+    processes = min(processes or os.cpu_count() or 1, len(work), 1 + job.files(work) // _WORTH_A_PROCESS)
     if processes > 1:
         yield from _in_processes(job, work, stopping, processes)
     elif work:

@@ -125,6 +125,9 @@ class Settings(BaseSettings):
         256 * 1024 * 1024, ge=0, description="Bytes that must stay free on the log volume for fetching to go on."
     )
     rotate_grace: Seconds = Field(600, ge=0, description="How long after its end an hour is sealed.")
+    rotate_workers: int = Field(
+        1, ge=1, le=64, description="Rotating processes that `up` starts: one keeps up with some 100 000 homes."
+    )
     rotate_open_every: Seconds | None = Field(
         None, gt=0, description="Also rotate open hours this often, as further parts. Unset: off."
     )

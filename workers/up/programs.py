@@ -57,7 +57,10 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
     patience = settings.deadline + 20  # every visit under way may use its deadline, then it is written and reported
     fetching = ",".join(fetch_queues(settings.fetch_queues))
     programs = [
-        _worker(ROTATOR, rotate_queue(node), 4, Stage.ROTATING, 60.0),
+        *(
+            _worker(ROTATOR if number == 1 else f"{ROTATOR}-{number}", rotate_queue(node), 4, Stage.ROTATING, 60.0)
+            for number in range(1, settings.rotate_workers + 1)
+        ),
         *(
             _worker(f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, patience)
             for number in range(1, settings.fetch_workers + 1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core import entries as entries_module
-from eagle_logger.core.entries import Entry, _parsed, read_entries, read_entry, said
+from eagle_logger.core.entries import Entry, _all_canonical, _parsed, _read_one_by_one, read_entries, read_entry, said
 from eagle_logger.core.lines import parse_line
 from tests.support.log_lines import CLOUD_ID, demand, lines
 
@@ -34,6 +34,22 @@ def test_damage_is_judged_as_the_parser_judges_it(text: bytes, data: st.DataObje
     byte = data.draw(st.sampled_from(b'0123456789abx",:{}[]\\ \x00\xff'))
     damaged = data.draw(st.sampled_from([text[:at], text[:at] + bytes([byte]) + text[at + 1 :], text[:at] + text[at + 1 :]]))
     assert _judged(lambda: ("", read_entry(damaged, _owner(damaged)))[1]) == _judged(lambda: _parsed(damaged)[1])
+
+
+@given(st.lists(lines(), max_size=5), st.data())
+def test_all_at_once_and_one_by_one_is_the_same(texts: list[bytes], data: st.DataObject) -> None:
+    content = b"\n".join(texts) + data.draw(st.sampled_from([b"", b"\n", b"\n\n", b"\n{"]))
+    at = data.draw(st.integers(0, len(content)))
+    damaged = content[:at] + data.draw(st.sampled_from([b"", b"\n", b'"', b"{", b"\xff"])) + content[at + 1 :]
+    for one in (content, damaged):
+        assert read_entries(one, CLOUD_ID) == _read_one_by_one(one, CLOUD_ID)
+
+
+def test_a_file_as_we_write_it_is_read_in_one_pass() -> None:
+    content = b"".join(demand(second, second) for second in range(1, 50))
+    assert _all_canonical(content, CLOUD_ID) == _read_one_by_one(content, CLOUD_ID)[0]
+    assert _all_canonical(content, "00ce69") is None
+    assert _all_canonical(content.replace(b"2026-03-10T17:00:07Z", b"2026-02-30T17:00:07Z"), CLOUD_ID) is None
 
 
 def _owner(text: bytes) -> str:
