@@ -13,7 +13,8 @@ from typing import NamedTuple
 from eagle_logger.rainforest import roots
 from eagle_logger.rainforest.scanned import Fragment, Scanned, Torn, collected
 
-_BORDER = re.compile(rf"<(/?)({roots.PATTERN})(?:\s[^<>]*?)?(/?)>", re.IGNORECASE)
+# Only a beginning has attributes: an end with something in it is none.
+_BORDER = re.compile(rf"<(/)?({roots.PATTERN})(?(1)\s*|(?:\s[^<>]*?)?(/?))>", re.IGNORECASE)
 
 # An element with text or none. A `<` that begins no tag counts as text: some firmware escapes nothing.
 _ELEMENT = re.compile(

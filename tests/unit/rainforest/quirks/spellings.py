@@ -51,6 +51,11 @@ XML = (
     Quirk("a root left unclosed behind a whole one", WHOLE + WHOLE[:-22], (PLAIN, "problem: truncated")),
     Quirk("a tag that breaks off", WHOLE + b"<Pric", (PLAIN, "problem: truncated")),
     Quirk("only a truncated fragment: nothing is salvaged", WHOLE[:-5], ("unreadable",)),
+    Quirk(
+        "an end tag with something spliced into it is no end",
+        WHOLE.replace(b"</InstantaneousDemand>", b"</InstantaneousDemand 0x1c91ec39>") + WHOLE,
+        (PLAIN, "problem: truncated"),
+    ),
     Quirk("an element whose end is missing", WHOLE.replace(b"</Demand>", b""), ("unreadable",)),
     Quirk("the rest of a fragment, then a whole one", WHOLE[40:] + WHOLE, (PLAIN, "problem: truncated")),
     Quirk(
