@@ -11,12 +11,13 @@ from eagle_logger.simulator import notifications as notes
 from eagle_logger.simulator.chance import mixed
 from eagle_logger.simulator.commands import Command, seconds
 from eagle_logger.simulator.homes import Home
+from eagle_logger.simulator.household import DAY
 from eagle_logger.simulator.meter import Moment, Stream
 from eagle_logger.simulator.notifications import EPOCH, Fields, Notification
 
 MOST_HISTORY = 1000
 """Summations in one history, at most: the newest."""
-KEPT = 7 * 86400
+KEPT = 7 * DAY
 """Seconds of history that a gateway keeps."""
 
 EVENTS = {
@@ -182,14 +183,16 @@ def _schedule(home: Home, command: Command, _now: float, _mood: Mood) -> Words:
 
 
 def _peaks(home: Home, _command: Command, now: float, _mood: Mood) -> Words:
-    today, yesterday = (_peak(home, int(now) - ago) for ago in (0, 86400))
+    local = int(now) + home.zone
+    midnight = local - local % DAY
+    today, yesterday = _peak(home, midnight, local + 1), _peak(home, midnight - DAY, midnight)
     fields = [("DeviceMacId", home.device), ("Peak", today), ("PeakYesterday", yesterday)]
     return Words([Notification("DemandPeaks", fields)])
 
 
-def _peak(home: Home, before: int) -> str:
-    local = before + home.zone
-    watts = max(home.household.demand(second) for second in range(local - local % 86400, local + 1, 300))
+def _peak(home: Home, begin: int, end: int) -> str:
+    """Local seconds, looked at every minute."""
+    watts = max(home.household.demand(second) for second in range(begin, end, 60))
     return f"{watts * (home.multiplier or 1) / 1000:.3f}"
 
 

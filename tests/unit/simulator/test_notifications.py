@@ -128,3 +128,18 @@ def test_a_message_can_be_confirmed_by_its_id() -> None:
     second = gateway.answer(home, confirm, NOW, mood)
     assert second is not None
     assert (fields["Confirmed"], dict(second.notifications[0].fields)["Confirmed"]) == ("N", "Y")
+
+
+@given(st.sampled_from(HOMES), MOMENTS)
+def test_yesterdays_peak_is_that_of_the_whole_day(home: Home, now: float) -> None:
+    ask = parse(b"<Command><Name>get_demand_peaks</Name></Command>")
+    assert ask is not None
+
+    def peaks(moment: float) -> dict[str, str]:
+        words = gateway.answer(home, ask, moment, Mood())
+        assert words is not None
+        return dict(words.notifications[0].fields)
+
+    midnight = now - (now + home.zone) % 86400
+    assert peaks(now)["PeakYesterday"] == peaks(midnight - 1)["Peak"]
+    assert Decimal(peaks(now)["PeakYesterday"]) > Decimal("0.1")
