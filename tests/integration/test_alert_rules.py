@@ -13,14 +13,31 @@ from workers.server.metrics import HELP, catalogue
 MONITORING = Path(__file__).parents[2] / "docker" / "monitoring"
 ALERT = re.compile(r"alert: (\w+)")
 METRIC = re.compile(r"\beagle_\w+")
+MATCHERS = re.compile(r"\b(eagle_\w+)\{([^}]*)\}")
+LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+
+
+def promtool(*words: str) -> None:
+    tool = shutil.which("promtool") or pytest.skip("no promtool: it comes with Prometheus")
+    told = subprocess.run([tool, *words], cwd=MONITORING, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def on_the_dashboard() -> list[str]:
+    dashboard = json.loads((MONITORING / "grafana" / "dashboards" / "eagle-logger.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
 
 
 def test_the_alert_rules_fire_when_they_should() -> None:
-    promtool = shutil.which("promtool") or pytest.skip("no promtool: it comes with Prometheus")
-    told = subprocess.run(
-        [promtool, "test", "rules", "alerts.test.yml"], cwd=MONITORING, capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
+    promtool("test", "rules", "alerts.test.yml")
+
+
+def test_what_the_dashboard_asks_can_be_asked(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{number}", "expr": asked} for number, asked in enumerate(on_the_dashboard())]
+    assert len(rules) > 10
+    file = tmp_path / "dashboard.json"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", str(file))
 
 
 def test_every_alert_is_explained_and_tried() -> None:
@@ -31,9 +48,11 @@ def test_every_alert_is_explained_and_tried() -> None:
 
 
 def test_every_metric_asked_for_exists() -> None:
-    dashboard = json.loads((MONITORING / "grafana" / "dashboards" / "eagle-logger.json").read_text())
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     known = {metric.name for metric in catalogue()} | {f"eagle_{name}_total" for name in HELP}
     known |= {"eagle_fetch_lateness_seconds_bucket"}
-    asked = set(METRIC.findall((MONITORING / "alerts.yml").read_text())) | set(METRIC.findall(" ".join(expressions)))
-    assert asked <= known
+    asked = " ".join([(MONITORING / "alerts.yml").read_text(), *on_the_dashboard()])
+    assert set(METRIC.findall(asked)) <= known
+    labels = {metric.name: set(metric.labels) for metric in catalogue()}
+    picked = [(name, set(LABEL.findall(inside))) for name, inside in MATCHERS.findall(asked)]
+    assert picked
+    assert [(name, found) for name, found in picked if not found <= labels[name]] == []
