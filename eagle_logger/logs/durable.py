@@ -60,6 +60,7 @@ def make_root(path: Path) -> None:
     for folder in dict.fromkeys([*missing, path, path.parent]):
         with suppress(PermissionError):  # a folder that may be passed through, but not read
             sync_directory(folder.parent)
+    sync_directory(path)  # refused where the volume has become read-only, though statvfs may not say so
 
 
 def parents_up_to(path: Path, root: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eagle_logger.logs import steps
+from eagle_logger.logs.durable import disk_errors
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
@@ -59,9 +60,11 @@ def lock_or_not(path: Path) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with suppress(FileNotFoundError):
-            steps.unlink(path)
-        os.close(fd)
+        try:
+            with disk_errors(path), suppress(FileNotFoundError):
+                steps.unlink(path)
+        finally:
+            os.close(fd)  # a lock file that could not be removed must not stay locked
 
 
 def _try_lock(path: Path) -> int | None:
