@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import poisoned, processes, redis_away, relay_away
+from tests.faults import disk_full, poisoned, processes, redis_away, relay_away
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
@@ -17,6 +17,7 @@ ALL: list[Scenario] = [
     *redis_away.SCENARIOS,
     *relay_away.SCENARIOS,
     *poisoned.SCENARIOS,
+    *disk_full.SCENARIOS,
 ]
 
 

@@ -24,6 +24,7 @@ from tests.acceptance.running import environment, until
 from tests.faults.outside import Outside
 from tests.faults.proxy import Proxy
 from tests.faults.watching import Watch
+from tests.support import volumes
 from workers.up.data_dir import key_file
 from workers.up.deaths import FILE, Deaths, note_unseen
 from workers.up.events import DIED, GAVE_UP, Event
@@ -59,6 +60,8 @@ class Cast:
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of all its processes."""
+    log_volume: str | None = None
+    """The log files lie on a volume of their own, of this size (`24m`)."""
 
 
 _CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
@@ -81,6 +84,8 @@ class Trial:
         """Keys of objects whose bytes S3 was told to spoil."""
         self._seed = seed
         self._stack = ExitStack()
+        if cast.log_volume is not None:
+            self._stack.enter_context(volumes.tmpfs(self.data / "logs", cast.log_volume))
         self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost", **cast.environment}
         self._redis = PrivateRedis(self.data, None)
         self.direct_redis_url = self._redis.url
