@@ -27,7 +27,7 @@ _log = structlog.get_logger("eagle_logger.runtime")
 
 HEARTBEAT = 2.0
 """Seconds between two notes of progress in Redis."""
-REGISTERING = 60.0
+REGISTERING = 10.0
 """Seconds between two registrations of a rotator's node."""
 
 

@@ -82,6 +82,8 @@ def sampled(at: float, tally: Mapping[str, int]) -> Sample:
 
 def stepped(breaker: Breaker, now: Sample, fleet: Fleet, ordinary: int) -> Breaker:
     """The breaker a second later. `ordinary` is how many users this second would lease without one."""
+    if breaker.samples and now.at < breaker.samples[-1].at:  # the clock was set back
+        breaker = Breaker(breaker.phase, now.at)
     window = _LATELY[breaker.phase]
     samples = _lately((*breaker.samples, now), window)
     phase = _next(breaker, samples, window, fleet, ordinary)

@@ -50,13 +50,13 @@ def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kin
     """What to ask a user who is visited at `now` (Unix seconds), demand first.
 
     The kind with the shortest interval is asked at every visit, another one at the first visit after a point of its own grid
-    that it was not asked since.
+    that it was not asked since. What was asked in the future was asked before the clock was set back.
     """
     period = visit_period(intervals)
     return [
         kind
         for kind, interval in intervals.items()
-        if interval == period or kind not in asked or asked[kind] < _latest_point(cloud_id, kind, interval, now)
+        if interval == period or not _latest_point(cloud_id, kind, interval, now) <= asked.get(kind, -math.inf) <= now
     ]
 
 

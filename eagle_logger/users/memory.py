@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 
 from eagle_logger.clock import Clock
@@ -13,6 +12,7 @@ from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.memory_entries import Entry, Gone, Lease, System
 from eagle_logger.users.records import decode_user, encode_user, forgiven
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
@@ -21,54 +21,7 @@ from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, 
 REQUEST_REMEMBERED = 7200.0
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
-
-
-@dataclass(slots=True)
-class _Lease:
-    """See `scripts/common.lua`, where the same members are explained."""
-
-    due: float
-    scheduled: float
-    ends: float
-    announced: bool = False
-    token: int = 0
-    holder: str = ""
-    marked: bool = False
-    updated: bool = False
-
-
-@dataclass(slots=True)
-class _Entry:
-    user: User
-    sealed: str
-    state: UserState | None = None
-    due: float | None = None
-    lease: _Lease | None = None
-    last_request: float | None = None
-    abandoned: int = 0
-
-    def give_back(self) -> None:
-        if self.lease:
-            self.due, self.lease = self.lease.due, None
-
-
-@dataclass(slots=True)
-class _Gone:
-    remembered_until: float
-    last_request: float | None
-    lease_ends: float | None
-
-
-@dataclass(slots=True)
-class _System:
-    tally: Counter[str] = field(default_factory=Counter)
-    notes: dict[str, dict[str, str | int | float]] = field(default_factory=dict)
-    nodes: dict[str, float] = field(default_factory=dict)
-    requests: dict[str, float] = field(default_factory=dict)
-    shards: int | None = None
-    breaker: Breaker = field(default_factory=Breaker)
-    tried: frozenset[str] = frozenset()
-    convicting: bool = False
+CLOCK_STEP = 10.0
 
 
 class MemoryUserStore:
@@ -87,10 +40,10 @@ class MemoryUserStore:
         self._now = timed.now if isinstance(timed, Clock) else timed
         self._cipher = cipher or Cipher([new_key()])
         self._lease = self._speed.stretched(lease)
-        self._users: dict[str, _Entry] = {}
-        self._gone: dict[str, _Gone] = {}
+        self._users: dict[str, Entry] = {}
+        self._gone: dict[str, Gone] = {}
         self._tokens = count(1)
-        self._system = _System()
+        self._system = System()
 
     async def ping(self) -> None:
         pass
@@ -104,6 +57,7 @@ class MemoryUserStore:
     # Scheduling -------------------------------------------------------------------------------------------------------
     async def lease(self, limit: int) -> list[str]:
         now = self._now()
+        self._note_the_clock(now)
         for _, cloud_id in sorted((e.lease.ends, name) for name, e in self._users.items() if e.lease and e.lease.ends <= now)[
             :limit
         ]:
@@ -114,13 +68,24 @@ class MemoryUserStore:
         aside = {suspect.cloud_id for suspect in suspects}
         leased = [(since, name) for since, name in due if name not in aside] + self._tried(suspects, now)
         for since, cloud_id in leased:
-            self._lease_to(self._users[cloud_id], _Lease(since, since, now + self._lease))
+            self._lease_to(self._users[cloud_id], Lease(since, since, now + self._lease))
         return [cloud_id for _, cloud_id in leased]
 
-    def _give_back(self, entry: _Entry, now: float) -> None:
-        entry.give_back()
+    def _note_the_clock(self, now: float) -> None:
+        """What was due before a clock was set back is due now."""
+        back, self._system.clock = now - (self._system.clock or now), now
+        if back >= -self._speed.stretched(CLOCK_STEP):
+            return
+        for entry in self._users.values():
+            if entry.due is not None:
+                entry.due += back
+            if entry.lease:
+                entry.lease.ends += back
+
+    def _give_back(self, entry: Entry, now: float) -> None:
+        entry.give_back(now)
         if entry.due is not None and suspicion.is_suspect(entry.abandoned):
-            entry.due = max(entry.due, now + self._speed.stretched(suspicion.REST))
+            entry.due = now + self._speed.stretched(suspicion.REST)
 
     def _tried(self, suspects: Sequence[suspicion.Suspect], now: float) -> list[tuple[float, str]]:
         """Those of the suspects whose turn has come; the others wait."""
@@ -152,7 +117,7 @@ class MemoryUserStore:
             token=entry.lease.token,
             due=min(entry.lease.due, now),
             claimed_at=now,
-            last_request=entry.last_request,
+            last_request=None if entry.last_request is None else min(entry.last_request, now),
             user=entry.user,
             credentials=self._opened(cloud_id, entry.sealed),
             state=entry.state or UserState(),
@@ -198,7 +163,7 @@ class MemoryUserStore:
         state = replace(report.state, failures=before.failures, last_error=before.last_error, parked=None)
         return replace(report, state=state)
 
-    def _take(self, report: Report, lease: _Lease, now: float) -> bool:
+    def _take(self, report: Report, lease: Lease, now: float) -> bool:
         """Write state and re-arm; whether the user is to be fetched again instead."""
         entry = self._users[report.cloud_id]
         entry.state = forgiven(report.state) if lease.updated else report.state
@@ -239,14 +204,14 @@ class MemoryUserStore:
             return "leased"
         if entry.due is None:
             return "parked"
-        self._lease_to(entry, _Lease(min(entry.due, now), entry.due, now + self._lease, announced=True))
+        self._lease_to(entry, Lease(min(entry.due, now), entry.due, now + self._lease, announced=True))
         return "leased"
 
     async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
         self._system.requests.pop(once or "", None)
         for entry in (self._users[cloud_id] for cloud_id in cloud_ids if cloud_id in self._users):
             if entry.lease and entry.lease.announced and not entry.lease.token:
-                entry.give_back()
+                entry.give_back(self._now())
 
     async def free(self, holder: str) -> int:
         held = [e for e in self._users.values() if e.lease and e.lease.token and e.lease.holder == holder]
@@ -255,12 +220,12 @@ class MemoryUserStore:
             self._give_back(entry, now)
         return len(held)
 
-    def _held(self, cloud_id: str, token: int) -> _Lease | None:
+    def _held(self, cloud_id: str, token: int) -> Lease | None:
         entry = self._users.get(cloud_id)
         return entry.lease if entry and entry.lease and entry.lease.token == token else None
 
     @staticmethod
-    def _lease_to(entry: _Entry, lease: _Lease) -> None:
+    def _lease_to(entry: Entry, lease: Lease) -> None:
         entry.due, entry.lease = None, lease
 
     # People -----------------------------------------------------------------------------------------------------------
@@ -281,7 +246,7 @@ class MemoryUserStore:
     def _put(self, user: User, sealed: str, state: UserState | None, due: float, now: float) -> None:
         entry = self._users.get(user.cloud_id)
         if entry is None:
-            entry = self._users[user.cloud_id] = _Entry(user, sealed)
+            entry = self._users[user.cloud_id] = Entry(user, sealed)
             self._place(entry, due, now)
         elif entry.lease:
             entry.lease.updated = bool(entry.lease.token)
@@ -290,12 +255,12 @@ class MemoryUserStore:
         entry.user, entry.sealed, entry.abandoned = user, sealed, 0
         entry.state = state if entry.state is None else forgiven(entry.state)
 
-    def _place(self, entry: _Entry, due: float, now: float) -> None:
+    def _place(self, entry: Entry, due: float, now: float) -> None:
         gone = self._gone.pop(entry.user.cloud_id, None)
         if gone and gone.remembered_until > now:
             entry.last_request = gone.last_request
         if gone and gone.lease_ends and gone.lease_ends > now:
-            entry.lease = _Lease(due, due, gone.lease_ends, announced=True, token=next(self._tokens))
+            entry.lease = Lease(due, due, gone.lease_ends, announced=True, token=next(self._tokens))
         else:
             entry.due = due
 
@@ -316,7 +281,7 @@ class MemoryUserStore:
         if entry is None:
             return False
         ends = entry.lease.ends if entry.lease and entry.lease.token else None
-        self._gone[cloud_id] = _Gone(self._now() + self._lease, entry.last_request, ends)
+        self._gone[cloud_id] = Gone(self._now() + self._lease, entry.last_request, ends)
         return True
 
     async def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
@@ -393,7 +358,7 @@ class MemoryUserStore:
         return [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
 
 
-def _missed(report: Report, lease: _Lease, now: float) -> int:
+def _missed(report: Report, lease: Lease, now: float) -> int:
     """Turns this report missed; none are counted after a pause, or for a user that is not fetched any more."""
     pauses = (bounded_pause(report.pause) or report.state.parked) and not lease.updated
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)

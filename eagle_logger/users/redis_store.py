@@ -5,6 +5,7 @@
     eagle:troubles           hash   id → failures, last error, why parked; only of those who have any
     eagle:turns              hash   id → how it stands with its turn (scripts/common.lua)
     eagle:due, eagle:leased  zset   id, by when it falls due, by when its lease ends
+    eagle:clock              when users were leased last
     eagle:tokens             the last token given out
     eagle:gone:<id>          a user was removed a lease ago or less
     eagle:once:<key>         a request was carried out within the last two hours
@@ -107,7 +108,7 @@ class RedisUserStore:
         return Requested(leased, marked, unknown, parked, seen_before=bool(seen))
 
     async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
-        await self._redis.run("forget", ["" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)])
+        await self._redis.run("forget", [self._moment(), "" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)])
 
     async def free(self, holder: str) -> int:
         cursor, freed = b"0", 0

@@ -32,7 +32,7 @@ for i, id in ipairs(claimed) do
   local turn = turns[id]
   answer[i + 1] = {
     id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)),
-    turn.last_request ~= 0 and exact(turn.last_request) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
+    turn.last_request ~= 0 and exact(math.min(turn.last_request, now)) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
     troubles[i]}
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)
   renew(id, turn, ends)

@@ -122,7 +122,8 @@ local function is_suspect(turn) return turn.abandoned >= SUSPECTED end
 -- A lease that ended without a report: due again since it fell due; a suspect after a rest. `second`: a real one, in this
 -- clock's.
 local function give_back(id, turn, now, second)
-  settle(id, turn, is_suspect(turn) and math.max(turn.due, now + REST * second) or turn.due)
+  local due = math.min(turn.due, now)  -- it lies ahead if the clock was set back meanwhile
+  settle(id, turn, is_suspect(turn) and now + REST * second or due)
 end
 
 -- Additions come before removals: when Redis is out of memory it refuses the first of them, and nothing has changed.

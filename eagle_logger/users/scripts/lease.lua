@@ -2,6 +2,21 @@
 local now, limit, second = moment(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local ends = exact(now + tonumber(ARGV[2]))
 
+-- A clock that was set back would have everybody wait until it is as late again as it was: what was due then is due now.
+local CLOCK, STEP = 'eagle:clock', 10
+local function moved(set, by)
+  local entries = redis.call('ZRANGE', set, 0, -1, 'WITHSCORES')
+  local words = {}
+  for i = 1, #entries, 2 do append_pair(words, exact(tonumber(entries[i + 1]) + by), entries[i]) end
+  call_in_chunks('ZADD', set, words)
+end
+local back = now - tonumber(redis.call('GET', CLOCK) or now)
+if back < -STEP * second then
+  moved(DUE, back)
+  moved(LEASED, back)
+end
+redis.call('SET', CLOCK, exact(now))
+
 local function up_to_now(set) return redis.call('ZRANGEBYSCORE', set, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit) end
 
 local function every_second(words)

@@ -595,3 +595,37 @@ async def test_a_worker_that_always_dies_makes_nobody_guilty(store: UserStore, c
         await fleet.second()
     assert await fleet.parked() == set()
     assert {claim.abandoned for claim in await claimed(store, *fleet.ids)} == {0}
+
+
+# A clock that is set ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0, -86400.0])
+async def test_a_clock_that_is_set_keeps_nobody_waiting(store: UserStore, clock: HandClock, step: float) -> None:
+    """One waits for its turn, one is in a worker's hands, one was handed out and is not claimed yet."""
+    await add(store, "000001", "000002", "000003")
+    [first] = await claimed(store, "000001")
+    await store.report([reported(first, pause=20.0)], {})
+    assert await store.lease(10) == ["000002", "000003"]
+    [second] = await store.claim(["000002"], "worker")
+    assert await store.begin([second]) == {"000002"}
+    clock.advance(step)
+    leased = set[str]()
+    for _ in range(40):
+        clock.advance(1.0)
+        leased.update(await store.lease(10))
+    assert leased == {"000001", "000002", "000003"}
+    for claim in await store.claim(sorted(leased), "worker"):
+        assert claim.last_request is None or claim.last_request <= claim.claimed_at
+        await store.report([reported(claim)], {})
+
+
+async def test_what_is_given_back_after_the_clock_was_set_back_is_due(store: UserStore, clock: HandClock) -> None:
+    await add(store, "000001", "000002")
+    assert (await store.request(["000001"])).leased == ("000001",)
+    assert [claim.cloud_id for claim in await claimed(store, "000002")] == ["000002"]
+    clock.advance(-3600.0)
+    await store.forget(None, ["000001"])
+    assert await store.free("worker") == 1
+    assert await store.lease(10) == ["000001", "000002"]
+    assert await store.free("worker") == 0

@@ -166,3 +166,13 @@ def test_whatever_happens_somebody_is_asked_and_little_is_remembered(
         assert most_to_lease(breaker, at, fleet, users) >= min(1, users)
         assert most_to_lease(breaker, at, fleet, users) <= users
         assert len(breaker.samples) <= 40
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_clock_that_was_set_back_holds_nobody_up(phase: Phase) -> None:
+    breaker = Breaker(phase, 7000.0, (Sample(7100.0, 50, 50),))
+    fleet = Fleet(users=100, failing=100, period=6.0)
+    for second in range(1, 60):
+        breaker = stepped(breaker, Sample(3500.0 + second, 50 + 10 * second, 50), fleet, 100)
+    assert breaker.phase is Phase.CLOSED
+    assert len(breaker.samples) < 20

@@ -78,3 +78,10 @@ def test_after_a_stop_the_fleet_comes_back_over_the_interval_not_all_at_once() -
 @given(users=st.integers(0, 100_000), period=st.floats(1, 3600))
 def test_a_fleet_that_is_overdue_is_served_within_its_interval(users: int, period: float) -> None:
     assert most_at_once(users, period, 3600.0) * period >= users
+
+
+def test_what_was_asked_before_the_clock_was_set_back_is_asked_again() -> None:
+    intervals = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0}
+    now = 1_767_225_600.0
+    assert kinds_due("00ce69", intervals, {Kind.SUMMATION: now + 3600}, now) == [Kind.DEMAND, Kind.SUMMATION]
+    assert kinds_due("00ce69", intervals, {Kind.SUMMATION: now}, now) == [Kind.DEMAND]
