@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import structlog
 
@@ -19,8 +18,9 @@ from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.suspicion import is_convicted
 from eagle_logger.core.users import User
 from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
+from eagle_logger.disk import Disk, Logs
 from eagle_logger.envelope import Envelope, Outcome
-from eagle_logger.errors import DiskUnavailable, RedisUnavailable, RelayUnavailable, Unreadable
+from eagle_logger.errors import RedisUnavailable, RelayUnavailable, Unreadable
 from eagle_logger.gathering import Gatherer, Room
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
@@ -37,16 +37,6 @@ PATIENCE = 1.0
 """Seconds after which a message stops waiting for its stragglers; they go on under their own deadline."""
 HELD = 4
 """A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
-DISK_RETRY = 1.0
-"""Seconds between two tries to write to a volume that is full or failing."""
-
-
-class Logs(Protocol):
-    """What the cycle needs of the local log files; blocking. Raises DiskUnavailable."""
-
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Any: ...
-    def check(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +82,7 @@ class EagleDataLogger:
         holder: str,
     ) -> None:
         self.users = users
-        self.disk_trouble: str | None = None
         self._relay = relay
-        self._logs = logs
         self._samples = samples
         self._volume = volume
         self._clock = clock
@@ -103,11 +91,16 @@ class EagleDataLogger:
         self._holder = holder
         self._asked = Room(limits.max_in_flight)
         self._held = Room(HELD * limits.max_in_flight)
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._disk = Disk(logs)
         self._begins: Gatherer[Claim, bool] = Gatherer(self._begin)
         self._reports: Gatherer[Visit, bool] = Gatherer(self.update_user_info, pause=REPORTING_PAUSE)
         self._visits: set[asyncio.Task[None]] = set()
         self._stopping = False
+
+    @property
+    def disk_trouble(self) -> str | None:
+        """Why fetching has stopped, if it has: the log volume is full or cannot be written."""
+        return self._disk.trouble
 
     # The names and arithmetic of 2015 ---------------------------------------------------------------------------------
 
@@ -147,7 +140,7 @@ class EagleDataLogger:
         Returns once all have reported back or been answered once, or after `PATIENCE` without the stragglers. Raises
         RedisUnavailable, and DiskUnavailable before anything was asked when nothing could be written.
         """
-        await self._ensure_disk()
+        await self._disk.ensure()
         claims = await self._claim_when_they_fit(cloud_ids)
         envelope = Envelope(claim.cloud_id for claim in claims)
         for claim in claims:
@@ -179,6 +172,8 @@ class EagleDataLogger:
                     if visit.requests:
                         asks_on(claim.cloud_id)
                     await turn.come()
+                    if visit.requests and self.disk_trouble:
+                        break  # what it shows could not be kept
                     if not await self._begins.add(claim):
                         visit.outcome = LOST
                         return visit
@@ -203,7 +198,7 @@ class EagleDataLogger:
             for file, more in visit.lines.items():
                 lines.setdefault(file, []).extend(more)
         if lines:
-            await self._append(lines)
+            await self._disk.append(lines, stopping=lambda: self._stopping)
         self._keep_samples(visits)
         return await self.push_next_request_to_queue([visit for visit in visits if visit.outcome != LOST], visits)
 
@@ -256,8 +251,7 @@ class EagleDataLogger:
             await asyncio.wait(self._visits)
         await self._relay.close()
         await self.users.close()
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.close)
-        self._disk.shutdown()
+        await self._disk.close()
 
     # Below: how ---------------------------------------------------------------------------------------------------------
 
@@ -327,29 +321,6 @@ class EagleDataLogger:
             visit.pause,
             visit.blames_relay,
         )
-
-    async def _ensure_disk(self) -> None:
-        if self.disk_trouble is not None:
-            raise DiskUnavailable(self.disk_trouble)
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.check)
-
-    async def _append(self, lines: Mapping[tuple[str, Hour], Sequence[bytes]]) -> None:
-        """Write until it succeeds: these readings cannot be fetched again. Meanwhile no new user is claimed."""
-        while True:
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._logs.append, lines)
-            except DiskUnavailable as trouble:
-                if self.disk_trouble is None:
-                    _log.error("fetching stops: the log volume cannot be written", reason=str(trouble))
-                self.disk_trouble = str(trouble)
-                if self._stopping:
-                    raise
-                await asyncio.sleep(DISK_RETRY)
-            else:
-                if self.disk_trouble is not None:
-                    _log.info("fetching resumes: the log volume can be written again")
-                self.disk_trouble = None
-                return
 
     def _keep_samples(self, visits: Sequence[Visit]) -> None:
         now = self._clock.now()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from eagle_logger import disk
 from eagle_logger import logger as logger_module
 from eagle_logger.archive.archive import Archive
 from eagle_logger.by_hand import fetch_now
@@ -34,7 +35,7 @@ from eagle_logger.logger import EagleDataLogger, Limits, Volume
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.users.memory import MemoryUserStore
-from eagle_logger.users.store import NewUser, Report, Reported
+from eagle_logger.users.store import Claim, NewUser, Report, Reported
 from tests.support.polling import until
 from tests.support.scripted_relay import ScriptedRelay, demand, holding
 
@@ -131,7 +132,7 @@ def _no_archive() -> Archive:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(logger_module, "REPORTING_PAUSE", 0.01)
     monkeypatch.setattr(logger_module, "REQUEST_GAP", 0.05)
-    monkeypatch.setattr(logger_module, "DISK_RETRY", 0.01)
+    monkeypatch.setattr(disk, "RETRY", 0.01)
     monkeypatch.setattr(logger_module, "PATIENCE", 5.0)
     built = World(tmp_path)
     yield built
@@ -494,3 +495,46 @@ async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
     assert stored is not None
     assert (stored.state.parked or "").startswith("poison: 5 processes in a row died while they fetched it")
     assert (await world.store.tally())["failed_poison"] == 1
+
+
+async def test_a_disk_without_room_is_told_though_nothing_waits_to_be_written(world: World) -> None:
+    await world.add(HOME)
+    world.logs.full.set()
+    leased = await world.lease(HOME)
+    with pytest.raises(DiskUnavailable):
+        await world.logger.get_new_rainforest_data(leased)
+    assert world.logger.disk_trouble == "no space left"
+    world.logs.full.clear()
+    assert str(await world.logger.get_new_rainforest_data(leased)).startswith("1 user, 1 fetched")
+    assert world.logger.disk_trouble is None
+
+
+async def test_nothing_more_is_asked_once_it_could_not_be_kept(world: World) -> None:
+    """Of one visit that has begun: another's readings found the disk full meanwhile."""
+    await world.add(HOME, OTHER)
+    worker = world.worker("fetch-2", intervals=dict.fromkeys(Kind, 6.0))
+    world.relay.always(OTHER, demand(int(await world.store.now())))
+    gone_on = asyncio.Event()
+
+    async def answer(_: Credentials, __: Kind) -> Decoded:
+        world.logs.full.set()
+        asked_on.append(asyncio.create_task(worker.update_user_info([other])))
+        await until(lambda: worker.disk_trouble is not None)
+        gone_on.set()
+        return holding()
+
+    asked_on: list[asyncio.Task[list[bool]]] = []
+    [claim, second] = [claim for one in (HOME, OTHER) for claim in await claimed(world, one)]
+    other = await world.logger.fetch_data(second)
+    world.relay.answers[HOME] = answer
+    visit = await worker.fetch_data(claim)
+    assert gone_on.is_set()
+    assert (visit.requests, visit.outcome) == (1, "fetched")
+    world.logs.full.clear()
+    await asyncio.gather(*asked_on)
+    await worker.close()
+
+
+async def claimed(world: World, cloud_id: str) -> list[Claim]:
+    await world.lease(cloud_id)
+    return await world.logger.fetch_user_info([cloud_id])
