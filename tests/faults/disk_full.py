@@ -24,6 +24,7 @@ def fill(trial: Trial, leave: int) -> None:
 def has_stopped(trial: Trial) -> None:
     """Every worker that fetches says so, and no gateway is asked any more: what it showed could not be kept."""
     trial.until(lambda: {"fetch-1", "fetch-2"} <= troubled(trial), NOTICED_WITHIN)
+    time.sleep(2)  # whoever was being asked this moment
     before = asked(trial)
     time.sleep(4)
     assert asked(trial) == before, "gateways are asked for what cannot be kept"

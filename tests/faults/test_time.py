@@ -1,0 +1,157 @@
+"""Fault 6: clocks that are set, that run in a time zone, that leap; gateways with clocks of their own; hours long rotated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from eagle_logger.core.hours import HOUR, Hour
+from eagle_logger.core.state import STRANGE_HOURS_A_DAY
+from tests.faults.story import HOME, World, telling
+from tests.faults.table import Row
+from tests.support.scripted_relay import demand
+from tests.support.users import new_user
+
+Noted = Callable[[Row], None]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with telling(tmp_path) as made:
+        yield made
+
+
+def row(name: str, what: str, strikes: int, readings: int) -> Row:
+    return Row(name, 6, what, strikes, readings, 0, 0, 0)
+
+
+async def test_our_clock_is_set_forward_and_back_by_an_hour(world: World, seed: int, noted: Noted) -> None:
+    """The gateways' clocks go on as they should."""
+    node, chance, truth, steps = world.node(), Random(seed), world.now, 0
+    for _ in range(400):
+        truth += 6
+        world.clock.advance(6)
+        if chance.random() < 0.05:
+            world.clock.advance(chance.choice([-HOUR, HOUR, -HOUR / 2, 1]))
+            steps += 1
+        await node.visit(demand(truth - chance.randrange(12), f"{chance.randrange(3)}.5"))
+        if chance.random() < 0.1:
+            node.rotate(include_open=chance.random() < 0.3)
+    what = "our clock steps an hour forward and back, the gateway's does not"
+    noted(row("time-steps", what, steps, world.assert_exactly_once()))
+
+
+NIGHTS = [
+    ("Europe/Berlin", "2026-03-29-00"),
+    ("Europe/Berlin", "2026-10-25-00"),
+    ("America/New_York", "2026-11-01-05"),
+    ("Australia/Lord_Howe", "2026-04-04-14"),
+]
+
+
+async def test_the_nights_when_clocks_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted) -> None:
+    count = 0
+    for zone, night in NIGHTS:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            async with telling(tmp_path / zone / night) as world:
+                count += await a_night(world, Hour.parse(night).start)
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+    noted(row("time-zone", "the nights when clocks change, in Berlin, New York and on Lord Howe", len(NIGHTS), count))
+
+
+async def a_night(world: World, start: int) -> int:
+    node = world.node()
+    world.clock.advance(start - world.clock.now())
+    for minute in range(0, 240, 4):
+        world.clock.advance(240)
+        await node.visit(demand(start + 60 * minute, "1.5"))
+        node.rotate()
+    count = world.assert_exactly_once()
+    assert sorted(key[-22:-9] for key in world.kept) == [Hour(start + n * HOUR).name for n in range(4)]
+    return count
+
+
+async def test_a_leap_second(world: World, noted: Noted) -> None:
+    """Unix time says the last second of the hour twice; a gateway may say 60, which is the next hour's first."""
+    node, last = world.node(), Hour.parse("2016-12-31-23").end - 1
+    world.clock.advance(last - 30 - world.clock.now())
+    for second in (-2, -1, 0, 0, 1, 2):
+        world.clock.advance(8)
+        await node.visit(demand(last + second, "1.5"), demand(last + second, "2.5"))
+        world.clock.advance(-1)
+    noted(row("time-leap", "a second that comes twice, at the end of an hour", 1, world.assert_exactly_once()))
+
+
+OFFSETS = (-63 * 86400, -HOUR, -30, 400, 5 * HOUR, 20 * 365 * 86400)
+"""Seconds."""
+
+
+async def test_gateways_whose_clocks_are_wrong(world: World, noted: Noted) -> None:
+    node, homes = world.node(), {f"{number:06x}": offset for number, offset in enumerate(OFFSETS)}
+    await world.users.put([new_user(cloud_id) for cloud_id in homes])
+    for number in range(100):
+        world.clock.advance(40)
+        for cloud_id, offset in homes.items():
+            await node.visit(demand(world.now + offset - 3, f"{number % 7}"), cloud_id=cloud_id)
+        if number % 20 == 0:
+            node.rotate()
+    for _ in range(4):
+        world.later()
+    assert all(world.archived(cloud_id) for cloud_id in homes), "the readings of the future wait for nothing"
+    count = world.assert_exactly_once()
+    noted(row("time-gateways", "gateways whose clocks are 63 days behind to 20 years ahead", len(OFFSETS), count))
+
+
+async def test_a_gateway_without_any_clock_is_filed_by_arrival_and_nothing_is_lost(
+    world: World, seed: int, noted: Noted
+) -> None:
+    """What is not promised of it: that a reading it shows again after others stands only once."""
+    node, chance = world.node(), Random(seed)
+    for _ in range(STRANGE_HOURS_A_DAY + 100):
+        world.clock.advance(12)
+        await node.visit(demand(chance.randrange(1_000_000_000, 2_000_000_000), "1.5"))
+    count = world.assert_exactly_once()
+    assert len(world.kept) <= STRANGE_HOURS_A_DAY + 3, "a few objects, not one for each reading"
+    noted(row("time-none", "a gateway whose every reading has a time of its own invention", 1, count))
+
+
+async def test_readings_for_hours_long_rotated(world: World, seed: int, noted: Noted) -> None:
+    """A backlog, newest first, mixed with live readings, some of it said before; state and local files may be gone."""
+    node, chance = world.node(), Random(seed)
+    start = world.now
+    for day_hour in range(12):
+        for minute in range(0, 60, 5):
+            world.clock.advance(300)
+            await node.visit(demand(start + day_hour * HOUR + minute * 60, "1.5"))
+        world.later(0)
+    for number in range(40):
+        world.clock.advance(120)
+        old = [start + chance.randrange(12) * HOUR + chance.randrange(720) * 5 for _ in range(10)]
+        await node.visit(*(demand(moment, "1.5") for moment in sorted(old, reverse=True)), demand(world.now - 3, "2"))
+        if number % 10 == 9:
+            await world.forget_state()
+            world.later()
+    noted(row("time-late", "backlogs of ten for hours long rotated, state lost now and then", 40, world.assert_exactly_once()))
+
+
+async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, noted: Noted) -> None:
+    node, others = world.node(), [f"{number:06x}" for number in range(20)]
+    await world.users.put([new_user(cloud_id) for cloud_id in others])
+    end = Hour.of(world.now).end
+    world.clock.advance(end - world.clock.now() + 1)
+    for cloud_id in [HOME, *others]:
+        readings = [demand(end + second, "1.5") for second in (-2, -1, 0, 1)]
+        world.relay.always(cloud_id, *readings)
+        world.clock.advance(0.01)
+        await node.visit(*readings, cloud_id=cloud_id)
+    count = world.assert_exactly_once()
+    assert len(world.kept) == 2 * 21
+    noted(row("time-boundary", "an hour begins in the middle of a batch, and of a reply", 21, count))
