@@ -16,13 +16,14 @@ from typing import Any
 
 import click
 
-from benchmarks import chores, compared, tables
+from benchmarks import chores, compared, dispatching, tables
 from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
 from benchmarks.stage import ROOT, Failed, Relay, Stage
 
 RESULTS = ROOT / "benchmarks" / "results"
+DISPATCHED, DUE_A_SECOND = (100_000, 1_000_000), 10_000
 LONG_HOMES = (1000, 10_000, 20_000, 30_000)
 
 
@@ -37,6 +38,7 @@ class Plan:
     in_flight: int
     registered: int
     user_hours: int
+    overdue: int
     profile: str | None
 
 
@@ -91,6 +93,15 @@ def _rotation(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
     found.chores += chores.rotation(stage, plan.user_hours)
 
 
+def _dispatch(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
+    for registered in DISPATCHED:
+        found.chores.append(dispatching.dispatching(stage, registered, DUE_A_SECOND, plan.seconds))
+
+
+def _overdue(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+    found.chores.append(dispatching.overdue(stage, relay, plan.overdue, seconds=2 * plan.seconds, workers=plan.workers))
+
+
 def _ping(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
     found.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
@@ -106,6 +117,8 @@ MEASUREMENTS: dict[str, Measurement] = {
     "2015": _bare("sequential"),
     "registered": _registered,
     "rotation": _rotation,
+    "dispatch": _dispatch,
+    "overdue": _overdue,
     "ping": _ping,
 }
 
@@ -127,6 +140,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 @click.option("--hanging", type=click.FloatRange(0, 1), default=0.0, help="Share of the homes that never answer.")
 @click.option("--registered", type=click.IntRange(1), default=100_000, help="Users imported, shown and leased.")
 @click.option("--user-hours", type=click.IntRange(1), default=1000, help="Log files rotated.")
+@click.option("--overdue", type=click.IntRange(1), default=20_000, help="Homes that fell due while nothing ran.")
 @click.option("--long", "is_long", is_flag=True, help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.")
 @click.option(
     "--profile", metavar="PY-SPY", help="Then record the first fetching worker with this py-spy: profile-<homes>.txt."
@@ -140,7 +154,9 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
     homes = homes or (LONG_HOMES if is_long else (5000,))
     plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **given)
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
-    population = max(*plan.homes, plan.flood if "flood" in chosen else 0, 10 * plan.in_flight)
+    population = max(
+        *plan.homes, plan.flood if "flood" in chosen else 0, plan.overdue if "overdue" in chosen else 0, 10 * plan.in_flight
+    )
     found, began = Found(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
         relay = stage.relay(population, **conditions)

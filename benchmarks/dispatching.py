@@ -1,0 +1,170 @@
+"""The dispatcher with very many users, and the whole system after a stop in which everybody fell due."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+from benchmarks import proc
+from benchmarks.ours import System
+from benchmarks.stage import Failed, Relay, Stage
+from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.users import User, UserState
+from eagle_logger.users.records import encode_state, encode_user
+from eagle_logger.users.store import UserStore
+
+_HASHES = 256
+_WRITING = 2.0
+"""Seconds that writing 100 000 due times takes at most."""
+_STRIDE = 7919
+"""A prime: its multiples meet every place once."""
+_IDLE = struct.pack("<dH", 0.0, 0)
+"""A turn that nobody has (scripts/common.lua)."""
+_SEALED = "gAAAAAB" + "x" * 177
+"""As long as a sealed password; nobody opens it here."""
+
+
+def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float) -> dict[str, Any]:
+    """So many users, of whom so many fall due every second. Messages are thrown away as they come: what is measured is the
+    dispatcher's process, with beat and Redis beside it."""
+    period = registered / due_a_second
+    with stage.processes("dispatching") as processes:
+        slow = {"EAGLE_DEMAND_INTERVAL": f"{period:g}", "EAGLE_LEASE": "3600"}
+        system = System(processes, "http://127.0.0.1:1/", workers=0, **slow)
+        empty = system.redis.info()["used_memory"]
+        with redis.Redis.from_url(system.redis.url()) as users, redis.Redis.from_url(system.settings.broker) as broker:
+            _register(users, registered)
+            size = (system.redis.info()["used_memory"] - empty) / registered
+            system.start()
+            _drain_until(broker, _have_fall_due(users, registered, period) + 3.0)
+            before = _look(system)
+            messages, seconds = _drain_until(broker, time.time() + min(seconds, period - 5.0))
+            after = _look(system)
+        leased = after["leased"] - before["leased"]
+        used = {name: (after["cpu"][name] - before["cpu"][name]) / seconds for name in after["cpu"]}
+        overdue = system.ask(UserStore.totals).overdue
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in used.items())
+        return {
+            "name": f"dispatch, {registered} registered, {due_a_second} due a second",
+            "seconds": round(seconds, 3),
+            "cpu": round(used["dispatcher"] * seconds, 3),
+            "count": leased,
+            "per_second": round(leased / seconds, 1),
+            "note": f"of a core: {shares}; {messages / seconds:.0f} messages/s of {leased / max(messages, 1):.0f} users; "
+            f"{overdue} overdue at the end; {size:.0f} B a user in Redis",
+        }
+
+
+def _register(client: redis.Redis, count: int) -> None:
+    """Write users as the store does, with a state as after some months, in the quickest way there is; due in a day."""
+    state, later = encode_state(lived_in()), time.time() + 86400
+    for some in _ids(count):
+        pipeline = client.pipeline(transaction=False)
+        pipeline.hset(f"eagle:users:{some[0][:2]}", mapping={one: encode_user(User(one), _SEALED) for one in some})
+        pipeline.hset("eagle:states", mapping=dict.fromkeys(some, state))
+        pipeline.hset("eagle:turns", mapping=dict.fromkeys(some, _IDLE))
+        pipeline.zadd("eagle:due", dict.fromkeys(some, later))
+        pipeline.execute()
+
+
+def _have_fall_due(client: redis.Redis, count: int, period: float) -> float:
+    """One after the other, evenly over the period; answers when the first does."""
+    first, done = time.time() + _WRITING + count / 100_000, 0
+    for some in _ids(count):
+        # In a large step, so that each moment has users of all shards.
+        due = {one: first + period * ((done + at) * _STRIDE % count) / count for at, one in enumerate(some)}
+        client.zadd("eagle:due", due)
+        done += len(some)
+    return first
+
+
+def _ids(count: int) -> Iterator[list[str]]:
+    """Cloud ids, some of one hash at a time."""
+    for digits in range(_HASHES):
+        mine = [f"{digits:02x}{number:04x}" for number in range(len(range(digits, count, _HASHES)))]
+        yield from (mine[start : start + 1000] for start in range(0, len(mine), 1000))
+
+
+def lived_in() -> UserState:
+    """A state as it is after some months."""
+    now = int(time.time())
+    stream = Stream("0xd8d5b9000000abcd", "0x0013500100000001", Kind.DEMAND)
+    seen = tuple((now - 6 * number, f'"value":1.{731 + number},"unit":"kW"') for number in range(4))
+    return UserState(
+        total_events_logged=1_234_567,
+        first_timestamp=now - 9_000_000,
+        last_timestamp=now,
+        last_arrival=now + 0.25,
+        asked=dict.fromkeys(Kind, now + 0.125),
+        recent={stream: seen},
+        recent_counts=(now // 600, 98, 100, 101, 99, 100, 100),
+    )
+
+
+def _drain_until(broker: redis.Redis, moment: float) -> tuple[int, float]:
+    """Take away what waits for the fetching workers, every quarter of a second: how many messages, and how long it took."""
+    began, messages = time.monotonic(), 0
+    while time.time() < moment:
+        time.sleep(0.25)
+        pipeline = broker.pipeline()
+        pipeline.llen("fetch.0")
+        pipeline.delete("fetch.0")
+        messages += pipeline.execute()[0]
+    return messages, time.monotonic() - began
+
+
+def _look(system: System) -> dict[str, Any]:
+    processes = system.processes.ids("dispatcher", "beat", "redis")
+    return {
+        "cpu": {name: proc.cpu_seconds(pid) for name, pid in processes.items()},
+        "leased": system.ask(UserStore.totals).leased,
+    }
+
+
+def overdue(stage: Stage, relay: Relay, homes: int, *, seconds: float, workers: int) -> dict[str, Any]:
+    """Start the system when so many homes are overdue, and watch how that decays."""
+    with stage.processes("overdue") as processes:
+        system = System(processes, relay.post_url, workers=workers)
+        system.seed(relay.accounts(homes))
+        asyncio.run(asyncio.sleep(system.settings.demand_interval))
+        began = time.monotonic()
+        system.start()
+        started = time.monotonic() - began
+        decay = list(_decay(system, seconds))
+        if breaches := system.ask(UserStore.check_invariant):
+            raise Failed(f"users in neither set or in both: {breaches[:3]}")
+        fetches = system.tally().get("fetches", 0)
+        all_served = next((at for at, _, served in decay if served >= homes), None)
+        on_time = next((at for at, late, served in decay if served >= homes and late <= 2.0), None)
+        cpu = sum(map(proc.cpu_seconds, system.contenders().values()))
+        curve = [(round(at), round(late, 1)) for at, late, _ in decay[:: max(1, len(decay) // 12)]]
+        return {
+            "name": f"restart, {homes} overdue, {workers} workers",
+            "seconds": round(decay[-1][0], 3),
+            "cpu": round(cpu, 3),
+            "count": fetches,
+            "per_second": round(fetches / decay[-1][0], 1),
+            "note": f"all served once after {_said(all_served)}, nobody over 2 s late after {_said(on_time)} "
+            f"(processes took {started:.0f} s to start); seconds: longest overdue: {json.dumps(curve)}",
+        }
+
+
+def _decay(system: System, seconds: float) -> Iterator[tuple[float, float, int]]:
+    """Every second: seconds since all processes were up, how long the most overdue has waited, and fetches so far."""
+    began = time.monotonic()
+    while (at := time.monotonic() - began) < seconds:
+        totals = system.ask(UserStore.totals)
+        late = 0.0 if totals.oldest_due is None else max(0.0, time.time() - totals.oldest_due)
+        yield at, late, system.tally().get("fetches", 0)
+        system.processes.check()
+        time.sleep(1.0)
+
+
+def _said(seconds: float | None) -> str:
+    return "more than was watched" if seconds is None else f"{seconds:.0f} s"
