@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from eagle_logger import wiring
 from eagle_logger.rotation import UPLOADS
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.records import encode_state
+from eagle_logger.users.store import Grid, Report
 
-_LEASED_AT_ONCE = 500
-"""As the dispatcher does."""
+_LEASED_AT_ONCE = 1600
+"""As the dispatcher does: a full message for each of 16 shards."""
+_USERS_A_MESSAGE = 100
 _BUCKET = "eagle"
 _THREADS = (UPLOADS, 4 * UPLOADS)
 """Of a rotation and of what it is compared to: one process, and four."""
@@ -57,7 +60,7 @@ def _registered(stage: Stage, count: int, *, clustered: bool) -> list[dict[str, 
         imported["note"] += f", {(server.info()['used_memory'] - empty) / count:.0f} B once it has been fetched"
         shown = _timed(f"status --json, {what}", [EAGLE, "status", "--json"], settings, server, count)
         time.sleep(_ALL_DUE_WITHIN)
-        return [imported, shown, _dispatch(settings, server, count, what)]
+        return [imported, shown, *_dispatch(settings, server, count, what)]
 
 
 def _give_history(server: Redis, people: Path) -> None:
@@ -125,26 +128,45 @@ def _timed(name: str, command: list[str], settings: dict[str, str], server: Redi
     return _chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s, {held_up}")
 
 
-def _dispatch(settings: dict[str, str], server: Redis, count: int, what: str) -> dict[str, Any]:
-    before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
-    leased = asyncio.run(_lease_all(settings))
-    seconds, cpu = time.monotonic() - began, time.process_time() - own
-    if leased != count:
-        raise Failed(f"{leased} users were leased, not {count}")
-    redis_used = proc.cpu_seconds(server.pid) - before
-    return _chore(f"lease, {what}", seconds, cpu, count, f"{_LEASED_AT_ONCE} a call, Redis {redis_used:.2f} CPU s")
+def _dispatch(settings: dict[str, str], server: Redis, count: int, what: str) -> list[dict[str, Any]]:
+    """What a visit asks of Redis: leased by the dispatcher, then claimed, begun and reported by a worker."""
+    return asyncio.run(_visit_all(settings, server, count, what))
 
 
-async def _lease_all(settings: dict[str, str]) -> int:
+async def _visit_all(settings: dict[str, str], server: Redis, count: int, what: str) -> list[dict[str, Any]]:
     given = {name.removeprefix("EAGLE_").lower(): text for name, text in settings.items()}
-    store = wiring.user_store(settings_module.load(Path(given.pop("data_dir")), **given), passwords=False)
-    leased = 0
-    try:
+    store = wiring.user_store(settings_module.load(Path(given.pop("data_dir")), **given, lease="600"), passwords=False)
+    leased: list[str] = []
+    state = lived_in()
+
+    async def lease() -> None:
         while ids := await store.lease(_LEASED_AT_ONCE):
-            leased += len(ids)
+            leased.extend(ids)
+
+    async def visit() -> None:
+        for start in range(0, len(leased), _USERS_A_MESSAGE):
+            claims = await store.claim(leased[start : start + _USERS_A_MESSAGE], "bench")
+            await store.begin(claims)
+            reports = [Report(one.cloud_id, one.token, state, Grid(3600.0, 0.0)) for one in claims]
+            await store.report(reports, {"fetches": len(reports)})
+
+    try:
+        found = [
+            await _spent(server, f"lease, {what}", count, f"{_LEASED_AT_ONCE} a call", lease),
+            await _spent(server, f"claim, begin and report, {what}", count, f"{_USERS_A_MESSAGE} a call", visit),
+        ]
     finally:
         await store.close()
-    return leased
+    if len(leased) != count:
+        raise Failed(f"{len(leased)} users were leased, not {count}")
+    return found
+
+
+async def _spent(server: Redis, name: str, count: int, note: str, action: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
+    await action()
+    seconds, cpu, used = time.monotonic() - began, time.process_time() - own, proc.cpu_seconds(server.pid) - before
+    return _chore(name, seconds, cpu, count, f"{note}, Redis {used:.2f} CPU s: {used / count * 1e6:.0f} µs a user")
 
 
 def _chore(name: str, seconds: float, cpu: float, count: int, note: str) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:
     if not recent_counts:
         return 0
     newest, *counts = recent_counts
-    return sum(count for age, count in enumerate(counts) if slot - (newest - age) < SLOTS_IN_AN_HOUR)
+    return sum(counts[: max(0, SLOTS_IN_AN_HOUR - (slot - newest))])
 
 
 def _remembering(recent: Mapping[Stream, tuple[Seen, ...]], readings: Sequence[Reading]) -> dict[Stream, tuple[Seen, ...]]:

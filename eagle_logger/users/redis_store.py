@@ -21,6 +21,7 @@ Scripts name keys they work out themselves: one Redis, not a cluster.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -142,8 +143,18 @@ class RedisUserStore:
             yield [_stored(row) for row in page]
 
     async def outlines(self) -> AsyncIterator[list[Outline]]:
-        async for ids in pages(self._redis, "", _OUTLINES):
-            yield [_outline(row) for row in await outlines(self._redis, ids)]
+        asked: asyncio.Task[list[Row]] | None = None
+        try:
+            async for ids in pages(self._redis, "", _OUTLINES):
+                # Redis works on the next page while whoever asks works on this one.
+                former, asked = asked, asyncio.create_task(outlines(self._redis, ids))
+                if former is not None:
+                    yield [_outline(row) for row in await former]
+            if asked is not None:
+                yield [_outline(row) for row in await asked]
+        finally:
+            if asked is not None:
+                asked.cancel()
 
     async def reseal(self) -> int:
         cipher, changed, locked = self._cipher_or_refuse(), 0, list[str]()
