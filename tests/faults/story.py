@@ -91,8 +91,9 @@ class World:
         self.nodes: list[Node] = []
         self.kept: dict[str, bytes] = {}
 
-    def node(self, *, shards: int = 16) -> Node:
-        made = Node(self.root / f"node-{len(self.nodes)}", self, shards=shards)
+    def node(self, *, shards: int = 16, disk: str = "") -> Node:
+        """A worker on a disk of its own, or of this name."""
+        made = Node(self.root / (disk or f"disk-{len(self.nodes)}"), self, shards=shards)
         self.nodes.append(made)
         return made
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import disk_full, poisoned, processes, redis_away, relay_away
+from tests.faults import disk_full, people, poisoned, processes, redis_away, relay_away
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
@@ -18,6 +18,7 @@ ALL: list[Scenario] = [
     *relay_away.SCENARIOS,
     *poisoned.SCENARIOS,
     *disk_full.SCENARIOS,
+    *people.SCENARIOS,
 ]
 
 
