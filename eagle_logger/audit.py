@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -15,7 +16,7 @@ from eagle_logger.core.names import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, opened
 from eagle_logger.errors import Unreadable
-from eagle_logger.logs.folder import LogFolder, SealedFile
+from eagle_logger.logs.folder import Bad, LogFile, LogFolder, SealedFile
 
 BEGINNING = Hour(0)
 
@@ -79,18 +80,31 @@ def _local(folder: LogFolder, found: Audit, since: Hour) -> dict[_UserHour, list
     found.quarantined = sum(1 for _ in (folder.root / "quarantine").glob("*.reason"))
     hours = [hour for hour in folder.hours() if hour >= since]
     for at, shard in [(hour, shard) for hour in hours for shard in folder.shards(hour)]:
-        waiting = len(folder.open_files(at, shard))
-        found.log_files += waiting
-        found.waiting += waiting
+        for path in folder.strays(at, shard):
+            found.findings.append(Finding("unreadable", str(path), "not a log file's name: nobody will archive it"))
+        for opened_file in folder.open_files(at, shard):
+            found.log_files += 1
+            found.waiting += 1
+            _lines(folder, opened_file, found)
         for sealed in folder.sealed_files(at, shard):
             found.log_files += 1
             found.receipts += sealed.receipt is not None
             found.waiting += sealed.receipt is None
             if sealed.receipt is not None:
                 proven[sealed.cloud_id, at].append(sealed)
-            elif sealed.receipt_path.exists():
+                continue
+            _lines(folder, sealed, found)
+            if sealed.receipt_path.exists():
                 found.findings.append(Finding("unreadable", str(sealed.receipt_path), "rotation will make this receipt anew"))
     return proven
+
+
+def _lines(folder: LogFolder, file: LogFile | SealedFile, found: Audit) -> None:
+    """What of a file that is not archived yet will be kept aside instead."""
+    with suppress(FileNotFoundError):  # sealed, or archived and deleted, a moment ago
+        for bad in folder.each(file):
+            if isinstance(bad, Bad):
+                found.findings.append(Finding("unreadable", f"{file.path}:{bad.number}", f"{bad.reason}: {bad.content[:80]!r}"))
 
 
 def _parts(archive: Archive, since: Hour) -> Iterator[tuple[str, _UserHour, int]]:

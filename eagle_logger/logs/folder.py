@@ -91,6 +91,16 @@ class LogFolder:
         file's, is given as None."""
         return self._sealed(hour, shard, "")
 
+    def strays(self, hour: Hour, shard: str) -> list[Path]:
+        """Files in the folder that are no log files, receipts or unfinished: nobody looks after them."""
+        paths = [self._path(hour, shard) / name for name in sorted(self._names(hour, shard))]
+        ours = (files.RECEIPT, TEMPORARY)
+        return [
+            path
+            for path in paths
+            if not path.name.endswith(ours) and files.open_file(path) is None and files.numbered(path.name) is None
+        ]
+
     def open_file_of(self, cloud_id: str, hour: Hour, shard: str) -> LogFile:
         """Where this user's open file of the hour lies, if there is one."""
         return LogFile(self._path(hour, shard) / f"rainforest-{cloud_id}-{hour}{files.OPEN}", cloud_id, hour, shard)

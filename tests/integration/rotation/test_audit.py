@@ -127,3 +127,14 @@ def test_rotate_says_what_went_wrong_and_fails(disk: Disk, tmp_path: Path) -> No
     rotated = run(tmp_path, "rotate", "--include-open")
     assert rotated.exit_code == 1
     assert f"{CLOUD_ID}: the archive" in rotated.stderr
+
+
+def test_what_is_not_archived_yet_is_looked_into_too(disk: Disk, archive: DirectoryArchive) -> None:
+    disk.append(demand(1, 2) + b"rubbish\n" + demand(2, 2) + b'{"v":1,"to')
+    (disk.path().parent / "rainforest-0273.jsonl.copy").write_bytes(demand(3, 2))
+    found = audit(disk.folder, archive)
+    assert (found.log_files, found.waiting) == (1, 1)
+    assert [(one.what, Path(one.where).name) for one in found.findings] == [
+        ("unreadable", "rainforest-0273.jsonl.copy"),
+        ("unreadable", f"{disk.path().name}:2"),
+    ]
