@@ -7,7 +7,7 @@ import asyncio
 from eagle_logger.errors import EagleError, Transient, UnknownUser
 from eagle_logger.logger import EagleDataLogger
 from eagle_logger.users.store import Claim, UserStore
-from eagle_logger.visit import LOST, Visit
+from eagle_logger.visit import FETCHED, LOST, Visit
 
 POLL = 0.25
 """Seconds between two looks at a user whom somebody else is fetching."""
@@ -15,6 +15,9 @@ POLL = 0.25
 
 async def fetch_now(logger: EagleDataLogger, cloud_id: str, *, dry_run: bool, patience: float) -> Visit:
     """Visit one user and log what is new; with `dry_run` neither its log files nor its state change.
+
+    A visit that fails does not count as the user's failure: it may be this shell's key or relay that is wrong, and a user must
+    not be parked, or be asked less often, for that. What is wrong with the user itself its next turn finds out.
 
     Waits up to `patience` real seconds while somebody else is fetching it. Raises UnknownUser, EagleError if it is parked,
     Transient if it stayed busy, RedisUnavailable, DiskUnavailable.
@@ -26,7 +29,7 @@ async def fetch_now(logger: EagleDataLogger, cloud_id: str, *, dry_run: bool, pa
         raise Transient(f"{cloud_id} has been busy for {patience:g} s; try again, or look at `eagle-logger status`") from None
     visit = await logger.fetch_data(claim)
     if visit.outcome != LOST:
-        await logger.update_user_info([_without_result(visit) if dry_run else visit])
+        await logger.update_user_info([_without_result(visit) if dry_run else _without_blame(visit)])
     return visit
 
 
@@ -48,6 +51,14 @@ async def _claim(logger: EagleDataLogger, cloud_id: str) -> Claim:
 async def _until_idle(users: UserStore, cloud_id: str) -> None:
     while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:  # noqa: ASYNC110  (another process's)
         await asyncio.sleep(POLL)
+
+
+def _without_blame(visit: Visit) -> Visit:
+    if visit.outcome == FETCHED or visit.readings:
+        return visit
+    nothing = _without_result(visit)
+    nothing.problems = visit.problems  # samples of what could not be read are kept, whoever asked
+    return nothing
 
 
 def _without_result(visit: Visit) -> Visit:

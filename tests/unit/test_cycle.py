@@ -477,11 +477,25 @@ async def test_by_hand_says_what_is_wrong_with_the_user(world: World) -> None:
     with pytest.raises(UnknownUser, match=HOME):
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
     await world.add(HOME)
-    world.relay.fails(HOME, Refused("bad password"))
-    for _ in range(3):
-        await fetch_now(world.logger, HOME, dry_run=False, patience=1)
+    [claim] = await world.store.claim(await world.lease(HOME), "fetch-9")
+    await world.store.report([Report(HOME, claim.token, replace(claim.state, parked="refused"), Grid(6.0, 0.0))], {})
     with pytest.raises(EagleError, match="parked"):
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
+
+
+@pytest.mark.parametrize("wrong", [Refused("bad password"), RelayUnavailable("nobody there", reason="connection")])
+async def test_a_failure_by_hand_is_not_the_users(world: World, wrong: Exception) -> None:
+    await world.add(HOME)
+    before = await world.store.get(HOME)
+    world.relay.fails(HOME, wrong)
+    for _ in range(3):
+        visit = await fetch_now(world.logger, HOME, dry_run=False, patience=1)
+        assert str(wrong) in (visit.state.last_error or "")
+    after = await world.store.get(HOME)
+    assert before is not None
+    assert after is not None
+    assert after.state == before.state
+    assert "failed_fetches" not in await world.store.tally()
 
 
 async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
