@@ -34,6 +34,7 @@ _CONNECT, _READ = 3.0, 10.0
 """Seconds to wait for a connection, and for the next bytes. Objects are small, and a rotator that is told to stop waits for its
 requests."""
 _CONFLICT_PAUSE = 0.05
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER = frozenset({"EntityTooLarge", "KeyTooLongError", "MetadataTooLarge", "InvalidObjectName", "InvalidURI"})
 _MISSING = frozenset({"404", "NoSuchKey"})
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted"})
@@ -186,8 +187,16 @@ class S3Archive:
             ) from None
         except BotoCoreError as failed:
             raise ArchiveUnavailable(
-                f"{self.url} does not answer ({type(failed).__name__}): is the network up, and EAGLE_S3_ENDPOINT_URL right?"
+                f"{self.url} does not answer ({type(failed).__name__}): {_why_silent(self._client.meta.endpoint_url)}"
             ) from None
+
+
+def _why_silent(endpoint_url: str) -> str:
+    if urlsplit(endpoint_url).hostname in _THIS_MACHINE:
+        return (
+            f"start what should be at {endpoint_url} (`eagle-logger up --homes N` plays it), or correct EAGLE_S3_ENDPOINT_URL"
+        )
+    return "is the network up, and EAGLE_S3_ENDPOINT_URL right?"
 
 
 def _do_not_ask_first(params: dict[str, Any], **_: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
 from eagle_logger.simulator import s3 as stand_in
 from eagle_logger.simulator import s3_faults
@@ -144,3 +145,9 @@ def test_a_body_is_sent_without_asking_first(s3: RunningS3, monkeypatch: pytest.
     monkeypatch.setattr(stand_in, "address_of", noting)
     s3.archive().put(KEY, b"body", {})
     assert seen == [None]
+
+
+def test_a_stand_in_that_has_ended_is_told_from_a_network_that_is_down() -> None:
+    archive = S3Archive("s3://eagle/x", endpoint_url="http://127.0.0.1:1", region="x", access_key_id="x", secret_access_key="x")
+    with pytest.raises(ArchiveUnavailable, match=r"start what should be at http://127\.0\.0\.1:1 "):
+        archive.head(KEY)
