@@ -65,8 +65,7 @@ def fetch(cloud_ids: list[str]) -> str:
         users=outcome.users,
         readings=outcome.readings,
         seconds=_since(started),
-        **outcome.counts,
-        **({"failed": outcome.failed} if outcome.failed else {}),
+        **outcome.words(),
     )
     return str(outcome)
 

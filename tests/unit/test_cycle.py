@@ -213,8 +213,8 @@ async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkey
     assert [parse_line(line.rstrip()).cloud_id for line in world.logs.all] == [OTHER]
     with capture_logs() as logged:
         await worker.close()
-    [told] = [line for line in logged if line["event"] == "straggler"]
-    assert (told["cloud_id"], told["outcome"], told["readings"]) == (HOME, "timed_out", 0)
+    [told] = [line for line in logged if line["event"] == "stragglers"]
+    assert (told["cloud_ids"], told["failed"], told["readings"]) == ([HOME], {HOME: "timed_out"}, 0)
     stored = await world.store.get(HOME)
     assert stored is not None
     assert stored.state.last_error is not None
