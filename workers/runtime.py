@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import time
@@ -61,6 +62,7 @@ class Runtime:
         Watchdog(self.vitals, self.stopping).start()
         if node is not None:
             self._every(REGISTERING, lambda: self.logger.users.register_node(node))
+        _collect_garbage_seldom()
 
     def note_progress(self, what: str) -> None:
         """Remember in Redis that something other than this process's own heartbeat happened."""
@@ -117,6 +119,14 @@ class Runtime:
             )
         if freed:
             _log.info("freed the users of a predecessor that died", users=freed)
+
+
+def _collect_garbage_seldom() -> None:
+    """Visits leave hardly a cycle behind, but thousands of them at once look like garbage to be searched: with Python's own
+    thresholds that was a good part of a worker's time. What was loaded by now is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _repeat(seconds: float, action: Any) -> None:
