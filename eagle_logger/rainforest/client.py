@@ -34,6 +34,8 @@ KEEP_ALIVE = 15.0
 LARGEST_ON_LOOP = 1 << 16
 """Bytes of a reply that are decoded at once; a larger one must not hold up the other users."""
 
+_ON_THE_WIRE = (httpx.HTTPError, aiohttp.ClientError, OSError)
+
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -61,24 +63,31 @@ class RelayClient:
         self._wordings = wordings
         self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
-        self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
+        timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
+        self._extensions = {"timeout": timeout.as_dict()}
         self._transport = _transport(_tls(ca), max_in_flight)
 
     async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None = None) -> Decoded:
         """See `relay.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
-        with self._only_one(credentials.cloud_id), _as_relay_unavailable(secrets):
-            status, headers, body = await self._send(self._headers(credentials), requests.reading(kind, mac_id))
+        headers, question = self._headers(credentials), requests.reading(kind, mac_id)
+        with self._only_one(credentials.cloud_id):
+            try:
+                status, found, body = await self._send(headers, question)
+            except _ON_THE_WIRE as wrong:
+                raise _relay_unavailable(wrong, secrets) from None
         if len(body) <= LARGEST_ON_LOOP:
-            return interpret(status, headers, body, secrets, self._wordings)
-        return await asyncio.to_thread(interpret, status, headers, body, secrets, self._wordings)
+            return interpret(status, found, body, secrets, self._wordings)
+        return await asyncio.to_thread(interpret, status, found, body, secrets, self._wordings)
 
     async def close(self) -> None:
         await self._transport.aclose()
 
     async def _send(self, headers: dict[str, str], body: bytes) -> tuple[int, httpx.Headers, bytes]:
         async with self._room:
-            request = httpx.Request("POST", self._url, content=body, extensions={"timeout": self._timeout.as_dict()})
+            # As a stream, and read: so httpx works out no headers, which are replaced anyway.
+            request = httpx.Request("POST", self._url, stream=httpx.ByteStream(body), extensions=self._extensions)
+            request.read()
             # httpx would write the names in lower case, which not everything that speaks HTTP out there may know.
             request.headers = headers  # type: ignore[assignment]
             response = await self._transport.handle_async_request(request)
@@ -129,19 +138,15 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-@contextmanager
-def _as_relay_unavailable(secrets: tuple[str, ...]) -> Iterator[None]:
+def _relay_unavailable(wrong: Exception, secrets: tuple[str, ...]) -> RelayUnavailable:
     """Whatever goes wrong on the wire is the relay's, and passes. aiohttp's errors come bare or as the cause of httpx's.
 
-    They may quote what the relay sent, and that may be what it was sent; so they are redacted, and not chained.
+    They may quote what the relay sent, and that may be what it was sent; so they are redacted, and not to be chained.
     """
-    try:
-        yield
-    except (httpx.HTTPError, aiohttp.ClientError, OSError) as wrong:
-        cause = wrong.__cause__ or wrong
-        timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
-        detail = said(f"{type(cause).__name__}: {cause}", secrets)
-        raise RelayUnavailable(detail, reason="timed_out" if timed_out else "connection") from None
+    cause = wrong.__cause__ or wrong
+    timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
+    detail = said(f"{type(cause).__name__}: {cause}", secrets)
+    return RelayUnavailable(detail, reason="timed_out" if timed_out else "connection")
 
 
 def _transport(tls: ssl.SSLContext, max_in_flight: int) -> AiohttpTransport:

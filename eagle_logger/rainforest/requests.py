@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from eagle_logger.core.readings import Kind
@@ -51,6 +52,7 @@ def command(name: str, *, mac_id: str | None = None, as_json: bool = False, **pa
     return f"<Command>{inner}</Command>".encode("ascii", "xmlcharrefreplace")
 
 
+@lru_cache(4096)
 def reading(kind: Kind, mac_id: str | None = None, *, as_json: bool = False) -> bytes:
     """Ask for the gateway's current reading of this kind."""
     return command(_READING[kind], mac_id=mac_id, as_json=as_json)

@@ -24,11 +24,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import lru_cache
 
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
-from eagle_logger.core.users import Credentials
+from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.listing import Row, outlines, pages, rows
@@ -52,6 +53,7 @@ NODE_KEPT = 86400.0
 _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
+_RECORDS_KEPT = 65_536
 
 
 class RedisUserStore:
@@ -63,6 +65,8 @@ class RedisUserStore:
         self._cipher = cipher
         self._clock = clock or Clock()
         self._lease = lease
+        # The same record is read at every visit: decrypted once, it is known by its very bytes.
+        self._known = lru_cache(_RECORDS_KEPT)(self._opened)
 
     async def ping(self) -> None:
         await self._redis.command("PING")
@@ -251,7 +255,7 @@ class RedisUserStore:
     def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
         name, token, due, last_request, abandoned, record, state, trouble = entry
         cloud_id = name.decode()
-        user, sealed = decode_user(cloud_id, record)
+        user, credentials = self._known(cloud_id, record)
         return Claim(
             cloud_id=cloud_id,
             token=int(token),
@@ -259,16 +263,17 @@ class RedisUserStore:
             claimed_at=now,
             last_request=float(last_request) if last_request else None,
             user=user,
-            credentials=self._opened(cloud_id, sealed),
+            credentials=credentials,
             state=decode_state(state, trouble),
             abandoned=int(abandoned),
         )
 
-    def _opened(self, cloud_id: str, sealed: str) -> Credentials | None:
+    def _opened(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
+        user, sealed = decode_user(cloud_id, record)
         try:
-            return self._cipher.open(cloud_id, sealed) if self._cipher else None
+            return user, self._cipher.open(cloud_id, sealed) if self._cipher else None
         except ValueError:
-            return None
+            return user, None
 
     async def _put(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
         words: list[Argument] = [self._moment()]
