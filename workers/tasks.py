@@ -19,6 +19,7 @@ from eagle_logger.leasing import most_this_second
 from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, rotate_queue
 from workers import runtime
 from workers.app import app
+from workers.patience import when_there_is_room
 
 _log = structlog.get_logger("eagle_logger.tasks")
 
@@ -58,7 +59,9 @@ def fetch(cloud_ids: list[str]) -> str:
     """Fetch these users' new readings and log them."""
     started = time.monotonic()
     here = runtime.current()
-    outcome = here.run(here.logger.get_new_rainforest_data(cloud_ids))
+    outcome = when_there_is_room(
+        lambda: here.run(here.logger.get_new_rainforest_data(cloud_ids)), here.stopping, patience=_settings.lease / 2
+    )
     _log.info(
         "fetch",
         cloud_ids=cloud_ids,
