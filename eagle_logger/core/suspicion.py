@@ -11,6 +11,7 @@ The Redis store does the same inside its scripts (`users/scripts/common.lua`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ ALONE_AFTER = 3
 CONVICTED_AFTER = 5
 """Deaths in a row."""
 TOGETHER = 16
-"""Suspects that are tried together, at first."""
+PART = 8
+"""So many suspects are tried together at first, or this part of all of them: where thousands are, hardly one is guilty."""
 FEW = 3
 """No more suspects than these, and they are tried alone from the beginning, and can be convicted."""
 REST = 5.0
@@ -49,7 +51,7 @@ def tried_next(suspects: Sequence[Suspect]) -> list[Suspect]:
     in_order = sorted(suspects)
     if len(in_order) <= FEW or in_order[0].deaths >= ALONE_AFTER:
         return in_order[:1]
-    return [one for one in in_order if one.deaths < ALONE_AFTER][:TOGETHER]
+    return [one for one in in_order if one.deaths < ALONE_AFTER][: max(TOGETHER, math.ceil(len(in_order) / PART))]
 
 
 def can_convict(suspects: Sequence[Suspect]) -> bool:

@@ -115,7 +115,8 @@ end
 
 -- Whose reply kills: as core/suspicion.py has it, where it is explained. TRIAL holds '1' if its users can be convicted, else
 -- '0', then the ids of those who are tried now, each after a comma.
-local TRIAL, SUSPECTED, ALONE, CONVICTED, TOGETHER, FEW, REST, WAIT = 'eagle:trial', 2, 3, 5, 16, 3, 5, 0.5
+local TRIAL, SUSPECTED, ALONE, CONVICTED = 'eagle:trial', 2, 3, 5
+local TOGETHER, PART, FEW, REST, WAIT = 16, 8, 3, 5, 0.5
 
 local function is_suspect(turn) return turn.abandoned >= SUSPECTED end
 

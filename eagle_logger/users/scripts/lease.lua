@@ -73,8 +73,8 @@ end
 local function tried_next()
   table.sort(suspects, comes_before)
   if #suspects <= FEW or suspects[1].deaths >= ALONE then return 1 end
-  local count = 0
-  while count < math.min(TOGETHER, #suspects) and suspects[count + 1].deaths < ALONE do count = count + 1 end
+  local count, most = 0, math.min(math.max(TOGETHER, math.ceil(#suspects / PART)), #suspects)
+  while count < most and suspects[count + 1].deaths < ALONE do count = count + 1 end
   return count
 end
 

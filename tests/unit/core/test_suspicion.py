@@ -47,6 +47,7 @@ def test_few_are_tried_alone_and_many_in_groups_of_those_with_the_fewest_deaths(
     assert len(tried_next(suspects(*[2] * 100))) == TOGETHER
     assert {one.deaths for one in tried_next(suspects(*[3] * 20, *[2] * 4))} == {2}
     assert len(tried_next(suspects(*[3] * 100))) == 1
+    assert len(tried_next(suspects(*[2] * 1000))) == 125
     assert tried_next([]) == []
 
 
