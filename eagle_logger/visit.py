@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Protocol
 
 from eagle_logger.core.breaker import OWN_FAULTS
@@ -71,7 +71,7 @@ class Visit:
 
     def _take(self, reading: Reading, arrived: float) -> None:
         hour, state = filing_hour(self.state, reading, arrived)
-        flags = set(flags_for(reading, arrived, _delivered_before(state, reading)))
+        flags = set(flags_for(reading, arrived, _summation_before(state, reading)))
         if hour != Hour.of(reading.time):
             flags.add(Flag.FILED_BY_ARRIVAL)
         line = encode_line(self.claim.cloud_id, reading, arrived, flags)
@@ -145,8 +145,5 @@ def _outcome_of(wrong: Exception) -> tuple[str, float | None]:
             return "internal_error", None
 
 
-def _delivered_before(state: UserState, reading: Reading) -> Decimal | None:
-    if reading.kind is not Kind.SUMMATION:
-        return None
-    delivered = values_before(state, reading).get("delivered")
-    return delivered if isinstance(delivered, Decimal) else None
+def _summation_before(state: UserState, reading: Reading) -> Mapping[str, object]:
+    return values_before(state, reading) if reading.kind is Kind.SUMMATION else {}

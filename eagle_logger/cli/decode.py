@@ -35,7 +35,7 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
     decoded = decode_reply(file.read(LARGEST_BODY + 1))
     arrived = time.time()
     for reading in decoded.readings:
-        line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, None))
+        line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, {}))
         click.echo(line, nl=False)
     for problem in decoded.problems:
         click.echo(f"{problem.what}: {problem.detail}".translate(_CONTROLS), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from eagle_logger.core.readings import Flag, Kind, Reading
@@ -13,22 +14,25 @@ BEHIND = 86_400.0
 """Seconds. After an outage backlogs of hours are normal; what is a day old is worth a second look."""
 
 
-def flags_for(reading: Reading, arrived: float, previous_summation: Decimal | None) -> frozenset[Flag]:
+def flags_for(reading: Reading, arrived: float, previous: Mapping[str, object]) -> frozenset[Flag]:
     """The flags of a reading that arrived at `arrived` (Unix seconds), beside those it was decoded with.
 
-    `previous_summation` is what the same stream had delivered (kWh) at an earlier time of its own; None if nothing is known,
-    or for any other kind than a summation.
+    `previous` are the values of the same stream at an earlier time of its own; empty if nothing is known, or for any other kind
+    than a summation.
     """
     flags = set()
     if reading.time > arrived + AHEAD:
         flags.add(Flag.FUTURE)
     elif reading.time < arrived - BEHIND:
         flags.add(Flag.LONG_PAST)
-    if reading.kind is Kind.SUMMATION and _went_back(reading, previous_summation):
+    if reading.kind is Kind.SUMMATION and _went_back(reading, previous):
         flags.add(Flag.BACKWARDS)
     return frozenset(flags)
 
 
-def _went_back(reading: Reading, previous: Decimal | None) -> bool:
-    delivered = reading.values.get("delivered")
-    return previous is not None and isinstance(delivered, Decimal) and delivered < previous
+def _went_back(reading: Reading, previous: Mapping[str, object]) -> bool:
+    return any(_is_less(reading.values.get(counter), previous.get(counter)) for counter in ("delivered", "received"))
+
+
+def _is_less(now: object, before: object) -> bool:
+    return isinstance(now, Decimal) and isinstance(before, Decimal) and now < before

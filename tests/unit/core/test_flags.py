@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
 
 from eagle_logger.core.flags import AHEAD, BEHIND, flags_for
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.readings import Flag, Kind, Reading, Value
 
 NOW = 1_800_000_000.0
 
 
-def reading(time: float = NOW, delivered: Decimal | None = None, kind: Kind = Kind.SUMMATION) -> Reading:
-    return Reading("", "", kind, int(time), {"delivered": delivered}, {})
+def reading(time: float = NOW, kind: Kind = Kind.SUMMATION, values: Mapping[str, Value] | None = None) -> Reading:
+    return Reading("", "", kind, int(time), values or {}, {})
 
 
 @pytest.mark.parametrize(
@@ -27,11 +28,12 @@ def reading(time: float = NOW, delivered: Decimal | None = None, kind: Kind = Ki
     ],
 )
 def test_a_time_far_from_its_arrival_is_flagged(time: float, flags: set[Flag]) -> None:
-    assert flags_for(reading(time), NOW, None) == flags
+    assert flags_for(reading(time), NOW, {}) == flags
 
 
+@pytest.mark.parametrize("counter", ["delivered", "received"])
 @pytest.mark.parametrize(
-    ("delivered", "previous", "flags"),
+    ("now", "before", "flags"),
     [
         (Decimal(5), None, set()),
         (Decimal(5), Decimal(5), set()),
@@ -42,10 +44,11 @@ def test_a_time_far_from_its_arrival_is_flagged(time: float, flags: set[Flag]) -
     ],
 )
 def test_a_summation_that_goes_backwards_is_flagged(
-    delivered: Decimal | None, previous: Decimal | None, flags: set[Flag]
+    counter: str, now: Decimal | None, before: Decimal | None, flags: set[Flag]
 ) -> None:
-    assert flags_for(reading(delivered=delivered), NOW, previous) == flags
+    assert flags_for(reading(values={counter: now}), NOW, {counter: before}) == flags
+    assert flags_for(reading(values={counter: now}), NOW, {}) == set()
 
 
 def test_only_summations_go_backwards() -> None:
-    assert flags_for(reading(delivered=Decimal(1), kind=Kind.DEMAND), NOW, Decimal(5)) == set()
+    assert flags_for(reading(kind=Kind.DEMAND, values={"delivered": Decimal(1)}), NOW, {"delivered": Decimal(5)}) == set()

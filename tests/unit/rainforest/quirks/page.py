@@ -40,7 +40,7 @@ def _circumstances(quirk: Quirk) -> str:
     told = {
         f"status {quirk.status} ": quirk.status != 200,
         f"arrived {iso(quirk.arrived or 0)} ": quirk.arrived is not None,
-        f"{quirk.previous} kWh before ": quirk.previous is not None,
+        "".join(f"{name} {number} kWh before " for name, number in quirk.previous.items()): bool(quirk.previous),
     }
     return "".join(text for text, applies in told.items() if applies)
 

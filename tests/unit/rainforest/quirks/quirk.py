@@ -27,7 +27,7 @@ class Quirk:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     arrived: int | None = None
-    previous: Decimal | None = None
+    previous: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def outcome(quirk: Quirk) -> tuple[str, ...]:

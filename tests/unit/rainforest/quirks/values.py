@@ -78,13 +78,19 @@ NUMBERS = (
         "a summation that goes backwards is recorded as read, and flagged",
         summation("SummationDelivered=0x000003e8", "SummationReceived=0x0", "Divisor=0x3e8"),
         (f'summation {WHEN} "delivered":1,"received":0,"unit":"kWh" backwards',),
-        previous=Decimal("1.001"),
+        previous={"delivered": Decimal("1.001")},
     ),
     Quirk(
         "a summation of 0 after a power cut: the same",
         summation("SummationDelivered=0x00000000", "Divisor=0x3e8"),
         (f'summation {WHEN} "delivered":0,"received":null,"unit":"kWh" backwards',),
-        previous=Decimal(5),
+        previous={"delivered": Decimal(5)},
+    ),
+    Quirk(
+        "what went back to the grid, going backwards: the same",
+        summation("SummationDelivered=0x3e8", "SummationReceived=0x7d0", "Divisor=0x3e8"),
+        (f'summation {WHEN} "delivered":1,"received":2,"unit":"kWh" backwards',),
+        previous={"delivered": Decimal("0.5"), "received": Decimal("2.5")},
     ),
     Quirk("a summation of nothing", summation("Divisor=0x3e8"), ("problem: missing",)),
 )
