@@ -19,6 +19,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
+from workers.ending import Ending
 from workers.taking import Taking, has_task, taking_step
 from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
 
@@ -28,6 +29,10 @@ _log = structlog.get_logger("eagle_logger.runtime")
 
 HEARTBEAT = 2.0
 """Seconds between two notes of progress in Redis."""
+ENDING = 15.0
+"""Seconds, beside the deadline of visits under way, for everything else that has to come to an end."""
+ROTATORS_ENDING = 45.0
+"""The same for who rotates: uploads under way have their time-outs and tries."""
 REGISTERING = 10.0
 """Seconds between two registrations of a rotator's node."""
 
@@ -40,6 +45,8 @@ class Runtime:
         self.name = name
         self._holder = holder
         self.stopping = threading.Event()
+        self.grace = settings.deadline + ENDING
+        """Seconds from being told to stop to the end, at most."""
         self.vitals = Vitals(time.monotonic())
         self.broker = Broker(settings.broker)
         self._loop = uvloop.new_event_loop()
@@ -47,6 +54,8 @@ class Runtime:
         self._thread.start()
         self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder, passwords=fetches))
         self._background: list[Any] = []
+        self._closing = threading.Lock()
+        self._closed = False
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the loop and wait for it, from any other thread."""
@@ -61,6 +70,7 @@ class Runtime:
         watch_tasks(self.vitals.tasks)
         Watchdog(self.vitals, self.stopping).start()
         if node is not None:
+            self.grace = self.settings.deadline + ROTATORS_ENDING
             self._every(REGISTERING, lambda: self.logger.users.register_node(node))
         _collect_garbage_seldom()
 
@@ -69,7 +79,13 @@ class Runtime:
         self.run(self.logger.users.note_progress(what, {"by": self.name}))
 
     def stop(self) -> None:
-        """Let what is under way finish, write what is to be written, close everything."""
+        """Let what is under way finish, write what is to be written, close everything. A second caller waits for the first."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._stop()
+
+    def _stop(self) -> None:
         self.stopping.set()
         for job in self._background:
             job.cancel()
@@ -171,8 +187,9 @@ def _start(sender: WorkController, **_: Any) -> None:
 
 @worker_shutting_down.connect
 def _stop_long_work(**_: Any) -> None:
-    if _current is not None:
+    if _current is not None and not _current.stopping.is_set():
         _current.stopping.set()
+        Ending(_current.vitals.tasks, _current.stop, within=_current.grace).start()
 
 
 @worker_shutdown.connect
