@@ -75,7 +75,8 @@ def fetch(cloud_ids: list[str]) -> str:
 
 @app.task(name="rotate")
 def rotate(node: str | None = None, *, include_open: bool = False) -> str:
-    """Archive what is complete: without a node, have every node do so; with one, have this disk's shards done."""
+    """Archive what is complete: without a node, have every node do so; with one, have this disk's shards done, unless
+    messages for it wait already: a backlog takes longer than the time between two rounds, and would be sent again and again."""
     started = time.monotonic()
     here, given = runtime.current(), {"include_open": include_open}
     if node is None:
@@ -83,6 +84,10 @@ def rotate(node: str | None = None, *, include_open: bool = False) -> str:
         sent = [_sent(rotate.apply_async([name], given, queue=rotate_queue(name), expires=300)) for name in nodes]
         _log.info("rotate", nodes=nodes, messages=sent, seconds=_since(started))
         return f"{len(nodes)} nodes"
+    waiting = here.broker.waiting([rotate_queue(node)])[rotate_queue(node)]
+    if waiting:
+        _log.info("rotate", node=node, waiting=waiting, seconds=_since(started))
+        return f"{waiting} messages waiting: what was sent before comes first"
     planned = here.logger.plan_rotation(include_open=include_open)
     sent = [
         _sent(rotate_shard.apply_async([hour.name, shard], given, queue=rotate_queue(node), expires=900))
