@@ -30,6 +30,8 @@ class Outside:
         self._environment = {**environment, PARENT: str(os.getpid())}
         self._programs = [_seeded(program, seed, latency) for program in stand_ins(plan)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.s3_spoils = False
+        """Whether S3 was ever told to store other bytes than it is sent."""
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -60,6 +62,7 @@ class Outside:
 
     def s3_misbehaves(self, *rules: Mapping[str, Any]) -> None:
         """Rules as `eagle_logger.simulator.s3_faults` knows them, instead of those before; none: everything is well."""
+        self.s3_spoils |= any(rule["fault"] == "corrupt" for rule in rules)
         _put(f"{self.plan.s3_url}/_faults", list(rules))
 
     def puts(self) -> list[dict[str, Any]]:

@@ -63,6 +63,8 @@ class Scenario:
     """Part of `make test`."""
     also: Callable[[Trial], Sequence[str]] = lambda _: ()
     """Findings of this scenario alone, when everything has stopped."""
+    told: Callable[[Trial], str] | None = None
+    """What the table is to tell beside the figures."""
 
 
 def run(scenario: Scenario, seed: int, directory: Path) -> Row:
@@ -84,7 +86,7 @@ def run(scenario: Scenario, seed: int, directory: Path) -> Row:
     return Row(
         name=scenario.name,
         number=scenario.number,
-        what=scenario.what,
+        what=scenario.what if scenario.told is None else f"{scenario.what}; {scenario.told(trial)}",
         strikes=len(strikes),
         readings=verdict.readings_archived,
         lost=verdict.lost,

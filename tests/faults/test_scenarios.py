@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import disk_full, people, poisoned, processes, redis_away, relay_away
+from tests.faults import (
+    delivery,
+    disk_full,
+    people,
+    poisoned,
+    processes,
+    redis_away,
+    relay_away,
+    relay_unwell,
+    s3_away,
+    stopping,
+)
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
 
-ALL: list[Scenario] = [
-    *processes.SCENARIOS,
-    *redis_away.SCENARIOS,
-    *relay_away.SCENARIOS,
-    *poisoned.SCENARIOS,
-    *disk_full.SCENARIOS,
-    *people.SCENARIOS,
-]
+MODULES = (processes, redis_away, s3_away, disk_full, delivery, relay_away, relay_unwell, poisoned, people, stopping)
+ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 
 
 @pytest.mark.timeout(600)

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +19,7 @@ from eagle_logger import wiring
 from eagle_logger.clock import Clock
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.settings import Settings
+from eagle_logger.telemetry import late_percentile
 from eagle_logger.users.store import StoredUser
 from tests.acceptance.running import environment, until
 from tests.faults.outside import Outside
@@ -28,6 +29,7 @@ from tests.support import volumes
 from workers.up.data_dir import key_file
 from workers.up.deaths import FILE, Deaths, note_unseen
 from workers.up.events import DIED, GAVE_UP, Event
+from workers.up.flow import grown
 from workers.up.manager import LOG, Manager
 from workers.up.ports import free_port
 from workers.up.programs import Program, Stage, system_programs
@@ -41,6 +43,7 @@ BROKER = "broker"
 """The Redis that holds Celery's messages and nothing else, where a cast has one."""
 PATIENCE = 120.0
 """Seconds until a test gives up on something that ought to take a few."""
+OLD = ("fetch-1", "rotator", "dispatcher")
 _LEFT_OUT = frozenset({"bridge", "flower"})
 """No readings pass through these."""
 
@@ -57,6 +60,14 @@ class Cast:
     """The broker is a Redis of its own without a file: killed, it comes back empty."""
     way_to_redis: bool = False
     """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
+    app: str = "workers.app"
+    """What celery's `-A` names."""
+    twins: Sequence[str] = ()
+    """Programs that run twice, the second as `<name>-2`."""
+    old: Callable[[Path], Path] | None = None
+    """Puts an old version of the system into a directory; the programs in `OLD` begin as that version."""
+    most_waiting: int = 300
+    """Messages in any queue, or handed out and not done, at any time."""
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of all its processes."""
@@ -80,9 +91,9 @@ class Trial:
         self.cast = cast
         self.deaths = Deaths(self.data)
         self.given_up: list[str] = []
-        self.damaged_by_us: set[str] = set()
-        """Keys of objects whose bytes S3 was told to spoil."""
-        self._seed = seed
+        self.notes: dict[str, str] = {}
+        """What a scenario wants to remember."""
+        self._tally: Mapping[str, int] = {}
         self._stack = ExitStack()
         if cast.log_volume is not None:
             self._stack.enter_context(volumes.tmpfs(self.data / "logs", cast.log_volume))
@@ -190,6 +201,13 @@ class Trial:
         path = self.data / FILE
         return len(path.read_bytes().splitlines()) if path.exists() else 0
 
+    def lateness(self) -> str:
+        """The lateness of visits since this was asked last, in words."""
+        now = self.run(self.users.tally())
+        more, self._tally = grown(self._tally, now), now
+        shares = [late_percentile(more, share) for share in (0.5, 0.99)]
+        return " / ".join("?" if share is None else f"{share:g}" for share in shares) + " s (p50 / p99)"
+
     def everybody(self) -> list[StoredUser]:
         """Raises RedisUnavailable."""
 
@@ -243,6 +261,7 @@ class Trial:
             "rotate_open_every": str(_ROTATE_OPEN_EVERY),
             "secret_keys_file": str(key_file(self.data)),
             "fetch_workers": str(self.cast.fetchers),
+            "rotate_workers": "1",
             "log_format": "json",
             "min_free_disk": "0",
             "test_clock": str(Clock(time.time(), self.cast.speed)),
@@ -258,9 +277,19 @@ class Trial:
 
     def _programs(self) -> list[Program]:
         system = system_programs(self.settings, wiring.node(self.settings))
-        return [self._redis.program, *self._own_broker(), *(one for one in system if one.name not in _LEFT_OUT)]
+        system = [self._cast(program) for program in system if program.name not in _LEFT_OUT]
+        twins = [_twin(program) for program in system if program.name in self.cast.twins]
+        return [self._redis.program, *self._own_broker(), *self._aged(system), *twins]
 
-    def _own_broker(self) -> Iterable[Program]:
+    def _cast(self, program: Program) -> Program:
+        return replace(program, command=[self.cast.app if word == "workers.app" else word for word in program.command])
+
+    def _aged(self, programs: Iterable[Program]) -> Iterator[Program]:
+        """Some of them as the old version, if the cast has one."""
+        aged = {} if self.cast.old is None else {"PYTHONPATH": str(self.cast.old(self.data.parent / "old"))}
+        yield from (replace(program, environment=aged if program.name in OLD else {}) for program in programs)
+
+    def _own_broker(self) -> Iterator[Program]:
         if self.cast.own_broker:
             port = self.settings.broker.rpartition(":")[2].partition("/")[0]
             options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
@@ -276,6 +305,13 @@ class Trial:
             self.deaths.note(event)
         elif event.what == GAVE_UP:
             self.given_up.append(event.name)
+
+
+def _twin(program: Program) -> Program:
+    name = f"{program.name}-2"
+    command = [word.replace(f"{program.name}@", f"{name}@").replace("run/beat", f"run/{name}") for word in program.command]
+    reports_as = name if program.reports_as == program.name else program.reports_as
+    return replace(program, name=name, command=command, reports_as=reports_as)
 
 
 def _lives(pid: int) -> bool:

@@ -1,0 +1,102 @@
+"""Fault 7: messages that come ten times, or again; two of what should be one; two versions side by side."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.acceptance.running import environment
+from tests.faults.processes import killed
+from tests.faults.scenario import Scenario, Strike, archiving
+from tests.faults.trial import OLD, Cast, Trial
+
+ROOT = Path(__file__).parents[2]
+COMMIT = "de17400"
+"""Of before the circuit breaker, the parking of poison users, and what else came with this harness."""
+
+
+def goes_on(words: str, lasts: float) -> Strike:
+    return Strike(words, lambda _: None, lasts=lasts, flow=archiving)
+
+
+def for_a_while(words: str) -> Sequence[Strike]:
+    return [goes_on(words, 20)]
+
+
+def tenfold(_: Random) -> Sequence[Strike]:
+    return for_a_while("every message comes ten times at once")
+
+
+def again(chance: Random) -> Sequence[Strike]:
+    """Slower than the visibility timeout, so that the broker gives each message to somebody else meanwhile."""
+
+    def slow(trial: Trial) -> None:
+        trial.outside.s3_misbehaves({"fault": "slow", "seconds": 3.0, "methods": ("PUT", "HEAD", "GET"), "share": 0.5})
+        trial.outside.relay_misbehaves({"fault": "latency", "seconds": 4.0, "share": 0.5}, seed=chance.randrange(1000))
+
+    def well(trial: Trial) -> None:
+        trial.outside.s3_misbehaves()
+        trial.outside.relay_misbehaves()
+
+    return [Strike("relay and S3 take longer than a message stays invisible", slow, well, lasts=25, flow=archiving)]
+
+
+def two_of_each(chance: Random) -> Sequence[Strike]:
+    names = ["beat", "beat-2", "dispatcher", "dispatcher-2"]
+    chance.shuffle(names)
+    return [goes_on("two beats, two dispatchers", 10), *(killed(name, chance.uniform(0, 3)) for name in names)]
+
+
+def deployment(chance: Random) -> Sequence[Strike]:
+    """The old programs end one by one, each a while after its successor has come."""
+    old = list(OLD)
+    chance.shuffle(old)
+    return [goes_on("half of the programs are of an old version", 15), *(stopped(f"the old {name}", name) for name in old)]
+
+
+def stopped(words: str, name: str) -> Strike:
+    return Strike(f"{words} is stopped", lambda trial: trial.manager.stop([name]), flow=archiving)
+
+
+def old_version(directory: Path) -> Path:
+    """The system as it was at COMMIT. Skips the test where the repository's history is not at hand."""
+    archived = subprocess.run(["git", "archive", COMMIT], cwd=ROOT, capture_output=True, check=False)
+    if archived.returncode != 0:
+        pytest.skip("the repository's history is not here")
+    directory.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(directory)], input=archived.stdout, check=True)
+    where = [sys.executable, "-P", "-c", "import workers.app, eagle_logger; print(workers.app.__file__, eagle_logger.__file__)"]
+    told = subprocess.run(where, env={**environment(directory), "PYTHONPATH": str(directory)}, capture_output=True, check=True)
+    assert told.stdout.count(str(directory).encode()) == 2
+    return directory
+
+
+def came_again(trial: Trial) -> Sequence[str]:
+    """That messages really were carried out more than once."""
+    lines = [line for log in trial.manager.log_dir.glob("*.log") for line in log.read_text().splitlines() if line[:1] == "{"]
+    done = Counter(told["message_id"] for told in map(json.loads, lines) if told["event"] in {"fetch", "rotate_shard"})
+    again = sum(1 for count in done.values() if count > 1)
+    trial.notes["again"] = f"{again} of {len(done)} messages"
+    return [] if again else ["no message came twice: this run shows nothing"]
+
+
+def how_often(trial: Trial) -> str:
+    return f"{trial.notes['again']} were carried out more than once"
+
+
+SCENARIOS = [
+    Scenario("delivery-tenfold", 7, "every message ten times at once", tenfold,
+             Cast(app="tests.faults.tenfold", most_waiting=1000), also=came_again, told=how_often),
+    Scenario("delivery-again", 7, "messages delivered again after their visibility timeout", again,
+             Cast(app="tests.faults.impatient"), also=came_again, told=how_often),
+    Scenario("delivery-twins", 7, "two beats, two dispatchers", two_of_each, Cast(twins=("beat", "dispatcher"))),
+    Scenario("delivery-versions", 7, f"an old version ({COMMIT}) and the new one side by side during a deployment", deployment,
+             Cast(old=old_version, twins=("rotator", "dispatcher"))),
+]  # fmt: skip

@@ -1,0 +1,116 @@
+"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes than were sent; two rotators; three days of backlog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+from eagle_logger.core.names import parse_archive_key
+from tests.faults.processes import killed
+from tests.faults.scenario import Scenario, Strike, archiving
+from tests.faults.trial import Cast, Trial
+
+EVERY_METHOD = ("PUT", "HEAD", "GET")
+Rule = Mapping[str, Any]
+
+
+def misbehaves(words: str, lasts: float, *rules: Rule, calm: float = 1.0) -> Strike:
+    return Strike(
+        f"S3: {words}",
+        lambda trial: trial.outside.s3_misbehaves(*rules),
+        lambda trial: trial.outside.s3_misbehaves(),
+        lasts=lasts,
+        calm=calm,
+        flow=archiving,
+    )
+
+
+def always(fault: str, *methods: str, **more: Any) -> Rule:
+    return {"fault": fault, "methods": methods or ("PUT",), **more}
+
+
+def answers(chance: Random) -> Sequence[Strike]:
+    strikes = [
+        misbehaves("500", chance.uniform(3, 7), always("500", *EVERY_METHOD)),
+        misbehaves("503 SlowDown", chance.uniform(3, 7), always("503", *EVERY_METHOD)),
+        misbehaves("409 on every PUT", chance.uniform(3, 7), always("409")),
+        misbehaves("412 on every PUT, and no such object", chance.uniform(3, 7), always("412")),
+        misbehaves("403 on what is read, PUT goes on", chance.uniform(3, 7), always("403", "HEAD", "GET")),
+    ]
+    chance.shuffle(strikes)
+    return strikes
+
+
+def wire(chance: Random) -> Sequence[Strike]:
+    strikes = [
+        misbehaves("no answer", chance.uniform(12, 20), always("hang", *EVERY_METHOD)),
+        misbehaves("connections reset", chance.uniform(3, 7), always("reset", *EVERY_METHOD)),
+        misbehaves("every answer after 3 s", chance.uniform(6, 12), always("slow", *EVERY_METHOD, seconds=3.0)),
+        misbehaves("it stores, and its answer is lost", chance.uniform(6, 12), always("lost")),
+        misbehaves("it stores other bytes than were sent", chance.uniform(6, 12), always("corrupt", share=0.5)),
+    ]
+    chance.shuffle(strikes)
+    return strikes
+
+
+def an_hour(_: Random) -> Sequence[Strike]:
+    return [misbehaves("403 for an hour", 30, always("403", *EVERY_METHOD))]
+
+
+def two_rotators(chance: Random) -> Sequence[Strike]:
+    rules = [
+        {"fault": "lost", "share": 0.1},
+        {"fault": "500", "share": 0.1, "methods": EVERY_METHOD},
+        {"fault": "409", "share": 0.1},
+        {"fault": "slow", "share": 0.2, "seconds": 1.0, "methods": EVERY_METHOD},
+    ]
+    unwell = Strike("S3 is moody from now on", lambda trial: trial.outside.s3_misbehaves(*rules), flow=archiving)
+    return [unwell, *(killed(chance.choice(["rotator", "rotator-2"]), chance.uniform(1, 6)) for _ in range(6))]
+
+
+def backlog(_: Random) -> Sequence[Strike]:
+    return [misbehaves("403 for three days", 72, always("403", *EVERY_METHOD))]
+
+
+def oldest_first(trial: Trial) -> Iterator[str]:
+    """Once S3 takes objects again, nobody's hour is archived before an hour that is much older: four are in hand at once."""
+    puts = [put for put in trial.outside.puts() if put["outcome"] == "stored"]
+    refused = max(put["time"] for put in trial.outside.puts() if put["outcome"] == "AccessDenied")
+    hours = [named[1].start for put in puts if put["time"] > refused and (named := parse_archive_key(_key(put["key"])))]
+    waited = [hour for hour in hours if trial.settings.clock.now() - hour > 48 * 3600]
+    if len({*waited}) < 24:
+        yield f"only {len({*waited})} hours had waited for more than two days: this run shows nothing"
+    for before, after in pairwise(waited):
+        if after < before - 4 * 3600:
+            yield f"an hour of {(before - after) / 3600:.0f} hours before was archived only after it"
+
+
+def _key(key: str) -> str:
+    return key.partition("/")[2]
+
+
+FAST = Cast(
+    speed=3600,
+    settings={
+        "demand_interval": "7200",
+        "summation_interval": "14400",
+        "price_interval": "28800",
+        "message_interval": "86400",
+        "rotate_open_every": "3600",
+        "max_open_files": "64",
+    },
+    most_waiting=2 * 72 * 8,
+)
+"""An hour a second; nothing but complete hours is archived. A round of rotation is a message for each hour and shard."""
+
+SCENARIOS = [
+    Scenario("s3-answers", 4, "S3 answers 500, 503 SlowDown, 409, 412, 403", answers),
+    Scenario("s3-wire", 4, "S3: time-out, reset, slow, answer lost, stored bytes differ", wire),
+    Scenario("s3-hour", 4, "S3: 403 for an hour", an_hour),
+    Scenario("s3-rotators", 4, "two rotators on one disk, killed in turn, S3 moody", two_rotators,
+             Cast(settings={"rotate_workers": "2"})),
+    Scenario("s3-backlog", 4, "S3: 403 for three days; the backlog drains oldest first", backlog, FAST,
+             also=lambda trial: list(oldest_first(trial))),
+]  # fmt: skip
