@@ -75,6 +75,7 @@ def run(scenario: Scenario, seed: int, directory: Path) -> Row:
     took = [0.0]
     with Trial(directory, scenario.cast, seed=seed) as trial:
         trial.await_flow()
+        trial.lateness()  # what comes next is not to be told of the start
         for number, strike in enumerate(strikes, 1):
             took.append(_carry_out(strike, trial))
             print(f"  {number}. back after {took[-1]:.1f} s", flush=True)
