@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import redis
 
@@ -33,6 +33,13 @@ def resolved(names: Iterable[str], *, fetch_queue_count: int, node: str) -> list
     """The queues that a worker's `-Q` means, in order, each once."""
     meant = {FETCH: fetch_queues(fetch_queue_count), ROTATE: [rotate_queue(node)]}
     return list(dict.fromkeys(queue for name in names for queue in meant.get(name, [name])))
+
+
+def full_queues(waiting: Mapping[str, int], at_most: int) -> set[str]:
+    """Those in which their share of the messages that may wait does so. A queue that nobody takes from is not to stop the
+    others."""
+    share = -(-at_most // len(waiting))
+    return {queue for queue, messages in waiting.items() if messages >= share}
 
 
 class Broker:

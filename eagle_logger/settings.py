@@ -118,7 +118,9 @@ class Settings(BaseSettings):
     )
     fetch_threads: int = Field(32, ge=1, le=256, description="Messages that one fetching process handles at once.")
     users_per_message: int = Field(100, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
-    max_waiting_messages: int = Field(1000, ge=1, description="No more users are leased while this many messages wait.")
+    max_waiting_messages: int = Field(
+        1000, ge=1, description="Messages that may wait; a fetch queue in which its share of them waits gets no more."
+    )
 
     max_open_files: int = Field(512, ge=1, description="Log files kept open by one process.")
     min_free_disk: int = Field(

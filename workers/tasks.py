@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.messages import messages
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.leasing import most_this_second
-from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, rotate_queue
+from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
 from workers import runtime
 from workers.app import app
 from workers.patience import when_there_is_room
@@ -31,27 +32,34 @@ _LEASED_AT_ONCE = _settings.users_per_message * _settings.shards
 
 @app.task(name="dispatch")
 def dispatch() -> str:
-    """Lease the users that have fallen due and send them to the fetch queues, unless too many messages wait there."""
+    """Lease the users that have fallen due and send them to the fetch queues, but for those in which too many messages wait:
+    whoever would go there falls due again when the lease ends."""
     started = time.monotonic()
     here = runtime.current()
     here.note_progress("dispatch")
-    waiting = sum(here.broker.waiting(fetch_queues(_settings.fetch_queues)).values())
+    waiting = Counter(here.broker.waiting(fetch_queues(_settings.fetch_queues)))
+    before = waiting.total()
     most = here.run(most_this_second(here.logger.users, _settings.clock, _settings.intervals))
     leased = 0
     sent: list[str] = []
     while leased < most:
-        if waiting + len(sent) >= _settings.max_waiting_messages:
-            _log.warning("no more users leased: the fetch workers are behind", waiting=waiting + len(sent))
+        full = full_queues(waiting, _settings.max_waiting_messages)
+        if full:
+            _log.warning("the fetch workers are behind", queues=sorted(full), waiting=waiting.total())
+        if len(full) == _settings.fetch_queues:
             break
         cloud_ids = here.run(here.logger.users.lease(min(_LEASED_AT_ONCE, most - leased)))
         for shard, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
-            sent.append(_send_fetch(users, fetch_queue(shard % _settings.fetch_queues)))
+            queue = fetch_queue(shard % _settings.fetch_queues)
+            if queue not in full:
+                sent.append(_send_fetch(users, queue))
+                waiting[queue] += 1
         leased += len(cloud_ids)
         if len(cloud_ids) < _LEASED_AT_ONCE:
             break
     if leased:
-        _log.info("dispatch", users=leased, messages=sent, waiting=waiting, seconds=_since(started))
-    return f"{leased} users leased in {len(sent)} messages, {waiting} messages waiting"
+        _log.info("dispatch", users=leased, messages=sent, waiting=before, seconds=_since(started))
+    return f"{leased} users leased in {len(sent)} messages, {before} messages waiting"
 
 
 @app.task(name="fetch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 from eagle_logger.core.names import shard_of
 from eagle_logger.logs.folder import LogFolder
+from eagle_logger.queues import Broker
 from eagle_logger.users.cipher import new_key
 from tests.acceptance.running import EAGLE_LOGGER, environment, until
 from tests.support.redis_server import RedisServer
@@ -148,6 +150,11 @@ class Fleet:
     def archived(self, data: str) -> int:
         """Files of this disk that have receipts."""
         return len(list((self.data(data) / "logs").glob("*/*/*.receipt.json")))
+
+    def waiting(self, queue: str) -> int:
+        """Messages that nobody has taken."""
+        with contextlib.closing(Broker(self._redis.url.removesuffix("/0") + "/1")) as broker:
+            return broker.waiting([queue])[queue]
 
     def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:
         """The archive against the relay's ledger. Without the deaths, what only a dead process had seen counts as lost."""

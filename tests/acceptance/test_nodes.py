@@ -32,9 +32,10 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         "EAGLE_MESSAGE_INTERVAL": "6h",
         "EAGLE_FETCH_QUEUES": "3",
         "EAGLE_MIN_FREE_DISK": "0",
+        "EAGLE_MAX_WAITING_MESSAGES": "3",
         # Real time: whom the killed node had in hand is to be asked again soon.
-        "EAGLE_DEADLINE": "4",
-        "EAGLE_LEASE": "6",
+        "EAGLE_DEADLINE": "8",
+        "EAGLE_LEASE": "10",
     }
     with Fleet(tmp_path, homes=HOMES, shards=12, settings=settings) as fleet:
         yield fleet
@@ -52,6 +53,9 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     until(lambda: fleet.unarchived("disk-1") > 0)
     fleet.kill("node-1")
     assert fleet.unarchived("disk-1") > 0, "what only this disk holds"
+    until(lambda: fleet.waiting("fetch.1") > 0)
+    hour = fleet.folder("disk-2").hours()[-1]
+    until(lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600)  # a full queue does not stop the others
     fleet.start_worker("node-3", "disk-3", "fetch.1,rotate")
 
     # Meanwhile another is drained and put back to work.
