@@ -35,6 +35,9 @@ REPORTING_PAUSE = 0.2
 """Seconds between two group commits of one process."""
 PATIENCE = 1.0
 """Seconds after which a message stops waiting for its stragglers; they go on under their own deadline."""
+SWIFT = 0.08
+"""Seconds: a claim that came in so fast, and is followed by a request so fast, stands for that request's beginning too. The
+margin of REQUEST_GAP allows for both."""
 HELD = 4
 """A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
 
@@ -149,15 +152,18 @@ class EagleDataLogger:
 
     async def fetch_user_info(self, cloud_ids: Sequence[str]) -> list[Claim]:
         """Claim those that may be fetched now, with their credentials and state: one round trip."""
-        return await self.users.claim(cloud_ids, self._holder)
+        loop = asyncio.get_running_loop()
+        sent = loop.time()
+        claims = await self.users.claim(cloud_ids, self._holder)
+        return claims if loop.time() < sent + SWIFT else [replace(claim, begun=False) for claim in claims]
 
     async def fetch_data(
         self, claim: Claim, *, received: float | None = None, asks_on: Callable[[str], None] = lambda _: None
     ) -> Visit:
         """Ask one gateway for all that is due, one request at a time and never two within a second.
 
-        `received` is the loop's time at which the claim came in (default: now); `asks_on` is told the cloud id when there was
-        an answer and there is more to ask for. Never raises for what a gateway does.
+        `received` is the loop's time at which the claim came in, without delay (default: now, perhaps delayed); `asks_on` is
+        told the cloud id when there was an answer and there is more to ask for. Never raises for what a gateway does.
         """
         visit = Visit(claim)
         if is_convicted(claim.abandoned):
@@ -165,7 +171,7 @@ class EagleDataLogger:
             _log.error("user parked: its replies kill the process", cloud_id=claim.cloud_id, deaths=claim.abandoned)
             return visit
         intervals = cadence(claim.user, self._intervals)
-        turn = _Turn(claim, self._clock, asyncio.get_running_loop().time() if received is None else received)
+        turn = _Turn(claim, self._clock, received)
         try:
             async with asyncio.timeout(self._limits.deadline):
                 for kind in kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at):
@@ -174,7 +180,7 @@ class EagleDataLogger:
                     await turn.come()
                     if visit.requests and self.disk_trouble:
                         break  # what it shows could not be kept
-                    if not await self._begins.add(claim):
+                    if not (turn.is_begun(visit) or await self._begins.add(claim)):
                         visit.outcome = LOST
                         return visit
                     turn.take(visit)
@@ -333,11 +339,17 @@ class EagleDataLogger:
 class _Turn:
     """When this gateway may be asked next, on the loop's clock."""
 
-    def __init__(self, claim: Claim, clock: Clock, received: float) -> None:
-        self._claim, self._clock, self._received = claim, clock, received
+    def __init__(self, claim: Claim, clock: Clock, received: float | None) -> None:
+        self._claim, self._clock = claim, clock
+        self._received = asyncio.get_running_loop().time() if received is None else received
+        self._begun_until = self._received + SWIFT if claim.begun and received is not None else float("-inf")
         self._last = float("-inf")
         if claim.last_request is not None:
-            self._last = received - clock.real(claim.claimed_at - claim.last_request)
+            self._last = self._received - clock.real(claim.claimed_at - claim.last_request)
+
+    def is_begun(self, visit: Visit) -> bool:
+        """Whether the claim stands for the first request too: it has just been made, and noted the request."""
+        return not visit.requests and asyncio.get_running_loop().time() < self._begun_until
 
     async def come(self) -> None:
         wait = self._last + REQUEST_GAP - asyncio.get_running_loop().time()
@@ -355,7 +367,7 @@ class _Turn:
 def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:
     """The claim for another round of the same visit. The request that just ended counts as the last one, to be safe."""
     now = clock.now()
-    return replace(claim, state=visit.state, due=now, claimed_at=now, last_request=now)
+    return replace(claim, state=visit.state, due=now, claimed_at=now, last_request=now, begun=False)
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:

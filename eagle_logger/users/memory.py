@@ -11,6 +11,7 @@ from eagle_logger.core import suspicion
 from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
+from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.memory_entries import Entry, Gone, Lease, System
 from eagle_logger.users.records import decode_user, encode_user, forgiven
@@ -110,14 +111,18 @@ class MemoryUserStore:
         if entry is None or entry.lease is None or entry.lease.token:
             return None
         entry.lease.token, entry.lease.holder, entry.lease.ends = next(self._tokens), holder, now + self._lease
-        deaths, tried = entry.abandoned, cloud_id in self._system.tried
+        before, deaths, tried = entry.last_request, entry.abandoned, cloud_id in self._system.tried
+        begun = before is None or now - before >= self._speed.stretched(REQUEST_GAP)
+        if begun:
+            entry.last_request = now
         entry.abandoned = suspicion.deaths_if_it_dies(deaths, tried=tried, convicting=self._system.convicting)
         return Claim(
             cloud_id=cloud_id,
             token=entry.lease.token,
             due=min(entry.lease.due, now),
             claimed_at=now,
-            last_request=None if entry.last_request is None else min(entry.last_request, now),
+            last_request=None if before is None else min(before, now),
+            begun=begun,
             user=entry.user,
             credentials=self._opened(cloud_id, entry.sealed),
             state=entry.state or UserState(),

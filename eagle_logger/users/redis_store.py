@@ -30,6 +30,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.users import Credentials, User
+from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.listing import Row, outlines, pages, rows
@@ -92,7 +93,8 @@ class RedisUserStore:
         return leased
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
-        now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), holder, *cloud_ids])
+        gap = self._clock.stretched(REQUEST_GAP)
+        now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), gap, holder, *cloud_ids])
         return [self._claim(float(now), entry) for entry in claimed]
 
     async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
@@ -253,7 +255,7 @@ class RedisUserStore:
         return self._cipher
 
     def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
-        name, token, due, last_request, abandoned, record, state, trouble = entry
+        name, token, due, last_request, begun, abandoned, record, state, trouble = entry
         cloud_id = name.decode()
         user, credentials = self._known(cloud_id, record)
         return Claim(
@@ -262,6 +264,7 @@ class RedisUserStore:
             due=float(due),
             claimed_at=now,
             last_request=float(last_request) if last_request else None,
+            begun=bool(begun),
             user=user,
             credentials=credentials,
             state=decode_state(state, trouble),

@@ -22,7 +22,9 @@ class Claim:
     """A leased user in the hands of the worker that may fetch it.
 
     `token` fences: only its holder may begin a request or report back. `due` is when the user fell due, `claimed_at` when this
-    claim was made, `last_request` when the last request to this gateway started, whoever made it (store's time, Unix seconds).
+    claim was made, `last_request` when the last request to this gateway before this claim started, whoever made it (store's
+    time, Unix seconds). `begun`: that was at least `REQUEST_GAP` ago, and a request that starts with this claim has been noted,
+    as `begin` does; who makes it only later must `begin` it.
     `credentials` is None when no key we hold can decrypt them. `abandoned` counts the claims before this one that ended
     without a report (its holder died, or forgot), as `core.suspicion` counts them.
     """
@@ -36,6 +38,7 @@ class Claim:
     credentials: Credentials | None
     state: UserState
     abandoned: int = 0
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

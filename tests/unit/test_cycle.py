@@ -316,6 +316,26 @@ async def test_two_requests_to_one_gateway_start_a_gap_apart_and_never_overlap(w
     assert world.relay.most_in_flight[HOME] == 1
 
 
+@pytest.mark.parametrize(("swift", "begins"), [(5.0, 0), (0.0, 1)])
+async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, swift: float, begins: int
+) -> None:
+    monkeypatch.setattr(logger_module, "SWIFT", swift)
+    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    stored, begun = world.store.begin, list[Claim]()
+
+    async def begin(claims: Sequence[Claim]) -> frozenset[str]:
+        begun.extend(claims)
+        return await stored(claims)
+
+    monkeypatch.setattr(world.store, "begin", begin)
+    worker = world.worker("fetch-2", intervals=FLEET)
+    await worker.get_new_rainforest_data(await world.lease(HOME))
+    await worker.close()
+    assert len(world.relay.asked[HOME]) == len(Kind)
+    assert len(begun) == len(Kind) - 1 + begins, "every further request looks at the token"
+
+
 async def test_whoever_asks_during_a_visit_is_served_right_after_it(world: World) -> None:
     await world.add(HOME)
     entered, go_on = asyncio.Event(), asyncio.Event()

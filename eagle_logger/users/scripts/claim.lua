@@ -1,8 +1,8 @@
--- ARGV: now or '', lease, holder, ids. Answers now, then for each claimed user: id, token, due, last request or '',
--- abandoned, record, state, trouble.
-local now, holder = moment(ARGV[1]), ARGV[3]
+-- ARGV: now or '', lease, gap between two requests, holder, ids. Answers now, then for each claimed user: id, token, due, last
+-- request before or '', 1 if a request that starts now was noted, abandoned, record, state, trouble.
+local now, gap, holder = moment(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
 local ends = exact(now + tonumber(ARGV[2]))
-local ids = arguments(4, 1)
+local ids = arguments(5, 1)
 local turns, claimed = read_turns(ids), {}
 for _, id in ipairs(ids) do
   local turn = turns[id]
@@ -30,10 +30,12 @@ local states, troubles = values_of(STATES, claimed), values_of(TROUBLES, claimed
 local answer = {exact(now)}
 for i, id in ipairs(claimed) do
   local turn = turns[id]
+  local before = turn.last_request
+  local begun = now - before >= gap
   answer[i + 1] = {
-    id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)),
-    turn.last_request ~= 0 and exact(math.min(turn.last_request, now)) or '', turn.abandoned, redis.call('HGET', bucket(id), id), states[i],
-    troubles[i]}
+    id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)), before ~= 0 and exact(math.min(before, now)) or '',
+    begun and 1 or 0, turn.abandoned, redis.call('HGET', bucket(id), id), states[i], troubles[i]}
+  if begun then turn.last_request = now end
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)
   renew(id, turn, ends)
 end

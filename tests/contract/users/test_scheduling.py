@@ -10,6 +10,7 @@ from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import Grid, missed_turns, next_due
 from eagle_logger.core.suspicion import CONVICTED_AFTER, REST, is_convicted
 from eagle_logger.core.users import UserState
+from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.store import Claim, Report, UserStore
 from tests.contract.users.conftest import LEASE
 from tests.support.hand_clock import HandClock
@@ -162,6 +163,22 @@ async def test_begin_renews_the_lease_and_is_remembered(store: UserStore, clock:
     clock.advance(0.125)
     [after] = await claimed(store, "00ce69")
     assert after.last_request == began
+
+
+@pytest.mark.parametrize(("later", "begun"), [(REQUEST_GAP, True), (REQUEST_GAP - 0.125, False)])
+async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
+    store: UserStore, clock: HandClock, later: float, begun: bool
+) -> None:
+    await add(store, "00ce69")
+    [first] = await claimed(store, "00ce69")
+    assert first.begun
+    await store.report([reported(first)], {})
+    clock.advance(later)
+    [second] = await claimed(store, "00ce69")
+    assert (second.last_request, second.begun) == (first.claimed_at, begun)
+    await store.report([reported(second)], {})
+    [third] = await claimed(store, "00ce69")
+    assert third.last_request == (second if begun else first).claimed_at
 
 
 async def test_who_slept_past_its_lease_may_neither_begin_nor_report(store: UserStore, clock: HandClock) -> None:
