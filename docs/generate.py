@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from docs import simulated_relay
 from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
@@ -95,6 +96,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "openapi.md": openapi_page,
     "quirks.md": quirks_page,
+    "simulated-relay.md": simulated_relay.render,
 }
 
 

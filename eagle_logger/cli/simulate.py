@@ -48,7 +48,7 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     """Be a Rainforest relay with simulated homes.
 
     Prints its URL when it is ready. GET /ledger tells what was served, GET /stats how politely it was asked, GET and PUT
-    /faults what goes wrong. Ends on Ctrl-C or SIGTERM.
+    /faults what goes wrong (docs/reference/simulated-relay.md lists what can). Ends on Ctrl-C or SIGTERM.
     """
     # What the simulator itself talks to is nobody: the relay's setting plays no part here.
     clock = settings.load(relay_url="http://127.0.0.1").clock

@@ -109,7 +109,7 @@ class ErrorText(Rule):
 
 
 class ErrorXml(Rule):
-    """200, and an <Error> notification."""
+    """200, and an `<Error>` notification."""
 
     fault: Literal["error_xml"]
     text: str = "Service Unavailable"
@@ -181,7 +181,8 @@ class WrongClock(Rule):
 
 
 class Sentinel(Rule):
-    """A value that means "no reading", or a time that means "no time". Summations and messages know only the second."""
+    """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset: either, by chance).
+    Summations and messages know only the second."""
 
     fault: Literal["sentinel"]
     of: Literal["value", "time"] | None = None

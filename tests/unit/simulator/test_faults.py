@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from docs import simulated_relay
 from eagle_logger.simulator import faults, replies
 from eagle_logger.simulator.accounts import Account
 from eagle_logger.simulator.commands import Command, parse
@@ -244,3 +245,8 @@ def test_dirt_keeps_every_reading(way: str) -> None:
 def test_faults_add_up() -> None:
     reply = answer(rules({"fault": "close"}, {"fault": "wrong_clock", "offset": 60}, {"fault": "empty"}))
     assert (reply.close, reply.body, reply.outcome) == (True, b"", "close+wrong_clock+empty")
+
+
+def test_what_the_documentation_shows_is_accepted() -> None:
+    given = Faults.parse(json.dumps(simulated_relay.EXAMPLE).encode(), IDS, NOW)
+    assert [rule.fault for rule in given.rules] == ["status", "hang"]
