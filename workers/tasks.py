@@ -21,10 +21,12 @@ from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, full_queues, r
 from workers import runtime
 from workers.app import app
 from workers.patience import when_there_is_room
+from workers.resting import Rest
 
 _log = structlog.get_logger("eagle_logger.tasks")
 
 _settings = app.eagle_settings
+_rest = Rest()
 
 _LEASED_AT_ONCE = _settings.users_per_message * _settings.shards
 """Users leased before messages are made of them: as many as may fill one message for each shard."""
@@ -110,7 +112,10 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False) -> str:
     """Seal, archive and in time delete one shard's log files of one hour."""
     started = time.monotonic()
     here = runtime.current()
+    if _rest.lasts(started):
+        return "left for the next round: the archive was away a moment ago"
     rotated = here.logger.rotate_log_to_s3(Hour.parse(hour), shard, include_open=include_open, stopping=here.stopping.is_set)
+    _rest.note(rotated, time.monotonic())
     with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
         here.run(here.logger.users.count({"uploads_done": rotated.objects, "uploads_failed": len(rotated.errors)}))
     _log.info("rotate_shard", hour=hour, shard=shard, cloud_ids=rotated.cloud_ids, **rotated.counts(), seconds=_since(started))
