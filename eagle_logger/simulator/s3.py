@@ -119,19 +119,14 @@ class StandInS3:
             raise S3Error(501, "NotImplemented", "If-None-Match is * or absent")
         if condition and self._objects.has(bucket, key):
             raise S3Error(412, "PreconditionFailed", "there is such an object already")
-        prefix = "x-amz-meta-"
-        metadata = {
-            name.lower().removeprefix(prefix): value
-            for name, value in request.headers.items()
-            if name.lower().startswith(prefix)
-        }
         kept = body if fault is None or fault.fault not in {"corrupt", "lie"} else _damaged(body)
         told = (
             checksums
             if kept is body or fault is None or fault.fault == "lie"
             else {name: checksum(name, kept) for name in checksums}
         )
-        about = StoredObject.of(kept, time.time(), request.headers.get("Content-Type", "binary/octet-stream"), metadata, told)
+        content_type = request.headers.get("Content-Type", "binary/octet-stream")
+        about = StoredObject.of(kept, time.time(), content_type, _metadata(request), told)
         outcome = "replaced" if self._objects.has(bucket, key) else "stored"
         self._objects.put(bucket, key, kept, about)
         self._objects.note_put(about.modified, bucket, key, sha256(body).hexdigest(), outcome)
@@ -146,7 +141,7 @@ class StandInS3:
             "Last-Modified": formatdate(about.modified, usegmt=True),
             "Content-Type": about.content_type,
             "Accept-Ranges": "bytes",
-            **{f"x-amz-meta-{name}": value for name, value in about.metadata.items()},
+            **{f"{_METADATA}{name}": value for name, value in about.metadata.items()},
         }
         if request.headers.get("x-amz-checksum-mode") == "ENABLED":
             headers |= _checksum_headers(about)
