@@ -23,8 +23,8 @@ up: $(INSTALLED) ## the whole system on this machine, with 25 simulated homes
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis), and write the table of faults
-	FAULTS=all FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -s $(if $(ONLY),-k "$(ONLY)") $(PYTEST_ARGS)
+faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis JOBS=1), and write the table of faults
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
 
 check: $(INSTALLED) ## ruff, mypy strict, import law, generated docs up to date
 	$(BIN)/ruff check .

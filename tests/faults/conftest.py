@@ -1,17 +1,21 @@
-"""Which scenarios run (`FAULTS=all`: every one), with which seed (`FAULTS_SEED`), and where their rows go."""
+"""Which scenarios run (`FAULTS=all`: every one), with which seed (`FAULTS_SEED`), and where their rows go
+(`FAULTS_ROWS`: a file). `make faults` sets all three."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
-from tests.faults import table
 from tests.faults.table import Row
 
 EVERYTHING = os.environ.get("FAULTS") == "all"
 SEED = int(os.environ.get("FAULTS_SEED") or 1)
+ROWS = os.environ.get("FAULTS_ROWS")
 
 _rows: list[Row] = []
 
@@ -31,5 +35,5 @@ def noted() -> Callable[[Row], None]:
 def pytest_sessionfinish() -> None:
     for row in _rows:
         print(row)
-    if EVERYTHING and _rows:
-        table.write(_rows)
+    if ROWS:
+        Path(ROWS).write_text(json.dumps([asdict(row) for row in _rows]))

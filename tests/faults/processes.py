@@ -37,6 +37,5 @@ def everything_at_once(chance: Random) -> Sequence[Strike]:
 SCENARIOS = [
     Scenario("processes-one", 1, "kill -9 of a fetcher (and with it its pool), the rotator, the dispatcher, beat, in turn",
              one_after_another),
-    Scenario("processes-brief", 1, "the same, once each", lambda chance: one_after_another(chance, 1), short=True),
     Scenario("processes-all", 1, "kill -9 of the whole system at once, Redis included", everything_at_once),
 ]  # fmt: skip

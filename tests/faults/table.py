@@ -37,17 +37,18 @@ class Row:
         return f"| {self.number} `{self.name}` | {self.what} | {numbers} | {back} |"
 
 
-def with_rows(page: str, rows: Iterable[Row]) -> str:
-    """The page with these rows in place of those of the same name; the others stay."""
+def with_rows(page: str, rows: Iterable[Row], *, whole: bool) -> str:
+    """The page with these rows in place of those of the same name; the others stay, unless these are the whole table."""
     before, mark, rest = page.partition(BEGINS)
     table, end, after = rest.partition(ENDS)
     if not mark or not end:
         raise ValueError(f"the page has no table between {BEGINS} and {ENDS}")
-    lines = {(int(found[1]), found[2]): line for line in table.splitlines() if (found := _NAMED.match(line))}
+    former = [] if whole else table.splitlines()
+    lines = {(int(found[1]), found[2]): line for line in former if (found := _NAMED.match(line))}
     lines |= {(row.number, row.name): str(row) for row in rows}
     kept = "".join(f"{lines[key]}\n" for key in sorted(lines))
     return f"{before}{BEGINS}\n{_HEAD}{kept}{ENDS}{after}"
 
 
-def write(rows: Iterable[Row]) -> None:
-    PAGE.write_text(with_rows(PAGE.read_text(), rows))
+def write(rows: Iterable[Row], *, whole: bool) -> None:
+    PAGE.write_text(with_rows(PAGE.read_text(), rows, whole=whole))

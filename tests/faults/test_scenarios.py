@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import (
+    brief,
     delivery,
     disk_full,
     people,
@@ -23,7 +24,7 @@ from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Row
 
-MODULES = (processes, redis_away, s3_away, disk_full, delivery, relay_away, relay_unwell, poisoned, people, stopping)
+MODULES = (brief, processes, redis_away, s3_away, disk_full, delivery, relay_away, relay_unwell, poisoned, people, stopping)
 ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 
 
