@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from eagle_logger.cli.groups import Group
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.stores import with_users
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """The keys that encrypt passwords."""
 

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points, version
 
 import click
 
+from eagle_logger.cli.groups import Group
 from eagle_logger.errors import ConfigurationError, EagleError
 
 _COMMANDS = {
@@ -32,7 +33,7 @@ ENTRY_POINTS = "eagle_logger.commands"
 """Commands that need Celery or Tornado live in `workers` and join by this entry point group."""
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return sorted({*_COMMANDS, *(point.name for point in entry_points(group=ENTRY_POINTS))})

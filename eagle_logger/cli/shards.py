@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from eagle_logger.cli.groups import Group
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.stores import with_users
 from eagle_logger.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 def shards() -> None:
     """How many groups the users are divided into."""
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger import wiring
+from eagle_logger.cli.groups import Group
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.stores import checked_cloud_id, with_users
 from eagle_logger.cli.words import harmless
@@ -30,7 +31,7 @@ from eagle_logger.users.store import StoredUser, UserStore
 _COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
 
 
-@click.group()
+@click.group(cls=Group)
 def users() -> None:
     """Who is fetched: add, list, show, remove; import and export many at once."""
 

@@ -6,6 +6,7 @@ import errno
 import os
 
 import pytest
+from click.testing import CliRunner
 
 from eagle_logger.cli import main as command_line
 from eagle_logger.errors import BadCloudId, ConfigurationError
@@ -43,6 +44,13 @@ def test_a_mistake_of_ours_shows_where_it_was_made(monkeypatch: pytest.MonkeyPat
     _fail_with(mistake, monkeypatch)
     with pytest.raises(type(mistake)):
         command_line.run()
+
+
+@pytest.mark.parametrize("words", [[], ["users"], ["keys"], ["shards"]], ids=lambda words: " ".join(words) or "all")
+def test_what_a_command_is_for_is_said_to_the_end(words: list[str]) -> None:
+    said = CliRunner().invoke(command_line.main, [*words, "--help"], terminal_width=80).output
+    assert "Commands:" in said
+    assert "..." not in said.partition("Commands:")[2]
 
 
 def _fail_with(wrong: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
