@@ -74,6 +74,12 @@ class _Window(NamedTuple):
 _LATELY = {Phase.CLOSED: _Window(10.0, 20), Phase.OPEN: _Window(3.0, 3), Phase.RETURNING: _Window(3.0, 10)}
 
 
+def _window(phase: Phase, fleet: Fleet) -> _Window:
+    """Users who come round faster are also parked faster, so the breaker must open within their first turn."""
+    window = _LATELY[phase]
+    return window._replace(seconds=min(window.seconds, fleet.period))
+
+
 def sampled(at: float, tally: Mapping[str, int]) -> Sample:
     """What the system's counters say about the relay."""
     own = sum(tally.get(f"failed_{reason}", 0) for reason in OWN_FAULTS)
@@ -84,7 +90,7 @@ def stepped(breaker: Breaker, now: Sample, fleet: Fleet, ordinary: int) -> Break
     """The breaker a second later. `ordinary` is how many users this second would lease without one."""
     if breaker.samples and now.at < breaker.samples[-1].at:  # the clock was set back
         breaker = Breaker(breaker.phase, now.at)
-    window = _LATELY[breaker.phase]
+    window = _window(breaker.phase, fleet)
     samples = _lately((*breaker.samples, now), window)
     phase = _next(breaker, samples, window, fleet, ordinary)
     if phase is breaker.phase:

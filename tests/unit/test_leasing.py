@@ -12,6 +12,7 @@ from eagle_logger.core.breaker import Phase
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.state import after_failure, after_success
+from eagle_logger.core.visits import visit_phase
 from eagle_logger.leasing import most_this_second
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import Report
@@ -19,11 +20,11 @@ from tests.support.hand_clock import HandClock
 from tests.support.users import new_user
 
 HOMES = [f"{number:06x}" for number in range(60)]
-INTERVALS = dict.fromkeys(Kind, 6.0)
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, period: float) -> None:
+        self.period = period
         self.clock = HandClock()
         self.store = MemoryUserStore(self.clock)
         self.away = False
@@ -31,21 +32,29 @@ class World:
     async def second(self) -> int:
         """One tick and what comes of it; how many were allowed."""
         self.clock.advance(1.0)
-        most = await most_this_second(self.store, Clock(), INTERVALS)
+        most = await most_this_second(self.store, Clock(), dict.fromkeys(Kind, self.period))
         leased = await self.store.lease(most)
         reports = []
         for claim in await self.store.claim(leased, "worker"):
             refusals = claim.state.failures + 1
             state = after_failure(claim.state, "refused", park=refusals >= 3) if self.away else after_success(claim.state)
-            reports.append(Report(claim.cloud_id, claim.token, state, Grid(6.0, 0.0), blames_relay=self.away))
+            reports.append(
+                Report(
+                    claim.cloud_id,
+                    claim.token,
+                    state,
+                    Grid(self.period, visit_phase(claim.cloud_id, self.period)),
+                    blames_relay=self.away,
+                )
+            )
         failed = len(reports) if self.away else 0
         await self.store.report(reports, {"fetches": len(reports), "failed_fetches": failed})
         return most
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
+@pytest.fixture(params=[6.0, 2.0])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    made = World(request.param)
     await made.store.put([new_user(cloud_id) for cloud_id in HOMES])
     for _ in range(20):
         await made.second()
