@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def secrets_in(directory: Path, secrets: dict[str, bytes]) -> Iterator[str]:
 def _is_whole(content: bytes) -> bool:
     try:
         gzip.decompress(content)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     return True
 

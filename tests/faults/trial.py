@@ -130,8 +130,9 @@ class Trial:
         self._stack.close()
 
     def stop(self) -> None:
-        """Stop everything but Redis and S3, stage by stage, as `up` does."""
+        """Stop everything but Redis and S3, stage by stage, as `up` does; S3 is well from now on."""
         self.watch.end()
+        self.outside.s3_misbehaves()
         for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING):
             self.manager.stop([program.name for program in self.programs if program.stage == stage])
         self.outside.stop_the_relay()
