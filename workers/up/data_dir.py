@@ -19,6 +19,7 @@ from eagle_logger.settings import SERVICES_FILE
 
 LOCK = "up.lock"
 KEYS = "secret.keys"
+FLOWER_PASSWORD = "flower.password"  # noqa: S105  (a file's name)
 ALIVE = "alive"
 _STILL_ENDING = 90.0
 """Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may take."""

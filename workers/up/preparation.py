@@ -16,7 +16,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import PREFIX, Settings
 from workers.up import programs
-from workers.up.data_dir import forget_services, former_services, kept_secret, key_file
+from workers.up.data_dir import FLOWER_PASSWORD, forget_services, former_services, kept_secret, key_file
 from workers.up.ports import free_port, is_free
 from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
@@ -70,7 +70,7 @@ def prepare(data_dir: Path, homes: int | None) -> System:
 def _system(data_dir: Path, private: PrivateRedis | None, plan: Plan | None) -> System:
     settings = settings_module.load(data_dir)
     wiring.cipher(settings)  # says now, and once, if the keys are not sound
-    password = kept_secret(data_dir.absolute() / "flower.password")
+    password = kept_secret(data_dir.absolute() / FLOWER_PASSWORD)
     everything = [
         *([private.program] if private else []),
         *(programs.stand_ins(plan) if plan else []),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from eagle_logger.settings import Settings, without_password
+from workers.up.data_dir import FLOWER_PASSWORD
 from workers.up.events import Event
 from workers.up.preparation import System
 
@@ -22,6 +23,11 @@ _WIDEST = 300
 class Screen:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks at it now; what goes elsewhere is kept."""
+        return self._stream.isatty()
 
     def say(self, text: str) -> None:
         """A line, with the time of day (UTC)."""
@@ -44,17 +50,18 @@ class Screen:
             self._stream.flush()
 
 
-def where_everything_is(system: System) -> list[str]:
+def where_everything_is(system: System, *, show_password: bool) -> list[str]:
     """What `up` says once: the places, and how to look from a second terminal."""
     settings = system.settings
     data = settings.data_dir.absolute()
+    password = system.flower_password if show_password else f"in {data / FLOWER_PASSWORD}"
     lines = [
         f"data        {data}",
         f"logs        {settings.logs_dir.absolute()} (log files), {data / 'run' / 'log'} (what the programs write)",
         f"archive     {settings.archive}{_s3_place(system)}",
         f"redis       {without_password(settings.redis_url)}",
         f"relay       {settings.relay_url}{_simulated(system)}",
-        f"flower      http://127.0.0.1:{settings.flower_port}  user eagle, password {system.flower_password}",
+        f"flower      http://127.0.0.1:{settings.flower_port}  user eagle, password {password}",
     ]
     if any(program.name == "bridge" for program in system.programs):
         lines.append(f"bridge      http://127.0.0.1:{settings.bridge_port}")

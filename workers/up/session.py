@@ -166,7 +166,7 @@ class Session:
     def _watch(self, seconds: float | None) -> Snapshot:
         """Say every few seconds what flows. Returns how it was when everything was ready."""
         begin = last = self._snapshot()
-        self._screen.header(where_everything_is(self._system))
+        self._screen.header(where_everything_is(self._system, show_password=self._screen.is_terminal))
         end = begin.at + seconds if seconds is not None else float("inf")
         while not self._stop_asked and (left := end - time.monotonic()) > 0:
             self._attend(min(SECONDS_BETWEEN_LINES, left))
