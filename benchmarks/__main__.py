@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from benchmarks import chores, compared, dispatching, tables
 from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
-from benchmarks.stage import ROOT, Failed, Relay, Stage
+from benchmarks.stage import ROOT, Conditions, Failed, Relay, Stage
 
 RESULTS = ROOT / "benchmarks" / "results"
 DISPATCHED, DUE_A_SECOND = (100_000, 1_000_000), 10_000
@@ -138,6 +138,8 @@ MEASUREMENTS: dict[str, Measurement] = {
 @click.option("--latency", type=float, default=0.2, help="Seconds the relay takes.")
 @click.option("--spread", type=float, default=0.05, help="Seconds, either way.")
 @click.option("--hanging", type=click.FloatRange(0, 1), default=0.0, help="Share of the homes that never answer.")
+@click.option("--tls", is_flag=True, help="The relay speaks TLS, to ours and to the bare clients.")
+@click.option("--closing", is_flag=True, help="The relay closes the connection after every reply.")
 @click.option("--registered", type=click.IntRange(1), default=100_000, help="Users imported, shown and leased.")
 @click.option("--user-hours", type=click.IntRange(1), default=1000, help="Log files rotated.")
 @click.option("--overdue", type=click.IntRange(1), default=20_000, help="Homes that fell due while nothing ran.")
@@ -150,7 +152,7 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
 
     Everything is on 127.0.0.1 and ends by itself. CPU per fetch is what to compare: it hardly minds what else runs.
     """
-    conditions = {name: given.pop(name) for name in ("latency", "spread", "hanging")}
+    conditions = Conditions(**{name: given.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")})
     homes = homes or (LONG_HOMES if is_long else (5000,))
     plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **given)
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
@@ -159,7 +161,7 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
     )
     found, began = Found(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
-        relay = stage.relay(population, **conditions)
+        relay = stage.relay(population, conditions)
         for name, measurement in chosen.items():
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
@@ -167,8 +169,7 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
             except Failed as wrong:
                 found.failed[name] = str(wrong)
                 print(f"failed: {wrong}", file=sys.stderr, flush=True)
-    conditions["homes_at_the_relay"] = population
-    target = _write(found, began, plan, conditions)
+    target = _write(found, began, plan, {**asdict(conditions), "homes_at_the_relay": population})
     _show(found)
     print(f"\n{target.relative_to(ROOT)}")
     sys.exit(1 if found.failed else 0)

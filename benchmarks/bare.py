@@ -1,6 +1,7 @@
 """Clients that do the same requests and nothing else: what this language can do at best, and what 2015 did.
 
 Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|sequential URL USERS_FILE IN_FLIGHT`; ends on SIGTERM.
+What to trust over TLS is in SSL_CERT_FILE, which OpenSSL looks at.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -44,7 +46,7 @@ def headers(account: Mapping[str, str]) -> dict[str, str]:
 
 async def with_httpx(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
     """httpx.AsyncClient over aiohttp's transport."""
-    transport = AiohttpTransport(limits=_limits(in_flight))
+    transport = AiohttpTransport(verify=ssl.create_default_context(), limits=_limits(in_flight))
     async with httpx.AsyncClient(transport=transport, timeout=DEADLINE, trust_env=False) as client:
 
         async def ask(person: Mapping[str, str]) -> bytes:
@@ -56,7 +58,7 @@ async def with_httpx(url: str, people: Iterable[Mapping[str, str]], in_flight: i
 async def with_transport(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
     """The same transport without the client around it."""
     address, timeout = httpx.URL(url), httpx.Timeout(DEADLINE).as_dict()
-    async with AiohttpTransport(limits=_limits(in_flight)) as transport:
+    async with AiohttpTransport(verify=ssl.create_default_context(), limits=_limits(in_flight)) as transport:
 
         async def ask(person: Mapping[str, str]) -> bytes:
             request = httpx.Request("POST", address, headers=person, content=BODY, extensions={"timeout": timeout})

@@ -21,7 +21,7 @@ def bare(stage: Stage, relay: Relay, client: str, *, in_flight: int, seconds: fl
     name = f"bare {client}" if client != "sequential" else "one after the other"
     with stage.processes(f"bare-{client}") as processes:
         command = [sys.executable, "-m", "benchmarks.bare", client, relay.post_url, str(relay.users_file), str(in_flight)]
-        processes.start(client, command)
+        processes.start(client, command, {"SSL_CERT_FILE": str(relay.ca)} if relay.ca else {})
         begun = relay.answered()
         processes.wait_until(f"the first replies to {name}", lambda: relay.answered() > begun)
         time.sleep(WARM_UP)

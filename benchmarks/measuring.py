@@ -11,6 +11,9 @@ from benchmarks import proc
 from benchmarks.figures import Machine, Row, Use, cpu_between, share_of_others, used_by_each
 from benchmarks.stage import Processes, Redis, Relay, redis_cpu
 
+GLANCES = 100
+"""In one measurement, and at most one a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -31,10 +34,11 @@ def measure(
     seconds: float,
     redis_server: Redis | None = None,
     more: Callable[[], Mapping[str, Any]] = dict,
+    watch: Callable[[], Mapping[str, Any]] | None = None,
     explain: Callable[[Mapping[str, Any], Mapping[str, Any], float], Mapping[str, Any]] = lambda *_: {},
 ) -> Row:
     """Watch `contenders` (name → process id) for so many seconds. `more` is looked at before and after, and `explain` makes of
-    the two, and of the seconds between, what goes into the row."""
+    the two, and of the seconds between, what goes into the row. `watch` is looked at a hundred times between: `over_time`."""
 
     def look() -> _Look:
         return _Look(
@@ -46,11 +50,13 @@ def measure(
             more(),
         )
 
-    before = look()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    before, over_time = look(), list[Mapping[str, Any]]()
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
         processes.check()
-        time.sleep(min(0.5, max(0.0, until - time.monotonic())))
+        if watch and passed >= len(over_time) * max(1.0, seconds / GLANCES):
+            over_time.append({"second": round(passed, 1), **watch()})
+        time.sleep(min(0.25, max(0.0, began + seconds - time.monotonic())))
     after = look()
     cpu, passed = cpu_between(before.use, after.use), after.use.at - before.use.at
     relay_cpu, redis_used = after.relay - before.relay, after.redis - before.redis
@@ -66,5 +72,6 @@ def measure(
         more={
             "cpu_by_process": used_by_each(contenders, before.use.cpu, after.use.cpu),
             **explain(before.more, after.more, passed),
+            **({"over_time": over_time} if watch else {}),
         },
     )

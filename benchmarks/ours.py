@@ -84,7 +84,8 @@ class System:
 def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, workers: int, profile: str | None = None) -> Row:
     """Measured after every home had its turn and one and a half periods more. `profile`: a py-spy to record with."""
     with stage.processes("ours") as processes:
-        system = System(processes, relay.post_url, workers=workers)
+        trusted = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
+        system = System(processes, relay.post_url, workers=workers, **trusted)
         system.start()
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))
@@ -97,6 +98,7 @@ def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, w
             seconds=seconds,
             redis_server=system.redis,
             more=lambda: _look(system),
+            watch=lambda: _glance(system),
             explain=lambda before, after, passed: _explain(before, after, passed, homes, empty),
         )
         if profile:
@@ -129,6 +131,19 @@ def _look(system: System) -> dict[str, Any]:
     return {"tally": system.tally(), "messages": messages, "users": users, "info": system.redis.info(), "threads": threads}
 
 
+def _glance(system: System) -> dict[str, Any]:
+    """What is looked at again and again: enough to draw lateness and memory over time."""
+    tally = system.tally()
+    late = {name: count for name, count in tally.items() if name.startswith("late_")}
+    memory = proc.use(system.contenders()).memory
+    return {
+        **{name: tally.get(name, 0) for name in ("fetches", "missed_turns", "failed_fetches")},
+        "late": late,
+        "memory": memory,
+        "redis": system.redis.info()["used_memory"],
+    }
+
+
 def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, homes: int, empty: int) -> Mapping[str, Any]:
     more = grown(before["tally"], after["tally"])
     info, former = after["info"], before["info"]
@@ -143,6 +158,7 @@ def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
         "readings_logged": more.get("readings_logged", 0),
         "messages_per_second": round(messages / seconds, 2),
         "users_per_message": round((after["users"] - before["users"]) / messages, 1) if messages else None,
+        "commits_per_second": round(more.get("log_commits", 0) / seconds, 1),
         "bytes_per_second": round(more.get("bytes_logged", 0) / seconds),
         "redis_bytes": info["used_memory"],
         "redis_bytes_per_user": round((info["used_memory"] - empty) / homes),

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from typing import Any, Self
 import redis
 
 from benchmarks import proc
+from benchmarks.certificate import certificate
 from workers.up.redis_server import await_redis, find_server
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +79,22 @@ class Processes:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """How the relay answers: after `latency` seconds, `spread` either way; a share of the homes never; over TLS, or closing the
+    connection after every reply, as the captured ones do."""
+
+    latency: float = 0.2
+    spread: float = 0.05
+    hanging: float = 0.0
+    tls: bool = False
+    closing: bool = False
+
+    def rules(self) -> list[dict[str, Any]]:
+        hang = [{"fault": "hang", "homes_share": self.hanging}] if self.hanging else []
+        return [*hang, {"fault": "close"}] if self.closing else hang
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
     """The simulated relay, its accounts, and what it says about itself."""
 
@@ -84,6 +102,8 @@ class Relay:
     users_file: Path
     pid: int
     homes: int
+    ca: Path | None = None
+    """What to trust, if it speaks TLS."""
 
     @property
     def post_url(self) -> str:
@@ -91,9 +111,10 @@ class Relay:
 
     def answered(self) -> int:
         """Requests that got a reading so far: the same count for every contender, taken by neither."""
-        with urllib.request.urlopen(f"{self.url}/stats", timeout=30) as reply:
+        tls = ssl.create_default_context(cafile=self.ca) if self.ca else None
+        with urllib.request.urlopen(f"{self.url}/stats", timeout=30, context=tls) as reply:
             outcomes: dict[str, int] = json.load(reply)["outcomes"]
-        return outcomes.get("ok", 0)
+        return outcomes.get("ok", 0) + outcomes.get("close", 0)
 
     def accounts(self, most: int) -> list[dict[str, Any]]:
         with self.users_file.open() as lines:
@@ -141,19 +162,24 @@ class Stage:
         directory.mkdir()
         return Processes(directory)
 
-    def relay(self, homes: int, *, latency: float, spread: float, hanging: float) -> Relay:
+    def relay(self, homes: int, conditions: Conditions) -> Relay:
         """Started once; ends with the stage."""
         processes = self._open.enter_context(self.processes("relay"))
         port, users = free_port(), processes.directory / "users.jsonl"
         command = [EAGLE, "simulate", "--homes", str(homes), "--port", str(port), "--users-file", str(users)]
-        command += ["--latency", str(latency), "--latency-spread", str(spread)]
-        if hanging:
+        command += ["--latency", str(conditions.latency), "--latency-spread", str(conditions.spread)]
+        if rules := conditions.rules():
             faults = processes.directory / "faults.json"
-            faults.write_text(json.dumps({"rules": [{"fault": "hang", "homes_share": hanging}]}))
+            faults.write_text(json.dumps({"rules": rules}))
             command += ["--faults", str(faults)]
+        ca = None
+        if conditions.tls:
+            ca = processes.directory / "relay.pem"
+            ca.write_bytes(certificate())
+            command += ["--certificate", str(ca)]
         pid = processes.start("relay", command, {"EAGLE_DATA_DIR": str(processes.directory)})
         processes.wait_until("the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text())
-        return Relay(f"http://127.0.0.1:{port}", users, pid, homes)
+        return Relay(f"http{'s' if ca else ''}://127.0.0.1:{port}", users, pid, homes, ca)
 
 
 def start_redis(processes: Processes) -> Redis:

@@ -18,6 +18,7 @@ _OURS = (
     ("failed_fetches", "failed"),
     ("messages_per_second", "messages/s"),
     ("users_per_message", "users/message"),
+    ("commits_per_second", "commits/s"),
     ("bytes_per_second", "bytes logged/s"),
     ("redis_bytes_per_user", "Redis B/user"),
 )

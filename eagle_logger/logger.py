@@ -210,7 +210,7 @@ class EagleDataLogger:
 
     async def push_next_request_to_queue(self, reported: Sequence[Visit], visits: Sequence[Visit]) -> list[bool]:
         """Write state and re-arm the users' due times, with the system's counters: one round trip."""
-        tally: Counter[str] = Counter()
+        tally: Counter[str] = Counter(log_commits=int(any(visit.lines for visit in visits)))
         for visit in reported:
             tally.update(visit.tally())
             if visit.late is not None:

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +34,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--ledger", "ledger_file", type=_FILE, help="Keep the ledger here (appended to). Default: nowhere.")
 @click.option("--latency", type=click.FloatRange(0, 3600), default=0.2, show_default=True, help="Seconds a reply takes.")
 @click.option("--latency-spread", type=click.FloatRange(0, 3600), default=0.05, show_default=True, help="Seconds, either way.")
+@click.option("--certificate", type=_FILE, help="PEM with a certificate and its key: speak TLS.")
 @click.option("--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`.")
 def simulate(  # noqa: PLR0917  (click calls it by name)
     number: int,
@@ -43,6 +45,7 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     ledger_file: Path | None,
     latency: float,
     latency_spread: float,
+    certificate: Path | None,
     users_file: Path | None,
 ) -> None:
     """Be a Rainforest relay with simulated homes.
@@ -70,7 +73,7 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
         spread=latency_spread,
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(relay, host, port, f"{number} homes, seed {seed}"))
+        runner.run(_serve(relay, host, port, _tls(certificate), f"{number} homes, seed {seed}"))
 
 
 def write_users(path: Path, population: Iterable[Home]) -> None:
@@ -84,12 +87,12 @@ def write_users(path: Path, population: Iterable[Home]) -> None:
     temporary.replace(path)
 
 
-async def _serve(relay: Relay, host: str, port: int, what: str) -> None:
+async def _serve(relay: Relay, host: str, port: int, tls: ssl.SSLContext | None, what: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        url = await relay.start(host, port)
+        url = await relay.start(host, port, tls=tls)
     except OSError as wrong:
         raise ConfigurationError(f"cannot listen on {host}, port {port}: {wrong.strerror}") from None
     gc.collect()
@@ -98,6 +101,17 @@ async def _serve(relay: Relay, host: str, port: int, what: str) -> None:
     print(f"Simulated Rainforest with {what}: EAGLE_RELAY_URL={url}{RELAY_PATH}", file=sys.stderr, flush=True)
     await stop.wait()
     await relay.stop()
+
+
+def _tls(certificate: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate)
+    except OSError as wrong:  # an SSLError is one too
+        raise ConfigurationError(f"--certificate {certificate}: {wrong.strerror or wrong}") from None
+    return context
 
 
 def _ledger(path: Path | None) -> Ledger:

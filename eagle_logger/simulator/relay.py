@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,14 +74,14 @@ class Relay:
         self._first_connection = time.time_ns() // 1000  # no run opens a million a second
         self._opened = 0
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
         """Listen (port 0: a free one); the base URL, to which RELAY_PATH is added for the relay. Raises OSError."""
         self.loop = asyncio.get_running_loop()
         self._wheel = Wheel(self.loop)
-        self._server = await self.loop.create_server(self._connect, host, port, backlog=4096)
+        self._server = await self.loop.create_server(self._connect, host, port, backlog=4096, ssl=tls)
         self._flushing = self.loop.create_task(self._flush_for_ever())
         taken = self._server.sockets[0].getsockname()[1]
-        return f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+        return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{taken}"
 
     async def stop(self, grace: float = 1.0) -> None:
         """Take no more, give replies in flight `grace` seconds to complete, and close the ledger safely."""

@@ -32,6 +32,7 @@ HELP = {
     "fetches": "Visits to a user.",
     "requests": "Requests to the relay.",
     "bytes_logged": "Bytes of log lines written.",
+    "log_commits": "Times that log lines of many users were made durable together.",
     "missed_turns": "Turns that passed without a visit.",
     "readings_logged": "Readings written and fsynced.",
     "unknown_users_asked": "Users that a message from outside named and nobody knows.",

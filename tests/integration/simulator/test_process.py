@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.certificate import certificate
 from eagle_logger.simulator.homes import Home, homes
 from tests.contract.simulator.raw import Wire
 
@@ -157,3 +160,14 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path) -> None:
         ended = run("--port", str(port), folder=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"cannot listen on 127.0.0.1, port {port}: ")
+
+
+def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    pem = tmp_path / "relay.pem"
+    pem.write_bytes(certificate())
+    trusting = ssl.create_default_context(cafile=pem)
+    with (
+        simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
+        urllib.request.urlopen(f"https://{host}:{port}/stats", context=trusting, timeout=10) as reply,
+    ):
+        assert "outcomes" in json.load(reply)
