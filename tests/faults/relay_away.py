@@ -12,6 +12,8 @@ from tests.faults.trial import Cast, Trial
 HOMES = 60
 ORDINARY = HOMES / 2
 """Visits a second: everybody is visited every two seconds."""
+CAST = Cast(homes=HOMES, settings={"max_open_files": "64"})
+"""With hours this short, everybody's log files of many hours would be open at once."""
 GENTLE = 4.0
 """Requests a second while it is away: one user a tick, and what a tick that came late brings."""
 BACK_WITHIN = 30.0
@@ -65,7 +67,7 @@ def plan(chance: Random) -> Sequence[Strike]:
 
 SCENARIOS = [
     Scenario("relay-away", 8, "the relay answers everybody with 503, with 401, with garbage, for half a minute each", plan,
-             Cast(homes=HOMES)),
+             CAST),
     Scenario("relay-brief", 8, "the relay answers everybody with 503 for twenty seconds", lambda _: [away("503", 15.0, 3.0)],
-             Cast(homes=HOMES), short=True),
+             CAST, short=True),
 ]  # fmt: skip
