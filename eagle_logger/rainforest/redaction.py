@@ -29,12 +29,10 @@ _NAMED = re.compile(
     rf"""|(\b{_NAME}\s*[=:]\s*)(?:"[^"]*"?|'[^']*'?|[^\s<>&;,]+)""",
     re.IGNORECASE | re.DOTALL,
 )
-# Keys of 16 hex digits, unless the whole tag right before says that it is a MAC or a counter.
+# Keys of 16 hex digits, unless the whole name right before says that it is a MAC or a counter: part of a name says nothing.
 _KEY = re.compile(r"(?:0[xX])?[0-9a-fA-F]{12,}")
-_HARMLESS = re.compile(
-    r'(?:<(?:\w*macid|extpanid|\w*guid|summation\w*|demand)\s*>|"(?:\w*macid|extpanid|\w*guid|summation\w*|demand)"\s*:\s*")\s*$',
-    re.IGNORECASE,
-)
+_LONG = r"(?:(?:device|meter|coord)?macid|extpanid|(?:sub)?deviceguid|summation(?:delivered|received)|demand)"
+_HARMLESS = re.compile(rf'(?:<{_LONG}\s*>|"{_LONG}"\s*:\s*")\s*$', re.IGNORECASE)
 _LONGEST_NUMBER = len("0x") + 16
 _BEFORE_AN_END = re.compile(rf"[^<>\s]{{1,64}}(?=\s*</\s*{_NAME})", re.IGNORECASE)
 _CUT_OFF_KEY = re.compile(r"\s*(?:0[xX])?[0-9a-fA-F]{2,}(?![0-9a-zA-Z])")

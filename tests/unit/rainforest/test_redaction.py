@@ -29,6 +29,9 @@ KEY = "8ba7f1dee6c4f5cc"
         f"<DeviceMacId>0xd8d5b90iceMacId> {KEY} <",
         f'"DeviceMacId": "0xd8d5b900{KEY}"',
         f"<DeviceMacId>0xd8{KEY}</LinkKeyHigh>",
+        f'"SummationDe": "0x{KEY}"',
+        f"<SummationInstallCode>0x{KEY}",
+        f"<xMacId>0x{KEY}</xMacId>",
         "\0".join(f"<InstallCode>{KEY}<"),
     ],
 )
