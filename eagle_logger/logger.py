@@ -25,7 +25,6 @@ from eagle_logger.gathering import Gatherer, Room
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
 from eagle_logger.rotation import Rotated, plan, rotate_shard
-from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
 from eagle_logger.visit import LOST, Samples, Visit
 
@@ -212,9 +211,7 @@ class EagleDataLogger:
         """Write state and re-arm the users' due times, with the system's counters: one round trip."""
         tally: Counter[str] = Counter(log_commits=int(any(visit.lines for visit in visits)))
         for visit in reported:
-            tally.update(visit.tally())
-            if visit.late is not None:
-                tally[lateness_counter(visit.late)] += 1
+            visit.count(tally)
         try:
             answer = await self.users.report([self._report(visit) for visit in reported], tally)
         except RedisUnavailable as away:

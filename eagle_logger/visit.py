@@ -25,6 +25,7 @@ from eagle_logger.core.users import UserState
 from eagle_logger.core.visits import REFUSALS_BEFORE_PARKING, pause_after
 from eagle_logger.errors import Refused, RelayUnavailable, Unreadable
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
+from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim
 
 FETCHED = "fetched"
@@ -115,20 +116,20 @@ class Visit:
         """Whether it failed in a way that says nothing good about the relay."""
         return self.outcome != FETCHED and self.outcome not in OWN_FAULTS and not self.readings
 
-    def tally(self) -> Counter[str]:
-        """What to add to the system's counters."""
-        counts = Counter(
-            fetches=1,
-            requests=self.requests,
-            readings_logged=len(self.readings),
-            bytes_logged=sum(len(line) for lines in self.lines.values() for line in lines),
-        )
+    def count(self, tally: Counter[str]) -> None:
+        """Add it to the system's counters."""
+        tally["fetches"] += 1
+        tally["requests"] += self.requests
+        tally["readings_logged"] += len(self.readings)
+        for lines in self.lines.values():
+            tally["bytes_logged"] += sum(map(len, lines))
         if self.outcome != FETCHED:
-            counts["failed_fetches"] += 1
-            counts[f"failed_{self.outcome}"] += 1
+            tally["failed_fetches"] += 1
+            tally[f"failed_{self.outcome}"] += 1
         for problem in self.problems:
-            counts[f"problems_{problem.what}"] += 1
-        return counts
+            tally[f"problems_{problem.what}"] += 1
+        if self.late is not None:
+            tally[lateness_counter(self.late)] += 1
 
 
 def _outcome_of(wrong: Exception) -> tuple[str, float | None]:

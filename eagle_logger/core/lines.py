@@ -24,6 +24,8 @@ VERSION = 1
 
 _ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"})
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_string = json.encoder.encode_basestring
+"""What `_text` makes of a string, without finding out that it is one."""
 
 
 def _number(value: Decimal) -> str:
@@ -35,20 +37,22 @@ def _number(value: Decimal) -> str:
 
 
 def _member(value: Value) -> str:
-    return _number(value) if isinstance(value, Decimal) else _text(value)
+    if isinstance(value, Decimal):
+        return _number(value)
+    return _string(value) if isinstance(value, str) else _text(value)
 
 
 def value_text(values: Mapping[str, Value]) -> str:
     """A reading's values in one canonical spelling: equal exactly when the values are."""
-    return ",".join(f"{_text(name)}:{_member(value)}" for name, value in values.items())
+    return ",".join([f"{_string(name)}:{_member(value)}" for name, value in values.items()])
 
 
 def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable[Flag] = ()) -> bytes:
     """The line of a reading that arrived at `arrived` (Unix seconds), newline included; `flags` add to the reading's own."""
-    all_flags = ",".join(_text(flag) for flag in sorted(reading.flags.union(flags)))
-    raw = ",".join(f"{_text(name)}:{_text(value)}" for name, value in reading.raw.items())
+    all_flags = ",".join([_string(flag) for flag in sorted(reading.flags.union(flags))])
+    raw = ",".join([f"{_string(name)}:{_string(value)}" for name, value in reading.raw.items()])
     return (
-        f'{{"v":{VERSION},"cloud_id":"{cloud_id}","device":{_text(reading.device)},"meter":{_text(reading.meter)},'
+        f'{{"v":{VERSION},"cloud_id":"{cloud_id}","device":{_string(reading.device)},"meter":{_string(reading.meter)},'
         f'"kind":"{reading.kind}","time":"{iso(reading.time)}","arrived":"{iso(arrived, milliseconds=True)}",'
         f'{value_text(reading.values)},"raw":{{{raw}}},"flags":[{all_flags}]}}\n'
     ).encode("utf-8", "backslashreplace")

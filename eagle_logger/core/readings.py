@@ -17,6 +17,8 @@ class Kind(StrEnum):
     PRICE = "price"
     MESSAGE = "message"
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and kinds are keys in every step of a visit
+
 
 class Flag(StrEnum):
     """What the analyst should know about a line; none of these ever changes or removes a value."""

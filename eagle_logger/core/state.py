@@ -32,7 +32,8 @@ def seen(reading: Reading) -> Seen:
 
 def is_logged(state: UserState, reading: Reading) -> bool:
     """Whether this very reading, identity and value, is among the recent ones. In doubt it is not."""
-    return seen(reading) in state.recent.get(reading.stream, ())
+    recent = state.recent.get(reading.stream, ())
+    return any(time == reading.time for time, _ in recent) and seen(reading) in recent
 
 
 def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
