@@ -54,4 +54,5 @@ def _victim() -> str | None:
     return poison.read_text() if poison.exists() else None
 
 
-sys.meta_path.insert(0, _Poisoned)
+if __name__ == "sitecustomize":  # not for who only wants to know the file's name
+    sys.meta_path.insert(0, _Poisoned)
