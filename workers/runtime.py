@@ -142,7 +142,7 @@ def _collect_garbage_seldom() -> None:
     thresholds that was a good part of a worker's time. What was loaded by now is not looked at again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
 
 
 async def _repeat(seconds: float, action: Any) -> None:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -39,6 +40,19 @@ _ON_THE_WIRE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
+class _Question(httpx.Request):
+    """A request with what the transport looks at, and nothing else: httpx works out headers that aiohttp sets anyway, and
+    writes their names in lower case, which not everything that speaks HTTP out there may know."""
+
+    def __init__(self, url: str, headers: dict[str, str], body: bytes, extensions: dict[str, Any]) -> None:
+        self.method = "POST"
+        self.url = url  # type: ignore[assignment]
+        self.headers = headers  # type: ignore[assignment]
+        self.stream = httpx.ByteStream(body)
+        self.extensions = extensions
+        self._content = body
+
+
 class RelayClient:
     """Asks gateways through Rainforest's relay. Make it on the event loop it is used on; `close` it there.
 
@@ -58,7 +72,7 @@ class RelayClient:
         ca: Path | None = None,
         wordings: tuple[Wording, ...] = WORDINGS,
     ) -> None:
-        self._url = httpx.URL(url)
+        self._url = str(httpx.URL(url))
         self._user_agent = user_agent
         self._wordings = wordings
         self._room = asyncio.Semaphore(max_in_flight)
@@ -85,16 +99,13 @@ class RelayClient:
 
     async def _send(self, headers: dict[str, str], body: bytes) -> tuple[int, httpx.Headers, bytes]:
         async with self._room:
-            # As a stream, and read: so httpx works out no headers, which are replaced anyway.
-            request = httpx.Request("POST", self._url, stream=httpx.ByteStream(body), extensions=self._extensions)
-            request.read()
-            # httpx would write the names in lower case, which not everything that speaks HTTP out there may know.
-            request.headers = headers  # type: ignore[assignment]
-            response = await self._transport.handle_async_request(request)
+            response = await self._transport.handle_async_request(_Question(self._url, headers, body, self._extensions))
+            stream = response.stream
+            assert isinstance(stream, httpx.AsyncByteStream)
             try:
-                return response.status_code, response.headers, await _read(response)
+                return response.status_code, response.headers, await _read(stream)
             finally:
-                await response.aclose()
+                await stream.aclose()
 
     @contextmanager
     def _only_one(self, cloud_id: str) -> Iterator[None]:
@@ -128,10 +139,10 @@ def _sendable(what: str, text: str) -> str:
     return text
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(stream: httpx.AsyncByteStream) -> bytes:
     """The body, as it came; of one that is too large, just enough to tell."""
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in stream:
         body += chunk
         if len(body) > LARGEST_BODY:
             break
