@@ -216,7 +216,8 @@ class EagleDataLogger:
             answer = await self.users.report([self._report(visit) for visit in reported], tally)
         except RedisUnavailable as away:
             # The lines are safe; the leases run out and the users fall due again with their old state, which costs duplicates.
-            _log.warning("state not written", users=len(reported), reason=str(away))
+            cloud_ids = [visit.claim.cloud_id for visit in reported]
+            _log.warning("state not written", cloud_ids=cloud_ids, users=len(reported), reason=str(away))
             return [False] * len(visits)
         return [visit.claim.cloud_id in answer.again for visit in visits]
 

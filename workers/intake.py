@@ -61,7 +61,12 @@ class Intake:
         try:
             await self._users.forget(once, leased)
         except RedisUnavailable as away:
-            _log.warning("a message that was not enqueued stays marked as seen; its lease will do", once=once, reason=str(away))
+            _log.warning(
+                "a message that was not enqueued stays marked as seen; its lease will do",
+                message_id=once,
+                cloud_ids=leased,
+                reason=str(away),
+            )
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from eagle_logger.sns.payload import Asked
 from eagle_logger.users.store import Requested
 from workers.counting import Counters
 
 
-def tell(log: Any, counters: Counters, way: str, message_id: str | None, requested: Requested, *, not_ids: int = 0) -> str:
-    """The outcome in a word: queued, marked (their holders fetch them again), nobody (none can be fetched) or repeated."""
+def tell(log: Any, counters: Counters, way: str, asked: Asked, requested: Requested) -> str:
+    """The outcome in a word: queued, marked (their holders fetch them again), nobody (none can be fetched) or repeated. `log`
+    bears the message's id, if it has one."""
     outcome = _outcome(requested)
-    counters.add("unknown_users_asked", len(requested.unknown) + not_ids)
+    counters.add("unknown_users_asked", len(requested.unknown) + asked.not_ids)
     counters.add("parked_users_asked", len(requested.parked))
     known = {
-        "message_id": message_id,
+        "cloud_ids": asked.cloud_ids if requested.seen_before else (),
         "queued": requested.leased,
         "marked": requested.marked,
         "unknown": requested.unknown,
         "parked": requested.parked,
-        "not_ids": not_ids,
+        "not_ids": asked.not_ids,
     }
-    say = log.warning if requested.unknown or not_ids else log.info
+    say = log.warning if requested.unknown or asked.not_ids else log.info
     say(f"{way} message", outcome=outcome, **{name: value for name, value in known.items() if value})
     return outcome
 

@@ -134,7 +134,7 @@ class Runtime:
                 "or change the system with `eagle-logger shards set`"
             )
         if freed:
-            _log.info("freed the users of a predecessor that died", users=freed)
+            _log.info("freed the users of a predecessor that died", users=len(freed), cloud_ids=sorted(freed))
 
 
 def _collect_garbage_seldom() -> None:

@@ -24,7 +24,7 @@ from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker
 from eagle_logger.settings import Settings
 from eagle_logger.sns.gate import Gate
-from eagle_logger.sns.queued import unwrap
+from eagle_logger.sns.queued import name_of, unwrap
 from eagle_logger.sns.refusals import MessageRefused
 from eagle_logger.telemetry import configure_logging
 from eagle_logger.users.store import UserStore
@@ -141,24 +141,28 @@ class Receiver:
             if isinstance(outcome, RedisUnavailable):
                 raise outcome
             if isinstance(outcome, BaseException):
-                _log.error("an error of ours; the message is left", message_id=message["MessageId"], exc_info=outcome)
+                _log.error("an error of ours; the message is left", **_names(message), exc_info=outcome)
 
     async def _one(self, message: MessageTypeDef) -> bool:
         """Whether it is done with. Raises RedisUnavailable."""
-        message_id = message["MessageId"]
         try:
-            queued = unwrap(message["Body"], message_id, self._gate)
+            queued = unwrap(message["Body"], message["MessageId"], self._gate)
         except MessageRefused as refused:
             self.counters.add(f"sqs_{refused.reason}")
             _log.error(
                 "sqs message left to the dead-letter policy",
-                message_id=message_id,
+                **_names(message),
                 reason=str(refused.reason),
                 detail=str(refused),
             )
             return False
-        requested = await self._intake.take(queued.asked.cloud_ids, once=queued.once)
-        outcome = tell(_log, self.counters, "sqs", queued.once, requested, not_ids=queued.asked.not_ids)
+        log = _log.bind(**_names(message))
+        try:
+            requested = await self._intake.take(queued.asked.cloud_ids, once=queued.once)
+        except RedisUnavailable as away:
+            log.warning("sqs message left for later", cloud_ids=queued.asked.cloud_ids, reason=str(away))
+            raise
+        outcome = tell(log, self.counters, "sqs", queued.asked, requested)
         self.counters.add(f"sqs_{outcome}")
         return True
 
@@ -167,8 +171,14 @@ class Receiver:
         entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(messages)]
         answer = self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]  # a plain dict is what boto3 takes
         for failed in answer.get("Failed", []):
-            message_id = messages[int(failed["Id"])]["MessageId"]
-            _log.warning("sqs message not deleted", message_id=message_id, reason=failed.get("Message", failed["Code"]))
+            names = _names(messages[int(failed["Id"])])
+            _log.warning("sqs message not deleted", **names, reason=failed.get("Message", failed["Code"]))
+
+
+def _names(message: MessageTypeDef) -> dict[str, str]:
+    """What a log line about a message bears: SNS' id, where it came from there, so that one id leads through topic, bridge and
+    queue; and SQS' own."""
+    return {"message_id": name_of(message["Body"], message["MessageId"]), "sqs_id": message["MessageId"]}
 
 
 def pause_after(failures: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from eagle_logger.sns import certificates, envelope, signature
+from eagle_logger.sns import certificates, signature
 from eagle_logger.sns.envelope import Envelope
 from eagle_logger.sns.keyring import Keyring
 from eagle_logger.sns.refusals import MessageRefused, Reason
@@ -27,10 +27,9 @@ class Gate:
         self._keyring = keyring
         self._now = now
 
-    async def admit(self, body: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> Envelope:
-        """The message in a request's body, all of it genuine. Raises MessageRefused, or CertificateUnavailable when it cannot
-        be told just now. No request goes out before everything that can be checked without one has been."""
-        found = envelope.parse(body, header_type=header_type, raw_delivery=raw_delivery)
+    async def admit(self, found: Envelope) -> None:
+        """Returns if all of it is genuine. Raises MessageRefused, or CertificateUnavailable when it cannot be told just now. No
+        request goes out before everything that can be checked without one has been."""
         topic = self.allowed(found.topic_arn)
         check_age(found.moment, self._now())
         certificates.check_url(found.certificate_url, topic)
@@ -38,7 +37,6 @@ class Gate:
         certificate = await self._keyring.get(found.certificate_url)
         certificate.check(topic, self._now())
         signature.verify(found, certificate.key)
-        return found
 
     def allowed(self, topic_arn: str) -> Topic:
         """Raises MessageRefused if it is not on the allow list."""

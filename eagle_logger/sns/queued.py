@@ -37,6 +37,12 @@ def unwrap(body: str, message_id: str, gate: Gate) -> Queued:
     return Queued(cloud_ids_in(_text(fields, "Message")), _text(fields, "MessageId", MESSAGE_ID))
 
 
+def name_of(body: str, message_id: str) -> str:
+    """What a message is called in log lines, whether it can be understood or not; see `Queued.once`."""
+    sns_id = (_wrapping(body) or {}).get("MessageId")
+    return sns_id if isinstance(sns_id, str) and MESSAGE_ID.fullmatch(sns_id) else f"sqs:{message_id}"
+
+
 def _wrapping(body: str) -> Mapping[str, Any] | None:
     """The members of SNS' envelope; None if there is none."""
     try:

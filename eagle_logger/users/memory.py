@@ -218,12 +218,12 @@ class MemoryUserStore:
             if entry.lease and entry.lease.announced and not entry.lease.token:
                 entry.give_back(self._now())
 
-    async def free(self, holder: str) -> int:
-        held = [e for e in self._users.values() if e.lease and e.lease.token and e.lease.holder == holder]
+    async def free(self, holder: str) -> list[str]:
+        held = [(i, e) for i, e in self._users.items() if e.lease and e.lease.token and e.lease.holder == holder]
         now = self._now()
-        for entry in held:
+        for _, entry in held:
             self._give_back(entry, now)
-        return len(held)
+        return [cloud_id for cloud_id, _ in held]
 
     def _held(self, cloud_id: str, token: int) -> Lease | None:
         entry = self._users.get(cloud_id)

@@ -117,11 +117,12 @@ class RedisUserStore:
     async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
         await self._redis.run("forget", [self._moment(), "" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)])
 
-    async def free(self, holder: str) -> int:
-        cursor, freed = b"0", 0
+    async def free(self, holder: str) -> list[str]:
+        cursor: bytes = b"0"
+        freed: list[str] = []
         while True:
             cursor, more = await self._redis.run("free", [self._moment(), self._clock.stretched(1.0), holder, cursor])
-            freed += int(more)
+            freed += [cloud_id.decode() for cloud_id in more]
             if cursor == b"0":
                 return freed
 

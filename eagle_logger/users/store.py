@@ -181,8 +181,8 @@ class UserStore(Protocol):
         who was leased is due again at once, unless a worker has claimed it meanwhile."""
         ...
 
-    async def free(self, holder: str) -> int:
-        """Make what this holder has leased due again at once; how many. For a worker that starts in a dead one's place."""
+    async def free(self, holder: str) -> list[str]:
+        """Make what this holder has leased due again at once; who that was. For a worker that starts in a dead one's place."""
         ...
 
     # People -----------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
 from workers.server import limits
-from workers.server.base import Handler, NotFound, log
+from workers.server.base import Handler, NotFound
 from workers.server.bridge import Bridge
 from workers.server.events import EventHandler
 from workers.server.health import HealthHandler, ReadyHandler
@@ -65,13 +65,13 @@ def server(bridge: Bridge) -> BoundedServer:
     )
 
 
-def _log_request(handler: RequestHandler) -> None:
+def _log_request(handler: Handler) -> None:
     """One line a request, but for what would be noise: probes that went well, and those who are told to slow down. Never the
     query or a header: somebody may have put a password there."""
     request = handler.request
     if handler.get_status() == 429 or (handler.get_status() == 200 and request.path in _PROBES):
         return
-    log.info(
+    handler.log.info(
         "request",
         method=request.method,
         path=request.path[:200],

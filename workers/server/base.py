@@ -28,6 +28,7 @@ class Handler(RequestHandler):
 
     def initialize(self, bridge: Bridge) -> None:
         self.bridge = bridge
+        self.log = log
         self.received = bytearray()
 
     def set_default_headers(self) -> None:
@@ -100,9 +101,9 @@ class Handler(RequestHandler):
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, Transient):
-            log.warning("answered 503", path=self.request.path[:200], reason=str(value))
+            self.log.warning("answered 503", path=self.request.path[:200], reason=str(value))
         elif problems.problem_of(value, 500).status_code >= 500 and not isinstance(value, Problem):
-            log.error("an error of ours", path=self.request.path[:200], exc_info=(typ, value, tb))
+            self.log.error("an error of ours", path=self.request.path[:200], exc_info=(typ, value, tb))
 
     def compute_etag(self) -> None:
         """None: nothing here is worth it."""

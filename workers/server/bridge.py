@@ -15,7 +15,7 @@ from workers.server.limits import RateLimit
 
 
 class Confirms(Protocol):
-    def begin(self, topic: Topic, token: str) -> None:
+    def begin(self, topic: Topic, token: str, message_id: str) -> None:
         """Confirm a subscription in the background."""
         ...
 

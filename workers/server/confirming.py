@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,25 +40,27 @@ class Confirmations:
         self._pauses = pauses
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def begin(self, topic: Topic, token: str) -> None:
-        task = asyncio.create_task(self._until_confirmed(topic, token))
+    def begin(self, topic: Topic, token: str, message_id: str) -> None:
+        """`message_id`: of the message that asks for it."""
+        log = _log.bind(message_id=message_id, topic=topic.arn)
+        task = asyncio.create_task(self._until_confirmed(topic, token, log))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _until_confirmed(self, topic: Topic, token: str) -> None:
+    async def _until_confirmed(self, topic: Topic, token: str, log: Any) -> None:
         for pause in (*self._pauses, None):
             try:
                 subscription = await asyncio.to_thread(self._confirm, topic, token)
             except (BotoCoreError, ClientError) as wrong:
-                _log.warning("subscription not confirmed yet", topic=topic.arn, reason=str(wrong), again_in=pause)
+                log.warning("subscription not confirmed yet", reason=str(wrong), again_in=pause)
             else:
                 self._counters.add("sns_confirmed")
-                _log.info("subscription confirmed", topic=topic.arn, subscription=subscription)
+                log.info("subscription confirmed", subscription=subscription)
                 return
             if pause is not None:
                 await asyncio.sleep(pause)
         self._counters.add("sns_not_confirmed")
-        _log.error("subscription not confirmed: run `eagle-logger subscribe` again", topic=topic.arn)
+        log.error("subscription not confirmed: run `eagle-logger subscribe` again")
 
     async def close(self) -> None:
         """Give up what is under way."""

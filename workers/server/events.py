@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from eagle_logger.errors import UnknownUser
+from eagle_logger.sns.payload import Asked
 from workers.outcome import tell
-from workers.server.base import ApiHandler, log
+from workers.server.base import ApiHandler
 from workers.server.models import EventAnswer
 from workers.server.problems import Problem
 from workers.server.users import cloud_id_in_path
@@ -18,5 +19,5 @@ class EventHandler(ApiHandler):
             raise UnknownUser
         if requested.parked:
             raise Problem(409, "parked", f"{cloud_id} is parked; put it again with credentials that work")
-        outcome = tell(log, self.bridge.counters, "api", None, requested)
+        outcome = tell(self.log, self.bridge.counters, "api", Asked((cloud_id,)), requested)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from eagle_logger.errors import RedisUnavailable
 from eagle_logger.sns import envelope
-from eagle_logger.sns.envelope import Envelope, MessageType
+from eagle_logger.sns.envelope import MESSAGE_ID, Envelope, MessageType
 from eagle_logger.sns.payload import cloud_ids_in
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from eagle_logger.users.store import Requested
 from workers.outcome import tell
-from workers.server.base import Handler, log
+from workers.server.base import Handler
+from workers.server.bridge import Bridge
 from workers.server.models import SnsAnswer
 from workers.server.problems import Problem, try_again
 
@@ -18,19 +20,33 @@ class SnsHandler(Handler):
 
     max_body = envelope.MAX_BYTES
 
+    def initialize(self, bridge: Bridge) -> None:
+        super().initialize(bridge)
+        self._name(self.request.headers.get("x-amz-sns-message-id", ""))
+
+    def _name(self, message_id: str) -> None:
+        """Whatever is logged of this request from now on bears the message's id, also if somebody else made it up."""
+        if MESSAGE_ID.fullmatch(message_id):
+            self.log = self.log.bind(message_id=message_id)
+
     async def post(self) -> None:
-        headers = self.request.headers
         try:
-            message = await self.bridge.gate.admit(
-                self.whole_body(),
-                header_type=headers.get("x-amz-sns-message-type"),
-                raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",
-            )
+            message = self._read()
+            self._name(message.message_id)
+            await self.bridge.gate.admit(message)
             outcome = await self._obey(message)
         except (MessageRefused, CertificateUnavailable) as refusal:
             raise self._refused(refusal) from None
         self.bridge.counters.add(f"sns_{outcome}")
         self.answer(SnsAnswer(outcome=outcome))
+
+    def _read(self) -> Envelope:
+        headers = self.request.headers
+        return envelope.parse(
+            self.whole_body(),
+            header_type=headers.get("x-amz-sns-message-type"),
+            raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",
+        )
 
     async def _obey(self, message: Envelope) -> str:
         match message.type:
@@ -39,20 +55,27 @@ class SnsHandler(Handler):
             case MessageType.SUBSCRIPTION_CONFIRMATION:
                 return await self._confirm(message)
             case MessageType.UNSUBSCRIBE_CONFIRMATION:
-                log.warning("somebody unsubscribed this endpoint; `eagle-logger subscribe` undoes it", topic=message.topic_arn)
+                self.log.warning(
+                    "somebody unsubscribed this endpoint; `eagle-logger subscribe` undoes it", topic=message.topic_arn
+                )
                 return "unsubscribed"
 
     async def _fetch(self, message: Envelope) -> str:
         asked = cloud_ids_in(message.message)
-        requested = await self.bridge.intake.take(asked.cloud_ids, once=message.message_id)
-        return tell(log, self.bridge.counters, "sns", message.message_id, requested, not_ids=asked.not_ids)
+        try:
+            requested = await self.bridge.intake.take(asked.cloud_ids, once=message.message_id)
+        except RedisUnavailable:
+            self.log = self.log.bind(cloud_ids=asked.cloud_ids)  # for the line that says so
+            raise
+        return tell(self.log, self.bridge.counters, "sns", asked, requested)
 
     async def _confirm(self, message: Envelope) -> str:
         """Never through the SubscribeURL: the API is asked, by our own credentials, about a topic on our own list."""
         requested: Requested = await self.bridge.users.request((), once=message.message_id)
         if requested.seen_before:
             return "repeated"
-        self.bridge.confirmations.begin(self.bridge.gate.allowed(message.topic_arn), message.token or "")
+        topic = self.bridge.gate.allowed(message.topic_arn)
+        self.bridge.confirmations.begin(topic, message.token or "", message.message_id)
         return "confirming"
 
     def too_large(self) -> Problem:
@@ -61,7 +84,7 @@ class SnsHandler(Handler):
     def _refused(self, refusal: MessageRefused | CertificateUnavailable) -> Problem:
         reason = refusal.reason
         self.bridge.counters.add(f"sns_{reason}")
-        log.warning("sns message refused", reason=str(reason), detail=str(refusal), peer=self.request.remote_ip)
+        self.log.warning("sns message refused", reason=str(reason), detail=str(refusal), peer=self.request.remote_ip)
         if reason.status == 503:
             return try_again(reason, str(refusal))
         return Problem(reason.status, reason, str(refusal))

@@ -1,12 +1,12 @@
--- ARGV: now or '', a real second, holder, cursor. One step through all that is leased. Answers the next cursor and how many were given back.
+-- ARGV: now or '', a real second, holder, cursor. One step through all that is leased. Answers the next cursor and who was given back.
 local now, second, holder = moment(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local found = redis.call('ZSCAN', LEASED, ARGV[4], 'COUNT', 500)
-local ids, freed = {}, 0
+local ids, freed = {}, {}
 for i = 1, #found[2], 2 do ids[#ids + 1] = found[2][i] end
 for id, turn in pairs(read_turns(ids)) do
   if is_leased(turn) and turn.token ~= 0 and turn.holder == holder then
     give_back(id, turn, now, second)
-    freed = freed + 1
+    freed[#freed + 1] = id
   end
 end
 write_all()

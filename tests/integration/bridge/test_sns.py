@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from eagle_logger.settings import Settings
+from eagle_logger.sns.envelope import MAX_BYTES
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Confirmed, Queue
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
@@ -131,6 +132,42 @@ async def test_a_message_named_by_nobody_is_refused_for_good(http: aiohttp.Clien
         status, answer = await posted(http, body(sns.notification(message)))
         assert (status, answer["reason"]) == (400, reason)
     assert queue.messages == []
+
+
+async def test_every_line_about_a_message_bears_its_id(http: aiohttp.ClientSession, sns: FakeSns, queue: Queue) -> None:
+    genuine = sns.notification("002738")
+    forged = {**sns.notification("00ce69"), "Signature": "AAAA"}
+    with capture_logs() as logged:
+        await posted(http, body(forged))
+        await posted(http, b"no JSON", **{"x-amz-sns-message-id": "said-in-the-header"})
+        await posted(http, b"x" * (MAX_BYTES + 1), **{"x-amz-sns-message-id": "too-large"})
+        queue.away = True
+        await posted(http, body(genuine))
+        queue.away = False
+        await posted(http, body(genuine))
+        await posted(http, body(genuine))
+        await posted(http, body(sns.confirmation("UnsubscribeConfirmation", MessageId="unsubscribed")))
+    told = [(line["message_id"], line["event"], line.get("reason")) for line in logged if line["event"] != "request"]
+    assert told[:3] == [
+        (forged["MessageId"], "sns message refused", "bad_signature"),
+        ("said-in-the-header", "sns message refused", "not_json"),
+        ("too-large", "sns message refused", "too_large"),
+    ]
+    assert [(name, event) for name, event, _ in told[3:6]] == [
+        (genuine["MessageId"], "answered 503"),
+        (genuine["MessageId"], "sns message"),
+        (genuine["MessageId"], "sns message"),
+    ]
+    assert told[6][0] == "unsubscribed"
+    assert all("message_id" in line for line in logged), "those of the requests too"
+    ours = [line for line in logged if line["event"] in {"answered 503", "sns message"}]
+    assert all("002738" in str(line) for line in ours)
+
+
+async def test_what_is_no_id_is_not_logged_as_one(http: aiohttp.ClientSession) -> None:
+    with capture_logs() as logged:
+        await posted(http, b"no JSON", **{"x-amz-sns-message-id": "no id, but a sentence"})
+    assert not any("message_id" in line for line in logged)
 
 
 async def test_the_broker_away_is_told_and_the_retry_goes_through(

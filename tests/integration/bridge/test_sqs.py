@@ -170,6 +170,17 @@ async def test_what_cannot_be_understood_goes_to_the_dead_letters(cloud: Setting
     told = [line for line in logged if "dead-letter" in line["event"]]
     assert len(told) == DEAD_LETTERS_AFTER
     assert told[0]["reason"] == "no_cloud_id"
+    assert told[0]["message_id"] == f"sqs:{told[0]['sqs_id']}"
+
+
+async def test_what_sns_wrapped_is_called_by_its_id_there(cloud: Settings, users: UserStore, queue: Queue) -> None:
+    strange = {"Type": "Notification", "TopicArn": f"{TOPIC}-of-others", "MessageId": "named-by-sns", "Message": "002738"}
+    with capture_logs() as logged:
+        async with receiving(cloud, users, queue) as client:
+            sent = client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=json.dumps(strange))
+            await until(lambda: any("dead-letter" in line["event"] for line in logged))
+    told = next(line for line in logged if "dead-letter" in line["event"])
+    assert (told["message_id"], told["sqs_id"], told["reason"]) == ("named-by-sns", sent["MessageId"], "topic_not_allowed")
 
 
 async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: UserStore, queue: Queue) -> None:
@@ -180,6 +191,8 @@ async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: 
             await until(lambda: any("later" in line["event"] for line in logged))
             assert left(client, "fetch") + left(client, "dead") == 1
     assert queue.messages == []
+    told = next(line for line in logged if line["event"] == "sqs message left for later")
+    assert (told["message_id"], told["cloud_ids"]) == (f"sqs:{told['sqs_id']}", ("002738",))
 
 
 async def test_while_the_broker_is_away_nothing_is_received(cloud: Settings, users: UserStore, queue: Queue) -> None:

@@ -35,7 +35,7 @@ async def test_a_failure_is_tried_again() -> None:
     users, amazon = MemoryUserStore(), Amazon(failures=2)
     counters = Counters(users)
     confirmations = Confirmations(amazon, counters, pauses=(0.0, 0.0, 0.0))
-    confirmations.begin(TOPIC, "t0k3n")
+    confirmations.begin(TOPIC, "t0k3n", "message-1")
     await until(lambda: not confirmations._under_way)
     assert amazon.asked == [(TOPIC.arn, "t0k3n")] * 3
     assert await counted(users, counters) == {"sns_confirmed": 1}
@@ -46,9 +46,10 @@ async def test_after_the_last_attempt_it_says_what_to_do() -> None:
     counters = Counters(users)
     confirmations = Confirmations(amazon, counters, pauses=(0.0,))
     with capture_logs() as logged:
-        confirmations.begin(TOPIC, "t0k3n")
+        confirmations.begin(TOPIC, "t0k3n", "message-1")
         await until(lambda: not confirmations._under_way)
     assert "eagle-logger subscribe" in logged[-1]["event"]
+    assert {(line["message_id"], line["topic"]) for line in logged} == {("message-1", TOPIC.arn)}
     assert "t0k3n" not in str(logged)
     assert await counted(users, counters) == {"sns_not_confirmed": 1}
 
@@ -56,7 +57,7 @@ async def test_after_the_last_attempt_it_says_what_to_do() -> None:
 async def test_what_is_under_way_ends_with_the_server() -> None:
     amazon = Amazon(failures=9)
     confirmations = Confirmations(amazon, Counters(MemoryUserStore()), pauses=(3600.0,))
-    confirmations.begin(TOPIC, "t0k3n")
+    confirmations.begin(TOPIC, "t0k3n", "message-1")
     await until(lambda: bool(amazon.asked))
     with capture_logs() as logged:
         await confirmations.close()

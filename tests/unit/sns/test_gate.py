@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.sns.envelope import MAX_BYTES, MessageType
+from eagle_logger.sns.envelope import MAX_BYTES, Envelope, MessageType, parse
 from eagle_logger.sns.gate import Gate
 from eagle_logger.sns.keyring import Keyring
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
@@ -30,10 +30,16 @@ def gate(sns: FakeSns) -> Gate:
     return Gate([TOPIC], Keyring(sns.fetch_certificate))
 
 
+async def admit(gate: Gate, received: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> Envelope:
+    found = parse(received, header_type=header_type, raw_delivery=raw_delivery)
+    await gate.admit(found)
+    return found
+
+
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("subject", [None, "", "a subject"])
 async def test_a_notification_is_let_through(sns: FakeSns, gate: Gate, version: str, subject: str | None) -> None:
-    admitted = await gate.admit(body(sns.notification("00ce69\nwith ünïcödé", subject=subject, version=version)))
+    admitted = await admit(gate, body(sns.notification("00ce69\nwith ünïcödé", subject=subject, version=version)))
     assert admitted.message == "00ce69\nwith ünïcödé"
     assert admitted.subject == subject
     assert admitted.type is MessageType.NOTIFICATION
@@ -44,23 +50,23 @@ async def test_a_notification_is_let_through(sns: FakeSns, gate: Gate, version: 
 @pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
 async def test_a_confirmation_is_let_through(sns: FakeSns, gate: Gate, kind: str, version: str) -> None:
     fields = sns.confirmation(kind, version=version)
-    admitted = await gate.admit(body(fields), header_type=kind)
+    admitted = await admit(gate, body(fields), header_type=kind)
     assert (admitted.type, admitted.token) == (kind, fields["Token"])
 
 
 async def test_what_is_not_signed_is_not_looked_at(sns: FakeSns, gate: Gate) -> None:
     fields = {**sns.notification("00ce69"), "MessageAttributes": {"a": {"Type": "String", "Value": "b"}}, "UnsubscribeURL": 5}
-    assert (await gate.admit(body(fields))).message == "00ce69"
+    assert (await admit(gate, body(fields))).message == "00ce69"
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=59), timedelta(minutes=-14)])
 async def test_a_message_may_be_up_to_an_hour_old_and_a_clock_a_little_wrong(sns: FakeSns, gate: Gate, age: timedelta) -> None:
-    assert await gate.admit(body(sns.notification("00ce69", Timestamp=timestamp(age))))
+    assert await admit(gate, body(sns.notification("00ce69", Timestamp=timestamp(age))))
 
 
 async def test_an_empty_allow_list_refuses_everything(sns: FakeSns) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await Gate([], Keyring(sns.fetch_certificate)).admit(body(sns.notification("00ce69")))
+        await admit(Gate([], Keyring(sns.fetch_certificate)), body(sns.notification("00ce69")))
     assert refused.value.reason is Reason.TOPIC_NOT_ALLOWED
     assert sns.fetched == []
 
@@ -216,7 +222,7 @@ async def test_a_forgery_is_refused_before_anything_is_fetched(
     sns: FakeSns, gate: Gate, reason: Reason, forge: Callable[[FakeSns], bytes]
 ) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await gate.admit(forge(sns))
+        await admit(gate, forge(sns))
     assert refused.value.reason is reason
     assert 400 <= reason.status < 500
     assert sns.fetched == []
@@ -225,16 +231,16 @@ async def test_a_forgery_is_refused_before_anything_is_fetched(
 @pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FALSE_SIGNATURES])
 async def test_a_false_signature_is_refused(sns: FakeSns, gate: Gate, forge: Callable[[FakeSns], bytes]) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await gate.admit(forge(sns))
+        await admit(gate, forge(sns))
     assert refused.value.reason is Reason.BAD_SIGNATURE
     assert sns.fetched == [sns.certificate_url]
 
 
 async def test_raw_delivery_and_a_header_of_another_type_are_refused(sns: FakeSns, gate: Gate) -> None:
     with pytest.raises(MessageRefused) as raw:
-        await gate.admit(b"00ce69", raw_delivery=True)
+        await admit(gate, b"00ce69", raw_delivery=True)
     with pytest.raises(MessageRefused) as mismatch:
-        await gate.admit(body(sns.notification("00ce69")), header_type="SubscriptionConfirmation")
+        await admit(gate, body(sns.notification("00ce69")), header_type="SubscriptionConfirmation")
     assert (raw.value.reason, mismatch.value.reason) == (Reason.RAW_DELIVERY, Reason.TYPE_MISMATCH)
     assert sns.fetched == []
 
@@ -249,17 +255,17 @@ async def test_a_message_signed_by_no_sns_of_this_region(sns: FakeSns, gate: Gat
     for reason, certificate in stolen.items():
         forged = sns.notification("00ce69", SigningCertURL=sns.publish_certificate(certificate))
         with pytest.raises(MessageRefused) as refused:
-            await gate.admit(body(forged))
+            await admit(gate, body(forged))
         assert refused.value.reason is reason
 
 
 async def test_a_certificate_that_cannot_be_had_is_no_reason_to_refuse_for_good(sns: FakeSns, gate: Gate) -> None:
     sns.away = True
     with pytest.raises(CertificateUnavailable) as unavailable:
-        await gate.admit(body(sns.notification("00ce69")))
+        await admit(gate, body(sns.notification("00ce69")))
     assert unavailable.value.reason.status == 503
     sns.away = False
-    assert await gate.admit(body(sns.notification("00ce69")))
+    assert await admit(gate, body(sns.notification("00ce69")))
 
 
 def test_reasons_are_words_for_labels() -> None:
