@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -26,6 +27,7 @@ from pydantic_settings import (
 )
 
 from eagle_logger.clock import Clock
+from eagle_logger.core import keys
 from eagle_logger.core.names import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
@@ -205,9 +207,13 @@ class Settings(BaseSettings):
                 wrong.append(f"EAGLE_{name} {mistake}")
         if self.broker_url is not None and self.broker_url == self.redis_url:
             wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
-        if self.relay_ca is not None and not self.relay_ca.is_file():
-            wrong.append(f"EAGLE_RELAY_CA: there is no file {self.relay_ca}")
+        if self.relay_ca is not None and (mistake := _mistake_in_certificates(self.relay_ca)):
+            wrong.append(f"EAGLE_RELAY_CA: {mistake}")
+        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            wrong.append("EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither")
         wrong += _mistakes_in_topics(self.sns_topic_arns)
+        if self.secret_keys is not None:
+            wrong += keys.mistakes_in(keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS")
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -299,6 +305,16 @@ def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:
         return "needs a third slash and a path from the root: file:///directory"
     if parts.scheme in {"http", "https"} and not parts.hostname:
         return "names no host"
+    return None
+
+
+def _mistake_in_certificates(file: Path) -> str | None:
+    if not file.is_file():
+        return f"there is no file {file}"
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as wrong:  # an SSLError is one too
+        return f"{file} cannot be read as certificates in PEM: {wrong.strerror or wrong}"
     return None
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
+from eagle_logger.core.keys import keys_in
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.draining import Drain
 from eagle_logger.logs.folder import LogFolder
@@ -33,7 +34,7 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
 def cipher(settings: Settings) -> Cipher:
     """From EAGLE_SECRET_KEYS or, when that is unset, EAGLE_SECRET_KEYS_FILE. Raises NoSecretKey, ConfigurationError."""
     if settings.secret_keys is not None:
-        return Cipher(_words(settings.secret_keys.get_secret_value()), source="EAGLE_SECRET_KEYS")
+        return Cipher(keys_in(settings.secret_keys.get_secret_value()), source="EAGLE_SECRET_KEYS")
     if settings.secret_keys_file is None:
         return Cipher([])
     try:
@@ -41,7 +42,7 @@ def cipher(settings: Settings) -> Cipher:
     except (OSError, UnicodeError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) else "it holds something other than keys"
         raise ConfigurationError(f"EAGLE_SECRET_KEYS_FILE: {settings.secret_keys_file} cannot be read: {reason}") from None
-    return Cipher(_words(text), source=f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
+    return Cipher(keys_in(text), source=f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
 
 
 def archive(settings: Settings) -> Archive:
@@ -112,7 +113,3 @@ async def data_logger(settings: Settings, *, name: str, holder: str, passwords: 
         limits=Limits(settings.max_in_flight, settings.deadline),
         holder=holder,
     )
-
-
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from eagle_logger.core.keys import mistakes_in
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 
@@ -24,7 +25,9 @@ class Cipher:
     def __init__(self, keys: Sequence[str], *, source: str = "EAGLE_SECRET_KEYS") -> None:
         if not keys:
             raise NoSecretKey
-        fernets = [_fernet(key, f"{source}: key {number} of {len(keys)}") for number, key in enumerate(keys, 1)]
+        if wrong := mistakes_in(keys, source):
+            raise ConfigurationError("\n".join(wrong))
+        fernets = [Fernet(key) for key in keys]
         self._newest = fernets[0]
         self._any = MultiFernet(fernets)
 
@@ -51,11 +54,3 @@ class Cipher:
         except (InvalidToken, ValueError):
             return False
         return True
-
-
-def _fernet(key: str, which: str) -> Fernet:
-    try:
-        return Fernet(key)
-    except ValueError:
-        message = f"{which} is not a Fernet key (32 bytes in URL-safe base64); `eagle-logger keys generate` makes one"
-        raise ConfigurationError(message) from None

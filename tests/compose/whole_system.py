@@ -16,7 +16,7 @@ from urllib.request import Request
 
 import pytest
 
-from tests.compose.compose import Compose, Container, answer, eventually
+from tests.compose.compose import CommandFailed, Compose, Container, answer, eventually
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -84,6 +84,15 @@ def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
     assert not any("EAGLE_RELAY_URL" in (service.get("environment") or {}) for service in services.values())
 
 
+def test_all_mistakes_in_the_settings_are_told_by_init_which_keeps_everything_from_starting(compose: Compose) -> None:
+    mistaken = ("-e", "EAGLE_SHARDS=many", "-e", "EAGLE_LEASE=3", "-e", "EAGLE_SECRET_KEYS=none")
+    with pytest.raises(CommandFailed, match=r"(?s)exit 2\n.*EAGLE_SHARDS: .*EAGLE_LEASE .*EAGLE_SECRET_KEYS: key 1 of 1"):
+        compose("run", "--rm", "--no-deps", *mistaken, "init")
+    services = json.loads(compose("config", "--format", "json"))["services"]
+    for name in ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower"):
+        assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
+
+
 def test_containers_are_small_and_have_few_rights(compose: Compose, tell: Tell) -> None:
     size = int(compose.docker("image", "inspect", "eagle-logger", "--format", "{{.Size}}"))
     ours = int(compose.exec("worker", "du", "-sm", "/opt").split()[0])
@@ -123,6 +132,14 @@ def test_flower_has_a_password_and_tells_outcomes_in_words(compose: Compose) -> 
     for task in tasks.values():
         assert cloud_id in task["args"]
         assert re.match(r"'\d+ users?, ", task["result"])
+
+
+def test_flower_finds_a_message_by_the_last_of_its_250_users(compose: Compose) -> None:
+    cloud_ids = [f"{number:06x}" for number in range(250)]
+    message = ("celery", "-A", "workers.app", "call", "fetch", "--queue", "fetch.0", "--args", json.dumps([cloud_ids]))
+    sent = compose.exec("dispatcher", *message).strip()
+    found = f"/api/tasks?taskname=fetch&state=SUCCESS&search={cloud_ids[-1]}"
+    assert eventually(lambda: compose.flower(found)[1], within=30, what="the message").keys() == {sent}
 
 
 def test_a_ping_through_sns_and_sqs_is_fetched_at_once(compose: Compose) -> None:

@@ -8,6 +8,7 @@ import pytest
 from eagle_logger import settings
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.users.cipher import new_key
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,8 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_ARCHIVE_URL", "file://archive", "file:///directory"),
         ("EAGLE_RELAY_CA", "/nowhere/ca.pem", "there is no file"),
         ("EAGLE_SNS_TOPIC_ARNS", "arn:aws:sns:us-east-1:123456789012:fetch,foo", "'foo' is not the ARN"),
+        ("EAGLE_SECRET_KEYS", "swordfish,swordfish", "key 2 of 2 is not a Fernet key"),
+        ("EAGLE_AWS_ACCESS_KEY_ID", "swordfish", "set both or neither"),
         ("EAGLE_DEMAND_INTERVAL", "inf", "finite"),
         ("EAGLE_LOCAL_RETENTION", "nan", "finite"),
     ],
@@ -60,6 +63,14 @@ def test_a_value_that_cannot_be_used_is_named_and_not_shown(
     assert [line for line in lines if line.startswith(name) and said in line]
     assert [line for line in lines if line.startswith("EAGLE_SHARDS")]
     assert "swordfish" not in str(wrong.value)
+
+
+def test_certificates_that_are_none_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("EAGLE_RELAY_CA", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("EAGLE_LEASE", "3")
+    with pytest.raises(ConfigurationError, match=r"(?s)EAGLE_LEASE.*EAGLE_RELAY_CA: .*ca.pem cannot be read as certificates"):
+        settings.load(tmp_path)
 
 
 def test_a_blank_path_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,12 +128,15 @@ def test_an_accelerated_clock_needs_a_relay_on_loopback(tmp_path: Path, monkeypa
 
 
 def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SECRET_KEYS", "API_TOKEN", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"EAGLE_{name}", "swordfish")
+    key = new_key()
+    monkeypatch.setenv("EAGLE_SECRET_KEYS", key)
+    for name in ("API_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"EAGLE_{name}", "nobody" if name.endswith("ID") else "swordfish")
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:6379/0")
     monkeypatch.setenv("EAGLE_BROKER_URL", "redis://:swordfish@127.0.0.1:6379/1")
     found = settings.load(tmp_path)
     assert "swordfish" not in repr(found)
+    assert key not in repr(found)
     assert settings.without_password(found.redis_url) == "redis://:***@127.0.0.1:6379/0"
 
 

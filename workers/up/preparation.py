@@ -22,8 +22,16 @@ from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
 from workers.up.stand_ins import BROUGHT_ALONG, ROTATE_OPEN_EVERY, Plan
 
-_NOT_NOTED = {"data_dir", "process_name", "log_format", "secret_keys", "api_token", "aws_secret_access_key"}
-"""Settings of this process alone, and secrets that somebody keeps elsewhere."""
+_NOT_NOTED = {
+    "data_dir",
+    "process_name",
+    "log_format",
+    "secret_keys",
+    "api_token",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+}
+"""Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth nothing without them)."""
 _LOOPBACK = "127.0.0.1,localhost"
 
 

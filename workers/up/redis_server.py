@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
@@ -46,7 +47,7 @@ class PrivateRedis:
 
     @property
     def url(self) -> str:
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        return f"redis://:{quote(self._password, safe='')}@127.0.0.1:{self.port}/0"
 
 
 def await_redis(url: str, seconds: float, still_wanted: Callable[[], None] = lambda: None) -> None:

@@ -53,4 +53,4 @@ def test_a_malformed_key_is_counted_not_shown() -> None:
         Cipher([new_key(), "nearly-a-key"], source="EAGLE_SECRET_KEYS_FILE (keys)")
     assert "EAGLE_SECRET_KEYS_FILE (keys): key 2 of 2 is not a Fernet key" in str(caught.value)
     assert "nearly-a-key" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None

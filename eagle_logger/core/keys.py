@@ -1,0 +1,30 @@
+"""What a key that encrypts passwords looks like, told without the library that uses it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+_BYTES = 32
+
+
+def keys_in(text: str) -> list[str]:
+    """The keys of a setting or a file: separated by commas, blanks or line breaks."""
+    return text.replace(",", " ").split()
+
+
+def mistakes_in(keys: Sequence[str], source: str) -> list[str]:
+    """A sentence for each that is no Fernet key; `source` is the setting they came from. None ever shows a key."""
+    return [
+        f"{source}: key {number} of {len(keys)} is not a Fernet key (32 bytes in URL-safe base64); "
+        "`eagle-logger keys generate` makes one"
+        for number, key in enumerate(keys, 1)
+        if not _is_key(key)
+    ]
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == _BYTES
+    except ValueError:
+        return False

@@ -1,0 +1,94 @@
+"""The first service of the compose file, run as it runs there, on folders in the place of volumes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.users.cipher import new_key
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    for name in ("secrets", "redis", "data"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    places = {
+        "EAGLE_SECRETS_DIR": str(volumes / "secrets"),
+        "EAGLE_DATA_DIR": str(volumes / "data"),
+        "REDIS_CONFIG_DIR": str(volumes / "redis"),
+    }
+    return subprocess.run(
+        [sys.executable, ROOT / "docker" / "init.py"],
+        env={**ours, **places, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) -> None:
+    first = init(volumes)
+    assert first.returncode == 0, first.stderr
+    made = contents(volumes)
+    assert set(made) == {
+        *(
+            f"secrets/{name}"
+            for name in ("EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN", "EAGLE_REDIS_URL", "redis_password", "flower_password")
+        ),
+        "redis/password",
+        "redis/redis.conf",
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in volumes.rglob("*") if path.is_file()} == {0o600}
+    assert init(volumes).returncode == 0
+    assert contents(volumes) == made
+
+
+def test_another_password_for_redis_is_written_where_it_is_looked_for(volumes: Path) -> None:
+    init(volumes)
+    (volumes / "secrets" / "redis_password").write_text("an/other@one\n")
+    assert init(volumes).returncode == 0
+    made = contents(volumes)
+    assert made["secrets/EAGLE_REDIS_URL"] == "redis://:an%2Fother%40one@redis:6379/0\n"
+    assert made["redis/password"] == "an/other@one\n"
+    assert made["redis/redis.conf"].endswith("requirepass an/other@one\n")
+
+
+def test_all_mistakes_in_the_settings_are_told_at_once(volumes: Path) -> None:
+    told = init(
+        volumes,
+        EAGLE_SHARDS="many",
+        EAGLE_LEASE="3",
+        EAGLE_ARCHIV_URL="s3://bucket",
+        EAGLE_SECRET_KEYS=f"{new_key()},swordfish",
+        EAGLE_AWS_ACCESS_KEY_ID="somebody",
+        COMPOSE_PROFILES="monitoring,sqs",
+    )
+    assert told.returncode == 2
+    lines = told.stderr.splitlines()
+    for name in ("SHARDS", "LEASE (3 s)", "ARCHIV_URL", "SECRET_KEYS: key 2 of 2", "AWS_ACCESS_KEY_ID", "SQS_QUEUE_URL"):
+        assert any(line.startswith(f"EAGLE_{name}") for line in lines), name
+    assert "correct .env" in lines[-1]
+    assert "swordfish" not in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_receiver_with_a_queue_is_no_mistake(volumes: Path) -> None:
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/fetch"
+    assert init(volumes, COMPOSE_PROFILES="sqs", EAGLE_SQS_QUEUE_URL=queue).returncode == 0
