@@ -20,7 +20,10 @@ def main(name: str, within: float) -> str | None:
     url = os.environ.get("EAGLE_REDIS_URL") or SECRET.read_text().strip()
     if not url.startswith("redis://"):  # TLS, a Unix socket: the command knows how
         os.execvp("eagle-logger", ["eagle-logger", "healthcheck", name, "--within", str(within)])  # noqa: S606  (no shell is the point)
-    note, (seconds, _) = ask(url, ("HGET", "eagle:progress", name), ("TIME",))
+    try:
+        note, (seconds, _) = ask(url, ("HGET", "eagle:progress", name), ("TIME",))
+    except (OSError, hiredis.HiredisError) as wrong:
+        return f"Redis at {urlsplit(url).hostname} does not answer: {wrong}"
     if note is None:
         return f"{name} has not reported within the hour"
     age = float(seconds) - json.loads(note)["at"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -189,6 +190,20 @@ def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service:
 
 
 def test_all_of_them_are_healthy_again(compose: Compose) -> None:
+    healthy(compose, *LONG_LIVED)
+
+
+def test_flower_is_unhealthy_when_it_reaches_nobody(compose: Compose) -> None:
+    health = ("python", "-I", "/opt/docker/answers.py", "http://127.0.0.1:5555/api/workers?refresh=true")
+    compose.exec("flower", *health, "eagle:/secrets/flower_password", "60")
+    compose("stop", "redis", within=GRACE)
+    try:
+        with pytest.raises(CommandFailed, match="no worker was heard of for 3 s"):
+            compose.exec(
+                "flower", "sh", "-c", f"sleep 4; {' '.join(map(shlex.quote, health))} eagle:/secrets/flower_password 3"
+            )
+    finally:
+        compose("start", "redis", within=GRACE)
     healthy(compose, *LONG_LIVED)
 
 
