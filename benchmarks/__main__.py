@@ -112,6 +112,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "httpx": _bare("httpx"),
     "transport": _bare("transport"),
     "aiohttp": _bare("aiohttp"),
+    "client": _bare("client"),
     "tutorial-2": _tutorial(2),
     "tutorial-32": _tutorial(32),
     "2015": _bare("sequential"),

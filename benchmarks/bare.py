@@ -1,7 +1,7 @@
 """Clients that do the same requests and nothing else: what this language can do at best, and what 2015 did.
 
-Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|sequential URL USERS_FILE IN_FLIGHT`; ends on SIGTERM.
-What to trust over TLS is in SSL_CERT_FILE, which OpenSSL looks at.
+Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|client|sequential URL USERS_FILE IN_FLIGHT`; ends on
+SIGTERM. What to trust over TLS is in SSL_CERT_FILE, which OpenSSL looks at.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 import httpx
@@ -21,11 +23,14 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import Credentials
+from eagle_logger.errors import EagleError
 from eagle_logger.rainforest import requests
+from eagle_logger.rainforest.client import RelayClient
 
 DEADLINE = 10.0
 BODY = requests.reading(Kind.DEMAND)
-Ask = Callable[[Mapping[str, str]], Awaitable[bytes]]
+Person = TypeVar("Person")
 
 
 def accounts(users_file: Path) -> Iterator[dict[str, str]]:
@@ -84,6 +89,25 @@ async def with_aiohttp(url: str, people: Iterable[Mapping[str, str]], in_flight:
         await _keep_asking(ask, people, in_flight)
 
 
+async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+    """The relay client of ours: aiohttp, with every check, and the reply decoded."""
+    ca = os.environ.get("SSL_CERT_FILE")
+    client = RelayClient(
+        url,
+        user_agent="bench",
+        max_in_flight=in_flight,
+        connect_timeout=DEADLINE,
+        read_timeout=DEADLINE,
+        ca=Path(ca) if ca else None,
+    )
+    known = [Credentials(person["Cloud-Id"], person["User"], person["Password"]) for person in people]
+
+    async def ask(credentials: Credentials) -> None:
+        await client.ask(credentials, Kind.DEMAND)
+
+    await _keep_asking(ask, known, in_flight)
+
+
 def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:
     """One request after the other, as in 2015; what came back is appended to a file."""
     with httpx.Client(timeout=DEADLINE, trust_env=False) as client, Path("/dev/null").open("ab") as log:
@@ -92,15 +116,15 @@ def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:
                 log.write(client.post(url, headers=person, content=BODY).content)
 
 
-CLIENTS = {"httpx": with_httpx, "transport": with_transport, "aiohttp": with_aiohttp}
+CLIENTS = {"httpx": with_httpx, "transport": with_transport, "aiohttp": with_aiohttp, "client": with_client}
 
 
-async def _keep_asking(ask: Ask, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
+async def _keep_asking(ask: Callable[[Person], Awaitable[object]], people: Iterable[Person], in_flight: int) -> None:
     everybody = itertools.cycle(people)
 
     async def one_after_the_other() -> None:
         for person in everybody:
-            with suppress(httpx.HTTPError, aiohttp.ClientError, TimeoutError):
+            with suppress(httpx.HTTPError, aiohttp.ClientError, TimeoutError, EagleError):
                 await ask(person)
 
     await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))

@@ -22,7 +22,7 @@ from typing import Any, Self
 import redis
 
 from benchmarks import proc
-from benchmarks.certificate import certificate
+from benchmarks.certificate import certificates
 from workers.up.redis_server import await_redis, find_server
 
 ROOT = Path(__file__).parent.parent
@@ -174,9 +174,10 @@ class Stage:
             command += ["--faults", str(faults)]
         ca = None
         if conditions.tls:
-            ca = processes.directory / "relay.pem"
-            ca.write_bytes(certificate())
-            command += ["--certificate", str(ca)]
+            shown, ca = processes.directory / "relay.pem", processes.directory / "root.pem"
+            for path, content in zip((shown, ca), certificates(), strict=True):
+                path.write_bytes(content)
+            command += ["--certificate", str(shown)]
         pid = processes.start("relay", command, {"EAGLE_DATA_DIR": str(processes.directory)})
         processes.wait_until("the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text())
         return Relay(f"http{'s' if ca else ''}://127.0.0.1:{port}", users, pid, homes, ca)

@@ -1,8 +1,8 @@
 """The relay client: one request at a time to each gateway, many gateways at once, on one event loop.
 
-httpx's requests and responses over aiohttp's connections (httpx's own pool looks at every connection for every request). The
-transport is asked directly: of what httpx.AsyncClient puts around it (redirects, cookies, authentication, the environment)
-nothing is wanted here, and it costs a quarter more CPU.
+aiohttp, and nothing around it: of what httpx.AsyncClient adds (redirects, cookies, authentication, the environment) nothing is
+wanted here; httpx's own pool looks at every connection for every request; and httpx's transport over aiohttp costs as much CPU
+as aiohttp itself.
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials
@@ -27,6 +23,7 @@ from eagle_logger.rainforest.decode import LARGEST_BODY
 from eagle_logger.rainforest.interpret import interpret
 from eagle_logger.rainforest.redaction import said
 from eagle_logger.rainforest.relay import Decoded
+from eagle_logger.rainforest.resuming import resuming_context
 from eagle_logger.rainforest.wordings import WORDINGS, Wording
 
 KEEP_ALIVE = 15.0
@@ -35,22 +32,9 @@ KEEP_ALIVE = 15.0
 LARGEST_ON_LOOP = 1 << 16
 """Bytes of a reply that are decoded at once; a larger one must not hold up the other users."""
 
-_ON_THE_WIRE = (httpx.HTTPError, aiohttp.ClientError, OSError)
+_ON_THE_WIRE = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-
-
-class _Question(httpx.Request):
-    """A request with what the transport looks at, and nothing else: httpx works out headers that aiohttp sets anyway, and
-    writes their names in lower case, which not everything that speaks HTTP out there may know."""
-
-    def __init__(self, url: str, headers: dict[str, str], body: bytes, extensions: dict[str, Any]) -> None:
-        self.method = "POST"
-        self.url = url  # type: ignore[assignment]
-        self.headers = headers  # type: ignore[assignment]
-        self.stream = httpx.ByteStream(body)
-        self.extensions = extensions
-        self._content = body
 
 
 class RelayClient:
@@ -72,50 +56,40 @@ class RelayClient:
         ca: Path | None = None,
         wordings: tuple[Wording, ...] = WORDINGS,
     ) -> None:
-        self._url = str(httpx.URL(url))
+        self._url = url
         self._user_agent = user_agent
         self._wordings = wordings
         self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
-        timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
-        self._extensions = {"timeout": timeout.as_dict()}
-        self._transport = _transport(_tls(ca), max_in_flight)
+        self._session = _session(_tls(ca), max_in_flight, connect_timeout, read_timeout)
 
     async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None = None) -> Decoded:
         """See `relay.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
         headers, question = self._headers(credentials), requests.reading(kind, mac_id)
-        with self._only_one(credentials.cloud_id):
-            try:
+        if credentials.cloud_id in self._asking:
+            raise RuntimeError(f"{credentials.cloud_id} is being asked already: two requests at once freeze a gateway")
+        self._asking.add(credentials.cloud_id)
+        try:
+            async with self._room:
                 status, found, body = await self._send(headers, question)
-            except _ON_THE_WIRE as wrong:
-                raise _relay_unavailable(wrong, secrets) from None
+        except _ON_THE_WIRE as wrong:
+            raise _relay_unavailable(wrong, secrets) from None
+        finally:
+            self._asking.discard(credentials.cloud_id)
         if len(body) <= LARGEST_ON_LOOP:
             return interpret(status, found, body, secrets, self._wordings)
         return await asyncio.to_thread(interpret, status, found, body, secrets, self._wordings)
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        await self._session.close()
 
-    async def _send(self, headers: dict[str, str], body: bytes) -> tuple[int, httpx.Headers, bytes]:
-        async with self._room:
-            response = await self._transport.handle_async_request(_Question(self._url, headers, body, self._extensions))
-            stream = response.stream
-            assert isinstance(stream, httpx.AsyncByteStream)
-            try:
-                return response.status_code, response.headers, await _read(stream)
-            finally:
-                await stream.aclose()
-
-    @contextmanager
-    def _only_one(self, cloud_id: str) -> Iterator[None]:
-        if cloud_id in self._asking:
-            raise RuntimeError(f"{cloud_id} is being asked already: two requests at once freeze a gateway")
-        self._asking.add(cloud_id)
+    async def _send(self, headers: dict[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        reply = await self._session.request("POST", self._url, headers=headers, data=body, allow_redirects=False)
         try:
-            yield
+            return reply.status, reply.headers, await _read(reply.content)
         finally:
-            self._asking.discard(cloud_id)
+            reply.release()  # what was read to its end is kept alive, anything else is closed
 
     def _headers(self, credentials: Credentials) -> dict[str, str]:
         return {
@@ -139,37 +113,34 @@ def _sendable(what: str, text: str) -> str:
     return text
 
 
-async def _read(stream: httpx.AsyncByteStream) -> bytes:
+async def _read(content: aiohttp.StreamReader) -> bytes:
     """The body, as it came; of one that is too large, just enough to tell."""
-    body = bytearray()
-    async for chunk in stream:
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            break
-    return bytes(body)
+    body = b""
+    while len(body) <= LARGEST_BODY and not content.at_eof():
+        body += await content.readany()
+    return body
 
 
 def _relay_unavailable(wrong: Exception, secrets: tuple[str, ...]) -> RelayUnavailable:
-    """Whatever goes wrong on the wire is the relay's, and passes. aiohttp's errors come bare or as the cause of httpx's.
+    """Whatever goes wrong on the wire is the relay's, and passes.
 
-    They may quote what the relay sent, and that may be what it was sent; so they are redacted, and not to be chained.
+    An error may quote what the relay sent, and that may be what it was sent; so it is redacted, and not to be chained.
     """
-    cause = wrong.__cause__ or wrong
-    timed_out = isinstance(cause, TimeoutError | httpx.TimeoutException)
-    detail = said(f"{type(cause).__name__}: {cause}", secrets)
-    return RelayUnavailable(detail, reason="timed_out" if timed_out else "connection")
+    detail = said(f"{type(wrong).__name__}: {wrong}", secrets)
+    return RelayUnavailable(detail, reason="timed_out" if isinstance(wrong, TimeoutError) else "connection")
 
 
-def _transport(tls: ssl.SSLContext, max_in_flight: int) -> AiohttpTransport:
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=max_in_flight, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-    return AiohttpTransport(verify=tls, client=session)
+def _session(tls: ssl.SSLContext, max_in_flight: int, connect_timeout: float, read_timeout: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=max_in_flight, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout, sock_read=read_timeout),
+        auto_decompress=False,  # nothing compressed was asked for
+    )
 
 
 def _tls(ca: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+        return resuming_context(ca)
     except OSError as wrong:  # an SSLError is one too
         raise ConfigurationError(f"EAGLE_RELAY_CA: {ca} cannot be read as certificates in PEM: {wrong}") from None

@@ -11,13 +11,15 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class RawRelay:
-    """`requests` are whole requests, `connections` how many were opened, `open` how many still are."""
+    """`requests` are whole requests, `connections` how many were opened, `open` how many still are; `resumed` says of each TLS
+    connection whether it took up a former session."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.requests: list[bytes] = []
         self.connections = 0
         self.open = 0
+        self.resumed: list[bool] = []
         self.asked = asyncio.Event()
         self.all_closed = asyncio.Event()
         self.url = ""
@@ -26,6 +28,8 @@ class RawRelay:
         self.connections += 1
         self.open += 1
         self.all_closed.clear()
+        if (tls := writer.get_extra_info("ssl_object")) is not None:
+            self.resumed.append(tls.session_reused)
         # However the connection ends, it ends: what matters is on the client's side.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while not writer.is_closing():
@@ -39,7 +43,7 @@ class RawRelay:
 
 
 @contextlib.asynccontextmanager
-async def raw_relay(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawRelay]:
+async def raw_relay(answer: Answer, tls: ssl.SSLContext | None = None, port: int | None = 0) -> AsyncIterator[RawRelay]:
     relay = RawRelay(answer)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -48,7 +52,7 @@ async def raw_relay(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncI
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(accept, "127.0.0.1", port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     relay.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{port}/cgi-bin/post_manager"
     try:

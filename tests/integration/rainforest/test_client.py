@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -318,6 +320,38 @@ async def test_tls_is_verified(client: Make, tmp_path: Path) -> None:
         assert len(relay.requests) == 1
     async with raw_relay(replies(WHOLE), _server_tls(authority.issue("elsewhere.test"), tmp_path)) as relay:
         assert await reason_of(client(relay, ca=bundle).ask(JANE, Kind.DEMAND)) == "connection"
+        assert relay.requests == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_relay_that_closes_every_connection_is_spared_whole_handshakes(
+    client: Make, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    authority = Authority()
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(_pem(authority))
+    tls = _server_tls(authority.issue("localhost"), tmp_path)
+    tls.minimum_version = tls.maximum_version = version
+    async with raw_relay(replies(WHOLE, "200 OK", "Connection: close"), tls) as relay:
+        one = client(relay, ca=bundle)
+        for _ in range(4):
+            assert (await one.ask(JANE, Kind.DEMAND)).known
+        assert relay.resumed == [False, True, True, True]
+
+
+async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(client: Make, tmp_path: Path) -> None:
+    authority = Authority()
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(_pem(authority))
+    closing = replies(WHOLE, "200 OK", "Connection: close")
+    async with raw_relay(closing, _server_tls(authority.issue("localhost"), tmp_path)) as relay:
+        one = client(relay, ca=bundle)
+        for _ in range(2):
+            await one.ask(JANE, Kind.DEMAND)
+        assert relay.resumed == [False, True]
+        port = urlsplit(relay.url).port
+    async with raw_relay(closing, _server_tls(authority.issue("elsewhere.test"), tmp_path), port=port) as relay:
+        assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.certificate import certificate
+from benchmarks.certificate import certificates
 from eagle_logger.simulator.homes import Home, homes
 from tests.contract.simulator.raw import Wire
 
@@ -163,9 +163,9 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path) -> None:
 
 
 def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
-    pem = tmp_path / "relay.pem"
-    pem.write_bytes(certificate())
-    trusting = ssl.create_default_context(cafile=pem)
+    pem, (shown, root) = tmp_path / "relay.pem", certificates()
+    pem.write_bytes(shown)
+    trusting = ssl.create_default_context(cadata=root.decode())
     with (
         simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
         urllib.request.urlopen(f"https://{host}:{port}/stats", context=trusting, timeout=10) as reply,
