@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import hiredis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -48,6 +49,7 @@ class RedisConnection:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
+        self._pool.connection_class = _packing_in_c(self._pool.connection_class)  # type: ignore[arg-type]  # mypy means hash()
         self._client = aioredis.Redis(connection_pool=self._pool)
         self._scripts: dict[str, Script] = {}
 
@@ -90,6 +92,19 @@ class RedisConnection:
                 f"Redis at {self._shown} does not answer usefully ({reason.rstrip('.')}): start it (`eagle-logger up` brings "
                 "one along), or correct EAGLE_REDIS_URL or --data"
             ) from wrong
+
+
+@cache
+def _packing_in_c(connection: type[Any]) -> type[Any]:
+    """Such connections, which spell out commands with hiredis, as redis' own synchronous ones do. The asynchronous ones do it
+    in Python, and copy what they have so far for every word."""
+
+    class Packing(connection):  # type: ignore[misc]  # whichever the URL asks for
+        def pack_command(self, name: str | bytes, *words: Argument) -> list[bytes]:
+            names = name.encode().split() if isinstance(name, str) else name.split()  # `SCRIPT LOAD` are two words
+            return [hiredis.pack_command((*names, *words))]  # type: ignore[arg-type]  # typed as a tuple of one word
+
+    return Packing
 
 
 @cache
