@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         description="Fetching processes that `up` starts. Default: one per core.",
     )
     fetch_threads: int = Field(32, ge=1, le=256, description="Messages that one fetching process handles at once.")
-    users_per_message: int = Field(250, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
+    users_per_message: int = Field(500, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
     max_waiting_messages: int = Field(
         1000, ge=1, description="Messages that may wait; a fetch queue in which its share of them waits gets no more."
     )
