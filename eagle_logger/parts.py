@@ -10,16 +10,16 @@ if it can be unpacked, nothing otherwise; the next part holds the rest, and the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from eagle_logger.archive.archive import Archive, ObjectInfo
-from eagle_logger.core.entries import Entry, Identity, read_entries
+from eagle_logger.core.entries import Identity
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
-from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Held, Part, opened, part_of
+from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Content, Held, Part, opened
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import SealedFile
 
@@ -50,7 +50,8 @@ class Parts:
         self._cloud_id = cloud_id
         self._hour = hour
         self._held: dict[Identity, set[bytes]] = {}
-        self._not_merged: list[Sequence[Entry]] = []
+        self._not_merged: list[Content] = []
+        self._nothing = Content(b"", cloud_id)
         self._next = 0
         self._spoiled = 0
 
@@ -59,19 +60,19 @@ class Parts:
         fetched. A file that does not give the digest in its receipt proves nothing."""
         files = {file.receipt.part: file for file in archived if file.receipt is not None and file.receipt.part is not None}
         while self._next <= max(files, default=-1):
-            entries = self._on_disk(files.get(self._next))
-            self._hold(self._in_archive(self._next) if entries is None else entries)
+            self._not_merged.append(self._on_disk(files.get(self._next)) or self._in_archive(self._next))
             self._next += 1
 
-    def add(self, entries: Sequence[Entry]) -> Archived:
-        """Have these entries in the archive, each once. Raises ArchiveUnavailable, and NotAccepted if it will never be."""
+    def add(self, content: Content) -> Archived:
+        """Have what can be read of this in the archive, each once. Raises ArchiveUnavailable, and NotAccepted if it will never
+        be."""
         while True:
-            part = part_of(entries, self._merged())
+            part = content.part(self._merged())
             if not part.rows:
                 return Archived(part)
             number, key = self._next, archive_key(self._cloud_id, self._hour, self._next)
             found = self._store(key, part)
-            self._hold(entries if found else self._in_archive(number))
+            self._not_merged.append(content if found else self._in_archive(number))
             self._next += 1
             if found:
                 return Archived(part, number, key, found.size, found.sha256)
@@ -79,8 +80,9 @@ class Parts:
     def _store(self, key: str, part: Part) -> ObjectInfo | None:
         """What the archive says of our object once it lies there; None if another one does."""
         body = part.compressed()
+        metadata = part.metadata(body)
         try:
-            self._archive.put(key, body, part.metadata(body))
+            self._archive.put(key, body, metadata)
             is_new = True
         except AlreadyThere:
             is_new = False  # somebody else's, or ours from a try whose answer or receipt was lost
@@ -88,7 +90,7 @@ class Parts:
         if found is None:
             raise ArchiveUnavailable(f"{self._archive.url} has taken {key}, and says that there is no such object")
         digest = found.sha256 or hashlib.sha256(self._archive.get(key)).hexdigest()
-        if _is_this(found, digest, part, body):
+        if _is_this(found, digest, len(body), metadata):
             return ObjectInfo(found.size, digest, found.metadata)
         self._report(key, is_new=is_new)
         return None
@@ -102,43 +104,39 @@ class Parts:
         if self._spoiled >= _SPOILED:
             raise ArchiveUnavailable(f"{self._archive.url} stored other bytes than were sent, for {key} and the part before it")
 
-    def _hold(self, entries: Sequence[Entry]) -> None:
-        self._not_merged.append(entries)
-
     def _merged(self) -> Held:
         """What the parts hold; worked out only when it is asked for, which for most users is never."""
-        for entries in self._not_merged:
-            for entry in entries:
+        for content in self._not_merged:
+            for entry in content.entries:
                 self._held.setdefault(entry.identity, set()).add(entry.values)
         self._not_merged.clear()
         return self._held
 
-    def _on_disk(self, file: SealedFile | None) -> list[Entry] | None:
+    def _on_disk(self, file: SealedFile | None) -> Content | None:
         if file is None or file.receipt is None:
             return None
         try:
-            entries, _ = read_entries(file.path.read_bytes(), self._cloud_id)
+            content = Content(file.path.read_bytes(), self._cloud_id)
         except FileNotFoundError:
             return None
-        return entries if part_of(entries, self._merged()).digest == file.receipt.sha256_lines else None
+        return content if content.part(self._merged()).digest == file.receipt.sha256_lines else None
 
-    def _in_archive(self, number: int) -> list[Entry]:
+    def _in_archive(self, number: int) -> Content:
         key = archive_key(self._cloud_id, self._hour, number)
         for _ in range(_READS):
             try:
-                entries, _bad = read_entries(opened(self._archive.get(key)), self._cloud_id)
-                return entries
+                return Content(opened(self._archive.get(key)), self._cloud_id)
             except KeyError:
                 _log.error("part_missing", key=key, advice="somebody deleted it, or the archive is not the one it was")
-                return []
+                return self._nothing
             except (Unreadable, ValueError) as wrong:
                 reason = str(wrong)
         _log.error("object_unreadable", key=key, reason=reason, advice="the next part repeats what it should hold")
-        return []
+        return self._nothing
 
 
-def _is_this(found: ObjectInfo, digest: str, part: Part, body: bytes) -> bool:
-    """Whether the object is whole and holds this part's lines, be it compressed by another version of the library."""
-    same_bytes = found.size == len(body) and digest == hashlib.sha256(body).hexdigest()
+def _is_this(found: ObjectInfo, digest: str, size: int, sent: Mapping[str, str]) -> bool:
+    """Whether the object is whole and holds the lines that were sent, be it compressed by another version of the library."""
+    same_bytes = found.size == size and digest == sent[OBJECT_DIGEST]
     said = found.metadata
-    return same_bytes or (said.get(PLAIN_DIGEST) == part.digest and said.get(OBJECT_DIGEST) == digest)
+    return same_bytes or (said.get(PLAIN_DIGEST) == sent[PLAIN_DIGEST] and said.get(OBJECT_DIGEST) == digest)

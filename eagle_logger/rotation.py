@@ -16,9 +16,9 @@ from datetime import datetime
 import structlog
 
 from eagle_logger.archive.archive import Archive
-from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import is_complete, is_current, may_be_deleted, nothing_to_delete_yet, oldest_first
+from eagle_logger.core.sealing import Content
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.parts import Archived, Parts
@@ -251,15 +251,14 @@ def _rotate_user(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated
 
 
 def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:
-    content = file.path.read_bytes()
-    entries, unreadable = read_entries(content, file.cloud_id)
-    if unreadable:
-        _keep_aside(task.folder, file, unreadable)
+    content = Content(file.path.read_bytes(), file.cloud_id)
+    if content.unreadable:
+        _keep_aside(task.folder, file, content.unreadable)
     try:
-        archived = parts.add(entries)
+        archived = parts.add(content)
     except NotAccepted as never:
         task.folder.set_aside(file, str(never))
-        return Rotated(quarantined=len(entries) + len(unreadable), errors={file.cloud_id: str(never)})
+        return Rotated(quarantined=len(content.entries) + len(content.unreadable), errors={file.cloud_id: str(never)})
     task.folder.write_receipt(file, _receipt(file, archived, task.now))
     return Rotated(
         objects=archived.number is not None,
@@ -267,7 +266,7 @@ def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:
         bytes=archived.size,
         duplicates=archived.part.duplicates + archived.part.archived,
         conflicts=archived.part.conflicts,
-        quarantined=len(unreadable),
+        quarantined=len(content.unreadable),
     )
 
 

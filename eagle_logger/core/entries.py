@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
+from operator import lt
 from typing import NamedTuple
 
 from eagle_logger.core.hours import iso
@@ -41,22 +43,36 @@ def _several(item: str) -> str:
 
 
 _PLAIN = r"[ !#-\[\]-~]*+"  # the inside of a string in ASCII, with nothing that needs an escape
-_NUMBER = r"(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9])"
+_NUMBER = r"(?!-0[,}])-?(?:0|[1-9][0-9]*+)(?:\.[0-9]*[1-9])?"
 _NAME = r"(?!(?:v|cloud_id|device|meter|kind|time|arrived|raw|flags)\")[a-z_]+"
 _MAC = r"(?:0x[0-9a-f]{16})?"
 _MINUTE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _FLAG = r'"(?:not_set|future|long_past|backwards|conflict|filed_by_arrival)"'
-_VALUES = _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)')
+_DEMAND = rf'"value":{_NUMBER},"unit":"kW"'  # most lines by far have just these values: found out at once
+_VALUES = "(?:" + _DEMAND + "|" + _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)') + ")"
 _RAW = _several(f'"{_PLAIN}":"{_PLAIN}"')
+_KIND = "demand|summation|price|message"
+_REST = rf',"raw":{{(?:{_RAW})?}},"flags":\[(?:{_several(_FLAG)})?\]}}'
 _LINE = (
     rf'{{"v":{VERSION},"cloud_id":"([0-9a-f]{{6}})","device":"({_MAC})","meter":"({_MAC})",'
-    rf'"kind":"(demand|summation|price|message)","time":"({_MINUTE}Z)","arrived":"({_MINUTE}\.[0-9]{{3}}Z)",'
-    rf'({_VALUES}),"raw":{{(?:{_RAW})?}},"flags":\[(?:{_several(_FLAG)})?\]}}'
+    rf'"kind":"({_KIND})","time":"({_MINUTE}Z)","arrived":"({_MINUTE}\.[0-9]{{3}}Z)",({_VALUES}){_REST}'
 ).encode()
 _CANONICAL = re.compile(_LINE)
 _CANONICAL_LINES = re.compile(b"^" + _LINE + b"$", re.MULTILINE)
 _IN_ORDER = (5, 2, 3, 4, 6, 7, 0)
 """An entry's members among the groups."""
+_STREAM = re.compile(rf'{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode())
+_STREAMS_AND_MOMENTS = re.compile(
+    (
+        rf'^{{"v":{VERSION},"cloud_id":"[0-9a-f]{{6}}","device":"([^,]*+,"meter":"[^,]*+,"kind":"[a-z]*+)",'
+        rf'"time":"({_MINUTE}Z","arrived":"{_MINUTE}\.[0-9]{{3}}Z)",{_VALUES}{_REST}$'
+    ).encode(),
+    re.MULTILINE,
+)
+"""The same lines with what orders them in two pieces, which sort as the members in them do. What stands for a stream is still
+to be looked at: there are few in a file."""
+_TIME, _ARRIVED = len("2015-03-10T17:00:00Z"), len('2015-03-10T17:00:00Z","arrived":"')
+"""Where the second piece's time ends, and where its arrival begins."""
 
 _START = b'{"v":'
 
@@ -92,15 +108,44 @@ def read_entries(data: bytes, cloud_id: str) -> tuple[list[Entry], list[tuple[by
     return (entries, []) if entries is not None else _read_one_by_one(data, cloud_id)
 
 
+def in_order(data: bytes, cloud_id: str) -> list[bytes] | None:
+    """The times of the lines of a user's file or object that needs nothing done to it: whole lines as we write them, in order,
+    and no identity twice. Almost every file is like that, and then no entry need be made. None in any other case."""
+    lines = _own_lines(data, cloud_id)
+    if not lines or not data.endswith(b"\n"):
+        return None
+    found = _STREAMS_AND_MOMENTS.findall(data)
+    streams, times = [stream for stream, _ in found], [moments[:_TIME] for _, moments in found]
+    identities = list(zip(times, streams, strict=True))
+    sound = (
+        len(found) == lines
+        and all(map(_STREAM.fullmatch, set(streams)))
+        and _are_days(times)
+        and _are_days(moments[_ARRIVED:] for _, moments in found)
+        and all(map(lt, identities, islice(identities, 1, None)))
+    )
+    return times if sound else None
+
+
 def _all_canonical(data: bytes, cloud_id: str) -> list[Entry] | None:
     """The entries, in one pass, if there is nothing but this user's lines as we write them; None in any other case."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    own = f'{{"v":{VERSION},"cloud_id":"{cloud_id}",'.encode()
-    if not data.startswith(own) or data.count(b"\n" + own) + 1 != lines:
+    lines = _own_lines(data, cloud_id)
+    if not lines:
         return None
     entries = [Entry._make(line.group(*_IN_ORDER)) for line in _CANONICAL_LINES.finditer(data)]
-    days = {entry.time[:10] for entry in entries} | {entry.arrived[:10] for entry in entries}
-    return entries if len(entries) == lines and all(map(_is_a_day, days)) else None
+    sound = _are_days(entry.time for entry in entries) and _are_days(entry.arrived for entry in entries)
+    return entries if len(entries) == lines and sound else None
+
+
+def _own_lines(data: bytes, cloud_id: str) -> int:
+    """How many lines there are, if all of them begin as this user's do, otherwise 0."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    own = f'{{"v":{VERSION},"cloud_id":"{cloud_id}",'.encode()
+    return lines if data.startswith(own) and data.count(b"\n" + own) + 1 == lines else 0
+
+
+def _are_days(moments: Iterable[bytes]) -> bool:
+    return all(map(_is_a_day, {moment[:10] for moment in moments}))
 
 
 def _read_one_by_one(data: bytes, cloud_id: str) -> tuple[list[Entry], list[tuple[bytes, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 HOUR = 3600
 
@@ -37,6 +38,7 @@ class Hour:
         return cls(int(unix(moment) // HOUR) * HOUR)
 
     @classmethod
+    @lru_cache(1024)
     def parse(cls, name: str) -> Hour:
         """From `YYYY-MM-DD-HH`. Raises ValueError."""
         parsed = datetime.strptime(name, "%Y-%m-%d-%H").replace(tzinfo=UTC)

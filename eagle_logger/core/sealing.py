@@ -6,10 +6,9 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
-from eagle_logger.core.entries import Entry, Identity
+from eagle_logger.core.entries import Entry, Identity, in_order, read_entries
 from eagle_logger.core.lines import VERSION, parse_line, with_flag
 from eagle_logger.core.readings import Flag
 
@@ -39,12 +38,12 @@ class Part:
     """Lines left out because an earlier part holds them."""
     conflicts: int
     """Lines flagged because their identity occurs with another value."""
+    digest: str = field(init=False)
+    """SHA-256 (hex) of the plain lines: what decides whether two parts are the same. The object's own bytes may change with the
+    library that compresses them."""
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the plain lines: what decides whether two parts are the same. The object's own bytes may change
-        with the library that compresses them."""
-        return hashlib.sha256(self.plain).hexdigest()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(self.plain).hexdigest())
 
     def compressed(self) -> bytes:
         """The object's bytes: the same every time."""
@@ -60,6 +59,42 @@ class Part:
             PLAIN_DIGEST: self.digest,
             OBJECT_DIGEST: hashlib.sha256(body).hexdigest(),
         }
+
+
+class Content:
+    """The lines of a user's log file, or of an object once it is opened, taken apart no further than is asked for. For one
+    thread."""
+
+    def __init__(self, plain: bytes, cloud_id: str) -> None:
+        self._plain = plain
+        self._cloud_id = cloud_id
+        self._as_it_lies = _as_it_lies(plain, cloud_id)
+        self._read: tuple[list[Entry], list[tuple[bytes, str]]] | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self._taken_apart()[0]
+
+    @property
+    def unreadable(self) -> list[tuple[bytes, str]]:
+        """What is no line of this user's, each with the reason."""
+        return [] if self._as_it_lies else self._taken_apart()[1]
+
+    def part(self, held: Held) -> Part:
+        """The next part that this makes, given what the parts before it hold."""
+        return self._as_it_lies if self._as_it_lies and not held else part_of(self.entries, held)
+
+    def _taken_apart(self) -> tuple[list[Entry], list[tuple[bytes, str]]]:
+        # Not a cached_property: before Python 3.12 that has one lock for all objects, and rotation has many threads.
+        if self._read is None:
+            self._read = read_entries(self._plain, self._cloud_id)
+        return self._read
+
+
+def _as_it_lies(plain: bytes, cloud_id: str) -> Part | None:
+    """The first part, if that is these very lines."""
+    times = in_order(plain, cloud_id)
+    return Part(plain, len(times), times[0].decode(), times[-1].decode(), 0, 0, 0) if times else None
 
 
 def part_of(entries: Iterable[Entry], held: Held) -> Part:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core.entries import Entry, read_entries, said
-from eagle_logger.core.sealing import Part, opened, part_of
+from eagle_logger.core import sealing
+from eagle_logger.core.entries import Entry, in_order, read_entries, said
+from eagle_logger.core.sealing import Content, Part, opened, part_of
 from tests.support.log_lines import CLOUD_ID, demand, demands, lines
 
 some_lines = st.lists(lines(few=True), max_size=25)
@@ -84,6 +85,44 @@ def test_parts_together_hold_every_reading_exactly_once(files: list[list[bytes]]
     assert set(archived) == {reading for texts in files for text in texts for reading in readings_of(text)}
     for part, texts in zip(parts, files, strict=True):
         assert part.rows + part.duplicates + part.archived == len(texts)
+
+
+@given(some_lines, st.data())
+def test_a_file_that_is_left_as_it_lies_is_what_taking_it_apart_makes_of_it(texts: list[bytes], data: st.DataObject) -> None:
+    lines_of_a_file = data.draw(st.sampled_from([texts, entries_and_back(texts)]))
+    plain = b"".join(text + b"\n" for text in lines_of_a_file) + data.draw(st.sampled_from([b"", b"\n", b'{"v":1,']))
+    at = data.draw(st.integers(0, len(plain)))
+    for one in (plain, plain[:at] + data.draw(st.sampled_from([b"", b"\n", b"0", b'"', b"\xff"])) + plain[at + 1 :]):
+        entries, unreadable = read_entries(one, CLOUD_ID)
+        content = Content(one, CLOUD_ID)
+        held = said(entries[:1]) if data.draw(st.booleans()) else {}
+        assert content.part(held) == part_of(entries, held)
+        assert (content.entries, content.unreadable) == (entries, unreadable)
+
+
+def entries_and_back(texts: list[bytes]) -> list[bytes]:
+    return part_of(entries_of(*texts), {}).plain.splitlines()
+
+
+def test_a_file_in_order_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = demands(range(1, 50))
+    changed = {
+        "out of order": demand(2, 1) + demand(1, 1),
+        "twice": demand(1, 1) + demand(1, 1, arrived=1773162200),
+        "torn": whole + b'{"v":1',
+        "no newline": whole[:-1],
+        "not a day": whole.replace(b"2026-03-10T17:00:07Z", b"2026-02-30T17:00:07Z"),
+        "not a day of arrival": whole.replace(b'"arrived":"2026-03-10', b'"arrived":"2026-02-30', 1),
+        "another's": whole.replace(CLOUD_ID.encode(), b"00ce69", 1),
+        "not a device": whole.replace(b"0xd8d5b9000000abcd", b"0xd8d5b9000000abc", 1),
+        "not a kind": whole.replace(b'"demand"', b'"demands"', 1),
+        "nothing": b"",
+    }
+    assert in_order(whole, CLOUD_ID) == [entry.time for entry in entries_of(whole)]
+    assert {why: in_order(plain, CLOUD_ID) for why, plain in changed.items()} == dict.fromkeys(changed)
+    monkeypatch.delattr(sealing, "read_entries")
+    content = Content(whole, CLOUD_ID)
+    assert (content.part({}).plain, content.part({}).rows, content.unreadable) == (whole, 49, [])
 
 
 def test_the_object_is_plain_gzip_and_the_same_every_time() -> None:
