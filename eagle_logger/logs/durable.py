@@ -69,16 +69,23 @@ def parents_up_to(path: Path, root: Path) -> list[Path]:
     return list(path.parents)[:depth]
 
 
+def sync_file(path: Path) -> None:
+    """Make what is written in this file durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        steps.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` there whole: temporary file in the same folder, fsync, rename, fsync of the folder."""
-    temporary = write_temporary(path, content)
-    steps.rename(temporary, path)
-    sync_directory(path.parent)
+    """Put `content` there whole, whoever is killed meanwhile. Not synced: a power loss may leave half of it, or nothing."""
+    steps.rename(_write_temporary(path, content, synced=False), path)
 
 
 def create_file(path: Path, content: bytes) -> bool:
-    """Like `replace_file`, but False, and nothing changed, if there is such a file."""
-    temporary = write_temporary(path, content)
+    """Put `content` there whole and durably; False, and nothing changed, if there is such a file."""
+    temporary = _write_temporary(path, content, synced=True)
     try:
         steps.link(temporary, path)
         created = True
@@ -89,13 +96,14 @@ def create_file(path: Path, content: bytes) -> bool:
     return created
 
 
-def write_temporary(path: Path, content: bytes) -> Path:
-    """A synced file beside `path` that nobody else uses."""
+def _write_temporary(path: Path, content: bytes, *, synced: bool) -> Path:
+    """A file beside `path` that nobody else uses."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
     try:
         steps.write_all(fd, content)
-        steps.fsync(fd)
+        if synced:
+            steps.fsync(fd)
     except OSError:
         with suppress(OSError):
             temporary.unlink()

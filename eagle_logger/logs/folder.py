@@ -27,6 +27,7 @@ from eagle_logger.logs.durable import (
     parents_up_to,
     replace_file,
     sync_directory,
+    sync_file,
 )
 from eagle_logger.logs.files import LogFile, SealedFile
 from eagle_logger.logs.locking import lock_or_not, locked_file
@@ -162,7 +163,8 @@ class LogFolder:
     def rotating(self, hour: Hour, shard: str) -> Iterator[bool]:
         """Have a shard's folder to oneself, among all rotators on this disk; False if another one has it now.
 
-        Writers are not held up. At the end, what a killed rotator left over is cleared away, and empty folders are removed.
+        Writers are not held up. At the end the names that were given meanwhile are made durable, what a killed rotator left
+        over is cleared away, and empty folders are removed.
         """
         with ExitStack() as held:
             with disk_errors(self.root):
@@ -171,13 +173,16 @@ class LogFolder:
             yield mine
             if mine:
                 with disk_errors(self.root):
+                    with suppress(FileNotFoundError):
+                        sync_directory(self._path(hour, shard))
                     self._tidy(hour, shard)
                     self._sweep()
 
     def seal(self, log_file: LogFile) -> SealedFile | None:
         """Close a log file for good: no line is ever added to a sealed file. A torn last line is cut off and kept aside.
 
-        None if there is nothing to seal: the file held no line (and is removed), or it is gone.
+        None if there is nothing to seal: the file held no line (and is removed), or it is gone. Its lines are durable then, its
+        new name only once the folder is synced: power lost before that gives it back its old one, and it is sealed again.
         """
         path = log_file.path
         with disk_errors(path), locked_file(path) as fd:
@@ -190,13 +195,17 @@ class LogFolder:
                     sync_directory(path.parent)
                 return None
             steps.fsync(fd)
-            target = files.sealed_path(path, self._next_sequence(path))
+            sequence = self._next_sequence(path)
+            target = files.sealed_path(path, sequence)
             steps.rename(path, target)
-            sync_directory(path.parent)
-        return files.sealed_file(target)
+        return SealedFile(target, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None)
 
     def write_receipt(self, sealed: SealedFile, receipt: Receipt) -> SealedFile:
-        """Keep the proof, durably; the sealed file as it is listed from now on. Raises ValueError for another file's."""
+        """Keep the proof; the sealed file as it is listed from now on. Raises ValueError for another file's.
+
+        It is synced only before the file is removed: without it, or with half of it, the file is archived once more, which
+        finds that the archive has it.
+        """
         if (receipt.cloud_id, receipt.hour) != (sealed.cloud_id, sealed.hour):
             raise ValueError(f"a receipt for {receipt.cloud_id} {receipt.hour} does not belong to {sealed.path.name}")
         with disk_errors(sealed.receipt_path):
@@ -204,7 +213,8 @@ class LogFolder:
         return SealedFile(sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt)
 
     def remove(self, sealed: SealedFile) -> None:
-        """Delete a sealed file, then its receipt, then folders that are empty. Does nothing if the file is gone.
+        """Delete a sealed file once its receipt is durable, then that, then folders that are empty. Does nothing if the file is
+        gone.
 
         Raises ValueError if it has no receipt: what is not archived is never deleted.
         """
@@ -213,6 +223,7 @@ class LogFolder:
             if sealed.path.exists():
                 if listed is None or listed.receipt is None:
                     raise ValueError(f"{sealed.path.name} has no receipt")
+                sync_file(sealed.receipt_path)
                 steps.unlink(sealed.path)
             with suppress(FileNotFoundError):
                 steps.unlink(sealed.receipt_path)

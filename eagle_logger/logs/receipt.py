@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from eagle_logger.core.hours import Hour
 
@@ -32,7 +32,8 @@ class Receipt:
     archived_at: float
 
     def to_json(self) -> bytes:
-        return (json.dumps({"v": VERSION, **asdict(self), "hour": self.hour.name}) + "\n").encode()
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return (json.dumps({"v": VERSION, **members, "hour": self.hour.name}) + "\n").encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Receipt:

@@ -11,6 +11,7 @@ from eagle_logger.core import names
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs import steps
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.logs.writer import LogWriter
 from tests.support import log_files
@@ -227,6 +228,25 @@ def test_what_is_archived_is_removed_with_its_receipt_and_empty_folders(
     folder.remove(folder.write_receipt(second, receipt(second, None)))
     assert folder.hours() == []
     assert list(root.iterdir()) == []
+
+
+def test_the_receipt_is_durable_before_what_it_proves_is_deleted(folder: LogFolder, writer: LogWriter) -> None:
+    proven = seal_one(folder, writer)
+    proven = folder.write_receipt(proven, receipt(proven))
+    done: list[str] = []
+    steps.install(done.append)
+    try:
+        folder.remove(proven)
+    finally:
+        steps.install(None)
+    assert done[:3] == ["before fsync", "after fsync", "before unlink"]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"v": 1, "clo', b"\0" * 300], ids=["nothing", "half", "zeroes"])
+def test_what_power_loss_leaves_of_a_receipt_proves_nothing(folder: LogFolder, writer: LogWriter, left: bytes) -> None:
+    sealed = seal_one(folder, writer)
+    folder.write_receipt(sealed, receipt(sealed)).receipt_path.write_bytes(left)
+    assert [file.receipt for file in folder.sealed_files(HOUR, SHARD)] == [None]
 
 
 def test_folders_that_come_and_go_lose_no_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
