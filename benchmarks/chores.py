@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -28,8 +29,8 @@ _LEASED_AT_ONCE = 1600
 """As the dispatcher does: a full message for each of 16 shards."""
 _USERS_A_MESSAGE = 100
 _BUCKET = "eagle"
-_THREADS = (UPLOADS, 4 * UPLOADS)
-"""Of a rotation and of what it is compared to: one process, and four."""
+_THREADS = tuple(sorted({UPLOADS, (os.cpu_count() or 1) * UPLOADS}))
+"""Of a rotation and of what it is compared to: in one process, and in one per core, as `eagle-logger rotate` has them."""
 _STRIDE = 0x9E3779
 """Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
 _ALL_DUE_WITHIN = 7.0

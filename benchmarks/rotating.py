@@ -34,13 +34,14 @@ _MODEL = "ffffff"
 
 
 def write_backlog(data_dir: Path, user_hours: int) -> int:
-    """Log files of so many users for one complete hour, as the fetching workers leave them. How many lines."""
+    """Log files of so many users for one complete hour, as the fetching workers leave them: synced. How many lines."""
     model = b"".join(_line(number) for number in range(LINES))
     for number in range(user_hours):
         cloud_id = f"{number:06x}"
         path = data_dir / "logs" / names.log_file(cloud_id, HOUR, names.DEFAULT_SHARDS)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(model.replace(_MODEL.encode(), cloud_id.encode()))
+    os.sync()
     return user_hours * LINES
 
 
