@@ -10,7 +10,7 @@ from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.store import Report, StoredUser, UserStore
-from tests.contract.users.test_scheduling import GRID, add, claimed, reported
+from tests.contract.users.scheduling import GRID, add, claimed, reported
 from tests.support.hand_clock import HandClock
 from tests.support.users import lived_in_state, new_user
 

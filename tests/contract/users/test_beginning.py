@@ -1,0 +1,64 @@
+"""No request begins without the lease, nor too soon after another."""
+
+from __future__ import annotations
+
+import pytest
+
+from eagle_logger.core.users import UserState
+from eagle_logger.core.visits import REQUEST_GAP
+from eagle_logger.users.store import UserStore
+from tests.contract.users.conftest import LEASE
+from tests.contract.users.scheduling import add, claimed, lease_of, reported
+from tests.support.hand_clock import HandClock
+
+
+async def test_begin_renews_the_lease_and_is_remembered(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    began = clock.advance(15)
+    assert await store.begin([claim]) == {"00ce69"}
+    assert await lease_of(store, "00ce69") == began + LEASE
+    await store.report([reported(claim)], {})
+    clock.advance(0.125)
+    [after] = await claimed(store, "00ce69")
+    assert after.last_request == began
+
+
+@pytest.mark.parametrize(("later", "begun"), [(REQUEST_GAP, True), (REQUEST_GAP - 0.125, False)])
+async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
+    store: UserStore, clock: HandClock, later: float, begun: bool
+) -> None:
+    await add(store, "00ce69")
+    [first] = await claimed(store, "00ce69")
+    assert first.begun
+    await store.report([reported(first)], {})
+    clock.advance(later)
+    [second] = await claimed(store, "00ce69")
+    assert (second.last_request, second.begun) == (first.claimed_at, begun)
+    await store.report([reported(second)], {})
+    [third] = await claimed(store, "00ce69")
+    assert third.last_request == (second if begun else first).claimed_at
+
+
+async def test_who_slept_past_its_lease_may_neither_begin_nor_report(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [asleep] = await claimed(store, "00ce69")
+    clock.advance(LEASE)
+    assert await store.lease(1) == ["00ce69"]
+    assert await store.begin([asleep]) == frozenset()
+    [awake] = await store.claim(["00ce69"], "another")
+    assert await store.begin([asleep, awake]) == {"00ce69"}
+    answer = await store.report([reported(asleep, UserState(total_events_logged=7))], {})
+    assert answer.lost == {"00ce69"}
+    stored = await store.get("00ce69")
+    assert stored
+    assert stored.state == UserState()
+    assert stored.lease_ends is not None
+
+
+async def test_a_late_worker_goes_on_while_nobody_else_took_over(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    clock.advance(LEASE * 2)
+    assert await store.begin([claim]) == {"00ce69"}
+    assert (await store.report([reported(claim)], {})).lost == frozenset()

@@ -1,0 +1,110 @@
+"""Users whose worker died, who were removed, added again or updated while they were being fetched."""
+
+from __future__ import annotations
+
+from eagle_logger.core.cadence import next_due
+from eagle_logger.core.users import UserState
+from eagle_logger.users.store import UserStore
+from tests.contract.users.conftest import LEASE
+from tests.contract.users.scheduling import GRID, add, claimed, due_of, reported
+from tests.support.hand_clock import HandClock
+from tests.support.users import new_user
+
+
+async def test_a_dead_holders_users_are_due_again_at_once(store: UserStore, clock: HandClock) -> None:
+    await add(store, *(f"{number:06x}" for number in range(1200)))
+    ids = await store.lease(1200)
+    await store.claim(ids[:1100], "dead")
+    [other] = await store.claim(ids[1100:1101], "alive")
+    assert sorted(await store.free("dead")) == sorted(ids[:1100])
+    assert await store.free("dead") == []
+    assert sorted(await store.lease(2000)) == sorted(ids[:1100])
+    assert await store.begin([other]) == {other.cloud_id}
+
+
+async def test_a_freed_user_keeps_the_start_of_its_last_request(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    claims = await claimed(store, "00ce69", holder="dead")
+    await store.begin(claims)
+    began = clock.now()
+    clock.advance(0.5)
+    await store.free("dead")
+    assert await store.begin(claims) == frozenset()
+    assert (await claimed(store, "00ce69"))[0].last_request == began
+
+
+async def test_a_report_about_a_removed_user_is_lost(store: UserStore) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    assert await store.remove("00ce69")
+    assert await store.begin([claim]) == frozenset()
+    assert (await store.report([reported(claim)], {})).lost == {"00ce69"}
+    assert await store.get("00ce69") is None
+    assert (await store.totals()).users == 0
+
+
+async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_flight(
+    store: UserStore, clock: HandClock
+) -> None:
+    await add(store, "00ce69")
+    [old] = await claimed(store, "00ce69")
+    await store.begin([old])
+    began = clock.now()
+    clock.advance(1)
+    await store.remove("00ce69")
+    await add(store, "00ce69")
+    assert await store.begin([old]) == frozenset()
+    assert (await store.report([reported(old)], {})).lost == {"00ce69"}
+    assert await store.lease(1) == []
+    assert (await store.request(["00ce69"])).leased == ()
+    assert await store.claim(["00ce69"], "worker") == []
+    clock.advance(LEASE - 1)
+    assert await store.lease(1) == ["00ce69"]
+    [new] = await store.claim(["00ce69"], "worker")
+    assert new.token != old.token
+    assert new.last_request == began
+
+
+async def test_removed_while_idle_and_added_again_keeps_its_distance(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    claims = await claimed(store, "00ce69")
+    await store.begin(claims)
+    await store.report([reported(claims[0])], {})
+    began = clock.now()
+    clock.advance(0.25)
+    await store.remove("00ce69")
+    await add(store, "00ce69")
+    assert (await claimed(store, "00ce69"))[0].last_request == began
+
+
+async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    await store.put([new_user("00ce69", "a-better-password")])
+    refused = UserState(total_events_logged=1, failures=3, last_error="refused", parked="refused")
+    answer = await store.report([reported(claim, refused, pause=300.0)], {})
+    assert answer.lost == frozenset()
+    stored = await store.get("00ce69")
+    assert stored
+    assert stored.state == UserState(total_events_logged=1)
+    assert stored.due == next_due(clock.now(), GRID)
+
+
+async def test_whoever_asks_after_an_update_gets_the_new_credentials_tried(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    await store.put([new_user("00ce69", "a-better-password")])
+    await store.request(["00ce69"])
+    assert (await store.report([reported(claim)], {})).again == frozenset()
+    assert await store.lease(1) == ["00ce69"]
+
+
+async def test_an_update_ends_a_pause(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, UserState(failures=9, last_error="busy"), pause=300.0)], {})
+    await add(store, "00ce69")
+    assert await due_of(store, "00ce69") == clock.now()
+    await store.lease(1)
+    await add(store, "00ce69")
+    assert await due_of(store, "00ce69") is None

@@ -1,0 +1,116 @@
+"""What a report does: state, the next turn, turns missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eagle_logger.core.cadence import Grid, missed_turns, next_due
+from eagle_logger.core.users import UserState
+from eagle_logger.users.store import UserStore
+from tests.contract.users.scheduling import GRID, add, claimed, due_of, reported
+from tests.support.hand_clock import HandClock
+from tests.support.users import lived_in_state, new_user
+
+
+async def test_a_report_writes_the_state_and_arms_the_next_turn(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    state = replace(lived_in_state(), failures=1, last_error="timed_out")
+    answer = await store.report([reported(claim, state)], {"fetches": 1, "readings_logged": 3})
+    assert (answer.again, answer.lost, answer.missed_turns) == (frozenset(), frozenset(), 0)
+    stored = await store.get("00ce69")
+    assert stored
+    assert stored.state == state
+    assert stored.due == next_due(clock.now(), GRID)
+    assert await store.tally() == {"fetches": 1, "readings_logged": 3}
+    assert (await claimed(store, "00ce69"))[0].state == state
+
+
+async def test_the_next_turn_lies_strictly_after_now(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, grid=Grid(6.0, clock.now()))], {})
+    assert await due_of(store, "00ce69") == clock.now() + 6
+
+
+async def test_missed_turns_are_counted_and_not_made_up(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    grid = Grid(6.0, clock.now())
+    await store.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
+    clock.advance(6 + 12 + 1)
+    assert await store.lease(1) == ["00ce69"]
+    [claim] = await store.claim(["00ce69"], "worker")
+    answer = await store.report([reported(claim, grid=grid)], {})
+    assert answer.missed_turns == 2
+    assert (await store.tally())["missed_turns"] == 2
+    assert await due_of(store, "00ce69") == clock.now() - 1 + 6
+
+
+async def test_whoever_asks_early_makes_nobody_miss_a_turn(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    grid = Grid(6.0, clock.now())
+    await store.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
+    asked = clock.advance(5.9)
+    await store.request(["00ce69"])
+    clock.advance(0.05)
+    [claim] = await store.claim(["00ce69"], "worker")
+    assert claim.due == asked
+    clock.advance(0.25)
+    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 0
+
+
+async def test_a_pause_is_kept_and_is_no_missed_turn(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    clock.advance(30)
+    answer = await store.report([reported(claim, pause=100.0)], {})
+    assert answer.missed_turns == 0
+    due = await due_of(store, "00ce69")
+    assert due == next_due(clock.now() + 100, GRID)
+
+
+async def test_the_parked_are_in_neither_set_until_somebody_updates_them(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    refused = UserState(total_events_logged=5, failures=3, last_error="refused", parked="refused")
+    await store.report([reported(claim, refused)], {})
+    assert (await store.totals()).parked == 1
+    assert (await store.request(["00ce69"])).parked == ("00ce69",)
+    clock.advance(1e6)
+    assert await store.lease(1) == []
+    assert await store.check_invariant() == []
+    await store.put([new_user("00ce69", "a-better-password")])
+    assert await store.lease(1) == ["00ce69"]
+    [claim] = await store.claim(["00ce69"], "worker")
+    assert claim.state == UserState(total_events_logged=5)
+    assert claim.credentials
+    assert claim.credentials.user_pw == "a-better-password"
+
+
+async def test_a_batch_of_reports_is_told_apart(store: UserStore) -> None:
+    await add(store, "000001", "000002", "000003", "000004")
+    taken, asked_again, removed, parked = await claimed(store, "000001", "000002", "000003", "000004")
+    await store.request(["000002"])
+    await store.remove("000003")
+    reports = [reported(claim) for claim in (taken, asked_again, removed)]
+    reports.append(reported(parked, UserState(parked="refused")))
+    answer = await store.report(reports, {})
+    assert answer.again == {"000002"}
+    assert answer.lost == {"000003"}
+    totals = await store.totals()
+    assert (totals.users, totals.due, totals.leased, totals.parked) == (3, 1, 1, 1)
+
+
+@pytest.mark.parametrize("late", [0.0, 5.999999, 6.0, 6.000001, 17.3, 1e6])
+async def test_both_do_the_same_arithmetic(store: UserStore, clock: HandClock, late: float) -> None:
+    grid = Grid(6.0, 0.7)
+    await add(store, "00ce69")
+    due = clock.now()
+    await store.lease(1)
+    [claim] = await store.claim(["00ce69"], "worker")
+    now = clock.advance(late)
+    answer = await store.report([reported(claim, grid=grid)], {})
+    assert answer.missed_turns == missed_turns(due, now, grid)
+    assert await due_of(store, "00ce69") == next_due(now, grid)

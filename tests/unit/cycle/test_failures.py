@@ -1,0 +1,101 @@
+"""What a failure costs, and whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eagle_logger.core.lines import parse_line
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.users import Credentials
+from eagle_logger.errors import (
+    Refused,
+    RelayUnavailable,
+    Unreadable,
+)
+from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
+from tests.support.scripted_relay import demand, holding
+from tests.unit.cycle.world import DEMAND_ONLY, HOME, OTHER, World
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome"),
+    [
+        (RelayUnavailable("busy", reason="busy"), "busy"),
+        (Unreadable("<Nonsense>"), "unreadable"),
+        (ZeroDivisionError("a bug of ours"), "internal_error"),
+    ],
+)
+async def test_one_users_failure_stays_its_own(world: World, wrong: Exception, outcome: str) -> None:
+    await world.add(HOME, OTHER)
+    world.relay.fails(HOME, wrong)
+    world.relay.always(OTHER, demand(int(await world.store.now())))
+    said = await world.logger.get_new_rainforest_data(await world.lease(HOME, OTHER))
+    assert said.counts == {"fetched": 1, outcome: 1}
+    assert said.failed == {HOME: outcome}
+    assert (await world.store.tally())[f"failed_{outcome}"] == 1
+    assert len(world.logs.all) == 1
+
+
+async def test_an_unreadable_reply_leaves_a_sample(world: World) -> None:
+    await world.add(HOME)
+    world.relay.fails(HOME, UnreadableReply(Problem("unknown_root", "a word we do not know", sample="<Nonsense>")))
+    worker = world.worker("fetch-2")
+    await worker.get_new_rainforest_data(await world.lease(HOME))
+    await worker.close()
+    assert world.samples.kept == [(HOME, "unknown_root: <Nonsense>")]
+
+
+async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_being_asked(world: World) -> None:
+    await world.add(HOME)
+    told = replace(demand(int(await world.store.now())), kind=Kind.SUMMATION)
+
+    async def answer(_: Credentials, kind: Kind) -> Decoded:
+        if kind is Kind.DEMAND:
+            raise UnreadableReply(Problem("truncated", "no end of its own", sample="<InstantaneousDem"))
+        return holding(told)
+
+    world.relay.answers[HOME] = answer
+    worker = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0})
+    said = await worker.get_new_rainforest_data(await world.lease(HOME))
+    await worker.close()
+    assert [parse_line(line.rstrip()).identity.kind for line in world.logs.all] == [Kind.SUMMATION]
+    assert said.counts == {"asked_on": 1}
+    assert (await world.store.tally())["failed_unreadable"] == 1
+    assert (await world.store.tally())["problems_truncated"] == 1
+    assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
+
+
+async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(world: World) -> None:
+    await world.add(HOME)
+
+    async def visit() -> str | None:
+        await world.logger.get_new_rainforest_data(await world.lease(HOME))
+        stored = await world.store.get(HOME)
+        assert stored is not None
+        return stored.state.parked
+
+    world.relay.fails(HOME, Refused("bad password"))
+    assert [await visit(), await visit()] == [None, None]
+    world.relay.fails(HOME, RelayUnavailable("busy", reason="busy"))
+    assert await visit() is None
+    world.relay.fails(HOME, Refused("bad password"))
+    assert [await visit(), await visit()] == [None, None]
+    assert await visit() == "refused: bad password"
+    assert await world.lease(HOME) == [], "a parked user is not fetched any more"
+    await world.add(HOME)
+    assert await world.lease(HOME) == [HOME], "until somebody updates it"
+
+
+async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
+    await world.add(HOME)
+    await world.lease(HOME)
+    [claim] = await world.logger.fetch_user_info([HOME])
+    visit = await world.logger.fetch_data(replace(claim, abandoned=5))
+    await world.logger.update_user_info([visit])
+    assert world.relay.asked[HOME] == []
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    assert (stored.state.parked or "").startswith("poison: 5 processes in a row died while they fetched it")
+    assert (await world.store.tally())["failed_poison"] == 1
