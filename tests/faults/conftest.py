@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.faults.table import Row
+from tests.faults.story import World, telling
+from tests.faults.table import Noted, Row
 
 EVERYTHING = os.environ.get("FAULTS") == "all"
 SEED = int(os.environ.get("FAULTS_SEED") or 1)
@@ -26,9 +27,14 @@ def seed() -> int:
 
 
 @pytest.fixture
-def noted() -> Callable[[Row], None]:
-    """Takes the row of a run that went well."""
+def noted() -> Noted:
     return _rows.append
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with telling(tmp_path) as made:
+        yield made
 
 
 @pytest.hookimpl(trylast=True)

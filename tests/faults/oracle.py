@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from eagle_logger import wiring
 from eagle_logger.archive.archive import Archive
@@ -20,6 +17,7 @@ from eagle_logger.history import History
 from eagle_logger.users.store import StoredUser
 from eagle_logger.verify import Verdict
 from tests.faults.trial import Trial
+from tests.support import leaks
 from workers.up.data_dir import KEYS
 from workers.up.stand_ins import BUCKET
 
@@ -44,7 +42,7 @@ def examine(trial: Trial) -> tuple[Verdict, list[str]]:
         *state_behind_files(trial, archive),
         *in_one_set_each(trial),
         *bounded(trial),
-        *secrets_in(trial.data, _secrets(trial)),
+        *leaks.shown(_secrets(trial), leaks.files(trial.data, but=_MAY_HOLD_SECRETS)),
     ]
     return verdict, [one for one in [*verdict.unreadable, *findings] if not any(_name(key) in one for key in excused)]
 
@@ -143,30 +141,12 @@ def bounded(trial: Trial) -> Iterator[str]:
 # Secrets --------------------------------------------------------------------------------------------------------------
 
 
-def secrets_in(directory: Path, secrets: dict[str, bytes]) -> Iterator[str]:
-    """Logs, messages, Redis' file (it holds everything that was ever written there), samples, archive."""
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name not in _MAY_HOLD_SECRETS:
-            content = path.read_bytes()
-            plain = gzip.decompress(content) if path.suffix == ".gz" and _is_whole(content) else b""
-            for what, secret in secrets.items():
-                if secret in content or secret in plain:
-                    yield f"{what} stands in {path.relative_to(directory)}"
-
-
-def _is_whole(content: bytes) -> bool:
-    try:
-        gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        return False
-    return True
-
-
-def _secrets(trial: Trial) -> dict[str, bytes]:
+def _secrets(trial: Trial) -> dict[str, str]:
+    """For logs, messages, Redis' file (it holds everything that was ever written there), samples, archive."""
     accounts = [json.loads(line) for line in trial.plan.users_file.read_text().splitlines()]
     return {
-        **{f"the password of {one['cloud_id']}": one["user_pw"].encode() for one in accounts},
-        "the key": trial.data.joinpath(KEYS).read_bytes().strip(),
-        "the secret of S3": trial.plan.secret.encode(),
-        "the password of Redis": trial.data.joinpath("redis", "password").read_bytes().strip(),
+        **{f"the password of {one['cloud_id']}": one["user_pw"] for one in accounts},
+        **{f"key {number}": key for number, key in enumerate(trial.data.joinpath(KEYS).read_text().split(), 1)},
+        "the secret of S3": trial.plan.secret,
+        "the password of Redis": trial.data.joinpath("redis", "password").read_text().strip(),
     }

@@ -4,7 +4,7 @@ befalls readings over many hours, faster than any system could live through them
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -158,6 +158,3 @@ async def telling(root: Path) -> AsyncIterator[World]:
         for node in world.nodes:
             await node.logger._relay.close()
             await node.logger.close()
-
-
-Noted = Callable[..., None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,15 @@ class Row:
         counts = (self.strikes, self.readings, self.lost, self.doubled, self.unreturnable)
         numbers = " | ".join(f"{count:,}".replace(",", " ") for count in counts)
         return f"| {self.number} `{self.name}` | {self.what} | {numbers} | {back} |"
+
+
+Noted = Callable[[Row], None]
+"""Takes the row of a run that went well."""
+
+
+def unharmed(number: int, name: str, what: str, strikes: int, readings: int) -> Row:
+    """The row of a fault after which nothing was amiss, nor had to come back."""
+    return Row(name, number, what, strikes, readings, 0, 0, 0)
 
 
 def with_rows(page: str, rows: Iterable[Row], *, whole: bool) -> str:

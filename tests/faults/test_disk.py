@@ -15,7 +15,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs import steps
 from eagle_logger.logs.writer import LogWriter
-from tests.faults.table import Row
+from tests.faults.table import Noted, Row
 from tests.support import log_files, volumes
 from tests.support.log_files import at_step, line
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -30,7 +30,7 @@ def no_hook_left() -> Iterator[None]:
     steps.install(None)
 
 
-def test_full_at_each_phase(tmp_path: Path, noted: Callable[[Row], None]) -> None:
+def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
     """Logs and archive on one real volume with ever less room: a page more is free in each round."""
     written = dict.fromkeys(USERS, b"")
     with volumes.tmpfs(tmp_path / "volume", "8m") as volume:
@@ -73,7 +73,7 @@ def not_possible(act: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=errno.errorcode.get)
-def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted: Callable[[Row], None]) -> None:
+def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted: Noted) -> None:
     lines = demands([3, 1, 2, 2]) + demand(3, 7)
 
     def refuse(name: str, refused: list[str]) -> None:
@@ -100,9 +100,7 @@ def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted:
 
 
 @pytest.mark.parametrize("below", ["", "logs"])
-def test_a_file_system_that_becomes_read_only_acknowledges_nothing(
-    tmp_path: Path, below: str, noted: Callable[[Row], None]
-) -> None:
+def test_a_file_system_that_becomes_read_only_acknowledges_nothing(tmp_path: Path, below: str, noted: Noted) -> None:
     """As ext4 does after an error. What it says in statvfs since Linux 6.16 is that it can be written."""
     image, at = tmp_path / "image", tmp_path / "volume"
     root = at / below

@@ -21,7 +21,7 @@ from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.logs.writer import LogWriter
 from tests.faults.conftest import EVERYTHING
-from tests.faults.table import Row
+from tests.faults.table import Noted, Row
 from tests.integration.rotation.test_crashes import stepping
 from tests.support import log_files
 from tests.support.log_lines import HOUR, demand
@@ -124,7 +124,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(300)
-def test_killed_a_thousand_times(directory: Path, seed: int, noted: Callable[[Row], None]) -> None:
+def test_killed_a_thousand_times(directory: Path, seed: int, noted: Noted) -> None:
     """The writer at each step in turn and the rotator at any, then the other way round."""
     chance = Random(f"{seed}/kills")
     stories = [Story(directory / f"{number}", chance) for number in range(KILLS // KILLS_OF_A_STORY)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -14,21 +15,11 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core import sealing
 from eagle_logger.core.hours import HOUR
-from tests.faults.story import World, telling
-from tests.faults.table import Row
+from tests.faults.story import World
+from tests.faults.table import Noted, unharmed
 from tests.support.scripted_relay import demand
 
-Noted = Callable[[Row], None]
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with telling(tmp_path) as made:
-        yield made
-
-
-def row(name: str, what: str, strikes: int, readings: int) -> Row:
-    return Row(name, 12, what, strikes, readings, 0, 0, 0)
+row = partial(unharmed, 12)
 
 
 async def test_a_gateway_that_shows_the_same_for_hours(world: World, noted: Noted) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation import plan, rotate_shard
 from tests.faults.conftest import EVERYTHING
-from tests.faults.table import Row
+from tests.faults.table import Noted, Row
 from tests.support.log_files import fork, line, outcome
 from tests.support.log_lines import HOUR
 from tests.support.rotating import GRACE, NOW, RETENTION
@@ -43,7 +42,7 @@ def log_and_rotate(root: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_few_descriptors_and_many_files(tmp_path: Path, noted: Callable[[Row], None]) -> None:
+def test_few_descriptors_and_many_files(tmp_path: Path, noted: Noted) -> None:
     assert outcome(fork(lambda: log_and_rotate(tmp_path))) == 0
     archive = DirectoryArchive(tmp_path / "archive")
     keys = list(archive.keys())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from tests.faults import (
 )
 from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
-from tests.faults.table import Row
+from tests.faults.table import Noted
 
 MODULES = (brief, processes, redis_away, s3_away, disk_full, delivery, relay_away, relay_unwell, poisoned, people, stopping)
 ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
@@ -30,5 +29,5 @@ ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", [one for one in ALL if EVERYTHING or one.short], ids=lambda one: one.name)
-def test_exactly_once(scenario: Scenario, seed: int, tmp_path: Path, noted: Callable[[Row], None]) -> None:
+def test_exactly_once(scenario: Scenario, seed: int, tmp_path: Path, noted: Noted) -> None:
     noted(run(scenario, seed, tmp_path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -12,21 +12,11 @@ import pytest
 from eagle_logger.core.hours import HOUR, Hour
 from eagle_logger.core.state import STRANGE_HOURS_A_DAY
 from tests.faults.story import HOME, World, telling
-from tests.faults.table import Row
+from tests.faults.table import Noted, unharmed
 from tests.support.scripted_relay import demand
 from tests.support.users import new_user
 
-Noted = Callable[[Row], None]
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with telling(tmp_path) as made:
-        yield made
-
-
-def row(name: str, what: str, strikes: int, readings: int) -> Row:
-    return Row(name, 6, what, strikes, readings, 0, 0, 0)
+row = partial(unharmed, 6)
 
 
 async def test_our_clock_is_set_forward_and_back_by_an_hour(world: World, seed: int, noted: Noted) -> None:
