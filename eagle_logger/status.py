@@ -60,18 +60,18 @@ class Folder(Protocol):
 
 
 def user_status(user: Outline, now: float) -> UserStatus:
-    last = user.last_timestamp
+    cloud_id, total, last, recent_counts, failures, last_error, parked, due, lease_ends = user
     return UserStatus(
-        cloud_id=user.cloud_id,
-        last_reading=None if last is None else _second(last),
-        age=None if last is None else round(now - last, 1),
-        readings_last_hour=readings_in_the_last_hour(user.recent_counts, now),
-        readings_total=user.total_events_logged,
-        failures=user.failures,
-        last_error=user.last_error,
-        next_due=None if user.due is None else _second(int(user.due)),
-        leased=user.lease_ends is not None,
-        why_not=user.parked,
+        cloud_id,
+        None if last is None else _second(last),
+        None if last is None else round(now - last, 1),
+        readings_in_the_last_hour(recent_counts, now),
+        total,
+        failures,
+        last_error,
+        None if due is None else _second(int(due)),
+        lease_ends is not None,
+        parked,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import sys
 import time
 from typing import NoReturn
 
 import click
+from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -40,6 +42,7 @@ def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
     """Every user's last reading, failures and next turn; totals, queues and hours not archived yet."""
     console = Console()
     if not watch:
+        gc.disable()  # with many users it would look again and again through what is all needed until the end
         _show(asyncio.run(_collect(settings)), console, as_json=as_json)
         return
     with contextlib.suppress(KeyboardInterrupt):
@@ -53,11 +56,20 @@ def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
 
 def _show(found: Status, console: Console, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found.as_json()))
+        click.echo(_json(found))
     elif console.is_terminal:
         console.print(_picture(found))
     else:
         _print_plain(found)
+
+
+def _json(found: Status) -> bytes:
+    """As `json.dumps`, which takes three times as long and is asked only where half a character, that a gateway made up, is not
+    taken."""
+    try:
+        return to_json(found.as_json())
+    except ValueError:
+        return json.dumps(found.as_json()).encode()
 
 
 async def _collect(settings: Settings) -> Status:

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from eagle_logger.cli.status import _json
+from eagle_logger.status import Status, user_status
+from eagle_logger.users.store import Outline, Totals
+
+NOW = 1_773_162_100.0
+
+
+@pytest.mark.parametrize("word", ["plain", "Zähler \x1b[2J\u2028", "half a character: \ud83d"])
+def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
+    users = [
+        user_status(Outline("00ce69", 7, int(NOW) - 60, (int(NOW) // 600, 3, 4), 2, word, word, NOW + 6, None), NOW),
+        user_status(Outline("00ce70", 0, None, (), 0, None, None, None, NOW + 20), NOW),
+    ]
+    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], {}, {}, "closed")
+    told = json.loads(_json(found))
+    assert told == found.as_json()
+    assert told["users"][0] == {
+        "cloud_id": "00ce69",
+        "last_reading": "2026-03-10T17:00:40Z",
+        "age": 60.0,
+        "readings_last_hour": 7,
+        "readings_total": 7,
+        "failures": 2,
+        "last_error": word,
+        "next_due": "2026-03-10T17:01:46Z",
+        "leased": False,
+        "why_not": word,
+    }
+    assert told["users"][1]["leased"] is True
