@@ -24,6 +24,8 @@ from benchmarks.stage import ROOT, Conditions, Failed, Relay, Stage
 
 RESULTS = ROOT / "benchmarks" / "results"
 DISPATCHED, DUE_A_SECOND = (100_000, 1_000_000), 10_000
+BACKLOG = 20_000
+"""User-hours that are archived beside fetching: more than are done while it is watched."""
 LONG_HOMES = (1000, 10_000, 20_000, 30_000)
 
 
@@ -60,6 +62,12 @@ def _ours(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
 
 def _flood(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
     _keep_ours(found, ours(stage, relay, f"ours, flooded with {plan.flood}", homes=plan.flood, **_how(plan)))
+
+
+def _archiving(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+    for homes in plan.homes:
+        name = f"ours, {homes} homes, archiving"
+        _keep_ours(found, ours(stage, relay, name, homes=homes, backlog=BACKLOG, **_how(plan)))
 
 
 def _how(plan: Plan) -> dict[str, Any]:
@@ -108,6 +116,7 @@ def _ping(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
 
 MEASUREMENTS: dict[str, Measurement] = {
     "ours": _ours,
+    "archiving": _archiving,
     "flood": _flood,
     "httpx": _bare("httpx"),
     "transport": _bare("transport"),

@@ -17,7 +17,7 @@ import redis
 from benchmarks import proc
 from benchmarks.dispatching import lived_in
 from benchmarks.rotating import write_backlog
-from benchmarks.stage import EAGLE, Failed, Processes, Redis, Stage, free_port, run, start_redis
+from benchmarks.stage import BUCKET, EAGLE, Failed, Processes, Redis, Stage, run, start_redis, start_s3
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.rotation import UPLOADS
@@ -28,7 +28,6 @@ from eagle_logger.users.store import Grid, Report
 _LEASED_AT_ONCE = 1600
 """As the dispatcher does: a full message for each of 16 shards."""
 _USERS_A_MESSAGE = 100
-_BUCKET = "eagle"
 _THREADS = tuple(sorted({UPLOADS, (os.cpu_count() or 1) * UPLOADS}))
 """Of a rotation and of what it is compared to: in one process, and in one per core, as `eagle-logger rotate` has them."""
 _STRIDE = 0x9E3779
@@ -85,12 +84,12 @@ def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
     """Rotate a backlog of one complete hour into a strict stand-in for S3, in one process and in several, and put the same
     objects with boto3 alone, in one process with as many threads."""
     with stage.processes("rotation") as processes:
-        settings = _start_s3(processes)
+        settings = start_s3(processes)
         found = []
         for threads in _THREADS:
             backlog = processes.directory / f"backlog-{threads}"
             lines = write_backlog(backlog, user_hours)
-            own = {**settings, "EAGLE_DATA_DIR": str(backlog), "EAGLE_ARCHIVE_URL": f"s3://{_BUCKET}/bench-{threads}"}
+            own = {**settings, "EAGLE_DATA_DIR": str(backlog), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{threads}"}
             puts = "the same objects put by bare boto3, 1 process"
             rotated = f"rotation, {user_hours} user-hours, {threads // UPLOADS} process{'es' * (threads > UPLOADS)}"
             ours, bare = (_moved(processes, name, what, threads, own) for what, name in (("rotate", rotated), ("puts", puts)))
@@ -106,17 +105,6 @@ def _moved(processes: Processes, name: str, what: str, threads: int, settings: d
     s3 = proc.cpu_seconds(processes.ids()["s3"]) - before
     note = f"{threads} threads, peak {answer['peak_rss'] / 1e6:.0f} MB a process, S3 stand-in {s3:.1f} CPU s"
     return _chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
-
-
-def _start_s3(processes: Processes) -> dict[str, str]:
-    port = free_port()
-    access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
-    directory = processes.directory / "s3"
-    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", _BUCKET]
-    processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
-    url = f"http://127.0.0.1:{port}"
-    processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
-    return {**access, "EAGLE_S3_ENDPOINT_URL": url}
 
 
 def _timed(name: str, command: list[str], settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:

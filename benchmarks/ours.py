@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks import proc
 from benchmarks.figures import Row, grown, lateness, threads_by_role
 from benchmarks.measuring import measure
-from benchmarks.stage import Failed, Processes, Relay, Stage, run, start_redis
+from benchmarks.rotating import write_backlog
+from benchmarks.stage import BUCKET, Failed, Processes, Relay, Stage, run, start_redis, start_s3
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.core.readings import Kind
@@ -69,6 +70,14 @@ class System:
         """Put these users into Redis as if they had been fetched for long: of the rarer kinds only what falls due is asked."""
         asyncio.run(_seed(self.settings, accounts))
 
+    def rotate(self) -> None:
+        """Have the rotator archive what is complete."""
+        run([*_celery(), "call", "rotate", "--queue", "dispatch"], self.environment)
+
+    def archived(self) -> int:
+        """Objects in the stand-in for S3."""
+        return sum(1 for path in (self.processes.directory / "s3").rglob("*.jsonl.gz"))
+
     def ask(self, question: Any) -> Any:
         """What a method of the user store answers."""
         return asyncio.run(_ask(self.settings, question))
@@ -81,15 +90,31 @@ class System:
         return self.processes.ids("dispatcher", *self.fetching, "rotator", "beat")
 
 
-def ours(stage: Stage, relay: Relay, name: str, *, homes: int, seconds: float, workers: int, profile: str | None = None) -> Row:
-    """Measured after every home had its turn and one and a half periods more. `profile`: a py-spy to record with."""
+def ours(
+    stage: Stage,
+    relay: Relay,
+    name: str,
+    *,
+    homes: int,
+    seconds: float,
+    workers: int,
+    profile: str | None = None,
+    backlog: int = 0,
+) -> Row:
+    """Measured after every home had its turn and one and a half periods more. `profile`: a py-spy to record with. `backlog`:
+    user-hours that wait to be archived when measuring begins."""
     with stage.processes("ours") as processes:
-        trusted = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
-        system = System(processes, relay.post_url, workers=workers, **trusted)
+        settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
+        if backlog:
+            settings |= {**start_s3(processes), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench"}
+        system = System(processes, relay.post_url, workers=workers, **settings)
+        write_backlog(system.data, backlog)
         system.start()
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))
         _settle(system, homes)
+        if backlog:
+            system.rotate()
         row = measure(
             name,
             processes,
@@ -128,7 +153,8 @@ def _look(system: System) -> dict[str, Any]:
                     messages += 1
                     users += json.loads(line)["users"]
     threads = {pid: proc.threads(pid) for pid in system.processes.ids(*system.fetching).values()}
-    return {"tally": system.tally(), "messages": messages, "users": users, "info": system.redis.info(), "threads": threads}
+    counts = {"messages": messages, "users": users, "archived": system.archived()}
+    return {**counts, "tally": system.tally(), "info": system.redis.info(), "threads": threads}
 
 
 def _glance(system: System) -> dict[str, Any]:
@@ -160,6 +186,7 @@ def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
         "users_per_message": round((after["users"] - before["users"]) / messages, 1) if messages else None,
         "commits_per_second": round(more.get("log_commits", 0) / seconds, 1),
         "bytes_per_second": round(more.get("bytes_logged", 0) / seconds),
+        "archived_per_second": round((after["archived"] - before["archived"]) / seconds, 1),
         "redis_bytes": info["used_memory"],
         "redis_bytes_per_user": round((info["used_memory"] - empty) / homes),
         "redis_commands_per_second": round(

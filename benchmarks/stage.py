@@ -23,10 +23,12 @@ import redis
 
 from benchmarks import proc
 from benchmarks.certificate import certificates
+from eagle_logger.users.cipher import new_key
 from workers.up.redis_server import await_redis, find_server
 
 ROOT = Path(__file__).parent.parent
 EAGLE = str(Path(sys.executable).parent / "eagle-logger")
+BUCKET = "eagle"
 _PATIENCE = 60.0
 
 
@@ -191,6 +193,18 @@ def start_redis(processes: Processes) -> Redis:
     redis_server = Redis(port, processes.start("redis", command))
     await_redis(redis_server.url(), _PATIENCE)
     return redis_server
+
+
+def start_s3(processes: Processes) -> dict[str, str]:
+    """The strict stand-in, its objects below `s3/`, with the bucket `BUCKET`; the settings with which it is reached."""
+    port = free_port()
+    access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
+    directory = processes.directory / "s3"
+    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", BUCKET]
+    processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
+    url = f"http://127.0.0.1:{port}"
+    processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
+    return {**access, "EAGLE_S3_ENDPOINT_URL": url}
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:

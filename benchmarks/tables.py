@@ -20,6 +20,7 @@ _OURS = (
     ("users_per_message", "users/message"),
     ("commits_per_second", "commits/s"),
     ("bytes_per_second", "bytes logged/s"),
+    ("archived_per_second", "archived/s"),
     ("redis_bytes_per_user", "Redis B/user"),
 )
 

@@ -22,6 +22,7 @@ from eagle_logger.settings import Settings
 from workers.ending import Ending
 from workers.taking import Taking, has_task, taking_step
 from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
+from workers.yielding import yield_to_others
 
 Result = TypeVar("Result")
 
@@ -178,6 +179,8 @@ def _start(sender: WorkController, **_: Any) -> None:
         _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching))
         _current.start(own if rotate_queue(own) in queues else None)
         sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
+        if not fetching and rotate_queue(own) in queues:
+            yield_to_others()
         if fetching:
             sender.app.steps["consumer"].add(taking_step(Taking(wiring.drain(settings), fetching, _current.has_fetches)))
     except ConfigurationError as wrong:

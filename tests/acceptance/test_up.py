@@ -34,6 +34,12 @@ def ports(**taken: str) -> dict[str, str]:
     return {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0", **taken}
 
 
+def ranks(data: Path, worker: str) -> set[int]:
+    """The nice values of this worker's processes."""
+    mine = [pid for pid, command in processes(data).items() if f"worker -n {worker}@" in command]
+    return {os.getpriority(os.PRIO_PROCESS, pid) for pid in mine}
+
+
 def accelerated() -> dict[str, str]:
     speed = 3600 / ACCELERATED_HOUR
     return {
@@ -109,6 +115,7 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
         )
         assert looked.returncode == 0, looked.stderr
         assert "rotator@" in looked.stdout
+        assert {name: ranks(data, name) for name in ("rotator", "fetch-1")} == {"rotator": {10}, "fetch-1": {0}}
         up.await_line(r"[1-9]\d* readings logged")
         up.kill()
         until(lambda: not processes(data))
