@@ -1,7 +1,7 @@
 """An archive that is away is left alone for a moment, and what waits for it in the queue is left for the next round.
 
 Messages are cheap and the next round plans anew: so once the archive is back, the oldest hour goes first again, wherever in the
-last round it went away; and an archive that hangs does not hold a rotator up for half a minute at every shard.
+last round it went away or came back; and an archive that hangs does not hold a rotator up for half a minute at every shard.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ class Rest:
     def __init__(self) -> None:
         self._in_a_row = 0
         self._until: Moment = float("-inf")
+        self._left_round = ""
 
-    def lasts(self, now: Moment) -> bool:
-        return now < self._until
+    def covers(self, round_: str, now: Moment) -> bool:
+        """Whether a message of this round is left: during a rest, and after it the rest of a round of which older hours were
+        left."""
+        if now < self._until:
+            self._left_round = round_
+            return True
+        return bool(round_) and round_ == self._left_round
 
     def note(self, rotated: Rotated, now: Moment) -> None:
         """What came of a shard."""

@@ -99,8 +99,9 @@ def rotate(node: str | None = None, *, include_open: bool = False) -> str:
         _log.info("rotate", node=node, waiting=waiting, seconds=_since(started))
         return f"{waiting} messages waiting: what was sent before comes first"
     planned = here.logger.plan_rotation(include_open=include_open)
+    of_this_round = {**given, "planned_by": rotate.request.id}
     sent = [
-        _sent(rotate_shard.apply_async([hour.name, shard], given, queue=rotate_queue(node), expires=900))
+        _sent(rotate_shard.apply_async([hour.name, shard], of_this_round, queue=rotate_queue(node), expires=900))
         for hour, shard in planned
     ]
     _log.info("rotate", node=node, shards=len(planned), messages=sent, seconds=_since(started))
@@ -108,11 +109,11 @@ def rotate(node: str | None = None, *, include_open: bool = False) -> str:
 
 
 @app.task(name="rotate_shard")
-def rotate_shard(hour: str, shard: str, *, include_open: bool = False) -> str:
-    """Seal, archive and in time delete one shard's log files of one hour."""
+def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_by: str = "") -> str:
+    """Seal, archive and in time delete one shard's log files of one hour. `planned_by`: the message that began this round."""
     started = time.monotonic()
     here = runtime.current()
-    if _rest.lasts(started):
+    if _rest.covers(planned_by, started):
         return "left for the next round: the archive was away a moment ago"
     rotated = here.logger.rotate_log_to_s3(Hour.parse(hour), shard, include_open=include_open, stopping=here.stopping.is_set)
     _rest.note(rotated, time.monotonic())
