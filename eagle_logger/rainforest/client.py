@@ -115,10 +115,10 @@ def _sendable(what: str, text: str) -> str:
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
     """The body, as it came; of one that is too large, just enough to tell."""
-    body = b""
+    body = bytearray()  # it may come byte by byte
     while len(body) <= LARGEST_BODY and not content.at_eof():
         body += await content.readany()
-    return body
+    return bytes(body)
 
 
 def _relay_unavailable(wrong: Exception, secrets: tuple[str, ...]) -> RelayUnavailable:
