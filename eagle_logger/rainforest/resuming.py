@@ -11,6 +11,9 @@ from time import monotonic
 
 WATCHED = 10.0
 """Seconds after which a connection that gave no session is given up as a source of one."""
+UNBEARABLE = 600.0
+"""Seconds: if a connection that offered a session did not even shake hands, none is offered for so long. There may be servers
+that cannot bear it."""
 
 
 def resuming_context(ca: Path | None) -> ssl.SSLContext:
@@ -31,8 +34,9 @@ class _ResumingContext(ssl.SSLContext):
     time after the handshake (TLS 1.3 sends it behind), so one connection at a time is watched for it."""
 
     _watched: ssl.SSLObject | None = None
-    _since = 0.0
+    _until: float = 0.0
     _session: ssl.SSLSession | None = None
+    _not_before: float = 0.0
 
     def wrap_bio(
         self,
@@ -42,17 +46,24 @@ class _ResumingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        self._look_for_session()
-        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or self._session)
         now = monotonic()
-        if self._watched is None or now > self._since + WATCHED:
-            self._watched, self._since = made, now
+        self._look_for_session(now)
+        if session is None and now >= self._not_before:
+            session = self._session
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if self._watched is None:
+            self._watched, self._until = made, now + WATCHED
         return made
 
-    def _look_for_session(self) -> None:
+    def _look_for_session(self, now: float) -> None:
         watched = self._watched
-        if watched is None or watched.version() is None:  # it is shaking hands yet
+        if watched is None:
             return
-        found = watched.session
-        if found is not None and (found.has_ticket or watched.version() != "TLSv1.3"):
+        version = watched.version()  # None: it is shaking hands yet
+        found = watched.session if version is not None else None
+        if found is not None and (found.has_ticket or version != "TLSv1.3"):
             self._session, self._watched = found, None
+        elif now >= self._until:
+            self._watched = None
+            if version is None and self._session is not None:
+                self._session, self._not_before = None, now + UNBEARABLE
