@@ -34,10 +34,18 @@ def ports(**taken: str) -> dict[str, str]:
     return {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0", **taken}
 
 
-def ranks(data: Path, worker: str) -> set[int]:
-    """The nice values of this worker's processes."""
+def ranks(data: Path, worker: str) -> set[tuple[int, int]]:
+    """How nice this worker's processes are, and their sessions."""
     mine = [pid for pid, command in processes(data).items() if f"worker -n {worker}@" in command]
-    return {os.getpriority(os.PRIO_PROCESS, pid) for pid in mine}
+    return {(os.getpriority(os.PRIO_PROCESS, pid), _nice_of_session(pid)) for pid in mine}
+
+
+def _nice_of_session(pid: int) -> int:
+    """Where Linux weighs sessions."""
+    try:
+        return int(Path(f"/proc/{pid}/autogroup").read_text().rpartition(" ")[2])
+    except FileNotFoundError:
+        return 0
 
 
 def accelerated() -> dict[str, str]:
@@ -115,7 +123,8 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
         )
         assert looked.returncode == 0, looked.stderr
         assert "rotator@" in looked.stdout
-        assert {name: ranks(data, name) for name in ("rotator", "fetch-1")} == {"rotator": {10}, "fetch-1": {0}}
+        assert ranks(data, "rotator") == {(10, 0)}, "nice to the others, without speaking for the session they share"
+        assert ranks(data, "fetch-1") == {(0, 0)}
         up.await_line(r"[1-9]\d* readings logged")
         up.kill()
         until(lambda: not processes(data))
