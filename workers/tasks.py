@@ -28,7 +28,9 @@ _log = structlog.get_logger("eagle_logger.tasks")
 _settings = app.eagle_settings
 _rest = Rest()
 
-_LEASED_AT_ONCE = _settings.users_per_message * _settings.shards
+_PER_MESSAGE = min(_settings.users_per_message, _settings.max_in_flight)
+"""A message's users are asked all at once."""
+_LEASED_AT_ONCE = _PER_MESSAGE * _settings.shards
 """Users leased before messages are made of them: as many as may fill one message for each shard."""
 
 
@@ -51,7 +53,7 @@ def dispatch() -> str:
         if len(full) == _settings.fetch_queues:
             break
         cloud_ids = here.run(here.logger.users.lease(min(_LEASED_AT_ONCE, most - leased)))
-        for shard, users in messages(cloud_ids, shards=_settings.shards, at_most=_settings.users_per_message):
+        for shard, users in messages(cloud_ids, shards=_settings.shards, at_most=_PER_MESSAGE):
             queue = fetch_queue(shard % _settings.fetch_queues)
             if queue not in full:
                 sent.append(_send_fetch(users, queue))
@@ -125,7 +127,7 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
 
 def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
     """Send leased users to the workers that never wait behind the schedule. Raises kombu's OperationalError."""
-    for _, users in messages(cloud_ids, shards=1, at_most=_settings.users_per_message):  # one queue, whatever the shard
+    for _, users in messages(cloud_ids, shards=1, at_most=_PER_MESSAGE):  # one queue, whatever the shard
         _send_fetch(users, ADHOC)
 
 
