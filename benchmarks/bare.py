@@ -105,7 +105,10 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
     async def ask(credentials: Credentials) -> None:
         await client.ask(credentials, Kind.DEMAND)
 
-    await _keep_asking(ask, known, in_flight)
+    try:
+        await _keep_asking(ask, known, in_flight)
+    finally:
+        await client.close()
 
 
 def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:

@@ -26,7 +26,7 @@ from eagle_logger.users.records import encode_state
 from eagle_logger.users.store import Grid, Report
 
 _LEASED_AT_ONCE = 1600
-"""As the dispatcher does: a full message for each of 16 shards."""
+"""A hundred users for each of 16 shards."""
 _USERS_A_MESSAGE = 100
 _THREADS = tuple(sorted({UPLOADS, (os.cpu_count() or 1) * UPLOADS}))
 """Of a rotation and of what it is compared to: in one process, and in one per core, as `eagle-logger rotate` has them."""

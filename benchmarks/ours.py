@@ -108,7 +108,8 @@ def ours(
         if backlog:
             settings |= {**start_s3(processes), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench"}
         system = System(processes, relay.post_url, workers=workers, **settings)
-        write_backlog(system.data, backlog)
+        if backlog:
+            write_backlog(system.data, backlog)
         system.start()
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))

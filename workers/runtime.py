@@ -177,9 +177,10 @@ def _start(sender: WorkController, **_: Any) -> None:
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
         _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching))
-        _current.start(own if rotate_queue(own) in queues else None)
+        rotates = rotate_queue(own) in queues
+        _current.start(own if rotates else None)
         sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
-        if not fetching and rotate_queue(own) in queues:
+        if rotates and not fetching:
             yield_to_others()
         if fetching:
             sender.app.steps["consumer"].add(taking_step(Taking(wiring.drain(settings), fetching, _current.has_fetches)))

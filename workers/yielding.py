@@ -19,7 +19,7 @@ def yield_to_others() -> None:
     container's share is its engine's to give.
     """
     with suppress(OSError):  # a limit of the system's administrator
-        os.nice(NICE - os.nice(0))
+        os.nice(max(0, NICE - os.nice(0)))  # who started it may have ranked it lower yet
     if os.getsid(0) == os.getpid():
         with suppress(OSError):
             _AUTOGROUP.write_text(str(NICE))

@@ -37,7 +37,11 @@ def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
 
 def sync_directory(path: Path) -> None:
     """Make the names in this folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, how: int) -> None:
+    fd = os.open(path, how | os.O_CLOEXEC)
     try:
         steps.fsync(fd)
     finally:
@@ -71,11 +75,7 @@ def parents_up_to(path: Path, root: Path) -> list[Path]:
 
 def sync_file(path: Path) -> None:
     """Make what is written in this file durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        steps.fsync(fd)
-    finally:
-        os.close(fd)
+    _sync(path, os.O_RDONLY)
 
 
 def replace_file(path: Path, content: bytes) -> None:

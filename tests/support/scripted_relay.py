@@ -70,3 +70,15 @@ class ScriptedRelay:
             raise AssertionError
 
         self.answers[cloud_id] = answer
+
+    def keeps_waiting(self, cloud_id: str) -> tuple[asyncio.Event, asyncio.Event]:
+        """Set once the user has been asked; and to be set for there to be an answer."""
+        entered, go_on = asyncio.Event(), asyncio.Event()
+
+        async def answer(_: Credentials, __: Kind) -> Decoded:
+            entered.set()
+            await go_on.wait()
+            return holding()
+
+        self.answers[cloud_id] = answer
+        return entered, go_on

@@ -16,10 +16,9 @@ from eagle_logger.core.lines import parse_line
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.logger import Limits
-from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.users.store import Claim, NewUser
 from tests.support.polling import until
-from tests.support.scripted_relay import demand, holding
+from tests.support.scripted_relay import demand
 from tests.unit.cycle.world import DEMAND_ONLY, FLEET, HOME, OTHER, World
 
 
@@ -90,14 +89,7 @@ async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_
 
 async def test_whoever_asks_during_a_visit_is_served_right_after_it(world: World) -> None:
     await world.add(HOME)
-    entered, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: Credentials, __: Kind) -> Decoded:
-        entered.set()
-        await go_on.wait()
-        return holding()
-
-    world.relay.answers[HOME] = slow
+    entered, go_on = world.relay.keeps_waiting(HOME)
     visit = asyncio.create_task(world.logger.get_new_rainforest_data(await world.lease(HOME)))
     await entered.wait()
     for _ in range(100):
@@ -130,14 +122,7 @@ async def test_a_worker_that_lost_its_lease_asks_nothing_more_and_changes_nothin
 async def test_a_worker_takes_no_more_users_than_it_has_room_for(world: World) -> None:
     worker = world.worker("fetch-2", limits=Limits(max_in_flight=1))
     await world.add(HOME, OTHER)
-    entered, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: Credentials, __: Kind) -> Decoded:
-        entered.set()
-        await go_on.wait()
-        return holding()
-
-    world.relay.answers[HOME] = slow
+    entered, go_on = world.relay.keeps_waiting(HOME)
     first = asyncio.create_task(worker.get_new_rainforest_data(await world.lease(HOME)))
     await entered.wait()
     second = asyncio.create_task(worker.get_new_rainforest_data(await world.lease(OTHER)))
