@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks import chores, compared, dispatching, tables
+from benchmarks import appending, chores, compared, dispatching, tables
 from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
@@ -97,6 +97,10 @@ def _registered(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
     found.chores += chores.registered_users(stage, plan.registered)
 
 
+def _append(stage: Stage, _: Relay, __: Plan, found: Found) -> None:
+    found.chores += appending.appending(stage)
+
+
 def _rotation(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
     found.chores += chores.rotation(stage, plan.user_hours)
 
@@ -127,6 +131,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "2015": _bare("sequential"),
     "registered": _registered,
     "rotation": _rotation,
+    "append": _append,
     "dispatch": _dispatch,
     "overdue": _overdue,
     "ping": _ping,

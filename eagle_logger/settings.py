@@ -124,7 +124,9 @@ class Settings(BaseSettings):
         1000, ge=1, description="Messages that may wait; a fetch queue in which its share of them waits gets no more."
     )
 
-    max_open_files: int = Field(512, ge=1, description="Log files kept open by one process.")
+    max_open_files: int = Field(
+        32_768, ge=1, description="Log files kept open by one process, at most: one for each home that it fetches, if it may."
+    )
     min_free_disk: int = Field(
         256 * 1024 * 1024, ge=0, description="Bytes that must stay free on the log volume for fetching to go on."
     )

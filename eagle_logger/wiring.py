@@ -15,6 +15,7 @@ from eagle_logger.core.keys import keys_in
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.draining import Drain
 from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.pool import SPARE
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.redis_store import RedisUserStore
@@ -79,6 +80,15 @@ def node(settings: Settings) -> str:
     return log_folder(settings).node()
 
 
+def descriptors(settings: Settings) -> int:
+    """How many a fetching process would have open: log files, connections to the relay, and some for everything else."""
+    return settings.max_open_files + _spare(settings)
+
+
+def _spare(settings: Settings) -> int:
+    return settings.max_in_flight + SPARE
+
+
 async def data_logger(settings: Settings, *, name: str, holder: str, passwords: bool = True) -> EagleDataLogger:
     """The cycle, on the event loop this is awaited on. `name` (of the process) shows in the User-Agent, `holder` in leases.
 
@@ -105,6 +115,7 @@ async def data_logger(settings: Settings, *, name: str, holder: str, passwords: 
             shards=settings.shards,
             max_open=settings.max_open_files,
             min_free_disk=settings.min_free_disk,
+            spare=_spare(settings),
         ),
         samples=Samples(settings.data_dir / "samples"),
         volume=Volume(log_folder(settings), cache(lambda: archive(settings)), settings.rotate_grace, settings.local_retention),

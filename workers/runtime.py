@@ -19,6 +19,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
+from workers.descriptors import raise_limit
 from workers.ending import Ending
 from workers.taking import Taking, has_task, taking_step
 from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
@@ -174,6 +175,8 @@ def _start(sender: WorkController, **_: Any) -> None:
     queues = resolved(sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own)
     sender.app.amqp.queues.select(queues)
     fetching = [queue for queue in queues if queue in {ADHOC, *fetch_queues(settings.fetch_queues)}]
+    if fetching:
+        raise_limit(wiring.descriptors(settings))
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
         _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching))

@@ -24,8 +24,8 @@ from eagle_logger.logs.tail import repair
 
 FEW = 3
 """Up to so many files are synced one by one; above that one `syncfs` is quicker."""
-UNUSED = 600.0
-"""Seconds after which a file that nobody appended to is closed."""
+UNUSED = 300.0
+"""Seconds after which a file that nobody appended to is closed; before it is sealed, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class Appender:
     """What one process has open of the log files below `root`. Not to be used on both sides of a fork: a descriptor inherited
     shares its flock with the parent."""
 
-    def __init__(self, root: Path, max_open: int) -> None:
+    def __init__(self, root: Path, max_open: int, spare: int) -> None:
         self.root = root
         self.pid = os.getpid()
-        self._pool = FilePool(max_open)
+        self._pool = FilePool(max_open, spare)
         self._group = GroupCommit(root) if reports_errors(root) else None
 
-    def append(self, content: Mapping[Path, bytes]) -> Written:
+    def append(self, content: Mapping[str, bytes]) -> Written:
         """Add these bytes, which end with a newline, to each file, durably. Raises OSError if that is not certain; then nothing
         torn is left, and as little as possible of the rest."""
         self._pool.close_unused(UNUSED)
@@ -85,7 +85,7 @@ class Appender:
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
-    def _write_and_commit(self, content: Mapping[Path, bytes], pieces: list[_Piece]) -> Written:
+    def _write_and_commit(self, content: Mapping[str, bytes], pieces: list[_Piece]) -> Written:
         group = self._group if len(content) > FEW else None
         window = group.begin() if group else 0
         for path, data in content.items():
@@ -102,12 +102,12 @@ class Appender:
             torn=sum(piece.torn for piece in pieces),
         )
 
-    def _write(self, path: Path, data: bytes, group: GroupCommit | None) -> _Piece:
+    def _write(self, path: str, data: bytes, group: GroupCommit | None) -> _Piece:
         file, size = self._locked(path)
         try:
             torn = False
             if size != file.size:
-                size, torn = repair(file.fd, path, self.root)
+                size, torn = repair(file.fd, Path(path), self.root, size)
             _put(file, data, size)
             apart = group is None or file.device != group.device
             file.written += apart
@@ -116,7 +116,7 @@ class Appender:
             file.unlock()
             self._pool.release(file)
 
-    def _locked(self, path: Path) -> tuple[OpenFile, int]:
+    def _locked(self, path: str) -> tuple[OpenFile, int]:
         """The file at `path`, ours alone, locked and not sealed; and its size."""
         while True:
             file = self._pool.acquire(path)
@@ -148,7 +148,7 @@ class Appender:
         """Returns how many fsyncs that took."""
         synced = sum(self._sync(piece) for piece in pieces)
         unnamed = [piece.file for piece in pieces if not piece.file.named]
-        folders = dict.fromkeys(folder for file in unnamed for folder in parents_up_to(file.path, self.root))
+        folders = dict.fromkeys(folder for file in unnamed for folder in parents_up_to(Path(file.path), self.root))
         for folder in folders:
             with suppress(FileNotFoundError):  # all that was in it has been sealed, archived and removed since
                 sync_directory(folder)
@@ -173,19 +173,19 @@ class Appender:
         whole lines, which do no harm."""
         for piece in pieces:
             self._pool.drop(piece.file)
-            with suppress(OSError), locked_file(piece.file.path) as fd:
+            with suppress(OSError), locked_file(Path(piece.file.path)) as fd:
                 if fd is not None:
                     _take_back(fd, piece)
 
 
-def _open_or_create(path: Path) -> int:
+def _open_or_create(path: str) -> int:
     """The folder may be removed, because it was empty, at any moment before the file is in it."""
     while True:
         try:
             return os.open(path, FLAGS | os.O_CREAT, MODE)
         except FileNotFoundError:
             with suppress(FileNotFoundError):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _put(file: OpenFile, data: bytes, size: int) -> None:

@@ -10,20 +10,26 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from eagle_logger.logs import steps
 
 CLOSED = -1
+SPARE = 1024
+"""Descriptors of the process that are left to others, if there are no more of them than usual."""
 _SHARE = 4
-"""Log files may use a fourth of the process's descriptors: the rest is for sockets."""
+"""Where that would leave less, log files may use a fourth of them."""
+_SETTLED = 30.0
+"""Seconds without an append after which a file makes way for another. The users of a fleet come in turn: were the least
+recently used always the first to go, every file would be closed just before it is wanted again, once one more than fit is."""
+_MOST_CLOSED = 500
+"""Unused files closed at once: at the turn of the hour all of them go unused, and appends are not to wait for that."""
 
 
 @dataclass(slots=True, eq=False)
 class OpenFile:
     """A descriptor. Only the thread that acquired it from the pool may look at it or change it."""
 
-    path: Path
+    path: str
     fd: int = CLOSED
     device: int = 0
     inode: int = 0
@@ -44,7 +50,7 @@ class OpenFile:
         """Take the file's flock; the size it has now, or None if it is not the file at its path any more."""
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - half the time of Path.stat, once per append
+            found = os.stat(self.path)  # noqa: PTH116 - a Path would be made for every append
         except FileNotFoundError:
             return None
         return found.st_size if found.st_ino == self.inode and found.st_dev == self.device else None
@@ -65,20 +71,23 @@ class OpenFile:
 
 
 class FilePool:
-    """At most `limit` files at once, the least recently used making way. A file that makes way is synced first if anybody
-    counts on that; what came of it stays noted on the OpenFile."""
+    """At most `limit` files at once, fewer if the process would not have `spare` descriptors for others then. A file that makes
+    way is synced first if anybody counts on that; what came of it stays noted on the OpenFile."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, spare: int) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.limit = limit if soft == resource.RLIM_INFINITY else max(1, min(limit, soft // _SHARE))
-        self._files: OrderedDict[Path, OpenFile] = OrderedDict()
+        self.limit = limit if soft == resource.RLIM_INFINITY else max(1, min(limit, max(soft - spare, soft // _SHARE)))
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        """In order of their last use."""
         self._open = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()  # taken as it is for every append: a Condition around it costs as much as a write does
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
 
-    def acquire(self, path: Path) -> OpenFile:
+    def acquire(self, path: str) -> OpenFile:
         """The pool's file for this path, for this thread alone until it is released; its descriptor may be CLOSED yet."""
         while True:
-            with self._changed:
+            with self._lock:
                 file, victim = self._claim(path)
             if file is not None:
                 return file
@@ -87,9 +96,9 @@ class FilePool:
 
     def hold(self, file: OpenFile) -> None:
         """Have this very file to oneself, whatever has become of it."""
-        with self._changed:
+        with self._lock:
             while file.busy:
-                self._changed.wait()
+                self._wait()
             file.busy = True
 
     def release(self, file: OpenFile) -> None:
@@ -97,14 +106,14 @@ class FilePool:
         if file.failed is not None and file.fd != CLOSED:
             self.discard(file)
             return
-        with self._changed:
+        with self._lock:
             file.busy = False
             file.used = time.monotonic()
-            self._changed.notify_all()
+            self._notify()
 
     def discard(self, file: OpenFile) -> None:
         """Close it, and open it anew next time."""
-        with self._changed:
+        with self._lock:
             if self._files.get(file.path) is file:
                 del self._files[file.path]
         self._close(file)
@@ -126,8 +135,8 @@ class FilePool:
     def close_unused(self, seconds: float) -> None:
         """Close what was not used for so long: a removed file keeps its space for as long as it is open."""
         before = time.monotonic() - seconds
-        while True:
-            with self._changed:
+        for _ in range(_MOST_CLOSED):
+            with self._lock:
                 oldest = next(iter(self._files.values()), None)
                 if oldest is None or oldest.busy or oldest.used > before:
                     return
@@ -137,14 +146,14 @@ class FilePool:
     def close_idle(self) -> None:
         """Close every file that no thread is using now."""
         while True:
-            with self._changed:
-                victim = self._idle()
+            with self._lock:
+                victim = self._least_recent()
                 if victim is None:
                     return
                 self._evict(victim)
             self._close(victim)
 
-    def _claim(self, path: Path) -> tuple[OpenFile | None, OpenFile | None]:
+    def _claim(self, path: str) -> tuple[OpenFile | None, OpenFile | None]:
         """With the lock held: the file if it can be had now, else who makes way for it; neither after waiting in vain."""
         file = self._files.get(path)
         if file is not None and not file.busy:
@@ -155,14 +164,21 @@ class FilePool:
             self._open += 1
             file = self._files[path] = OpenFile(path)
             return file, None
-        victim = self._idle() if file is None else None
+        victim = self._making_way() if file is None else None
         if victim is None:
-            self._changed.wait()
+            self._wait()
         else:
             self._evict(victim)
         return None, victim
 
-    def _idle(self) -> OpenFile | None:
+    def _making_way(self) -> OpenFile | None:
+        oldest = self._least_recent()
+        if oldest is None or oldest.used < time.monotonic() - _SETTLED:
+            return oldest
+        return next(file for file in reversed(self._files.values()) if not file.busy)
+
+    def _least_recent(self) -> OpenFile | None:
+        """Looks at few: those in use are among the last, or are being synced, by one thread each."""
         return next((file for file in self._files.values() if not file.busy), None)
 
     def _evict(self, file: OpenFile) -> None:
@@ -180,7 +196,18 @@ class FilePool:
             if fd != CLOSED:
                 with suppress(OSError):
                     os.close(fd)
-            with self._changed:
+            with self._lock:
                 self._open -= 1
                 file.busy = False
-                self._changed.notify_all()
+                self._notify()
+
+    def _wait(self) -> None:
+        self._waiting += 1
+        try:
+            self._changed.wait()
+        finally:
+            self._waiting -= 1
+
+    def _notify(self) -> None:
+        if self._waiting:
+            self._changed.notify_all()

@@ -24,9 +24,9 @@ def whole_size(fd: int, size: int) -> int:
     return 0
 
 
-def repair(fd: int, path: Path, root: Path) -> tuple[int, bool]:
-    """Cut a torn last line off the locked file, keeping its bytes aside first; its size then, and whether it was torn."""
-    size = os.fstat(fd).st_size
+def repair(fd: int, path: Path, root: Path, size: int) -> tuple[int, bool]:
+    """Cut a torn last line off the locked file of this size, keeping its bytes aside first; its size then, and whether it was
+    torn."""
     if size == 0 or os.pread(fd, 1, size - 1) == b"\n":
         return size, False
     whole = whole_size(fd, size)

@@ -12,6 +12,7 @@ from eagle_logger.core import names
 from eagle_logger.core.hours import Hour
 from eagle_logger.logs.appender import Appender, Written
 from eagle_logger.logs.durable import disk_errors, make_root
+from eagle_logger.logs.pool import SPARE
 from eagle_logger.logs.space import ensure_room
 
 __all__ = ["LogWriter", "Written"]
@@ -21,20 +22,21 @@ class LogWriter:
     """Appends to the log files below `root` (settings.logs_dir). Blocking; safe from several threads, with any number of
     other writers on the same folder.
 
-    At most `max_open` files are open at once, and never more than a fourth of the process's descriptors. Nothing is written
-    while fewer than `min_free_disk` bytes are free.
+    At most `max_open` files are open at once. They leave `spare` of the process's descriptors to others, or three fourths of
+    them if there are too few for that. Nothing is written while fewer than `min_free_disk` bytes are free.
     """
 
-    def __init__(self, root: Path, *, shards: int, max_open: int, min_free_disk: int) -> None:
+    def __init__(self, root: Path, *, shards: int, max_open: int, min_free_disk: int, spare: int = SPARE) -> None:
         self.root = root
         self._max_open = max_open
+        self._spare = spare
         self._min_free_disk = min_free_disk
         self._appender: Appender | None = None
         self._starting = threading.Lock()
 
         @lru_cache(65_536)
-        def path(cloud_id: str, hour: Hour) -> Path:
-            return root / names.log_file(cloud_id, hour, shards)
+        def path(cloud_id: str, hour: Hour) -> str:
+            return str(root / names.log_file(cloud_id, hour, shards))
 
         self._path = path
 
@@ -75,5 +77,5 @@ class LogWriter:
                 self._appender = None
             if self._appender is None:
                 make_root(self.root)
-                self._appender = Appender(self.root, self._max_open)
+                self._appender = Appender(self.root, self._max_open, self._spare)
             return self._appender

@@ -13,7 +13,7 @@ import pytest
 from eagle_logger.core import names
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import appender, commit, steps
+from eagle_logger.logs import appender, commit, pool, steps
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
@@ -250,7 +250,58 @@ def test_files_that_nobody_uses_are_closed(writer: LogWriter, monkeypatch: pytes
     later = time.monotonic() + appender.UNUSED + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     writer.append({("00ce69", HOUR): [line(0, "00ce69")]})
-    assert [path.name for path in files._files] == [f"rainforest-00ce69-{HOUR}.jsonl"]
+    assert open_users(writer) == ["00ce69"]
+    assert files._open == 1
+
+
+def open_users(writer: LogWriter) -> list[str]:
+    """Whose files are open, the one used last at the end."""
+    return [Path(path).name.split("-")[1] for path in writer._ready()._pool._files]
+
+
+def test_of_more_files_than_fit_some_are_not_opened_again(
+    make_writer: MakeWriter, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users come in turn: each file would be closed just before it is wanted again, were the least recently used to go."""
+    writer = make_writer(max_open=4)
+    users = [f"{number:06x}" for number in range(10)]
+    opened: list[str] = []
+    really = appender._open_or_create
+
+    def noted(path: str) -> int:
+        opened.append(path)
+        return really(path)
+
+    monkeypatch.setattr(appender, "_open_or_create", noted)
+    in_each_round = []
+    for number in range(5):
+        opened.clear()
+        writer.append({(user, HOUR): [line(number, user)] for user in users})
+        in_each_round.append(len(opened))
+    assert in_each_round[0] == 10
+    assert sum(in_each_round[1:]) <= 4 * 7
+    assert log_files.lines(root) == Counter(line(number, user) for number in range(5) for user in users)
+
+
+def test_files_of_an_hour_that_is_over_make_way(make_writer: MakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = make_writer(max_open=4)
+    writer.append({(user, HOUR): [line(0, user)] for user in ("000001", "000002", "000003", "000004")})
+    later = time.monotonic() + pool._SETTLED + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    writer.append({(user, NEXT_HOUR): [line(0, user, hour=NEXT_HOUR)] for user in ("000005", "000006")})
+    assert open_users(writer) == ["000003", "000004", "000005", "000006"]
+
+
+def test_an_append_does_not_wait_for_all_unused_files_to_be_closed(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_MOST_CLOSED", 2)
+    writer.append({(f"{number:06x}", HOUR): [line(0, f"{number:06x}")] for number in range(5)})
+    later = time.monotonic() + appender.UNUSED + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    left = []
+    for number in range(3):
+        writer.append({("00ce69", HOUR): [line(number, "00ce69")]})
+        left.append(len(open_users(writer)))
+    assert left == [4, 2, 1]
 
 
 def test_a_closed_writer_opens_its_files_again(writer: LogWriter, root: Path) -> None:

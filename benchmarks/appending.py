@@ -1,0 +1,102 @@
+"""What an append to a log file costs, beside the bare system calls: homes in turn, some hundreds in a batch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.stage import Stage
+from eagle_logger.core import names
+from eagle_logger.core.hours import Hour
+from eagle_logger.logs import steps
+from eagle_logger.logs.writer import LogWriter
+from workers.descriptors import raise_limit
+
+HOMES = 15_000
+"""Half of a large fleet: what one of two processes has."""
+A_BATCH = 300
+ROUNDS = 3
+"""Turns of all homes that are measured, after one in which the files are made."""
+_SHARDS = 16
+_OTHERS = 2048
+_HOUR = Hour.parse("2015-03-10-17")
+_LINE = b'{"a line": "of the length that a demand has", "rest": "' + b"." * 170 + b'"}\n'
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
+
+Append = Callable[[Sequence[str]], object]
+
+
+def appending(stage: Stage) -> list[dict[str, Any]]:
+    """Ours with a few files kept open, with half and with all; then one write and one syncfs a batch, and nothing else."""
+    raise_limit(2 * HOMES + _OTHERS)
+    kept = (512, HOMES // 2, HOMES)
+    return [*(_ours(stage, most) for most in kept), _bare(stage, reopened=True), _bare(stage, reopened=False)]
+
+
+def _ours(stage: Stage, most: int) -> dict[str, Any]:
+    with stage.processes("append") as processes:
+        writer = LogWriter(processes.directory, shards=_SHARDS, max_open=most, min_free_disk=0)
+        try:
+            name = f"append to {HOMES} log files, at most {most} kept open"
+            return _timed(name, lambda homes: writer.append({(home, _HOUR): [_LINE] for home in homes}))
+        finally:
+            writer.close()
+
+
+def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
+    with stage.processes("bare-append") as processes:
+        paths = {home: str(processes.directory / names.log_file(home, _HOUR, _SHARDS)) for home in _homes()}
+        for folder in {Path(path).parent for path in paths.values()}:
+            folder.mkdir(parents=True)
+        volume = os.open(processes.directory, os.O_RDONLY)
+        open_files = {} if reopened else {home: os.open(path, _FLAGS) for home, path in paths.items()}
+
+        def append(homes: Sequence[str]) -> None:
+            for home in homes:
+                if reopened:
+                    fd = os.open(paths[home], _FLAGS)
+                    os.write(fd, _LINE)
+                    os.close(fd)
+                else:
+                    os.write(open_files[home], _LINE)
+            steps.syncfs(volume)
+
+        try:
+            return _timed(f"bare {'open, write and close' if reopened else 'write to an open file'}", append)
+        finally:
+            for fd in (volume, *open_files.values()):
+                os.close(fd)
+
+
+def _timed(name: str, append: Append) -> dict[str, Any]:
+    for homes in _batches():
+        append(homes)
+    began, used, longest = time.monotonic(), time.process_time(), 0.0
+    for _ in range(ROUNDS):
+        for homes in _batches():
+            started = time.monotonic()
+            append(homes)
+            longest = max(longest, time.monotonic() - started)
+    seconds, cpu = time.monotonic() - began, time.process_time() - used
+    count = ROUNDS * HOMES
+    return {
+        "name": name,
+        "seconds": round(seconds, 3),
+        "cpu": round(cpu, 3),
+        "count": count,
+        "per_second": round(count / seconds, 1),
+        "note": f"{cpu / count * 1e6:.1f} µs an append, {A_BATCH} a batch, which took {longest * 1e3:.0f} ms at most",
+    }
+
+
+def _homes() -> list[str]:
+    return [f"{number:06x}" for number in range(HOMES)]
+
+
+def _batches() -> Iterator[list[str]]:
+    homes = _homes()
+    for start in range(0, HOMES, A_BATCH):
+        yield homes[start : start + A_BATCH]
