@@ -107,7 +107,7 @@ class Appender:
         try:
             torn = False
             if size != file.size:
-                size, torn = repair(file.fd, Path(path), self.root, size)
+                size, torn = repair(file.fd, path, self.root, size)
             _put(file, data, size)
             apart = group is None or file.device != group.device
             file.written += apart

@@ -188,7 +188,7 @@ class LogFolder:
         with disk_errors(path), locked_file(path) as fd:
             if fd is None:
                 return None
-            size, _ = repair(fd, path, self.root, os.fstat(fd).st_size)
+            size, _ = repair(fd, str(path), self.root, os.fstat(fd).st_size)
             if size == 0:
                 steps.unlink(path)
                 with suppress(FileNotFoundError):

@@ -24,13 +24,13 @@ def whole_size(fd: int, size: int) -> int:
     return 0
 
 
-def repair(fd: int, path: Path, root: Path, size: int) -> tuple[int, bool]:
+def repair(fd: int, path: str, root: Path, size: int) -> tuple[int, bool]:
     """Cut a torn last line off the locked file of this size, keeping its bytes aside first; its size then, and whether it was
     torn."""
     if size == 0 or os.pread(fd, 1, size - 1) == b"\n":
         return size, False
     whole = whole_size(fd, size)
-    keep_aside(root, path.name, read_range(fd, whole, size), REASON)
+    keep_aside(root, Path(path).name, read_range(fd, whole, size), REASON)
     steps.truncate(fd, whole)
     return whole, True
 

@@ -36,7 +36,7 @@ class LogWriter:
 
         @lru_cache(65_536)
         def path(cloud_id: str, hour: Hour) -> str:
-            return str(root / names.log_file(cloud_id, hour, shards))
+            return f"{root}/{names.log_file(cloud_id, hour, shards)}"
 
         self._path = path
 

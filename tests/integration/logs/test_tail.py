@@ -40,9 +40,9 @@ def test_repair_keeps_whole_lines_and_sets_the_rest_aside(whole: list[bytes], re
         path.write_bytes(lines + rest)
         fd = os.open(path, os.O_RDWR | os.O_APPEND)
         try:
-            assert tail.repair(fd, path, root, os.fstat(fd).st_size) == (len(lines), rest != b"")
+            assert tail.repair(fd, str(path), root, os.fstat(fd).st_size) == (len(lines), rest != b"")
             assert path.read_bytes() == lines
-            assert tail.repair(fd, path, root, len(lines)) == (len(lines), False)
+            assert tail.repair(fd, str(path), root, len(lines)) == (len(lines), False)
         finally:
             os.close(fd)
         assert kept_aside(root) == ([rest] if rest else [])
