@@ -61,8 +61,6 @@ def make_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
     )
-    # Flower finds a message by any of its users: the text of the arguments must not end before the last of them.
-    app.amqp.argsrepr_maxsize = max(1024, len("'0a1b2c', ") * settings.users_per_message + 100)
     app.eagle_settings = settings
     return app
 
