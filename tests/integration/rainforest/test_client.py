@@ -240,6 +240,26 @@ async def test_a_compressed_bomb_is_not_unpacked(client: Make) -> None:
             await client(relay).ask(JANE, Kind.DEMAND)
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["with the reply", "after it"])
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(client: Make, later: bool) -> None:
+    once_more = asyncio.Event()
+
+    async def too_much(writer: asyncio.StreamWriter) -> None:
+        relay.answer = replies(WHOLE)
+        await replies(WHOLE)(writer)
+        if later:
+            await once_more.wait()
+        await replies(b"somebody else's")(writer)
+
+    async with raw_relay(too_much) as relay:
+        one = client(relay)
+        assert (await one.ask(JANE, Kind.DEMAND)).known
+        once_more.set()
+        assert (await client(relay).ask(JANE, Kind.DEMAND)).known  # by then the rest has come in, too
+        assert (await one.ask(Credentials("00ce70", "a", "b"), Kind.DEMAND)).known
+        assert relay.connections == 3
+
+
 async def test_a_gateway_is_never_asked_twice_at_once(client: Make) -> None:
     release = asyncio.Event()
 
