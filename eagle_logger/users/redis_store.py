@@ -25,6 +25,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
+from struct import Struct
 
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
@@ -55,6 +56,8 @@ _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
 _RECORDS_KEPT = 65_536
+_CLAIM, _REPORT = Struct("<dddHB"), Struct("<dddd??")
+"""The numbers of a claim and of a report, as claim.lua and report.lua have them. A token is whole, and smaller than 2**53."""
 
 
 class RedisUserStore:
@@ -256,20 +259,21 @@ class RedisUserStore:
         return self._cipher
 
     def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
-        name, token, due, last_request, begun, abandoned, record, state, trouble = entry
+        name, numbers, record, state, trouble = entry
         cloud_id = name.decode()
+        token, due, last_request, abandoned, begun = _CLAIM.unpack(numbers)
         user, credentials = self._known(cloud_id, record)
         return Claim(
             cloud_id=cloud_id,
             token=int(token),
-            due=float(due),
+            due=due,
             claimed_at=now,
-            last_request=float(last_request) if last_request else None,
-            begun=bool(begun),
+            last_request=last_request or None,
+            begun=begun == 1,
             user=user,
             credentials=credentials,
             state=decode_state(state, trouble),
-            abandoned=int(abandoned),
+            abandoned=abandoned,
         )
 
     def _opened(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
@@ -314,17 +318,9 @@ class RedisUserStore:
 
 
 def _report_words(report: Report) -> tuple[Argument, ...]:
-    return (
-        report.cloud_id,
-        report.token,
-        report.grid.period,
-        report.grid.phase,
-        bounded_pause(report.pause),
-        int(report.state.parked is not None),
-        int(report.blames_relay),
-        encode_state(report.state),
-        encode_trouble(report.state),
-    )
+    grid, parked = report.grid, report.state.parked is not None
+    numbers = _REPORT.pack(report.token, grid.period, grid.phase, bounded_pause(report.pause), parked, report.blames_relay)
+    return report.cloud_id, numbers, encode_state(report.state), encode_trouble(report.state)
 
 
 def _stored(row: Row) -> StoredUser:

@@ -1,5 +1,5 @@
--- ARGV: now or '', lease, gap between two requests, holder, ids. Answers now, then for each claimed user: id, token, due, last
--- request before or '', 1 if a request that starts now was noted, abandoned, record, state, trouble.
+-- ARGV: now or '', lease, gap between two requests, holder, ids. Answers now, then for each claimed user: id, numbers (packed:
+-- token, due, last request before or 0, abandoned, 1 if a request that starts now was noted), record, state, trouble.
 local now, gap, holder = moment(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
 local ends = exact(now + tonumber(ARGV[2]))
 local ids = arguments(5, 1)
@@ -12,6 +12,8 @@ for _, id in ipairs(ids) do
   end
 end
 if #claimed == 0 then return {exact(now)} end
+
+local CLAIM = '<dddI2B'
 
 local trial, tried = nil, {}
 local function deaths_if_it_dies(id, turn)
@@ -32,9 +34,8 @@ for i, id in ipairs(claimed) do
   local turn = turns[id]
   local before = turn.last_request
   local begun = now - before >= gap
-  answer[i + 1] = {
-    id, string.format('%.0f', token + i - 1), exact(math.min(turn.due, now)), before ~= 0 and exact(math.min(before, now)) or '',
-    begun and 1 or 0, turn.abandoned, redis.call('HGET', bucket(id), id), states[i], troubles[i]}
+  local numbers = struct.pack(CLAIM, token + i - 1, math.min(turn.due, now), math.min(before, now), turn.abandoned, begun and 1 or 0)
+  answer[i + 1] = {id, numbers, redis.call('HGET', bucket(id), id), states[i], troubles[i]}
   if begun then turn.last_request = now end
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)
   renew(id, turn, ends)

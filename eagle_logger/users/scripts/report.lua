@@ -1,21 +1,22 @@
--- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each report: id, token,
--- period, phase, pause, 1 if parked else 0, 1 if it may be the relay's doing else 0, state, trouble. Answers the number of missed turns, the ids to be fetched
--- again, the ids lost.
+-- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each report: id, numbers (packed:
+-- token, period, phase, pause, 1 if parked, 1 if it may be the relay's doing), state, trouble. Answers the number of missed
+-- turns, the ids to be fetched again, the ids lost.
+local REPORT = '<ddddBB'
 local now, counters = moment(ARGV[1]), tonumber(ARGV[3])
 local ends, first = exact(now + tonumber(ARGV[2])), 4 + 2 * counters
-local turns = read_turns(arguments(first, 9))
+local turns = read_turns(arguments(first, 4))
 local phase_of_relay = redis.call('HGET', BREAKER, 'phase')
 local relay_is_away = phase_of_relay and phase_of_relay ~= 'closed'
 local missed, again, lost, states, troubles, well = 0, {}, {}, {}, {}, {}
 
-for i = first, #ARGV, 9 do
+for i = first, #ARGV, 4 do
   local id = ARGV[i]
+  local token, period, phase, pause, parks, blames_relay = struct.unpack(REPORT, ARGV[i + 1])
   local turn = turns[id]
-  if not (turn and is_leased(turn) and turn.token == tonumber(ARGV[i + 1])) then
+  if not (turn and is_leased(turn) and turn.token == token) then
     lost[#lost + 1] = id
   else
-    local period, phase, pause = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
-    local parked, trouble, excused = ARGV[i + 5] == '1', ARGV[i + 8], relay_is_away and ARGV[i + 6] == '1'
+    local parked, trouble, excused = parks == 1, ARGV[i + 3], relay_is_away and blames_relay == 1
     if excused then parked = false end
     if turn.updated then parked, pause, trouble, excused = false, 0, '', false end
     if pause == 0 and not parked then missed = missed + missed_turns(turn.scheduled, now, period, phase) end
@@ -30,7 +31,7 @@ for i = first, #ARGV, 9 do
       -- Whoever asked after an update wants to see the new credentials tried.
       settle(id, turn, turn.marked and now or next_due(now + pause, period, phase))
     end
-    states[#states + 1], states[#states + 2] = id, ARGV[i + 7]
+    states[#states + 1], states[#states + 2] = id, ARGV[i + 2]
     if excused then
       -- What is wrong with the user stays what it was.
     elseif trouble == '' then
