@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import structlog
@@ -154,7 +154,7 @@ class EagleDataLogger:
         loop = asyncio.get_running_loop()
         sent = loop.time()
         claims = await self.users.claim(cloud_ids, self._holder)
-        return claims if loop.time() < sent + SWIFT else [replace(claim, begun=False) for claim in claims]
+        return claims if loop.time() < sent + SWIFT else [claim._replace(begun=False) for claim in claims]
 
     async def fetch_data(
         self, claim: Claim, *, received: float | None = None, asks_on: Callable[[str], None] = lambda _: None
@@ -365,7 +365,7 @@ class _Turn:
 def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:
     """The claim for another round of the same visit. The request that just ended counts as the last one, to be safe."""
     now = clock.now()
-    return replace(claim, state=visit.state, due=now, claimed_at=now, last_request=now, begun=False)
+    return claim._replace(state=visit.state, due=now, claimed_at=now, last_request=now, begun=False)
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -48,8 +47,7 @@ class Identity(NamedTuple):
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One decoded reading.
 
     `device` and `meter` are MACs as `0x` and 16 lower-case hex digits ("" where the gateway left it out). `time` is the
@@ -65,7 +63,7 @@ class Reading:
     time: int
     values: Mapping[str, Value]
     raw: Mapping[str, str]
-    flags: frozenset[Flag] = field(default_factory=frozenset)
+    flags: frozenset[Flag] = frozenset()
 
     @property
     def stream(self) -> Stream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -58,7 +57,7 @@ def filing_hour(state: UserState, reading: Reading, arrived: float) -> tuple[Hou
         return own, state
     if len(hours) >= STRANGE_HOURS_A_DAY:
         return current, state
-    return own, replace(state, strange_hours=(today, *hours, own.start))
+    return own, state._replace(strange_hours=(today, *hours, own.start))
 
 
 def after_logging(state: UserState, readings: Sequence[Reading], arrived: float) -> UserState:
@@ -66,8 +65,7 @@ def after_logging(state: UserState, readings: Sequence[Reading], arrived: float)
     if not readings:
         return state
     times = [reading.time for reading in readings]
-    return replace(
-        state,
+    return state._replace(
         total_events_logged=state.total_events_logged + len(readings),
         first_timestamp=min(times) if state.first_timestamp is None else min(state.first_timestamp, *times),
         last_timestamp=max(times) if state.last_timestamp is None else max(state.last_timestamp, *times),
@@ -79,15 +77,15 @@ def after_logging(state: UserState, readings: Sequence[Reading], arrived: float)
 
 def after_asking(state: UserState, kinds: Iterable[Kind], asked: float) -> UserState:
     """The state once these kinds were asked for, whatever was answered."""
-    return replace(state, asked={**state.asked, **dict.fromkeys(kinds, asked)})
+    return state._replace(asked={**state.asked, **dict.fromkeys(kinds, asked)})
 
 
 def after_success(state: UserState) -> UserState:
-    return state if not state.failures and state.last_error is None else replace(state, failures=0, last_error=None)
+    return state if not state.failures and state.last_error is None else state._replace(failures=0, last_error=None)
 
 
 def after_failure(state: UserState, why: str, *, park: bool = False) -> UserState:
-    return replace(state, failures=state.failures + 1, last_error=why, parked=why if park else None)
+    return state._replace(failures=state.failures + 1, last_error=why, parked=why if park else None)
 
 
 def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from eagle_logger.core.readings import Kind, Stream
 
@@ -30,8 +31,7 @@ Seen = tuple[int, str]
 """A reading's own time (Unix seconds) and its value as text: see `core.state.value_text`."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserState:
+class UserState(NamedTuple):
     """What is remembered of a user between visits; times in Unix seconds of the system's clock.
 
     `last_timestamp` informs, it never filters: `recent` (the last few readings of each stream, identity and value) is what
@@ -42,8 +42,8 @@ class UserState:
     first_timestamp: int | None = None
     last_timestamp: int | None = None
     last_arrival: float | None = None
-    asked: Mapping[Kind, float] = field(default_factory=dict)
-    recent: Mapping[Stream, tuple[Seen, ...]] = field(default_factory=dict)
+    asked: Mapping[Kind, float] = {}
+    recent: Mapping[Stream, tuple[Seen, ...]] = {}
     recent_counts: tuple[int, ...] = ()
     """The number of the ten-minute slot the first count belongs to, then readings logged in it and in the five before it."""
     strange_hours: tuple[int, ...] = ()

@@ -49,6 +49,7 @@ OneLine = Annotated[str, AfterValidator(_one_line)]
 Password = Annotated[SecretStr, AfterValidator(_secret_line)]
 MacId = Annotated[str, AfterValidator(_mac_id)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_INTERVAL, allow_inf_nan=False)]
+_Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
@@ -68,8 +69,8 @@ class StateEntry(_Strict):
     total_events_logged: int = Field(0, ge=0)
     first_timestamp: int | None = None
     last_timestamp: int | None = None
-    last_arrival: float | None = None
-    asked: dict[Kind, float] = {}
+    last_arrival: _Moment | None = None
+    asked: dict[Kind, _Moment] = {}
     recent: list[StreamEntry] = []
     recent_counts: list[int] = []
     strange_hours: list[int] = []

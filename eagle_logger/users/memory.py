@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 
 from eagle_logger.clock import Clock
@@ -165,8 +164,8 @@ class MemoryUserStore:
         if self._system.breaker.phase is Phase.CLOSED or not report.blames_relay:
             return report
         before = self._users[report.cloud_id].state or UserState()
-        state = replace(report.state, failures=before.failures, last_error=before.last_error, parked=None)
-        return replace(report, state=state)
+        state = report.state._replace(failures=before.failures, last_error=before.last_error, parked=None)
+        return report._replace(state=state)
 
     def _take(self, report: Report, lease: Lease, now: float) -> bool:
         """Write state and re-arm; whether the user is to be fetched again instead."""

@@ -11,7 +11,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -104,12 +103,12 @@ def decode_trouble(written: bytes | None) -> Trouble:
 
 def with_trouble(state: UserState, trouble: bytes) -> UserState:
     failures, last_error, parked = decode_trouble(trouble)
-    return replace(state, failures=failures, last_error=last_error, parked=parked)
+    return state._replace(failures=failures, last_error=last_error, parked=parked)
 
 
 def forgiven(state: UserState) -> UserState:
     """The state of a user who is updated: whatever was wrong may be right now."""
-    return replace(state, failures=0, last_error=None, parked=None)
+    return state._replace(failures=0, last_error=None, parked=None)
 
 
 def _dumps(value: list[Any]) -> bytes:

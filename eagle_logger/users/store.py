@@ -17,8 +17,7 @@ from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of th
 from eagle_logger.core.users import Credentials, User, UserState
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A leased user in the hands of the worker that may fetch it.
 
     `token` fences: only its holder may begin a request or report back. `due` is when the user fell due, `claimed_at` when this
@@ -41,8 +40,7 @@ class Claim:
     begun: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a worker says when it is done with a user for now.
 
     The user falls due again at the next point of `grid` after now + `pause` (how back-off is told; a day at most); not at all

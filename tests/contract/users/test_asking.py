@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import UserStore
@@ -40,7 +38,7 @@ async def test_a_request_during_a_fetch_is_served_right_after_it(store: UserStor
     assert (await store.report([reported(claim, state)], {})).again == {"00ce69"}
     assert await lease_of(store, "00ce69") == clock.now() + LEASE
     assert await store.begin([claim]) == {"00ce69"}
-    answer = await store.report([reported(claim, replace(state, total_events_logged=2))], {})
+    answer = await store.report([reported(claim, state._replace(total_events_logged=2))], {})
     assert (answer.again, answer.lost) == (frozenset(), frozenset())
     stored = await store.get("00ce69")
     assert stored

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.users.store import UserStore
 from tests.contract.users.scheduling import add, claimed, reported
@@ -21,20 +19,20 @@ async def test_the_breaker_is_closed_until_somebody_opens_it(store: UserStore) -
 async def test_while_the_relay_is_away_no_failure_is_held_against_a_user(store: UserStore, clock: HandClock) -> None:
     await add(store, "000001", "000002")
     [own, relays] = await claimed(store, "000001", "000002")
-    await store.report([reported(relays, replace(relays.state, failures=2, last_error="refused"))], {})
+    await store.report([reported(relays, relays.state._replace(failures=2, last_error="refused"))], {})
     [relays] = await claimed(store, "000002")
     assert (await store.totals()).failing == 1
     await store.set_breaker(AWAY)
-    parked = replace(own.state, failures=3, last_error="refused", parked="refused", total_events_logged=5)
-    await store.report([reported(own, parked), replace(reported(relays, parked, pause=60.0), blames_relay=True)], {})
+    parked = own.state._replace(failures=3, last_error="refused", parked="refused", total_events_logged=5)
+    await store.report([reported(own, parked), reported(relays, parked, pause=60.0)._replace(blames_relay=True)], {})
     mine, other = await store.get("000001"), await store.get("000002")
     assert mine is not None
     assert other is not None
     assert mine.state == parked
-    assert other.state == replace(parked, failures=2, last_error="refused", parked=None)
+    assert other.state == parked._replace(failures=2, last_error="refused", parked=None)
     assert other.due is not None
     assert clock.now() + 60 < other.due <= clock.now() + 66
     await store.set_breaker(Breaker())
     [again] = await claimed(store, "000002")
-    await store.report([replace(reported(again, parked), blames_relay=True)], {})
+    await store.report([reported(again, parked)._replace(blames_relay=True)], {})
     assert (await store.totals()).parked == 2

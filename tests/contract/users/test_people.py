@@ -48,7 +48,7 @@ async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
 async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -> None:
     for cloud_id in ("a00000", "00ce69", "00ce6a", "ffffff"):
         await add(store, cloud_id)
-    state = replace(lived_in_state(), failures=3, last_error="timed_out", parked="refused")
+    state = lived_in_state()._replace(failures=3, last_error="timed_out", parked="refused")
     await store.report([reported((await claimed(store, "00ce6a"))[0], state)], {})
     await claimed(store, "ffffff")
     found = [outline async for batch in store.outlines() for outline in batch]
@@ -84,7 +84,7 @@ async def test_what_was_exported_can_be_restored(store: UserStore) -> None:
     await add(store, "000001", "000002")
     claims = await claimed(store, "000001", "000002")
     state = lived_in_state()
-    refused = replace(state, failures=3, last_error="refused", parked="refused")
+    refused = state._replace(failures=3, last_error="refused", parked="refused")
     await store.report([reported(claims[0], state), reported(claims[1], refused)], {})
     exported = await everybody(store)
     for stored in exported:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from eagle_logger.core.cadence import Grid, missed_turns, next_due
@@ -17,7 +15,7 @@ from tests.support.users import lived_in_state, new_user
 async def test_a_report_writes_the_state_and_arms_the_next_turn(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    state = replace(lived_in_state(), failures=1, last_error="timed_out")
+    state = lived_in_state()._replace(failures=1, last_error="timed_out")
     answer = await store.report([reported(claim, state)], {"fetches": 1, "readings_logged": 3})
     assert (answer.again, answer.lost, answer.missed_turns) == (frozenset(), frozenset(), 0)
     stored = await store.get("00ce69")

@@ -28,10 +28,10 @@ KEY = new_key()
 some_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=4)
 grids = st.builds(Grid, st.sampled_from([1.0, 6.0, 7.3, 240.0]), st.floats(0, 6))
 states = st.builds(
-    UserState,
-    total_events_logged=st.integers(0, 9),
-    failures=st.integers(0, 2),
-    parked=st.sampled_from([None, None, None, "refused"]),
+    lambda total, failures, parked: UserState(total_events_logged=total, failures=failures, parked=parked),
+    st.integers(0, 9),
+    st.integers(0, 2),
+    st.sampled_from([None, None, None, "refused"]),
 )
 
 

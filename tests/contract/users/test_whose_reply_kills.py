@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from eagle_logger.core.suspicion import CONVICTED_AFTER, is_convicted
@@ -26,7 +24,7 @@ class Fleet:
         claims = await self.store.claim(await self.store.lease(1000), "worker")
         for claim in claims:
             if is_convicted(claim.abandoned):
-                await self.store.report([reported(claim, replace(claim.state, failures=1, parked="poison"))], {})
+                await self.store.report([reported(claim, claim.state._replace(failures=1, parked="poison"))], {})
         left = [claim for claim in claims if not is_convicted(claim.abandoned)]
         if left and (self.always_dies or not self.guilty.isdisjoint(claim.cloud_id for claim in left)):
             self.deaths += 1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -79,7 +78,7 @@ def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_
 def test_failures_count_up_and_one_success_clears_them() -> None:
     state = after_failure(after_failure(UserState(), "timed_out"), "timed_out")
     assert (state.failures, state.last_error, state.parked) == (2, "timed_out", None)
-    assert after_success(state) == replace(state, failures=0, last_error=None)
+    assert after_success(state) == state._replace(failures=0, last_error=None)
 
 
 def test_parking_keeps_the_reason() -> None:

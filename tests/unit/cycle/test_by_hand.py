@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -57,7 +56,7 @@ async def test_by_hand_says_what_is_wrong_with_the_user(world: World) -> None:
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
     await world.add(HOME)
     [claim] = await world.store.claim(await world.lease(HOME), "fetch-9")
-    await world.store.report([Report(HOME, claim.token, replace(claim.state, parked="refused"), Grid(6.0, 0.0))], {})
+    await world.store.report([Report(HOME, claim.token, claim.state._replace(parked="refused"), Grid(6.0, 0.0))], {})
     with pytest.raises(EagleError, match="parked"):
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
 

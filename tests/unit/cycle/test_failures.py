@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from eagle_logger.core.lines import parse_line
@@ -49,7 +47,7 @@ async def test_an_unreadable_reply_leaves_a_sample(world: World) -> None:
 
 async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_being_asked(world: World) -> None:
     await world.add(HOME)
-    told = replace(demand(int(await world.store.now())), kind=Kind.SUMMATION)
+    told = demand(int(await world.store.now()))._replace(kind=Kind.SUMMATION)
 
     async def answer(_: Credentials, kind: Kind) -> Decoded:
         if kind is Kind.DEMAND:
@@ -92,7 +90,7 @@ async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
     await world.add(HOME)
     await world.lease(HOME)
     [claim] = await world.logger.fetch_user_info([HOME])
-    visit = await world.logger.fetch_data(replace(claim, abandoned=5))
+    visit = await world.logger.fetch_data(claim._replace(abandoned=5))
     await world.logger.update_user_info([visit])
     assert world.relay.asked[HOME] == []
     stored = await world.store.get(HOME)

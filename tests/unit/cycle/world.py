@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eagle_logger.archive.archive import Archive
@@ -96,7 +96,7 @@ class World:
         for one in cloud_ids:  # asked a moment ago for all but demand, so that a visit is one request
             await self.store.request([one])
             for claim in await self.store.claim([one], "setup"):
-                asked = replace(claim.state, asked=dict.fromkeys(Kind, now))
+                asked = claim.state._replace(asked=dict.fromkeys(Kind, now))
                 await self.store.report([Report(one, claim.token, asked, Grid(6.0, 0.0))], {})
 
     async def lease(self, *cloud_ids: str) -> list[str]:

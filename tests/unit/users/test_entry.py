@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -26,6 +27,14 @@ def test_what_is_exported_is_read_back_whole() -> None:
     stored = StoredUser(User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd"), "gAAAAA", lived_in_state(), None, None)
     assert parse_line(as_line(stored)) == stored
     assert "\n" not in as_line(stored)
+
+
+@pytest.mark.parametrize("name", ["last_arrival", "asked"])
+def test_a_moment_that_is_no_number_is_refused(name: str) -> None:
+    line = json.loads(as_line(StoredUser(User("00ce69"), "gAAAAA", lived_in_state(), None, None)))
+    line["state"][name] = {"demand": math.inf} if name == "asked" else math.inf
+    with pytest.raises(ValueError, match=f"state.{name}.*finite number"):
+        parse_line(json.dumps(line))
 
 
 @pytest.mark.parametrize(
