@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,8 +24,16 @@ def unix(moment: Moment) -> float:
 
 def iso(seconds: float, *, milliseconds: bool = False) -> str:
     """`2015-03-10T17:54:01Z`, or with milliseconds `2015-03-10T17:54:01.250Z`."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds" if milliseconds else "seconds")
-    return text.replace("+00:00", "Z")
+    whole = math.floor(seconds)
+    carry, microseconds = divmod(round((seconds - whole) * 1e6), 1_000_000)
+    fraction = f".{microseconds // 1000:03d}" if milliseconds else ""
+    return f"{_to_the_second(whole + carry)}{fraction}Z"
+
+
+@lru_cache(4096)
+def _to_the_second(seconds: int) -> str:
+    """A fleet's readings share their seconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 @dataclass(frozen=True, slots=True, order=True)
