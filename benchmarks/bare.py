@@ -97,13 +97,13 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
         user_agent="bench",
         max_in_flight=in_flight,
         connect_timeout=DEADLINE,
-        read_timeout=DEADLINE,
         ca=Path(ca) if ca else None,
     )
     known = [Credentials(person["Cloud-Id"], person["User"], person["Password"]) for person in people]
 
     async def ask(credentials: Credentials) -> None:
-        await client.ask(credentials, Kind.DEMAND)
+        async with asyncio.timeout(DEADLINE):
+            await client.ask(credentials, Kind.DEMAND)
 
     try:
         await _keep_asking(ask, known, in_flight)

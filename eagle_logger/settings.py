@@ -98,7 +98,6 @@ class Settings(BaseSettings):
     )
     relay_ca: OptionalPath = Field(None, description="A CA bundle (PEM) for a relay with a private certificate authority.")
     connect_timeout: Seconds = Field(3, gt=0, description="Longest wait for a connection to the relay.")
-    read_timeout: Seconds = Field(8, gt=0, description="Longest wait for the next bytes of a reply.")
     deadline: Seconds = Field(10, gt=0, description="Longest a whole visit to one user may take.")
     lease: Seconds = Field(20, gt=0, description="How long a user handed to a worker is left alone if nobody reports back.")
     max_in_flight: int = Field(1000, ge=1, le=20_000, description="Requests to the relay at once, per process.")

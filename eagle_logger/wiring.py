@@ -107,7 +107,6 @@ async def data_logger(settings: Settings, *, name: str, holder: str, passwords: 
             user_agent=f"eagle-logger/{version('eagle-logger')} {name}/{os.getpid()}",
             max_in_flight=settings.max_in_flight,
             connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
             ca=settings.relay_ca,
         ),
         logs=LogWriter(

@@ -28,9 +28,9 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 class RelayClient:
     """Asks gateways through Rainforest's relay. Make it on the event loop it is used on; `close` it there.
 
-    `user_agent` tells the relay which process asks. `connect_timeout` bounds name look-up, connection and TLS together,
-    `read_timeout` each wait for more bytes (seconds); the whole visit's deadline is the caller's. `ca` is a PEM bundle to trust
-    instead of the system's store. Raises ConfigurationError for a bad `ca`.
+    `user_agent` tells the relay which process asks. `connect_timeout` (seconds) bounds name look-up, connection and TLS
+    together; the deadline of the whole is the caller's. `ca` is a PEM bundle to trust instead of the system's store. Raises
+    ConfigurationError for a bad `ca`.
     """
 
     def __init__(
@@ -40,21 +40,14 @@ class RelayClient:
         user_agent: str,
         max_in_flight: int,
         connect_timeout: float,
-        read_timeout: float,
         ca: Path | None = None,
         wordings: tuple[Wording, ...] = WORDINGS,
     ) -> None:
-        self._url = url
         self._wordings = wordings
         self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
         self._connections = Connections(
-            url,
-            _tls(ca),
-            limit=max_in_flight,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            largest_body=LARGEST_BODY,
+            url, _tls(ca), limit=max_in_flight, connect_timeout=connect_timeout, largest_body=LARGEST_BODY
         )
         self._same_headers = (
             f"Content-Type: text/xml\r\nUser-Agent: {_sendable('process name', user_agent)}\r\n"

@@ -28,16 +28,13 @@ Reply = tuple[int, Mapping[str, str], bytes]
 class Connections:
     """To one URL; made on the event loop they are used on. No proxy, cookie, netrc or redirect has a say.
 
-    `connect_timeout` bounds name look-up, connection and TLS together, `read_timeout` each wait for more bytes (seconds). Of a
-    body longer than `largest_body` just enough is read to tell.
+    `connect_timeout` (seconds) bounds name look-up, connection and TLS together; how long a reply may take is the caller's to
+    say. Of a body longer than `largest_body` just enough is read to tell.
     """
 
-    def __init__(
-        self, url: str, tls: ssl.SSLContext, *, limit: int, connect_timeout: float, read_timeout: float, largest_body: int
-    ) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext, *, limit: int, connect_timeout: float, largest_body: int) -> None:
         self._connector = aiohttp.TCPConnector(limit=limit, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60)
         self._timeout = aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout)
-        self._read_timeout = read_timeout
         self._largest_body = largest_body
         self._target = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
         self._first_lines = f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\nHost: {self._target.headers['Host']}\r\n"
@@ -69,9 +66,8 @@ class Connections:
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
             raise aiohttp.ServerDisconnectedError
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_timeout=self._read_timeout)
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         transport.write(request)
-        protocol.start_timeout()
         head, content = await protocol.read()
         while 100 <= head.code <= 199:  # "continue", and the like: the reply comes behind it
             head, content = await protocol.read()
