@@ -61,16 +61,16 @@ _CANONICAL = re.compile(_LINE)
 _CANONICAL_LINES = re.compile(b"^" + _LINE + b"$", re.MULTILINE)
 _IN_ORDER = (5, 2, 3, 4, 6, 7, 0)
 """An entry's members among the groups."""
-_STREAM = re.compile(rf'{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode())
+_STREAM = re.compile(rf'([0-9a-f]{{6}})","device":"{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode())
 _STREAMS_AND_MOMENTS = re.compile(
     (
-        rf'^{{"v":{VERSION},"cloud_id":"[0-9a-f]{{6}}","device":"([^,]*+,"meter":"[^,]*+,"kind":"[a-z]*+)",'
-        rf'"time":"({_MINUTE}Z","arrived":"{_MINUTE}\.[0-9]{{3}}Z)",{_VALUES}{_REST}$'
-    ).encode(),
-    re.MULTILINE,
+        rf'{{"v":{VERSION},"cloud_id":"([^,]*+,"device":"[^,]*+,"meter":"[^,]*+,"kind":"[a-z]*+)",'
+        rf'"time":"({_MINUTE}Z","arrived":"{_MINUTE}\.[0-9]{{3}}Z)",{_VALUES}{_REST}\n|(?s:.+)'
+    ).encode()
 )
-"""The same lines with what orders them in two pieces, which sort as the members in them do. What stands for a stream is still
-to be looked at: there are few in a file."""
+"""The same lines with whose they are and what orders them in two pieces, which sort as the members in them do; and all that
+follows from the first byte on that is in no such line, as one piece more, with nothing in them. What stands for a stream is
+still to be looked at: there are few in a file."""
 _TIME, _ARRIVED = len("2015-03-10T17:00:00Z"), len('2015-03-10T17:00:00Z","arrived":"')
 """Where the second piece's time ends, and where its arrival begins."""
 
@@ -111,20 +111,21 @@ def read_entries(data: bytes, cloud_id: str) -> tuple[list[Entry], list[tuple[by
 def in_order(data: bytes, cloud_id: str) -> list[bytes] | None:
     """The times of the lines of a user's file or object that needs nothing done to it: whole lines as we write them, in order,
     and no identity twice. Almost every file is like that, and then no entry need be made. None in any other case."""
-    lines = _own_lines(data, cloud_id)
-    if not lines or not data.endswith(b"\n"):
-        return None
     found = _STREAMS_AND_MOMENTS.findall(data)
     streams, times = [stream for stream, _ in found], [moments[:_TIME] for _, moments in found]
     identities = list(zip(times, streams, strict=True))
     sound = (
-        len(found) == lines
-        and all(map(_STREAM.fullmatch, set(streams)))
+        all(_is_stream_of(cloud_id, stream) for stream in set(streams))
         and _are_days(times)
         and _are_days(moments[_ARRIVED:] for _, moments in found)
         and all(map(lt, identities, islice(identities, 1, None)))
     )
-    return times if sound else None
+    return times if times and sound else None
+
+
+def _is_stream_of(cloud_id: str, stream: bytes) -> bool:
+    match = _STREAM.fullmatch(stream)
+    return match is not None and match[1] == cloud_id.encode()
 
 
 def _all_canonical(data: bytes, cloud_id: str) -> list[Entry] | None:
