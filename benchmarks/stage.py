@@ -195,11 +195,11 @@ def start_redis(processes: Processes) -> Redis:
     return redis_server
 
 
-def start_s3(processes: Processes) -> dict[str, str]:
-    """The strict stand-in, its objects below `s3/`, with the bucket `BUCKET`; the settings with which it is reached."""
+def start_s3(processes: Processes, objects: Path | None = None) -> dict[str, str]:
+    """The strict stand-in, its objects there or below `s3/`, with the bucket `BUCKET`; the settings to reach it with."""
     port = free_port()
     access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
-    directory = processes.directory / "s3"
+    directory = objects or processes.directory / "s3"
     command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", BUCKET]
     processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
     url = f"http://127.0.0.1:{port}"
