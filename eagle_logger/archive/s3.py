@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
 import boto3.session
 import botocore.session
 from botocore.config import Config
@@ -24,9 +23,11 @@ from botocore.exceptions import (
 )
 
 from eagle_logger.archive.archive import ObjectInfo
+from eagle_logger.archive.direct import MISSING, OK, TAKEN, Direct
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
@@ -36,10 +37,10 @@ _CONNECT, _READ = 3.0, 10.0
 """Seconds to wait for a connection, and for the next bytes. Objects are small, and a rotator that is told to stop waits for its
 requests."""
 _CONFLICT_PAUSE = 0.05
-_USER_AGENT = f"Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
-"""Said once: botocore would put together a longer one for every request, twice."""
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER = frozenset({"EntityTooLarge", "KeyTooLongError", "MetadataTooLarge", "InvalidObjectName", "InvalidURI"})
+_GZIP = "application/gzip"
+_METADATA = "x-amz-meta-"
 _MISSING = frozenset({"404", "NoSuchKey"})
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted"})
 _ADVICE = {
@@ -87,11 +88,11 @@ class S3Archive:
             response_checksum_validation="when_supported" if self._with_digest else "when_required",
             s3={"addressing_style": "path" if endpoint_url else "auto"},
             parameter_validation=False,
-            user_agent=_USER_AGENT,
         )
         session = boto3.session.Session(access_key_id, secret_access_key, region_name=region, botocore_session=_botocore())
         self._client: S3Client = session.client("s3", endpoint_url=endpoint_url, config=config)
         self._client.meta.events.register_last("before-call.s3", _do_not_ask_first)
+        self._direct = Direct(self._client, session.get_credentials())
 
     @property
     def url(self) -> str:
@@ -115,16 +116,9 @@ class S3Archive:
 
     def head(self, key: str) -> ObjectInfo | None:
         with self._unavailable_on_error():
-            try:
-                if self._with_digest:
-                    found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED")
-                else:
-                    found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-            except ClientError as refused:
-                if _code(refused) in _MISSING:
-                    return None
-                raise
-        return ObjectInfo(found["ContentLength"], _hex(found.get("ChecksumSHA256")), found["Metadata"])
+            mode = {"x-amz-checksum-mode": "ENABLED"} if self._with_digest else {}
+            answer = self._direct.send("HEAD", self._prefix + key, mode, expected=(OK, MISSING))
+            return self._head(key) if answer is None else _info(answer)
 
     def get(self, key: str) -> bytes:
         with self._unavailable_on_error():
@@ -154,26 +148,31 @@ class S3Archive:
             raise
 
     def _put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        guard, header, digest = self._guard(body)
+        named = {f"{_METADATA}{name}": value for name, value in metadata.items()}
+        headers = {"Content-Type": _GZIP, "If-None-Match": "*", header: digest, **named}
+        answer = self._direct.send("PUT", self._prefix + key, headers, body, expected=(OK, TAKEN))
+        if answer is None:
+            wanted: Any = {"ContentType": _GZIP, "IfNoneMatch": "*", guard: digest, "Metadata": metadata}
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body, **wanted)
+        elif answer.status_code == TAKEN:
+            raise AlreadyThere
+
+    def _guard(self, body: bytes) -> tuple[str, str, str]:
+        """What the store is to check: its name as a parameter and as a header, and its value."""
         if self._with_digest:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=self._prefix + key,
-                Body=body,
-                Metadata=metadata,
-                ContentType="application/gzip",
-                IfNoneMatch="*",
-                ChecksumSHA256=_base64(hashlib.sha256(body)),
-            )
-        else:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=self._prefix + key,
-                Body=body,
-                Metadata=metadata,
-                ContentType="application/gzip",
-                IfNoneMatch="*",
-                ContentMD5=_base64(hashlib.md5(body, usedforsecurity=False)),
-            )
+            return "ChecksumSHA256", "x-amz-checksum-sha256", _base64(hashlib.sha256(body))
+        return "ContentMD5", "Content-MD5", _base64(hashlib.md5(body, usedforsecurity=False))
+
+    def _head(self, key: str) -> ObjectInfo | None:
+        mode: Any = {"ChecksumMode": "ENABLED"} if self._with_digest else {}
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **mode)
+        except ClientError as refused:
+            if _code(refused) in _MISSING:
+                return None
+            raise
+        return ObjectInfo(found["ContentLength"], _hex(found.get("ChecksumSHA256")), found["Metadata"])
 
     @contextlib.contextmanager
     def _unavailable_on_error(self) -> Iterator[None]:
@@ -197,8 +196,7 @@ class S3Archive:
 
 
 def _botocore() -> botocore.session.Session:
-    """One that leaves the times in answers as they were sent: nobody looks at them, and each takes a tenth of a request to
-    read."""
+    """One that leaves the times in answers as they were sent: nobody looks at them, and a page of a listing has a thousand."""
     session = botocore.session.Session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     return session
@@ -215,6 +213,15 @@ def _why_silent(endpoint_url: str) -> str:
 def _do_not_ask_first(params: dict[str, Any], **_: Any) -> None:
     """Send the body at once: asking whether it is welcome costs a round trip, and is meant for bodies far larger than ours."""
     params["headers"].pop("Expect", None)
+
+
+def _info(answer: AWSResponse) -> ObjectInfo | None:
+    """What the answer to a HEAD says, if there is such an object."""
+    if answer.status_code == MISSING:
+        return None
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    metadata = {name.removeprefix(_METADATA): value for name, value in headers.items() if name.startswith(_METADATA)}
+    return ObjectInfo(int(headers["content-length"]), _hex(headers.get("x-amz-checksum-sha256")), metadata)
 
 
 def _code(refused: ClientError) -> str:

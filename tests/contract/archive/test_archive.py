@@ -18,7 +18,9 @@ KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
 METADATA = {"rows": "3", "plain-sha256": "ab" * 32}
 
 
-@pytest.fixture(params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix"])
+@pytest.fixture(
+    params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix", "s3_warm", "s3_warm_when_required"]
+)
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
     if request.param == "memory":
         return MemoryArchive()
@@ -29,6 +31,8 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
         "s3": s3.archive,
         "s3_when_required": lambda: s3.archive(checksums="when_required"),
         "s3_without_prefix": lambda: s3.archive("s3://eagle"),
+        "s3_warm": s3.warm_archive,
+        "s3_warm_when_required": lambda: s3.warm_archive(checksums="when_required"),
     }
     return makers[request.param]()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +13,38 @@ from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
 from eagle_logger.simulator import s3 as stand_in
 from eagle_logger.simulator import s3_faults
+from tests.support.proxy import Proxy
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
+
+
+CREDENTIALS = f"""
+import datetime, json, uuid
+ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
+token = uuid.uuid4().hex
+given = dict(AccessKeyId="{KEY_ID}", SecretAccessKey="{SECRET}", SessionToken=token, Expiration=ends.isoformat())
+print(json.dumps(dict(given, Version=1)))
+"""
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, header: str) -> list[str | None]:
+    """What the stand-in is told in this header, by request."""
+    seen: list[str | None] = []
+    address_of = stand_in.address_of
+
+    def noting(request: web.Request) -> tuple[str, str]:
+        seen.append(request.headers.get(header))
+        return address_of(request)
+
+    monkeypatch.setattr(stand_in, "address_of", noting)
+    return seen
+
+
+@pytest.fixture(params=["cold", "warm"])
+def archive(request: pytest.FixtureRequest, s3: RunningS3) -> S3Archive:
+    """One that has asked nothing yet, so that botocore's client makes its requests, and one that makes them directly."""
+    return s3.archive() if request.param == "cold" else s3.warm_archive()
 
 
 def test_objects_lie_under_bucket_prefix_and_key(s3: RunningS3) -> None:
@@ -22,25 +52,28 @@ def test_objects_lie_under_bucket_prefix_and_key(s3: RunningS3) -> None:
     assert (s3.directory / "eagle" / "some" / "where" / KEY).read_bytes() == b"body"
 
 
-def test_every_put_carries_a_condition_and_a_digest(s3: RunningS3) -> None:
-    s3.archive().put(KEY, b"body", {})
+def test_every_put_carries_a_condition_and_a_digest(s3: RunningS3, archive: S3Archive) -> None:
+    archive.put(KEY, b"body", {})
     assert [put["outcome"] for put in s3.puts()] == ["stored"]
-    found = s3.archive().head(KEY)
+    found = archive.head(KEY)
     assert found is not None
     assert found.sha256 is not None
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset"])
-def test_what_passes_is_tried_again(s3: RunningS3, fault: str) -> None:
+def test_what_passes_is_tried_again(s3: RunningS3, archive: S3Archive, fault: str) -> None:
     s3.misbehave({"fault": fault, "times": 2})
-    s3.archive().put(KEY, b"body", {})
-    assert s3.archive().get(KEY) == b"body"
+    archive.put(KEY, b"body", {})
+    assert archive.get(KEY) == b"body"
+    s3.misbehave({"fault": "503" if fault == "409" else fault, "times": 2, "methods": ["HEAD"]})
+    found = archive.head(KEY)
+    assert found is not None
+    assert found.size == 4
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "403"])
-def test_what_does_not_pass_is_said_to_be_unavailable(s3: RunningS3, fault: str) -> None:
+def test_what_does_not_pass_is_said_to_be_unavailable(s3: RunningS3, archive: S3Archive, fault: str) -> None:
     s3.misbehave({"fault": fault, "methods": ["PUT", "GET", "HEAD"]})
-    archive = s3.archive()
     with pytest.raises(ArchiveUnavailable):
         archive.put(KEY, b"body", {})
     with pytest.raises(ArchiveUnavailable):
@@ -53,16 +86,15 @@ def test_what_does_not_pass_is_said_to_be_unavailable(s3: RunningS3, fault: str)
         archive.ping()
 
 
-def test_a_lost_answer_shows_as_already_there(s3: RunningS3) -> None:
+def test_a_lost_answer_shows_as_already_there(s3: RunningS3, archive: S3Archive) -> None:
     s3.misbehave({"fault": "lost", "times": 1})
     with pytest.raises(AlreadyThere):
-        s3.archive().put(KEY, b"body", {})
-    assert s3.archive().get(KEY) == b"body"
+        archive.put(KEY, b"body", {})
+    assert archive.get(KEY) == b"body"
 
 
-def test_damage_that_the_store_owns_up_to_shows_in_the_digest(s3: RunningS3) -> None:
+def test_damage_that_the_store_owns_up_to_shows_in_the_digest(s3: RunningS3, archive: S3Archive) -> None:
     s3.misbehave({"fault": "corrupt"})
-    archive = s3.archive()
     archive.put(KEY, b"body", {})
     s3.misbehave()
     archive.put(KEY + "2", b"body", {})
@@ -110,11 +142,46 @@ def test_without_credentials_it_says_which_to_give(s3: RunningS3, monkeypatch: p
         archive.ping()
 
 
-def test_a_key_that_the_store_will_never_take_is_permanent(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_the_store_will_never_take_is_permanent(
+    s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(s3_faults.ANSWERS, "403", (400, "EntityTooLarge"))
     s3.misbehave({"fault": "403"})
     with pytest.raises(NotAccepted, match="EntityTooLarge"):
-        s3.archive().put(KEY, b"body", {})
+        archive.put(KEY, b"body", {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ((400, "ExpiredToken"), "renew the credentials"),
+        ((403, "RequestTimeTooSkewed"), "set this machine's clock"),
+        ((301, "PermanentRedirect"), "EAGLE_AWS_REGION"),
+        ((501, "NotImplemented"), "EAGLE_S3_CHECKSUMS"),
+        ((404, "NoSuchBucket"), "create the bucket"),
+    ],
+)
+def test_what_is_to_be_done_is_said(
+    s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str], advice: str
+) -> None:
+    monkeypatch.setitem(s3_faults.ANSWERS, "403", answer)
+    s3.misbehave({"fault": "403"})
+    with pytest.raises(ArchiveUnavailable, match=advice):
+        archive.put(KEY, b"body", {})
+
+
+def test_a_body_that_was_changed_on_its_way_is_not_taken(
+    s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = web.Request.read
+
+    async def changed(request: web.Request) -> bytes:
+        return (await read(request)).replace(b"body", b"bodx")
+
+    monkeypatch.setattr(web.Request, "read", changed)
+    with pytest.raises(ArchiveUnavailable, match="XAmzContentSHA256Mismatch"):
+        archive.put(KEY, b"body", {})
+    assert "stored" not in {put["outcome"] for put in s3.puts()}
 
 
 def test_a_listing_of_many_pages_is_one_listing(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,17 +201,39 @@ def test_many_threads_share_it(s3: RunningS3) -> None:
     assert len(list(archive.keys())) == 64
 
 
-def test_a_body_is_sent_without_asking_first(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str | None] = []
-    address_of = stand_in.address_of
-
-    def noting(request: web.Request) -> tuple[str, str]:
-        seen.append(request.headers.get("Expect"))
-        return address_of(request)
-
-    monkeypatch.setattr(stand_in, "address_of", noting)
-    s3.archive().put(KEY, b"body", {})
+def test_a_body_is_sent_without_asking_first(archive: S3Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = noted(monkeypatch, "Expect")
+    archive.put(KEY, b"body", {})
     assert seen == [None]
+
+
+def test_credentials_are_renewed_while_it_works(s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {tmp_path / 'credentials.py'}\n")
+    (tmp_path / "credentials.py").write_text(CREDENTIALS)
+    seen = noted(monkeypatch, "X-Amz-Security-Token")
+    archive = s3.warm_archive(access_key_id=None, secret_access_key=None)
+    archive.put(KEY, b"body", {})
+    assert archive.head(KEY) is not None
+    assert len(seen) == 3
+    assert len(set(seen)) == 3  # they last for a minute, and with so little left are renewed at each use
+
+
+def test_a_proxy_is_used(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Proxy(s3.url) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        archive = s3.warm_archive(endpoint_url="http://s3.store.example")
+        archive.put(KEY, b"body", {})
+        assert archive.head(KEY) is not None
+        assert [line.split()[:2] for line in proxy.asked] == [
+            ["HEAD", "http://s3.store.example/eagle/archive/nothing"],
+            ["PUT", f"http://s3.store.example/eagle/archive/{KEY.replace('=', '%3D')}"],
+            ["HEAD", f"http://s3.store.example/eagle/archive/{KEY.replace('=', '%3D')}"],
+        ]
 
 
 def test_a_stand_in_that_has_ended_is_told_from_a_network_that_is_down() -> None:
