@@ -9,6 +9,7 @@ from eagle_logger.core.readings import Reading
 from eagle_logger.rainforest import json_replies, roots, xml_replies
 from eagle_logger.rainforest.notifications import Disputed, NothingWaits, reading_of
 from eagle_logger.rainforest.numbers import Missing, NoReading, NoTime
+from eagle_logger.rainforest.plain_demand import plain_demand
 from eagle_logger.rainforest.redaction import redacted
 from eagle_logger.rainforest.relay import Decoded, Problem
 from eagle_logger.rainforest.scanned import Scanned
@@ -33,7 +34,14 @@ def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
     if len(body) > LARGEST_BODY:
         problem = Problem("too_large", f"{len(body)} bytes", redacted(text_of(body[:LARGEST_BODY]), secrets))
         return Decoded((), (problem,), known=False)
-    scanned = _scan(text_of(body))
+    text = text_of(body)
+    reading = plain_demand(text)
+    return closely(text, secrets) if reading is None else Decoded((reading,), (), known=True)
+
+
+def closely(text: str, secrets: Collection[str] = ()) -> Decoded:
+    """What this text holds, whatever it is."""
+    scanned = _scan(text)
     readings: list[Reading] = []
     problems = _Problems(secrets)
     for fragment in scanned.fragments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +12,17 @@ from hypothesis import strategies as st
 from eagle_logger.core.lines import encode_line, parse_line, value_text
 from eagle_logger.core.readings import Reading
 from eagle_logger.rainforest import xml_replies
-from eagle_logger.rainforest.decode import LARGEST_BODY, decode, text_of
+from eagle_logger.rainforest.decode import LARGEST_BODY, closely, decode, text_of
+from eagle_logger.rainforest.plain_demand import plain_demand
+from eagle_logger.rainforest.relay import Decoded
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
 
 law = settings(max_examples=40, deadline=None)
+_DEMAND = (
+    *("DeviceMacId", "MeterMacId", "TimeStamp", "Demand", "Multiplier", "Divisor"),
+    *("DigitsRight", "DigitsLeft", "SuppressLeadingZero"),
+)
 _several = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
 _spellings = pytest.mark.parametrize("spelled", [replies.xml_replies, replies.json_replies], ids=["xml", "json"])
 
@@ -131,6 +138,41 @@ def test_the_short_way_and_the_long_way_agree(told: list[Notification], data: st
                 (one.root, one.fields, one.disputed) for one in long.fragments
             ]
             assert (long.torn, long.containers) == ([], False)
+
+
+_hex = st.integers(0, 2**32 - 1).map("0x{:08x}".format) | st.sampled_from(
+    ["0x0003b0", "0x1", "0x3E8", "0xffffff", "0xff800000"]
+)
+_macs = st.sampled_from(["0xd8d5b9000000abcd", "0x0013500100000001", "0xD8D5B9000000ABCD", "0x00135001"])
+
+
+@law
+@given(st.tuples(_macs, _macs, *[_hex] * 6, st.sampled_from("YN")), st.sampled_from(["\r\n", "", " \n\t"]), st.data())
+def test_a_plain_demand_is_read_as_a_close_look_reads_it(texts: tuple[str, ...], blank: str, data: st.DataObject) -> None:
+    elements = blank.join(f"<{name}>{text}</{name}>" for name, text in zip(_DEMAND, texts, strict=True))
+    text = blank.join(["<InstantaneousDemand>", elements, "</InstantaneousDemand>", ""])
+    at, other = data.draw(st.integers(0, len(text) - 1)), data.draw(st.characters(max_codepoint=255))
+    for one in (text, text[:at] + other + text[at + 1 :], text[:at] + text[at + 1 :]):
+        reading = plain_demand(one)
+        assert reading is None or closely(one) == Decoded((reading,), (), known=True)
+
+
+def test_what_firmware_says_is_plain() -> None:
+    texts = [
+        "0xd8d5b9000000abcd",
+        "0x0013500100000001",
+        "0x1c91ec39",
+        "0xfffc50",
+        "0x00000001",
+        "0x000003e8",
+        "0x03",
+        "0x06",
+        "Y",
+    ]
+    lines = [f"<{name}>{text}</{name}>" for name, text in zip(_DEMAND, texts, strict=True)]
+    reading = plain_demand("\r\n".join(["<InstantaneousDemand>", *lines, "</InstantaneousDemand>", ""]))
+    assert reading is not None
+    assert (reading.time, reading.values["value"]) == (1_426_010_041, Decimal("-0.944"))
 
 
 @law
