@@ -23,7 +23,7 @@ from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import StoredUser, UserStore
 
-PERIODS_TO_SETTLE = 1.5
+PERIODS_TO_SETTLE = 5
 _BATCH = 500
 
 
@@ -101,7 +101,7 @@ def ours(
     profile: str | None = None,
     backlog: int = 0,
 ) -> Row:
-    """Measured after every home had its turn and one and a half periods more. `profile`: a py-spy to record with. `backlog`:
+    """Measured after every home had its turn and five periods more. `profile`: a py-spy to record with. `backlog`:
     user-hours that wait to be archived when measuring begins."""
     with stage.processes("ours") as processes:
         settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}

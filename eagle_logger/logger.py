@@ -45,7 +45,7 @@ HELD = 4
 class Limits:
     """What bounds one process. Real seconds."""
 
-    max_in_flight: int = 1000
+    max_in_flight: int = 2000
     deadline: float = 10.0
 
 

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = Field(3, gt=0, description="Longest wait for a connection to the relay.")
     deadline: Seconds = Field(10, gt=0, description="Longest a whole visit to one user may take.")
     lease: Seconds = Field(20, gt=0, description="How long a user handed to a worker is left alone if nobody reports back.")
-    max_in_flight: int = Field(1000, ge=1, le=20_000, description="Requests to the relay at once, per process.")
+    max_in_flight: int = Field(2000, ge=1, le=20_000, description="Requests to the relay at once, per process.")
 
     demand_interval: Seconds = Field(6, ge=1, description="How often a user's demand is fetched.")
     summation_interval: Seconds = Field(240, ge=1, description="How often its summation is fetched.")
