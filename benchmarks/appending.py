@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import chore
 from benchmarks.stage import Stage
 from eagle_logger.core import names
 from eagle_logger.core.hours import Hour
@@ -82,14 +83,8 @@ def _timed(name: str, append: Append) -> dict[str, Any]:
             longest = max(longest, time.monotonic() - started)
     seconds, cpu = time.monotonic() - began, time.process_time() - used
     count = ROUNDS * HOMES
-    return {
-        "name": name,
-        "seconds": round(seconds, 3),
-        "cpu": round(cpu, 3),
-        "count": count,
-        "per_second": round(count / seconds, 1),
-        "note": f"{cpu / count * 1e6:.1f} µs an append, {A_BATCH} a batch, which took {longest * 1e3:.0f} ms at most",
-    }
+    note = f"{cpu / count * 1e6:.1f} µs an append, {A_BATCH} a batch, which took {longest * 1e3:.0f} ms at most"
+    return chore(name, seconds, cpu, count, note)
 
 
 def _homes() -> list[str]:

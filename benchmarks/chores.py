@@ -17,6 +17,7 @@ import redis
 
 from benchmarks import proc
 from benchmarks.dispatching import lived_in
+from benchmarks.figures import chore
 from benchmarks.rotating import write_backlog
 from benchmarks.stage import BUCKET, EAGLE, Failed, Processes, Redis, Stage, run, start_redis, start_s3
 from eagle_logger import settings as settings_module
@@ -110,7 +111,7 @@ def _moved(processes: Processes, name: str, what: str, threads: int, settings: d
     answer = json.loads(said)
     s3 = proc.cpu_seconds(processes.ids()["s3"]) - before
     note = f"{threads} threads, peak {answer['peak_rss'] / 1e6:.0f} MB a process, S3 stand-in {s3:.1f} CPU s"
-    return _chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
+    return chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
 
 
 def _timed(name: str, command: list[str], settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _timed(name: str, command: list[str], settings: dict[str, str], server: Redi
         seconds, cpu, _ = run(command, settings)
         longest = max((one["duration"] / 1000 for one in client.slowlog_get(128)), default=0.0)
     held_up = f"held up for {longest:.0f} ms at most" if longest else "never held up for 10 ms"
-    return _chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s, {held_up}")
+    return chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s, {held_up}")
 
 
 def _dispatch(settings: dict[str, str], server: Redis, count: int, what: str) -> list[dict[str, Any]]:
@@ -161,15 +162,4 @@ async def _spent(server: Redis, name: str, count: int, note: str, action: Callab
     before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
     await action()
     seconds, cpu, used = time.monotonic() - began, time.process_time() - own, proc.cpu_seconds(server.pid) - before
-    return _chore(name, seconds, cpu, count, f"{note}, Redis {used:.2f} CPU s: {used / count * 1e6:.0f} µs a user")
-
-
-def _chore(name: str, seconds: float, cpu: float, count: int, note: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "seconds": round(seconds, 3),
-        "cpu": round(cpu, 3),
-        "count": count,
-        "per_second": round(count / seconds, 1),
-        "note": note,
-    }
+    return chore(name, seconds, cpu, count, f"{note}, Redis {used:.2f} CPU s: {used / count * 1e6:.0f} µs a user")

@@ -122,3 +122,15 @@ def times(ours: Row | None, other: Row) -> float | None:
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 1)
+
+
+def chore(name: str, seconds: float, cpu: float, count: int, note: str) -> dict[str, Any]:
+    """What was done once, `count` things of it."""
+    return {
+        "name": name,
+        "seconds": round(seconds, 3),
+        "cpu": round(cpu, 3),
+        "count": count,
+        "per_second": round(count / seconds, 1),
+        "note": note,
+    }

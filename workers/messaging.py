@@ -36,6 +36,6 @@ class Messaging(AMQP):  # type: ignore[misc]  # Celery has no types
 
     def as_task_v2(self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """With the arguments' text in full, for Flower finds a message by any of its users. Celery's own, which looks for what
-        might be long or nested, ends after 1024 characters and took a third of what sending a message of hundreds costs."""
+        might be long or nested, ends after 1024 characters and took half of what sending a message of hundreds cost."""
         options["argsrepr"] = options.get("argsrepr") or repr(args or ())
         return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)

@@ -30,7 +30,7 @@ class RelayClient:
 
     `user_agent` tells the relay which process asks. `connect_timeout` (seconds) bounds name look-up, connection and TLS
     together; the deadline of the whole is the caller's. `ca` is a PEM bundle to trust instead of the system's store. Raises
-    ConfigurationError for a bad `ca`.
+    ConfigurationError for a bad `ca` or `user_agent`.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class RelayClient:
         ca: Path | None = None,
         wordings: tuple[Wording, ...] = WORDINGS,
     ) -> None:
+        if _UNSAFE.search(user_agent):
+            raise ConfigurationError(f"EAGLE_PROCESS_NAME: no header can carry {user_agent!r}")
         self._wordings = wordings
         self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
@@ -50,8 +52,7 @@ class RelayClient:
             url, _tls(ca), limit=max_in_flight, connect_timeout=connect_timeout, largest_body=LARGEST_BODY
         )
         self._same_headers = (
-            f"Content-Type: text/xml\r\nUser-Agent: {_sendable('process name', user_agent)}\r\n"
-            "Accept: */*\r\nAccept-Encoding: identity\r\n"
+            f"Content-Type: text/xml\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         )
 
     async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None = None) -> Decoded:

@@ -384,5 +384,10 @@ async def test_a_bad_bundle_names_its_setting(client: Make, tmp_path: Path, cont
         client("https://127.0.0.1", ca=bundle)
 
 
+async def test_a_process_name_that_no_header_can_carry_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="EAGLE_PROCESS_NAME"):
+        RelayClient("http://127.0.0.1", user_agent="fetch-1\r\nCloud-Id: 00ce69", max_in_flight=1, connect_timeout=5)
+
+
 def _pem(authority: Authority) -> bytes:
     return authority.certificate.public_bytes(Encoding.PEM)
