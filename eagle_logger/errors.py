@@ -15,6 +15,7 @@
     │   └── NotAccepted            an object the archive will never take
     └── ConfigurationError     exit 2 and say which setting
         ├── NoSecretKey
+        ├── KeyNotKnown            the key to encrypt with is not known to every process
         └── DataDirectoryBusy
 
 A class's docstring is its default message: it says what to do.
@@ -92,6 +93,10 @@ class ConfigurationError(EagleError):
 class NoSecretKey(ConfigurationError):
     """EAGLE_SECRET_KEYS is not set, so passwords can be neither read nor written. Set it (or EAGLE_SECRET_KEYS_FILE);
     `eagle-logger keys generate` makes a key."""
+
+
+class KeyNotKnown(ConfigurationError):
+    """The first key in EAGLE_SECRET_KEYS is not known to every process that fetches. Restart them, then try again."""
 
 
 class DataDirectoryBusy(ConfigurationError):

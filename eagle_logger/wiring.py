@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from importlib.metadata import version
@@ -33,17 +34,31 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
 
 
 def cipher(settings: Settings) -> Cipher:
-    """From EAGLE_SECRET_KEYS or, when that is unset, EAGLE_SECRET_KEYS_FILE. Raises NoSecretKey, ConfigurationError."""
-    if settings.secret_keys is not None:
-        return Cipher(keys_in(settings.secret_keys.get_secret_value()), source="EAGLE_SECRET_KEYS")
-    if settings.secret_keys_file is None:
-        return Cipher([])
+    """From EAGLE_SECRET_KEYS or, when that is unset, EAGLE_SECRET_KEYS_FILE. Keys that lie in a file are read again
+    by `Cipher.refresh`. Raises NoSecretKey, ConfigurationError."""
+    if settings.secret_keys is None:
+        if settings.secret_keys_file is None:
+            return Cipher([])
+        return _cipher_of_file(settings.secret_keys_file, f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
+    keys = keys_in(settings.secret_keys.get_secret_value())
+    file = settings.secrets_dir and settings.secrets_dir / "EAGLE_SECRET_KEYS"
+    with contextlib.suppress(ConfigurationError):
+        # The environment wins over the directory of secrets: only keys that came from there change with it.
+        if file and _keys_in_file(file, "EAGLE_SECRETS_DIR") == keys:
+            return _cipher_of_file(file, f"EAGLE_SECRET_KEYS ({file})")
+    return Cipher(keys, source="EAGLE_SECRET_KEYS")
+
+
+def _cipher_of_file(file: Path, source: str) -> Cipher:
+    return Cipher(_keys_in_file(file, source), source=source, reread=lambda: _keys_in_file(file, source))
+
+
+def _keys_in_file(file: Path, source: str) -> list[str]:
     try:
-        text = settings.secret_keys_file.read_text("ascii")
-    except (OSError, UnicodeError) as wrong:
-        reason = wrong.strerror if isinstance(wrong, OSError) else "it holds something other than keys"
-        raise ConfigurationError(f"EAGLE_SECRET_KEYS_FILE: {settings.secret_keys_file} cannot be read: {reason}") from None
-    return Cipher(keys_in(text), source=f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
+        return keys_in(file.read_text("ascii"))
+    except (OSError, UnicodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it holds something other than keys"
+        raise ConfigurationError(f"{source}: {file} cannot be read: {reason}") from None
 
 
 def archive(settings: Settings) -> Archive:

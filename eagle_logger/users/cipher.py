@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from eagle_logger.core.keys import mistakes_in
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, NoSecretKey
+
+_log = structlog.get_logger("eagle_logger.keys")
+
+REREAD_PAUSE = 1.0
+"""Seconds between two readings of the key file."""
 
 
 def new_key() -> str:
@@ -19,17 +27,70 @@ def new_key() -> str:
 class Cipher:
     """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from, for messages.
 
+    `reread` reads the keys again from where they came from, if that can be: `refresh` adds what is new there. A key
+    that was taken away there stays known until the process ends.
+
     Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever shows a key.
     """
 
-    def __init__(self, keys: Sequence[str], *, source: str = "EAGLE_SECRET_KEYS") -> None:
+    def __init__(
+        self,
+        keys: Sequence[str],
+        *,
+        source: str = "EAGLE_SECRET_KEYS",
+        reread: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         if not keys:
             raise NoSecretKey
-        if wrong := mistakes_in(keys, source):
-            raise ConfigurationError("\n".join(wrong))
+        if mistakes := mistakes_in(keys, source):
+            raise ConfigurationError("\n".join(mistakes))
+        self._source = source
+        self._reread = reread
+        self._reread_at = float("-inf")
+        self._reread_failure = ""
+        self._use(keys)
+
+    def _use(self, keys: Sequence[str]) -> None:
+        self._keys = list(keys)
         fernets = [Fernet(key) for key in keys]
         self._newest = fernets[0]
         self._any = MultiFernet(fernets)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """One for each key, newest first. They tell keys apart and say nothing else about them."""
+        return tuple(_fingerprint(key) for key in self._keys)
+
+    def refresh(self) -> bool:
+        """Read the key file again, at most once a second; whether there is a key that was not known.
+
+        A file that cannot be read, or holds something else than keys, changes nothing and is logged once.
+        """
+        now = time.monotonic()
+        if self._reread is None or now < self._reread_at + REREAD_PAUSE:
+            return False
+        self._reread_at = now
+        try:
+            found = self._reread()
+            if mistakes := mistakes_in(found, self._source):
+                raise ConfigurationError("\n".join(mistakes))
+        except ConfigurationError as exc:
+            self._note_failure(str(exc))
+            return False
+        self._note_failure("")
+        former = [key for key in self._keys if key not in found]
+        keys = [*found, *former]
+        if not found or keys == self._keys:
+            return False
+        is_new = len(keys) > len(self._keys)
+        self._use(keys)
+        _log.info("keys_read_again", keys=len(found), detail="the key file has changed")
+        return is_new
+
+    def _note_failure(self, failure: str) -> None:
+        if failure and failure != self._reread_failure:
+            _log.warning("keys_not_read_again", detail=failure)
+        self._reread_failure = failure
 
     def seal(self, credentials: Credentials) -> str:
         """The cloud id lies inside, so that a token moved to another user is noticed."""
@@ -54,3 +115,7 @@ class Cipher:
         except (InvalidToken, ValueError):
             return False
         return True
+
+
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(b"eagle_logger key " + key.encode()).hexdigest()[:16]

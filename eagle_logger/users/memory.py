@@ -12,6 +12,7 @@ from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_unknown_key
 from eagle_logger.users.memory_entries import Entry, Gone, Lease, System
 from eagle_logger.users.records import decode_user, encode_user, forgiven
 from eagle_logger.users.resealing import resealed, unreadable
@@ -235,6 +236,7 @@ class MemoryUserStore:
     # People -----------------------------------------------------------------------------------------------------------
     async def put(self, users: Sequence[NewUser]) -> None:
         now = self._now()
+        self._refuse_unknown_key()
         for new in users:
             due = now + first_offset(new.user.cloud_id, len(users))
             self._put(new.user, self._cipher.seal(new.credentials), None, due, now)
@@ -293,11 +295,17 @@ class MemoryUserStore:
             yield [stored for name in names if (stored := await self.get(name))]
             after = names[-1]
 
+    def _refuse_unknown_key(self) -> None:
+        self._cipher.refresh()
+        alive = self._speed.stretched(ALIVE)
+        refuse_unknown_key(self._cipher, self._system.notes, self._now(), alive)
+
     async def outlines(self) -> AsyncIterator[list[Outline]]:
         async for batch in self.all():
             yield [_outline(stored) for stored in batch]
 
     async def reseal(self) -> int:
+        self._refuse_unknown_key()
         records = [(name, encode_user(entry.user, entry.sealed)) for name, entry in self._users.items()]
         swaps, locked = resealed(self._cipher, records)
         for cloud_id, _, record in swaps:
@@ -334,7 +342,8 @@ class MemoryUserStore:
         self._system.breaker = breaker
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
-        self._system.notes[name] = {**note, "at": self._now()}
+        self._cipher.refresh()
+        self._system.notes[name] = {**keys_note(self._cipher), **note, "at": self._now()}
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
         oldest = self._now() - self._speed.stretched(PROGRESS_KEPT)

@@ -34,6 +34,7 @@ from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
+from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_unknown_key
 from eagle_logger.users.listing import Row, outlines, pages, rows
 from eagle_logger.users.records import (
     decode_outline,
@@ -131,7 +132,7 @@ class RedisUserStore:
 
     # People -----------------------------------------------------------------------------------------------------------
     async def put(self, users: Sequence[NewUser]) -> None:
-        cipher = self._cipher_or_refuse()
+        cipher = await self._cipher_to_seal_with()
         await self._put([(new.user.cloud_id, encode_user(new.user, cipher.seal(new.credentials)), b"") for new in users])
 
     async def restore(self, users: Sequence[StoredUser]) -> None:
@@ -167,7 +168,7 @@ class RedisUserStore:
                 asked.cancel()
 
     async def reseal(self) -> int:
-        cipher, changed, locked = self._cipher_or_refuse(), 0, list[str]()
+        cipher, changed, locked = await self._cipher_to_seal_with(), 0, list[str]()
         async for page in self._rows("", _BATCH):
             waiting = [(row[0].decode(), row[1]) for row in page]
             while waiting:  # those somebody updated meanwhile are looked at again
@@ -209,7 +210,9 @@ class RedisUserStore:
         await self._redis.command("HSET", "eagle:breaker", *words)
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
-        text = json.dumps({**note, "at": await self.now()})
+        if self._cipher is not None:
+            self._cipher.refresh()
+        text = json.dumps({**keys_note(self._cipher), **note, "at": await self.now()})
         await self._redis.command("HSET", "eagle:progress", name, text)
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
@@ -258,11 +261,18 @@ class RedisUserStore:
             raise NoSecretKey
         return self._cipher
 
+    async def _cipher_to_seal_with(self) -> Cipher:
+        cipher = self._cipher_or_refuse()
+        cipher.refresh()
+        now, notes = await self.now(), await self.progress()
+        refuse_unknown_key(cipher, notes, now, self._clock.stretched(ALIVE))
+        return cipher
+
     def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
         name, numbers, record, state, trouble = entry
         cloud_id = name.decode()
         token, due, last_request, abandoned, begun = _CLAIM.unpack(numbers)
-        user, credentials = self._known(cloud_id, record)
+        user, credentials = self._user_and_credentials(cloud_id, record)
         return Claim(
             cloud_id=cloud_id,
             token=int(token),
@@ -276,12 +286,20 @@ class RedisUserStore:
             abandoned=abandoned,
         )
 
+    def _user_and_credentials(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
+        """Without credentials if no key opens them, not even one that came into the key file meanwhile."""
+        try:
+            return self._known(cloud_id, record)
+        except ValueError:
+            if self._cipher is None or not self._cipher.refresh():
+                return decode_user(cloud_id, record)[0], None
+        return self._user_and_credentials(cloud_id, record)
+
     def _opened(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
         user, sealed = decode_user(cloud_id, record)
-        try:
-            return user, self._cipher.open(cloud_id, sealed) if self._cipher else None
-        except ValueError:
+        if self._cipher is None:
             return user, None
+        return user, self._cipher.open(cloud_id, sealed)
 
     async def _put(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:
         words: list[Argument] = [self._moment()]

@@ -206,7 +206,8 @@ class UserStore(Protocol):
 
     async def reseal(self) -> int:
         """Encrypt anew every password that the newest key did not encrypt; how many were changed. Safe under load. Raises
-        NoSecretKey, after all others were done, if some can be decrypted with none of the keys."""
+        KeyNotKnown, with nothing changed, if a living process does not know that key; NoSecretKey, after all others were
+        done, if some can be decrypted with none of the keys."""
         ...
 
     # The system -------------------------------------------------------------------------------------------------------
@@ -225,7 +226,8 @@ class UserStore(Protocol):
 
     async def set_breaker(self, breaker: Breaker) -> None: ...
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
-        """Remember that the process `name` did something just now (kept an hour)."""
+        """Remember that the process `name` did something just now (kept an hour). With a cipher, the fingerprints of its
+        keys are noted too, after its key file was read again."""
         ...
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:

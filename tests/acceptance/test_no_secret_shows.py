@@ -18,7 +18,9 @@ from typing import Any, Self
 import pytest
 import redis
 
-from eagle_logger.users.cipher import new_key
+from eagle_logger.core.users import Credentials, User
+from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.records import encode_user
 from tests.acceptance.running import EAGLE_LOGGER, Up, environment, until
 from tests.support.leaks import Place, command_lines, files, redis_content, shown
 
@@ -163,7 +165,7 @@ def use_and_abuse(system: System) -> None:
     refused, locked, put, telling, strange, pinged = (home["cloud_id"] for home in system.homes)
     email = ("--email", "somebody@homes.example")
     system("users", "add", refused, *email, given=WRONG)
-    system("users", "add", locked, *email, given=system.homes[1]["user_pw"], EAGLE_SECRET_KEYS=new_key())  # kept by nobody
+    seal_with_a_lost_key(system, locked)
     by_hand = system.homes[2]
     body = json.dumps({"user_email": by_hand["user_email"], "user_pw": by_hand["user_pw"]}).encode()
     system.ask(f"{system.bridge}/api/users/{put}", body=body, Authorization=f"Bearer {TOKEN}")
@@ -178,6 +180,13 @@ def use_and_abuse(system: System) -> None:
     until(lambda: "no_key" in (system.users()[locked]["last_error"] or ""))
     until(lambda: all(any(system.data.rglob(f"samples/*/{cloud_id}.jsonl")) for cloud_id in (telling, strange)))
     until(lambda: any(system.data.rglob("*.gz")))
+
+
+def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
+    """As after a restore from a backup whose key is gone. The command line refuses to seal with such a key."""
+    sealed = Cipher([new_key()]).seal(Credentials(cloud_id, "somebody@homes.example", WRONG))
+    with redis.Redis.from_url(system.services["redis_url"]) as server:
+        server.hset(f"eagle:users:{cloud_id[:2]}", cloud_id, encode_user(User(cloud_id), sealed))
 
 
 def put_faults(system: System, faults: bytes) -> None:

@@ -10,13 +10,14 @@ from random import Random
 import redis
 
 from eagle_logger import wiring
+from eagle_logger.errors import KeyNotKnown
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.entry import as_line
 from eagle_logger.users.importing import import_users
 from eagle_logger.users.store import NewUser
 from tests.faults.scenario import Scenario, Strike, archiving, fetching
 from tests.faults.trial import Cast, Trial
-from workers.up.data_dir import key_file
+from workers.up.data_dir import key_file, write_private
 from workers.up.stand_ins import homes
 
 CAST = Cast(homes=12)
@@ -67,20 +68,34 @@ def removed(numbers: Sequence[int], lasts: float, calm: float) -> Strike:
 
 
 def take_a_new_key(trial: Trial) -> None:
-    """As the how-to says: the new key before the old one, every process that decrypts started again, all sealed anew, and
-    then the old key away."""
+    """As the how-to says: the new key before the old one, everything sealed anew, and then the old key away.
+
+    Sealing before every process has read the new key must change nothing."""
     keys = key_file(trial.data)
     old = keys.read_text().split()
-    _with_keys(trial, [new_key(), *old])
-    changed = trial.run(trial.users.reseal())
-    assert changed == CAST.homes
-    _with_keys(trial, keys.read_text().split()[:1])
+    _put_keys(trial, [new_key(), *old])
+    trial.until(lambda: _sealed_anew(trial) == CAST.homes)
+    _put_keys(trial, keys.read_text().split()[:1])
+    _start_again(trial)
+    assert _sealed_anew(trial) == 0
 
 
-def _with_keys(trial: Trial, keys: Sequence[str]) -> None:
-    key_file(trial.data).write_text("\n".join(keys) + "\n")
+def _sealed_anew(trial: Trial) -> int | None:
+    """None while a process does not know the key yet."""
+    try:
+        return trial.run(trial.users.reseal())
+    except KeyNotKnown:
+        return None
+
+
+def _put_keys(trial: Trial, keys: Sequence[str]) -> None:
+    file = key_file(trial.data)
+    write_private(file, "\n".join(keys) + "\n")
     trial.run(trial.users.close())
     trial.users = wiring.user_store(trial.settings.model_copy(update={"redis_url": trial.direct_redis_url}), passwords=True)
+
+
+def _start_again(trial: Trial) -> None:
     for name in FETCHERS:
         before = trial.manager.pid(name)
         trial.signal(name, signal.SIGTERM)

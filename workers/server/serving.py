@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from eagle_logger import wiring
+from eagle_logger.errors import RedisUnavailable
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.sns.keyring import FetchCertificate
@@ -23,6 +26,8 @@ from workers.server.confirming import Confirm, Confirmations
 from workers.server.health import watch
 from workers.stopping import stop_signal
 
+HEARTBEAT = 2.0
+"""Seconds between two notes of progress in Redis."""
 _GRACE = 5.0
 """Seconds that requests under way are given at the end."""
 
@@ -57,7 +62,12 @@ async def running(
     )
     http = server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)
-    background = [asyncio.create_task(counters.run()), asyncio.create_task(watch(bridge))]
+    name = settings.process_name or f"bridge@{socket.gethostname()}"
+    background = [
+        asyncio.create_task(counters.run()),
+        asyncio.create_task(watch(bridge)),
+        asyncio.create_task(_report_progress(users, name)),
+    ]
     try:
         yield _url(settings.bridge_host, _port(http))
     finally:
@@ -81,6 +91,13 @@ async def serve(settings: Settings, enqueue: Enqueue, *, fetch_certificate: Fetc
         log.info("listening", url=url, api=settings.api_token is not None, topics=settings.sns_topic_arns)
         await stop.wait()
         log.info("stopping")
+
+
+async def _report_progress(users: UserStore, name: str) -> None:
+    while True:
+        with contextlib.suppress(RedisUnavailable):  # every route that needs Redis says so itself
+            await users.note_progress(name, {})
+        await asyncio.sleep(HEARTBEAT)
 
 
 async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict[str, int]:

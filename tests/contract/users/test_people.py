@@ -8,7 +8,9 @@ import pytest
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import UserState
+from eagle_logger.errors import KeyNotKnown
 from eagle_logger.users.cipher import Cipher, new_key
+from eagle_logger.users.known_keys import ALIVE
 from eagle_logger.users.store import Report, StoredUser, UserStore
 from tests.contract.users.scheduling import GRID, add, claimed, reported
 from tests.support.hand_clock import HandClock
@@ -126,6 +128,26 @@ async def test_resealing_leaves_alone_what_is_sealed_with_the_newest_key(store: 
     assert await everybody(store) == before
 
 
+async def test_a_key_that_a_living_process_lacks_seals_nothing(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    before = await everybody(store)
+    await store.note_progress("fetch-1", {"keys": "0123456789abcdef"})
+    with pytest.raises(KeyNotKnown, match=r"fetch-1: the first key .* not known there"):
+        await store.reseal()
+    with pytest.raises(KeyNotKnown, match="fetch-1"):
+        await add(store, "00ce70")
+    assert await everybody(store) == before
+    clock.advance(ALIVE + 1)
+    assert await store.reseal() == 0
+
+
+async def test_a_progress_note_tells_which_keys_a_process_has(store: UserStore, cipher: Cipher) -> None:
+    await store.note_progress("fetch-1", {})
+    assert (await store.progress())["fetch-1"]["keys"] == cipher.fingerprints[0]
+    await store.note_progress("beat-of-before", {"keys": ""})
+    assert await store.reseal() == 0
+
+
 async def test_totals(store: UserStore, clock: HandClock) -> None:
     assert (await store.totals()).oldest_due is None
     await add(store, "000001", "000002", "000003")
@@ -148,14 +170,15 @@ async def test_a_lost_report_counts_all_the_same(store: UserStore) -> None:
     assert (await store.tally())["fetches"] == 1
 
 
-async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock) -> None:
+async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock, cipher: Cipher) -> None:
+    [key] = cipher.fingerprints
     await store.note_progress("fetch-1", {"by": "worker", "in_flight": 3, "late": 0.25})
     noted = clock.now()
     clock.advance(3599)
     await store.note_progress("beat", {})
     assert await store.progress() == {
-        "fetch-1": {"by": "worker", "in_flight": 3, "late": 0.25, "at": noted},
-        "beat": {"at": noted + 3599},
+        "fetch-1": {"keys": key, "by": "worker", "in_flight": 3, "late": 0.25, "at": noted},
+        "beat": {"keys": key, "at": noted + 3599},
     }
     clock.advance(2)
     assert list(await store.progress()) == ["beat"]

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from eagle_logger import wiring
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, NoSecretKey
+from eagle_logger.settings import Settings
+from eagle_logger.users import cipher as cipher_module
 from eagle_logger.users.cipher import Cipher, new_key
 
 SOMEBODY = Credentials("00ce69", "somebody@example.org", "pässword, with 'all' \"sorts\"\\ of things")
@@ -54,3 +59,65 @@ def test_a_malformed_key_is_counted_not_shown() -> None:
     assert "EAGLE_SECRET_KEYS_FILE (keys): key 2 of 2 is not a Fernet key" in str(caught.value)
     assert "nearly-a-key" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    file = tmp_path / "EAGLE_SECRET_KEYS"
+    file.write_text(new_key())
+    return file
+
+
+@pytest.fixture
+def cipher_of_file(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Cipher:
+    monkeypatch.setattr(cipher_module, "REREAD_PAUSE", 0.0)
+    return wiring.cipher(Settings(secret_keys_file=key_file))
+
+
+def test_a_key_that_comes_into_the_file_is_known_after_a_refresh(key_file: Path, cipher_of_file: Cipher) -> None:
+    old, new = key_file.read_text(), new_key()
+    key_file.write_text(f"{new}\n{old}\n")
+    assert cipher_of_file.refresh()
+    assert cipher_of_file.is_newest(Cipher([new]).seal(SOMEBODY))
+    assert cipher_of_file.fingerprints == Cipher([new, old]).fingerprints
+    assert not cipher_of_file.refresh()
+
+
+def test_a_key_that_leaves_the_file_still_opens_but_no_longer_seals(key_file: Path, cipher_of_file: Cipher) -> None:
+    by_old = cipher_of_file.seal(SOMEBODY)
+    new = new_key()
+    key_file.write_text(new)
+    assert cipher_of_file.refresh()
+    assert cipher_of_file.open("00ce69", by_old) == SOMEBODY
+    assert Cipher([new]).open("00ce69", cipher_of_file.seal(SOMEBODY)) == SOMEBODY
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 44, b"half-a-key", None], ids=["empty", "zeroed", "torn", "gone"])
+def test_a_damaged_key_file_takes_no_key_away(key_file: Path, cipher_of_file: Cipher, content: bytes | None) -> None:
+    sealed = cipher_of_file.seal(SOMEBODY)
+    if content is None:
+        key_file.unlink()
+    else:
+        key_file.write_bytes(content)
+    assert not cipher_of_file.refresh()
+    assert cipher_of_file.open("00ce69", sealed) == SOMEBODY
+
+
+def test_keys_from_a_directory_of_secrets_are_read_again(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cipher_module, "REREAD_PAUSE", 0.0)
+    cipher = wiring.cipher(Settings(secrets_dir=key_file.parent, secret_keys=key_file.read_text()))
+    key_file.write_text(f"{new_key()},{key_file.read_text()}")
+    assert cipher.refresh()
+
+
+def test_keys_from_the_environment_stay_as_they_are(key_file: Path) -> None:
+    cipher = wiring.cipher(Settings(secrets_dir=key_file.parent, secret_keys=new_key()))
+    assert not cipher.refresh()
+    assert len(cipher.fingerprints) == 1
+
+
+def test_the_key_file_is_read_at_most_once_a_second(key_file: Path) -> None:
+    cipher = wiring.cipher(Settings(secret_keys_file=key_file))
+    assert not cipher.refresh()
+    key_file.write_text(new_key())
+    assert not cipher.refresh()

@@ -1,0 +1,46 @@
+"""Which process knows which keys: each process that has keys notes their fingerprints with its progress.
+
+A password must never be sealed with a key that a living process does not have: that process could not
+fetch the user any more. So sealing is refused until every such process has the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from eagle_logger.errors import KeyNotKnown
+from eagle_logger.users.cipher import Cipher
+
+NOTE = "keys"
+"""The member of a progress note that holds the fingerprints, separated by blanks."""
+ALIVE = 15.0
+"""Real seconds: a process that has reported within this time lives."""
+
+Note = Mapping[str, str | int | float]
+
+
+def keys_note(cipher: Cipher | None) -> dict[str, str]:
+    """What a process adds to its progress note. A process without keys adds nothing."""
+    return {} if cipher is None else {NOTE: " ".join(cipher.fingerprints)}
+
+
+def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, alive: float) -> None:
+    """Raise KeyNotKnown if a living process has keys, but not the one that `cipher` seals with.
+
+    `now` is the store's time in Unix seconds; `alive` is `ALIVE` in that clock.
+    """
+    newest = cipher.fingerprints[0]
+    lacking = sorted(_processes_without(newest, notes, now - alive))
+    if lacking:
+        raise KeyNotKnown(
+            f"{', '.join(lacking)}: the first key in EAGLE_SECRET_KEYS is not known there, so nothing was "
+            "encrypted with it. Put the same key first for every process. A process that has its keys "
+            "from a file finds it there within seconds; restart the others; then try again"
+        )
+
+
+def _processes_without(fingerprint: str, notes: Mapping[str, Note], since: float) -> Iterable[str]:
+    for name, note in notes.items():
+        known = str(note.get(NOTE, ""))
+        if known and float(note["at"]) >= since and fingerprint not in known.split():
+            yield str(note.get("by", name))
