@@ -119,11 +119,12 @@ class _Found:
                     self.duplicated += 1
                     self._show("doubled", key, text)
                 lines.add(whole)
-                reading = _digest(line, _VALUES[line["kind"]])
-                if reading not in served | here:
+                reading, undated = _digests(line)
+                is_expected = reading in served or reading in here or (undated in served and _is_filed_by_arrival(line))
+                if not is_expected:
                     self.unexpected += 1
                     self._show("unexpected", key, text)
-                here.add(reading)
+                here |= {reading, undated}
                 if line["cloud_id"] != cloud_id or not _is_filed_right(line, key):
                     self.misfiled += 1
                     self._show("misfiled", key, text)
@@ -160,7 +161,11 @@ def _our_keys(archive: Archive) -> Iterator[tuple[str, str, str]]:
 def _is_filed_right(line: Mapping[str, Any], key: str) -> bool:
     named = parse_archive_key(key)
     hour = named[1].name if named else ""
-    return f"{line['time'][:10]}-{line['time'][11:13]}" == hour or "filed_by_arrival" in line["flags"]
+    return f"{line['time'][:10]}-{line['time'][11:13]}" == hour or _is_filed_by_arrival(line)
+
+
+def _is_filed_by_arrival(line: Mapping[str, Any]) -> bool:
+    return "filed_by_arrival" in line["flags"]
 
 
 def _served(ledger: Ledger) -> dict[str, set[Digest]]:
@@ -224,9 +229,18 @@ def _died_with_it(row: Mapping[str, Any], died: Mapping[str, list[float]]) -> bo
 
 
 def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
-    identity = (reading["device"], reading["meter"], reading["kind"], _seconds(reading["time"]))
+    """Of a line, or of what a gateway showed: without a time, it is archived wherever its stream has these values."""
+    time = None if reading["time"] is None else _seconds(reading["time"])
+    identity = (reading["device"], reading["meter"], reading["kind"], time)
     values = (f"{name}={_comparable(name, reading.get(name))}" for name in names if name != "time")
     return blake2b("\0".join((*map(str, identity), *values)).encode(errors="replace"), digest_size=16).digest()
+
+
+def _digests(line: Mapping[str, Any]) -> tuple[Digest, Digest]:
+    """Of the reading in a line, and of the same one served without a time. A demand is never logged without."""
+    names = _VALUES[line["kind"]]
+    dated = _digest(line, names)
+    return dated, dated if line["kind"] == "demand" else _digest({**line, "time": None}, names)
 
 
 def _comparable(name: str, value: Any) -> str:

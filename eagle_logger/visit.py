@@ -19,6 +19,7 @@ from eagle_logger.core.state import (
     after_success,
     filing_hour,
     is_logged,
+    is_unchanged,
     values_before,
 )
 from eagle_logger.core.users import UserState
@@ -69,6 +70,9 @@ class Visit:
         for reading in decoded.readings:
             if not is_logged(self.state, reading):
                 self._take(reading, arrived)
+        for undated in decoded.undated:
+            if not is_unchanged(self.state, undated):
+                self._take(undated.dated(arrived), arrived)
 
     def _take(self, reading: Reading, arrived: float) -> None:
         hour, state = filing_hour(self.state, reading, arrived)

@@ -34,13 +34,14 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
         raise BadCloudId(str(wrong)) from None
     decoded = decode_reply(file.read(LARGEST_BODY + 1))
     arrived = time.time()
-    for reading in decoded.readings:
+    readings = [*decoded.readings, *(undated.dated(arrived) for undated in decoded.undated)]
+    for reading in readings:
         line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, {}))
         click.echo(line, nl=False)
     for problem in decoded.problems:
         click.echo(f"{problem.what}: {problem.detail}".translate(_CONTROLS), err=True)
         if problem.sample:
             click.echo(f"  {problem.sample.strip()}".translate(_CONTROLS), err=True)
-    if not decoded.readings and not decoded.problems:
+    if not readings and not decoded.problems:
         click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
     sys.exit(0 if decoded.known else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from math import floor
 from typing import NamedTuple
 
 Value = Decimal | str | int | bool | None
@@ -27,7 +28,7 @@ class Flag(StrEnum):
     LONG_PAST = "long_past"  # its own time lies well behind its arrival
     BACKWARDS = "backwards"  # a summation lower than the one before
     CONFLICT = "conflict"  # the same identity was seen with another value
-    FILED_BY_ARRIVAL = "filed_by_arrival"  # its gateway's clock is so wrong that the hour of arrival was used
+    FILED_BY_ARRIVAL = "filed_by_arrival"  # its gateway gave no usable time, so the hour of arrival was used
 
 
 class Stream(NamedTuple):
@@ -72,3 +73,26 @@ class Reading(NamedTuple):
     @property
     def identity(self) -> Identity:
         return Identity(self.device, self.meter, self.kind, self.time)
+
+
+class Undated(NamedTuple):
+    """A decoded reading without a usable time of its own: a price set on the gateway itself, a summation of old firmware.
+
+    The gateway shows it again and again; only other values are something new. The members are those of a Reading.
+    """
+
+    device: str
+    meter: str
+    kind: Kind
+    values: Mapping[str, Value]
+    raw: Mapping[str, str]
+    flags: frozenset[Flag] = frozenset()
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.device, self.meter, self.kind)
+
+    def dated(self, arrived: float) -> Reading:
+        """The reading under the second of its arrival (Unix seconds), flagged."""
+        flags = self.flags | {Flag.FILED_BY_ARRIVAL}
+        return Reading(self.device, self.meter, self.kind, floor(arrived), self.values, self.raw, flags)

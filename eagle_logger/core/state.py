@@ -9,7 +9,7 @@ from typing import Any
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import value_text
-from eagle_logger.core.readings import Kind, Reading, Stream
+from eagle_logger.core.readings import Kind, Reading, Stream, Undated
 from eagle_logger.core.users import Seen, UserState
 
 KEPT_PER_STREAM: Mapping[Kind, int] = {Kind.DEMAND: 4, Kind.SUMMATION: 2, Kind.PRICE: 2, Kind.MESSAGE: 2}
@@ -33,6 +33,12 @@ def is_logged(state: UserState, reading: Reading) -> bool:
     """Whether this very reading, identity and value, is among the recent ones. In doubt it is not."""
     recent = state.recent.get(reading.stream, ())
     return any(time == reading.time for time, _ in recent) and seen(reading) in recent
+
+
+def is_unchanged(state: UserState, undated: Undated) -> bool:
+    """Whether the last reading of this stream, with a time of its own or without, had the same values."""
+    recent = state.recent.get(undated.stream, ())
+    return bool(recent) and recent[-1][1] == value_text(undated.values)
 
 
 def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Collection
 
-from eagle_logger.core.readings import Reading
+from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.rainforest import json_replies, roots, xml_replies
-from eagle_logger.rainforest.notifications import Disputed, NothingWaits, reading_of
+from eagle_logger.rainforest.notifications import Disputed, NothingThere, reading_of
 from eagle_logger.rainforest.numbers import Missing, NoReading, NoTime
 from eagle_logger.rainforest.plain_demand import plain_demand
 from eagle_logger.rainforest.redaction import redacted
@@ -43,19 +43,25 @@ def closely(text: str, secrets: Collection[str] = ()) -> Decoded:
     """What this text holds, whatever it is."""
     scanned = _scan(text)
     readings: list[Reading] = []
+    undated: list[Undated] = []
     problems = _Problems(secrets)
     for fragment in scanned.fragments:
         if fragment.root not in roots.READINGS:
             continue
         try:
-            readings.append(reading_of(fragment))
-        except NothingWaits:
+            match reading_of(fragment):
+                case Undated() as one:
+                    undated.append(one)
+                case one:
+                    readings.append(one)
+        except NothingThere:
             continue
         except ValueError as wrong:
             problems.add(_word_for(wrong), f"{fragment.root}: {wrong}", fragment.source)
     for torn in scanned.torn:
         problems.add(*torn)
-    return Decoded(tuple(readings), problems.told(), known=scanned.containers or bool(scanned.fragments))
+    known = scanned.containers or bool(scanned.fragments)
+    return Decoded(tuple(readings), problems.told(), known=known, undated=tuple(undated))
 
 
 def text_of(body: bytes) -> str:

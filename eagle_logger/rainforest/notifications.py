@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from html import unescape
 
-from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.rainforest import currencies, numbers, roots
-from eagle_logger.rainforest.numbers import Missing, NoReading
+from eagle_logger.rainforest.numbers import Missing, NoTime
 from eagle_logger.rainforest.requests import mac
 from eagle_logger.rainforest.scanned import Fragment
 
 Fields = Mapping[str, str]
 """Lower-case names; text as it stood in the reply."""
 
+_LASTING = frozenset({Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE})
+"""What holds until the gateway shows something else, and so means something without a time. A demand is of one moment."""
 _NONE: frozenset[Flag] = frozenset()
 _NO_PRICE = 0xFFFFFFFF
 _NO_DIGITS = frozenset({0x0F, 0xFF})
@@ -46,24 +48,30 @@ _DECIDING = frozenset(key for kept in _KEPT.values() for key, _ in kept if key n
 }
 
 
-class NothingWaits(ValueError):
-    """The usual answer to get_message: there is none, and nothing is wrong."""
+class NothingThere(ValueError):
+    """The usual answer of a gateway that has no message, or no price: nothing is wrong."""
 
 
 class Disputed(ValueError):
     """A field that decides the value is there twice, and differs."""
 
 
-def reading_of(fragment: Fragment) -> Reading:
-    """The reading a whole notification holds.
+def reading_of(fragment: Fragment) -> Reading | Undated:
+    """The reading a whole notification holds; an Undated one where the gateway gave no usable time.
 
-    Raises NothingWaits, NoTime, NoReading (a sentinel, or Missing), Disputed, or another ValueError for a number that is none.
+    Raises NothingThere, NoTime (a demand says nothing without its time), NoReading (a sentinel, or Missing), Disputed, or
+    another ValueError for a number that is none.
     """
     kind, fields = roots.READINGS[fragment.root], fragment.fields
     if fragment.disputed and not fragment.disputed.isdisjoint(_DECIDING):
         raise Disputed(f"two different values of {', '.join(sorted(fragment.disputed & _DECIDING))}")
     values, flags = _VALUES[kind](fields)
-    time = numbers.unix_time(fields.get("timestamp"))
+    try:
+        time = numbers.unix_time(fields.get("timestamp"))
+    except NoTime:
+        if kind not in _LASTING:
+            raise
+        time = None
     device, meter = fields.get("devicemacid", ""), fields.get("metermacid", "")
     raw = {name: fields[key] for key, name in _KEPT[kind] if key in fields}
     known_device, known_meter = mac(device), mac(meter)
@@ -71,6 +79,8 @@ def reading_of(fragment: Fragment) -> Reading:
         raw["DeviceMacId"] = device
     if meter.lower() != known_meter:
         raw["MeterMacId"] = meter
+    if time is None:
+        return Undated(known_device, known_meter, kind, values, raw, flags)
     return Reading(known_device, known_meter, kind, time, values, raw, flags)
 
 
@@ -95,7 +105,7 @@ def _price(fields: Fields) -> _Values:
     price = numbers.unsigned(_needed(fields, "price", "Price"))
     digits = numbers.unsigned(_needed(fields, "trailingdigits", "TrailingDigits"))
     if price == _NO_PRICE or digits in _NO_DIGITS:
-        raise NoReading("the gateway has no price")
+        raise NothingThere("the gateway has no price")
     if digits > 0x0F:
         raise ValueError(f"{digits} trailing digits")
     currency = currencies.letters(_number_or(fields, "currency", 0))
@@ -111,8 +121,8 @@ def _price(fields: Fields) -> _Values:
 
 def _message(fields: Fields) -> _Values:
     identifier, text = fields.get("id", "").strip(), plain_text(fields.get("text", ""))
-    if not identifier and not text:
-        raise NothingWaits("there is no message")
+    if not text and _is_no_id(identifier):
+        raise NothingThere("no message waits")
     values: dict[str, Value] = {
         "id": identifier or None,
         "text": text,
@@ -158,6 +168,14 @@ def _number_or(fields: Fields, key: str, otherwise: int) -> int:
         return numbers.unsigned(fields.get(key, ""))
     except ValueError:
         return otherwise
+
+
+def _is_no_id(text: str) -> bool:
+    """Absent, empty, or zero however it is spelled. A message with an id is one, even if its text is empty."""
+    try:
+        return not text or numbers.unsigned(text) == 0
+    except ValueError:
+        return False
 
 
 def _label(fields: Fields) -> str | None:

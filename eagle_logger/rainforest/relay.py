@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Kind, Reading, Undated
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import Unreadable
 
@@ -27,6 +27,8 @@ class Decoded:
     readings: tuple[Reading, ...]
     problems: tuple[Problem, ...]
     known: bool
+    undated: tuple[Undated, ...] = ()
+    """Readings without a usable time of their own."""
 
 
 class UnreadableReply(Unreadable):

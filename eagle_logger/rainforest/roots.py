@@ -19,6 +19,8 @@ WITHOUT_READING = (
     "DemandPeaks",
     "CommandResponse",
     "DeviceInfo",
+    "MeterInfo",
+    "ConnectionStatus",
     "TimeCluster",
     "FastPollStatus",
     "ProfileData",

@@ -182,7 +182,7 @@ class WrongClock(Rule):
 
 class Sentinel(Rule):
     """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset: either, by chance).
-    Summations and messages know only the second."""
+    Summations and messages know only the second. Without a time only a demand is no reading."""
 
     fault: Literal["sentinel"]
     of: Literal["value", "time"] | None = None

@@ -16,6 +16,8 @@ from eagle_logger.simulator.meter import Moment
 
 EPOCH = 946_684_800
 """Rainforest's time 0, 2000-01-01T00:00:00Z, in Unix seconds."""
+NO_TIMES = (0xFFFFFFFF, 0, 0xFFFFFF)
+"""TimeStamps that mean "no time"."""
 INSTALLED = 1_420_070_400
 """When every meter began to count: 2015-01-01T00:00:00Z."""
 
@@ -31,10 +33,11 @@ MESSAGES = (
 
 
 class Said(NamedTuple):
-    """A reading as a correct decoder would have it. `values` are exact decimals as text, other text, whole numbers or None."""
+    """A reading as a correct decoder would have it. `values` are exact decimals as text, other text, whole numbers or None;
+    `time` is None where the gateway gives none."""
 
     kind: str
-    time: int
+    time: int | None
     values: tuple[tuple[str, str | int | None], ...]
 
     def as_json(self, home: Home) -> str:
@@ -42,7 +45,12 @@ class Said(NamedTuple):
             f'"{name}":{encode_basestring_ascii(value) if isinstance(value, str) else "null" if value is None else value}'
             for name, value in self.values
         )
-        return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{self.time},{values}}}'
+        time = "null" if self.time is None else self.time
+        return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{time},{values}}}'
+
+    def undated(self) -> Said | None:
+        """The same without a time: nothing, if it is a demand."""
+        return None if self.kind == "demand" else self._replace(time=None)
 
 
 class Notification(NamedTuple):
@@ -53,9 +61,14 @@ class Notification(NamedTuple):
     said: Said | None = None
 
     def if_dated(self) -> Notification:
-        """The same, but saying nothing if a wrong clock gave it a TimeStamp that wraps around or means "no time"."""
-        stamp = self.said.time - EPOCH if self.said else 0
-        return self if 0 < stamp < 0xFFFFFFFF and stamp != 0xFFFFFF else self._replace(said=None)
+        """The same, but saying nothing if a wrong clock gave it a TimeStamp that wraps around, and undated if that TimeStamp
+        means "no time"."""
+        if self.said is None or self.said.time is None:
+            return self
+        stamp = self.said.time - EPOCH
+        if stamp in NO_TIMES:
+            return self._replace(said=self.said.undated())
+        return self if 0 < stamp < 0xFFFFFFFF else self._replace(said=None)
 
 
 def demand(home: Home, moment: Moment, clock_error: int = 0) -> Notification:

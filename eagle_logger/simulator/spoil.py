@@ -67,7 +67,9 @@ def _no_reading(one: Notification, of: str | None, chance: int) -> Notification:
     if of != "value" or not choices:
         choices = choices + [("TimeStamp", text) for text in NO_TIME]
     name, text = choices[chance % len(choices)]
-    return Notification(one.root, [(field, text if field == name else value) for field, value in one.fields])
+    fields = [(field, text if field == name else value) for field, value in one.fields]
+    said = one.said.undated() if one.said and name == "TimeStamp" else None
+    return Notification(one.root, fields, said)
 
 
 def _status(rule: faults.Status) -> Spoilt:

@@ -171,7 +171,7 @@ def prices(draw: st.DrawFn) -> Notification:
 @st.composite
 def messages(draw: st.DrawFn) -> Notification:
     head, device, meter, time = draw(heads())
-    identifier, text = f"0x{draw(st.integers(0, 2**32 - 1)):08x}", draw(texts)
+    identifier, text = f"0x{draw(st.integers(1, 2**32 - 1)):08x}", draw(texts)
     yes, said = draw(st.sampled_from([("Y", True), ("N", False), ("0x01", True), ("", None)]))
     fields = (*head, ("Id", identifier), ("Text", text), ("ConfirmationRequired", yes), ("Queue", "Active"))
     expected: Expected = {"id": identifier, "text": text, "confirmation_required": said, "queue": "Active", "read": None}

@@ -5,9 +5,10 @@ import json
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User, UserState
 from eagle_logger.rainforest.decode import decode
+from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.users.store import Claim
 from eagle_logger.visit import Visit
-from tests.unit.rainforest.quirks.quirk import MOMENT, summation
+from tests.unit.rainforest.quirks.quirk import MOMENT, demand, message, price, summation
 
 
 def new_visit() -> Visit:
@@ -37,3 +38,66 @@ def test_what_one_reply_says_twice_is_logged_once() -> None:
     reply = summation("SummationDelivered=0x1")
     visit.note_reply(Kind.SUMMATION, decode(reply + reply.replace(b"CurrentSummation", b"CurrentSummationDelivered")), MOMENT)
     assert len(visit.readings) == 1
+
+
+def shown(cents: int, time: str = "0xffffffff") -> Decoded:
+    return decode(price(f"Price=0x{cents:02x}", "TrailingDigits=2", "Currency=0x0348", time=time))
+
+
+def lines_of(visit: Visit) -> list[dict[str, object]]:
+    return [json.loads(line, parse_float=str, parse_int=str) for lines in visit.lines.values() for line in lines]
+
+
+def test_a_price_without_a_time_is_logged_under_its_arrival_whenever_it_changes() -> None:
+    visit = new_visit()
+    for number, cents in enumerate([25, 25, 25, 26, 26, 25, 25]):
+        visit.note_reply(Kind.PRICE, shown(cents), MOMENT + 900 * number + 0.75)
+    told = [(line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)]
+    assert told == [
+        ("0.25", "2015-03-10T17:54:01Z", "2015-03-10T17:54:01.750Z", ["filed_by_arrival"]),
+        ("0.26", "2015-03-10T18:39:01Z", "2015-03-10T18:39:01.750Z", ["filed_by_arrival"]),
+        ("0.25", "2015-03-10T19:09:01Z", "2015-03-10T19:09:01.750Z", ["filed_by_arrival"]),
+    ]
+    assert [hour.name for _, hour in visit.lines] == ["2015-03-10-17", "2015-03-10-18", "2015-03-10-19"]
+    assert visit.problems == []
+
+
+def test_a_price_without_a_time_that_says_what_the_last_one_with_a_time_said_is_not_logged() -> None:
+    visit = new_visit()
+    for cents, time in [(25, "0x1c91ec39"), (25, "0xffffffff"), (26, "0xffffffff"), (26, "0x1c91ecff"), (25, "0x1c91ec39")]:
+        visit.note_reply(Kind.PRICE, shown(cents, time), MOMENT + 300)
+    assert [(line["price"], line["flags"]) for line in lines_of(visit)] == [
+        ("0.25", []),
+        ("0.26", ["filed_by_arrival"]),
+        ("0.26", []),
+        ("0.25", []),
+    ]
+
+
+def test_without_its_state_a_price_without_a_time_is_logged_once_more() -> None:
+    visit, forgetful = new_visit(), new_visit()
+    visit.note_reply(Kind.PRICE, shown(25), MOMENT)
+    forgetful.note_reply(Kind.PRICE, shown(25), MOMENT + 900)
+    assert len(visit.readings) == len(forgetful.readings) == 1
+
+
+def test_a_summation_without_a_time_is_held_against_the_one_before() -> None:
+    visit = new_visit()
+    for number, delivered in enumerate(["0x100", "0x101", "0xff"]):
+        reply = summation(f"SummationDelivered={delivered}", time="")
+        visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 900 * number)
+    assert flags_of(visit) == [["filed_by_arrival"], ["filed_by_arrival"], ["backwards", "filed_by_arrival"]]
+
+
+def test_a_demand_without_a_time_stays_a_problem() -> None:
+    visit = new_visit()
+    visit.note_reply(Kind.DEMAND, decode(demand("Demand=0x1", time="0xffffffff")), MOMENT)
+    assert (visit.lines, [problem.what for problem in visit.problems]) == ({}, ["no_time"])
+
+
+def test_no_message_and_no_price_leave_nothing_behind() -> None:
+    visit = new_visit()
+    for number in range(96):
+        visit.note_reply(Kind.MESSAGE, decode(message("Id=0x00000000", "Queue=active", time="0x00000000")), MOMENT + number)
+        visit.note_reply(Kind.PRICE, decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")), MOMENT)
+    assert (visit.lines, visit.problems) == ({}, [])

@@ -14,7 +14,7 @@ from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import encode_line
 from eagle_logger.core.names import archive_key
-from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.errors import Unreadable
 from eagle_logger.verify import UNSYNCED, Verdict, compare
@@ -177,3 +177,15 @@ def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "deaths.jsonl").write_bytes(death(1001))
     excused = run("--archive", (tmp_path / "elsewhere").as_uri(), "--json")
     assert (excused.exit_code, json.loads(excused.stdout)["unreturnable"]) == (0, 1)
+
+
+def test_what_was_served_without_a_time_is_archived_under_any_arrival() -> None:
+    served = {"device": DEVICE, "meter": METER, "kind": "price", "time": None, "price": "0.25"}
+    undated = Undated(DEVICE, METER, Kind.PRICE, {"price": Decimal("0.25")}, {})
+    line = encode_line(CLOUD_ID, undated.dated(HOUR.start + 7.5), HOUR.start + 7.5)
+    again = encode_line(CLOUD_ID, undated.dated(HOUR.start + 907), HOUR.start + 907)
+    found = verdict([reply(served), reply(served)], archive_of(line + again))
+    assert (found.readings_served, found.lost, found.duplicated, found.unexpected, found.misfiled) == (1, 0, 0, 0, 0)
+    assert verdict([reply(served)], MemoryArchive()).lost == 1
+    assert verdict([reply({**served, "price": "0.26"})], archive_of(line)).unexpected == 1
+    assert verdict([reply(served)], archive_of(line.replace(b'"filed_by_arrival"', b""))).unexpected == 1

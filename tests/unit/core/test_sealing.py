@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from eagle_logger.core import sealing
 from eagle_logger.core.entries import Entry, in_order, read_entries, said
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.readings import Kind, Undated
 from eagle_logger.core.sealing import Content, Part, opened, part_of
-from tests.support.log_lines import CLOUD_ID, demand, demands, lines
+from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
 
 some_lines = st.lists(lines(few=True), max_size=25)
 
@@ -152,3 +155,12 @@ def test_several_gzip_members_are_one_object() -> None:
 def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
         opened(body)
+
+
+def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kept() -> None:
+    arrived = HOUR.start + 7.5
+    undated = [Undated("", "", Kind.PRICE, {"price": Decimal(cents).scaleb(-2)}, {}) for cents in (25, 26)]
+    texts = [encode_line(CLOUD_ID, one.dated(arrived), arrived).rstrip() for one in undated]
+    told = [json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()]
+    assert [one["price"] for one in told] == [0.25, 0.26]
+    assert all(one["flags"] == ["conflict", "filed_by_arrival"] for one in told)

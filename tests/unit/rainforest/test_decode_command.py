@@ -9,8 +9,10 @@ from click.testing import CliRunner, Result
 from freezegun import freeze_time
 
 from eagle_logger.cli.decode import decode
-from tests.unit.rainforest.quirks.quirk import WHOLE, Quirk, demand, outcome, price
+from tests.unit.rainforest.quirks.quirk import WHOLE, Quirk, demand, message, outcome, price, summation
 from tests.unit.rainforest.quirks.spellings import JSON
+
+_PRICE = ("StartTime=0xffffffff", "Duration=0xffff", "Price=0x19", "Currency=0x0348", "TrailingDigits=0x02", "Tier=0x01")
 
 
 def run(body: bytes, *options: str) -> Result:
@@ -34,6 +36,20 @@ def test_a_line_per_reading_as_it_would_be_logged() -> None:
 def test_a_strange_time_is_flagged(now: str, flags: list[str]) -> None:
     with freeze_time(now):
         assert json.loads(run(WHOLE).stdout)["flags"] == flags
+
+
+@pytest.mark.parametrize("body", [price(*_PRICE, time="0xffffffff"), summation("SummationDelivered=0x3e8", time="")])
+@freeze_time("2015-03-10T17:54:05.250Z", ignore=["hypothesis"])
+def test_what_has_no_time_is_shown_under_its_arrival(body: bytes) -> None:
+    result = run(body)
+    line = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (line["time"], line["flags"]) == ("2015-03-10T17:54:05Z", ["filed_by_arrival"])
+
+
+def test_that_no_message_waits_is_no_problem() -> None:
+    result = run(message("Id=0x00000000", "Read=Y", "Queue=active", time="0x00000000"))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no reading in it\n")
 
 
 def test_problems_go_to_standard_error() -> None:

@@ -13,6 +13,7 @@ from eagle_logger.simulator.commands import Command, parse
 from eagle_logger.simulator.faults import Faults
 from eagle_logger.simulator.homes import Home, homes
 from eagle_logger.simulator.plan import plan_of
+from eagle_logger.simulator.spoil import NO_TIME
 from eagle_logger.simulator.wire import Reply
 
 HOMES = homes(50, seed=8)
@@ -196,14 +197,27 @@ def test_a_clock_so_wrong_that_its_time_wraps_around_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"])
-def test_sentinels_are_sent_and_are_no_readings(name: str) -> None:
+def test_sentinels_are_sent_and_say_no_time_or_no_reading(name: str) -> None:
     given = rules({"fault": "sentinel"})
-    healthy = answer(rules(), name).body
+    healthy = answer(rules(), name)
+    (undated,) = [{**one, "time": None} for one in readings(healthy)]
     for number in range(40):
         reply = answer(given, name, number=number)
-        assert readings(reply) == []
-        assert reply.body != healthy
-        assert len(reply.body.splitlines()) == len(healthy.splitlines())
+        has_value = name not in {"get_instantaneous_demand", "get_price"} or _no_time_is_in(reply.body)
+        assert readings(reply) == ([undated] if has_value and name != "get_instantaneous_demand" else [])
+        assert reply.body != healthy.body
+        assert len(reply.body.splitlines()) == len(healthy.body.splitlines())
+
+
+def _no_time_is_in(body: bytes) -> bool:
+    return any(f"<TimeStamp>{text}</TimeStamp>".encode() in body for text in NO_TIME)
+
+
+def test_a_clock_so_wrong_that_it_says_no_time_dates_nothing() -> None:
+    earlier = NOW - 60_000_000
+    stamp = readings(answer(rules(), "get_price", now=earlier))[0]["time"] - 946_684_800
+    given = rules({"fault": "wrong_clock", "offset": -stamp})
+    assert [one["time"] for one in readings(answer(given, "get_price", now=earlier))] == [None]
 
 
 def test_every_sentinel_occurs() -> None:

@@ -39,9 +39,10 @@ def outcome(quirk: Quirk) -> tuple[str, ...]:
         return (f"try again later: {wrong.reason}{wait}",)
     except (Transient, Permanent) as wrong:
         return (type(wrong).__name__.replace("Reply", "").lower(),)
+    arrivals = [undated.dated(MOMENT if quirk.arrived is None else quirk.arrived) for undated in decoded.undated]
     lines = [
         " ".join([reading.kind, iso(reading.time), value_text(reading.values), *sorted(_flags(quirk, reading))])
-        for reading in decoded.readings
+        for reading in (*decoded.readings, *arrivals)
     ]
     lines += [f"problem: {problem.what}" for problem in decoded.problems]
     return tuple(lines) or ("known, carries no reading",)
@@ -66,8 +67,8 @@ def price(*fields: str, time: str = "0x1c91ec39") -> bytes:
     return demand(*fields, time=time, root="PriceCluster")
 
 
-def message(*fields: str) -> bytes:
-    return demand(*fields, root="MessageCluster")
+def message(*fields: str, time: str = "0x1c91ec39") -> bytes:
+    return demand(*fields, time=time, root="MessageCluster")
 
 
 WHEN = "2015-03-10T17:54:01Z"

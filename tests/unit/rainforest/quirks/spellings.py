@@ -90,7 +90,35 @@ XML = (
         message("Id=0x01", "Text=<h1>Sale</h1><img src='a.png'/>"),
         (f'message {WHEN} "id":"0x01","text":"<h1>Sale</h1><img src=\'a.png\'/>",{NO_MESSAGE_STATE}',),
     ),
-    Quirk("no message waits", message("Id=", "Text="), ("known, carries no reading",)),
+    *(
+        Quirk(f"no message waits: {name}", body, ("known, carries no reading",))
+        for name, body in (
+            (
+                "the cloud's usual answer",
+                message(
+                    *("StartTime=0x00000000", "Duration=0x0000", "Id=0x00000000", "ConfirmationRequired=N", "Confirmed=N"),
+                    *("Read=Y", "Queue=active"),
+                    time="0x00000000",
+                ),
+            ),
+            ("the same with a usable time", message("Id=0x00000000", "Confirmed=N", "Read=Y", "Queue=active")),
+            ("empty elements", message("Id=", "Text=")),
+            ("`Id` in 4 digits, an empty text", message("Id=0x0000", "Text=", "Queue=active", time="")),
+            ("`Id` without `0x`, blanks for a text", message("Id= 00 ", "Text= \r\n&nbsp;", "Queue=cancel", time="0xffffffff")),
+            ("`<Text/>`, nothing else", b"<MessageCluster><Text/></MessageCluster>"),
+            ("nothing in it", b"<MessageCluster></MessageCluster>"),
+        )
+    ),
+    Quirk(
+        "a message with the Id 0 and a text is one",
+        message("Id=0x00000000", "Text=Welcome to the program"),
+        (f'message {WHEN} "id":"0x00000000","text":"Welcome to the program",{NO_MESSAGE_STATE}',),
+    ),
+    Quirk(
+        "a message with an Id and an empty text is one: what it means, its gateway knows",
+        message("Id=0x00000017", "Text="),
+        (f'message {WHEN} "id":"0x00000017","text":"",{NO_MESSAGE_STATE}',),
+    ),
     Quirk(
         "the answer to get_network_info (its secrets are never kept)",
         b"<NetworkInfo><DeviceMacId>0xd8d5b9000000abcd</DeviceMacId><InstallCode>0x0123456789abcdef</InstallCode></NetworkInfo>",
@@ -105,6 +133,11 @@ XML = (
         "the answer to get_network_status, or `NetworkInfo` in its place",
         b"<NetworkStatus><Status>Join: Success</Status><Channel>14</Channel></NetworkStatus>"
         b"<NetworkInfo><Status>Connected</Status><Manufacturer>Rainforest Automation, I</Manufacturer></NetworkInfo>",
+        ("known, carries no reading",),
+    ),
+    Quirk(
+        "what an upload holds beside readings",
+        b"<MeterInfo><Type>0x0000</Type></MeterInfo><ConnectionStatus><Status>Rejoining</Status></ConnectionStatus>",
         ("known, carries no reading",),
     ),
     Quirk(
@@ -147,6 +180,15 @@ _LISTED = b'{"TimeStamp": "0x1c91ec39", "SummationDelivered": "0x3e8", "Divisor"
 _SUMMED = f'summation {WHEN} "delivered":1,"received":null,"unit":"kWh"'
 
 JSON = (
+    *(
+        Quirk(f"no message waits: {name}", b'{"MessageCluster": {' + members + b"}}", ("known, carries no reading",))
+        for name, members in (
+            ("as the cloud says it", b'"TimeStamp": "0x00000000", "Id": "0x00000000", "Read": "Y", "Queue": "active"'),
+            ("an empty text", b'"TimeStamp": "0x1c91ec39", "Id": "0x0000", "Text": ""'),
+            ("`null`, and a number", b'"TimeStamp": null, "Id": 0, "Text": null'),
+            ("an empty object for an empty element", b'"Id": "0x00000000", "Text": {}'),
+        )
+    ),
     Quirk("JSON, though the content type says text/html", _JSON, (PLAIN,), headers={"content-type": "text/html"}),
     Quirk("JSON without its outer braces", _JSON[1:-1], (PLAIN,)),
     Quirk(

@@ -7,11 +7,13 @@ from decimal import Decimal
 from tests.unit.rainforest.quirks.quirk import (
     KW,
     MOMENT,
+    NO_MESSAGE_STATE,
     PLAIN,
     WHEN,
     WHOLE,
     Quirk,
     demand,
+    message,
     of_demand,
     of_price,
     price,
@@ -103,12 +105,60 @@ _NO_TIMES = {
     "no number": "soon",
     "beyond 32 bits": "0x1ffffffff",
 }
+_SUMMED = '"delivered":1,"received":null,"unit":"kWh"'
 TIMES = (
     *(
-        Quirk(f"no time: {name}", demand("Demand=0x0003b0", time=text), ("problem: no_time",))
+        Quirk(f"a demand without a time says nothing: {name}", demand("Demand=0x0003b0", time=text), ("problem: no_time",))
         for name, text in _NO_TIMES.items()
     ),
-    Quirk("no time: no element", b"<InstantaneousDemand><Demand>0x1</Demand></InstantaneousDemand>", ("problem: no_time",)),
+    Quirk(
+        "a demand without a time says nothing: no element",
+        b"<InstantaneousDemand><Demand>0x1</Demand></InstantaneousDemand>",
+        ("problem: no_time",),
+    ),
+    *(
+        Quirk(
+            f"a summation without a time, logged under its arrival when it differs from the last one: {name}",
+            summation("SummationDelivered=0x3e8", "Divisor=0x3e8", time=text),
+            (f"summation {WHEN} {_SUMMED} filed_by_arrival",),
+            arrived=MOMENT,
+        )
+        for name, text in _NO_TIMES.items()
+    ),
+    Quirk(
+        "the same from firmware 1.4.23: no element",
+        b"<CurrentSummation><SummationDelivered>0x3e8</SummationDelivered><Divisor>0x3e8</Divisor></CurrentSummation>",
+        (f"summation {WHEN} {_SUMMED} filed_by_arrival",),
+        arrived=MOMENT,
+    ),
+    Quirk(
+        "a summation without a time that goes backwards",
+        summation("SummationDelivered=0x3e8", "Divisor=0x3e8", time=""),
+        (f"summation {WHEN} {_SUMMED} backwards filed_by_arrival",),
+        arrived=MOMENT,
+        previous={"delivered": Decimal("1.001")},
+    ),
+    Quirk(
+        "a price set on the gateway itself: the same",
+        price(
+            *("StartTime=0xffffffff", "Duration=0xffff", "Price=0x00000019", "Currency=0x0348", "TrailingDigits=0x02"),
+            *("Tier=0x01", "RateLabel=Tier 1"),
+            time="0xffffffff",
+        ),
+        (of_price("0.25", '"currency":"USD","unit":"USD/kWh","tier":1,"label":"Tier 1"') + " filed_by_arrival",),
+        arrived=MOMENT,
+    ),
+    Quirk(
+        "a message without a time: the same",
+        message("Id=0x01", "Text=Save", time="0x00000000"),
+        (f'message {WHEN} "id":"0x01","text":"Save",{NO_MESSAGE_STATE} filed_by_arrival',),
+        arrived=MOMENT,
+    ),
+    Quirk(
+        "two different times: no guess",
+        summation("SummationDelivered=0x3e8", "TimeStamp=0xffffffff"),
+        ("problem: disputed",),
+    ),
     Quirk("it lags behind, as after an outage: filed under its own time", WHOLE, (PLAIN,), arrived=MOMENT + 5145),
     Quirk("a clock that is 63 days wrong", WHOLE, (f"{PLAIN} long_past",), arrived=MOMENT + 63 * 86400),
     Quirk("a meter that gives local time: not corrected, but flagged", WHOLE, (f"{PLAIN} future",), arrived=MOMENT - 3600),
@@ -144,8 +194,15 @@ PRICES = (
         ),
         (of_price("0.0125", '"currency":"EUR","unit":"EUR/kWh","tier":1,"label":"Price1"'),),
     ),
-    Quirk("`0xffffffff`: no price", price("Price=0xffffffff", "TrailingDigits=0x02"), ("problem: sentinel",)),
-    Quirk("TrailingDigits `0x0f`: no price", price("Price=0x7d", "TrailingDigits=0x0f"), ("problem: sentinel",)),
-    Quirk("TrailingDigits `0xff`: no price", price("Price=0x7d", "TrailingDigits=0xff"), ("problem: sentinel",)),
+    *(
+        Quirk(f"{name}: there is no price, as in many homes", price(*fields, time=time), ("known, carries no reading",))
+        for name, fields, time in (
+            ("`0xffffffff`", ("Price=0xffffffff", "TrailingDigits=0x02"), "0x1c91ec39"),
+            ("`0xffffffff`, without a time", ("Price=0xffffffff", "TrailingDigits=0x0f"), "0xffffffff"),
+            ("TrailingDigits `0x0f`", ("Price=0x7d", "TrailingDigits=0x0f"), "0x1c91ec39"),
+            ("TrailingDigits `0xff`", ("Price=0x7d", "TrailingDigits=0xff"), "0x1c91ec39"),
+        )
+    ),
+    Quirk("no Price: no guess", price("TrailingDigits=0x02"), ("problem: missing",)),
     Quirk("no TrailingDigits: no guess", price("Price=0x7d"), ("problem: missing",)),
 )
