@@ -19,9 +19,6 @@ from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.rainforest.resuming import resuming_context
 from eagle_logger.rainforest.wordings import WORDINGS, Wording
 
-LARGEST_ON_LOOP = 1 << 16
-"""Bytes of a reply that are decoded at once; a larger one must not hold up the other users."""
-
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -69,9 +66,7 @@ class RelayClient:
             raise _relay_unavailable(wrong, secrets) from None
         finally:
             self._asking.discard(credentials.cloud_id)
-        if len(body) <= LARGEST_ON_LOOP:
-            return interpret(status, found, body, secrets, self._wordings)
-        return await asyncio.to_thread(interpret, status, found, body, secrets, self._wordings)
+        return interpret(status, found, body, secrets, self._wordings)
 
     async def close(self) -> None:
         await self._connections.close()

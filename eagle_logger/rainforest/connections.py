@@ -18,6 +18,9 @@ from yarl import URL
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when it is used again."""
 
+MOST_HEADS = 8
+"""In front of one reply, the reply's own among them."""
+
 ON_THE_WIRE = (aiohttp.ClientError, HttpProcessingError, OSError)
 """What `Connections.post` raises for whatever goes wrong between here and the relay. A TimeoutError is an OSError."""
 
@@ -68,10 +71,11 @@ class Connections:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         transport.write(request)
-        head, content = await protocol.read()
-        while 100 <= head.code <= 199:  # "continue", and the like: the reply comes behind it
+        for _ in range(MOST_HEADS):
             head, content = await protocol.read()
-        return head.code, head.headers, await self._body(content)
+            if not 100 <= head.code <= 199:  # "continue", and the like: the reply comes behind it
+                return head.code, head.headers, await self._body(content)
+        raise aiohttp.ClientPayloadError(f"{MOST_HEADS} heads came, and no reply behind them")
 
     async def _body(self, content: aiohttp.StreamReader) -> bytes:
         body = bytearray()  # it may come byte by byte

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Collection
+from dataclasses import replace
 
 from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.rainforest import json_replies, roots, xml_replies
@@ -14,13 +15,13 @@ from eagle_logger.rainforest.redaction import redacted
 from eagle_logger.rainforest.relay import Decoded, Problem
 from eagle_logger.rainforest.scanned import Scanned
 
-LARGEST_BODY = 1 << 20
-"""Bytes. No gateway says so much."""
+LARGEST_BODY = 1 << 16
+"""Bytes read of a reply; an ordinary one has a few hundred. So one reply never holds up the event loop for long."""
 
-MOST_PROBLEMS = 20
-"""Told of one reply; the rest is only counted."""
+MOST_PROBLEMS = 3
+"""Kept of one reply, with a sample each; the rest is only counted."""
 
-_LARGEST_MIXED = 1 << 16
+_LARGEST_MIXED = 1 << 12
 _CP1252 = "eagle-logger-cp1252"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BLANK = "\ufeff \t\r\n\v\f"
@@ -29,11 +30,14 @@ _BLANK = "\ufeff \t\r\n\v\f"
 def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
     """What a reply holds: every whole notification, and a problem for whatever else is there.
 
-    `secrets` must not appear in a problem: who was asked, and with which password.
+    `secrets` must not appear in a problem: who was asked, and with which password. Of a body that is too large the beginning
+    counts, and the size is a problem.
     """
     if len(body) > LARGEST_BODY:
-        problem = Problem("too_large", f"{len(body)} bytes", redacted(text_of(body[:LARGEST_BODY]), secrets))
-        return Decoded((), (problem,), known=False)
+        text = text_of(body[:LARGEST_BODY])
+        found, shown = closely(text, secrets), redacted(text, secrets)
+        detail = f"more than {LARGEST_BODY} bytes: what follows was not read"
+        return replace(found, problems=(Problem("too_large", detail, shown), *found.problems[: MOST_PROBLEMS - 1]))
     text = text_of(body)
     reading = plain_demand(text)
     return closely(text, secrets) if reading is None else Decoded((reading,), (), known=True)
@@ -76,7 +80,7 @@ def text_of(body: bytes) -> str:
 
 
 def _mixed(body: bytes) -> str:
-    """Byte by byte, for a character cut off at the end must not spoil the others; but not a megabyte of such bytes."""
+    """Byte by byte, for a character cut off at the end must not spoil the others; but not many such bytes: each takes long."""
     return body.decode("utf-8", _CP1252) if len(body) <= _LARGEST_MIXED else body.decode("cp1252", "replace")
 
 

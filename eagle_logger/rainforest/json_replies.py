@@ -43,6 +43,9 @@ def scan(text: str) -> Scanned:
     outside = [text[: borders[0].start()] if borders else text]
     for border, following in zip_longest(borders, borders[1:]):
         root = roots.SPELLING[border[1].lower()]
+        if found.is_full and root not in _CONTAINERS:
+            found.leave(text[border.start() :])
+            return found
         segment = text[border.end() : following.start() if following else None]
         if root in _CONTAINERS:
             found.containers = True
@@ -57,6 +60,9 @@ def _read_notification(found: Scanned, root: str, text: str) -> int:
     """One object, or a list of them, at the beginning of `text`: returns where it ends."""
     begin, end = text.find("{"), 0
     while begin >= 0:
+        if found.is_full:
+            found.leave(text[begin:])
+            return len(text)
         fragment, end = _object(root, text, begin)
         if fragment is None:
             found.torn.append(Torn("truncated", f"{root} has no end of its own, or holds more than text", text[begin:]))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+MOST_NOTIFICATIONS = 50
+"""Looked at in one reply, whole or torn. An ordinary one has one, or a handful."""
+
 
 class Fragment(NamedTuple):
     """One whole notification: it has its own beginning and its own end, and holds nothing but whole elements.
@@ -34,6 +37,16 @@ class Scanned:
     torn: list[Torn] = field(default_factory=list)
     containers: bool = False
     """Whether there was a list of notifications, be it an empty one."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many notifications were found as a reply may have."""
+        return len(self.fragments) + len(self.torn) >= MOST_NOTIFICATIONS
+
+    def leave(self, rest: str) -> None:
+        """Note that the reply goes on, and that this rest was not looked at."""
+        detail = f"more than {MOST_NOTIFICATIONS} notifications: the last {len(rest)} characters were not looked at"
+        self.torn.append(Torn("too_many", detail, rest))
 
 
 def collected(root: str, names: list[str], texts: list[str], source: str) -> Fragment:

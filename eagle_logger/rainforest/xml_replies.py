@@ -81,9 +81,12 @@ class _Scan:
     def run(self) -> Scanned:
         end = 0
         for border in _BORDER.finditer(self._text):
+            root = roots.SPELLING[border[2].lower()]
+            if self._found.is_full and not border[1] and root not in _CONTAINERS:
+                self._found.leave(self._text[self._open.begin if self._open else border.start() :])
+                return self._found
             if self._open is None:
                 self._outside.append(self._text[end : border.start()])
-            root = roots.SPELLING[border[2].lower()]
             if root in _CONTAINERS:
                 self._container(border)
             elif border[1]:

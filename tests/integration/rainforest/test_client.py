@@ -234,6 +234,23 @@ async def test_a_huge_body_is_left_unread(client: Make) -> None:
         await asyncio.wait_for(relay.all_closed.wait(), 5)
 
 
+async def test_of_a_huge_body_what_is_whole_at_its_beginning_counts(client: Make) -> None:
+    async with raw_relay(replies(WHOLE + b" " * (1 << 20))) as relay:
+        decoded = await client(relay).ask(JANE, Kind.DEMAND)
+        assert len(decoded.readings) == 1
+        assert [problem.what for problem in decoded.problems] == ["too_large"]
+        await asyncio.wait_for(relay.all_closed.wait(), 5)  # the rest is left unread
+
+
+async def test_heads_without_a_reply_have_an_end(client: Make) -> None:
+    async def hesitant(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+        await writer.drain()
+
+    async with raw_relay(hesitant) as relay:
+        assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
+
+
 async def test_a_compressed_bomb_is_not_unpacked(client: Make) -> None:
     async with raw_relay(replies(b"\x1f\x8b\x08\x00" + b"\x00" * 60, "200 OK", "Content-Encoding: gzip")) as relay:
         with pytest.raises(UnreadableReply):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -11,12 +14,15 @@ from hypothesis import strategies as st
 
 from eagle_logger.core.lines import encode_line, parse_line, value_text
 from eagle_logger.core.readings import Reading
+from eagle_logger.errors import EagleError
 from eagle_logger.rainforest import xml_replies
-from eagle_logger.rainforest.decode import LARGEST_BODY, closely, decode, text_of
+from eagle_logger.rainforest.decode import LARGEST_BODY, MOST_PROBLEMS, closely, decode, text_of
+from eagle_logger.rainforest.interpret import interpret
 from eagle_logger.rainforest.plain_demand import plain_demand
 from eagle_logger.rainforest.relay import Decoded
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
+from tests.unit.rainforest.quirks.quirk import WHOLE
 
 law = settings(max_examples=40, deadline=None)
 _DEMAND = (
@@ -204,7 +210,83 @@ def test_a_reading_survives_its_line(data: st.DataObject, told: Notification) ->
     assert line.data["raw"] == dict(reading.raw)
 
 
-def test_a_body_too_large_is_a_problem() -> None:
-    decoded = decode(b"<InstantaneousDemand>" + b" " * LARGEST_BODY)
-    assert [problem.what for problem in decoded.problems] == ["too_large"]
-    assert len(decoded.problems[0].sample) <= 4096
+def test_of_a_body_that_is_too_large_the_beginning_counts() -> None:
+    nothing = decode(b"<InstantaneousDemand>" + b" " * LARGEST_BODY)
+    assert not nothing.readings
+    assert [problem.what for problem in nothing.problems] == ["too_large", "truncated"]
+    assert all(len(problem.sample) <= 4096 for problem in nothing.problems)
+    something = decode(WHOLE + b"<InstantaneousDemand>" * LARGEST_BODY)
+    assert len(something.readings) == 1
+    assert something.problems[0].what == "too_large"
+    assert len(something.problems) <= MOST_PROBLEMS + 1
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["xml", "json"])
+@pytest.mark.parametrize("closed", [False, True], ids=["cut off", "whole"])
+def test_of_many_notifications_the_first_count_and_the_rest_is_a_problem(*, as_json: bool, closed: bool) -> None:
+    kept, many = (b"".join(_numbered(number, as_json=as_json) for number in range(count)) for count in (50, 60))
+    rest = b"" if closed else b"<InstantaneousDemand>" if not as_json else b'"InstantaneousDemand": {'
+    assert len(decode(kept).readings) == 50
+    assert not decode(kept).problems
+    assert decode(many + rest).readings == decode(kept).readings
+    (problem,) = decode(many + rest).problems
+    assert problem.what == "too_many"
+    assert "looked at" in problem.detail
+
+
+def _numbered(number: int, *, as_json: bool) -> bytes:
+    fields = {"MeterMacId": f"0x{number:016x}", "TimeStamp": "0x1c91ec39", "Demand": "0x0003b0"}
+    if as_json:
+        return b'"InstantaneousDemand": %b, ' % json.dumps(fields).encode()
+    inside = "".join(f"<{name}>{text}</{name}>" for name, text in fields.items())
+    return f"<InstantaneousDemand>{inside}</InstantaneousDemand>".encode()
+
+
+_HOSTILE = (
+    *(
+        b"<",
+        b"<!",
+        b"<?",
+        b"<?a?>",
+        b"&amp;",
+        b'"',
+        b"{",
+        b"[",
+        b"\\",
+        b"\xff",
+        b"\xc3",
+        b"\0",
+        b" ",
+        b"a-",
+        b"x",
+        b"0x",
+        b"user",
+    ),
+    *(
+        b"<user>",
+        b"<user",
+        b"user=",
+        b'"user":',
+        b'"user":"\\',
+        b"</user>",
+        b"x </user>",
+        b"a@",
+        b"a.",
+        b"&lt;user&gt;",
+        b"<a>b",
+    ),
+    *(b"<InstantaneousDemand>", b"</InstantaneousDemand>", b"<InstantaneousDemand/>", b"<rainforest>", b"<rainforest "),
+    *(b'"InstantaneousDemand":{', b'"InstantaneousDemand":[{', b'"InstantaneousDemand":{"a":[1],', b"{},", b'"a":"1",'),
+    *(b"<a>1</a>", b"<a><", b"<a ", b"<!-- -->", b"<![CDATA[", b"<!DOCTYPE a[", b"wrong a b ", b"user ! "),
+)
+_AROUND = (b"", b"<MessageCluster><Text>", b'"InstantaneousDemand":[', b'"user":\\"')
+
+
+@pytest.mark.parametrize("before", _AROUND, ids=repr)
+def test_no_reply_takes_long(before: bytes) -> None:
+    for unit in _HOSTILE:
+        body = before + unit * (LARGEST_BODY // len(unit))
+        began = time.process_time()
+        with contextlib.suppress(EagleError):
+            interpret(200, {}, body, ("made-up words", "jane@example.org"))
+        assert time.process_time() - began < 0.15, unit
