@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 import click
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.lines import Line, parse_line
+from eagle_logger.core.lines import Line, number_text, parse_line
 from eagle_logger.core.moments import moment_of
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.core.readings import Flag, Kind
@@ -107,11 +108,11 @@ def _reading(line: Line) -> str:
     data = line.data
     match line.identity.kind:
         case Kind.DEMAND:
-            return f"{data.get('value')} {data.get('unit')}"
+            return f"{_shown(data.get('value'))} {data.get('unit')}"
         case Kind.SUMMATION:
-            return f"{_or_dash(data.get('delivered'))} in, {_or_dash(data.get('received'))} out {data.get('unit')}"
+            return f"{_shown(data.get('delivered'))} in, {_shown(data.get('received'))} out {data.get('unit')}"
         case Kind.PRICE:
-            return f"{data.get('price')} {data.get('unit')} {data.get('label') or ''}".strip()
+            return f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
         case Kind.MESSAGE:
             return str(data.get("text"))
 
@@ -121,5 +122,8 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
 
 
-def _or_dash(value: object) -> str:
+def _shown(value: object) -> str:
+    """A number as every version of a line shows it: whole ones have no decimal point."""
+    if isinstance(value, Decimal):
+        return number_text(value)
     return "-" if value is None else str(value)

@@ -1,7 +1,8 @@
 """Log lines, read just far enough to order and compare them.
 
-Almost every line is spelled exactly as `core.lines` writes it; one regular expression then takes it apart, many times faster
-than a JSON parser does. It matches only lines that are whole, valid and canonical; `parse_line` judges all others.
+Almost every line is spelled exactly as `core.lines` writes it, or wrote it (a whole decimal as `10`, not `10.0`); one regular
+expression then takes it apart, many times faster than a JSON parser does. It matches only lines that are whole, valid and
+canonical; `parse_line` judges all others.
 """
 
 from __future__ import annotations
@@ -43,29 +44,33 @@ def _several(item: str) -> str:
 
 
 _PLAIN = r"[ !#-\[\]-~]*+"  # the inside of a string in ASCII, with nothing that needs an escape
-_NUMBER = r"(?!-0[,}])-?(?:0|[1-9][0-9]*+)(?:\.[0-9]*[1-9])?"
+_DIGITS = r"-?(?:0|[1-9][0-9]*+)"
+_COMPARED = rf"(?!-0,){_DIGITS}(?:\.[0-9]*[1-9])?"  # a number as `core.lines.value_text` spells it
+_NUMBER = rf"(?!-0(?:\.0)?,){_DIGITS}(?:\.(?:[0-9]*[1-9]|0(?![0-9])))?"  # as it does, or as a line does
 _NAME = r"(?!(?:v|cloud_id|device|meter|kind|time|arrived|raw|flags)\")[a-z_]+"
 _MAC = r"(?:0x[0-9a-f]{16})?"
 _MINUTE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _FLAG = r'"(?:not_set|future|long_past|backwards|conflict|filed_by_arrival)"'
-_DEMAND = rf'"value":{_NUMBER},"unit":"kW"'  # most lines by far have just these values: found out at once
-_VALUES = "(?:" + _DEMAND + "|" + _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)') + ")"
+_DEMAND = rf'"value":{_COMPARED},"unit":"kW"'  # most lines by far have just these values: found out at once
+_OTHERS = _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)')
 _RAW = _several(f'"{_PLAIN}":"{_PLAIN}"')
 _KIND = "demand|summation|price|message"
 _REST = rf',"raw":{{(?:{_RAW})?}},"flags":\[(?:{_several(_FLAG)})?\]}}'
 _LINE = (
     rf'{{"v":{VERSION},"cloud_id":"([0-9a-f]{{6}})","device":"({_MAC})","meter":"({_MAC})",'
-    rf'"kind":"({_KIND})","time":"({_MINUTE}Z)","arrived":"({_MINUTE}\.[0-9]{{3}}Z)",({_VALUES}){_REST}'
+    rf'"kind":"({_KIND})","time":"({_MINUTE}Z)","arrived":"({_MINUTE}\.[0-9]{{3}}Z)",(?:({_DEMAND})|({_OTHERS})){_REST}'
 ).encode()
 _CANONICAL = re.compile(_LINE)
 _CANONICAL_LINES = re.compile(b"^" + _LINE + b"$", re.MULTILINE)
-_IN_ORDER = (5, 2, 3, 4, 6, 7, 0)
+_DEMANDS = 7
+"""The group of the values that are found out at once, and compared as they stand."""
+_IN_ORDER = (5, 2, 3, 4, 6, _DEMANDS, 0)
 """An entry's members among the groups."""
 _STREAM = re.compile(rf'([0-9a-f]{{6}})","device":"{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode())
 _STREAMS_AND_MOMENTS = re.compile(
     (
         rf'{{"v":{VERSION},"cloud_id":"([^,]*+,"device":"[^,]*+,"meter":"[^,]*+,"kind":"[a-z]*+)",'
-        rf'"time":"({_MINUTE}Z","arrived":"{_MINUTE}\.[0-9]{{3}}Z)",{_VALUES}{_REST}\n|(?s:.+)'
+        rf'"time":"({_MINUTE}Z","arrived":"{_MINUTE}\.[0-9]{{3}}Z)",(?:{_DEMAND}|{_OTHERS}){_REST}\n|(?s:.+)'
     ).encode()
 )
 """The same lines with whose they are and what orders them in two pieces, which sort as the members in them do; and all that
@@ -73,6 +78,9 @@ follows from the first byte on that is in no such line, as one piece more, with 
 still to be looked at: there are few in a file."""
 _TIME, _ARRIVED = len("2015-03-10T17:00:00Z"), len('2015-03-10T17:00:00Z","arrived":"')
 """Where the second piece's time ends, and where its arrival begins."""
+
+_WHOLE = re.compile(rb'(":-?[0-9]+)\.0(?=,|$)')
+"""A whole decimal among the values of such a line: their strings hold no quotes, so it is in none of these."""
 
 _START = b'{"v":'
 
@@ -90,8 +98,7 @@ def read_entry(text: bytes, cloud_id: str) -> Entry:
     """An entry of this user's file. Raises ValueError, saying what is wrong, for anything we did not write there."""
     match = _CANONICAL.fullmatch(text)
     if match and _is_a_day(match[5][:10]) and _is_a_day(match[6][:10]):
-        owner, device, meter, kind, time, arrived, values = match.groups()
-        entry = Entry(time, device, meter, kind, arrived, values, text)
+        owner, entry = match[1], _entry(match)
     else:
         owner, entry = _parsed(text)
     if owner != cloud_id.encode():
@@ -133,9 +140,18 @@ def _all_canonical(data: bytes, cloud_id: str) -> list[Entry] | None:
     lines = _own_lines(data, cloud_id)
     if not lines:
         return None
-    entries = [Entry._make(line.group(*_IN_ORDER)) for line in _CANONICAL_LINES.finditer(data)]
+    entries = [
+        Entry._make(line.group(*_IN_ORDER)) if line.lastindex == _DEMANDS else _entry(line)
+        for line in _CANONICAL_LINES.finditer(data)
+    ]
     sound = _are_days(entry.time for entry in entries) and _are_days(entry.arrived for entry in entries)
     return entries if len(entries) == lines and sound else None
+
+
+def _entry(line: re.Match[bytes]) -> Entry:
+    """Of a canonical line."""
+    _, device, meter, kind, time, arrived, demand, others = line.groups()
+    return Entry(time, device, meter, kind, arrived, demand or _WHOLE.sub(rb"\1", others), line[0])
 
 
 def _own_lines(data: bytes, cloud_id: str) -> int:

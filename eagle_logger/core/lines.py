@@ -5,13 +5,14 @@
      "raw":{"TimeStamp":"0x1c91ec39","Demand":"0x0003b0","Multiplier":"0x1","Divisor":"0x3e8"},"flags":[]}
 
 (on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow a decoder's mistake to be
-repaired later.
+repaired later. A whole decimal ends in `.0`, or a reader that infers types takes the first files for integers and rounds all
+others. Lines of older versions lack it (`10` for `10.0`), and say the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -28,7 +29,7 @@ _string = json.encoder.encode_basestring
 """What `_text` makes of a string, without finding out that it is one."""
 
 
-def _number(value: Decimal) -> str:
+def number_text(value: Decimal) -> str:
     """A JSON number that is exactly this decimal, without exponent or needless zeroes."""
     if not value:
         return "0"
@@ -36,15 +37,26 @@ def _number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _member(value: Value) -> str:
+def _never_whole(value: Decimal) -> str:
+    """The same, but a whole number ends in `.0`."""
+    text = number_text(value)
+    return text if "." in text else f"{text}.0"
+
+
+def _members(values: Mapping[str, Value], number: Callable[[Decimal], str]) -> str:
+    return ",".join([f"{_string(name)}:{_member(value, number)}" for name, value in values.items()])
+
+
+def _member(value: Value, number: Callable[[Decimal], str]) -> str:
     if isinstance(value, Decimal):
-        return _number(value)
+        return number(value)
     return _string(value) if isinstance(value, str) else _text(value)
 
 
 def value_text(values: Mapping[str, Value]) -> str:
-    """A reading's values in one canonical spelling: equal exactly when the values are."""
-    return ",".join([f"{_string(name)}:{_member(value)}" for name, value in values.items()])
+    """A reading's values in one canonical spelling: equal exactly when the values are. What lines and states are compared by;
+    a line spells its whole decimals otherwise."""
+    return _members(values, number_text)
 
 
 def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable[Flag] = ()) -> bytes:
@@ -54,7 +66,7 @@ def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable
     return (
         f'{{"v":{VERSION},"cloud_id":"{cloud_id}","device":{_string(reading.device)},"meter":{_string(reading.meter)},'
         f'"kind":"{reading.kind}","time":"{iso(reading.time)}","arrived":"{iso(arrived, milliseconds=True)}",'
-        f'{value_text(reading.values)},"raw":{{{raw}}},"flags":[{all_flags}]}}\n'
+        f'{_members(reading.values, _never_whole)},"raw":{{{raw}}},"flags":[{all_flags}]}}\n'
     ).encode("utf-8", "backslashreplace")
 
 

@@ -1,0 +1,111 @@
+"""A whole decimal ends in `.0` in a line, once did not, and is the same reading."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.core import entries as entries_module
+from eagle_logger.core.entries import in_order, read_entries, read_entry
+from eagle_logger.core.lines import encode_line, value_text
+from eagle_logger.core.readings import Kind, Reading, Undated, Value
+from eagle_logger.core.sealing import part_of
+from eagle_logger.core.state import after_logging, is_logged
+from eagle_logger.core.users import UserState
+from eagle_logger.users.records import decode_state, encode_state
+from tests.support import version_before
+from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand, lines
+from tests.support.version_before import as_it_wrote
+
+UNIT = {"unit": "kWh"}
+
+
+def line_of(kind: Kind, values: dict[str, Value], offset: int = 1) -> bytes:
+    return encode_line(CLOUD_ID, Reading(DEVICE, METER, kind, HOUR.start + offset, values, {}), HOUR.start + 5).rstrip()
+
+
+@pytest.mark.parametrize(
+    ("number", "spelled"),
+    [("10", "10.0"), ("1E+1", "10.0"), ("0", "0.0"), ("-0", "0.0"), ("-2.00", "-2.0"), ("0.944", "0.944"), ("10.05", "10.05")],
+)
+def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spelled: str) -> None:
+    values: dict[str, Value] = {"delivered": Decimal(number), "received": None, **UNIT}
+    line = line_of(Kind.SUMMATION, values)
+    assert f'"delivered":{spelled},"received":null'.encode() in line
+    assert read_entry(line, CLOUD_ID).values == value_text(values).encode()
+    assert isinstance(json.loads(line)["delivered"], float), "a reader that infers types never takes it for an integer"
+
+
+def test_only_decimals_are_spelled_so() -> None:
+    line = line_of(Kind.PRICE, {"price": Decimal(1), "currency": "1.0", "tier": 1, "label": "Block 2.0, from 3.0"})
+    assert b'"v":1,' in line
+    assert b'"price":1.0,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"' in line
+    entry = read_entry(line, CLOUD_ID)
+    assert entry.values == b'"price":1,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"'
+    assert read_entry(as_it_wrote(line), CLOUD_ID).values == entry.values
+
+
+@given(lines())
+def test_old_and_new_lines_say_the_same(new: bytes) -> None:
+    old = as_it_wrote(new)
+    assert read_entry(old, CLOUD_ID)[:6] == read_entry(new, CLOUD_ID)[:6]
+
+
+@given(lines())
+def test_the_version_before_reads_what_is_written_now(new: bytes) -> None:
+    entry = read_entry(new, CLOUD_ID)
+    assert version_before.read_entry(new) == tuple(part.decode() for part in (*entry.identity, entry.values))
+
+
+def test_the_version_before_reads_what_has_no_time() -> None:
+    arrived = HOUR.start + 7.25
+    undated = Undated(DEVICE, METER, Kind.PRICE, {"price": Decimal(25), "tier": 1}, {"TimeStamp": "0xffffffff"})
+    line = encode_line(CLOUD_ID, undated.dated(arrived), arrived).rstrip()
+    assert version_before.read_entry(line) == ("2026-03-10T17:00:07Z", DEVICE, METER, "price", '"price":25,"tier":1')
+
+
+def test_both_spellings_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(entries_module, "parse_line")
+    new = (
+        demand(1, 10) + demand(2, "0.5") + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
+    )
+    for content in (new, as_it_wrote_all(new), new + b"\n" + as_it_wrote(demand(4, -3))):
+        entries, unreadable = read_entries(content, CLOUD_ID)
+        assert not unreadable
+        assert entries[2].values == b'"delivered":7,"received":0,"unit":"kWh"'
+        times = [entry.time for entry in entries]
+        assert in_order(content if content.endswith(b"\n") else content + b"\n", CLOUD_ID) == times
+
+
+@pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
+def test_no_other_spelling_takes_the_short_way(monkeypatch: pytest.MonkeyPatch, spelled: bytes) -> None:
+    monkeypatch.setattr(entries_module, "parse_line", lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")))
+    text = demand(1, 10).rstrip().replace(b'"value":10.0', b'"value":' + spelled)
+    assert read_entries(text, CLOUD_ID) == ([], [(text, "the parser was asked")])
+
+
+@given(st.lists(lines(few=True), max_size=25), st.data())
+def test_in_one_file_and_in_a_part_old_and_new_lines_are_one_reading(texts: list[bytes], data: st.DataObject) -> None:
+    mixed = [as_it_wrote(text) if data.draw(st.booleans()) else text for text in texts]
+    entries, _ = read_entries(b"\n".join(mixed), CLOUD_ID)
+    new = part_of(read_entries(b"\n".join(texts), CLOUD_ID)[0], {})
+    assert as_it_wrote_all(part_of(entries, {}).plain) == as_it_wrote_all(new.plain)
+    held = {entry.identity: {entry.values} for entry in read_entries(as_it_wrote_all(new.plain), CLOUD_ID)[0]}
+    twice = [entry for entry in entries if entry.values in held[entry.identity]]
+    assert part_of(twice, held).rows == 0, "an earlier part that holds it in the old spelling holds it"
+
+
+def as_it_wrote_all(plain: bytes) -> bytes:
+    return b"\n".join(map(as_it_wrote, plain.splitlines()))
+
+
+def test_a_state_of_the_version_before_knows_a_whole_number() -> None:
+    reading = Reading(DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal("10.0"), "unit": "kW"}, {})
+    state = UserState(recent={reading.stream: ((HOUR.start, '"value":10,"unit":"kW"'),)})
+    assert is_logged(state, reading)
+    assert after_logging(UserState(), [reading], HOUR.start).recent == state.recent
+    assert is_logged(decode_state(encode_state(state)), reading)
