@@ -88,23 +88,6 @@ def test_a_key_that_leads_out_is_a_mistake(root: Path, key: str) -> None:
         DirectoryArchive(root).put(key, b"", {})
 
 
-def test_duckdb_reads_it_as_a_table(root: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    from eagle_logger.core.entries import read_entries
-    from eagle_logger.core.sealing import part_of
-    from tests.support.log_lines import CLOUD_ID, demands
-
-    entries, _ = read_entries(demands(range(3)), CLOUD_ID)
-    part = part_of(entries, {})
-    body = part.compressed()
-    DirectoryArchive(root).put(KEY, body, part.metadata(body))
-    table = f"read_json('{root}/**/*.jsonl.gz', hive_partitioning=true, hive_types_autocast=false)"
-    query = f"select cloud_id, date, count(*), sum(value) from {table} group by all"
-    with duckdb.connect() as connection:
-        [(cloud_id, date, rows, total)] = connection.sql(query).fetchall()
-    assert (cloud_id, date, rows, round(total, 3)) == (CLOUD_ID, "2026-03-10", 3, 2.832)
-
-
 def test_the_adapters_do_not_drag_boto3_in() -> None:
     code = "import sys, eagle_logger.archive.directory, eagle_logger.rotation; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,177 @@
+"""The examples for analysts, as they stand in README and how-to, on an archive that leads readers astray who infer types:
+whole numbers first, old and new lines, negative and missing values, cloud ids that look like numbers."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eagle_logger.archive.directory import DirectoryArchive
+from eagle_logger.core.entries import read_entries
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.lines import encode_line
+from eagle_logger.core.names import archive_key
+from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.sealing import part_of
+from tests.support.log_lines import DEVICE, METER
+from tests.support.version_before import as_it_wrote
+
+ROOT = Path(__file__).parents[3]
+HOURS = [Hour.parse("2026-03-09-17"), Hour.parse("2026-03-10-23")]
+WHOLE = ["000001", "1e5123", *(f"{number:06x}" for number in range(0x10, 0x30))]
+FINE = [f"f{number:05x}" for number in range(8)]
+"""Readers look at the files in order of their names: those of homes with whole numbers only come first."""
+GIVEN = {**dict.fromkeys(WHOLE, Decimal(0)), **dict.fromkeys(FINE, Decimal("0.21"))}
+NUMBERS = ("value", "delivered", "received", "price")
+
+Totals = dict[tuple[str, date, str], Decimal]
+"""By cloud id, date and member."""
+
+
+def snippets(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def readings_of(cloud_id: str, hour: Hour) -> Iterator[Reading]:
+    whole, at = cloud_id in WHOLE, hour.start
+    number = int(cloud_id[-1], 16)
+
+    def reading(kind: Kind, offset: int, values: dict[str, Value]) -> Reading:
+        flags = frozenset({Flag.LONG_PAST}) if number % 3 == 0 else frozenset[Flag]()
+        return Reading(DEVICE, METER, kind, at + offset, values, {"TimeStamp": f"0x{offset:x}"}, flags)
+
+    for turn in range(4):
+        watts = Decimal(10 * turn - 10) if whole else Decimal(turn * 239 - 500).scaleb(-3)
+        yield reading(Kind.DEMAND, 8 * turn, {"value": watts, "unit": "kW"})
+        delivered = Decimal(100 + turn) if whole else Decimal("10534.239") + turn * Decimal("0.001")
+        received = None if number == 2 else Decimal(0 if whole else 7 * turn).scaleb(-2)
+        yield reading(Kind.SUMMATION, 8 * turn, {"delivered": delivered, "received": received, "unit": "kWh"})
+    if not whole:
+        of_price: dict[str, Value] = {"price": Decimal("0.125"), "currency": "USD", "unit": "USD/kWh", "tier": 1, "label": "A"}
+        yield reading(Kind.PRICE, 3, of_price)
+        yield reading(Kind.MESSAGE, 4, {"id": "0x01", "text": "Save: 1.0, or 2", "confirmed": False, "read": None})
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, int]:
+    """The folder that has it as `data/archive`, the exact totals, and how many lines there are."""
+    folder = tmp_path_factory.mktemp("analysis")
+    archive, totals, count = DirectoryArchive(folder / "data" / "archive"), defaultdict[Any, Decimal](Decimal), 0
+    for cloud_id in [*WHOLE, *FINE]:
+        for hour in HOURS:
+            readings = list(readings_of(cloud_id, hour))
+            lines = [encode_line(cloud_id, one, one.time + 3.25) for one in readings]
+            if int(cloud_id[-1], 16) % 2:
+                lines = [as_it_wrote(line) for line in lines]
+            part = part_of(read_entries(b"".join(lines), cloud_id)[0], {})
+            body = part.compressed()
+            archive.put(archive_key(cloud_id, hour), body, part.metadata(body))
+            count += part.rows
+            for one in readings:
+                for name, number in one.values.items():
+                    if name in NUMBERS and isinstance(number, Decimal):
+                        totals[cloud_id, datetime.fromtimestamp(one.time, UTC).date(), name] += number
+    return folder, dict(totals), count
+
+
+def test_the_archive_is_one_that_leads_astray(archived: tuple[Path, Totals, int]) -> None:
+    folder, _, _ = archived
+    assert len(WHOLE) * len(HOURS) > 32
+    bodies = [path.name for path in sorted(folder.glob("data/archive/*/*/*.jsonl.gz"))]
+    assert [name[:6] for name in bodies[: len(WHOLE) * len(HOURS)]] == sorted(WHOLE * len(HOURS))
+
+
+def of(totals: Totals, name: str) -> dict[tuple[str, date], Decimal]:
+    return {(cloud_id, day): total for (cloud_id, day, what), total in totals.items() if what == name}
+
+
+def test_readme_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    import duckdb
+
+    folder, totals, _ = archived
+    monkeypatch.chdir(folder)
+    [query] = snippets("README.md", "sql")
+    with duckdb.connect() as connection:
+        found = {tuple(row[:2]): row[2:] for row in connection.sql(query).fetchall()}
+    assert found.keys() == of(totals, "delivered").keys()
+    taken = {cloud_id: amount for (cloud_id, _), (amount, _) in found.items()}
+    assert taken == {**dict.fromkeys(WHOLE, Decimal(3)), **dict.fromkeys(FINE, Decimal("0.003"))}
+    given = {cloud_id: amount for (cloud_id, _), (_, amount) in found.items() if amount is not None}
+    assert given == {cloud_id: amount for cloud_id, amount in GIVEN.items() if cloud_id[-1] != "2"}
+
+
+def test_how_to_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    import duckdb
+
+    folder, totals, count = archived
+    monkeypatch.chdir(folder)
+    [script] = snippets("docs/how-to/analyse.md", "sql")
+    with duckdb.connect() as connection:
+        answers = [connection.execute(statement).fetchall() for statement in script.split(";") if statement.strip()]
+        for name in NUMBERS:
+            query = f"SELECT cloud_id, date, sum({name}) FROM readings GROUP BY ALL HAVING sum({name}) IS NOT NULL"
+            assert {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()} == of(totals, name)
+        [(lines, first, tier)] = connection.sql("SELECT count(*), min(time), max(tier) FROM readings").fetchall()
+    assert (lines, first, tier) == (count, datetime.fromtimestamp(HOURS[0].start, UTC), 1)
+    _, _, demands, summations = answers
+    assert {row[0] for row in demands} == {row[0] for row in summations} == {*WHOLE, *FINE}
+    assert {row[2] for row in summations} == {Decimal(3), Decimal("0.003")}
+    assert {row[3] for row in summations} == {None, Decimal(0), Decimal("0.21")}
+
+
+def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """All of the page's Python, one snippet after the other, as it stands; `frames` has what each called `frame`."""
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    frames = []
+    for snippet in snippets("docs/how-to/analyse.md", "python"):
+        exec(compile(snippet, "analyse.md", "exec"), names)
+        frames += [names.pop("frame")] if "frame" in names else []
+    return {**names, "frames": frames}
+
+
+def test_how_to_with_python(
+    archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, totals, count = archived
+    names = run_python(folder, monkeypatch)
+    readings, (pandas, polars) = names["readings"], names["frames"]
+    assert readings.num_rows == len(pandas) == len(polars) == count
+    assert capsys.readouterr().out.count("20.000000000000") > 8, "both tables were shown"
+    rows = readings.to_pylist()
+    for name in NUMBERS:
+        expected = of(totals, name)
+        assert summed((row["cloud_id"], row["time"].date(), row[name]) for row in rows) == expected
+        by_pandas = pandas.groupby(["cloud_id", pandas["time"].dt.date])[name].sum(min_count=1).dropna()
+        assert by_pandas.to_dict() == expected
+        by_polars = polars.drop_nulls(name).group_by("cloud_id", names["pl"].col("time").dt.date())
+        assert {tuple(row[:2]): row[2] for row in by_polars.agg(names["pl"].col(name).sum()).rows()} == expected
+    assert {row["tier"] for row in rows} == {None, 1}
+    assert {row["time"] for row in rows} >= {datetime.fromtimestamp(hour.start, UTC) for hour in HOURS}
+
+
+def summed(numbers: Iterator[tuple[str, date, Decimal | None]]) -> dict[tuple[str, date], Decimal]:
+    totals = defaultdict[tuple[str, date], Decimal](Decimal)
+    for cloud_id, day, number in numbers:
+        if number is not None:
+            totals[cloud_id, day] += number
+    return dict(totals)
+
+
+def test_what_is_written_now_is_never_taken_for_integers(tmp_path: Path) -> None:
+    """As a reader does who names no columns: with lines of today it is not rounded, whatever comes first."""
+    import duckdb
+
+    for number, cloud_id in enumerate(WHOLE + FINE):
+        lines = [encode_line(cloud_id, one, one.time) for one in readings_of(cloud_id, HOURS[0])]
+        (tmp_path / f"{number:03}.jsonl").write_bytes(b"".join(lines))
+    with duckdb.connect() as connection:
+        inferred = connection.sql(f"SELECT DISTINCT typeof(value), typeof(delivered) FROM read_json('{tmp_path}/*.jsonl')")
+        assert inferred.fetchall() == [("DOUBLE", "DOUBLE")]
