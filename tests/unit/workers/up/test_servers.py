@@ -1,0 +1,141 @@
+"""Which server `up` starts, and whose files it reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.errors import ConfigurationError
+from workers.up import servers
+from workers.up.servers import Kind, Written, examine, find_server, last_writer, note
+
+
+def fake(folder: Path, kind: str, version: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{kind}-server"
+    said = f"{kind.capitalize()} server v={version} sha=00000000:0 malloc=libc bits=64 build=0"
+    path.write_text(f"#!/bin/sh\necho '{said}'\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "bundled_server", lambda: None)
+
+
+def written(text: str) -> Written:
+    kind, version = text.split()
+    return Written(Kind(kind), tuple(int(part) for part in version.split(".")))
+
+
+@pytest.mark.parametrize(
+    ("server", "files", "reads"),
+    [
+        ("redis 7.0.15", "redis 7.0.15", True),
+        ("redis 7.4.0", "redis 6.2.14", True),
+        ("redis 6.2.14", "redis 7.0.15", False),
+        ("valkey 9.1.2", "redis 6.2.14", True),
+        ("valkey 8.1.4", "redis 7.2.5", True),
+        ("valkey 9.1.2", "redis 7.4.0", False),
+        ("valkey 9.1.2", "redis 8.2.1", False),
+        ("valkey 9.1.2", "valkey 8.1.4", True),
+        ("valkey 8.1.4", "valkey 9.1.2", False),
+        ("redis 8.2.1", "valkey 9.1.2", False),
+        ("redis 6.2.14", "valkey 7.2.8", False),
+    ],
+)
+def test_whose_files_a_server_reads(server: str, files: str, reads: bool) -> None:
+    assert written(server).can_read(written(files)) is reads
+
+
+def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis, valkey = fake(tmp_path / "usr", "redis", "7.0.15"), fake(tmp_path / "local", "valkey", "8.1.4")
+    bundled = fake(tmp_path / "package", "valkey", "9.1.2")
+    monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
+    own = str(Path(sys.prefix) / "bin")
+    both = os.pathsep.join([own, "", str(redis.parent), str(valkey.parent)])
+    assert find_server(None, both).path == str(valkey)
+    assert find_server(None, str(redis.parent)).path == str(redis)
+    assert find_server(None, own).path == str(bundled)
+    assert str(find_server(None, "")) == f"{bundled} (Valkey 9.1.2)"
+
+
+def test_one_that_is_too_old_or_something_else_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(tmp_path / "usr", "redis", "6.0.16")
+    bundled = fake(tmp_path / "package", "valkey", "9.1.2")
+    monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
+    assert find_server(None, str(tmp_path / "usr")).path == str(bundled)
+
+
+def test_the_first_that_reads_what_lies_there_is_taken(tmp_path: Path, nothing_bundled: None) -> None:
+    valkey, redis = fake(tmp_path / "bin", "valkey", "9.1.2"), fake(tmp_path / "bin", "redis", "8.2.1")
+    for last, taken in (("redis 8.0.0\n", redis), ("valkey 9.0.1\n", valkey), ("7.0.15\n", valkey)):
+        (tmp_path / "version").write_text(last)
+        assert find_server(tmp_path, str(tmp_path / "bin")).path == str(taken)
+
+
+def test_files_that_no_server_reads_are_refused_in_words(tmp_path: Path, nothing_bundled: None) -> None:
+    fake(tmp_path / "bin", "valkey", "9.1.2")
+    (tmp_path / "version").write_text("redis 8.2.1\n")
+    with pytest.raises(ConfigurationError) as refused:
+        find_server(tmp_path, str(tmp_path / "bin"))
+    assert "was written by Redis 8.2.1, and no server found here reads that" in str(refused.value)
+    assert "Put a redis-server 8.2.1 or newer on PATH, or set EAGLE_REDIS_URL" in str(refused.value)
+    assert "(Valkey 9.1.2) cannot read the files of Redis 8.2.1" in str(refused.value)
+    with pytest.raises(ConfigurationError, match="There is no server here at all"):
+        find_server(tmp_path, "")
+
+
+def test_an_older_one_of_the_same_kind_is_refused(tmp_path: Path, nothing_bundled: None) -> None:
+    fake(tmp_path / "bin", "redis", "6.2.9")
+    (tmp_path / "version").write_text("7.0.15\n")  # as noted before there was Valkey
+    with pytest.raises(ConfigurationError, match=r"written by Redis 7\.0\.15.*\n.*\(Redis 6\.2\.9\) cannot read"):
+        find_server(tmp_path, str(tmp_path / "bin"))
+
+
+def test_without_any_it_says_how_to_get_one(nothing_bundled: None) -> None:
+    with pytest.raises(ConfigurationError, match=r"EAGLE_REDIS_URL.*apt install valkey-server"):
+        find_server(None, "")
+
+
+def test_what_it_is(tmp_path: Path) -> None:
+    assert examine(str(fake(tmp_path, "redis", "7.2.10"))).is_a == written("redis 7.2.10")
+    assert examine(str(fake(tmp_path, "valkey", "8.1.4"))).is_a == written("valkey 8.1.4")
+    with pytest.raises(ConfigurationError, match=r"\(Redis 6\.0\.16\) is too old: 6\.2 or newer"):
+        examine(str(fake(tmp_path, "redis", "6.0.16")))
+    with pytest.raises(ConfigurationError, match="does not say"):
+        examine("/bin/echo")
+    with pytest.raises(ConfigurationError, match="does not run"):
+        examine(str(tmp_path / "nowhere"))
+
+
+def test_the_note(tmp_path: Path) -> None:
+    assert last_writer(tmp_path) is None
+    (tmp_path / "version").write_text(note(written("valkey 9.1.2")))
+    assert last_writer(tmp_path) == written("valkey 9.1.2")
+    (tmp_path / "version").write_text("dragonfly\n")
+    with pytest.raises(ConfigurationError, match="does not say which server wrote the files"):
+        last_writer(tmp_path)
+    (tmp_path / "version").write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        last_writer(tmp_path)
+
+
+def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(tmp_path: Path, nothing_bundled: None) -> None:
+    """Redis before 7.0 looks for one file, and would start empty beside a directory full of users."""
+    fake(tmp_path / "bin", "redis", "6.2.14")
+    (tmp_path / "appendonlydir").mkdir()
+    with pytest.raises(ConfigurationError, match=r"Redis 6\.2\.14\) cannot read"):
+        find_server(tmp_path, str(tmp_path / "bin"))
+
+
+def test_this_environment_brings_one_along() -> None:
+    bundled = servers.bundled_server()
+    assert bundled is not None
+    assert examine(bundled).is_a.kind == Kind.VALKEY

