@@ -21,6 +21,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Phase
 from eagle_logger.errors import AlreadyThere, EagleError
 from eagle_logger.settings import Settings, without_password
+from eagle_logger.tls import client_context
 
 OLDEST_REDIS = (6, 2)
 LARGEST_SKEW = 2.0
@@ -66,14 +67,16 @@ def broker_answers(settings: Settings) -> Finding:
 
 def _redis_finding(name: str, url: str, variable: str) -> Finding:
     try:
-        version = str(_info(url, "server")["redis_version"])
+        server = _info(url, "server")
     except redis.RedisError as wrong:
         return Finding(
             name, well=False, found=f"{without_password(url)}: {wrong}", advice=f"Start Redis, or correct {variable}."
         )
+    version = str(server["redis_version"])  # Valkey says here which Redis it is like
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
-        return Finding(name, well=False, found=f"version {version}", advice="Use Redis 6.2 or newer.")
-    return Finding(name, well=True, found=f"{without_password(url)}, version {version}")
+        return Finding(name, well=False, found=f"Redis {version}", advice="Use Redis 6.2 or newer, or Valkey.")
+    own = f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {version}"
+    return Finding(name, well=True, found=f"{without_password(url)}, {own}")
 
 
 def redis_keeps_everything(settings: Settings) -> Finding:
@@ -196,8 +199,7 @@ def _info(url: str, section: str) -> dict[str, Any]:
 
 
 def _ask_relay(settings: Settings) -> httpx.Response:
-    verify: Any = ssl.create_default_context(cafile=str(settings.relay_ca)) if settings.relay_ca else True
-    return httpx.get(settings.relay_url, timeout=5, verify=verify, follow_redirects=False)
+    return httpx.get(settings.relay_url, timeout=5, verify=client_context(settings.relay_ca), follow_redirects=False)
 
 
 def _nearest_folder(path: Path) -> Path:

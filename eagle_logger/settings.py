@@ -10,7 +10,6 @@ import difflib
 import json
 import os
 import re
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -32,6 +31,7 @@ from eagle_logger.core.names import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.sns.topics import Topic
+from eagle_logger.tls import client_context
 
 SERVICES_FILE = "services.json"
 PREFIX = "EAGLE_"
@@ -313,7 +313,7 @@ def _mistake_in_certificates(file: Path) -> str | None:
     if not file.is_file():
         return f"there is no file {file}"
     try:
-        ssl.create_default_context(cafile=file)
+        client_context(file)
     except OSError as wrong:  # an SSLError is one too
         return f"{file} cannot be read as certificates in PEM: {wrong.strerror or wrong}"
     return None

@@ -9,6 +9,8 @@ import ssl
 from pathlib import Path
 from time import monotonic
 
+from eagle_logger.tls import client_context
+
 WATCHED = 10.0
 """Seconds after which a connection that gave no session is given up as a source of one."""
 UNBEARABLE = 600.0
@@ -17,16 +19,9 @@ that cannot bear it."""
 
 
 def resuming_context(ca: Path | None) -> ssl.SSLContext:
-    """For one server. Verifies as Python's default context does, against the system's store or the PEM bundle `ca`; a session
-    that is taken up was verified when it began. Raises OSError for a bad `ca`."""
-    default = ssl.create_default_context(cafile=None if ca is None else str(ca))
-    context = _ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags = default.verify_flags
-    if ca is None:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    else:
-        context.load_verify_locations(ca)
-    return context
+    """For one server. Verifies as `client_context` does, against the system's store or the PEM bundle `ca`; a session that is
+    taken up was verified when it began. Raises OSError for a bad `ca`."""
+    return client_context(ca, of=_ResumingContext)
 
 
 class _ResumingContext(ssl.SSLContext):

@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
+from eagle_logger.tls import client_context
 
 MAX_BYTES = 16 * 1024
 TIMEOUT = 5.0
@@ -27,7 +28,7 @@ class CertificateDownload:
 
     def __init__(self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._resolver = resolver
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or client_context()
 
     async def __call__(self, url: str) -> bytes:
         """Raises MessageRefused for what will be the same next time, CertificateUnavailable for what may not."""

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "eagle_logger"
 ADAPTERS = ("rainforest", "users", "logs", "archive")
-SHARED = {"eagle_logger.core", "eagle_logger.errors", "eagle_logger.clock"}
+SHARED = {"eagle_logger.core", "eagle_logger.errors", "eagle_logger.clock", "eagle_logger.tls"}
 PROTOCOLS = {
     "eagle_logger.rainforest.relay",
     "eagle_logger.users.store",
