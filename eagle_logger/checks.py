@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import ssl
@@ -20,7 +21,7 @@ from eagle_logger import wiring
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Phase
 from eagle_logger.errors import AlreadyThere, EagleError
-from eagle_logger.settings import Settings, without_password
+from eagle_logger.settings import GIVEN_UP_FILE, Settings, without_password
 from eagle_logger.tls import client_context
 
 OLDEST_REDIS = (6, 2)
@@ -53,6 +54,7 @@ def run_all(settings: Settings) -> list[Finding]:
         relay_is_reachable,
         breaker_is_closed,
         clocks_agree,
+        programs_run,
     ]
     return [check(settings) for check in checks]
 
@@ -187,6 +189,19 @@ def clocks_agree(settings: Settings) -> Finding:
     return Finding(
         "clock", well=well, found=found, advice="" if well else "Set this machine's clock (NTP): arrival times are wrong."
     )
+
+
+def programs_run(settings: Settings) -> Finding:
+    """That no program of the `up` on this data directory keeps dying."""
+    file = settings.data_dir / GIVEN_UP_FILE
+    try:
+        given_up = ", ".join(str(name) for name in json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        given_up = ""  # no `up` runs here, or the power failed while it wrote
+    if not given_up:
+        return Finding("programs", well=True, found="none keeps dying")
+    advice = f"Look at what it wrote in {settings.data_dir / 'run' / 'log'}. It is started again by itself."
+    return Finding("programs", well=False, found=f"keeps dying: {given_up}", advice=advice)
 
 
 def _client(url: str) -> Any:

@@ -34,6 +34,8 @@ from eagle_logger.sns.topics import Topic
 from eagle_logger.tls import client_context
 
 SERVICES_FILE = "services.json"
+GIVEN_UP_FILE = "run/given_up.json"
+"""Below the data directory: the names of the programs of `up` that keep dying, as a JSON list."""
 PREFIX = "EAGLE_"
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

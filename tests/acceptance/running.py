@@ -19,12 +19,12 @@ EAGLE_LOGGER = [sys.executable, str(Path(sys.executable).parent / "eagle-logger"
 HEADER = "In a second terminal:"
 
 
-def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE, *, pause: float = 0.05) -> None:
     """Wait for a state; AssertionError if it does not come about."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def environment(data: Path, **settings: str) -> dict[str, str]:

@@ -6,14 +6,18 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.acceptance.running import EAGLE_LOGGER, Up, environment, processes, until
+from workers.up.ports import free_port
+from workers.up.readiness import answers
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -153,6 +157,56 @@ def test_what_keeps_dying_ends_the_whole(tmp_path: Path) -> None:
         assert "redis died 5 times in a row" in up.screen
         assert "Bad file format reading the append only file" in up.screen
         assert len(up.deaths()) == 5
+
+
+def take_flowers_port(data: Path) -> socket.socket:
+    """Between the moment at which `up` chose the port and Flower's start."""
+    until((data / "services.json").exists, pause=0.002)
+    port = int(json.loads((data / "services.json").read_text())["flower_port"])
+    return socket.create_server(("127.0.0.1", port))
+
+
+def findings(data: Path) -> dict[str, dict[str, Any]]:
+    command = [*EAGLE_LOGGER, "doctor", "--json"]
+    done = subprocess.run(command, env=environment(data), capture_output=True, check=False, text=True)
+    return {found["name"]: found for found in json.loads(done.stdout)}
+
+
+def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Up(data, **ports(EAGLE_FLOWER_PORT="0")) as up, take_flowers_port(data) as taken:
+        up.await_line("flower: another program has taken its port")
+        up.await_ready()
+        port = int(json.loads((data / "services.json").read_text())["flower_port"])
+        assert port != taken.getsockname()[1]
+        assert answers(f"http://127.0.0.1:{port}/healthcheck")
+        up.ask_to_stop()
+        assert up.wait() == 0, up.screen
+
+
+def test_flower_on_a_taken_port_that_was_asked_for_costs_nobody_else_anything(tmp_path: Path) -> None:
+    data, port = tmp_path / "data", free_port()
+    with Up(data, "--homes", "3", **ports(EAGLE_FLOWER_PORT=str(port))) as up, take_flowers_port(data):
+        up.await_line("flower keeps dying; the system goes on without it")
+        up.await_ready()
+        up.await_line(r"[1-9]\d* readings logged")
+        assert json.loads((data / "run" / "given_up.json").read_text()) == ["flower"]
+        assert up.screen.count("flower keeps dying") == 1
+        assert findings(data)["programs"]["well"] is False
+        up.ask_to_stop()
+        assert up.wait() == 0, up.screen
+
+
+def test_a_frozen_beat_is_named_within_seconds(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Up(data, **ports()) as up:
+        up.await_ready()
+        beat = up.pid("workers.app beat")
+        os.kill(beat, signal.SIGSTOP)
+        up.await_line("beat: no progress for 5 s; look at what it wrote in run/log/beat.log")
+        os.kill(beat, signal.SIGCONT)
+        up.ask_to_stop()
+        assert up.wait() == 0, up.screen
 
 
 def test_nonsense_is_refused_at_once_and_whole(tmp_path: Path) -> None:

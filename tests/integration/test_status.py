@@ -123,6 +123,7 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dic
         "archive",
         "breaker",
         "clock",
+        "programs",
     ]
     assert "maxmemory-policy noeviction" in findings["redis durability"][2]
     assert "EAGLE_SECRET_KEYS" in findings["key"][2]

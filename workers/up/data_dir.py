@@ -8,13 +8,14 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
 
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
+from eagle_logger.settings import GIVEN_UP_FILE as GIVEN_UP
 from eagle_logger.settings import SERVICES_FILE
 
 LOCK = "up.lock"
@@ -88,6 +89,11 @@ def write_private(path: Path, text: str) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
+    """Write down which programs keep dying, for `eagle-logger doctor`."""
+    write_private(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
 
 
 def sign_of_life(data_dir: Path) -> None:

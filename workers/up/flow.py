@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from eagle_logger.core.breaker import Phase
 from eagle_logger.queues import Broker
 from eagle_logger.telemetry import late_percentile
 from eagle_logger.users.store import Totals, UserStore
@@ -19,11 +20,14 @@ class Snapshot:
     tally: Mapping[str, int]
     totals: Totals
     waiting: Mapping[str, int]
+    relay: Phase = Phase.CLOSED
+    is_drained: bool = False
 
 
-async def snapshot(users: UserStore, broker: Broker, queues: list[str], at: float) -> Snapshot:
+async def snapshot(users: UserStore, broker: Broker, queues: list[str], at: float, *, is_drained: bool) -> Snapshot:
     """Raises RedisUnavailable."""
-    return Snapshot(at, await users.tally(), await users.totals(), broker.waiting(queues))
+    relay = (await users.breaker()).phase
+    return Snapshot(at, await users.tally(), await users.totals(), broker.waiting(queues), relay, is_drained)
 
 
 def grown(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
@@ -46,6 +50,17 @@ def flow_line(before: Snapshot, now: Snapshot) -> str:
     if late is not None:
         parts.append(f"late p99 {late:g} s")
     parts.append(f"{sum(now.waiting.values())} messages waiting")
+    return " · ".join([*parts, *_troubles(more, now)])
+
+
+def _troubles(more: Mapping[str, int], now: Snapshot) -> Iterator[str]:
     if now.totals.parked:
-        parts.append(f"{now.totals.parked} parked")
-    return " · ".join(parts)
+        yield f"{now.totals.parked} parked"
+    if more["uploads_failed"]:
+        yield f"{more['uploads_failed']} UPLOADS FAILED"
+    if now.relay is Phase.OPEN:
+        yield "THE RELAY IS AWAY: few users are asked"
+    if now.relay is Phase.RETURNING:
+        yield "the relay answers again: more and more users are asked"
+    if now.is_drained:
+        yield "THIS NODE IS DRAINED: it fetches nothing"

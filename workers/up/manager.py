@@ -60,6 +60,7 @@ class Manager:
         self._history = History()
         self._ending = False
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._address = Path()
         self._process: subprocess.Popen[str] | None = None
         self._reader = threading.Thread(target=self._read, name="supervisor-events", daemon=True)
         self._transport: Any = None
@@ -75,11 +76,10 @@ class Manager:
             )
         self.log_dir.mkdir(parents=True, exist_ok=True)
         (self._run / LOG).unlink(missing_ok=True)
-        address = self._socket()
-        configuration = self._run / "supervisord.conf"
-        write_private(configuration, supervisor_configuration(self._programs, run=self._run, logs=self.log_dir, socket=address))
-        self._spawn(configuration)
-        self._transport = SupervisorTransport(serverurl=f"unix://{address}")
+        self._address = self._socket()
+        self._configure()
+        self._spawn(self._configuration)
+        self._transport = SupervisorTransport(serverurl=f"unix://{self._address}")
         try:
             self._await_supervisor()
         except BaseException:
@@ -110,6 +110,14 @@ class Manager:
         """Start these programs and return; that one dies at once is told like any other death."""
         for name in names:
             self._call("startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR))
+
+    def replace(self, program: Program) -> None:
+        """Have this program run in another way from its next start on. It must not run now. Raises ManagerGone."""
+        self._programs = [program if one.name == program.name else one for one in self._programs]
+        self._configure()
+        self._call("reloadConfig")
+        self._call("removeProcessGroup", program.name)
+        self._call("addProcessGroup", program.name)
 
     def stop(self, names: Iterable[str], *, waiting: Callable[[list[str]], None] | None = None) -> None:
         """Stop these programs, all at once, and wait until they have ended. `waiting` is told every few seconds who has not.
@@ -157,6 +165,14 @@ class Manager:
         except (OSError, HTTPException, ProtocolError) as wrong:
             self._transport.close()
             raise ManagerGone from wrong
+
+    @property
+    def _configuration(self) -> Path:
+        return self._run / "supervisord.conf"
+
+    def _configure(self) -> None:
+        text = supervisor_configuration(self._programs, run=self._run, logs=self.log_dir, socket=self._address)
+        write_private(self._configuration, text)
 
     def _spawn(self, configuration: Path) -> None:
         supervisord = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ _NOT_NOTED = {
 }
 """Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth nothing without them)."""
 _LOOPBACK = "127.0.0.1,localhost"
+PORTS = {programs.BRIDGE: "bridge_port", programs.FLOWER: "flower_port"}
+"""The programs that listen, with the setting of their port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class System:
     plan: Plan | None
     environment: Mapping[str, str] = field(repr=False)
     flower_password: str = field(repr=False)
+    ports_asked_for: frozenset[str] = frozenset()
+    """The port settings that the environment names: those ports are kept, whatever becomes of them."""
 
 
 def prepare(data_dir: Path, homes: int | None) -> System:
@@ -72,7 +76,24 @@ def prepare(data_dir: Path, homes: int | None) -> System:
         plan = Plan.make(homes, data_dir, former, with_aws=programs.exists("workers.sqs"))
         services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
     settings_module.write_services(data_dir, services)
-    return _system(data_dir, private, plan)
+    asked_for = frozenset(name for name in PORTS.values() if name in given.model_fields_set and getattr(given, name))
+    return replace(_system(data_dir, private, plan), ports_asked_for=asked_for)
+
+
+def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None:
+    """The system, with this program on another port, and the program; None if its port is free, or was asked for.
+
+    The other commands find the new port in the data directory.
+    """
+    setting = PORTS.get(name)
+    if setting is None or setting in system.ports_asked_for or is_free(getattr(system.settings, setting)):
+        return None
+    settings = system.settings.model_copy(update={setting: free_port()})
+    program = programs.bridge(settings) if name == programs.BRIDGE else programs.flower(settings, system.flower_password)
+    noted = {**former_services(settings.data_dir), setting: str(getattr(settings, setting))}
+    settings_module.write_services(settings.data_dir, noted)
+    everything = [program if one.name == name else one for one in system.programs]
+    return replace(system, settings=settings, programs=everything), program
 
 
 def _system(data_dir: Path, private: PrivateRedis | None, plan: Plan | None) -> System:
@@ -120,7 +141,7 @@ def _text(value: Any) -> str:
 def _ports(settings: Settings) -> dict[str, str]:
     """A port that was asked for has to be free; what is the default gives way to another program."""
     found, taken = {}, []
-    for name in ("bridge_port", "flower_port"):
+    for name in PORTS.values():
         wanted = getattr(settings, name)
         if name in settings.model_fields_set and wanted and not is_free(wanted):
             taken.append(f"{PREFIX}{name.upper()}: port {wanted} of 127.0.0.1 is taken")

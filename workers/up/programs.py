@@ -16,7 +16,9 @@ from workers.up.stand_ins import BUCKET, Plan
 
 AWS = "aws"
 BEAT = "beat"
+BRIDGE = "bridge"
 DISPATCHER = "dispatcher"
+FLOWER = "flower"
 REDIS = "redis"
 ROTATOR = "rotator"
 SIMULATOR = "simulator"
@@ -50,6 +52,10 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     answers_at: str | None = None
     reports_as: str | None = None
+    silent_after: float = 45.0
+    """Seconds without a report of progress after which `up` says so."""
+    is_essential: bool = True
+    """Whether the system ends if this program keeps dying. Readings flow without the others."""
 
 
 def system_programs(settings: Settings, node: str) -> list[Program]:
@@ -66,9 +72,13 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
             for number in range(1, settings.fetch_workers + 1)
         ),
         _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, patience),
-        # Beat itself reports nothing; that what it sends is carried out does.
+        # Beat reports each message it has sent: one a second. So its silence shows soon.
         Program(
-            BEAT, [*_celery(BEAT), "--schedule", _run(settings, "beat"), "--pidfile="], Stage.TRIGGERS, reports_as=DISPATCH
+            BEAT,
+            [*_celery(BEAT), "--schedule", _run(settings, "beat"), "--pidfile="],
+            Stage.TRIGGERS,
+            reports_as=BEAT,
+            silent_after=5.0,
         ),
     ]
     return [*programs, *_bridge(settings)]
@@ -79,11 +89,12 @@ def flower(settings: Settings, password: str) -> Program:
     state = settings.data_dir.absolute() / "flower.db"
     options = ["--address=127.0.0.1", f"--port={settings.flower_port}", "--persistent=True", f"--db={state}"]
     return Program(
-        "flower",
+        FLOWER,
         [*_celery("flower"), *options, "--state-save-interval=60000"],
         Stage.FLOWER,
         environment={"FLOWER_BASIC_AUTH": f"eagle:{password}"},
         answers_at=f"http://127.0.0.1:{settings.flower_port}/healthcheck",
+        is_essential=False,
     )
 
 
@@ -118,12 +129,24 @@ def exists(module: str) -> bool:
 def _bridge(settings: Settings) -> list[Program]:
     programs = []
     if exists("workers.server.__main__"):
-        host = "127.0.0.1" if settings.bridge_host == "0.0.0.0" else settings.bridge_host  # noqa: S104  (asked for, not chosen)
-        health = f"http://{host}:{settings.bridge_port}/healthz"
-        programs.append(Program("bridge", [sys.executable, "-m", "workers.server"], Stage.TRIGGERS, answers_at=health))
+        programs.append(bridge(settings))
     if settings.sqs_queue_url and exists("workers.sqs"):
-        programs.append(Program(SQS, [sys.executable, "-m", "workers.sqs"], Stage.TRIGGERS, stop_within=30.0, reports_as=SQS))
+        command = [sys.executable, "-m", "workers.sqs"]
+        sqs = Program(SQS, command, Stage.TRIGGERS, stop_within=30.0, reports_as=SQS, is_essential=False)
+        programs.append(sqs)
     return programs
+
+
+def bridge(settings: Settings) -> Program:
+    host = "127.0.0.1" if settings.bridge_host == "0.0.0.0" else settings.bridge_host  # noqa: S104  (asked for, not chosen)
+    return Program(
+        BRIDGE,
+        [sys.executable, "-m", "workers.server"],
+        Stage.TRIGGERS,
+        environment={"EAGLE_BRIDGE_PORT": str(settings.bridge_port)},
+        answers_at=f"http://{host}:{settings.bridge_port}/healthz",
+        is_essential=False,
+    )
 
 
 def _worker(name: str, queues: str, threads: int, stage: Stage, stop_within: float) -> Program:

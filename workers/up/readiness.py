@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -17,12 +17,20 @@ def not_ready(
     return [program.name for program in programs if not _is_ready(program, progress, since, running)]
 
 
-def silent(programs: Iterable[Program], progress: Mapping[str, Mapping[str, str | int | float]], since: float) -> list[str]:
-    """The names of those that ought to report progress and have not since then (the user store's time)."""
+def silent(
+    programs: Iterable[Program],
+    progress: Mapping[str, Mapping[str, str | int | float]],
+    now: float,
+    stretched: Callable[[float], float] = float,
+) -> list[Program]:
+    """Those that ought to have reported progress by `now` (the user store's time) and have not for too long.
+
+    `stretched` turns real seconds into the store's."""
     return [
-        program.name
+        program
         for program in programs
-        if program.reports_as is not None and float(progress.get(program.reports_as, {}).get("at", 0)) < since
+        if program.reports_as is not None
+        and float(progress.get(program.reports_as, {}).get("at", 0)) < now - stretched(program.silent_after)
     ]
 
 

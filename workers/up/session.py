@@ -16,14 +16,15 @@ from eagle_logger.cli.verify import verified
 from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues
 from workers.up.closing import Summary, complaints, rotate_what_is_open, summarise
-from workers.up.data_dir import sign_of_life
+from workers.up.data_dir import note_given_up, sign_of_life
 from workers.up.events import DIED, GAVE_UP, STARTED, Event
 from workers.up.flow import Snapshot, flow_line, snapshot
 from workers.up.manager import Manager
-from workers.up.preparation import System
-from workers.up.programs import AWS, REDIS, SIMULATOR, Program, Stage
+from workers.up.preparation import System, with_a_free_port
+from workers.up.programs import AWS, REDIS, SIMULATOR, Stage
 from workers.up.readiness import answers, not_ready, silent
 from workers.up.redis_server import await_redis
+from workers.up.restarts import Restarts
 from workers.up.screen import Screen, where_everything_is
 from workers.up.stand_ins import create_topic_and_queue, has_homes, homes, register
 
@@ -35,8 +36,6 @@ _READING_ITS_FILES = 600.0
 """Seconds that a private Redis may take to read a long append-only file."""
 _ANSWERING = 8.0
 _GETTING_READY = 180.0
-_SILENCE = 45.0
-"""Seconds without a report of progress after which it is said."""
 _CATCHING_UP = 15.0
 _LAST_OF_THEM = 4.0
 """Seconds until those who were handed out last have been fetched, logged and counted."""
@@ -65,6 +64,7 @@ class Session:
         self._stop_asked = False
         self._closing = False
         self._aws_is_empty = False
+        self._restarts = Restarts()
 
     def run(self, seconds: float | None, *, measure: bool) -> Summary | None:
         """Until `seconds` have passed since everything was ready, or until somebody wants it to end.
@@ -85,6 +85,7 @@ class Session:
     # Starting -----------------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        note_given_up(self._settings.data_dir, [])
         if self._names(Stage.REDIS):
             self._screen.say("starting Redis")
             self._manager.start([REDIS])
@@ -98,9 +99,9 @@ class Session:
         self._screen.say("starting the workers")
         since = self._run(self._users.now())
         behind = self._is_behind(since)
-        rest = [program for program in self._system.programs if program.stage > Stage.STAND_INS]
-        self._manager.start(program.name for program in rest)
-        self._await(rest, since)
+        rest = [program.name for program in self._system.programs if program.stage > Stage.STAND_INS]
+        self._manager.start(rest)
+        self._await(set(rest), since)
         if self._system.plan is not None:
             # Only now, so that nobody is late before there was anybody to be on time.
             added = self._run(register(self._users, homes(self._system.plan.users_file)))
@@ -114,17 +115,17 @@ class Session:
     def _start_stand_ins(self) -> None:
         plan = self._system.plan
         assert plan is not None
-        programs = self._programs(Stage.STAND_INS)
+        names = set(self._names(Stage.STAND_INS))
         self._screen.say(f"starting the stand-ins for Rainforest ({plan.homes} homes) and Amazon")
-        self._manager.start(program.name for program in programs)
-        self._await(programs, 0.0)
+        self._manager.start(names)
+        self._await(names, 0.0)
         if plan.with_aws:
             create_topic_and_queue(self._settings)
 
-    def _await(self, programs: list[Program], since: float) -> None:
+    def _await(self, names: set[str], since: float) -> None:
         until = time.monotonic() + _GETTING_READY
         told = time.monotonic() + SECONDS_BETWEEN_LINES
-        while missing := self._not_ready(programs, since):
+        while missing := self._not_ready(names, since):
             if time.monotonic() > told:
                 told += SECONDS_BETWEEN_LINES
                 self._screen.say(f"waiting for {', '.join(missing)}")
@@ -155,11 +156,13 @@ class Session:
             return True
         return oldest is not None and oldest < moment
 
-    def _not_ready(self, programs: list[Program], since: float) -> list[str]:
+    def _not_ready(self, names: set[str], since: float) -> list[str]:
+        programs = [program for program in self._system.programs if program.name in names]
         try:
-            return not_ready(programs, self._run(self._users.progress()), since, self._manager.running())
+            missing = not_ready(programs, self._run(self._users.progress()), since, self._manager.running())
         except RedisUnavailable:
             return [REDIS]
+        return [name for name in missing if name not in self._restarts.troubled]
 
     # Watching -----------------------------------------------------------------------------------------------------------
 
@@ -182,14 +185,18 @@ class Session:
 
     def _say_who_is_silent(self) -> None:
         """A process that lives and does nothing is as bad as a dead one, and supervisor cannot tell."""
-        since = self._run(self._users.now()) - self._settings.clock.stretched(_SILENCE)
-        quiet = silent(self._system.programs, self._run(self._users.progress()), since)
-        if quiet:
-            self._screen.say(f"{', '.join(quiet)}: no progress for {_SILENCE:g} s; look at what it wrote in run/log")
+        now, progress = self._run(self._users.now()), self._run(self._users.progress())
+        for program in silent(self._system.programs, progress, now, self._settings.clock.stretched):
+            if program.name not in self._restarts.troubled:
+                self._screen.say(
+                    f"{program.name}: no progress for {program.silent_after:g} s; "
+                    f"look at what it wrote in run/log/{program.name}.log"
+                )
 
     def _snapshot(self) -> Snapshot:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
-        return self._run(snapshot(self._users, self._broker, queues, time.monotonic()))
+        is_drained = wiring.drain(self._settings).is_asked()
+        return self._run(snapshot(self._users, self._broker, queues, time.monotonic(), is_drained=is_drained))
 
     def _attend(self, seconds: float) -> None:
         """Deal with what happens during that time; less if somebody wants us to stop."""
@@ -200,6 +207,7 @@ class Session:
             self._manager.running()  # also wakes supervisord, so that what died starts again at once
             sign_of_life(self._settings.data_dir)
             self._refill_aws()
+            self._start_again()
 
     def _check(self) -> None:
         """Deal with what has happened. Raises _StopAsked, GivenUp, ManagerGone."""
@@ -217,12 +225,38 @@ class Session:
         if isinstance(item, int):
             self._screen.say("already stopping; this may take a little" if self._stop_asked else "stopping")
             self._stop_asked = True
-        elif item.what == DIED:
+        elif item.what == DIED and item.name not in self._restarts.troubled:
             self._screen.death(item, self._manager.last_lines(item.name))
         elif item.what == STARTED and item.name == AWS:
             self._aws_is_empty = True
         elif item.what == GAVE_UP and not self._closing:
-            raise GivenUp(f"{item.name} died 5 times in a row within 5 s of its start, so everything was stopped")
+            self._give_up(item.name)
+
+    def _give_up(self, name: str) -> None:
+        """A program that the readings do not need is said once, and started again ever more rarely. Raises GivenUp."""
+        if any(program.is_essential for program in self._system.programs if program.name == name):
+            raise GivenUp(f"{name} died 5 times in a row within 5 s of its start, so everything was stopped")
+        if self._move_to_a_free_port(name):
+            self._manager.start([name])
+            return
+        is_news = name not in self._restarts.troubled
+        self._restarts.gave_up(name, time.monotonic())
+        if is_news:
+            self._screen.say(
+                f"{name} keeps dying; the system goes on without it. It is started again ever more rarely, "
+                f"at the latest every 5 minutes; look at what it wrote in run/log/{name}.log"
+            )
+            note_given_up(self._settings.data_dir, self._restarts.troubled)
+
+    def _start_again(self) -> None:
+        if self._closing:
+            return
+        for name in self._restarts.due(time.monotonic()):
+            self._move_to_a_free_port(name)
+            self._manager.start([name])
+        for name in self._restarts.recovered(time.monotonic()):
+            self._screen.say(f"{name} runs again")
+            note_given_up(self._settings.data_dir, self._restarts.troubled)
 
     def _refill_aws(self) -> None:
         """The stand-in for SNS and SQS forgets everything when it dies."""
@@ -270,11 +304,19 @@ class Session:
 
     # Small things -------------------------------------------------------------------------------------------------------
 
-    def _programs(self, stage: Stage) -> list[Program]:
-        return [program for program in self._system.programs if program.stage == stage]
-
     def _names(self, stage: Stage) -> list[str]:
-        return [program.name for program in self._programs(stage)]
+        return [program.name for program in self._system.programs if program.stage == stage]
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(coroutine)
+
+    def _move_to_a_free_port(self, name: str) -> bool:
+        """Whether another program had taken its port, and another port may be used."""
+        moved = with_a_free_port(self._system, name)
+        if moved is None:
+            return False
+        self._system, program = moved
+        self._manager.replace(program)
+        address = (program.answers_at or "").rpartition("/")[0]
+        self._screen.say(f"{name}: another program has taken its port; it listens at {address} now")
+        return True

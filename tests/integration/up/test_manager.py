@@ -173,3 +173,15 @@ def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_path_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--data"), Manager([], tmp_path / "50% of it", os.environ, print):
         pass
+
+
+def test_a_replaced_program_runs_in_its_new_way_from_its_next_start_on(tmp_path: Path) -> None:
+    with managed(tmp_path, program("one"), program("two")) as (manager, events):
+        other = manager.pid("two")
+        manager.stop(["one"])
+        manager.replace(program("one", "sh", "-c", "echo anew; exec sleep 1000"))
+        manager.start(["one"])
+        until(lambda: manager.last_lines("one") == ["anew"])
+        assert manager.running() == {"one", "two"}
+        assert manager.pid("two") == other
+        assert deaths(events) == []

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from eagle_logger.core.breaker import Phase
 from eagle_logger.users.store import Totals
 from workers.up.flow import Snapshot, flow_line, grown
 
@@ -34,3 +39,21 @@ def test_nothing_flows() -> None:
     assert "0.0 fetches/s" in line
     assert "late" not in line
     assert line.endswith("2 parked")
+
+
+def test_a_line_of_a_healthy_system_names_no_trouble() -> None:
+    line = flow_line(moment(1.0, uploads_failed=3), moment(2.0, uploads_failed=3))
+    assert line.endswith("3 messages waiting")
+
+
+@pytest.mark.parametrize(
+    ("now", "trouble"),
+    [
+        (moment(2.0, uploads_failed=5), "2 UPLOADS FAILED"),
+        (replace(moment(2.0, uploads_failed=3), relay=Phase.OPEN), "THE RELAY IS AWAY"),
+        (replace(moment(2.0, uploads_failed=3), relay=Phase.RETURNING), "the relay answers again"),
+        (replace(moment(2.0, uploads_failed=3), is_drained=True), "THIS NODE IS DRAINED"),
+    ],
+)
+def test_a_line_names_what_is_wrong_now(now: Snapshot, trouble: str) -> None:
+    assert trouble in flow_line(moment(1.0, uploads_failed=3), now)

@@ -1,0 +1,55 @@
+"""When a program that keeps dying is started again, if the system can do without it meanwhile. Pure.
+
+supervisor gives a program up after five quick deaths. Without Flower, the bridge or sqs the readings still flow,
+so such a program must not end the system: it is started again, ever more rarely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
+"""Seconds between giving a program up and its next start; each pause is twice as long as the one before."""
+WELL_AFTER = 60.0
+"""Seconds that a program must have run before it counts as well again: five deaths in a row take half of that."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    pauses: int = 0
+    start_at: float | None = None
+    started_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Restarts:
+    """Moments are seconds of any clock that only goes forward."""
+
+    _troubled: dict[str, _Trouble] = field(default_factory=dict)
+
+    @property
+    def troubled(self) -> list[str]:
+        """The names of the programs that were given up and are not well again."""
+        return sorted(self._troubled)
+
+    def gave_up(self, name: str, now: float) -> float:
+        """Note that supervisor gave this program up. Returns the seconds until its next start."""
+        trouble = self._troubled.setdefault(name, _Trouble())
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**trouble.pauses)
+        trouble.pauses = min(trouble.pauses + 1, 16)
+        trouble.start_at = now + pause
+        return pause
+
+    def due(self, now: float) -> list[str]:
+        """The programs to start now. Each is named once for each time it was given up."""
+        names = [name for name, one in self._troubled.items() if one.start_at and one.start_at <= now]
+        for name in names:
+            self._troubled[name].start_at, self._troubled[name].started_at = None, now
+        return names
+
+    def recovered(self, now: float) -> list[str]:
+        """The programs that have run long enough since their last start. Each is named once."""
+        names = [name for name, one in self._troubled.items() if one.start_at is None and now - one.started_at >= WELL_AFTER]
+        for name in names:
+            del self._troubled[name]
+        return names
