@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +37,10 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
 """What is compared, by kind: what a gateway says, without what is only derived from it."""
 _NUMBERS = frozenset({"value", "delivered", "received", "price", "tier"})
 
+DRY_RUN = "dry-run"
+"""How a process that asks a gateway and logs nothing is called in its User-Agent."""
+_NONE: frozenset[bytes] = frozenset()
+
 Ledger = Callable[[], Iterable[bytes]]
 """Gives the ledger's lines anew each time it is called."""
 Digest = bytes
@@ -50,6 +55,8 @@ class Verdict:
     readings_archived: int
     lost: int
     """Served and not archived, without an excuse."""
+    not_archived_yet: int
+    """Served, and on this disk or on its way there: rotation will archive it."""
     duplicated: int
     """Lines of the archive that say what another one says."""
     unreturnable: int
@@ -71,25 +78,37 @@ class Verdict:
         return asdict(self)
 
 
-def compare(ledger: Ledger, archive: Archive, deaths: Iterable[bytes] = ()) -> Verdict:
+def compare(
+    ledger: Ledger,
+    archive: Archive,
+    deaths: Iterable[bytes] = (),
+    *,
+    on_disk: Iterable[tuple[str, bytes]] = (),
+    now: float | None = None,
+) -> Verdict:
     """Hold the archive against the ledger. `deaths` are the lines of `deaths.jsonl`.
 
-    Needs some hundred bytes of memory for each reading served. Raises ArchiveUnavailable, and Unreadable for a ledger that is
-    none.
+    Beside a running system, `on_disk` gives the lines of its log files, each with its user, and `now` is the time (real Unix
+    seconds): what is in these lines, or was served a moment ago, is not archived yet. Replies to `fetch --dry-run` do not
+    count. Needs some hundred bytes of memory for each reading served. Raises ArchiveUnavailable, and Unreadable for a ledger
+    that is none.
     """
     served = _served(ledger)
+    waiting = _found_on_disk(on_disk, served)  # before the archive: lines move from here to there
     found = _Found()
     missing: dict[str, set[Digest]] = dict(served)
     for cloud_id, keys in groupby(_our_keys(archive), key=lambda key: key[1]):
         was_served = served.get(cloud_id, set())
         here = found.add(archive, cloud_id, (key for key, _, _ in keys), was_served)
         missing[cloud_id] = was_served - here
-    lost, unreturnable, examples = _excused(ledger, missing, deaths)
+    nowhere = {cloud_id: digests - waiting.get(cloud_id, _NONE) for cloud_id, digests in missing.items()}
+    lost, fresh, unreturnable, examples = _excused(ledger, nowhere, deaths, now)
     return Verdict(
         objects=found.objects,
         readings_served=sum(map(len, served.values())),
         readings_archived=found.readings,
         lost=lost,
+        not_archived_yet=sum(map(len, missing.values())) - sum(map(len, nowhere.values())) + fresh,
         duplicated=found.duplicated,
         unreturnable=unreturnable,
         unexpected=found.unexpected,
@@ -175,8 +194,20 @@ def _served(ledger: Ledger) -> dict[str, set[Digest]]:
     return served
 
 
+def _found_on_disk(lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[Digest]]) -> dict[str, set[Digest]]:
+    """Which of the readings that were served stand in these lines. One that is still being written is none yet."""
+    found: defaultdict[str, set[Digest]] = defaultdict(set)
+    for cloud_id, text in lines:
+        if cloud_id in served:
+            with suppress(ValueError, ArithmeticError, TypeError, KeyError):
+                digests = _digests(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+                found[cloud_id].update(served[cloud_id].intersection(digests))
+    return found
+
+
 def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The replies that somebody received. A last line without its end is one that a killed simulator did not finish."""
+    """The replies that were received by a client that logs. A last line without its end is one that a killed simulator did
+    not finish."""
     for number, text in enumerate(lines, 1):
         try:
             row = json.loads(text)
@@ -186,7 +217,7 @@ def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             raise Unreadable(f"line {number} of the ledger is not JSON") from None
         if not isinstance(row, dict) or "readings" not in row:
             raise Unreadable(f"line {number} of the ledger is no reply")
-        if row["readings"] and not row.get("client_closed"):
+        if row["readings"] and not row.get("client_closed") and f" {DRY_RUN}/" not in row.get("agent", ""):
             yield row
 
 
@@ -195,19 +226,29 @@ def _readings(row: Mapping[str, Any]) -> Iterator[tuple[Digest, dict[str, Any]]]
         yield _digest(reading, _VALUES[reading["kind"]]), reading
 
 
-def _excused(ledger: Ledger, missing: Mapping[str, set[Digest]], deaths: Iterable[bytes]) -> tuple[int, int, list[str]]:
-    """How many of the missing readings are lost, how many unreturnable, and some of the lost in words."""
+def _excused(
+    ledger: Ledger, missing: Mapping[str, set[Digest]], deaths: Iterable[bytes], now: float | None
+) -> tuple[int, int, int, list[str]]:
+    """How many of the missing readings are lost, how many may still be in a living process' hands, how many are unreturnable,
+    and some of the lost in words."""
     if not any(missing.values()):
-        return 0, 0, []
+        return 0, 0, 0, []
     died = _deaths(deaths)
     lost: dict[tuple[str, Digest], str] = {}
+    fresh: set[tuple[str, Digest]] = set()
     for row in _rows(ledger()):
         if missing.get(row["cloud_id"]) and not _died_with_it(row, died):
+            is_fresh = now is not None and row["wall"] > now - UNSYNCED
             for digest, reading in _readings(row):
                 if digest in missing[row["cloud_id"]]:
-                    lost.setdefault((row["cloud_id"], digest), f"lost: {row['cloud_id']}: {json.dumps(reading)}")
-    unreturnable = sum(map(len, missing.values())) - len(lost)
-    return len(lost), unreturnable, list(lost.values())[:MOST_EXAMPLES]
+                    one = row["cloud_id"], digest
+                    if is_fresh:
+                        fresh.add(one)
+                    else:
+                        lost.setdefault(one, f"lost: {row['cloud_id']}: {json.dumps(reading)}")
+    fresh -= lost.keys()
+    unreturnable = sum(map(len, missing.values())) - len(lost) - len(fresh)
+    return len(lost), len(fresh), unreturnable, list(lost.values())[:MOST_EXAMPLES]
 
 
 def _deaths(lines: Iterable[bytes]) -> dict[str, list[float]]:

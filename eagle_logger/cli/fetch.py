@@ -14,6 +14,7 @@ from eagle_logger.cli.options import with_settings
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.errors import BadCloudId, EagleError
 from eagle_logger.settings import Settings
+from eagle_logger.verify import DRY_RUN
 from eagle_logger.visit import FETCHED, Visit
 
 
@@ -48,7 +49,8 @@ async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
     if hold is None:
         raise EagleError("this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that")
     try:
-        logger = await wiring.data_logger(settings, name="by-hand", holder=f"by-hand/{os.getpid()}")
+        name = DRY_RUN if dry_run else "by-hand"  # it stands in a simulator's ledger, where `verify` looks for it
+        logger = await wiring.data_logger(settings, name=name, holder=f"by-hand/{os.getpid()}")
         try:
             return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)
         finally:

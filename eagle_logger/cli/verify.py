@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +16,7 @@ import httpx
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs.folder import LogFolder
 from eagle_logger.settings import Settings
 from eagle_logger.verify import Verdict, compare
 
@@ -33,27 +36,46 @@ _LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
 def verify(settings: Settings, ledger: str | None, archive_url: str | None, deaths: Path | None, *, as_json: bool) -> None:
     """Compare the simulator's ledger with the archive: is every reading that was served there, exactly once?
 
-    Exit 1 if a reading is lost or doubled.
+    Safe beside a running system: what lies on this disk, or was served a moment ago, is "not archived yet". Exit 1 if a
+    reading is lost or doubled.
     """
     if archive_url:
         settings = settings.model_copy(update={"archive_url": archive_url})
-    verdict = verified(settings, ledger, deaths)
+    verdict = verified(settings, ledger, deaths, running=True)
     print(json.dumps(verdict.as_json()) if as_json else _in_words(verdict))
     sys.exit(0 if verdict.is_well else 1)
 
 
-def verified(settings: Settings, ledger: str | None = None, deaths: Path | None = None) -> Verdict:
-    """The verdict on this data directory. Raises ConfigurationError if there is no ledger, ArchiveUnavailable."""
+def verified(settings: Settings, ledger: str | None = None, deaths: Path | None = None, *, running: bool = False) -> Verdict:
+    """The verdict on this data directory, whose system may be `running`; else what is not archived is lost.
+
+    Raises ConfigurationError if there is no ledger, ArchiveUnavailable.
+    """
     died = deaths or settings.data_dir / "deaths.jsonl"
     lines = died.read_bytes().splitlines(keepends=True) if died.exists() else []
     with TemporaryDirectory(prefix="eagle-logger-") as directory:
         path = _ledger_file(settings, ledger, Path(directory))
-        return compare(lambda: _lines(path), wiring.archive(settings), lines)
+        archive = wiring.archive(settings)
+        if not running:
+            return compare(lambda: _lines(path), archive, lines)
+        on_disk = _lines_on_disk(wiring.log_folder(settings))
+        return compare(lambda: _lines(path), archive, lines, on_disk=on_disk, now=time.time())
 
 
 def _lines(path: Path) -> Iterable[bytes]:
     with path.open("rb") as file:
         yield from file
+
+
+def _lines_on_disk(folder: LogFolder) -> Iterator[tuple[str, bytes]]:
+    """The lines of open and sealed log files, each with its user. What is gone by the time it is read has moved on: from open
+    to sealed, which are looked at later, and from there to the archive."""
+    for hour in folder.hours():
+        for shard in folder.shards(hour):
+            for files in (folder.open_files, folder.sealed_files):
+                for file in files(hour, shard):
+                    with suppress(FileNotFoundError):
+                        yield from ((file.cloud_id, text) for text in file.path.read_bytes().splitlines())
 
 
 def _ledger_file(settings: Settings, ledger: str | None, directory: Path) -> Path:

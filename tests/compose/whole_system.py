@@ -244,6 +244,7 @@ def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> No
     tell(verdict)
     assert verdict["readings_served"] > 10 * HOMES
     assert (verdict["lost"], verdict["duplicated"], verdict["misfiled"], verdict["unreadable"]) == (0, 0, 0, [])
+    assert verdict["not_archived_yet"] == 0
 
 
 def healthy(compose: Compose, *services: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.entries import read_entries
@@ -17,6 +19,8 @@ from eagle_logger.core.names import archive_key
 from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.errors import Unreadable
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.writer import LogWriter
 from eagle_logger.verify import UNSYNCED, Verdict, compare
 from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand
 
@@ -177,6 +181,48 @@ def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "deaths.jsonl").write_bytes(death(1001))
     excused = run("--archive", (tmp_path / "elsewhere").as_uri(), "--json")
     assert (excused.exit_code, json.loads(excused.stdout)["unreturnable"]) == (0, 1)
+
+
+def test_what_a_dry_run_was_shown_was_not_served() -> None:
+    shown = reply(said(1, "1"), agent="eagle-logger/0.1.0 dry-run/12")
+    assert verdict([shown], MemoryArchive()).readings_served == 0
+    assert verdict([shown, reply(said(1, "1"))], MemoryArchive()).lost == 1
+
+
+def test_beside_a_running_system_what_lies_on_its_disk_is_not_archived_yet() -> None:
+    rows, archive = [reply(said(1, "1"), said(2, "2"), said(3, "3"))], archive_of(demand(1, "1"))
+    on_disk = [(CLOUD_ID, demand(1, "1")), (CLOUD_ID, demand(2, "2")), ("00ce69", demand(3, "3")), (CLOUD_ID, b'{"v":1,"cl')]
+    found = compare(lambda: rows, archive, on_disk=on_disk, now=5000.0)
+    assert (found.not_archived_yet, found.lost, found.readings_archived, found.is_well) == (1, 1, 1, False)
+    assert '"value": "3"' in found.examples[0]
+
+
+@pytest.mark.parametrize(("now", "lost"), [(1000.5, 0), (1000 + UNSYNCED - 0.1, 0), (1000 + UNSYNCED, 1), (None, 1)])
+def test_what_was_served_a_moment_ago_is_on_its_way(now: float | None, lost: int) -> None:
+    found = compare(lambda: [reply(said(1, "1"))], MemoryArchive(), now=now)
+    assert (found.lost, found.not_archived_yet) == (lost, 1 - lost)
+
+
+def test_what_was_served_long_ago_and_again_just_now_is_lost() -> None:
+    rows = [reply(said(1, "1")), reply(said(1, "1"), wall=1100.0)]
+    assert compare(lambda: rows, MemoryArchive(), now=1101.0).lost == 1
+
+
+def test_the_command_finds_what_is_open_and_what_is_sealed_on_this_disk(tmp_path: Path) -> None:
+    from eagle_logger.cli.main import main
+
+    folder = LogFolder(tmp_path / "logs")
+    writer = LogWriter(folder.root, shards=16, max_open=4, min_free_disk=0)
+    writer.append({(CLOUD_ID, HOUR): [demand(1, "1")]})
+    writer.close()
+    [shard] = folder.shards(HOUR)
+    assert folder.seal(folder.open_file_of(CLOUD_ID, HOUR, shard)) is not None
+    writer.append({(CLOUD_ID, HOUR): [demand(2, "2")]})
+    writer.close()
+    (tmp_path / "ledger.jsonl").write_bytes(reply(said(1, "1"), said(2, "2")))
+    told = CliRunner().invoke(main, ["verify", "--data", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^lost +0$.*^not archived yet +2$", told.stdout, re.MULTILINE | re.DOTALL)
 
 
 def test_what_was_served_without_a_time_is_archived_under_any_arrival() -> None:

@@ -35,6 +35,7 @@ def verdict(**counts: int) -> Verdict:
         readings_served=280,
         readings_archived=279,
         lost=0,
+        not_archived_yet=0,
         duplicated=0,
         unreturnable=1,
         unexpected=0,
