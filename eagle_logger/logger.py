@@ -37,6 +37,9 @@ PATIENCE = 1.0
 SWIFT = 0.08
 """Seconds: a claim that came in so fast, and is followed by a request so fast, stands for that request's beginning too. The
 margin of REQUEST_GAP allows for both."""
+STATE_UNREADABLE = (
+    "This user's state counts as empty and is written anew: a reading may be logged once more, and is archived once."
+)
 HELD = 4
 """A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
 
@@ -165,6 +168,8 @@ class EagleDataLogger:
         told the cloud id when there was an answer and there is more to ask for. Never raises for what a gateway does.
         """
         visit = Visit(claim)
+        if claim.state_unreadable is not None:
+            _log.warning("state_unreadable", cloud_id=claim.cloud_id, reason=claim.state_unreadable, detail=STATE_UNREADABLE)
         if is_convicted(claim.abandoned):
             visit.convicted()
             _log.error("user parked: its replies kill the process", cloud_id=claim.cloud_id, deaths=claim.abandoned)
@@ -301,6 +306,13 @@ class EagleDataLogger:
 
     async def _ask(self, visit: Visit, kind: Kind) -> None:
         claim = visit.claim
+        visit.begin(kind)
+        if claim.record_unreadable is not None:
+            raise RelayUnavailable(
+                f"{claim.record_unreadable}: add the user again with `eagle-logger users add`",
+                reason="record_unreadable",
+                retry_after=60.0,
+            )
         if claim.credentials is None:
             raise RelayUnavailable(
                 "no key in EAGLE_SECRET_KEYS decrypts this user's password: put the old key back, or add the user again",
@@ -365,7 +377,7 @@ class _Turn:
 def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:
     """The claim for another round of the same visit. The request that just ended counts as the last one, to be safe."""
     now = clock.now()
-    return claim._replace(state=visit.state, due=now, claimed_at=now, last_request=now, begun=False)
+    return claim._replace(state=visit.state, state_unreadable=None, due=now, claimed_at=now, last_request=now, begun=False)
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:

@@ -55,6 +55,8 @@ class Visit:
     outcome: str = FETCHED
     pause: float = 0.0
     requests: int = 0
+    unanswered: list[Kind] = field(default_factory=list)
+    """The kinds that were asked for, and of which nothing was heard that can be read."""
     unreadable: Unreadable | None = None
     """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
     late: float | None = None
@@ -62,10 +64,18 @@ class Visit:
 
     def __post_init__(self) -> None:
         self.state = self.claim.state
+        if self.claim.state_unreadable is not None:
+            self.problems.append(Problem("state_unreadable", self.claim.state_unreadable))
+
+    def begin(self, kind: Kind) -> None:
+        """Note that this kind is asked for now."""
+        self.unanswered.append(kind)
 
     def note_reply(self, kind: Kind, decoded: Decoded, arrived: float) -> None:
         """Take what is new in a reply that arrived at `arrived` (Unix seconds)."""
         self.state = after_asking(self.state, [kind], arrived)
+        if kind in self.unanswered:
+            self.unanswered.remove(kind)
         self.problems += decoded.problems
         for reading in decoded.readings:
             if not is_logged(self.state, reading):
@@ -98,11 +108,15 @@ class Visit:
             self.failed(self.unreadable, period)
 
     def failed(self, wrong: Exception, period: float) -> None:
-        """Note why the visit ended early. What it had brought by then is logged all the same, and then clears its failures."""
+        """Note why the visit ended early. What it had brought by then is logged all the same, and it is a failure all the same:
+        a home that answers one question and hangs at the next is left alone like one that hangs at the first.
+
+        So that it does not go without its readings over a kind that it never answers, that kind waits for its own next turn
+        from the second failure in a row on: the next visit asks for the others only, and is none.
+        """
         self.outcome, retry_after = _outcome_of(wrong)
-        if self.readings and self.outcome != REFUSED:
-            self.state = after_success(self.state)
-            return
+        if self.readings and self.state.failures:
+            self.state = after_asking(self.state, self.unanswered, self.claim.claimed_at)
         if self.outcome == REFUSED and not (self.state.last_error or "").startswith(REFUSED):
             self.state = after_success(self.state)  # only refusals in a row count towards parking
         failures = self.state.failures + 1

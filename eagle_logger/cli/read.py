@@ -105,8 +105,8 @@ def _row(line: Line) -> tuple[str, ...]:
 
 def _reading(line: Line) -> str:
     """Its values in words, on one line."""
-    data = line.data
-    match line.identity.kind:
+    data, kind = line.data, str(line.identity.kind)
+    match kind:
         case Kind.DEMAND:
             return f"{_shown(data.get('value'))} {data.get('unit')}"
         case Kind.SUMMATION:
@@ -115,6 +115,8 @@ def _reading(line: Line) -> str:
             return f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
         case Kind.MESSAGE:
             return str(data.get("text"))
+        case _:  # a newer version's
+            return line.values
 
 
 def _printable(text: str) -> str:

@@ -117,6 +117,8 @@ def _row(stored: StoredUser) -> tuple[str, ...]:
 def _turn(stored: StoredUser) -> str:
     if stored.state.parked:
         return f"parked: {harmless(stored.state.parked)}"
+    if stored.unreadable:
+        return harmless(stored.unreadable)
     return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
 
 
@@ -243,15 +245,22 @@ def export(settings: Settings, *, file: str) -> None:
     """Write everybody out, passwords encrypted.
 
     To FILE (replaced only once everybody is written), or to standard output; one JSON object a line. The backup of what cannot
-    be fetched anew: keep it, and the keys in another place. `import` reads it.
+    be fetched anew: keep it, and the keys in another place. `import` reads it. Users whose record cannot be read are left out
+    and named on standard error, and the exit code is 1.
     """
+    left_out: list[str] = []
 
     async def write_all(store: UserStore) -> None:
         async for batch in store.all(batch=2000):
-            backup.writelines(f"{as_line(stored)}\n" for stored in batch)
+            backup.writelines(f"{as_line(stored)}\n" for stored in batch if stored.sealed)
+            left_out.extend(f"{stored.user.cloud_id}: {stored.unreadable}" for stored in batch if not stored.sealed)
 
     with _written_whole(file) as backup:
         with_users(settings, write_all)
+    for which in left_out:
+        print(f"left out: {which}", file=sys.stderr)
+    if left_out:
+        sys.exit(1)
 
 
 @contextlib.contextmanager

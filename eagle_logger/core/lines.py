@@ -7,11 +7,15 @@
 (on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow a decoder's mistake to be
 repaired later. A whole decimal ends in `.0`, or a reader that infers types takes the first files for integers and rounds all
 others. Lines of older versions lack it (`10` for `10.0`), and say the same.
+
+A newer version may write kinds, flags and members that this one does not know, or another `v`. Such a line is read as far as
+order and comparison need it, and goes its way byte for byte: an older version never throws away what a newer one wrote.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +23,15 @@ from decimal import Decimal
 from typing import Any
 
 from eagle_logger.core.hours import iso
-from eagle_logger.core.readings import Flag, Identity, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Identity, Reading, Value, flag_of, kind_of
 
 VERSION = 1
 
 _ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"})
-_text = json.JSONEncoder(ensure_ascii=False).encode
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_FLAGS_AT_THE_END = re.compile(rb',"flags":\[[^\[\]{}]*\]\}\Z')
+_text = json.JSONEncoder(ensure_ascii=False, default=lambda number: {"\0number": str(number)}).encode
+"""Of a number inside a list or an object, which only a newer version writes, any spelling will do that no other value has."""
 _string = json.encoder.encode_basestring
 """What `_text` makes of a string, without finding out that it is one."""
 
@@ -90,26 +97,28 @@ class Line:
 
 
 def parse_line(text: bytes) -> Line:
-    """Read one line (without its newline). Raises ValueError, saying what is wrong, for anything we did not write."""
+    """Read one line (without its newline). Raises ValueError, saying what is wrong, for anything that no version of this
+    program wrote, and for a line of a newer schema that does not say whose it is, of what and of when as this one does."""
     data = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
-    if data.get("v") != VERSION:
-        raise ValueError(f"schema version {data.get('v')!r}; this program reads version {VERSION}")
+    is_newer = _is_newer(data.get("v"))
     try:
         identity = Identity(
             str(data["device"]),
             str(data["meter"]),
-            Kind(data["kind"]),
+            kind_of(_name(data["kind"])),
             int(datetime.fromisoformat(data["time"]).timestamp()),
         )
+        # Of a newer schema nothing is known to be without a meaning: only equal lines say the same.
+        left_out = {"arrived"} if is_newer else _ENVELOPE
         return Line(
             text=text,
             cloud_id=str(data["cloud_id"]),
             identity=identity,
-            values=value_text({name: value for name, value in data.items() if name not in _ENVELOPE}),
+            values=value_text({name: value for name, value in data.items() if name not in left_out}),
             arrived=datetime.fromisoformat(data["arrived"]).timestamp(),
-            flags=frozenset(Flag(flag) for flag in data["flags"]),
+            flags=frozenset(flag_of(_name(flag)) for flag in (data.get("flags", []) if is_newer else data["flags"])),
             data=data,
         )
     except KeyError as missing:
@@ -119,9 +128,23 @@ def parse_line(text: bytes) -> Line:
 
 
 def with_flag(line: Line, flag: Flag) -> bytes:
-    """The line's text with one more flag; everything else stays byte for byte."""
-    if flag in line.flags:
+    """The line's text with one more flag; everything else stays byte for byte. A line of a newer schema, or one that does not
+    end with its flags, stays as it is."""
+    end = _FLAGS_AT_THE_END.search(line.text)
+    if flag in line.flags or end is None or _is_newer(line.data["v"]):
         return line.text
-    head, _, _ = line.text.rpartition(b'"flags":[')
     flags = ",".join(_text(one) for one in sorted(line.flags | {flag}))
-    return head + f'"flags":[{flags}]}}'.encode()
+    return line.text[: end.start()] + f',"flags":[{flags}]}}'.encode()
+
+
+def _is_newer(version: object) -> bool:
+    """Raises ValueError for what is no schema version."""
+    if not isinstance(version, Decimal) or version < VERSION or version != version.to_integral_value():
+        raise ValueError(f"schema version {version!r}; this program writes version {VERSION}")
+    return version > VERSION
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is the name of no kind or flag")
+    return value

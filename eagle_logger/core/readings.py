@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from math import floor
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 Value = Decimal | str | int | bool | None
 
@@ -20,6 +20,15 @@ class Kind(StrEnum):
     __hash__ = str.__hash__  # Enum's own is written in Python, and kinds are keys in every step of a visit
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of this name. One that only a newer version knows stays its bare name: what stands under it is carried along,
+    and never asked for."""
+    return _KINDS.get(name) or cast("Kind", name)
+
+
+_KINDS = {str(kind): kind for kind in Kind}
+
+
 class Flag(StrEnum):
     """What the analyst should know about a line; none of these ever changes or removes a value."""
 
@@ -29,6 +38,14 @@ class Flag(StrEnum):
     BACKWARDS = "backwards"  # a summation lower than the one before
     CONFLICT = "conflict"  # the same identity was seen with another value
     FILED_BY_ARRIVAL = "filed_by_arrival"  # its gateway gave no usable time, so the hour of arrival was used
+
+
+def flag_of(name: str) -> Flag:
+    """The flag of this name, as `kind_of` has it."""
+    return _FLAGS.get(name) or cast("Flag", name)
+
+
+_FLAGS = {str(flag): flag for flag in Flag}
 
 
 class Stream(NamedTuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from eagle_logger.core.hours import Hour
@@ -14,6 +16,12 @@ from eagle_logger.core.users import Seen, UserState
 
 KEPT_PER_STREAM: Mapping[Kind, int] = {Kind.DEMAND: 4, Kind.SUMMATION: 2, Kind.PRICE: 2, Kind.MESSAGE: 2}
 """How many recent readings of a stream are remembered. An older one shown again costs a line that sealing drops."""
+
+MOST_STREAMS = 16
+"""Streams that are remembered of a user, those that were logged last. A gateway has four for each meter."""
+
+LONGEST_TEXT = 128
+"""Characters. Values that are longer in writing are remembered by their digest: a message may be of any length."""
 
 SLOT = 600
 """Seconds: readings logged lately are counted in slots this long."""
@@ -26,7 +34,20 @@ _DAY = 86400
 
 
 def seen(reading: Reading) -> Seen:
-    return reading.time, value_text(reading.values)
+    return reading.time, short_text(value_text(reading.values))
+
+
+def short_text(text: str) -> str:
+    """What is remembered of values: their text, or its digest behind a `#`, with which no values begin. Equal for equal values;
+    what is short already stays as it is."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"#{hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def newest_streams(recent: Mapping[Stream, tuple[Seen, ...]]) -> dict[Stream, tuple[Seen, ...]]:
+    """As many streams as are remembered, of those in the order in which they were logged last."""
+    return dict(islice(recent.items(), max(0, len(recent) - MOST_STREAMS), None))
 
 
 def is_logged(state: UserState, reading: Reading) -> bool:
@@ -38,13 +59,16 @@ def is_logged(state: UserState, reading: Reading) -> bool:
 def is_unchanged(state: UserState, undated: Undated) -> bool:
     """Whether the last reading of this stream, with a time of its own or without, had the same values."""
     recent = state.recent.get(undated.stream, ())
-    return bool(recent) and recent[-1][1] == value_text(undated.values)
+    return bool(recent) and recent[-1][1] == short_text(value_text(undated.values))
 
 
 def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
     """The values (numbers as Decimal) of the newest remembered reading of this stream whose own time is before this one's."""
     earlier = [one for one in state.recent.get(reading.stream, ()) if one[0] < reading.time]
-    found = json.loads(f"{{{max(earlier)[1]}}}", parse_float=Decimal, parse_int=Decimal) if earlier else {}
+    text = max(earlier)[1] if earlier else ""
+    if text.startswith("#"):
+        return {}  # only their digest is known
+    found = json.loads(f"{{{text}}}", parse_float=Decimal, parse_int=Decimal)
     return found if isinstance(found, dict) else {}
 
 
@@ -104,11 +128,12 @@ def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:
 
 
 def _remembering(recent: Mapping[Stream, tuple[Seen, ...]], readings: Sequence[Reading]) -> dict[Stream, tuple[Seen, ...]]:
+    """The stream that was logged last stands last."""
     updated = dict(recent)
     for reading in readings:
-        kept = (*updated.get(reading.stream, ()), seen(reading))
+        kept = (*updated.pop(reading.stream, ()), seen(reading))
         updated[reading.stream] = kept[-KEPT_PER_STREAM[reading.kind] :]
-    return updated
+    return updated if len(updated) <= MOST_STREAMS else newest_streams(updated)
 
 
 def _counted(counts: tuple[int, ...], more: int, now: float) -> tuple[int, ...]:

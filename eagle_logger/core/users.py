@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eagle_logger.core.readings import Kind, Stream
 
@@ -54,3 +54,5 @@ class UserState(NamedTuple):
     last_error: str | None = None
     parked: str | None = None
     """Why this user is not fetched any more, until somebody updates it."""
+    later: tuple[Any, ...] = ()
+    """What a newer version remembers beside all this: carried along, never looked at."""

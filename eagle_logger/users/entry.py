@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.state import newest_streams, short_text
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.store import NewUser, StoredUser
 
@@ -64,7 +65,8 @@ class StreamEntry(_Strict):
 
 
 class StateEntry(_Strict):
-    """A state without what is wrong with the user: who is imported is forgiven."""
+    """A state without what is wrong with the user, for an imported user is forgiven, and without what only a newer version
+    understands."""
 
     total_events_logged: int = Field(0, ge=0)
     first_timestamp: int | None = None
@@ -82,8 +84,12 @@ class StateEntry(_Strict):
             first_timestamp=state.first_timestamp,
             last_timestamp=state.last_timestamp,
             last_arrival=state.last_arrival,
-            asked=dict(state.asked),
-            recent=[StreamEntry(**stream._asdict(), seen=list(seen)) for stream, seen in state.recent.items()],
+            asked={kind: moment for kind, moment in state.asked.items() if isinstance(kind, Kind)},
+            recent=[
+                StreamEntry(**stream._asdict(), seen=list(seen))
+                for stream, seen in state.recent.items()
+                if isinstance(stream.kind, Kind)
+            ],
             recent_counts=list(state.recent_counts),
             strange_hours=list(state.strange_hours),
         )
@@ -95,7 +101,12 @@ class StateEntry(_Strict):
             last_timestamp=self.last_timestamp,
             last_arrival=self.last_arrival,
             asked=self.asked,
-            recent={Stream(one.device, one.meter, one.kind): tuple(one.seen) for one in self.recent},
+            recent=newest_streams(
+                {
+                    Stream(one.device, one.meter, one.kind): tuple([(time, short_text(text)) for time, text in one.seen])
+                    for one in self.recent
+                }
+            ),
             recent_counts=tuple(self.recent_counts),
             strange_hours=tuple(self.strange_hours),
         )
@@ -163,7 +174,7 @@ def as_line(stored: StoredUser) -> str:
     entry = UserEntry(
         cloud_id=stored.user.cloud_id,
         sealed=stored.sealed,
-        intervals=dict(stored.user.intervals),
+        intervals={kind: seconds for kind, seconds in stored.user.intervals.items() if isinstance(kind, Kind)},
         mac_id=stored.user.mac_id,
         state=StateEntry.of(stored.state),
     )

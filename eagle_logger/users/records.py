@@ -3,6 +3,10 @@
 A user is a JSON object. A state is two lines of JSON, facts and recent readings, deflated with a preset dictionary of what all
 states have in common (a third of the memory for a few microseconds). What is wrong with a user (failures, last error, parked)
 is written apart, so that a script can forgive it without reading the rest.
+
+A newer version adds to a state at the end of its facts, and may name kinds that this one does not know: an older version
+carries both along. Only what it cannot read at all, another format or damage, counts as empty, and is written over: a state
+spares duplicates and is no one's only copy of a reading. What cannot be read is never in the way of anything else.
 """
 
 from __future__ import annotations
@@ -11,16 +15,17 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import orjson
 
-from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.readings import Stream, kind_of
+from eagle_logger.core.state import LONGEST_TEXT, SLOTS_IN_AN_HOUR, STRANGE_HOURS_A_DAY, short_text
 from eagle_logger.core.users import Seen, User, UserState
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
-_KINDS = {str(kind): kind for kind in Kind}
 
 _COMMON = (
     rb'","message",[17],"\"id\":\"0x000000\",\"text\":\"\",\"priority\":\"low\",\"confirmation_required\":false,'
@@ -30,6 +35,12 @@ _COMMON = (
 )
 """Deflate's preset dictionary. States already written cannot be read with another: a change needs a new `_FORMAT`."""
 _FORMAT = b"\x01"
+
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
+"""What reading bytes that no version wrote may raise."""
+_WHOLE = frozenset({int})
+_WHOLE_OR_NONE = frozenset({int, type(None)})
+_MOMENTS = frozenset({int, float})
 
 Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
@@ -51,10 +62,21 @@ def encode_user(user: User, sealed: str) -> bytes:
 
 
 def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
-    """The user, and its sealed password."""
-    members = json.loads(record)
-    intervals = {_KINDS[kind]: seconds for kind, seconds in members.get("intervals", {}).items()}
-    return User(cloud_id, intervals, members.get("mac_id")), members["sealed"]
+    """The user, and its sealed password. Raises ValueError, saying what is wrong, for what no version wrote."""
+    try:
+        members = json.loads(record)
+        intervals = {kind_of(kind): float(seconds) for kind, seconds in members.get("intervals", {}).items()}
+        sealed, mac_id = members["sealed"], members.get("mac_id")
+    except _UNREADABLE as exc:
+        raise ValueError(f"the record cannot be read: {exc!r}") from exc
+    if not isinstance(sealed, str) or not (mac_id is None or isinstance(mac_id, str)):
+        raise ValueError("the record cannot be read: a member has the wrong type")
+    return User(cloud_id, intervals, mac_id), sealed
+
+
+def with_password(record: bytes, sealed: str) -> bytes:
+    """The same record with another sealed password; what a newer version keeps beside it stays."""
+    return _compact({**json.loads(record), "sealed": sealed}).encode()
 
 
 def encode_state(state: UserState) -> bytes:
@@ -66,24 +88,51 @@ def encode_state(state: UserState) -> bytes:
 
 def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
     """A user without a written state is new, one without a written trouble is well. Recent readings are read when they are
-    first asked for: most who list users never do."""
-    if not written:
-        state = UserState()
-    elif written[:1] == _FORMAT:
-        facts, _, recent = zlib.decompressobj(-11, _COMMON).decompress(written[1:]).partition(b"\n")
-        state = _from_facts(_loads(facts), _Recent(recent))
-    else:
-        raise ValueError("a user's state was written by a newer version of this program")
-    return with_trouble(state, trouble) if trouble else state
+    first asked for: most who list users never do. Raises ValueError, saying what is wrong, if a part cannot be read."""
+    state, why = read_state(written, trouble)
+    if why is not None:
+        raise ValueError(why)
+    return state
+
+
+def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[UserState, str | None]:
+    """What can be read of it, each part for itself, and why another part cannot: that part is as if nothing was written."""
+    state, wrong = UserState(), list[str]()
+    if written:
+        try:
+            state = _state(written)
+        except _UNREADABLE as exc:
+            wrong.append(f"the state cannot be read: {exc}")
+    if trouble:
+        try:
+            state = with_trouble(state, trouble)
+        except _UNREADABLE as exc:
+            wrong.append(f"what is wrong with the user cannot be read: {exc}")
+    return state, "; ".join(wrong) or None
+
+
+def recent_unreadable(state: UserState) -> str | None:
+    """Why the recent readings of a state just read cannot be read, if so: there are none then."""
+    return state.recent.unreadable if isinstance(state.recent, _Recent) else None
+
+
+def _state(written: bytes) -> UserState:
+    if written[:1] != _FORMAT:
+        raise ValueError("it was written by a newer version of this program, or is damaged")
+    facts, newline, recent = zlib.decompressobj(-11, _COMMON).decompress(written[1:]).partition(b"\n")
+    if not newline:
+        raise ValueError("it is cut off")
+    return _from_facts(_loads(facts), _Recent(recent))
 
 
 def decode_outline(written: bytes | None) -> tuple[int, int | None, tuple[int, ...]]:
     """Total of events logged, last timestamp and recent counts, as `decode_state` has them, without the rest."""
-    if written and written[:1] == _FORMAT:
-        facts = _OUTLINE.match(zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN))
-        if facts:
-            total, last, counts = facts.groups()
-            return int(total), None if last == b"null" else int(last), tuple(map(int, counts.split(b","))) if counts else ()
+    with suppress(*_UNREADABLE):
+        if written and written[:1] == _FORMAT:
+            facts = _OUTLINE.match(zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN))
+            if facts:
+                total, last, counts = facts.groups()
+                return int(total), None if last == b"null" else int(last), tuple(map(int, counts.split(b","))) if counts else ()
     state = decode_state(written)
     return state.total_events_logged, state.last_timestamp, state.recent_counts
 
@@ -97,7 +146,9 @@ def encode_trouble(state: UserState) -> bytes:
 def decode_trouble(written: bytes | None) -> Trouble:
     if not written:
         return _WELL
-    failures, last_error, parked = json.loads(written)
+    failures, last_error, parked, *_ = json.loads(written)
+    if type(failures) is not int or not all(word is None or isinstance(word, str) for word in (last_error, parked)):
+        raise ValueError("a member has the wrong type")
     return failures, last_error, parked
 
 
@@ -135,35 +186,53 @@ def _facts(state: UserState) -> list[Any]:
         state.recent_counts,
         state.strange_hours,
         state.asked,
+        *state.later,
     ]
 
 
 def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> UserState:
-    total, first, last, arrival, counts, strange, asked = facts
+    total, first, last, arrival, counts, strange, asked, *later = facts
+    whole, moments = {type(total), *map(type, counts), *map(type, strange)}, {*map(type, asked.values())}
+    if not (whole <= _WHOLE and {type(first), type(last)} <= _WHOLE_OR_NONE and moments <= _MOMENTS):
+        raise ValueError("a fact has the wrong type")
+    if arrival is not None and type(arrival) not in _MOMENTS:
+        raise ValueError("a fact has the wrong type")
     return UserState(
         total_events_logged=total,
         first_timestamp=first,
         last_timestamp=last,
         last_arrival=arrival,
-        asked={_KINDS[kind]: moment for kind, moment in asked.items()},
+        asked={kind_of(kind): moment for kind, moment in asked.items()},
         recent=recent,
-        recent_counts=tuple(counts),
-        strange_hours=tuple(strange),
+        recent_counts=tuple(counts[: SLOTS_IN_AN_HOUR + 1]),
+        strange_hours=tuple(strange[: STRANGE_HOURS_A_DAY + 1]),
+        later=tuple(later),
     )
 
 
 class _Recent(Mapping[Stream, tuple[Seen, ...]]):
-    """Recent readings as they were written, until somebody looks."""
+    """Recent readings as they were written, until they are looked at; none if they cannot be read."""
 
     def __init__(self, written: bytes) -> None:
         self._written = written
 
-    @cached_property
+    @property
+    def unreadable(self) -> str | None:
+        return self._found[1]
+
+    @property
     def _read(self) -> dict[Stream, tuple[Seen, ...]]:
-        return {
-            Stream(device, meter, _KINDS[kind]): tuple([(time, value) for time, value in seen])
-            for device, meter, kind, *seen in _loads(self._written)
-        }
+        return self._found[0]
+
+    @cached_property
+    def _found(self) -> tuple[dict[Stream, tuple[Seen, ...]], str | None]:
+        try:
+            return {
+                Stream(device, meter, kind_of(kind)): tuple([_seen(time, text) for time, text in seen])
+                for device, meter, kind, *seen in _loads(self._written)
+            }, None
+        except _UNREADABLE as exc:
+            return {}, f"its recent readings cannot be read: {exc}"
 
     def __getitem__(self, stream: Stream) -> tuple[Seen, ...]:
         return self._read[stream]
@@ -176,3 +245,10 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
 
     def __repr__(self) -> str:
         return repr(self._read)
+
+
+def _seen(time: int, text: str) -> Seen:
+    """Earlier versions kept the whole text, however long."""
+    if type(time) is not int:
+        raise ValueError("a time is no number")
+    return time, text if len(text) <= LONGEST_TEXT else short_text(text)

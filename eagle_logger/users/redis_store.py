@@ -23,36 +23,44 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
+from typing import Any
+
+import structlog
 
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
-from eagle_logger.errors import NoSecretKey
+from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_unknown_key
 from eagle_logger.users.listing import Row, outlines, pages, rows
 from eagle_logger.users.records import (
     decode_outline,
-    decode_state,
     decode_trouble,
     decode_user,
     encode_state,
     encode_trouble,
     encode_user,
+    read_state,
+    recent_unreadable,
 )
 from eagle_logger.users.redis_connection import Argument, RedisConnection
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
 from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals
 
+_log = structlog.get_logger(__name__)
+
 REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
 _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
@@ -193,7 +201,9 @@ class RedisUserStore:
         return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, max(0, troubled - parked))
 
     async def tally(self) -> dict[str, int]:
-        return {name: int(count) for name, count in (await self._hash("eagle:tally")).items()}
+        """A counter that is no number is left out; the next report begins it anew."""
+        counters = (await self._hash("eagle:tally")).items()
+        return {name: int(count) for name, count in counters if _WHOLE_NUMBER.fullmatch(count)}
 
     async def count(self, tally: Mapping[str, int]) -> None:
         await self.report([], tally)
@@ -202,8 +212,12 @@ class RedisUserStore:
         found = await self._hash("eagle:breaker")
         if not found:
             return Breaker()
-        samples = tuple(Sample(*sample) for sample in json.loads(found["samples"]))
-        return Breaker(Phase(found["phase"]), float(found["since"]), samples)
+        try:
+            samples = tuple(Sample(float(at), int(visits), int(failed)) for at, visits, failed in json.loads(found["samples"]))
+            return Breaker(Phase(found["phase"]), float(found["since"]), samples)
+        except (ValueError, TypeError, KeyError) as exc:
+            _log.warning("breaker_unreadable", reason=repr(exc), detail="The breaker begins anew, closed.")
+            return Breaker()
 
     async def set_breaker(self, breaker: Breaker) -> None:
         words = ("phase", str(breaker.phase), "since", breaker.since, "samples", json.dumps(breaker.samples))
@@ -217,11 +231,12 @@ class RedisUserStore:
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
         oldest = await self.now() - self._clock.stretched(PROGRESS_KEPT)
-        notes = {name: json.loads(note) for name, note in (await self._hash("eagle:progress")).items()}
-        stale = [name for name, note in notes.items() if note["at"] < oldest]
+        written = await self._hash("eagle:progress")
+        notes = {name: note for name, text in written.items() if (note := _progress_note(text)) and note["at"] >= oldest}
+        stale = written.keys() - notes.keys()
         if stale:
             await self._redis.command("HDEL", "eagle:progress", *stale)
-        return {name: note for name, note in notes.items() if note["at"] >= oldest}
+        return notes
 
     async def agree_on_shards(self, shards: int) -> int:
         await self._redis.command("SETNX", "eagle:shards", shards)
@@ -229,6 +244,11 @@ class RedisUserStore:
 
     async def shards(self) -> int | None:
         written = await self._redis.command("GET", "eagle:shards")
+        if written is not None and not _WHOLE_NUMBER.fullmatch(written.decode(errors="replace")):
+            raise ConfigurationError(
+                f"eagle:shards in Redis should hold the number of shards, and holds {written[:40]!r}: set it to what "
+                "EAGLE_SHARDS was when this system was first started"
+            )
         return None if written is None else int(written)
 
     async def set_shards(self, shards: int) -> None:
@@ -272,7 +292,12 @@ class RedisUserStore:
         name, numbers, record, state, trouble = entry
         cloud_id = name.decode()
         token, due, last_request, abandoned, begun = _CLAIM.unpack(numbers)
-        user, credentials = self._user_and_credentials(cloud_id, record)
+        user, credentials, record_unreadable = User(cloud_id), None, None
+        try:
+            user, credentials = self._user_and_credentials(cloud_id, record)
+        except ValueError as exc:
+            record_unreadable = str(exc)
+        known, state_unreadable = read_state(state, trouble)
         return Claim(
             cloud_id=cloud_id,
             token=int(token),
@@ -282,8 +307,10 @@ class RedisUserStore:
             begun=begun == 1,
             user=user,
             credentials=credentials,
-            state=decode_state(state, trouble),
+            state=known,
             abandoned=abandoned,
+            state_unreadable=state_unreadable or recent_unreadable(known),
+            record_unreadable=record_unreadable,
         )
 
     def _user_and_credentials(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
@@ -324,7 +351,7 @@ class RedisUserStore:
 
     async def _hash(self, key: str) -> dict[str, str]:
         entries = await self._redis.command("HGETALL", key)
-        return {name.decode(): value.decode() for name, value in entries.items()}
+        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in entries.items()}
 
     async def _strays(self, name: str) -> list[str]:
         cursor, strays = b"0", list[str]()
@@ -343,20 +370,49 @@ def _report_words(report: Report) -> tuple[Argument, ...]:
 
 def _stored(row: Row) -> StoredUser:
     name, record, state, trouble, due, lease_ends = row
-    user, sealed = decode_user(name.decode(), record)
+    user, sealed, unreadable_record = User(name.decode()), "", None
+    try:
+        user, sealed = decode_user(name.decode(), record)
+    except ValueError as exc:
+        unreadable_record = str(exc)
+    known, unreadable_state = read_state(state, trouble)
     return StoredUser(
         user=user,
         sealed=sealed,
-        state=decode_state(state, trouble),
+        state=known,
         due=_moment_of(due),
         lease_ends=_moment_of(lease_ends),
+        unreadable=unreadable_record or unreadable_state,
     )
 
 
 def _outline(row: Row) -> Outline:
     name, state, trouble, due, lease_ends = row
-    total, last, counts = decode_outline(state)
-    return Outline(name.decode(), total, last, counts, *decode_trouble(trouble), _moment_of(due), _moment_of(lease_ends))
+    moments = _moment_of(due), _moment_of(lease_ends)
+    try:
+        total, last, counts = decode_outline(state)
+        return Outline(name.decode(), total, last, counts, *decode_trouble(trouble), *moments)
+    except ValueError:
+        known, why = read_state(state, trouble)
+        return Outline(
+            name.decode(),
+            known.total_events_logged,
+            known.last_timestamp,
+            known.recent_counts,
+            known.failures,
+            known.last_error or why,
+            known.parked,
+            *moments,
+        )
+
+
+def _progress_note(text: str) -> dict[str, Any] | None:
+    """None for what is no note."""
+    try:
+        note = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return note if isinstance(note, dict) and isinstance(note.get("at"), int | float) else None
 
 
 def _moment_of(score: bytes | None) -> float | None:

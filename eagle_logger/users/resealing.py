@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.records import decode_user, encode_user
+from eagle_logger.users.records import decode_user, with_password
 
 Swap = tuple[str, bytes, bytes]
 """Cloud id, record as it was read, record to write in its place."""
@@ -17,15 +17,15 @@ def resealed(cipher: Cipher, records: Iterable[tuple[str, bytes]]) -> tuple[list
     swaps: list[Swap] = []
     locked: list[str] = []
     for cloud_id, record in records:
-        user, sealed = decode_user(cloud_id, record)
-        if cipher.is_newest(sealed):
-            continue
         try:
+            _, sealed = decode_user(cloud_id, record)
+            if cipher.is_newest(sealed):
+                continue
             credentials = cipher.open(cloud_id, sealed)
         except ValueError:
             locked.append(cloud_id)
         else:
-            swaps.append((cloud_id, record, encode_user(user, cipher.seal(credentials))))
+            swaps.append((cloud_id, record, with_password(record, cipher.seal(credentials))))
     return swaps, locked
 
 

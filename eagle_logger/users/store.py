@@ -38,6 +38,10 @@ class Claim(NamedTuple):
     state: UserState
     abandoned: int = 0
     begun: bool = False
+    state_unreadable: str | None = None
+    """Why `state`, or a part of it, is that of a new user though another was written."""
+    record_unreadable: str | None = None
+    """Why `user` has nothing but its cloud id, and cannot be fetched."""
 
 
 class Report(NamedTuple):
@@ -102,6 +106,8 @@ class StoredUser:
     state: UserState
     due: float | None
     lease_ends: float | None
+    unreadable: str | None = None
+    """Why its record, its state or a part of it could not be read, and counts as empty here."""
 
     def breach(self) -> str | None:
         """How this user breaks the rule of being in exactly one set, or in none if parked."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User, UserState
+from eagle_logger.core.visits import kinds_due
 from eagle_logger.rainforest.decode import decode
 from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.users.store import Claim
@@ -101,3 +103,51 @@ def test_no_message_and_no_price_leave_nothing_behind() -> None:
         visit.note_reply(Kind.MESSAGE, decode(message("Id=0x00000000", "Queue=active", time="0x00000000")), MOMENT + number)
         visit.note_reply(Kind.PRICE, decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")), MOMENT)
     assert (visit.lines, visit.problems) == ({}, [])
+
+
+def asked(visit: Visit, *kinds: Kind) -> Visit:
+    for kind in kinds:
+        visit.begin(kind)
+    return visit
+
+
+def next_visit(visit: Visit, at: float) -> Visit:
+    return Visit(visit.claim._replace(state=visit.state, claimed_at=at))
+
+
+def answered_then_hung(visit: Visit, number: int) -> Visit:
+    """Demand comes, and then the summation takes too long."""
+    asked(visit, Kind.DEMAND)
+    reply = demand("Demand=0x0003b0", time=f"0x{0x1C91EC39 + 8 * number:08x}")
+    visit.note_reply(Kind.DEMAND, decode(reply), MOMENT + 8 * number)
+    asked(visit, Kind.SUMMATION)
+    visit.failed(TimeoutError(), 6.0)
+    return visit
+
+
+def test_a_visit_that_timed_out_is_a_failure_whatever_it_brought() -> None:
+    first = answered_then_hung(new_visit(), 0)
+    assert (first.outcome, first.state.failures, len(first.readings)) == ("timed_out", 1, 1)
+    assert first.pause == 0.0, "the first failure costs no more than the turn"
+    assert Kind.SUMMATION not in first.state.asked, "it is asked for again at once"
+    second = answered_then_hung(next_visit(first, MOMENT + 8), 1)
+    assert second.state.failures == 2
+    assert second.pause > 0.0
+
+
+def test_a_kind_that_is_never_answered_waits_for_its_own_turn_and_the_others_go_on() -> None:
+    second = answered_then_hung(next_visit(answered_then_hung(new_visit(), 0), MOMENT + 8), 1)
+    intervals = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0, Kind.PRICE: 1e9, Kind.MESSAGE: 1e9}
+    now = second.claim.claimed_at + 1
+    assert Kind.SUMMATION not in kinds_due("00ce69", intervals, second.state.asked, now)
+    third = asked(next_visit(second, now), Kind.DEMAND)
+    third.note_reply(Kind.DEMAND, decode(demand("Demand=0x0003b1", time="0x1c91ec60")), MOMENT + 40)
+    third.ended(6.0)
+    assert (third.state.failures, third.state.last_error, third.pause) == (0, None, 0.0)
+
+
+def test_a_state_that_could_not_be_read_is_a_problem() -> None:
+    visit = Visit(new_visit().claim._replace(state_unreadable="the state cannot be read: it is cut off"))
+    tally: Counter[str] = Counter()
+    visit.count(tally)
+    assert tally["problems_state_unreadable"] == 1

@@ -59,7 +59,11 @@ local function unpack_turn(packed)
     local last_request, abandoned = struct.unpack(IDLE, packed)
     return {last_request = last_request, abandoned = abandoned}
   end
-  local last_request, abandoned, due, scheduled, token, flags, holder = struct.unpack(TAKEN, packed)
+  local readable, last_request, abandoned, due, scheduled, token, flags, holder = pcall(struct.unpack, TAKEN, packed)
+  -- What no version wrote must not stop the others: nobody holds it, and it falls due again when its lease ends.
+  if not readable then
+    return {last_request = 0, abandoned = 0, due = math.huge, scheduled = math.huge, token = -1, holder = ''}
+  end
   return {last_request = last_request, abandoned = abandoned, due = due, scheduled = scheduled, token = token,
           holder = holder, announced = flags % 2 == 1, marked = flags % 4 >= 2, updated = flags >= 4}
 end

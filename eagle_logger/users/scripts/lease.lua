@@ -10,7 +10,7 @@ local function moved(set, by)
   for i = 1, #entries, 2 do append_pair(words, exact(tonumber(entries[i + 1]) + by), entries[i]) end
   call_in_chunks('ZADD', set, words)
 end
-local back = now - tonumber(redis.call('GET', CLOCK) or now)
+local back = now - (tonumber(redis.call('GET', CLOCK)) or now)
 if back < -STEP * second then
   moved(DUE, back)
   moved(LEASED, back)

@@ -49,6 +49,10 @@ call_in_chunks('HDEL', TROUBLES, well)
 for id, trouble in pairs(troubles) do redis.call('HSET', TROUBLES, id, trouble) end
 call_in_chunks('HSET', STATES, states)
 write_all()
-for i = 4, 3 + 2 * counters, 2 do redis.call('HINCRBY', 'eagle:tally', ARGV[i], ARGV[i + 1]) end
-if missed > 0 then redis.call('HINCRBY', 'eagle:tally', 'missed_turns', string.format('%.0f', missed)) end
+local function count(name, more)
+  -- A counter that is no number begins anew: no report may be lost over it.
+  if type(redis.pcall('HINCRBY', 'eagle:tally', name, more)) == 'table' then redis.call('HSET', 'eagle:tally', name, more) end
+end
+for i = 4, 3 + 2 * counters, 2 do count(ARGV[i], ARGV[i + 1]) end
+if missed > 0 then count('missed_turns', string.format('%.0f', missed)) end
 return {missed, again, lost}

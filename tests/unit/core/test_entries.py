@@ -70,8 +70,9 @@ def _judged(read: object) -> Entry | None:
     "text",
     [
         LINE.replace(b"2026-03-10T17:01:01Z", b"2026-02-30T17:01:01Z"),
-        LINE.replace(b'"v":1', b'"v":2'),
-        LINE.replace(b'"kind":"demand"', b'"kind":"gas"'),
+        LINE.replace(b'"v":1', b'"v":0'),
+        LINE.replace(b'"v":1', b'"v":2').replace(b'"meter"', b'"meters"'),
+        LINE.replace(b'"kind":"demand"', b'"kind":"Gas!"'),
         LINE[:-1],
         LINE + b"}",
         b"null",

@@ -164,3 +164,38 @@ def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kep
     told = [json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()]
     assert [one["price"] for one in told] == [0.25, 0.26]
     assert all(one["flags"] == ["conflict", "filed_by_arrival"] for one in told)
+
+
+@given(st.lists(lines(few=True), max_size=8), st.data())
+def test_what_a_newer_version_wrote_is_archived_byte_for_byte_and_once(texts: list[bytes], data: st.DataObject) -> None:
+    newer = [data.draw(st.sampled_from(_NEWER))(text) for text in texts]
+    content = Content(b"\n".join([*newer, *newer]), CLOUD_ID)
+    assert not content.unreadable
+    part = content.part({})
+    assert {_without_flags(text) for text in part.plain.splitlines()} <= {_without_flags(text) for text in newer}
+    assert {_unarrived(text) for text in part.plain.splitlines()} == {_unarrived(text) for text in newer}
+    assert not content.part(said(entries_of(part.plain))).rows, "a part holds what was read from it"
+
+
+_NEWER = (
+    lambda text: text,
+    lambda text: text.replace(b'"v":1', b'"v":2'),
+    lambda text: text.replace(b'"kind":"demand"', b'"kind":"gas"'),
+    lambda text: text.replace(b'"flags":[', b'"flags":["odd"' + (b"" if b'"flags":[]' in text else b",")),
+    lambda text: text.replace(b'"raw"', b'"more":{"a":[1,2.50]},"raw"'),
+    lambda text: text.removesuffix(b"}") + b',"weather":"snow"}',
+)
+
+
+def _without_flags(text: bytes) -> str:
+    return json.dumps({**json.loads(text), "flags": None})
+
+
+def _unarrived(text: bytes) -> str:
+    """What decides that two lines say the same: of equal readings the first is kept."""
+    whole = json.loads(text)
+    newer = whole["v"] != 1
+    return json.dumps({name: value for name, value in whole.items() if name not in ({"arrived"} if newer else _NOT_COMPARED)})
+
+
+_NOT_COMPARED = {"arrived", "raw", "flags"}

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from eagle_logger.core.hours import HOUR, Hour
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.state import (
+    LONGEST_TEXT,
+    MOST_STREAMS,
     STRANGE_HOURS_A_DAY,
     after_failure,
     after_logging,
@@ -15,6 +17,7 @@ from eagle_logger.core.state import (
     filing_hour,
     is_logged,
     readings_in_the_last_hour,
+    short_text,
     values_before,
 )
 from eagle_logger.core.users import UserState
@@ -98,3 +101,32 @@ def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> 
 
 def test_an_hour_later_nothing_is_left_of_the_last_hour() -> None:
     assert readings_in_the_last_hour(after_logging(UserState(), [demand()], NOW).recent_counts, NOW + 3700) == 0
+
+
+def message(text: str, *, meter: str = "0x0013500100000001", time: int = NOW) -> Reading:
+    return Reading("0xd8d5b90000000001", meter, Kind.MESSAGE, time, {"id": "0x1", "text": text}, {})
+
+
+def test_the_streams_that_were_logged_last_are_remembered() -> None:
+    state = after_logging(UserState(), [message("kept", meter="0x1"), message("gone", meter="0x2")], NOW)
+    state = after_logging(state, [message("again", meter="0x1")], NOW)
+    state = after_logging(state, [message("new", meter=f"{number:#x}") for number in range(3, MOST_STREAMS + 2)], NOW)
+    assert len(state.recent) == MOST_STREAMS
+    assert is_logged(state, message("again", meter="0x1"))
+    assert not is_logged(state, message("gone", meter="0x2"))
+
+
+@given(st.text(min_size=100, max_size=300), st.text(min_size=100, max_size=300))
+def test_of_a_long_text_the_digest_tells_what_is_logged(text: str, other: str) -> None:
+    state = after_logging(UserState(), [message(text)], NOW)
+    assert is_logged(state, message(text))
+    assert is_logged(state, message(other)) == (text == other)
+    (((_, remembered),),) = state.recent.values()
+    assert len(remembered) <= LONGEST_TEXT
+    assert short_text(remembered) == remembered
+
+
+def test_a_summation_after_one_that_is_remembered_by_its_digest_has_nothing_before_it() -> None:
+    long = Reading("", "", Kind.SUMMATION, NOW, {"delivered": Decimal("1" * 200), "unit": "kWh"}, {})
+    state = after_logging(UserState(), [long], NOW)
+    assert values_before(state, long._replace(time=NOW + 1)) == {}

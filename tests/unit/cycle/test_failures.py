@@ -97,3 +97,19 @@ async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
     assert stored is not None
     assert (stored.state.parked or "").startswith("poison: 5 processes in a row died while they fetched it")
     assert (await world.store.tally())["failed_poison"] == 1
+
+
+async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_says_why(world: World) -> None:
+    await world.add(HOME)
+    await world.lease(HOME)
+    [claim] = await world.logger.fetch_user_info([HOME])
+    broken = claim._replace(credentials=None, record_unreadable="the record cannot be read: a member has the wrong type")
+    visit = await world.logger.fetch_data(broken)
+    await world.logger.update_user_info([visit])
+    assert world.relay.asked[HOME] == []
+    assert visit.pause == 60.0
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    assert "add the user again with `eagle-logger users add`" in (stored.state.last_error or "")
+    assert (await world.store.tally())["failed_record_unreadable"] == 1
+    assert not visit.blames_relay
