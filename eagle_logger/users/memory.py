@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from itertools import count
 
 from eagle_logger.clock import Clock
 from eagle_logger.core import suspicion
@@ -43,7 +42,7 @@ class MemoryUserStore:
         self._lease = self._speed.stretched(lease)
         self._users: dict[str, Entry] = {}
         self._gone: dict[str, Gone] = {}
-        self._tokens = count(1)
+        self._last_token = 0
         self._system = System()
 
     async def ping(self) -> None:
@@ -110,7 +109,7 @@ class MemoryUserStore:
         entry = self._users.get(cloud_id)
         if entry is None or entry.lease is None or entry.lease.token:
             return None
-        entry.lease.token, entry.lease.holder, entry.lease.ends = next(self._tokens), holder, now + self._lease
+        entry.lease.token, entry.lease.holder, entry.lease.ends = self._new_token(now), holder, now + self._lease
         before, deaths, tried = entry.last_request, entry.abandoned, cloud_id in self._system.tried
         begun = before is None or now - before >= self._speed.stretched(REQUEST_GAP)
         if begun:
@@ -128,6 +127,10 @@ class MemoryUserStore:
             state=entry.state or UserState(),
             abandoned=deaths,
         )
+
+    def _new_token(self, now: float) -> int:
+        self._last_token = max(self._last_token + 1, int(now * 1e6))
+        return self._last_token
 
     def _opened(self, cloud_id: str, sealed: str) -> Credentials | None:
         try:
@@ -266,7 +269,7 @@ class MemoryUserStore:
         if gone and gone.remembered_until > now:
             entry.last_request = gone.last_request
         if gone and gone.lease_ends and gone.lease_ends > now:
-            entry.lease = Lease(due, due, gone.lease_ends, announced=True, token=next(self._tokens))
+            entry.lease = Lease(due, due, gone.lease_ends, announced=True, token=self._new_token(now))
         else:
             entry.due = due
 

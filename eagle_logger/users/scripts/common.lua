@@ -141,14 +141,13 @@ local function write_all()
   turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
 end
 
--- The first of `count` new tokens. They start from the time, so that none returns after a FLUSHDB.
+-- The first of `count` new tokens. None is below the time, in microseconds, so that none returns when Redis has lost its last
+-- second, or everything. Doubles count them exactly until the year 2255.
 local function new_tokens(count)
-  local last = redis.call('INCRBY', TOKENS, count)
-  if last == count then
-    last = math.floor(server_time() * 1000000) + count
-    redis.call('SET', TOKENS, string.format('%.0f', last))
-  end
-  return last - count + 1
+  local last = tonumber(redis.call('GET', TOKENS) or 0)
+  local first = math.max(last + 1, math.floor(server_time() * 1000000))
+  redis.call('SET', TOKENS, string.format('%.0f', first + count - 1))
+  return first
 end
 
 -- As core/cadence.py has it, step by step.

@@ -111,6 +111,23 @@ async def test_no_token_returns_after_flushdb(store: RedisUserStore, redis_url: 
     assert await store.begin([before]) == frozenset()
 
 
+async def test_no_token_returns_when_redis_loses_its_last_second(store: RedisUserStore, redis_url: str) -> None:
+    """As after a failover, or a crash between two fsyncs of the append-only file."""
+    ids = [f"{number:06x}" for number in range(40)]
+    await store.put([new_user(cloud_id) for cloud_id in ids])
+    [first] = await all_claimed(store, ids[:1])
+    with redis.Redis.from_url(redis_url) as client:
+        saved = client.get("eagle:tokens")
+        given = await all_claimed(store, ids)
+        client.set("eagle:tokens", saved)
+        await store.free("worker")
+        again = await all_claimed(store, ids)
+    tokens = [claim.token for claim in [first, *given, *again]]
+    assert len(set(tokens)) == len(tokens) == 1 + 39 + 40
+    assert max(tokens) < 2**53
+    assert await store.begin(given) == frozenset()
+
+
 async def test_a_stray_member_of_a_set_does_not_stop_the_others(store: RedisUserStore, redis_url: str) -> None:
     await store.put([new_user("00ce69")])
     with redis.Redis.from_url(redis_url) as client:
