@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,17 +155,16 @@ class EagleDataLogger:
 
     async def fetch_user_info(self, cloud_ids: Sequence[str]) -> list[Claim]:
         """Claim those that may be fetched now, with their credentials and state: one round trip."""
-        loop = asyncio.get_running_loop()
-        sent = loop.time()
+        sent = time.monotonic()
         claims = await self.users.claim(cloud_ids, self._holder)
-        return claims if loop.time() < sent + SWIFT else [claim._replace(begun=False) for claim in claims]
+        return claims if time.monotonic() < sent + SWIFT else [claim._replace(begun=False) for claim in claims]
 
     async def fetch_data(
         self, claim: Claim, *, received: float | None = None, asks_on: Callable[[str], None] = lambda _: None
     ) -> Visit:
         """Ask one gateway for all that is due, one request at a time and never two within a second.
 
-        `received` is the loop's time at which the claim came in, without delay (default: now, perhaps delayed); `asks_on` is
+        `received` is the monotonic time at which the claim came in, without delay (default: now, perhaps delayed); `asks_on` is
         told the cloud id when there was an answer and there is more to ask for. Never raises for what a gateway does.
         """
         visit = Visit(claim)
@@ -175,7 +175,7 @@ class EagleDataLogger:
             _log.error("user parked: its replies kill the process", cloud_id=claim.cloud_id, deaths=claim.abandoned)
             return visit
         intervals = cadence(claim.user, self._intervals)
-        turn = _Turn(claim, self._clock, received)
+        turn = _Turn(visit, self._clock, received, self._limits.deadline)
         try:
             async with asyncio.timeout(self._limits.deadline):
                 for kind in kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at):
@@ -184,11 +184,11 @@ class EagleDataLogger:
                     await turn.come()
                     if visit.requests and self.disk_trouble:
                         break  # what it shows could not be kept
-                    if not (turn.is_begun(visit) or await self._begins.add(claim)):
+                    if not (turn.is_begun() or await self._begins.add(claim)):
                         visit.outcome = LOST
                         return visit
-                    turn.take(visit)
-                    await self._ask(visit, kind)
+                    turn.take()
+                    await self._ask(turn, kind)
                 visit.ended(visit_period(intervals))
         except RedisUnavailable:
             visit.outcome = LOST
@@ -279,7 +279,7 @@ class EagleDataLogger:
         return claims
 
     def _start(self, claim: Claim, envelope: Envelope) -> None:
-        task = asyncio.create_task(self._serve(claim, asyncio.get_running_loop().time(), envelope))
+        task = asyncio.create_task(self._serve(claim, time.monotonic(), envelope))
         self._visits.add(task)
         task.add_done_callback(self._visits.discard)
 
@@ -296,7 +296,8 @@ class EagleDataLogger:
                     envelope.reported(claim.cloud_id, visit.outcome, len(visit.readings))
                     return
                 await self._asked.enter(1)
-                claim, received = _once_more(claim, visit, self._clock), asyncio.get_running_loop().time()
+                now = time.monotonic()
+                claim, received = _once_more(visit, self._clock.stretched(now - received)), now
         finally:
             self._held.leave()
 
@@ -304,8 +305,8 @@ class EagleDataLogger:
         held = await self.users.begin(claims)
         return [claim.cloud_id in held for claim in claims]
 
-    async def _ask(self, visit: Visit, kind: Kind) -> None:
-        claim = visit.claim
+    async def _ask(self, turn: _Turn, kind: Kind) -> None:
+        visit, claim = turn.visit, turn.visit.claim
         visit.begin(kind)
         if claim.record_unreadable is not None:
             raise RelayUnavailable(
@@ -320,11 +321,11 @@ class EagleDataLogger:
                 retry_after=60.0,
             )
         try:
-            decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id)
+            decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id, turn.before_writing)
         except Unreadable as wrong:
             visit.note_unreadable(wrong)
             return
-        visit.note_reply(kind, decoded, self._clock.now())
+        visit.note_reply(kind, decoded, self._clock.now(), asked=turn.asked)
 
     def _report(self, visit: Visit) -> Report:
         claim = visit.claim
@@ -336,6 +337,7 @@ class EagleDataLogger:
             Grid(period, visit_phase(claim.cloud_id, period)),
             visit.pause,
             visit.blames_relay,
+            None if visit.last_request is None else time.monotonic() - visit.last_request,
         )
 
     def _keep_samples(self, visits: Sequence[Visit]) -> None:
@@ -347,37 +349,60 @@ class EagleDataLogger:
 
 
 class _Turn:
-    """When this gateway may be asked next, on the loop's clock."""
+    """When this gateway may be asked next. Moments are monotonic: what the loop calls now may be long past in a busy turn."""
 
-    def __init__(self, claim: Claim, clock: Clock, received: float | None) -> None:
-        self._claim, self._clock = claim, clock
-        self._received = asyncio.get_running_loop().time() if received is None else received
-        self._begun_until = self._received + SWIFT if claim.begun and received is not None else float("-inf")
+    def __init__(self, visit: Visit, clock: Clock, received: float | None, deadline: float) -> None:
+        now, claim = time.monotonic(), visit.claim
+        self.visit, self._clock = visit, clock
+        self._received = now if received is None else received
+        self._latest = now + deadline
+        begun = claim.begun and received is not None
+        self._begun_until = self._received + SWIFT if begun else float("-inf")
         self._last = float("-inf")
         if claim.last_request is not None:
             self._last = self._received - clock.real(claim.claimed_at - claim.last_request)
 
-    def is_begun(self, visit: Visit) -> bool:
+    @property
+    def asked(self) -> float:
+        """When the last request was written, in the store's time."""
+        return self.visit.claim.claimed_at + self._clock.stretched(self._last - self._received)
+
+    def is_begun(self) -> bool:
         """Whether the claim stands for the first request too: it has just been made, and noted the request."""
-        return not visit.requests and asyncio.get_running_loop().time() < self._begun_until
+        return not self.visit.requests and time.monotonic() < self._begun_until
 
     async def come(self) -> None:
-        wait = self._last + REQUEST_GAP - asyncio.get_running_loop().time()
+        wait = self._last + REQUEST_GAP - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
 
-    def take(self, visit: Visit) -> None:
-        self._last = asyncio.get_running_loop().time()
+    def take(self) -> None:
+        """A request starts now. Its connection may take a while to be made."""
+        visit = self.visit
+        self._last = visit.last_request = time.monotonic()
         visit.requests += 1
         if visit.late is None:
-            before_claim = self._clock.real(self._claim.claimed_at - self._claim.due)
+            before_claim = self._clock.real(visit.claim.claimed_at - visit.claim.due)
             visit.late = max(0.0, before_claim + self._last - self._received)
 
+    def before_writing(self) -> None:
+        """Its connection stands, and the gateway is about to be asked: the next one keeps its distance from this moment.
 
-def _once_more(claim: Claim, visit: Visit, clock: Clock) -> Claim:
-    """The claim for another round of the same visit. The request that just ended counts as the last one, to be safe."""
-    now = clock.now()
-    return claim._replace(state=visit.state, state_unreadable=None, due=now, claimed_at=now, last_request=now, begun=False)
+        Raises TimeoutError past the deadline: a process that was stopped meanwhile may have lost its claim.
+        """
+        now = time.monotonic()
+        if now > self._latest:
+            raise TimeoutError("the connection stood only after the deadline")
+        self._last = self.visit.last_request = now
+
+
+def _once_more(visit: Visit, passed: float) -> Claim:
+    """The claim for another round of the same visit, so many seconds of the store's time after it was made. The request that
+    just ended counts as the last one, to be safe."""
+    now = visit.claim.claimed_at + passed
+    return visit.claim._replace(
+        state=visit.state, state_unreadable=None, due=now, claimed_at=now, last_request=now, begun=False
+    )
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:

@@ -57,6 +57,8 @@ class Visit:
     requests: int = 0
     unanswered: list[Kind] = field(default_factory=list)
     """The kinds that were asked for, and of which nothing was heard that can be read."""
+    last_request: float | None = None
+    """When the last of them was written to its connection (monotonic seconds), or begun, if it was never written."""
     unreadable: Unreadable | None = None
     """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
     late: float | None = None
@@ -71,9 +73,10 @@ class Visit:
         """Note that this kind is asked for now."""
         self.unanswered.append(kind)
 
-    def note_reply(self, kind: Kind, decoded: Decoded, arrived: float) -> None:
-        """Take what is new in a reply that arrived at `arrived` (Unix seconds)."""
-        self.state = after_asking(self.state, [kind], arrived)
+    def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
+        """Take what is new in a reply that arrived at `arrived`, by this machine's clock, to what
+        was asked at `asked`, by the store's (Unix seconds)."""
+        self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
             self.unanswered.remove(kind)
         self.problems += decoded.problems

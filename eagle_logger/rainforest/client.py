@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from eagle_logger.core.readings import Kind
@@ -52,7 +53,13 @@ class RelayClient:
             f"Content-Type: text/xml\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         )
 
-    async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None = None) -> Decoded:
+    async def ask(
+        self,
+        credentials: Credentials,
+        kind: Kind,
+        mac_id: str | None = None,
+        before_writing: Callable[[], None] = lambda: None,
+    ) -> Decoded:
         """See `relay.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
         headers, question = self._headers(credentials), requests.reading(kind, mac_id)
@@ -61,7 +68,7 @@ class RelayClient:
         self._asking.add(credentials.cloud_id)
         try:
             async with self._room:
-                status, found, body = await self._connections.post(headers, question)
+                status, found, body = await self._connections.post(headers, question, before_writing)
         except ON_THE_WIRE as wrong:
             raise _relay_unavailable(wrong, secrets) from None
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -42,12 +42,13 @@ class Connections:
         self._target = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
         self._first_lines = f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\nHost: {self._target.headers['Host']}\r\n"
 
-    async def post(self, headers: str, body: bytes) -> Reply:
-        """Post once, never again by itself. `headers`: whole lines that hold nothing a header may not. Raises ON_THE_WIRE."""
+    async def post(self, headers: str, body: bytes, before_writing: Callable[[], None]) -> Reply:
+        """Post once, never again by itself. `headers`: whole lines that hold nothing a header may not. `before_writing` is
+        called when the connection stands. Raises ON_THE_WIRE, and what `before_writing` raises."""
         request = f"{self._first_lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
         connection = await self._connected()
         try:
-            reply = await self._exchange(connection, request)
+            reply = await self._exchange(connection, request, before_writing)
         except BaseException:
             connection.close()
             raise
@@ -65,11 +66,12 @@ class Connections:
                 return connection
             connection.close()
 
-    async def _exchange(self, connection: Connection, request: bytes) -> Reply:
+    async def _exchange(self, connection: Connection, request: bytes, before_writing: Callable[[], None]) -> Reply:
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        before_writing()
         transport.write(request)
         for _ in range(MOST_HEADS):
             head, content = await protocol.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,8 +41,17 @@ class UnreadableReply(Unreadable):
 
 
 class Relay(Protocol):
-    async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None) -> Decoded:
+    async def ask(
+        self,
+        credentials: Credentials,
+        kind: Kind,
+        mac_id: str | None,
+        before_writing: Callable[[], None],
+    ) -> Decoded:
         """The gateway's current reading of this kind.
+
+        `before_writing` is called when the connection stands, just before the request is written to
+        it; if it raises a TimeoutError, nothing is written.
 
         Raises RelayUnavailable (try again later), Refused (credentials or cloud id), UnreadableReply (the reply is nothing we
         know; carries the problem, with a redacted sample).

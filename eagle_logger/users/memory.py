@@ -176,6 +176,8 @@ class MemoryUserStore:
         entry = self._users[report.cloud_id]
         entry.state = forgiven(report.state) if lease.updated else report.state
         entry.abandoned = 0
+        if report.since_request is not None:
+            entry.last_request = now - self._speed.stretched(report.since_request)
         if lease.marked and not lease.updated and not entry.state.parked:
             lease.marked, lease.due, lease.scheduled, lease.ends = False, now, now, now + self._lease
             return True
@@ -225,6 +227,7 @@ class MemoryUserStore:
         held = [(i, e) for i, e in self._users.items() if e.lease and e.lease.token and e.lease.holder == holder]
         now = self._now()
         for _, entry in held:
+            entry.last_request = now
             self._give_back(entry, now)
         return [cloud_id for cloud_id, _ in held]
 

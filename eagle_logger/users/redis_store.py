@@ -65,7 +65,7 @@ _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
 _RECORDS_KEPT = 65_536
-_CLAIM, _REPORT = Struct("<dddHB"), Struct("<dddd??")
+_CLAIM, _REPORT = Struct("<dddHB"), Struct("<ddddd??")
 """The numbers of a claim and of a report, as claim.lua and report.lua have them. A token is whole, and smaller than 2**53."""
 
 
@@ -115,7 +115,7 @@ class RedisUserStore:
 
     async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
         counters = [word for name, count in tally.items() for word in (name, count)]
-        words = [word for report in reports for word in _report_words(report)]
+        words = [word for report in reports for word in self._report_words(report)]
         missed, again, lost = await self._redis.run("report", [*self._moment_and_lease(), len(tally), *counters, *words])
         return Reported(frozenset(_texts(again)), frozenset(_texts(lost)), int(missed))
 
@@ -322,6 +322,19 @@ class RedisUserStore:
                 return decode_user(cloud_id, record)[0], None
         return self._user_and_credentials(cloud_id, record)
 
+    def _report_words(self, report: Report) -> tuple[Argument, ...]:
+        grid, since = report.grid, report.since_request
+        numbers = _REPORT.pack(
+            report.token,
+            grid.period,
+            grid.phase,
+            bounded_pause(report.pause),
+            -1.0 if since is None else self._clock.stretched(since),
+            report.state.parked is not None,
+            report.blames_relay,
+        )
+        return report.cloud_id, numbers, encode_state(report.state), encode_trouble(report.state)
+
     def _opened(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
         user, sealed = decode_user(cloud_id, record)
         if self._cipher is None:
@@ -360,12 +373,6 @@ class RedisUserStore:
             strays += _texts(more)
             if cursor == b"0":
                 return strays
-
-
-def _report_words(report: Report) -> tuple[Argument, ...]:
-    grid, parked = report.grid, report.state.parked is not None
-    numbers = _REPORT.pack(report.token, grid.period, grid.phase, bounded_pause(report.pause), parked, report.blames_relay)
-    return report.cloud_id, numbers, encode_state(report.state), encode_trouble(report.state)
 
 
 def _stored(row: Row) -> StoredUser:

@@ -59,6 +59,9 @@ class Report(NamedTuple):
     blames_relay: bool = False
     """It failed in a way that may be the relay's doing: not held against the user while the breaker is not closed. Then its
     failures stay what they were, and it is not parked."""
+    since_request: float | None = None
+    """Real seconds since this visit's last request was written to its connection; None if it made
+    none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -35,10 +36,20 @@ class ScriptedRelay:
         self.in_flight: Counter[str] = Counter()
         self.most_in_flight: Counter[str] = Counter()
         self.closed = False
+        self.connecting: list[float] = []
+        """Seconds that the next connections take to be made."""
 
-    async def ask(self, credentials: Credentials, kind: Kind, mac_id: str | None) -> Decoded:
+    async def ask(
+        self,
+        credentials: Credentials,
+        kind: Kind,
+        mac_id: str | None,
+        before_writing: Callable[[], None],
+    ) -> Decoded:
         cloud_id = credentials.cloud_id
-        self.asked[cloud_id].append((kind, asyncio.get_running_loop().time()))
+        await asyncio.sleep(self.connecting.pop(0) if self.connecting else 0)
+        before_writing()
+        self.asked[cloud_id].append((kind, time.monotonic()))
         self.in_flight[cloud_id] += 1
         self.most_in_flight[cloud_id] = max(self.most_in_flight[cloud_id], self.in_flight[cloud_id])
         try:

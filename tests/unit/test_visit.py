@@ -31,14 +31,16 @@ def test_each_counter_is_held_against_the_reading_before() -> None:
     ]
     for delivered, received, time in told:
         reply = summation(f"SummationDelivered={delivered}", f"SummationReceived={received}", time=time)
-        visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 800)
+        visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 800, asked=MOMENT)
     assert flags_of(visit) == [[], ["backwards"], [], ["backwards"]]
 
 
 def test_what_one_reply_says_twice_is_logged_once() -> None:
     visit = new_visit()
     reply = summation("SummationDelivered=0x1")
-    visit.note_reply(Kind.SUMMATION, decode(reply + reply.replace(b"CurrentSummation", b"CurrentSummationDelivered")), MOMENT)
+    visit.note_reply(
+        Kind.SUMMATION, decode(reply + reply.replace(b"CurrentSummation", b"CurrentSummationDelivered")), MOMENT, asked=MOMENT
+    )
     assert len(visit.readings) == 1
 
 

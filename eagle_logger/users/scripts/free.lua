@@ -5,6 +5,7 @@ local ids, freed = {}, {}
 for i = 1, #found[2], 2 do ids[#ids + 1] = found[2][i] end
 for id, turn in pairs(read_turns(ids)) do
   if is_leased(turn) and turn.token ~= 0 and turn.holder == holder then
+    turn.last_request = now  -- it may have written its request with its last breath
     give_back(id, turn, now, second)
     freed[#freed + 1] = id
   end

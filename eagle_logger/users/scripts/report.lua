@@ -1,7 +1,7 @@
 -- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each report: id, numbers (packed:
--- token, period, phase, pause, 1 if parked, 1 if it may be the relay's doing), state, trouble. Answers the number of missed
--- turns, the ids to be fetched again, the ids lost.
-local REPORT = '<ddddBB'
+-- token, period, phase, pause, seconds since the last request was written or -1, 1 if parked, 1 if it may be the relay's
+-- doing), state, trouble. Answers the number of missed turns, the ids to be fetched again, the ids lost.
+local REPORT = '<dddddBB'
 local now, counters = moment(ARGV[1]), tonumber(ARGV[3])
 local ends, first = exact(now + tonumber(ARGV[2])), 4 + 2 * counters
 local turns = read_turns(arguments(first, 4))
@@ -11,7 +11,8 @@ local missed, again, lost, states, troubles, well = 0, {}, {}, {}, {}, {}
 
 for i = first, #ARGV, 4 do
   local id = ARGV[i]
-  local token, period, phase, pause, parks, blames_relay = struct.unpack(REPORT, ARGV[i + 1])
+  local token, period, phase, pause, since, parks, blames_relay =
+    struct.unpack(REPORT, ARGV[i + 1])
   local turn = turns[id]
   if not (turn and is_leased(turn) and turn.token == token) then
     lost[#lost + 1] = id
@@ -21,6 +22,7 @@ for i = first, #ARGV, 4 do
     if turn.updated then parked, pause, trouble, excused = false, 0, '', false end
     if pause == 0 and not parked then missed = missed + missed_turns(turn.scheduled, now, period, phase) end
     turn.abandoned = 0
+    if since >= 0 then turn.last_request = now - since end
     if parked then
       settle(id, turn, nil)
     elseif turn.marked and not turn.updated then

@@ -40,6 +40,20 @@ async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
     assert third.last_request == (second if begun else first).claimed_at
 
 
+async def test_a_report_says_when_its_last_request_was_written(store: UserStore, clock: HandClock) -> None:
+    """The connection took longer than the gap: the claim's own moment would let the next request begin at once."""
+    await add(store, "00ce69")
+    [first] = await claimed(store, "00ce69")
+    now = clock.advance(3.0)
+    await store.report([reported(first)._replace(since_request=0.5)], {})
+    [second] = await claimed(store, "00ce69")
+    assert (second.last_request, second.begun) == (now - 0.5, False)
+    clock.advance(1.0)
+    await store.report([reported(second)], {})
+    [third] = await claimed(store, "00ce69")
+    assert third.last_request == now - 0.5, "a visit without a request changes nothing"
+
+
 async def test_who_slept_past_its_lease_may_neither_begin_nor_report(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [asleep] = await claimed(store, "00ce69")

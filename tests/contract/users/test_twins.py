@@ -27,6 +27,7 @@ IDS = ["000001", "000002", "00ce69", "ffffff"]
 KEY = new_key()
 some_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=4)
 grids = st.builds(Grid, st.sampled_from([1.0, 6.0, 7.3, 240.0]), st.floats(0, 6))
+ago = st.none() | st.floats(0, 10)
 states = st.builds(
     lambda total, failures, parked: UserState(total_events_logged=total, failures=failures, parked=parked),
     st.integers(0, 9),
@@ -92,11 +93,13 @@ class Twins(RuleBasedStateMachine):
         mine = self.run(self.memory.begin([claim for claim, _ in chosen]))
         self.same(mine, self.run(self.redis.begin([claim for _, claim in chosen])))
 
-    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]), blames=st.booleans())
-    def report(self, data: st.DataObject, grid: Grid, state: UserState, pause: float, *, blames: bool) -> None:
+    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]), blames=st.booleans(), since=ago)
+    def report(
+        self, data: st.DataObject, grid: Grid, state: UserState, pause: float, since: float | None, *, blames: bool
+    ) -> None:
         chosen = self.chosen(data)
-        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames) for claim, _ in chosen]
-        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames) for _, claim in chosen]
+        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since) for claim, _ in chosen]
+        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since) for _, claim in chosen]
         self.same(self.run(self.memory.report(mine, {"fetches": 1})), self.run(self.redis.report(other, {"fetches": 1})))
 
     @rule(phase=st.sampled_from(Phase))

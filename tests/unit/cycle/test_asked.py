@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
 
 from eagle_logger import logger as logger_module
+from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import parse_line
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.logger import Limits
+from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.users.store import Claim, NewUser
 from tests.support.polling import until
 from tests.support.scripted_relay import demand
-from tests.unit.cycle.world import DEMAND_ONLY, FLEET, HOME, OTHER, World
+from tests.unit.cycle.world import DEMAND_ONLY, FLEET, HOME, OTHER, World, claimed
 
 
 async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +88,56 @@ async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_
     await worker.close()
     assert len(world.relay.asked[HOME]) == len(Kind)
     assert len(begun) == len(Kind) - 1 + begins, "every further request looks at the token"
+
+
+async def test_the_gap_counts_from_the_writing_and_not_from_before_the_connection(world: World) -> None:
+    """Within a visit, and from its last request to the next visit's first, whoever makes it."""
+    world.relay.connecting = [0.2, 0.0, 0.0, 0.0, 0.2, 0.0]
+    one, other = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}), world.worker("fetch-3")
+    await world.add(HOME)
+    for worker in (one, other, other, other):
+        await worker.get_new_rainforest_data(await world.lease(HOME))
+        await until(lambda: world.is_idle(HOME))
+    await one.close()
+    written = [moment for _, moment in world.relay.asked[HOME]]
+    assert len(written) == 5
+    assert min(later - earlier for earlier, later in pairwise(written)) >= 0.049
+
+
+async def test_nothing_is_written_past_the_deadline(world: World) -> None:
+    """A process that was stopped in the middle of a connection goes on when its claim may be another's."""
+    worker = world.worker("fetch-2", limits=Limits(deadline=0.05))
+    await world.add(HOME)
+    [claim] = await claimed(world, HOME)
+
+    async def asleep(*_: object) -> Decoded:
+        raise AssertionError("it was asked")
+
+    ask = world.relay.ask
+
+    async def stopped(credentials: Credentials, kind: Kind, mac_id: str | None, before_writing: Callable[[], None]) -> Decoded:
+        time.sleep(0.1)  # noqa: ASYNC251  (the whole process)
+        return await ask(credentials, kind, mac_id, before_writing)
+
+    world.relay.answers[HOME] = asleep
+    setattr(world.relay, "ask", stopped)  # noqa: B010  (mypy forbids the plain assignment)
+    visit = await worker.fetch_data(claim)
+    assert (visit.outcome, world.relay.asked) == ("timed_out", {})
+
+
+async def test_what_is_asked_is_noted_in_the_stores_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock is an hour ahead: every kind would be due at every visit."""
+    monkeypatch.setattr(world.logger, "_clock", Ahead())
+    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    for _ in range(2):
+        await world.logger.get_new_rainforest_data(await world.lease(HOME))
+        await until(lambda: world.is_idle(HOME))
+    assert [kind for kind, _ in world.relay.asked[HOME]] == [*Kind, Kind.DEMAND]
+
+
+class Ahead(Clock):
+    def now(self) -> float:
+        return super().now() + 3600
 
 
 async def test_whoever_asks_during_a_visit_is_served_right_after_it(world: World) -> None:

@@ -18,6 +18,7 @@ from eagle_logger.errors import (
 )
 from eagle_logger.logger import EagleDataLogger, Limits, Volume
 from eagle_logger.logs.folder import LogFolder
+from eagle_logger.rainforest.relay import Relay
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import Claim, NewUser, Report
 from tests.support.scripted_relay import ScriptedRelay
@@ -74,11 +75,16 @@ class World:
         self.logger = self.worker("fetch-1")
 
     def worker(
-        self, holder: str, *, intervals: Mapping[Kind, float] = DEMAND_ONLY, limits: Limits | None = None
+        self,
+        holder: str,
+        *,
+        intervals: Mapping[Kind, float] = DEMAND_ONLY,
+        limits: Limits | None = None,
+        relay: Relay | None = None,
     ) -> EagleDataLogger:
         return EagleDataLogger(
             users=self.store,
-            relay=self.relay,
+            relay=relay or self.relay,
             logs=self.logs,
             samples=self.samples,
             volume=self.volume,

@@ -1,0 +1,57 @@
+"""A relay at the other end of the world, over TLS: its gateway is never asked twice within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from eagle_logger.core.readings import Kind
+from eagle_logger.rainforest.client import RelayClient
+from tests.support.distance import distance
+from tests.support.fake_sns import Authority, _server_tls
+from tests.support.polling import until
+from tests.support.raw_relay import raw_relay, replies
+from tests.unit.cycle.world import DEMAND_ONLY, HOME, World
+from tests.unit.rainforest.quirks.quirk import WHOLE
+
+ONE_WAY = 0.15
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, keeps: bool) -> None:
+    """The first request waits for a connection, which takes two round trips of 300 ms; the second has one, if it is kept."""
+    authority, arrived = Authority(), list[float]()
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    answer = replies(WHOLE, "200 OK", *(() if keeps else ("Connection: close",)))
+
+    async def noting(writer: asyncio.StreamWriter) -> None:
+        arrived.append(time.monotonic())
+        await answer(writer)
+
+    world = World(tmp_path)
+    tls = _server_tls(authority.issue("localhost"), tmp_path)
+    async with raw_relay(noting, tls) as relay, distance(_port(relay.url), one_way=ONE_WAY) as port:
+        url = relay.url.replace(str(_port(relay.url)), str(port))
+        client = RelayClient(url, user_agent="test", max_in_flight=2, connect_timeout=5, ca=bundle)
+        first = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}, relay=client)
+        second = world.worker("fetch-3", relay=client)
+        await world.add(HOME)
+        for worker in (first, second):
+            await worker.get_new_rainforest_data(await world.lease(HOME))
+            await until(lambda: world.is_idle(HOME))
+        await first.close()
+    assert len(arrived) == 3
+    assert min(later - earlier for earlier, later in pairwise(arrived)) >= 1.1
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
