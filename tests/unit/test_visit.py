@@ -55,7 +55,7 @@ def lines_of(visit: Visit) -> list[dict[str, object]]:
 def test_a_price_without_a_time_is_logged_under_its_arrival_whenever_it_changes() -> None:
     visit = new_visit()
     for number, cents in enumerate([25, 25, 25, 26, 26, 25, 25]):
-        visit.note_reply(Kind.PRICE, shown(cents), MOMENT + 900 * number + 0.75)
+        visit.note_reply(Kind.PRICE, shown(cents), MOMENT + 900 * number + 0.75, asked=MOMENT)
     told = [(line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)]
     assert told == [
         ("0.25", "2015-03-10T17:54:01Z", "2015-03-10T17:54:01.750Z", ["filed_by_arrival"]),
@@ -69,7 +69,7 @@ def test_a_price_without_a_time_is_logged_under_its_arrival_whenever_it_changes(
 def test_a_price_without_a_time_that_says_what_the_last_one_with_a_time_said_is_not_logged() -> None:
     visit = new_visit()
     for cents, time in [(25, "0x1c91ec39"), (25, "0xffffffff"), (26, "0xffffffff"), (26, "0x1c91ecff"), (25, "0x1c91ec39")]:
-        visit.note_reply(Kind.PRICE, shown(cents, time), MOMENT + 300)
+        visit.note_reply(Kind.PRICE, shown(cents, time), MOMENT + 300, asked=MOMENT)
     assert [(line["price"], line["flags"]) for line in lines_of(visit)] == [
         ("0.25", []),
         ("0.26", ["filed_by_arrival"]),
@@ -80,8 +80,8 @@ def test_a_price_without_a_time_that_says_what_the_last_one_with_a_time_said_is_
 
 def test_without_its_state_a_price_without_a_time_is_logged_once_more() -> None:
     visit, forgetful = new_visit(), new_visit()
-    visit.note_reply(Kind.PRICE, shown(25), MOMENT)
-    forgetful.note_reply(Kind.PRICE, shown(25), MOMENT + 900)
+    visit.note_reply(Kind.PRICE, shown(25), MOMENT, asked=MOMENT)
+    forgetful.note_reply(Kind.PRICE, shown(25), MOMENT + 900, asked=MOMENT)
     assert len(visit.readings) == len(forgetful.readings) == 1
 
 
@@ -89,21 +89,25 @@ def test_a_summation_without_a_time_is_held_against_the_one_before() -> None:
     visit = new_visit()
     for number, delivered in enumerate(["0x100", "0x101", "0xff"]):
         reply = summation(f"SummationDelivered={delivered}", time="")
-        visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 900 * number)
+        visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 900 * number, asked=MOMENT)
     assert flags_of(visit) == [["filed_by_arrival"], ["filed_by_arrival"], ["backwards", "filed_by_arrival"]]
 
 
 def test_a_demand_without_a_time_stays_a_problem() -> None:
     visit = new_visit()
-    visit.note_reply(Kind.DEMAND, decode(demand("Demand=0x1", time="0xffffffff")), MOMENT)
+    visit.note_reply(Kind.DEMAND, decode(demand("Demand=0x1", time="0xffffffff")), MOMENT, asked=MOMENT)
     assert (visit.lines, [problem.what for problem in visit.problems]) == ({}, ["no_time"])
 
 
 def test_no_message_and_no_price_leave_nothing_behind() -> None:
     visit = new_visit()
     for number in range(96):
-        visit.note_reply(Kind.MESSAGE, decode(message("Id=0x00000000", "Queue=active", time="0x00000000")), MOMENT + number)
-        visit.note_reply(Kind.PRICE, decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")), MOMENT)
+        visit.note_reply(
+            Kind.MESSAGE, decode(message("Id=0x00000000", "Queue=active", time="0x00000000")), MOMENT + number, asked=MOMENT
+        )
+        visit.note_reply(
+            Kind.PRICE, decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")), MOMENT, asked=MOMENT
+        )
     assert (visit.lines, visit.problems) == ({}, [])
 
 
