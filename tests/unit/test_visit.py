@@ -125,7 +125,7 @@ def answered_then_hung(visit: Visit, number: int) -> Visit:
     """Demand comes, and then the summation takes too long."""
     asked(visit, Kind.DEMAND)
     reply = demand("Demand=0x0003b0", time=f"0x{0x1C91EC39 + 8 * number:08x}")
-    visit.note_reply(Kind.DEMAND, decode(reply), MOMENT + 8 * number)
+    visit.note_reply(Kind.DEMAND, decode(reply), MOMENT + 8 * number, asked=MOMENT)
     asked(visit, Kind.SUMMATION)
     visit.failed(TimeoutError(), 6.0)
     return visit
@@ -147,7 +147,7 @@ def test_a_kind_that_is_never_answered_waits_for_its_own_turn_and_the_others_go_
     now = second.claim.claimed_at + 1
     assert Kind.SUMMATION not in kinds_due("00ce69", intervals, second.state.asked, now)
     third = asked(next_visit(second, now), Kind.DEMAND)
-    third.note_reply(Kind.DEMAND, decode(demand("Demand=0x0003b1", time="0x1c91ec60")), MOMENT + 40)
+    third.note_reply(Kind.DEMAND, decode(demand("Demand=0x0003b1", time="0x1c91ec60")), MOMENT + 40, asked=MOMENT)
     third.ended(6.0)
     assert (third.state.failures, third.state.last_error, third.pause) == (0, None, 0.0)
 
