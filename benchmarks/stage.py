@@ -23,6 +23,7 @@ import redis
 
 from benchmarks import proc
 from benchmarks.certificate import certificates
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.users.cipher import new_key
 from workers.up.redis_server import await_redis
 from workers.up.servers import find_server
@@ -192,7 +193,7 @@ def start_redis(processes: Processes) -> Redis:
     command = [find_server().path, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(processes.directory), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
     redis_server = Redis(port, processes.start("redis", command))
-    await_redis(redis_server.url(), _PATIENCE)
+    await_redis(RedisAddress.parse(redis_server.url()), _PATIENCE)
     return redis_server
 
 

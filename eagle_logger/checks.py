@@ -20,8 +20,9 @@ import redis
 from eagle_logger import wiring
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Phase
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import AlreadyThere, EagleError
-from eagle_logger.settings import GIVEN_UP_FILE, Settings, without_password
+from eagle_logger.settings import GIVEN_UP_FILE, Settings
 from eagle_logger.tls import client_context
 
 OLDEST_REDIS = (6, 2)
@@ -60,33 +61,36 @@ def run_all(settings: Settings) -> list[Finding]:
 
 
 def redis_answers(settings: Settings) -> Finding:
-    return _redis_finding("redis", settings.redis_url, "EAGLE_REDIS_URL")
+    return _redis_finding("redis", settings.redis_address, "EAGLE_REDIS_URL")
 
 
 def broker_answers(settings: Settings) -> Finding:
-    return _redis_finding("broker", settings.broker, "EAGLE_BROKER_URL")
+    return _redis_finding("broker", settings.broker_address, "EAGLE_BROKER_URL")
 
 
-def _redis_finding(name: str, url: str, variable: str) -> Finding:
+def _redis_finding(name: str, address: RedisAddress, variable: str) -> Finding:
     try:
-        server = _info(url, "server")
+        server, replication = _info(address, "server"), _info(address, "replication")
     except redis.RedisError as wrong:
-        return Finding(
-            name, well=False, found=f"{without_password(url)}: {wrong}", advice=f"Start Redis, or correct {variable}."
-        )
+        return Finding(name, well=False, found=f"{address}: {wrong}", advice=f"Start Redis, or correct {variable}.")
+    if replication["role"] != "master":
+        primary = f"{replication.get('master_host')}:{replication.get('master_port')}"
+        kind = "a replica that takes no writes" if replication.get("slave_read_only", 1) else "a replica, which forgets writes"
+        advice = f"Let {variable} name the primary, or something that always leads to it."
+        return Finding(name, well=False, found=f"{address} is {kind}; its primary is {primary}", advice=advice)
     version = str(server["redis_version"])  # Valkey says here which Redis it is like
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
         return Finding(name, well=False, found=f"Redis {version}", advice="Use Redis 6.2 or newer, or Valkey.")
     own = f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {version}"
-    return Finding(name, well=True, found=f"{without_password(url)}, {own}")
+    return Finding(name, well=True, found=f"{address}, {own}")
 
 
 def redis_keeps_everything(settings: Settings) -> Finding:
     """Users and credentials must survive a restart and must never be evicted."""
     name = "redis durability"
     try:
-        policy = str(_info(settings.redis_url, "memory").get("maxmemory_policy"))
-        appends = bool(_info(settings.redis_url, "persistence").get("aof_enabled"))
+        policy = str(_info(settings.redis_address, "memory").get("maxmemory_policy"))
+        appends = bool(_info(settings.redis_address, "persistence").get("aof_enabled"))
     except redis.RedisError as wrong:
         return Finding(name, well=False, found=str(wrong), advice="Start Redis, or correct EAGLE_REDIS_URL.")
     found = f"maxmemory-policy {policy}, append-only file {'on' if appends else 'off'}"
@@ -174,7 +178,7 @@ def clocks_agree(settings: Settings) -> Finding:
     ours = Clock().now()
     skews: dict[str, float] = {}
     try:
-        seconds, microseconds = _client(settings.redis_url).time()
+        seconds, microseconds = _client(settings.redis_address).time()
         skews["Redis"] = seconds + microseconds / 1e6 - ours
         date = _ask_relay(settings).headers.get("date")
         if date:
@@ -204,12 +208,12 @@ def programs_run(settings: Settings) -> Finding:
     return Finding("programs", well=False, found=f"keeps dying: {given_up}", advice=advice)
 
 
-def _client(url: str) -> Any:
-    return redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
+def _client(address: RedisAddress) -> Any:
+    return redis.Redis(**address.client_options, socket_timeout=3, socket_connect_timeout=3)
 
 
-def _info(url: str, section: str) -> dict[str, Any]:
-    with _client(url) as client:
+def _info(address: RedisAddress, section: str) -> dict[str, Any]:
+    with _client(address) as client:
         return dict(client.info(section))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import redis
 
+from eagle_logger import blocking_redis
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.settings import without_password
 
 ADHOC = "adhoc"
 DISPATCH = "dispatch"
@@ -15,6 +16,11 @@ FETCH = "fetch"
 """For a worker's `-Q`: all fetch queues, however many there are."""
 ROTATE = "rotate"
 """For a worker's `-Q`: the queue of its own node, whatever that is called."""
+
+
+_NEVER_THERE = "eagle:never-there"
+"""A key that does not exist. To delete it changes nothing, and a replica refuses to: after a failover it would go on to tell
+lengths that stay as they were."""
 
 
 def fetch_queue(index: int) -> str:
@@ -45,20 +51,22 @@ def full_queues(waiting: Mapping[str, int], at_most: int) -> set[str]:
 class Broker:
     """The broker's Redis, for looking at it only. Blocking."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._redis = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+        self._redis = blocking_redis.client(address, socket_timeout=5, socket_connect_timeout=5)
 
     def waiting(self, queues: Iterable[str]) -> dict[str, int]:
         """Messages that no worker has taken yet, by queue. Raises RedisUnavailable."""
         names = list(queues)
         try:
             pipeline = self._redis.pipeline(transaction=False)
+            pipeline.delete(_NEVER_THERE)
             for name in names:
                 pipeline.llen(name)
-            return dict(zip(names, (int(length) for length in pipeline.execute()), strict=True))
+            _, *lengths = pipeline.execute()
+            return dict(zip(names, map(int, lengths), strict=True))
         except redis.RedisError as wrong:
-            raise RedisUnavailable(f"the broker at {without_password(self._url)} does not answer: {wrong}") from wrong
+            raise RedisUnavailable(f"the broker at {self._address} does not answer: {wrong}") from wrong
 
     def close(self) -> None:
         self._redis.close()

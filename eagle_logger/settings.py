@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -29,6 +29,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core import keys
 from eagle_logger.core.names import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.sns.topics import Topic
 from eagle_logger.tls import client_context
@@ -40,6 +41,7 @@ PREFIX = "EAGLE_"
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_CELERYS_OWN = {"CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"}
 
 
 def _seconds(value: Any) -> Any:
@@ -83,12 +85,18 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         repr=False,
-        description="Users, credentials (encrypted) and state. `up` starts a private Redis when unset.",
+        description="Users, credentials (encrypted) and state: `redis://host:6379/0`, `rediss://…` (TLS) or "
+        "`unix:///path?db=0`, each with `user:password@` before the host if need be. `up` starts a private Redis when unset.",
     )
     broker_url: OptionalText = Field(
         None,
         repr=False,
         description="Celery's messages; another database than the users'. Unset: database 1 of EAGLE_REDIS_URL's server.",
+    )
+    redis_ca: OptionalPath = Field(
+        None,
+        description="A CA bundle (PEM) for `rediss://` servers with a private certificate authority: trusted by every program, "
+        "beside the authorities that the system trusts.",
     )
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
@@ -198,8 +206,6 @@ class Settings(BaseSettings):
         if self.test_clock.is_accelerated and _host(self.relay_url) not in _LOOPBACK:
             wrong.append("EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback")
         for name, url, schemes in (
-            ("REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
-            ("BROKER_URL", self.broker_url, ("redis", "rediss")),
             ("RELAY_URL", self.relay_url, ("http", "https")),
             ("ARCHIVE_URL", self.archive_url, ("s3", "file")),
             ("S3_ENDPOINT_URL", self.s3_endpoint_url, ("http", "https")),
@@ -208,10 +214,10 @@ class Settings(BaseSettings):
         ):
             if url is not None and (mistake := _mistake_in(url, schemes)):
                 wrong.append(f"EAGLE_{name} {mistake}")
-        if self.broker_url is not None and self.broker_url == self.redis_url:
-            wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
-        if self.relay_ca is not None and (mistake := _mistake_in_certificates(self.relay_ca)):
-            wrong.append(f"EAGLE_RELAY_CA: {mistake}")
+        wrong += self._mistakes_in_redis_addresses()
+        for name, file in (("RELAY_CA", self.relay_ca), ("REDIS_CA", self.redis_ca)):
+            if file is not None and (mistake := _mistake_in_certificates(file)):
+                wrong.append(f"EAGLE_{name}: {mistake}")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             wrong.append("EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither")
         wrong += _mistakes_in_topics(self.sns_topic_arns)
@@ -226,12 +232,38 @@ class Settings(BaseSettings):
         return self.test_clock
 
     @property
-    def broker(self) -> str:
+    def redis_address(self) -> RedisAddress:
+        """The users' Redis."""
+        return self._redis_address(self.redis_url)
+
+    @property
+    def broker_address(self) -> RedisAddress:
         """Celery's Redis: EAGLE_BROKER_URL, else database 1 beside the users' (or 0 if they are in 1)."""
         if self.broker_url:
-            return self.broker_url
-        parts = urlsplit(self.redis_url)
-        return urlunsplit(parts._replace(path="/0" if parts.path == "/1" else "/1"))
+            return self._redis_address(self.broker_url)
+        users = self.redis_address
+        return users.on_database(0 if users.database == 1 else 1)
+
+    @property
+    def broker(self) -> str:
+        """`broker_address` as redis-py reads it."""
+        return self.broker_address.url
+
+    def _redis_address(self, url: str) -> RedisAddress:
+        return RedisAddress.parse(url, ca=str(self.redis_ca.absolute()) if self.redis_ca else None)
+
+    def _mistakes_in_redis_addresses(self) -> list[str]:
+        wrong, addresses = [], []
+        for name, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker_url)):
+            if url is None:
+                continue
+            try:
+                addresses.append(self._redis_address(url))
+            except ValueError as mistake:
+                wrong.append(f"EAGLE_{name} {mistake}")
+        if not wrong and len(addresses) > 1 and addresses[0].is_same_database(addresses[1]):
+            wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
+        return wrong
 
     @property
     def intervals(self) -> dict[Kind, float]:
@@ -282,15 +314,6 @@ def write_services(directory: Path, services: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(target)
-
-
-def without_password(url: str) -> str:
-    """A URL fit to be shown."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    _, _, address = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
 
 
 def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:
@@ -361,6 +384,8 @@ def _unknown_variables(environ: Iterable[str]) -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     wrong = []
     for name in sorted(environ):
+        if name in _CELERYS_OWN:
+            wrong.append(f"{name}: Celery alone would follow it: unset it, and set EAGLE_BROKER_URL")
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, 1)
             wrong.append(f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))

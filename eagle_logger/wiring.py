@@ -30,7 +30,7 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
     """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are sound keys; without,
     no key is needed, and claims carry no credentials. Nothing is connected yet; it lives on the loop it is first used on."""
     keys = cipher(settings) if passwords else None
-    return RedisUserStore(settings.redis_url, cipher=keys, clock=settings.clock, lease=settings.lease)
+    return RedisUserStore(settings.redis_address, cipher=keys, clock=settings.clock, lease=settings.lease)
 
 
 def cipher(settings: Settings) -> Cipher:

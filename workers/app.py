@@ -15,7 +15,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import configure_logging
-from workers.messaging import TRANSPORT_OPTIONS, Messaging
+from workers.messaging import Messaging, broker_settings
 
 _EXCHANGE = "eagle_logger"
 
@@ -29,7 +29,7 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "task": "rotate",
             "schedule": settings.rotate_open_every,
             "kwargs": {"include_open": True},
-            "options": {"queue": DISPATCH, "expires": settings.rotate_open_every},
+            "options": {"queue": DISPATCH},
         }
     return entries
 
@@ -40,14 +40,14 @@ def _queue(name: str) -> Queue:
 
 
 def make_app(settings: Settings) -> Celery:
-    app = Celery("eagle_logger", broker=settings.broker, amqp=Messaging, include=["workers.tasks", "workers.beating"])
+    app = Celery("eagle_logger", amqp=Messaging, include=["workers.tasks", "workers.beating", "workers.flower_queues"])
     app.conf.update(
+        **broker_settings(settings),
         accept_content=["json"],
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options=TRANSPORT_OPTIONS,
         task_acks_late=True,
         task_create_missing_queues=True,
         task_default_queue=ADHOC,

@@ -1,14 +1,28 @@
-"""Celery's connections to its broker (how soon a broker that was away, or a connection that went dead, is noticed), and its
-messages."""
+"""Celery's connections to its broker: where it is, how soon a broker that was away or a connection that went dead is noticed,
+and how long a queue may grow. And Celery's messages."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import kombu.transport
+import structlog
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
+from kombu.transport import redis as kombu_redis
 
-TRANSPORT_OPTIONS: dict[str, Any] = {
+from eagle_logger.blocking_redis import leaving_wrong_servers
+from eagle_logger.core.redis_address import TLS_OPTIONS
+from eagle_logger.queues import ADHOC, DISPATCH
+from eagle_logger.settings import Settings
+
+_log = structlog.get_logger("eagle_logger.broker")
+
+LONGEST_DISPATCH_QUEUE = 10
+"""Ten seconds of beat's messages. Each does what all before it would have done."""
+
+_TRANSPORT_OPTIONS: dict[str, Any] = {
     # A BRPOP that is not answered for this long, and a second, is on a half-open connection; looked for as often. kombu's own
     # 25 let a worker live and consume nothing for a minute.
     "health_check_interval": 5,
@@ -24,11 +38,68 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
 _FIRST_PAUSE, _LONGER_BY, _LONGEST_PAUSE = 0.5, 0.5, 2.0
 """Seconds between two tries to connect. Left to itself, kombu waits up to half a minute after a long outage."""
 
+_WARNING_EVERY = 60.0
+"""Seconds between two warnings about one queue."""
+
+
+def broker_settings(settings: Settings) -> dict[str, Any]:
+    """Celery's settings about its broker."""
+    address = settings.broker_address
+    longest = {DISPATCH: LONGEST_DISPATCH_QUEUE, ADHOC: settings.max_waiting_messages}
+    return {
+        "broker_url": address.celery_url,
+        "broker_use_ssl": address.tls_options or False,
+        "broker_transport_options": {**_TRANSPORT_OPTIONS, "longest_queues": longest},
+    }
+
+
+class BoundedChannel(kombu_redis.Channel):
+    """Keeps the newest messages of a queue, `longest_queues[name]` at most, and leaves servers that are not the primary.
+
+    A queue whose consumer is away would fill Redis' memory otherwise. What is dropped is old: users whose message is gone fall
+    due again when their lease ends, and the next message of beat's does what the older ones would have done.
+    """
+
+    longest_queues: dict[str, int] = {}  # noqa: RUF012  (kombu replaces it by the transport option)
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "longest_queues")  # type: ignore[assignment]  # longer
+
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+        super()._put(queue, message, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types
+        longest = self.longest_queues.get(queue)
+        if longest is not None:
+            self._drop_oldest(queue, longest)
+
+    def _drop_oldest(self, queue: str, longest: int) -> None:
+        with self.conn_or_acquire() as client, client.pipeline() as pipeline:
+            length, _ = pipeline.llen(queue).ltrim(queue, 0, longest - 1).execute()
+        if length > longest:
+            _dropped.add(queue, length - longest)
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+        return parameters | {"connection_class": leaving_wrong_servers(parameters["connection_class"])}
+
+
+class BoundedTransport(kombu_redis.Transport):
+    Channel = BoundedChannel
+
+
+for _scheme in ("redis", "rediss"):
+    # A class of connections of our own does not suffice: kombu's pools, which publish, make connections of another class.
+    kombu.transport.TRANSPORT_ALIASES[_scheme] = f"{__name__}:{BoundedTransport.__name__}"
+    kombu.transport._transport_cache.pop(_scheme, None)  # noqa: SLF001  (in case one was asked for before)
+
 
 class BrokerConnection(Connection):
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
         pauses = {"interval_start": _FIRST_PAUSE, "interval_step": _LONGER_BY, "interval_max": _LONGEST_PAUSE}
         return super().ensure_connection(*args, **(pauses | kwargs))  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def _init_params(self, **parameters: Any) -> None:  # type: ignore[override]  # by name, as kombu calls it
+        """With certificates verified: for an address that `celery -b` gives, kombu would verify none."""
+        if parameters["transport"] == "rediss" and not parameters["ssl"]:
+            parameters["ssl"] = dict(TLS_OPTIONS)
+        super()._init_params(**parameters)  # type: ignore[no-untyped-call]
 
 
 class Messaging(AMQP):  # type: ignore[misc]  # Celery has no types
@@ -39,3 +110,22 @@ class Messaging(AMQP):  # type: ignore[misc]  # Celery has no types
         might be long or nested, ends after 1024 characters and took half of what sending a message of hundreds cost."""
         options["argsrepr"] = options.get("argsrepr") or repr(args or ())
         return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)
+
+
+class _DroppedMessages:
+    """Counts what queues dropped, and warns now and then."""
+
+    def __init__(self) -> None:
+        self._since_warning: dict[str, int] = {}
+        self._warned_at: dict[str, float] = {}
+
+    def add(self, queue: str, messages: int) -> None:
+        now = time.monotonic()
+        self._since_warning[queue] = self._since_warning.get(queue, 0) + messages
+        if now - self._warned_at.get(queue, -_WARNING_EVERY) >= _WARNING_EVERY:
+            self._warned_at[queue] = now
+            detail = "no worker takes them as fast as they come, or none at all; nothing is lost by it"
+            _log.warning("old_messages_dropped", queue=queue, messages=self._since_warning.pop(queue), detail=detail)
+
+
+_dropped = _DroppedMessages()

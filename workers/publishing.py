@@ -11,21 +11,27 @@ from eagle_logger.core.messages import messages
 from eagle_logger.queues import ADHOC
 from eagle_logger.settings import Settings
 from workers.intake import Enqueue
+from workers.messaging import Messaging, broker_settings
 
 
 def publisher(settings: Settings) -> Enqueue:
     """Publishes as `workers.tasks.enqueue_adhoc` does. Raises kombu's OperationalError when the broker is away."""
-    app = Celery("eagle_logger.publisher", broker=settings.broker, set_as_current=False)
-    app.conf.update(
-        broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 5},
-        task_ignore_result=True,
-        task_default_queue=ADHOC,
-        task_serializer="json",
-        timezone="UTC",
-    )
+    app = make_publisher_app(settings)
 
     def enqueue(cloud_ids: Sequence[str]) -> None:
         for _, users in messages(cloud_ids, shards=1, at_most=settings.users_per_message):  # any worker will do
             app.send_task("fetch", args=[users], queue=ADHOC, expires=settings.lease)
 
     return enqueue
+
+
+def make_publisher_app(settings: Settings) -> Celery:
+    app = Celery("eagle_logger.publisher", amqp=Messaging, set_as_current=False)
+    app.conf.update(
+        **broker_settings(settings),
+        task_ignore_result=True,
+        task_default_queue=ADHOC,
+        task_serializer="json",
+        timezone="UTC",
+    )
+    return app

@@ -50,7 +50,7 @@ class Runtime:
         self.grace = settings.deadline + ENDING
         """Seconds from being told to stop to the end, at most."""
         self.vitals = Vitals(time.monotonic())
-        self.broker = Broker(settings.broker)
+        self.broker = Broker(settings.broker_address)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()

@@ -196,7 +196,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
     intake = Intake(users, enqueue)
     client = aws.sqs(settings, settings.sqs_queue_url)
     name = settings.process_name or f"sqs@{socket.gethostname()}"
-    gate, broker = make_gate(settings), Broker(settings.broker)
+    gate, broker = make_gate(settings), Broker(settings.broker_address)
 
     async def broker_answers() -> None:
         await asyncio.to_thread(broker.waiting, [ADHOC])

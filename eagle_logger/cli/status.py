@@ -74,7 +74,7 @@ def _json(found: Status) -> bytes:
 
 async def _collect(settings: Settings) -> Status:
     store = wiring.user_store(settings, passwords=False)
-    broker = Broker(settings.broker)
+    broker = Broker(settings.broker_address)
     try:
         names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await store.nodes())]
         return await collect(store, queues=broker.waiting(names), folder=wiring.log_folder(settings))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 import hiredis
 import redis.asyncio as aioredis
@@ -15,6 +13,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.core.wrong_server import comes_from_wrong_server
 from eagle_logger.errors import RedisUnavailable
 
 Argument = bytes | str | int | float
@@ -23,6 +23,7 @@ _CONNECTIONS = 32
 _ANSWER_WITHIN = 5.0
 _CONNECT_WITHIN = 3.0
 _CHECK_AFTER = 25.0
+_TROUBLE = (RedisError, OSError, TimeoutError)
 
 
 class Script(Protocol):
@@ -36,18 +37,19 @@ class RedisConnection:
     A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
     """
 
-    def __init__(self, url: str) -> None:
-        self._shown = _without_password(url)
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
         self._pool = aioredis.BlockingConnectionPool.from_url(
-            url,
+            address.url,
             max_connections=_CONNECTIONS,
             timeout=_ANSWER_WITHIN,
             socket_timeout=_ANSWER_WITHIN,
             socket_connect_timeout=_CONNECT_WITHIN,
-            socket_keepalive=True,
             health_check_interval=_CHECK_AFTER,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            **address.tls_options,
+            **({} if address.socket else {"socket_keepalive": True}),
         )
         self._pool.connection_class = _packing_in_c(self._pool.connection_class)  # type: ignore[arg-type]  # mypy means hash()
         self._client = aioredis.Redis(connection_pool=self._pool)
@@ -62,36 +64,40 @@ class RedisConnection:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(f"{lua_file('common')}\n{lua_file(name)}")
-        with self._in_our_words():
+        try:
             return await script(args=args)
+        except _TROUBLE as exc:
+            raise await self._unavailable(exc) from exc
 
     async def command(self, *words: Argument) -> Any:
         """One command, with its raw answer. Raises RedisUnavailable."""
-        with self._in_our_words():
+        try:
             return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]  # it has no types
+        except _TROUBLE as exc:
+            raise await self._unavailable(exc) from exc
 
     async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """Several commands in one round trip, with their raw answers. Raises RedisUnavailable."""
         pipeline = self._client.pipeline(transaction=False)
         for words in commands:
             pipeline.execute_command(*words)
-        with self._in_our_words():
-            return await pipeline.execute()
-
-    @contextmanager
-    def _in_our_words(self) -> Iterator[None]:
         try:
-            yield
-        except OutOfMemoryError:
-            raise RedisUnavailable(f"Redis at {self._shown} is out of memory: raise its maxmemory") from None
-        except (RedisError, OSError, TimeoutError) as wrong:
-            if "OOM command not allowed" in str(wrong):
-                raise RedisUnavailable(f"Redis at {self._shown} is out of memory: raise its maxmemory") from None
-            reason = str(wrong) or type(wrong).__name__
-            raise RedisUnavailable(
-                f"Redis at {self._shown} does not answer usefully ({reason.rstrip('.')}): start it (`eagle-logger up` brings "
-                "one along), or correct EAGLE_REDIS_URL or --data"
-            ) from wrong
+            return await pipeline.execute()
+        except _TROUBLE as exc:
+            raise await self._unavailable(exc) from exc
+
+    async def _unavailable(self, exc: Exception) -> RedisUnavailable:
+        """What to raise, after what has to be done about it."""
+        reason = (str(exc) or type(exc).__name__).rstrip(".")
+        if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
+            return RedisUnavailable(f"Redis at {self._address} is out of memory: raise its maxmemory")
+        if comes_from_wrong_server(exc):
+            await self._pool.disconnect(inuse_connections=False)  # the idle ones lead to the same server
+            return RedisUnavailable(f"Redis at {self._address} is not the primary, so it is connected to anew ({reason})")
+        return RedisUnavailable(
+            f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
+            "one along), or correct EAGLE_REDIS_URL or --data"
+        )
 
 
 @cache
@@ -110,9 +116,3 @@ def _packing_in_c(connection: type[Any]) -> type[Any]:
 @cache
 def lua_file(name: str) -> str:
     return (files("eagle_logger.users") / "scripts" / f"{name}.lua").read_text()
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    _, at, address = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"***@{address}" if at else address, query=""))

@@ -34,6 +34,7 @@ import structlog
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import ConfigurationError, NoSecretKey
@@ -73,8 +74,11 @@ class RedisUserStore:
     """See `store.UserStore`. Lives on one event loop. `lease` is in real seconds; without a `cipher`, claims carry no
     credentials, and whatever writes or checks passwords raises NoSecretKey."""
 
-    def __init__(self, url: str, *, cipher: Cipher | None, clock: Clock | None = None, lease: float = 20.0) -> None:
-        self._redis = RedisConnection(url)
+    def __init__(
+        self, address: RedisAddress | str, *, cipher: Cipher | None, clock: Clock | None = None, lease: float = 20.0
+    ) -> None:
+        """`address` may be a URL too."""
+        self._redis = RedisConnection(RedisAddress.parse(address) if isinstance(address, str) else address)
         self._cipher = cipher
         self._clock = clock or Clock()
         self._lease = lease

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eagle_logger.core.names import shard_of
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.queues import Broker
 from eagle_logger.users.cipher import new_key
@@ -153,7 +154,7 @@ class Fleet:
 
     def waiting(self, queue: str) -> int:
         """Messages that nobody has taken."""
-        with contextlib.closing(Broker(self._redis.url.removesuffix("/0") + "/1")) as broker:
+        with contextlib.closing(Broker(RedisAddress.parse(self._redis.url).on_database(1))) as broker:
             return broker.waiting([queue])[queue]
 
     def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:

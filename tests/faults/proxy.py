@@ -1,4 +1,4 @@
-"""A way to Redis that can go dead without a word: what was open stays open, and nothing comes through any more."""
+"""A way to Redis that can go dead without a word, or lead elsewhere from now on: what was open stays open."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class Proxy:
         """New connections are forwarded again; the dead ones stay dead."""
         self._loop.call_soon_threadsafe(self._live)
 
+    def lead_to(self, target: int) -> None:
+        """New connections go to that port; those that are open stay where they lead."""
+        self._target = target
+
     def _die(self) -> None:
         self._closed = True
         self._cut.set()
@@ -56,8 +60,10 @@ class Proxy:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
             task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,13 +79,15 @@ class Proxy:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         dead = asyncio.create_task(cut.wait())
         pumps = [asyncio.create_task(_pump(reader, back, cut)), asyncio.create_task(_pump(there, writer, cut))]
-        await asyncio.wait([*pumps, dead], return_when=asyncio.FIRST_COMPLETED)
-        for task in (*pumps, dead):
-            task.cancel()
-        await asyncio.gather(*pumps, dead, return_exceptions=True)
-        if cut.is_set():
-            await self._until_hung_up(reader)
-        back.transport.abort()
+        try:
+            await asyncio.wait([*pumps, dead], return_when=asyncio.FIRST_COMPLETED)
+            for task in (*pumps, dead):
+                task.cancel()
+            await asyncio.gather(*pumps, dead, return_exceptions=True)
+            if cut.is_set():
+                await self._until_hung_up(reader)
+        finally:
+            back.transport.abort()
 
     async def _until_hung_up(self, reader: asyncio.StreamReader) -> None:
         while await reader.read(65536):

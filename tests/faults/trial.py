@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.clock import Clock
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
@@ -146,7 +147,7 @@ class Trial:
     def _start_stores(self) -> None:
         stores = self.names(Stage.REDIS)
         self.manager.start(stores)
-        await_redis(self._redis.url, PATIENCE)
+        await_redis(RedisAddress.parse(self._redis.url), PATIENCE)
 
     def start_the_rest(self) -> None:
         """Everything but Redis; returns when each has shown that it works."""

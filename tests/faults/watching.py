@@ -51,7 +51,7 @@ class Watch:
 
         settings = self._trial.settings
         queues = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), rotate_queue(wiring.node(settings))]
-        with contextlib.closing(Broker(settings.broker)) as broker:
+        with contextlib.closing(Broker(settings.broker_address)) as broker:
             while not self._over.wait(PAUSE):
                 self._look_at_processes()
                 self._look_at_disk()

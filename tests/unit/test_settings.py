@@ -9,6 +9,7 @@ from eagle_logger import settings
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.users.cipher import new_key
+from tests.support.certificates import certificate_authority
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,9 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:six/0", "is no URL"),
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:70000/0", "is no URL"),
         ("EAGLE_BROKER_URL", "redis://:swordfish@[::1/0", "is no URL"),
+        ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:6379/0?health_check_interval=30", "only db is taken"),
+        ("EAGLE_BROKER_URL", "sentinel://:swordfish@127.0.0.1:26379/0", "not supported"),
+        ("EAGLE_REDIS_CA", "/nowhere/ca.pem", "there is no file"),
         ("EAGLE_RELAY_URL", "http://[::1", "is no URL"),
         ("EAGLE_RELAY_URL", "https:/relay/cgi-bin", "names no host"),
         ("EAGLE_ARCHIVE_URL", "s3:///prefix", "names no bucket"),
@@ -114,8 +118,36 @@ def test_the_brokers_database_is_another_than_the_users(tmp_path: Path, monkeypa
     assert settings.load(tmp_path).broker.endswith("/1")
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h:1/1")
     assert settings.load(tmp_path).broker == "redis://h:1/0"
-    monkeypatch.setenv("EAGLE_BROKER_URL", "redis://h:1/1")
+    monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h?db=3")
+    assert settings.load(tmp_path).broker == "redis://h:6379/1"
+    monkeypatch.setenv("EAGLE_REDIS_URL", "unix:///run/redis.sock")
+    assert settings.load(tmp_path).broker == "unix:///run/redis.sock?db=1"
+
+
+@pytest.mark.parametrize("other", ["redis://h:6379/3", "redis://h?db=3", "redis://:word@h/3", "rediss://h/3"])
+def test_and_must_not_be_theirs_however_it_is_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h/3")
+    monkeypatch.setenv("EAGLE_BROKER_URL", other)
     with pytest.raises(ConfigurationError, match="EAGLE_BROKER_URL"):
+        settings.load(tmp_path)
+
+
+def test_an_authority_of_ones_own_goes_with_both_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(certificate_authority().pem.decode())
+    monkeypatch.setenv("EAGLE_REDIS_URL", "rediss://h/0")
+    monkeypatch.setenv("EAGLE_REDIS_CA", str(bundle))
+    found = settings.load(tmp_path)
+    assert found.redis_address.tls_options["ssl_ca_certs"] == str(bundle)
+    assert found.broker_address.tls_options["ssl_ca_certs"] == str(bundle)
+
+
+@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"])
+def test_celerys_own_variables_would_lead_celery_alone_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "redis://elsewhere")
+    with pytest.raises(ConfigurationError, match=f"{name}.*EAGLE_BROKER_URL"):
         settings.load(tmp_path)
 
 
@@ -137,7 +169,7 @@ def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = settings.load(tmp_path)
     assert "swordfish" not in repr(found)
     assert key not in repr(found)
-    assert settings.without_password(found.redis_url) == "redis://:***@127.0.0.1:6379/0"
+    assert str(found.redis_address) == "redis://:***@127.0.0.1:6379/0"
 
 
 def test_the_cadence_covers_every_kind(tmp_path: Path) -> None:

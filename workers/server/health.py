@@ -16,7 +16,7 @@ from workers.server.models import Health, Readiness
 OK = "ok"
 DISPATCH = "dispatch"
 DISPATCH_PATIENCE = 30.0
-"""Seconds. Beat asks for a dispatch every second; a message of its lives as long as this."""
+"""Seconds. Beat asks for a dispatch every second."""
 
 LOOKS_EVERY = 5.0
 """Seconds."""

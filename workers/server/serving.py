@@ -46,7 +46,7 @@ async def running(
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
     gate = make_gate(settings, fetch_certificate)
-    counters, intake, broker = Counters(users), Intake(users, enqueue), Broker(settings.broker)
+    counters, intake, broker = Counters(users), Intake(users, enqueue), Broker(settings.broker_address)
     confirmations = Confirmations(confirm or confirming.through_boto3(settings), counters)
     bridge = Bridge(
         users=users,

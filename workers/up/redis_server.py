@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import redis
 
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
 from workers.up.data_dir import kept_secret, write_private
 from workers.up.ports import free_port, port_of
@@ -37,10 +38,10 @@ class PrivateRedis:
         return f"redis://:{quote(self._password, safe='')}@127.0.0.1:{self.port}/0"
 
 
-def await_redis(url: str, seconds: float, still_wanted: Callable[[], None] = lambda: None) -> None:
+def await_redis(address: RedisAddress, seconds: float, still_wanted: Callable[[], None] = lambda: None) -> None:
     """Wait until Redis answers and has read its files. Raises RedisUnavailable, or what `still_wanted` raises."""
     until = time.monotonic() + seconds
-    with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+    with redis.Redis(**address.client_options, socket_timeout=5, socket_connect_timeout=5) as client:
         while True:
             still_wanted()
             try:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from eagle_logger.settings import Settings, without_password
+from eagle_logger.settings import Settings
 from workers.up.data_dir import FLOWER_PASSWORD
 from workers.up.events import Event
 from workers.up.preparation import System
@@ -59,7 +59,7 @@ def where_everything_is(system: System, *, show_password: bool) -> list[str]:
         f"data        {data}",
         f"logs        {settings.logs_dir.absolute()} (log files), {data / 'run' / 'log'} (what the programs write)",
         f"archive     {settings.archive}{_s3_place(system)}",
-        f"redis       {without_password(settings.redis_url)}",
+        f"redis       {settings.redis_address}",
         f"relay       {settings.relay_url}{_simulated(system)}",
         f"flower      http://127.0.0.1:{settings.flower_port}  user eagle, password {password}",
     ]

@@ -60,7 +60,7 @@ class Session:
         self._inbox = inbox
         self._runner = asyncio.Runner()
         self._users = wiring.user_store(self._settings, passwords=system.plan is not None)
-        self._broker = Broker(self._settings.broker)
+        self._broker = Broker(self._settings.broker_address)
         self._stop_asked = False
         self._closing = False
         self._aws_is_empty = False
@@ -89,9 +89,9 @@ class Session:
         if self._names(Stage.REDIS):
             self._screen.say("starting Redis")
             self._manager.start([REDIS])
-            await_redis(self._settings.redis_url, _READING_ITS_FILES, self._check)
+            await_redis(self._settings.redis_address, _READING_ITS_FILES, self._check)
         else:
-            await_redis(self._settings.redis_url, _ANSWERING, self._check)
+            await_redis(self._settings.redis_address, _ANSWERING, self._check)
         if self._system.plan is not None:
             self._start_stand_ins()
         elif has_homes(self._settings.data_dir):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
 from workers.up.ports import free_port
 from workers.up.redis_server import PrivateRedis, await_redis
@@ -21,7 +22,7 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
     for number, private in enumerate([first, PrivateRedis(data, first.url)]):
         assert private.url == first.url, "same port, same password"
         with subprocess.Popen(private.program.command, stdout=subprocess.DEVNULL) as server:
-            await_redis(private.url, 20)
+            await_redis(RedisAddress.parse(private.url), 20)
             with redis.Redis.from_url(private.url) as client, redis.Redis(port=private.port) as stranger:
                 assert client.get("kept") == (b"yes" if number else None)
                 client.set("kept", "yes")
@@ -29,7 +30,7 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
                 with pytest.raises(redis.AuthenticationError):
                     stranger.ping()
                 with pytest.raises(RedisUnavailable, match="refuses"):
-                    await_redis(f"redis://127.0.0.1:{private.port}/0", 5)
+                    await_redis(RedisAddress("127.0.0.1", private.port), 5)
             server.terminate()
     assert (data / "redis" / "redis.conf").stat().st_mode & 0o777 == 0o600
     assert not any(private.url.split("@")[0].removeprefix("redis://:") in word for word in first.program.command)
@@ -43,7 +44,7 @@ def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
     (redis_directory / "version").write_text("6.2.14\n")
     private = PrivateRedis(tmp_path, None)
     with subprocess.Popen(private.program.command, stdout=subprocess.DEVNULL) as server:
-        await_redis(private.url, 20)
+        await_redis(RedisAddress.parse(private.url), 20)
         with redis.Redis.from_url(private.url) as client:
             assert client.hgetall("users") == {b"00ce69": b"in the rewritten part", b"00ce70": b"in the part after it"}
             assert client.zscore("due", "00ce69") == 1.5
@@ -53,4 +54,4 @@ def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
 
 def test_waiting_ends(tmp_path: Path) -> None:
     with pytest.raises(RedisUnavailable):
-        await_redis(f"redis://127.0.0.1:{free_port()}/0", 0.1)
+        await_redis(RedisAddress("127.0.0.1", free_port()), 0.1)

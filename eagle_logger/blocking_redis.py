@@ -1,0 +1,35 @@
+"""What the blocking clients of Redis have in common: a connection to a server that is not the primary any more is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.core.wrong_server import comes_from_wrong_server
+
+
+def client(address: RedisAddress, **options: Any) -> redis.Redis:
+    """A client with such connections; `options` are redis-py's own."""
+    made = redis.Redis(**address.client_options, **options)
+    pool = made.connection_pool
+    pool.connection_class = leaving_wrong_servers(pool.connection_class)
+    return made
+
+
+def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
+    """Such connections, which close themselves at a reply by which the server says that it is not the primary. The reply
+    becomes redis-py's ConnectionError, so that it is dealt with like any other connection that was lost."""
+
+    class Leaving(connection):  # type: ignore[misc]  # redis-py has three classes of them, and kombu a fourth
+        def read_response(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return super().read_response(*args, **kwargs)
+            except redis.ResponseError as exc:
+                if not comes_from_wrong_server(exc):
+                    raise
+                self.disconnect()
+                raise redis.ConnectionError(f"this server is not the primary: {exc}") from exc
+
+    return Leaving

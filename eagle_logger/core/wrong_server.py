@@ -1,0 +1,22 @@
+"""Replies by which a Redis server says that it is not the one to talk to."""
+
+from __future__ import annotations
+
+import re
+
+_REPLIES = re.compile(
+    r"\bREADONLY\b|read only replica"  # a replica; Redis 6 wraps it into a script's own error
+    r"|\bMASTERDOWN\b|replica-serve-stale-data"  # a replica that lost its primary
+    r"|\bNOREPLICAS\b"  # a primary that was cut off from its replicas: another one may have taken over
+    r"|\bUNBLOCKED\b"  # it became a replica while a command was waiting
+    r"|\bLOADING\b|loading the dataset"  # it was started anew and is not ready
+)
+
+
+def comes_from_wrong_server(error: Exception) -> bool:
+    """Whether this reply says that another server, or a new connection, is needed.
+
+    After a failover the connections to the old primary may stay open for years, and each of their writes is refused: only a
+    new connection is led to the new primary.
+    """
+    return bool(_REPLIES.search(f"{getattr(error, 'status_code', None) or ''} {error}"))

@@ -1,0 +1,98 @@
+"""Messages that nobody takes: a queue keeps the newest few, whatever waits is no burden to the one who comes back, and what
+is dropped is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from cryptography.fernet import Fernet
+from structlog.testing import capture_logs
+
+from eagle_logger.queues import ADHOC, DISPATCH, fetch_queue
+from eagle_logger.settings import Settings
+from tests.support.polling import until
+from tests.support.programs import BEAT, WORKER, Programs
+from workers import messaging
+from workers.app import make_app
+from workers.messaging import LONGEST_DISPATCH_QUEUE
+
+WITHIN = 30.0
+"""Seconds until the flow is back, whatever waits."""
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return Settings(redis_url=redis_url, max_waiting_messages=20)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Celery:
+    return make_app(settings)
+
+
+@pytest.fixture
+def broker(settings: Settings) -> redis.Redis:
+    return redis.Redis.from_url(settings.broker)
+
+
+def waiting(broker: redis.Redis, queue: str) -> list[str]:
+    """The names of the tasks, newest first."""
+    return [json.loads(message)["headers"]["task"] for message in broker.lrange(queue, 0, -1)]
+
+
+def test_beats_queue_keeps_the_newest_messages(app: Celery, broker: redis.Redis) -> None:
+    for number in range(3 * LONGEST_DISPATCH_QUEUE):
+        app.send_task("rotate" if number == 25 else "dispatch", queue=DISPATCH)
+    expected = ["dispatch"] * LONGEST_DISPATCH_QUEUE
+    expected[3 * LONGEST_DISPATCH_QUEUE - 1 - 25] = "rotate"
+    assert waiting(broker, DISPATCH) == expected
+
+
+def test_a_flood_of_requests_is_bounded_too(app: Celery, broker: redis.Redis) -> None:
+    for _ in range(50):
+        app.send_task("fetch", args=[["00ce69"]], queue=ADHOC)
+    assert len(waiting(broker, ADHOC)) == 20
+
+
+def test_what_waits_for_fetching_or_archiving_is_bounded_by_those_who_send_it(app: Celery, broker: redis.Redis) -> None:
+    for queue in (fetch_queue(0), "rotate.a-node"):
+        for _ in range(25):
+            app.send_task("fetch", args=[["00ce69"]], queue=queue)
+        assert len(waiting(broker, queue)) == 25
+
+
+def test_dropping_is_told_but_not_every_second(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messaging, "_dropped", messaging._DroppedMessages())
+    with capture_logs() as logs:
+        for _ in range(LONGEST_DISPATCH_QUEUE + 5):
+            app.send_task("dispatch", queue=DISPATCH)
+    [told] = [line for line in logs if line["event"] == "old_messages_dropped"]
+    assert (told["queue"], told["messages"], told["log_level"]) == (DISPATCH, 1, "warning")
+
+
+@pytest.mark.timeout(120)
+async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
+    redis_url: str, app: Celery, broker: redis.Redis, tmp_path: Path
+) -> None:
+    """Twenty thousand messages of a version before this one, most of them expired."""
+    app.send_task("dispatch", queue=DISPATCH, expires=30)
+    one = bytes(broker.lrange(DISPATCH, 0, -1)[0])  # type: ignore[arg-type]  # no decoding was asked for
+    old = one.decode().replace(json.loads(one)["headers"]["expires"], "2026-01-01T00:00:00.000000+00:00")
+    for _ in range(20):
+        broker.rpush(DISPATCH, *[old] * 1000)
+    environment = {
+        "EAGLE_REDIS_URL": redis_url,
+        "EAGLE_DATA_DIR": str(tmp_path),
+        "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
+    }
+    with Programs(tmp_path, environment) as programs, redis.Redis.from_url(redis_url) as users:
+        programs.celery("worker", *WORKER)
+        await until(lambda: "ready." in programs.said("worker"), patience=40)
+        programs.celery("beat", *BEAT)
+        await until(lambda: bool(users.hexists("eagle:progress", "dispatch")), patience=WITHIN)
+        await until(lambda: broker.llen(DISPATCH) <= LONGEST_DISPATCH_QUEUE, patience=WITHIN)
+        await until(lambda: not broker.exists("unacked"), patience=WITHIN)

@@ -1,0 +1,31 @@
+"""Flower's queue lengths through a Unix socket: its own client for that knows passwords, but neither users nor databases, and
+would count the queues of database 0."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from eagle_logger.core.redis_address import RedisAddress
+
+
+def install() -> None:
+    """In Flower's process; nothing happens in another. Flower makes the client anew for each page."""
+    broker = sys.modules.get("flower.utils.broker")
+    if broker is None:
+        return
+
+    class RedisSocket(broker.RedisBase):  # type: ignore[misc,name-defined]  # Flower has no types
+        def __init__(self, broker_url: str, *args: Any, **kwargs: Any) -> None:
+            super().__init__(broker_url, *args, **kwargs)
+            options = RedisAddress.parse(broker_url).client_options
+            self.redis = aioredis.Redis(**options, socket_timeout=self.socket_timeout, retry=Retry(NoBackoff(), 0))
+
+    broker.RedisSocket = RedisSocket  # type: ignore[attr-defined]
+
+
+install()
