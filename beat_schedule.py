@@ -1,6 +1,8 @@
 """When things happen: Celery beat's entries, and nothing else. `workers/tasks.py` says what each task does.
 
 Nothing depends on a tick having happened: users that are overdue are simply due, and hours that are complete stay complete.
+So the queue keeps only the newest few messages (`workers/messaging.py`), and none of them expires: clocks differ between
+machines.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 beat_schedule: dict[str, dict[str, Any]] = {
-    # Leases the users that have fallen due and sends them to the fetch queues. 30 s, not 1: clocks differ between machines.
-    "dispatch": {"task": "dispatch", "schedule": 1.0, "options": {"queue": "dispatch", "expires": 30}},
+    # Leases the users that have fallen due and sends them to the fetch queues.
+    "dispatch": {"task": "dispatch", "schedule": 1.0, "options": {"queue": "dispatch"}},
     # Asks every node to archive the hours that are complete on its disk.
-    "rotate": {"task": "rotate", "schedule": 300.0, "options": {"queue": "dispatch", "expires": 300}},
+    "rotate": {"task": "rotate", "schedule": 300.0, "options": {"queue": "dispatch"}},
 }

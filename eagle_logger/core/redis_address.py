@@ -16,12 +16,14 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 DEFAULT_HOST, DEFAULT_PORT = "localhost", 6379
 
-TLS_OPTIONS: Mapping[str, Any] = MappingProxyType({
-    "ssl_cert_reqs": "required",
-    "ssl_check_hostname": True,
-    # The form of certificates is not judged, on any CPython: see eagle_logger/tls.py.
-    "ssl_exclude_verify_flags": [ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN],
-})
+TLS_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        # The form of certificates is not judged, on any CPython: see eagle_logger/tls.py.
+        "ssl_exclude_verify_flags": [ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN],
+    }
+)
 """redis-py's options by which a server must prove who it is."""
 
 _TCP, _TLS, _SOCKET = ("redis",), ("rediss",), ("unix", "redis+socket")

@@ -37,6 +37,9 @@ class Pair:
 
     def fail_over(self) -> None:
         """As a managed service does it: no connection is closed."""
+        with redis.Redis(port=self.primary.port) as client:
+            client.set("the-last-write", 1)
+            client.wait(1, 10_000)  # until the replica has everything
         with redis.Redis(port=self.replica.port) as client:
             client.replicaof("NO", "ONE")
         with redis.Redis(port=self.primary.port) as client:

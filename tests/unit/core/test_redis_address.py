@@ -118,7 +118,10 @@ def test_an_address_shows_no_password(url: str, shown: str) -> None:
 
 
 def test_over_tls_the_server_must_prove_who_it_is() -> None:
-    assert RedisAddress.parse("rediss://h").tls_options.items() >= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}.items()
+    assert (
+        RedisAddress.parse("rediss://h").tls_options.items()
+        >= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}.items()
+    )
     assert RedisAddress.parse("rediss://h", ca="/ca.pem").tls_options["ssl_ca_certs"] == "/ca.pem"
     assert RedisAddress.parse("redis://h", ca="/ca.pem").tls_options == {}
 
