@@ -25,7 +25,7 @@ from eagle_logger.rainforest.decode import decode, text_of
 from eagle_logger.rainforest.interpret import interpret
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
-from tests.support.second_opinion import agrees
+from tests.support.second_opinion import agrees, agrees_but_for_time
 
 LONGEST = 2.0
 """Seconds of CPU one small reply may take: a thousand times what it should, so that a busy machine is no finding."""
@@ -139,10 +139,13 @@ def check(body: bytes, tally: Counter[str]) -> None:
         assert agrees(reading), reading
         line = parse_line(encode_line("00ce69", reading, reading.time + 1)[:-1])
         assert (line.identity, line.values) == (reading.identity, value_text(reading.values))
+    for undated in decoded.undated:
+        assert stands_whole(undated, text) or stands_whole(undated, xml_replies._without_markup(text)[0]), undated
+        assert agrees_but_for_time(undated), undated
     knowable = not _MISNAMED.search(text)
     assert not (knowable and replies.SECRET[2:] in repr(decoded.problems))
     assert all(len(problem.sample.encode("utf-8", "surrogatepass")) <= 4096 for problem in decoded.problems)
-    tally.update(replies=1, readings=len(decoded.readings), problems=len(decoded.problems))
+    tally.update(replies=1, readings=len(decoded.readings) + len(decoded.undated), problems=len(decoded.problems))
     for status in (200, 500, 404):
         try:
             interpret(status, {}, body, ("made-up words",))

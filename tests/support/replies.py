@@ -16,7 +16,7 @@ from html import escape
 
 from hypothesis import strategies as st
 
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Kind, Reading, Undated
 from eagle_logger.rainforest.numbers import EPOCH
 
 Fields = tuple[tuple[str, str], ...]
@@ -251,7 +251,7 @@ _MEMBER = re.compile(
 """The value is text, a number or a word, empty, or a list of such."""
 
 
-def stands_whole(reading: Reading, text: str) -> bool:
+def stands_whole(reading: Reading | Undated, text: str) -> bool:
     """Whether a notification with all these raw fields stands in the text, from its own beginning to its own end."""
     tags = [_element_of(name, value) for name, value in reading.raw.items()]
     if any(all(tag.search(match[2]) for tag in tags) for match in _WHOLE_XML.finditer(text)):

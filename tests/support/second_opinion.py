@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.readings import Flag, Kind, Reading, Undated
 from eagle_logger.rainforest.numbers import EPOCH
 from tests.support.replies import is_the_number
 
@@ -18,12 +18,15 @@ _SIGN_BITS = {8: 23, 10: 31, 18: 63}
 
 def agrees(reading: Reading) -> bool:
     """Whether time, values and flags are what the raw fields say. Of a message only the time is looked at."""
+    return reading.time == _number(reading.raw["TimeStamp"]) + EPOCH and agrees_but_for_time(reading)
+
+
+def agrees_but_for_time(reading: Reading | Undated) -> bool:
     raw = reading.raw
     said = {name: value for name, value in reading.values.items() if isinstance(value, Decimal)}
     expected = _EXPECTED[reading.kind](raw)
     return (
-        reading.time == _number(raw["TimeStamp"]) + EPOCH
-        and said.keys() == expected.keys()
+        said.keys() == expected.keys()
         and all(is_the_number(said[name], number) for name, number in expected.items())
         and (Flag.NOT_SET in reading.flags) == (said.get("price") == 0)
     )
