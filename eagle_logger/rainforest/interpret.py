@@ -12,7 +12,7 @@ from eagle_logger.rainforest.decode import decode, text_of
 from eagle_logger.rainforest.notifications import plain_text
 from eagle_logger.rainforest.redaction import redacted, said
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
-from eagle_logger.rainforest.wordings import WORDINGS, Wording, error_for, meaning_of
+from eagle_logger.rainforest.wordings import WORDINGS, Means, Wording, error_for, meaning_of
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: nobody is left alone longer than this, whatever a reply says."""
@@ -21,6 +21,12 @@ _LOOKED_AT = 4096
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _BY_STATUS = {408: "timed_out", 429: "busy", 400: "busy"}
 """400 is what a hung gateway answers."""
+_HTML_PAGE = re.compile(
+    r"\A\s*<(?:a|b|br|center|div|font|h[1-6]|hr|i|img|link|p|pre|span|strong|style|table)\b"
+    r"|<!doctype\s+html|</?(?:html|head|body|title|script|meta)\b",
+    re.IGNORECASE,
+)
+"""The relay speaks in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or a program that failed."""
 
 
 def interpret(
@@ -33,7 +39,8 @@ def interpret(
     """What a reply holds.
 
     `headers` are looked up in lower case (or are a mapping that does not mind). Raises RelayUnavailable (time-out, busy, empty
-    body, 408, 429, 5xx, a redirect), Refused (credentials, cloud id), UnreadableReply (nothing we know; carries the problem).
+    body, 407, 408, 429, 5xx, a redirect, an HTML page that refuses), Refused (credentials, cloud id), UnreadableReply (nothing
+    we know; carries the problem).
     """
     if not 200 <= status <= 299:
         raise _by_status(status, headers, body, secrets, wordings)
@@ -64,9 +71,11 @@ def _by_status(
     words, shown = _words(body), _shown(body, secrets)
     detail = f"status {status} {shown}".rstrip()
     if status in {401, 403}:
-        return Refused(f"the relay refuses this user: {detail}")
+        return _refusal(words, body, detail, wordings)
+    if status == 407:
+        return RelayUnavailable(f"a proxy on the way to the relay wants a password: {detail}", reason="proxy")
     if status in _BY_STATUS or status >= 500:
-        wording = meaning_of(words, wordings) if status not in {408, 429} else None
+        wording = _meaning(words, body, wordings) if status not in {408, 429} else None
         reason = _BY_STATUS.get(status) or f"http_{status // 100}xx"
         if wording is not None and isinstance(refused := error_for(wording, detail), Refused) and status == 400:
             return refused
@@ -75,10 +84,32 @@ def _by_status(
         return RelayUnavailable(f"the relay has no reading now: {detail}", reason=reason, retry_after=retry_after(headers))
     if 300 <= status <= 399:
         return RelayUnavailable(f"the relay points elsewhere, and is not followed: {detail}", reason="redirected")
-    wording = meaning_of(words, wordings)
+    wording = _meaning(words, body, wordings)
     if wording is not None:
         return error_for(wording, detail)
     return UnreadableReply(Problem("status", detail, shown))
+
+
+def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[Wording]) -> EagleError:
+    """What 401 or 403 means: this user is refused, unless the body shows that it is not the relay that says so."""
+    wording = _meaning(words, body, wordings)
+    if wording is not None:
+        return error_for(wording, detail)
+    return error_for(_PAGE, detail) if _is_html(body) else Refused(f"the relay refuses this user: {detail}")
+
+
+def _meaning(words: str, body: bytes, wordings: Iterable[Wording]) -> Wording | None:
+    """The wording that fits. An HTML page refuses nobody, unless a deployment's own wording says that it does."""
+    wording = meaning_of(words, wordings)
+    refuses = wording is not None and wording.means is Means.REFUSED
+    return _PAGE if refuses and wording in WORDINGS and _is_html(body) else wording
+
+
+_PAGE = Wording(_HTML_PAGE, Means.TRANSIENT, "web_page")
+
+
+def _is_html(body: bytes) -> bool:
+    return _HTML_PAGE.search(text_of(body[:_LOOKED_AT])) is not None
 
 
 def _nothing_known(
@@ -87,7 +118,7 @@ def _nothing_known(
     """A body that holds no notification we know; `problems` say what is there instead, and an error says it best."""
     first = problems[0] if problems else Problem("garbage", "nothing in it", "")
     problem = next((one for one in problems if one.what == "error"), first)
-    wording = meaning_of(_words(body), wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
+    wording = _meaning(_words(body), body, wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
     if wording is not None:
         return error_for(wording, _shown(body, secrets))
     return UnreadableReply(problem)

@@ -36,6 +36,16 @@ _WHO = r"(?:user(?:name)?|password|credentials?|cloud[ _-]?id|account|login|e-?m
 _WRONG = r"(?:invalid|wrong|bad|incorrect|unknown|unrecogni[sz]ed|no such|missing)"
 
 WORDINGS = (
+    # A program behind the relay failed and shows why: its database refused the program, for instance, not this user.
+    _wording(r"\(using password: (?:yes|no)\)", Means.TRANSIENT, "server_error"),
+    _wording(r"\b(?:mysqli?|pgsql?|pdo|odbc|mssql|sqlsrv)_?\w*(?:\(\)|::|exception)", Means.TRANSIENT, "server_error"),
+    _wording(r"\bsqlstate\b|\bORA-\d{5}|password authentication failed for user \"", Means.TRANSIENT, "server_error"),
+    _wording(
+        r"\b(?:warning|notice|deprecated|(?:fatal|parse|uncaught) error|exception)\b.{1,400}\bline:? \d+",
+        Means.TRANSIENT,
+        "server_error",
+    ),
+    _wording(r"stack ?trace|traceback \(most recent", Means.TRANSIENT, "server_error"),
     _wording(r"time[ds]?[ -]?out|timeout", Means.TRANSIENT, "timed_out"),
     _wording(r"\bbusy\b|too many requests|rate limit|try again|slow down", Means.TRANSIENT, "busy"),
     _wording(r"unavailable|maintenance|overload", Means.TRANSIENT, "unavailable"),

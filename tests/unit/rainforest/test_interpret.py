@@ -21,6 +21,12 @@ SECRETS = ("hunter2", "jane@example.org")
         ("Service Unavailable", Means.TRANSIENT),
         ("Too many requests", Means.TRANSIENT),
         ("Gateway is not connected", Means.TRANSIENT),
+        ("PHP Warning:  mysqli_connect(): Access denied for user 'relay'@'db' (using password: NO)", Means.TRANSIENT),
+        ("SQLSTATE[HY000] [1045] Access denied for user 'relay'@'localhost'", Means.TRANSIENT),
+        ('FATAL:  password authentication failed for user "relay"', Means.TRANSIENT),
+        ("ORA-01017: invalid username/password; logon denied", Means.TRANSIENT),
+        ("Fatal error: Uncaught Exception: permission denied in /srv/auth.php on line 12", Means.TRANSIENT),
+        ("Traceback (most recent call last): LoginError: unauthorized", Means.TRANSIENT),
         ("Invalid Cloud-Id", Means.REFUSED),
         ("Unknown cloud id 00ce69", Means.REFUSED),
         ("Wrong User or Password", Means.REFUSED),
@@ -42,6 +48,33 @@ def test_what_wordings_mean(what_it_says: str, means: Means | None) -> None:
 def test_a_passing_trouble_wins_over_a_refusal() -> None:
     with pytest.raises(RelayUnavailable):
         interpret(200, {}, b"Login failed: authentication server unavailable")
+
+
+PAGES = (
+    b"<!DOCTYPE html>\n<HTML><body>Wrong User or Password</body></HTML>",
+    b"\r\n<h1>401 Unauthorized</h1>",
+    b"<!-- blocked --><html><body>Access denied</body></html>",
+    b"<center>Please log in: authentication required</center>",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("status", [200, 401, 403, 404])
+def test_a_page_of_html_refuses_nobody(page: bytes, status: int) -> None:
+    with pytest.raises(RelayUnavailable) as passing:
+        interpret(status, {}, page)
+    assert passing.value.reason == "web_page"
+
+
+def test_a_deployments_own_wording_may_believe_a_page() -> None:
+    own = parse(json.dumps([{"pattern": "no such member", "means": "refused"}]))
+    with pytest.raises(Refused):
+        interpret(401, {}, b"<html><body>No such member</body></html>", wordings=own)
+
+
+def test_the_relays_own_notification_may_hold_html() -> None:
+    with pytest.raises(Refused):
+        interpret(200, {}, b"<Error><Text>Wrong password<br/></Text></Error>")
 
 
 def test_a_deployment_has_its_own_wordings() -> None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from tests.unit.rainforest.quirks.quirk import WHOLE, Quirk
 
+_PHP = (
+    b"<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' (using password: YES) in "
+    b"<b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
+)
+_BLOCKED = b"<html><head><title>403 Forbidden</title></head><body><h1>Access denied</h1>Incident 77</body></html>"
+
 ERRORS = (
     Quirk("an empty body", b"", ("try again later: empty",)),
     Quirk("blanks", b"\r\n\r\n", ("try again later: empty",)),
@@ -19,6 +25,13 @@ ERRORS = (
     Quirk("400: a gateway that hangs", b"Bad Request", ("try again later: busy",), status=400),
     Quirk("401", b"", ("refused",), status=401),
     Quirk("403", b"Forbidden", ("refused",), status=403),
+    Quirk("403 that passes", b"Rate limit exceeded", ("try again later: busy",), status=403),
+    Quirk("a proxy's block page, 401", _BLOCKED, ("try again later: web_page",), status=401),
+    Quirk("a proxy's block page, 403", _BLOCKED, ("try again later: web_page",), status=403),
+    Quirk("a proxy's block page, 200", _BLOCKED, ("try again later: web_page",)),
+    Quirk("407: a proxy wants a password", b"Access denied", ("try again later: proxy",), status=407),
+    Quirk("PHP: the relay's own database", _PHP, ("try again later: server_error",)),
+    Quirk("the same with 403", _PHP, ("try again later: server_error",), status=403),
     Quirk("408", b"", ("try again later: timed_out",), status=408),
     Quirk("429, with Retry-After", b"", ("try again later: busy, wait 30 s",), status=429, headers={"retry-after": "30"}),
     Quirk(
