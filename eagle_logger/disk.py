@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import DiskUnavailable
+from eagle_logger.logs.appender import Written
 
 _log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 RETRY = 1.0
 """Seconds between two tries to write to a volume that is full or failing."""
@@ -21,7 +24,7 @@ RETRY = 1.0
 class Logs(Protocol):
     """What the cycle needs of the local log files; blocking. Raises DiskUnavailable."""
 
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Any: ...
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written: ...
     def check(self) -> None: ...
     def close(self) -> None: ...
 
@@ -48,13 +51,13 @@ class Disk:
         if not self._trying:
             self._note(None)
 
-    async def append(self, lines: Mapping[tuple[str, Hour], Sequence[bytes]], *, stopping: Callable[[], bool]) -> None:
+    async def append(self, lines: Mapping[tuple[str, Hour], Sequence[bytes]], *, stopping: Callable[[], bool]) -> Written:
         """Write until it succeeds: these readings cannot be fetched again. Raises DiskUnavailable when it is time to stop."""
         self._trying = True
         try:
             while True:
                 try:
-                    await self._run(self._logs.append, lines)
+                    written = await self._run(self._logs.append, lines)
                 except DiskUnavailable as trouble:
                     self._note(str(trouble))
                     if stopping():
@@ -62,7 +65,7 @@ class Disk:
                     await asyncio.sleep(RETRY)
                 else:
                     self._note(None)
-                    return
+                    return written
         finally:
             self._trying = False
 
@@ -74,8 +77,8 @@ class Disk:
         await self._run(self._logs.close)
         self._thread.shutdown()
 
-    async def _run(self, call: Callable[..., Any], *words: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, call, *words)
+    async def _run(self, call: Callable[..., Result], *words: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *words)
 
     def _note(self, trouble: str | None) -> None:
         if trouble is not None and self.trouble is None:

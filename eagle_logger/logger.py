@@ -208,7 +208,10 @@ class EagleDataLogger:
             for file, more in visit.lines.items():
                 lines.setdefault(file, []).extend(more)
         if lines:
-            await self._disk.append(lines, stopping=lambda: self._stopping)
+            written = await self._disk.append(lines, stopping=lambda: self._stopping)
+            for visit in visits:
+                if left_out := written.left_out.get(visit.claim.cloud_id, 0):
+                    visit.note_left_out(left_out)
         self._keep_samples(visits)
         return await self.push_next_request_to_queue([visit for visit in visits if visit.outcome != LOST], visits)
 

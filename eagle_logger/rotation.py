@@ -18,7 +18,7 @@ import structlog
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import is_complete, is_current, may_be_deleted, nothing_to_delete_yet, oldest_first
-from eagle_logger.core.sealing import Content
+from eagle_logger.core.sealing import LARGEST_HOUR, Content
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.parts import Archived, Parts
@@ -236,7 +236,8 @@ class _Shard:
 
 def _rotate_user(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated]:
     closed = [task.folder.seal(file) for file in user.opened if task.is_to_be_sealed(file)]
-    files = user.sealed + [file for file in closed if file is not None]
+    sealed = user.sealed + [file for file in closed if file is not None]
+    files = [piece for file in sealed for piece in _in_pieces(task.folder, file)]
     waiting = [file for file in files if file.receipt is None]
     if waiting:
         yield Rotated(cloud_ids=(user.cloud_id,))
@@ -248,6 +249,16 @@ def _rotate_user(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated
         if task.is_expired(file):
             task.folder.remove(file)
             yield Rotated(removed=1)
+
+
+def _in_pieces(folder: LogFolder, file: SealedFile) -> list[SealedFile]:
+    """The file; or, where it is larger than any that is written today, several in its place, each archived as a part: what
+    archiving takes in memory depends on the largest."""
+    if file.receipt is not None or file.path.stat().st_size <= LARGEST_HOUR:
+        return [file]
+    pieces = folder.split(file, LARGEST_HOUR)
+    _log.warning("large_file_split", file=file.path.name, pieces=[piece.path.name for piece in pieces])
+    return pieces
 
 
 def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:

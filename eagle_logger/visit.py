@@ -12,6 +12,7 @@ from eagle_logger.core.flags import flags_for
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import encode_line
 from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.state import (
     after_asking,
     after_failure,
@@ -34,6 +35,8 @@ LOST = "lost"
 """The claim went to somebody else: nothing of this visit may be reported."""
 TIMED_OUT = "timed_out"
 REFUSED = "refused"
+TOO_MUCH = "too_much"
+WHY_TOO_MUCH = f"{{}} readings were not written: an hour of one home has at most {LARGEST_HOUR >> 20} MiB of log lines"
 POISON = "poison"
 """Its replies kill the process that handles them."""
 WHY_POISON = "{} processes in a row died while they fetched it; once that is mended, `eagle-logger users add` wakes it"
@@ -59,6 +62,8 @@ class Visit:
     """The kinds that were asked for, and of which nothing was heard that can be read."""
     last_request: float | None = None
     """When the last of them was written to its connection (monotonic seconds), or begun, if it was never written."""
+    left_out: int = 0
+    """Readings that were not written: their hour has all that a user's may have."""
     unreadable: Unreadable | None = None
     """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
     late: float | None = None
@@ -127,6 +132,15 @@ class Visit:
         self.state = after_failure(self.state, f"{self.outcome}: {wrong}"[:200], park=park)
         self.pause = pause_after(failures, period, self.claim.cloud_id, retry_after)
 
+    def note_left_out(self, readings: int) -> None:
+        """So many of the readings had no room in their hours. They are counted, and not tried again."""
+        self.left_out = readings
+        why = WHY_TOO_MUCH.format(readings)
+        self.problems.append(Problem(TOO_MUCH, why))
+        if self.outcome == FETCHED:
+            self.outcome = TOO_MUCH
+            self.state = after_failure(self.state, f"{TOO_MUCH}: {why}")
+
     def convicted(self) -> None:
         """Its replies killed the process that handled them, again and again: the user is not asked any more."""
         self.outcome = POISON
@@ -141,7 +155,9 @@ class Visit:
         """Add it to the system's counters."""
         tally["fetches"] += 1
         tally["requests"] += self.requests
-        tally["readings_logged"] += len(self.readings)
+        tally["readings_logged"] += len(self.readings) - self.left_out
+        if self.left_out:
+            tally["readings_left_out"] += self.left_out
         for lines in self.lines.values():
             tally["bytes_logged"] += sum(map(len, lines))
         if self.outcome != FETCHED:

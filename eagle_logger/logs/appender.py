@@ -10,13 +10,15 @@ import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.logs import steps
 from eagle_logger.logs.commit import GroupCommit, reports_errors
 from eagle_logger.logs.durable import MODE, parents_up_to, sync_directory
+from eagle_logger.logs.files import sealed_bytes
 from eagle_logger.logs.locking import FLAGS, locked_file
 from eagle_logger.logs.pool import CLOSED, FilePool, OpenFile
 from eagle_logger.logs.space import refuse_read_only
@@ -31,12 +33,14 @@ UNUSED = 300.0
 @dataclass(frozen=True, slots=True)
 class Written:
     """What an append did. `fsyncs` counts those of folders and a `syncfs` too; `torn` counts torn last lines, left by somebody
-    who was killed, that were cut off and kept aside."""
+    who was killed, that were cut off and kept aside. `left_out` are lines that were not written, by path: their hour has
+    all that a user's may have."""
 
     bytes: int = 0
     files: int = 0
     fsyncs: int = 0
     torn: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Piece(NamedTuple):
@@ -49,6 +53,7 @@ class _Piece(NamedTuple):
     apart: bool
     ticket: int
     torn: bool
+    left_out: int
 
 
 class Appender:
@@ -96,10 +101,11 @@ class Appender:
             fsyncs += 1
         refuse_read_only(self.root)
         return Written(
-            bytes=sum(map(len, content.values())),
+            bytes=sum(piece.end - piece.start for piece in pieces),
             files=len(pieces),
             fsyncs=fsyncs,
             torn=sum(piece.torn for piece in pieces),
+            left_out={piece.file.path: piece.left_out for piece in pieces if piece.left_out},
         )
 
     def _write(self, path: str, data: bytes, group: GroupCommit | None) -> _Piece:
@@ -108,10 +114,11 @@ class Appender:
             torn = False
             if size != file.size:
                 size, torn = repair(file.fd, path, self.root, size)
+            data, left_out = _fitting(data, LARGEST_HOUR - file.sealed - size)
             _put(file, data, size)
             apart = group is None or file.device != group.device
             file.written += apart
-            return _Piece(file, size, file.size, apart, file.written, torn)
+            return _Piece(file, size, file.size, apart, file.written, torn, left_out)
         finally:
             file.unlock()
             self._pool.release(file)
@@ -141,6 +148,7 @@ class Appender:
             file.fd = _open_or_create(file.path)
         found = os.fstat(file.fd)
         file.device, file.inode = found.st_dev, found.st_ino
+        file.sealed = sealed_bytes(Path(file.path))
 
     # Durable ----------------------------------------------------------------------------------------------------------
 
@@ -176,6 +184,14 @@ class Appender:
             with suppress(OSError), locked_file(Path(piece.file.path)) as fd:
                 if fd is not None:
                     _take_back(fd, piece)
+
+
+def _fitting(data: bytes, room: int) -> tuple[bytes, int]:
+    """As many of these whole lines as have room, and how many have none."""
+    if len(data) <= room:
+        return data, 0
+    end = data.rfind(b"\n", 0, max(room, 0)) + 1
+    return data[:end], data.count(b"\n", end)
 
 
 def _open_or_create(path: str) -> int:

@@ -74,6 +74,19 @@ def numbered_paths(path: Path, sequence: int) -> tuple[Path, Path]:
     return sealed, sealed.with_name(sealed.name.removesuffix(SEALED) + RECEIPT)
 
 
+def sealed_bytes(path: Path) -> int:
+    """The size of all sealed files that belong to the open file at `path`."""
+    size, sequence = 0, 1
+    while True:
+        sealed, receipt = numbered_paths(path, sequence)
+        try:
+            size += sealed.stat().st_size
+        except FileNotFoundError:
+            if not receipt.exists():
+                return size
+        sequence += 1
+
+
 def sealed_file(path: Path) -> SealedFile | None:
     """What this path says, and the receipt beside it if there is a readable one; None if it is not a sealed log file."""
     parts = numbered(path.name)

@@ -200,6 +200,23 @@ class LogFolder:
             steps.rename(path, target)
         return SealedFile(target, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None)
 
+    def split(self, sealed: SealedFile, most: int) -> list[SealedFile]:
+        """Put several sealed files of fewer than `most` bytes in the place of a larger one that is not archived; return them.
+
+        A crash meanwhile leaves the larger one beside some of them: doubled lines, which the archive holds once.
+        """
+        path = self.open_file_of(sealed.cloud_id, sealed.hour, sealed.shard).path
+        pieces = []
+        with disk_errors(sealed.path):
+            with sealed.path.open("rb") as file:
+                while lines := file.readlines(most // 2):
+                    sequence = self._next_sequence(path)
+                    target = files.sealed_path(path, sequence)
+                    create_file(target, b"".join(lines))
+                    pieces.append(SealedFile(target, sealed.cloud_id, sealed.hour, sealed.shard, sequence, None))
+            steps.unlink(sealed.path)
+        return pieces
+
     def write_receipt(self, sealed: SealedFile, receipt: Receipt) -> SealedFile:
         """Keep the proof; the sealed file as it is listed from now on. Raises ValueError for another file's.
 

@@ -35,6 +35,8 @@ class OpenFile:
     inode: int = 0
     size: int = -1
     """As our last append left it; -1 when it is not known to end with a newline."""
+    sealed: int = 0
+    """Bytes in the sealed files of the same user and hour, when it was opened."""
     named: bool = False
     """Whether the names that lead to it have been made durable since it was opened."""
     written: int = 0

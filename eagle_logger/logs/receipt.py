@@ -37,11 +37,28 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: bytes) -> Receipt:
-        """Raises ValueError, saying what is wrong, for anything we did not write."""
+        """What else a newer version keeps in it is left out. Raises ValueError, saying what is wrong, for anything that no
+        version wrote, and for another `v`."""
         data = json.loads(text)
-        if not isinstance(data, dict) or data.pop("v", None) != VERSION:
+        if not isinstance(data, dict) or data.get("v") != VERSION:
             raise ValueError(f"not a receipt of version {VERSION}")
-        try:
-            return cls(**{**data, "hour": Hour.parse(data["hour"])})
-        except (KeyError, TypeError) as wrong:
-            raise ValueError(f"not a receipt as we write them: {wrong}") from wrong
+        for name, types in _TYPES.items():
+            if type(data.get(name)) not in types:
+                raise ValueError(f"not a receipt as we write them: {name} is {data.get(name)!r}")
+        return cls(**{name: data[name] for name in _TYPES if name != "hour"}, hour=Hour.parse(data["hour"]))
+
+
+_NONE = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "cloud_id": (str,),
+    "hour": (str,),
+    "part": (int, _NONE),
+    "key": (str, _NONE),
+    "rows": (int,),
+    "first": (int, _NONE),
+    "last": (int, _NONE),
+    "sha256_lines": (str,),
+    "sha256_object": (str, _NONE),
+    "size": (int,),
+    "archived_at": (int, float),
+}

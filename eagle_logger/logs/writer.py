@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,18 +42,21 @@ class LogWriter:
         self._path = path
 
     def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
-        """Add complete lines to the log file of each (cloud id, hour); return when every one of them is durable.
+        """Add complete lines to the log file of each (cloud id, hour); return when every one of them is durable, but for those
+        that are `left_out`, by cloud id: a user's hour has at most `LARGEST_HOUR` bytes.
 
         Raises DiskUnavailable when it cannot be sure of that. Then the whole batch may be appended again later: nothing torn is
         left to be seen, and a line that was written nevertheless is removed as a duplicate when its file is sealed.
         """
-        content = {self._path(*key): b"".join(lines) for key, lines in batch.items() if lines}
+        paths = {self._path(*key): key for key, lines in batch.items() if lines}
+        content = {path: b"".join(batch[key]) for path, key in paths.items()}
         if not all(data.endswith(b"\n") for data in content.values()):
             raise ValueError("every line ends with a newline")
         with disk_errors(self.root):
             appender = self._ready()
             ensure_room(self.root, self._min_free_disk)
-            return appender.append(content)
+            written = appender.append(content)
+        return replace(written, left_out=_by_user(written.left_out, paths)) if written.left_out else written
 
     def check(self) -> None:
         """Raises DiskUnavailable while the volume is read-only, or has less room than must stay free."""
@@ -79,3 +83,11 @@ class LogWriter:
                 make_root(self.root)
                 self._appender = Appender(self.root, self._max_open, self._spare)
             return self._appender
+
+
+def _by_user(left_out: Mapping[str, int], paths: Mapping[str, tuple[str, Hour]]) -> dict[str, int]:
+    users: dict[str, int] = {}
+    for path, lines in left_out.items():
+        cloud_id, _ = paths[path]
+        users[cloud_id] = users.get(cloud_id, 0) + lines
+    return users

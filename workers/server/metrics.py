@@ -35,6 +35,7 @@ HELP = {
     "log_commits": "Times that log lines of many users were made durable together.",
     "missed_turns": "Turns that passed without a visit.",
     "readings_logged": "Readings written and fsynced.",
+    "readings_left_out": "Readings not written: their home had written all that it may in an hour.",
     "unknown_users_asked": "Users that a message from outside named and nobody knows.",
     "parked_users_asked": "Users that a message from outside named and that are parked.",
 }

@@ -14,6 +14,7 @@ from eagle_logger.core import names
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
 from eagle_logger.logs import appender, commit, pool, steps
+from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
@@ -338,3 +339,24 @@ def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(writer:
     steps.install(removed)
     assert writer.append({(USER, HOUR): [line(1)]}).files == 1
     assert not path.parent.parent.exists()
+
+
+def test_an_hour_of_one_user_takes_no_more_than_it_may(
+    make_writer: MakeWriter, folder: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender, "LARGEST_HOUR", 10 * len(line(1)))
+    writer, another = make_writer(), make_writer()
+    written = writer.append({(USER, HOUR): [line(number) for number in range(6)], ("00ce69", HOUR): [line(1, "00ce69")]})
+    assert not written.left_out
+    [sealed] = [
+        folder.seal(file) for shard in folder.shards(HOUR) for file in folder.open_files(HOUR, shard) if file.cloud_id == USER
+    ]
+    assert sealed is not None
+    more = another.append({(USER, HOUR): [line(number) for number in range(2)]})
+    assert not more.left_out
+    cut = writer.append({(USER, HOUR): [line(number) for number in range(6)], (USER, NEXT_HOUR): [line(1, hour=NEXT_HOUR)]})
+    assert cut.left_out == {USER: 4}
+    assert cut.bytes == 2 * len(line(0)) + len(line(1, hour=NEXT_HOUR))
+    full = another.append({(USER, HOUR): [line(1), line(2)], ("00ce69", HOUR): [line(2, "00ce69")]})
+    assert full.left_out == {USER: 2}
+    assert folder.open_file_of(USER, HOUR, sealed.shard).path.read_bytes() == line(0) + line(1) + line(0) + line(1)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from eagle_logger import rotation
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
-from eagle_logger.errors import ArchiveUnavailable, NotAccepted
+from eagle_logger.core.sealing import opened
+from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
+from eagle_logger.logs import steps
 from eagle_logger.rotation import Rotated
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, entries_in, times
@@ -283,3 +287,53 @@ def test_it_says_in_words_what_it_did() -> None:
         cloud_ids=("00ce69",), duplicates=3, errors={"00ce69": "why"}
     )
     assert str(done) == "3 users, 2 objects, 30 rows, 3 duplicates dropped, 1 user with errors"
+
+
+def test_a_file_larger_than_any_that_is_written_is_archived_in_pieces(
+    disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = demands(range(100))
+    monkeypatch.setattr(rotation, "LARGEST_HOUR", len(lines) // 4)
+    disk.append(lines)
+    disk.append(demands([1, 99]))
+    done = disk.rotate(archive)
+    assert (done.rows, done.duplicates, done.errors) == (100, 2, {})
+    assert sorted(times(archive)) == list(range(100))
+    files = disk.folder.sealed_files(HOUR, SHARD)
+    assert len(files) > 4
+    assert all(file.receipt and file.path.stat().st_size <= len(lines) // 4 for file in files)
+    assert disk.rotate(archive).rows == 0
+
+
+def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
+    disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = demands(range(100))
+    monkeypatch.setattr(rotation, "LARGEST_HOUR", len(lines) // 4)
+    for step in ("before unlink", "after link", "before rename", "after rename"):
+        disk.append(lines)
+        seen = 0
+
+        def ended(name: str, step: str = step) -> None:
+            nonlocal seen
+            seen += name == step
+            if seen == 3:
+                raise OSError("the process is killed here")
+
+        steps.install(ended)
+        with contextlib.suppress(OSError, EagleError):
+            disk.rotate(archive)
+        steps.install(None)
+        disk.rotate(archive)
+        assert disk.unarchived() == 0
+    assert sorted(times(archive)) == list(range(100))
+
+
+def test_what_a_newer_version_wrote_is_archived_as_it_is(disk: Disk, archive: MemoryArchive) -> None:
+    newer = demand(1, 1).replace(b'"kind":"demand"', b'"kind":"gas"') + demand(2, 1).replace(b'"v":1', b'"v":2')
+    unknown = demand(3, 1).replace(b'"v":1', b'"v":2').replace(b'"time"', b'"moment"')
+    disk.append(newer + unknown)
+    done = disk.rotate(archive)
+    assert (done.rows, done.quarantined) == (2, 1)
+    assert opened(archive.get(KEY)) == newer
+    assert unknown in disk.quarantined().values(), "nothing is thrown away"

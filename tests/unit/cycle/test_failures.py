@@ -113,3 +113,20 @@ async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_says_why(worl
     assert "add the user again with `eagle-logger users add`" in (stored.state.last_error or "")
     assert (await world.store.tally())["failed_record_unreadable"] == 1
     assert not visit.blames_relay
+
+
+async def test_readings_without_room_in_their_hour_are_counted_and_told_and_the_user_goes_on(world: World) -> None:
+    await world.add(HOME)
+    world.logs.most_lines = 1
+    now = int(await world.store.now())
+    world.relay.always(HOME, *(demand(now)._replace(meter=f"{number:#018x}") for number in range(3)))
+    said = await world.logger.get_new_rainforest_data(await world.lease(HOME))
+    assert said.failed == {HOME: "too_much"}
+    assert len(world.logs.all) == 1
+    tally = await world.store.tally()
+    assert (tally["readings_logged"], tally["readings_left_out"], tally["problems_too_much"]) == (1, 2, 1)
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    assert "2 readings were not written" in (stored.state.last_error or "")
+    assert stored.due is not None
+    assert not stored.state.parked

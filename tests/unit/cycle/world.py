@@ -17,6 +17,7 @@ from eagle_logger.errors import (
     DiskUnavailable,
 )
 from eagle_logger.logger import EagleDataLogger, Limits, Volume
+from eagle_logger.logs.appender import Written
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
 from eagle_logger.users.memory import MemoryUserStore
@@ -36,11 +37,19 @@ class MemoryLogs:
     full: threading.Event = field(default_factory=threading.Event)
     refused: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
+    most_lines: int = 1_000_000
+    """Of a user and hour."""
 
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> None:
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
         self.check()
-        for file, lines in batch.items():
-            self.lines.setdefault(file, []).extend(lines)
+        left_out: dict[str, int] = {}
+        for (cloud_id, hour), lines in batch.items():
+            kept = self.lines.setdefault((cloud_id, hour), [])
+            room = self.most_lines - len(kept)
+            kept.extend(lines[:room])
+            if len(lines) > room:
+                left_out[cloud_id] = len(lines) - room
+        return Written(left_out=left_out)
 
     def check(self) -> None:
         if self.full.is_set():
