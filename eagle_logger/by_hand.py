@@ -41,7 +41,7 @@ async def _claim(logger: EagleDataLogger, cloud_id: str) -> Claim:
             raise UnknownUser(f"there is no user {cloud_id}; `eagle-logger users list` shows who there is")
         if requested.parked:
             raise EagleError(
-                f"{cloud_id} is parked; `eagle-logger status` says why, `eagle-logger users add {cloud_id}` wakes it"
+                f"{cloud_id} is parked; `eagle-logger status` says why, `eagle-logger users wake {cloud_id}` wakes it"
             )
         claims = await logger.fetch_user_info([cloud_id])
         if claims:

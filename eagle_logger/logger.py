@@ -341,6 +341,7 @@ class EagleDataLogger:
             visit.pause,
             visit.blames_relay,
             None if visit.last_request is None else time.monotonic() - visit.last_request,
+            visit.answered,
         )
 
     def _keep_samples(self, visits: Sequence[Visit]) -> None:

@@ -11,6 +11,7 @@ from eagle_logger.core.breaker import OWN_FAULTS
 from eagle_logger.core.flags import flags_for
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import encode_line
+from eagle_logger.core.parking import REFUSALS_BEFORE_PARKING, REFUSED, have_worked, pause_after_refusals
 from eagle_logger.core.readings import Flag, Kind, Reading
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.state import (
@@ -24,7 +25,7 @@ from eagle_logger.core.state import (
     values_before,
 )
 from eagle_logger.core.users import UserState
-from eagle_logger.core.visits import REFUSALS_BEFORE_PARKING, pause_after
+from eagle_logger.core.visits import pause_after
 from eagle_logger.errors import Refused, RelayUnavailable, Unreadable
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.telemetry import lateness_counter
@@ -34,12 +35,15 @@ FETCHED = "fetched"
 LOST = "lost"
 """The claim went to somebody else: nothing of this visit may be reported."""
 TIMED_OUT = "timed_out"
-REFUSED = "refused"
 TOO_MUCH = "too_much"
 WHY_TOO_MUCH = f"{{}} readings were not written: an hour of one home has at most {LARGEST_HOUR >> 20} MiB of log lines"
 POISON = "poison"
 """Its replies kill the process that handles them."""
-WHY_POISON = "{} processes in a row died while they fetched it; once that is mended, `eagle-logger users add` wakes it"
+WHY_POISON = "{} processes in a row died while they fetched it; once that is mended, `eagle-logger users wake` wakes it"
+WHY_REFUSED = (
+    "; these credentials have worked, so it is asked again within the hour (`eagle-logger users wake`: at once); if they were "
+    "changed, `eagle-logger users add` takes the new ones"
+)
 
 
 class Samples(Protocol):
@@ -66,6 +70,8 @@ class Visit:
     """Readings that were not written: their hour has all that a user's may have."""
     unreadable: Unreadable | None = None
     """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
+    answered: bool = False
+    """Whether the relay took the credentials, and gave a reply that could be read."""
     late: float | None = None
     """Real seconds from the due time to the start of the first request."""
 
@@ -81,6 +87,7 @@ class Visit:
     def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
         """Take what is new in a reply that arrived at `arrived`, by this machine's clock, to what
         was asked at `asked`, by the store's (Unix seconds)."""
+        self.answered = True
         self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
             self.unanswered.remove(kind)
@@ -125,12 +132,25 @@ class Visit:
         self.outcome, retry_after = _outcome_of(wrong)
         if self.readings and self.state.failures:
             self.state = after_asking(self.state, self.unanswered, self.claim.claimed_at)
-        if self.outcome == REFUSED and not (self.state.last_error or "").startswith(REFUSED):
+        why = f"{self.outcome}: {wrong}"[:200]
+        if self.outcome == REFUSED and not self.answered:
+            self._refused(why, period)
+            return
+        if self.outcome == REFUSED:
+            why = f"answered, then {why}"  # its credentials were right a moment ago
+        self.state = after_failure(self.state, why)
+        self.pause = pause_after(self.state.failures, period, self.claim.cloud_id, retry_after)
+
+    def _refused(self, why: str, period: float) -> None:
+        if not (self.state.last_error or "").startswith(REFUSED):
             self.state = after_success(self.state)  # only refusals in a row count towards parking
-        failures = self.state.failures + 1
-        park = self.outcome == REFUSED and failures >= REFUSALS_BEFORE_PARKING
-        self.state = after_failure(self.state, f"{self.outcome}: {wrong}"[:200], park=park)
-        self.pause = pause_after(failures, period, self.claim.cloud_id, retry_after)
+        refusals = self.state.failures + 1
+        enough = refusals >= REFUSALS_BEFORE_PARKING
+        worked = self.answered or have_worked(self.claim.state, unproven=self.claim.unproven)
+        if enough and worked:
+            why += WHY_REFUSED
+        self.state = after_failure(self.state, why, park=enough and not worked)
+        self.pause = pause_after_refusals(refusals, period, self.claim.cloud_id)
 
     def note_left_out(self, readings: int) -> None:
         """So many of the readings had no room in their hours. They are counted, and not tried again."""

@@ -136,9 +136,19 @@ def _totals(found: Status) -> list[str]:
     queues = ", ".join(f"{name} {length}" for name, length in found.queues.items())
     hours = ", ".join(f"{hour.hour} ({hour.files} files)" for hour in found.unarchived_hours) or "none"
     processes = ", ".join(f"{name} {_age(age)} ago" for name, age in found.processes.items()) or "none has reported"
+    refused = (
+        f"refused by the relay, and asked again within the hour: {totals.refused} (`eagle-logger users wake --all` has them "
+        "asked at once; a changed password is entered with `eagle-logger users add`)"
+    )
+    parked = (
+        f"parked, and not asked any more: {totals.parked} (`eagle-logger users add` corrects a password; was it the relay's "
+        "trouble, `eagle-logger users wake --all` wakes all)"
+    )
     waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue)"
     return [
         f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked",
+        *([refused] if totals.refused else []),
+        *([parked] if totals.parked else []),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours}",
         f"progress: {processes}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, TextIO, cast
@@ -26,14 +26,15 @@ from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.settings import Settings
 from eagle_logger.users.entry import as_line, new_user
 from eagle_logger.users.importing import Imported, import_users
-from eagle_logger.users.store import StoredUser, UserStore
+from eagle_logger.users.store import Outline, StoredUser, UserStore, Woken
+from eagle_logger.visit import POISON
 
 _COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
 
 
 @click.group(cls=Group)
 def users() -> None:
-    """Who is fetched: add, list, show, remove; import and export many at once."""
+    """Who is fetched: add, list, show, wake, remove; import and export many at once."""
 
 
 def _interval(kind: str) -> Callable[[Any], Any]:
@@ -168,6 +169,42 @@ def _email(settings: Settings, stored: StoredUser) -> str:
         return wiring.cipher(settings).open(stored.user.cloud_id, stored.sealed).user_email
     except (EagleError, ValueError):
         return "(encrypted; no key for it here)"
+
+
+@users.command()
+@with_settings
+@click.argument("cloud_ids", nargs=-1, metavar="CLOUD_ID...")
+@click.option("--all", "everybody", is_flag=True, help="All who are parked or wait, unless their replies kill the process.")
+def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> None:
+    """Have parked users fetched again, with the passwords they have.
+
+    Users who wait for a while after failures fall due at once, too. Their failures are forgiven; a user whom the relay still
+    refuses is parked again, or waits again. A wrong password is corrected with `users add`.
+    """
+    if everybody == bool(cloud_ids):
+        raise click.UsageError("name the users to wake, or say --all")
+    names = [checked_cloud_id(text) for text in cloud_ids]
+
+    async def wake_them(store: UserStore) -> Woken:
+        return await store.wake(names or [outline.cloud_id async for outline in _asleep(store)])
+
+    found = with_users(settings, wake_them)
+    if everybody:
+        print(f"{len(found.woken)} users woken")
+        return
+    for word, some in (("woken", found.woken), ("is not parked, nor does it wait after a failure", found.awake)):
+        for name in some:
+            print(f"{name} {word}")
+    if found.unknown:
+        raise _unknown(*found.unknown)
+
+
+async def _asleep(store: UserStore) -> AsyncIterator[Outline]:
+    """Those who are parked or have failed. A home whose reply kills the process must be named to be woken."""
+    async for batch in store.outlines():
+        for outline in batch:
+            if (outline.parked or outline.failures) and not (outline.parked or "").startswith(POISON):
+                yield outline
 
 
 @users.command()

@@ -62,6 +62,11 @@ def is_unchanged(state: UserState, undated: Undated) -> bool:
     return bool(recent) and recent[-1][1] == short_text(value_text(undated.values))
 
 
+def has_been_answered(state: UserState) -> bool:
+    """Whether a gateway has ever answered for this user."""
+    return bool(state.asked) or state.total_events_logged > 0
+
+
 def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
     """The values (numbers as Decimal) of the newest remembered reading of this stream whose own time is before this one's."""
     earlier = [one for one in state.recent.get(reading.stream, ()) if one[0] < reading.time]

@@ -53,6 +53,6 @@ class UserState(NamedTuple):
     """Failed visits in a row."""
     last_error: str | None = None
     parked: str | None = None
-    """Why this user is not fetched any more, until somebody updates it."""
+    """Why this user is not fetched any more, until it is updated or woken."""
     later: tuple[Any, ...] = ()
     """What a newer version remembers beside all this: carried along, never looked at."""

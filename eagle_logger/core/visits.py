@@ -20,9 +20,6 @@ LONG_OVERDUE = 10.0
 """Real seconds: whoever is later than this waited for a system that was stopped or stuck, not for its turn."""
 FEWEST_AT_ONCE = 100
 
-REFUSALS_BEFORE_PARKING = 3
-"""A relay that refuses a user this often in a row means it."""
-
 _ORDER = tuple(Kind)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from eagle_logger.clock import Clock
-from eagle_logger.core import suspicion
+from eagle_logger.core import parking, suspicion
 from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.users import Credentials, User, UserState
@@ -16,7 +16,7 @@ from eagle_logger.users.memory_entries import Entry, Gone, Lease, System
 from eagle_logger.users.records import decode_user, encode_user, forgiven
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
-from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals
+from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
 
 REQUEST_REMEMBERED = 7200.0
 PROGRESS_KEPT = 3600.0
@@ -126,6 +126,7 @@ class MemoryUserStore:
             credentials=self._opened(cloud_id, entry.sealed),
             state=entry.state or UserState(),
             abandoned=deaths,
+            unproven=entry.unproven,
         )
 
     def _new_token(self, now: float) -> int:
@@ -149,6 +150,7 @@ class MemoryUserStore:
 
     async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
         now, missed, again, lost = self._now(), 0, set(), set()
+        stay = self._who_is_not_to_be_parked(reports, now)
         for report in reports:
             lease = self._held(report.cloud_id, report.token)
             if lease is None:
@@ -156,6 +158,9 @@ class MemoryUserStore:
                 continue
             taken = self._excused(report)
             missed += _missed(taken, lease, now)
+            if report.cloud_id in stay:
+                taken = taken._replace(state=taken.state._replace(parked=None))
+            self._note_refusal(taken, lease, excused=self._is_excused(report))
             if self._take(taken, lease, now):
                 again.add(report.cloud_id)
         self._system.tally.update(tally)
@@ -163,13 +168,39 @@ class MemoryUserStore:
             self._system.tally["missed_turns"] += missed
         return Reported(frozenset(again), frozenset(lost), missed)
 
+    def _who_is_not_to_be_parked(self, reports: Sequence[Report], now: float) -> list[str]:
+        """Those of whom these reports say that they are to be parked, if the relay refuses so many that it is not believed."""
+        held = [report for report in reports if (lease := self._held(report.cloud_id, report.token)) and not lease.updated]
+        refused = [report for report in held if report.state.parked and parking.is_refused(report.state)]
+        would_park = [report.cloud_id for report in refused if not self._is_excused(report)]
+        if not would_park:
+            return []
+        earlier = {name: at for name, at in self._system.parkings.items() if at > now - parking.WITHIN}
+        self._system.parkings = {**earlier, **dict.fromkeys(would_park, now)}
+        if not parking.many_at_once(len(self._system.parkings), len(self._users)):
+            return []
+        for entry in (self._users[name] for name in self._system.parkings):
+            if entry.due is None and entry.lease is None:
+                self._wake(entry, now)
+        return would_park
+
+    def _note_refusal(self, report: Report, lease: Lease, *, excused: bool) -> None:
+        entry = self._users[report.cloud_id]
+        if report.answered and not lease.updated:
+            entry.unproven = False
+        if lease.updated or not excused:
+            entry.refused = parking.is_refused(report.state) and not report.state.parked and not lease.updated
+
+    def _is_excused(self, report: Report) -> bool:
+        return self._system.breaker.phase is not Phase.CLOSED and report.blames_relay
+
     def _excused(self, report: Report) -> Report:
         """While the relay is away, what fails by its doing leaves the user's failures as they were."""
-        if self._system.breaker.phase is Phase.CLOSED or not report.blames_relay:
+        if not self._is_excused(report):
             return report
         before = self._users[report.cloud_id].state or UserState()
         state = report.state._replace(failures=before.failures, last_error=before.last_error, parked=None)
-        return report._replace(state=state)
+        return report._replace(state=state, pause=0.0 if parking.is_refused(report.state) else report.pause)
 
     def _take(self, report: Report, lease: Lease, now: float) -> bool:
         """Write state and re-arm; whether the user is to be fetched again instead."""
@@ -263,9 +294,16 @@ class MemoryUserStore:
         elif entry.lease:
             entry.lease.updated = bool(entry.lease.token)
         else:
-            entry.due = due if entry.due is None else min(due, entry.due)
-        entry.user, entry.sealed, entry.abandoned = user, sealed, 0
+            self._wake(entry, due)
+        entry.user, entry.sealed, entry.abandoned, entry.refused = user, sealed, 0, False
+        entry.unproven = state is None or entry.state is not None
         entry.state = state if entry.state is None else forgiven(entry.state)
+
+    @staticmethod
+    def _wake(entry: Entry, due: float) -> None:
+        entry.due = due if entry.due is None else min(due, entry.due)
+        entry.abandoned, entry.refused = 0, False
+        entry.state = forgiven(entry.state) if entry.state else None
 
     def _place(self, entry: Entry, due: float, now: float) -> None:
         gone = self._gone.pop(entry.user.cloud_id, None)
@@ -275,6 +313,21 @@ class MemoryUserStore:
             entry.lease = Lease(due, due, gone.lease_ends, announced=True, token=self._new_token(now))
         else:
             entry.due = due
+
+    async def wake(self, cloud_ids: Sequence[str]) -> Woken:
+        now, ids = self._now(), list(dict.fromkeys(cloud_ids))
+        known = [cloud_id for cloud_id in ids if cloud_id in self._users]
+        woken = [cloud_id for cloud_id in known if self._sleeps(self._users[cloud_id])]
+        for cloud_id in woken:
+            self._wake(self._users[cloud_id], now + first_offset(cloud_id, len(ids)))
+        awake = tuple(cloud_id for cloud_id in known if cloud_id not in woken)
+        return Woken(tuple(woken), awake, tuple(cloud_id for cloud_id in ids if cloud_id not in known))
+
+    @staticmethod
+    def _sleeps(entry: Entry) -> bool:
+        """Whether it is parked, or waits after failures."""
+        troubled = entry.state is not None and forgiven(entry.state) != entry.state
+        return entry.lease is None and (troubled or entry.due is None)
 
     async def get(self, cloud_id: str) -> StoredUser | None:
         entry = self._users.get(cloud_id)
@@ -293,6 +346,7 @@ class MemoryUserStore:
         if entry is None:
             return False
         ends = entry.lease.ends if entry.lease and entry.lease.token else None
+        self._system.parkings.pop(cloud_id, None)
         self._gone[cloud_id] = Gone(self._now() + self._lease, entry.last_request, ends)
         return True
 
@@ -333,6 +387,7 @@ class MemoryUserStore:
             parked=len(self._users) - len(due) - leased,
             oldest_due=min(due, default=None),
             failing=sum(1 for entry in self._users.values() if entry.state and entry.state.failures and not entry.state.parked),
+            refused=sum(1 for entry in self._users.values() if entry.refused),
         )
 
     async def tally(self) -> dict[str, int]:

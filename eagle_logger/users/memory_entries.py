@@ -32,6 +32,8 @@ class Entry:
     lease: Lease | None = None
     last_request: float | None = None
     abandoned: int = 0
+    unproven: bool = True
+    refused: bool = False
 
     def give_back(self, now: float) -> None:
         if self.lease:
@@ -52,6 +54,8 @@ class System:
     nodes: dict[str, float] = field(default_factory=dict)
     requests: dict[str, float] = field(default_factory=dict)
     shards: int | None = None
+    parkings: dict[str, float] = field(default_factory=dict)
+    """When the relay's refusals last made each of these users one to park."""
     breaker: Breaker = field(default_factory=Breaker)
     clock: float | None = None
     tried: frozenset[str] = frozenset()

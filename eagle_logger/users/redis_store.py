@@ -10,6 +10,9 @@
     eagle:gone:<id>          a user was removed a lease ago or less
     eagle:once:<key>         a request was carried out within the last two hours
     eagle:tally              hash   the system's counters
+    eagle:unproven           set    id, if the relay has not answered since its credentials were entered
+    eagle:refused            set    id, if the relay refuses it and it is not parked
+    eagle:parkings           zset   id, by when the relay's refusals last made it one to park (core/parking.py)
     eagle:trial              whose reply is suspected to kill, and is tried now (core/suspicion.py)
     eagle:breaker            hash   how it stands with the relay: phase, since when, counters lately
     eagle:progress           hash   process → its last note
@@ -34,6 +37,7 @@ import structlog
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
+from eagle_logger.core.parking import is_refused
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
@@ -54,7 +58,7 @@ from eagle_logger.users.records import (
 from eagle_logger.users.redis_connection import Argument, RedisConnection
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
-from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals
+from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
 
 _log = structlog.get_logger(__name__)
 
@@ -66,8 +70,11 @@ _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
 _RECORDS_KEPT = 65_536
-_CLAIM, _REPORT = Struct("<dddHB"), Struct("<ddddd??")
+_CLAIM, _REPORT = Struct("<dddHB"), Struct("<ddddd?B")
 """The numbers of a claim and of a report, as claim.lua and report.lua have them. A token is whole, and smaller than 2**53."""
+_BEGUN, _UNPROVEN = 1, 2
+_BLAMES_RELAY, _ANSWERED, _REFUSED = 1, 2, 4
+"""The flags in them."""
 
 
 class RedisUserStore:
@@ -153,6 +160,16 @@ class RedisUserStore:
             cipher.open(stored.user.cloud_id, stored.sealed)
         await self._put([(one.user.cloud_id, encode_user(one.user, one.sealed), encode_state(one.state)) for one in users])
 
+    async def wake(self, cloud_ids: Sequence[str]) -> Woken:
+        ids, answers = list(dict.fromkeys(cloud_ids)), []
+        for start in range(0, len(ids), _BATCH):
+            words: list[Argument] = [self._moment()]
+            for cloud_id in ids[start : start + _BATCH]:
+                words += [cloud_id, first_offset(cloud_id, len(ids))]
+            answers.append(await self._redis.run("wake", words))
+        woken, awake, unknown = ([one for answer in answers for one in _texts(answer[column])] for column in range(3))
+        return Woken(tuple(woken), tuple(awake), tuple(unknown))
+
     async def get(self, cloud_id: str) -> StoredUser | None:
         entry = await self._redis.run("get", [cloud_id])
         return _stored(entry) if entry else None
@@ -199,10 +216,11 @@ class RedisUserStore:
 
     # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals:
-        users, due, overdue, leased, oldest, troubled = await self._redis.run("totals", [self._moment()])
+        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run("totals", [self._moment()])
         parked = users - due - leased
         # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
-        return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, max(0, troubled - parked))
+        failing = max(0, troubled - parked)
+        return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, failing, refused)
 
     async def tally(self) -> dict[str, int]:
         """A counter that is no number is left out; the next report begins it anew."""
@@ -295,7 +313,7 @@ class RedisUserStore:
     def _claim(self, now: float, entry: Sequence[bytes]) -> Claim:
         name, numbers, record, state, trouble = entry
         cloud_id = name.decode()
-        token, due, last_request, abandoned, begun = _CLAIM.unpack(numbers)
+        token, due, last_request, abandoned, flags = _CLAIM.unpack(numbers)
         user, credentials, record_unreadable = User(cloud_id), None, None
         try:
             user, credentials = self._user_and_credentials(cloud_id, record)
@@ -308,7 +326,8 @@ class RedisUserStore:
             due=due,
             claimed_at=now,
             last_request=last_request or None,
-            begun=begun == 1,
+            begun=bool(flags & _BEGUN),
+            unproven=bool(flags & _UNPROVEN),
             user=user,
             credentials=credentials,
             state=known,
@@ -327,17 +346,20 @@ class RedisUserStore:
         return self._user_and_credentials(cloud_id, record)
 
     def _report_words(self, report: Report) -> tuple[Argument, ...]:
-        grid, since = report.grid, report.since_request
+        grid, since, state = report.grid, report.since_request, report.state
+        flags = _BLAMES_RELAY * report.blames_relay + _ANSWERED * report.answered + _REFUSED * is_refused(state)
         numbers = _REPORT.pack(
             report.token,
             grid.period,
             grid.phase,
             bounded_pause(report.pause),
             -1.0 if since is None else self._clock.stretched(since),
-            report.state.parked is not None,
-            report.blames_relay,
+            state.parked is not None,
+            flags,
         )
-        return report.cloud_id, numbers, encode_state(report.state), encode_trouble(report.state)
+        if state.parked is not None:
+            numbers += encode_trouble(state._replace(parked=None))
+        return report.cloud_id, numbers, encode_state(state), encode_trouble(state)
 
     def _opened(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
         user, sealed = decode_user(cloud_id, record)

@@ -38,6 +38,8 @@ class Claim(NamedTuple):
     state: UserState
     abandoned: int = 0
     begun: bool = False
+    unproven: bool = False
+    """The credentials were entered, and the relay has not answered a request with them yet (`core.parking`)."""
     state_unreadable: str | None = None
     """Why `state`, or a part of it, is that of a new user though another was written."""
     record_unreadable: str | None = None
@@ -49,6 +51,9 @@ class Report(NamedTuple):
 
     The user falls due again at the next point of `grid` after now + `pause` (how back-off is told; a day at most); not at all
     when `state.parked` is set. If the user was updated meanwhile, failures are forgiven: neither pause nor parking.
+
+    A user whom the relay refuses (`core.parking.is_refused`) is not parked while the relay refuses so many that it is not
+    believed (`core.parking.many_at_once`): then `pause` counts, and those who were parked a moment ago are woken.
     """
 
     cloud_id: str
@@ -58,10 +63,12 @@ class Report(NamedTuple):
     pause: float = 0.0
     blames_relay: bool = False
     """It failed in a way that may be the relay's doing: not held against the user while the breaker is not closed. Then its
-    failures stay what they were, and it is not parked."""
+    failures stay what they were, it is not parked, and it does not wait as long as a refused user does."""
     since_request: float | None = None
     """Real seconds since this visit's last request was written to its connection; None if it made
     none."""
+    answered: bool = False
+    """The relay has answered with the credentials of this claim: they are proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,17 @@ class Requested:
     parked: tuple[str, ...]
     seen_before: bool = False
     """The whole request was a repetition (same `once` key): nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """What came of waking users."""
+
+    woken: tuple[str, ...] = ()
+    """Were parked, or waited after failures: due at once, their failures forgiven."""
+    awake: tuple[str, ...] = ()
+    """Are being fetched, or nothing is wrong with them: nothing was changed."""
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +157,8 @@ class Outline(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time;
-    `failing` are those who are not parked and failed when they were last visited."""
+    `failing` are those who are not parked and failed when they were last visited; `refused` those of them whom the relay
+    refuses (`core.parking.is_refused`)."""
 
     users: int
     due: int
@@ -148,6 +167,7 @@ class Totals:
     parked: int
     oldest_due: float | None
     failing: int = 0
+    refused: int = 0
 
 
 class UserStore(Protocol):
@@ -201,6 +221,11 @@ class UserStore(Protocol):
     async def restore(self, users: Sequence[StoredUser]) -> None:
         """Put back what was exported, as `put` does; its state too, for users who have none here. Raises ValueError, before
         anything is changed, if a `sealed` cannot be decrypted or belongs to another user; NoSecretKey without a key."""
+        ...
+
+    async def wake(self, cloud_ids: Sequence[str]) -> Woken:
+        """Have users fetched again who are parked or wait after failures; their credentials and state stay. They fall due
+        soon, many at once spread as by `put`."""
         ...
 
     async def get(self, cloud_id: str) -> StoredUser | None: ...

@@ -15,6 +15,7 @@ from tests.faults import (
     processes,
     redis_away,
     relay_away,
+    relay_refuses,
     relay_unwell,
     s3_away,
     stopping,
@@ -23,7 +24,20 @@ from tests.faults.conftest import EVERYTHING
 from tests.faults.scenario import Scenario, run
 from tests.faults.table import Noted
 
-MODULES = (brief, processes, redis_away, s3_away, disk_full, delivery, relay_away, relay_unwell, poisoned, people, stopping)
+MODULES = (
+    brief,
+    processes,
+    redis_away,
+    s3_away,
+    disk_full,
+    delivery,
+    relay_away,
+    relay_refuses,
+    relay_unwell,
+    poisoned,
+    people,
+    stopping,
+)
 ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 
 

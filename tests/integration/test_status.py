@@ -80,6 +80,23 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
     assert rows[2][1] == "2026-03-10T17:54:01Z"
     assert "# users: 3, 1 waiting their turn" in done.stdout
     assert ", 1 being fetched, 1 parked\n" in done.stdout
+    assert "# parked, and not asked any more: 1 (`eagle-logger users add` corrects a password;" in done.stdout
+    assert "# refused" not in done.stdout
+
+
+async def test_refused_users_are_told_with_what_to_do(environment: dict[str, str], redis_url: str) -> None:
+    store = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
+    await store.put([new_user("00ce69")])
+    await store.request(["00ce69"])
+    [claim] = await store.claim(["00ce69"], "worker")
+    state = UserState(failures=4, last_error="refused: 401; these credentials have worked")
+    await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
+    await store.close()
+    shown = piped(environment, "status").stdout
+    assert "\t4 failures: refused: 401; these credentials have worked\n" in shown
+    assert "# refused by the relay, and asked again within the hour: 1 (`eagle-logger users wake --all`" in shown
+    assert "# parked" not in shown
+    assert json.loads(piped(environment, "status", "--json").stdout)["totals"]["refused"] == 1
 
 
 @pytest.mark.usefixtures("users")

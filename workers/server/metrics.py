@@ -154,6 +154,8 @@ def _users(snapshot: Snapshot) -> Iterator[Metric]:
     states = {"due": totals.due, "leased": totals.leased, "parked": totals.parked}
     yield _labelled("eagle_users", "Users, by what becomes of them.", "state", states)
     yield GaugeMetricFamily("eagle_users_overdue", "Users whose turn has come and who wait.", totals.overdue)
+    help_text = "Users whom the relay refuses and who are not parked: each is asked again within the hour."
+    yield GaugeMetricFamily("eagle_users_refused", help_text, totals.refused)
     late = 0.0 if totals.oldest_due is None else max(0.0, snapshot.now - totals.oldest_due)
     yield GaugeMetricFamily("eagle_oldest_due_age_seconds", "How long the longest of them has waited.", late)
 

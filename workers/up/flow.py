@@ -54,6 +54,8 @@ def flow_line(before: Snapshot, now: Snapshot) -> str:
 
 
 def _troubles(more: Mapping[str, int], now: Snapshot) -> Iterator[str]:
+    if now.totals.refused:
+        yield f"{now.totals.refused} refused"
     if now.totals.parked:
         yield f"{now.totals.parked} parked"
     if more["uploads_failed"]:

@@ -1,5 +1,5 @@
 -- ARGV: now or '', lease, gap between two requests, holder, ids. Answers now, then for each claimed user: id, numbers (packed:
--- token, due, last request before or 0, abandoned, 1 if a request that starts now was noted), record, state, trouble.
+-- token, due, last request before or 0, abandoned, flags: 1 if a request that starts now was noted, 2 if the credentials are unproven), record, state, trouble.
 local now, gap, holder = moment(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
 local ends = exact(now + tonumber(ARGV[2]))
 local ids = arguments(5, 1)
@@ -29,12 +29,15 @@ end
 
 local token = new_tokens(#claimed)
 local states, troubles = values_of(STATES, claimed), values_of(TROUBLES, claimed)
+local some_unproven = redis.call('EXISTS', UNPROVEN) == 1
 local answer = {exact(now)}
 for i, id in ipairs(claimed) do
   local turn = turns[id]
   local before = turn.last_request
   local begun = now - before >= gap
-  local numbers = struct.pack(CLAIM, token + i - 1, math.min(turn.due, now), math.min(before, now), turn.abandoned, begun and 1 or 0)
+  local flags = begun and 1 or 0
+  if some_unproven then flags = flags + 2 * redis.call('SISMEMBER', UNPROVEN, id) end
+  local numbers = struct.pack(CLAIM, token + i - 1, math.min(turn.due, now), math.min(before, now), turn.abandoned, flags)
   answer[i + 1] = {id, numbers, redis.call('HGET', bucket(id), id), states[i], troubles[i]}
   if begun then turn.last_request = now end
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)

@@ -12,6 +12,7 @@
 local USERS, STATES, TROUBLES, TURNS = 'eagle:users:', 'eagle:states', 'eagle:troubles', 'eagle:turns'
 local DUE, LEASED, TOKENS, GONE = 'eagle:due', 'eagle:leased', 'eagle:tokens', 'eagle:gone:'
 local BREAKER = 'eagle:breaker'
+local UNPROVEN, REFUSED, PARKINGS = 'eagle:unproven', 'eagle:refused', 'eagle:parkings'
 local IDLE, TAKEN, IDLE_SIZE = '<dI2', '<dI2dddBs', 10
 local CHUNK = 4000  -- Lua's stack holds some 8000 values
 
@@ -115,6 +116,15 @@ local function settle(id, turn, due)
   out_of_leased[#out_of_leased + 1] = id
   if due then append_pair(into_due, exact(due), id) end
   save(id, turn)
+end
+
+-- A user who is parked, or waits after failures: forgiven, and due then or earlier.
+local function wake(id, turn, due)
+  redis.call('HDEL', TROUBLES, id)
+  redis.call('SREM', REFUSED, id)
+  turn.abandoned = 0
+  local score = redis.call('ZSCORE', DUE, id)
+  settle(id, turn, math.min(due, tonumber(score or due)))
 end
 
 -- Whose reply kills: as core/suspicion.py has it, where it is explained. TRIAL holds '1' if its users can be convicted, else

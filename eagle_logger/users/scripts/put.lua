@@ -24,17 +24,17 @@ for i = 2, #ARGV, 4 do
   local turn = turns[id]
   redis.call('HSET', bucket(id), id, ARGV[i + 1])
   redis.call('HDEL', TROUBLES, id)
-  if ARGV[i + 3] ~= '' then redis.call('HSETNX', STATES, id, ARGV[i + 3]) end
+  redis.call('SREM', REFUSED, id)
+  -- What an export says of its own credentials is believed.
+  local restored = ARGV[i + 3] ~= '' and redis.call('HSETNX', STATES, id, ARGV[i + 3]) == 1
+  redis.call(restored and 'SREM' or 'SADD', UNPROVEN, id)
   if not turn then
     turns[id] = start(id, due)
   elseif is_leased(turn) then
     turn.updated, turn.abandoned = turn.token ~= 0, 0
     save(id, turn)
   else
-    -- Waiting (perhaps long, after failures) or parked.
-    turn.abandoned = 0
-    local score = redis.call('ZSCORE', DUE, id)
-    settle(id, turn, math.min(due, tonumber(score or due)))
+    wake(id, turn, due)
   end
 end
 write_all()

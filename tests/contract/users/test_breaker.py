@@ -23,7 +23,7 @@ async def test_while_the_relay_is_away_no_failure_is_held_against_a_user(store: 
     [relays] = await claimed(store, "000002")
     assert (await store.totals()).failing == 1
     await store.set_breaker(AWAY)
-    parked = own.state._replace(failures=3, last_error="refused", parked="refused", total_events_logged=5)
+    parked = own.state._replace(failures=3, last_error="poison", parked="poison", total_events_logged=5)
     await store.report([reported(own, parked), reported(relays, parked, pause=60.0)._replace(blames_relay=True)], {})
     mine, other = await store.get("000001"), await store.get("000002")
     assert mine is not None

@@ -23,15 +23,17 @@ from tests.support.users import new_user
 
 Result = TypeVar("Result")
 
-IDS = ["000001", "000002", "00ce69", "ffffff"]
+IDS = ["000001", "000002", "000003", "00ce69", "ffffff"]
 KEY = new_key()
-some_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=4)
+some_ids = st.lists(st.sampled_from(IDS), min_size=1, max_size=5)
 grids = st.builds(Grid, st.sampled_from([1.0, 6.0, 7.3, 240.0]), st.floats(0, 6))
 ago = st.none() | st.floats(0, 10)
 states = st.builds(
-    lambda total, failures, parked: UserState(total_events_logged=total, failures=failures, parked=parked),
+    lambda total, failures, parked: UserState(
+        total_events_logged=total, failures=failures, last_error=parked or "busy", parked=parked
+    ),
     st.integers(0, 9),
-    st.integers(0, 2),
+    st.integers(0, 4),
     st.sampled_from([None, None, None, "refused"]),
 )
 
@@ -93,13 +95,29 @@ class Twins(RuleBasedStateMachine):
         mine = self.run(self.memory.begin([claim for claim, _ in chosen]))
         self.same(mine, self.run(self.redis.begin([claim for _, claim in chosen])))
 
-    @rule(data=st.data(), grid=grids, state=states, pause=st.sampled_from([0.0, 0.0, 10.0]), blames=st.booleans(), since=ago)
+    @rule(
+        data=st.data(),
+        grid=grids,
+        state=states,
+        pause=st.sampled_from([0.0, 0.0, 10.0]),
+        since=ago,
+        blames=st.booleans(),
+        answered=st.booleans(),
+    )
     def report(
-        self, data: st.DataObject, grid: Grid, state: UserState, pause: float, since: float | None, *, blames: bool
+        self,
+        data: st.DataObject,
+        grid: Grid,
+        state: UserState,
+        pause: float,
+        since: float | None,
+        *,
+        blames: bool,
+        answered: bool,
     ) -> None:
         chosen = self.chosen(data)
-        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since) for claim, _ in chosen]
-        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since) for _, claim in chosen]
+        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered) for claim, _ in chosen]
+        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered) for _, claim in chosen]
         self.same(self.run(self.memory.report(mine, {"fetches": 1})), self.run(self.redis.report(other, {"fetches": 1})))
 
     @rule(phase=st.sampled_from(Phase))
@@ -115,6 +133,10 @@ class Twins(RuleBasedStateMachine):
     def forget(self, ids: list[str], once: str | None) -> None:
         self.run(self.memory.forget(once, ids))
         self.run(self.redis.forget(once, ids))
+
+    @rule(ids=some_ids)
+    def wake(self, ids: list[str]) -> None:
+        self.same(self.run(self.memory.wake(ids)), self.run(self.redis.wake(ids)))
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def free(self, holder: str) -> None:
@@ -136,12 +158,21 @@ class Twins(RuleBasedStateMachine):
     def chosen(self, data: st.DataObject) -> list[tuple[Claim, Claim]]:
         if not self.claims:
             return []
-        picked = data.draw(st.lists(st.sampled_from(range(len(self.claims))), max_size=4, unique=True))
+        picked = data.draw(st.lists(st.sampled_from(range(len(self.claims))), max_size=5, unique=True))
         return [self.claims[number] for number in picked]
 
 
 def without_token(claim: Claim) -> tuple[object, ...]:
-    return claim.cloud_id, claim.due, claim.claimed_at, claim.last_request, claim.user, claim.state, claim.abandoned
+    return (
+        claim.cloud_id,
+        claim.due,
+        claim.claimed_at,
+        claim.last_request,
+        claim.user,
+        claim.state,
+        claim.abandoned,
+        claim.unproven,
+    )
 
 
 async def picture(store: UserStore) -> list[object]:

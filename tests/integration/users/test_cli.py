@@ -128,6 +128,39 @@ async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -
     assert "last error\trefused: [/bold] ?[2J?ffffff?due\n" in (await asyncio.to_thread(cli, "users", "show", "00ce69")).stdout
 
 
+async def park(redis_url: str, **whys: str) -> None:
+    store = RedisUserStore(redis_url, cipher=None)
+    for cloud_id, why in whys.items():
+        await store.request([cloud_id[1:]])
+        [claim] = await store.claim([cloud_id[1:]], "worker")
+        state = UserState(failures=3, last_error=why, parked=None if why == "busy" else why)
+        await store.report([Report(cloud_id[1:], claim.token, state, Grid(6.0, 0.0), 3600.0)], {})
+    await store.close()
+
+
+async def test_parked_users_are_woken_without_a_password(cli: Cli, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = "\n".join(line(f"00000{number}") for number in range(1, 6))
+    await asyncio.to_thread(cli, "users", "import", "-", text=everybody)
+    await park(redis_url, _000001="refused: 401", _000002="refused: 401", _000003="busy", _000004="poison: 5 died")
+    monkeypatch.delenv("EAGLE_SECRET_KEYS")
+    named = await asyncio.to_thread(cli, "users", "wake", "000005", "000001", "ffffff", fails=UnknownUser)
+    assert named.output == "000001 woken\n000005 is not parked, nor does it wait after a failure\n"
+    assert (await asyncio.to_thread(cli, "users", "wake", "--all")).output == "2 users woken\n"
+    turns = {
+        row.split("\t")[0]: row.split("\t")[1][:6]
+        for row in (await asyncio.to_thread(cli, "users", "list")).output.splitlines()
+    }
+    assert turns == {**dict.fromkeys(("000001", "000002", "000003", "000005"), "due 20"), "000004": "parked"}
+    assert (await asyncio.to_thread(cli, "users", "wake", "000004")).output == "000004 woken\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--all", "00ce69"]])
+def test_waking_wants_names_or_all(environment: None, words: list[str]) -> None:
+    result = CliRunner().invoke(main, ["users", "wake", *words])
+    assert result.exit_code == 2
+    assert "say --all" in result.output
+
+
 def test_an_unknown_user_among_those_to_remove(cli: Cli) -> None:
     cli("users", "import", "-", text=line("000001"))
     result = cli("users", "remove", "000002", "000001", fails=UnknownUser)

@@ -6,13 +6,14 @@ import pytest
 
 from eagle_logger.core.lines import parse_line
 from eagle_logger.core.readings import Kind
-from eagle_logger.core.users import Credentials
+from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import (
     Refused,
     RelayUnavailable,
     Unreadable,
 )
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
+from eagle_logger.users.store import NewUser
 from tests.support.scripted_relay import demand, holding
 from tests.unit.cycle.world import DEMAND_ONLY, HOME, OTHER, World
 
@@ -65,8 +66,13 @@ async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_be
     assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
 
 
+async def add_new(world: World) -> None:
+    """A user whose credentials never worked."""
+    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+
+
 async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(world: World) -> None:
-    await world.add(HOME)
+    await add_new(world)
 
     async def visit() -> str | None:
         await world.logger.get_new_rainforest_data(await world.lease(HOME))
@@ -84,6 +90,51 @@ async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_n
     assert await world.lease(HOME) == [], "a parked user is not fetched any more"
     await world.add(HOME)
     assert await world.lease(HOME) == [HOME], "until somebody updates it"
+
+
+async def visits(world: World, count: int) -> list[tuple[int, str | None, float | None]]:
+    """Failures, why parked, and how long until the next turn, after each."""
+    seen = []
+    for _ in range(count):
+        await world.logger.get_new_rainforest_data(await world.lease(HOME))
+        stored = await world.store.get(HOME)
+        assert stored is not None
+        wait = None if stored.due is None else stored.due - await world.store.now()
+        seen.append((stored.state.failures, stored.state.parked, wait))
+    return seen
+
+
+async def test_credentials_that_have_worked_are_asked_again_and_never_parked(world: World) -> None:
+    await world.add(HOME)
+    world.relay.always(HOME, demand(int(await world.store.now())))
+    await visits(world, 1)
+    world.relay.fails(HOME, Refused("the relay refuses this user: status 401"))
+    seen = await visits(world, 6)
+    assert [(failures, parked) for failures, parked, _ in seen] == [(number, None) for number in range(1, 7)]
+    waits = [wait for _, _, wait in seen if wait is not None]
+    assert [round(wait / 60) for wait in waits] == [0, 0, 5, 15, 60, 60]
+    assert (await world.store.totals()).refused == 1
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    error = stored.state.last_error or ""
+    assert error.startswith(
+        "refused: the relay refuses this user: status 401; these credentials have worked, so it is asked again"
+    )
+    assert "`eagle-logger users wake`" in error
+    assert "`eagle-logger users add`" in error
+    world.relay.always(HOME, demand(int(await world.store.now()) + 6))
+    [(failures, _, _)] = await visits(world, 1)
+    assert failures == 0
+    assert (await world.store.totals()).refused == 0
+
+
+async def test_a_new_password_must_prove_itself(world: World) -> None:
+    await world.add(HOME)
+    world.relay.always(HOME, demand(int(await world.store.now())))
+    await visits(world, 1)
+    await add_new(world)
+    world.relay.fails(HOME, Refused("the relay refuses this user: status 401"))
+    assert [bool(parked) for _, parked, _ in await visits(world, 3)] == [False, False, True]
 
 
 async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:

@@ -9,7 +9,7 @@ from eagle_logger.users.store import Totals
 from workers.server.bridge import Unarchived
 from workers.server.metrics import Snapshot, catalogue, exposition
 
-TOTALS = Totals(users=10, due=7, overdue=2, leased=2, parked=1, oldest_due=9_990.0)
+TOTALS = Totals(users=10, due=7, overdue=2, leased=2, parked=1, oldest_due=9_990.0, failing=4, refused=3)
 NOTHING = Unarchived(0, 0, None)
 
 
@@ -56,6 +56,7 @@ def test_what_waits() -> None:
     found = values(exposition(snapshot(), Unarchived(2, 30, 3600.0)))
     assert found["eagle_messages_waiting{queue=adhoc}"] == 3
     assert found["eagle_users{state=parked}"] == 1
+    assert found["eagle_users_refused"] == 3
     assert found["eagle_users_overdue"] == 2
     assert found["eagle_oldest_due_age_seconds"] == 10
     assert found["eagle_progress_age_seconds{process=fetch@host}"] == 1.5

@@ -9,9 +9,12 @@ from eagle_logger.users.store import Totals
 from workers.up.flow import Snapshot, flow_line, grown
 
 
-def moment(at: float, parked: int = 0, **tally: int) -> Snapshot:
+def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> Snapshot:
     return Snapshot(
-        at, tally, Totals(users=25, due=20, overdue=0, leased=5, parked=parked, oldest_due=None), {"fetch.0": 2, "adhoc": 1}
+        at,
+        tally,
+        Totals(users=25, due=20, overdue=0, leased=5, parked=parked, oldest_due=None, refused=refused),
+        {"fetch.0": 2, "adhoc": 1},
     )
 
 
@@ -35,6 +38,7 @@ def test_a_line_tells_rates_since_the_last_one() -> None:
 
 
 def test_nothing_flows() -> None:
+    assert flow_line(moment(1.0), moment(1.0, refused=3)).endswith(" · 3 refused")
     line = flow_line(moment(1.0), moment(1.0, parked=2))
     assert "0.0 fetches/s" in line
     assert "late" not in line

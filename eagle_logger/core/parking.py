@@ -1,0 +1,54 @@
+"""When a refused user is asked no more, and when the relay's refusals are not believed.
+
+Credentials that never worked are most likely mistyped: after three refusals in a row the user is parked until a person corrects
+them. Credentials that have worked may be refused because the relay, or a part of it, is in trouble: their user is asked again
+less and less often, but never parked. Nobody is parked while the relay refuses many users at once.
+
+A user's credentials have worked if the relay answered a request since they were entered. The store remembers whose have had no
+answer yet; a user whose state holds nothing was never answered either. (States that are older than this rule count as answered
+with the credentials of today.)
+"""
+
+from __future__ import annotations
+
+from eagle_logger.core.state import has_been_answered
+from eagle_logger.core.users import UserState
+from eagle_logger.core.visits import pause_after
+
+REFUSED = "refused"
+"""What the last error of a refused user begins with."""
+
+REFUSALS_BEFORE_PARKING = 3
+"""The relay may refuse a user by mistake once or twice; this many refusals in a row are believed."""
+
+ASKED_AGAIN_AFTER = (300.0, 900.0, 3600.0)
+"""Seconds: the pauses after the third refusal in a row, the fourth, and every further one."""
+
+WITHIN = 600.0
+"""Seconds: parkings that are less apart count together."""
+FEW = 3
+PART = 0.05
+"""Of all users. (`users/scripts/report.lua` has these three numbers too.)"""
+
+
+def many_at_once(parkings: int, users: int) -> bool:
+    """Whether so many parkings within `WITHIN` show that the relay is wrong, not the users."""
+    return parkings > max(FEW, PART * users)
+
+
+def have_worked(state: UserState, *, unproven: bool) -> bool:
+    """Whether a user's credentials have worked. `unproven`: they were entered, and the relay has not answered since."""
+    return not unproven and has_been_answered(state)
+
+
+def pause_after_refusals(refusals: int, period: float, cloud_id: str) -> float:
+    """Seconds to leave a user alone after so many refusals in a row: the first two count as any failure does."""
+    further = refusals - REFUSALS_BEFORE_PARKING
+    if further < 0:
+        return pause_after(refusals, period, cloud_id)
+    return ASKED_AGAIN_AFTER[min(further, len(ASKED_AGAIN_AFTER) - 1)]
+
+
+def is_refused(state: UserState) -> bool:
+    """Whether the relay has refused this user often enough in a row to be believed, parked or not."""
+    return state.failures >= REFUSALS_BEFORE_PARKING and (state.last_error or "").startswith(REFUSED)

@@ -1,0 +1,201 @@
+"""Users whom the relay refuses: whose credentials have worked, who is parked, and who is woken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eagle_logger.core.breaker import Breaker, Phase
+from eagle_logger.core.parking import WITHIN
+from eagle_logger.core.users import UserState
+from eagle_logger.users.store import StoredUser, UserStore, Woken
+from tests.contract.users.scheduling import add, claimed, due_of, lease_of, reported
+from tests.support.hand_clock import HandClock
+from tests.support.users import lived_in_state, new_user
+
+REFUSED = UserState(failures=3, last_error="refused: 401", parked="refused: 401")
+WAITING = REFUSED._replace(parked=None)
+POISON = REFUSED._replace(last_error="poison: 5 died", parked="poison: 5 died")
+
+
+def ids(count: int, first: int = 1) -> list[str]:
+    return [f"{number:06x}" for number in range(first, first + count)]
+
+
+async def refuse(store: UserStore, *cloud_ids: str, state: UserState = REFUSED, pause: float = 300.0) -> None:
+    claims = await claimed(store, *cloud_ids)
+    await store.report([reported(claim, state, pause=pause) for claim in claims], {})
+
+
+async def parked(store: UserStore) -> list[str]:
+    return [one.user.cloud_id async for page in store.all() for one in page if one.state.parked]
+
+
+# Whose credentials have worked ----------------------------------------------------------------------------------------
+
+
+async def is_unproven(store: UserStore) -> bool:
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim)], {})
+    return claim.unproven
+
+
+async def answer(store: UserStore) -> None:
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, lived_in_state())._replace(answered=True)], {})
+
+
+async def test_credentials_are_unproven_until_the_relay_has_answered(store: UserStore) -> None:
+    await add(store, "00ce69")
+    assert await is_unproven(store)
+    await answer(store)
+    assert not await is_unproven(store)
+    await add(store, "00ce69")
+    assert await is_unproven(store), "another password may be mistyped"
+
+
+async def test_an_answer_to_the_old_credentials_proves_nothing_of_the_new_ones(store: UserStore) -> None:
+    await add(store, "00ce69")
+    [claim] = await claimed(store, "00ce69")
+    await add(store, "00ce69")
+    await store.report([reported(claim)._replace(answered=True)], {})
+    assert await is_unproven(store)
+
+
+async def test_what_an_export_says_of_its_own_credentials_is_believed(store: UserStore) -> None:
+    await add(store, "00ce69")
+    await answer(store)
+    exported = await store.get("00ce69")
+    assert exported
+    await store.remove("00ce69")
+    await store.restore([exported])
+    assert not await is_unproven(store)
+    await store.restore([exported])
+    assert await is_unproven(store), "the state here may belong to other credentials"
+
+
+# Who is parked --------------------------------------------------------------------------------------------------------
+
+
+async def test_three_of_a_small_fleet_are_parked_and_four_are_not(store: UserStore, clock: HandClock) -> None:
+    everybody = ids(20)
+    await add(store, *everybody)
+    await refuse(store, *everybody[:3])
+    assert await parked(store) == everybody[:3]
+    assert (await store.totals()).refused == 0
+    clock.advance(WITHIN - 1)
+    await refuse(store, everybody[3])
+    assert await parked(store) == []
+    fourth = await due_of(store, everybody[3])
+    assert fourth is not None
+    assert clock.now() + 300 < fourth <= clock.now() + 306
+    assert [await due_of(store, one) for one in everybody[:3]] == [clock.now()] * 3
+    stored = await store.get(everybody[3])
+    assert stored
+    assert stored.state == WAITING
+    totals = await store.totals()
+    assert (totals.parked, totals.failing, totals.refused) == (0, 1, 1)
+
+
+async def test_so_many_in_one_report_park_nobody(store: UserStore, clock: HandClock) -> None:
+    await add(store, *ids(20))
+    await refuse(store, *ids(4))
+    assert await parked(store) == []
+    assert [due > clock.now() + 300 for one in ids(4) if (due := await due_of(store, one))] == [True] * 4
+    assert (await store.totals()).refused == 4
+
+
+async def test_parkings_further_apart_are_believed(store: UserStore, clock: HandClock) -> None:
+    await add(store, *ids(20))
+    await refuse(store, *ids(3))
+    clock.advance(WITHIN)
+    await refuse(store, *ids(3, first=4))
+    assert await parked(store) == ids(6)
+
+
+async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> None:
+    await store.put([new_user(one) for one in ids(100)])
+    await refuse(store, *ids(5))
+    assert await parked(store) == ids(5)
+    await refuse(store, "000006")
+    assert await parked(store) == []
+
+
+async def test_whose_reply_kills_is_parked_however_many_are_refused(store: UserStore) -> None:
+    await add(store, *ids(20))
+    await refuse(store, "000014", state=POISON)
+    await refuse(store, *ids(4))
+    assert await parked(store) == ["000014"]
+
+
+async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    await store.set_breaker(Breaker(Phase.OPEN))
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, WAITING, pause=300.0)._replace(blames_relay=True)], {})
+    due = await due_of(store, "00ce69")
+    assert due is not None
+    assert due <= clock.now() + 6
+    assert (await store.totals()).refused == 0
+
+
+async def test_refused_users_are_counted_until_something_else_happens(store: UserStore) -> None:
+    await add(store, *ids(5))
+    await refuse(store, *ids(5), state=WAITING)
+    assert (await store.totals()).refused == 5
+    await refuse(store, "000001", state=UserState())
+    await refuse(store, "000002", state=UserState(failures=1, last_error="busy"))
+    await add(store, "000003")
+    await store.remove("000004")
+    assert (await store.totals()).refused == 1
+    await store.wake(["000005"])
+    assert (await store.totals()).refused == 0
+
+
+# Who is woken ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    state = lived_in_state()._replace(failures=3, last_error="refused", parked="refused")
+    await refuse(store, "00ce69", state=state)
+    before = await store.get("00ce69")
+    assert before
+    assert await store.wake(["00ce69"]) == Woken(woken=("00ce69",))
+    after = await store.get("00ce69")
+    assert after == replace(before, state=lived_in_state(), due=clock.now())
+    assert await store.lease(10) == ["00ce69"]
+
+
+@pytest.mark.parametrize("state", [WAITING, UserState(failures=9, last_error="timed_out")])
+async def test_who_waits_after_failures_is_woken_too(store: UserStore, clock: HandClock, state: UserState) -> None:
+    await add(store, "00ce69")
+    await refuse(store, "00ce69", state=state, pause=3600.0)
+    assert await store.wake(["00ce69"]) == Woken(woken=("00ce69",))
+    stored = await store.get("00ce69")
+    assert stored
+    assert (stored.due, stored.state.failures, stored.state.last_error) == (clock.now(), 0, None)
+
+
+async def test_who_is_awake_stays_as_it_is(store: UserStore) -> None:
+    await add(store, "000001", "000002", "000003")
+    await refuse(store, "000001", state=UserState(), pause=0.0)
+    await refuse(store, "000002", state=WAITING)
+    await claimed(store, "000002")
+    before = [await due_of(store, "000001"), await lease_of(store, "000002")]
+    woken = await store.wake(["000001", "000002", "ffffff", "000001"])
+    assert woken == Woken(awake=("000001", "000002"), unknown=("ffffff",))
+    assert [await due_of(store, "000001"), await lease_of(store, "000002")] == before
+
+
+async def test_many_are_woken_spread(store: UserStore, clock: HandClock) -> None:
+    many = ids(1500)
+    await store.put([new_user(one) for one in many])
+    await refuse(store, *many)
+    assert await parked(store) == []
+    assert len((await store.wake(many)).woken) == 1500
+    stored: list[StoredUser] = [one async for page in store.all() for one in page]
+    waits = [one.due - clock.now() for one in stored if one.due is not None]
+    assert 0 <= min(waits) < 0.1
+    assert 1.3 < max(waits) < 1.5

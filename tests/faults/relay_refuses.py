@@ -1,0 +1,56 @@
+"""Fault 8, a part of the relay: it refuses some of the homes whose credentials have worked. They come back by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from tests.faults.scenario import Scenario, Strike, fetching
+from tests.faults.trial import Cast, Trial
+
+CAST = Cast(homes=20)
+REFUSED = 13
+"""Of the homes: not so many of the visits that the breaker opens."""
+
+_PAGE = "<html><head><title>Blocked</title></head><body><h1>Access denied</h1></body></html>"
+_PHP = (
+    "<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' (using password: YES) in "
+    "<b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
+)
+
+
+def some_are_refused(words: str, lasts: float, chance: Random, **rule: Any) -> Strike:
+    numbers = sorted(chance.sample(range(CAST.homes), REFUSED))
+
+    def begin(trial: Trial) -> None:
+        homes = sorted(trial.outside.per_home())
+        trial.outside.relay_misbehaves({**rule, "homes": [homes[number] for number in numbers]})
+
+    def end(trial: Trial) -> None:
+        trial.outside.relay_misbehaves()
+        totals = trial.run(trial.users.totals())
+        trial.notes.setdefault("refused", str(totals.refused))
+        assert totals.parked == 0, f"{totals.parked} homes are parked, though their credentials have worked"
+
+    return Strike(
+        f"{REFUSED} of {CAST.homes} homes get {words}", begin, end, lasts=lasts, calm=chance.uniform(1, 3), flow=fetching
+    )
+
+
+def plan(chance: Random) -> Sequence[Strike]:
+    return [
+        some_are_refused("401", 45, chance, fault="status", status=401, text="Wrong User or Password"),
+        some_are_refused("403 with a proxy's block page", 15, chance, fault="status", status=403, text=_PAGE),
+        some_are_refused("200 with PHP's trouble with its database", 15, chance, fault="error_text", text=_PHP),
+    ]
+
+
+def told(trial: Trial) -> str:
+    return f"{trial.notes['refused']} were then asked every half minute, which is this clock's hour"
+
+
+SCENARIOS = [
+    Scenario("relay-refuses", 8, "a part of the homes is refused for 45 s (401), or gets a proxy's or PHP's page", plan, CAST,
+             told=told),
+]  # fmt: skip
