@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 
 from eagle_logger.settings import Settings
+from eagle_logger.sns.partitions import region_of_queue
 from eagle_logger.sns.topics import Topic
 
 if TYPE_CHECKING:  # the stubs are there for the type checker only
@@ -18,7 +19,6 @@ if TYPE_CHECKING:  # the stubs are there for the type checker only
 LONG_POLL = 20
 """Seconds: the longest that SQS lets a receiver wait."""
 
-_QUEUE_URL = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?/")
 _CONFIG = Config(connect_timeout=3, read_timeout=LONG_POLL + 5, retries={"mode": "standard", "total_max_attempts": 2})
 
 
@@ -27,8 +27,11 @@ def sns(settings: Settings, topic: Topic) -> SNSClient:
 
 
 def sqs(settings: Settings, queue_url: str) -> SQSClient:
-    match = _QUEUE_URL.match(queue_url)
-    region = (match[1] or match[2]) if match else settings.aws_region
+    """A client for the region that the queue's URL names; for `EAGLE_AWS_REGION` if it names none."""
+    return sqs_in(settings, region_of_queue(urlsplit(queue_url).hostname or "") or settings.aws_region)
+
+
+def sqs_in(settings: Settings, region: str) -> SQSClient:
     return _session(settings).client("sqs", region_name=region, endpoint_url=settings.aws_endpoint_url, config=_CONFIG)
 
 

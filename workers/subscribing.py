@@ -56,7 +56,7 @@ def _queue(settings: Settings, queue: str) -> tuple[SQSClient, str, str]:
     """A client for the queue's region, its URL, its ARN."""
     if match := _QUEUE_ARN.fullmatch(queue):
         region, account, name = match.groups()
-        client = aws.sqs(settings, f"https://sqs.{region}.amazonaws.com/")
+        client = aws.sqs_in(settings, region)
         return client, client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"], queue
     if urlsplit(queue).scheme not in ("http", "https"):
         raise EagleError(f"{queue!r} is neither the ARN nor the URL of a queue")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import time
 
+import botocore.session
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from eagle_logger.sns.certificates import Certificate, check_url
+from eagle_logger.sns.partitions import partitions, region_of_queue
 from eagle_logger.sns.refusals import MessageRefused, Reason
 from eagle_logger.sns.topics import Topic
 from tests.support.fake_sns import Authority
@@ -24,6 +26,8 @@ HEX = "0123456789abcdef0123456789ABCDEF"
             "sns.us-gov-east-1.amazonaws.com",
             "sns-us-gov-west-1.amazonaws.com",
         ),
+        ("arn:aws-eusc:sns:eusc-de-east-1:123456789012:fetch", "sns.eusc-de-east-1.amazonaws.eu", "sns.amazonaws.eu"),
+        ("arn:aws-iso-b:sns:us-isob-east-1:123456789012:f", "sns.us-isob-east-1.sc2s.sgov.gov", "sns.sc2s.sgov.gov"),
     ],
 )
 def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, name: str) -> None:
@@ -46,11 +50,42 @@ def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, na
         "arn:aws:sns:s3-us-west-2:123456789012:fetch",
         "arn:aws:sns:us-east-1:123456789012:fetch:subscription",
         "arn:aws:sns:us-east-1:123456789012:fetch\n",
+        "arn:aws-mars:sns:us-east-1:123456789012:fetch",
+        "arn:aws:sns:cn-north-1:123456789012:fetch",
+        "arn:aws:sns:us-e_st-1:123456789012:fetch",
+        "arn:aws:sns:us-east-1.example:123456789012:fetch",
     ],
 )
 def test_what_is_no_topic(arn: str) -> None:
     with pytest.raises(ValueError, match="not the ARN"):
         Topic.parse(arn)
+
+
+def test_every_partition_that_botocore_knows_has_topics() -> None:
+    session = botocore.session.get_session()
+    assert set(partitions()) == set(session.get_available_partitions())
+    for partition in partitions().values():
+        topic = Topic.parse(f"arn:{partition.name}:sns:{partition.home}:123456789012:fetch")
+        client = session.create_client(
+            "sns", region_name=topic.region, aws_access_key_id="not-a-key", aws_secret_access_key="not-a-secret"
+        )
+        assert client.meta.endpoint_url == f"https://{topic.certificate_host}"
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("sqs.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("eu-west-1.queue.amazonaws.com", "eu-west-1"),
+        ("sqs.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("sqs.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        ("sqs.eu-west-1.amazonaws.com.example", None),
+        ("127.0.0.1", None),
+        ("", None),
+    ],
+)
+def test_a_queues_host_names_its_region(host: str, region: str | None) -> None:
+    assert region_of_queue(host) == region
 
 
 def test_the_common_name_counts_only_without_alternative_names() -> None:
