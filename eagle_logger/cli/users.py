@@ -29,6 +29,8 @@ from eagle_logger.users.importing import Imported, import_users
 from eagle_logger.users.store import Outline, StoredUser, UserStore, Woken
 from eagle_logger.visit import POISON
 
+_LONGEST_INPUT = 4096
+"""Bytes read of a password on standard input: more than any that is taken."""
 _COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
 
 
@@ -75,10 +77,12 @@ def add(settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **
 
 
 def _password(name: str) -> str:
-    stdin = sys.stdin
-    if stdin.isatty():
-        return str(click.prompt(f"Password of {name}", hide_input=True))
-    password = stdin.read().removesuffix("\n").removesuffix("\r")
+    try:
+        if sys.stdin.isatty():
+            return str(click.prompt(f"Password of {name}", hide_input=True))
+        password = sys.stdin.buffer.read(_LONGEST_INPUT).decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Permanent(f"{name}: user_pw: must be text in UTF-8") from None
     if not password:
         raise Permanent(f"{name}: a password is missing: there was none on standard input")
     return password

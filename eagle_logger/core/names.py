@@ -9,17 +9,22 @@ from eagle_logger.core.hours import Hour
 
 DEFAULT_SHARDS = 16
 
-_CLOUD_ID = re.compile(r"[0-9a-f]{6}")
+_CLOUD_ID = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})([:-]?)([0-9a-fA-F]{2})\2([0-9a-fA-F]{2})")
+_SHOWN = 60
+"""Characters of a wrong cloud id that an error repeats."""
 _LOG_FILE = re.compile(r"rainforest-([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl")
 _KEY = re.compile(r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz")
 
 
 def cloud_id_of(text: object) -> str:
-    """The cloud id in its one spelling (lower case). Raises ValueError unless it is 6 hex digits."""
-    folded = text.strip().lower() if isinstance(text, str) else ""
-    if not _CLOUD_ID.fullmatch(folded):
-        raise ValueError(f"{text!r} is not a cloud id: 6 hex digits, leading zeroes included, such as 00ce69")
-    return folded
+    """The cloud id in its one spelling: 6 hex digits, lower case. Stickers and gateways also write 00CE69, 00:CE:69, 00-CE-69
+    and 0x00ce69. Raises ValueError for anything else."""
+    match = _CLOUD_ID.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        shown = repr(text)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        raise ValueError(f"{shown} is not a cloud id: 6 hex digits, leading zeroes included, such as 00ce69 or 00:CE:69")
+    return f"{match[1]}{match[3]}{match[4]}".lower()
 
 
 def shard_of(cloud_id: str, shards: int) -> int:

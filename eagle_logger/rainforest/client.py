@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eagle_logger.core.readings import Kind
+from eagle_logger.core.sendable import sendable
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest import requests
@@ -20,7 +21,7 @@ from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.rainforest.resuming import resuming_context
 from eagle_logger.rainforest.wordings import WORDINGS, Wording
 
-_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class RelayClient:
@@ -88,13 +89,12 @@ class RelayClient:
 
 
 def _sendable(what: str, text: str) -> str:
-    """The text, which goes as UTF-8 (ASCII is the same in every encoding). Raises Refused if no header carries it unchanged."""
-    if _UNSAFE.search(text) or text != text.strip():
-        raise Refused(
-            f"the {what} cannot be sent: it begins or ends with a blank, or holds a line break, a control character or half a "
-            "character. Correct it with `eagle-logger users add`."
-        )
-    return text
+    """The text, which goes as UTF-8. Raises Refused if no header carries it unchanged: an older version stored it."""
+    try:
+        return sendable(text)
+    except ValueError as exc:
+        message = f"the {what} cannot be sent: it {exc}. Correct it with `eagle-logger users add`."
+        raise Refused(message) from None
 
 
 def _relay_unavailable(wrong: Exception, secrets: tuple[str, ...]) -> RelayUnavailable:

@@ -15,26 +15,18 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.sendable import sendable
 from eagle_logger.core.state import newest_streams, short_text
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.store import NewUser, StoredUser
 
-LONGEST = 256
 LONGEST_INTERVAL = 366 * 86400.0
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 
 
-def _one_line(text: str) -> str:
-    """Both go into headers of a request."""
-    if not text or len(text) > LONGEST or _CONTROL.search(text):
-        raise ValueError(f"must have 1 to {LONGEST} characters, and no control characters")
-    return text
-
-
-def _secret_line(secret: SecretStr) -> SecretStr:
-    _one_line(secret.get_secret_value())
+def _sendable_secret(secret: SecretStr) -> SecretStr:
+    sendable(secret.get_secret_value())
     return secret
 
 
@@ -46,8 +38,8 @@ def _mac_id(text: str) -> str:
 
 
 CloudId = Annotated[str, AfterValidator(cloud_id_of)]
-OneLine = Annotated[str, AfterValidator(_one_line)]
-Password = Annotated[SecretStr, AfterValidator(_secret_line)]
+Sendable = Annotated[str, AfterValidator(sendable)]
+Password = Annotated[SecretStr, AfterValidator(_sendable_secret)]
 MacId = Annotated[str, AfterValidator(_mac_id)]
 Interval = Annotated[float, Field(ge=1, le=LONGEST_INTERVAL, allow_inf_nan=False)]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
@@ -114,7 +106,7 @@ class StateEntry(_Strict):
 
 class UserEntry(_Strict):
     cloud_id: CloudId
-    user_email: OneLine | None = None
+    user_email: Sendable | None = None
     user_pw: Password | None = None
     sealed: str | None = None
     intervals: dict[Kind, Interval] = {}

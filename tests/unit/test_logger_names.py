@@ -10,7 +10,7 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core.names import parse_archive_key, parse_log_file
+from eagle_logger.core.names import cloud_id_of, parse_archive_key, parse_log_file
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.users import User
 from eagle_logger.logger import EagleDataLogger
@@ -84,7 +84,34 @@ def test_a_moment_without_a_time_zone_is_refused(moment: datetime) -> None:
         EagleDataLogger.get_log_filename(USER, moment)
 
 
-@pytest.mark.parametrize("cloud_id", ["", "12345", "1234567", "00ce6g", "../../", "\uff10\uff10ce69"])
+@pytest.mark.parametrize(
+    "cloud_id",
+    [
+        "",
+        "12345",
+        "1234567",
+        "00ce6g",
+        "../../",
+        "00:ce-69",
+        "00ce:69",
+        "0xce69",
+        "00::ce69",
+        "d8:d5:b9:00:ce:69",
+        "00 ce 69",
+        "\uff10\uff10ce69",
+    ],
+)
 def test_a_bad_cloud_id_is_refused(cloud_id: str) -> None:
     with pytest.raises(ValueError, match="cloud id"):
         EagleDataLogger.get_s3_keyname({"cloud_id": cloud_id}, NOON)
+
+
+@pytest.mark.parametrize("cloud_id", ["00CE69", "00:ce:69", "00-CE-69", "0x00ce69", "0X00:CE:69", "\t00ce69\n"])
+def test_a_gateways_own_spellings_mean_the_same(cloud_id: str) -> None:
+    assert cloud_id_of(cloud_id) == "00ce69"
+
+
+def test_a_long_text_is_not_repeated_whole() -> None:
+    with pytest.raises(ValueError, match=r"x{59}…") as refused:
+        cloud_id_of("x" * 10_000)
+    assert len(str(refused.value)) < 200

@@ -8,26 +8,29 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 
 from eagle_logger.core.hours import iso
 from eagle_logger.core.readings import Kind
+from eagle_logger.core.sendable import LONGEST, PATTERN, sendable
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.store import NewUser, StoredUser
 
-_ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
-CLOUD_ID = "^[0-9a-fA-F]{6}$"
+_HEX = "[0-9a-fA-F]"
+CLOUD_ID = f"^(0[xX])?({_HEX}{{6}}|{_HEX}{{2}}(:{_HEX}{{2}}){{2}}|{_HEX}{{2}}(-{_HEX}{{2}}){{2}})$"
 
 
-def _one_line(secret: SecretStr) -> SecretStr:
-    """It travels in a header, where a line break would begin another one."""
-    if any(character < " " or character == "\x7f" for character in secret.get_secret_value()):
-        raise ValueError("control characters are not allowed")
+def _sendable_secret(secret: SecretStr) -> SecretStr:
+    sendable(secret.get_secret_value())
     return secret
 
 
 Period = Annotated[float, Field(ge=1, le=86400 * 366, allow_inf_nan=False)]
-OneLine = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_ONE_LINE)]
+Sendable = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST, json_schema_extra={"pattern": PATTERN}),
+    AfterValidator(sendable),
+]
 Password = Annotated[
     SecretStr,
-    Field(min_length=1, max_length=256, json_schema_extra={"pattern": _ONE_LINE}),
-    AfterValidator(_one_line),
+    Field(min_length=1, max_length=LONGEST, json_schema_extra={"pattern": PATTERN}),
+    AfterValidator(_sendable_secret),
 ]
 MacId = Annotated[str, StringConstraints(pattern="^(0x)?[0-9a-fA-F]{1,16}$")]
 
@@ -39,7 +42,7 @@ class Strict(BaseModel):
 class UserBody(Strict):
     """A user as somebody enters it. What is left out of `intervals` follows the fleet's cadence."""
 
-    user_email: OneLine
+    user_email: Sendable
     user_pw: Password
     intervals: dict[Kind, Period] = Field({}, description="Seconds between two requests, by kind of reading.")
     mac_id: MacId | None = None

@@ -82,11 +82,21 @@ def test_add_show_list_remove(cli: Cli) -> None:
     assert cli("users", "list").output == ""
 
 
+@pytest.mark.parametrize("spelling", ["00:CE:69", "00-ce-69", "0x00CE69", " 00ce69 "])
+def test_a_gateways_own_spelling_of_its_id_is_taken_everywhere(cli: Cli, spelling: str) -> None:
+    assert cli("users", "add", spelling, "--email", "a@example.org", text=PASSWORD).output == "00ce69 added\n"
+    assert cli("users", "show", spelling).output.startswith("cloud_id\t00ce69\n")
+    assert cli("users", "wake", spelling).output.startswith("00ce69 is not parked")
+    assert cli("users", "remove", spelling).output == "00ce69 removed\n"
+    assert cli("users", "import", "-", text=line(spelling)).output.startswith("1 lines imported")
+    assert json.loads(cli("users", "export").output)["cloud_id"] == "00ce69"
+
+
 def test_the_password_is_what_was_given(cli: Cli) -> None:
-    cli("users", "add", "00ce69", "--email", "a@example.org", text=" with spaces, ü and a tab? no \r\n")
+    cli("users", "add", "00ce69", "--email", "a@example.org", text="with spaces, ü and a tab? no\r\n")
     [exported] = cli("users", "export").output.splitlines()
     credentials = Cipher([os.environ["EAGLE_SECRET_KEYS"]]).open("00ce69", json.loads(exported)["sealed"])
-    assert credentials.user_pw == " with spaces, ü and a tab? no "
+    assert credentials.user_pw == "with spaces, ü and a tab? no"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +106,12 @@ def test_the_password_is_what_was_given(cli: Cli) -> None:
         (["add", "00ce69", "--email", "a@example.org"], "", Permanent, "password is missing"),
         (["add", "00ce69", "--email", "a@example.org"], "\n", Permanent, "password is missing"),
         (["add", "00ce69", "--email", "a@example.org"], f"{PASSWORD}\n{PASSWORD}\n", Permanent, "user_pw: must have"),
+        (["add", "00ce69", "--email", "a@example.org"], f" {PASSWORD}\n", Permanent, "user_pw: must not begin or end with"),
+        (["add", "00ce69", "--email", "a@example.org"], f"{PASSWORD}\u00a0\n", Permanent, "user_pw: must not begin or end"),
+        (["add", "00ce69", "--email", "a@example.org"], b"\xff\xfe\n", Permanent, "user_pw: must be text in UTF-8"),
+        (["add", "00ce69", "--email", "a@example.org"], "x" * 257, Permanent, "user_pw: must have 1 to 256"),
+        (["add", "00ce69", "--email", "a@example.org "], PASSWORD, Permanent, "user_email: must not begin or end with"),
+        (["add", "00ce69", "--email", "\udcff@example.org"], PASSWORD, Permanent, "user_email: must be text in UTF-8"),
         (["add", "00ce69", "--email", ""], PASSWORD, Permanent, "user_email: must have"),
         (["add", "00ce69", "--email", "a", "--price-interval", "0.5"], PASSWORD, Permanent, "price_interval: "),
         (["add", "00ce69", "--email", "a", "--demand-interval", "nan"], PASSWORD, Permanent, "demand_interval: "),
@@ -106,7 +122,7 @@ def test_the_password_is_what_was_given(cli: Cli) -> None:
     ],
 )
 def test_what_makes_no_sense_is_one_clear_line(
-    cli: Cli, words: list[str], text: str | None, error: type[Exception], said: str
+    cli: Cli, words: list[str], text: str | bytes | None, error: type[Exception], said: str
 ) -> None:
     result = cli("users", *words, text=text, fails=error)
     assert said in str(result.exception)
