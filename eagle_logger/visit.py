@@ -146,7 +146,8 @@ class Visit:
             self.state = after_success(self.state)  # only refusals in a row count towards parking
         refusals = self.state.failures + 1
         enough = refusals >= REFUSALS_BEFORE_PARKING
-        worked = self.answered or have_worked(self.claim.state, unproven=self.claim.unproven)
+        unknown = self.claim.state_unreadable is not None
+        worked = have_worked(self.claim.state, unproven=self.claim.unproven, unknown=unknown)
         if enough and worked:
             why += WHY_REFUSED
         self.state = after_failure(self.state, why, park=enough and not worked)

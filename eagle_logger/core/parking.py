@@ -36,9 +36,10 @@ def many_at_once(parkings: int, users: int) -> bool:
     return parkings > max(FEW, PART * users)
 
 
-def have_worked(state: UserState, *, unproven: bool) -> bool:
-    """Whether a user's credentials have worked. `unproven`: they were entered, and the relay has not answered since."""
-    return not unproven and has_been_answered(state)
+def have_worked(state: UserState, *, unproven: bool, unknown: bool = False) -> bool:
+    """Whether a user's credentials have worked. `unproven`: they were entered, and the relay has not answered since. `unknown`:
+    a part of the state could not be read, so it may hold what an answer left."""
+    return not unproven and (unknown or has_been_answered(state))
 
 
 def pause_after_refusals(refusals: int, period: float, cloud_id: str) -> float:

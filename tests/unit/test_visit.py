@@ -6,6 +6,7 @@ from collections import Counter
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User, UserState
 from eagle_logger.core.visits import kinds_due
+from eagle_logger.errors import Refused
 from eagle_logger.rainforest.decode import decode
 from eagle_logger.rainforest.relay import Decoded
 from eagle_logger.users.store import Claim
@@ -13,8 +14,8 @@ from eagle_logger.visit import Visit
 from tests.unit.rainforest.quirks.quirk import MOMENT, demand, message, price, summation
 
 
-def new_visit() -> Visit:
-    return Visit(Claim("00ce69", 1, 0.0, 0.0, None, User("00ce69"), None, UserState()))
+def new_visit(state: UserState | None = None) -> Visit:
+    return Visit(Claim("00ce69", 1, 0.0, 0.0, None, User("00ce69"), None, state or UserState(), unproven=True))
 
 
 def flags_of(visit: Visit) -> list[list[str]]:
@@ -33,6 +34,15 @@ def test_each_counter_is_held_against_the_reading_before() -> None:
         reply = summation(f"SummationDelivered={delivered}", f"SummationReceived={received}", time=time)
         visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 800, asked=MOMENT)
     assert flags_of(visit) == [[], ["backwards"], [], ["backwards"]]
+
+
+def test_who_was_answered_a_moment_ago_is_not_refused_for_its_credentials() -> None:
+    visit = new_visit(UserState(failures=2, last_error="refused: status 401"))
+    visit.note_reply(Kind.PRICE, decode(b"<PriceCluster/>"), MOMENT)
+    visit.failed(Refused("the relay refuses this user: status 401"), 6.0)
+    assert visit.state.last_error == "answered, then refused: the relay refuses this user: status 401"
+    assert visit.state.parked is None
+    assert visit.pause < 60
 
 
 def test_what_one_reply_says_twice_is_logged_once() -> None:

@@ -38,6 +38,11 @@ def test_credentials_have_worked_if_they_were_answered(state: UserState, *, unpr
     assert have_worked(state, unproven=unproven) is worked
 
 
+def test_a_state_that_cannot_be_read_may_hold_an_answer() -> None:
+    assert have_worked(UserState(), unproven=False, unknown=True)
+    assert not have_worked(UserState(), unproven=True, unknown=True)
+
+
 @pytest.mark.parametrize(
     ("failures", "last_error", "refused"),
     [
