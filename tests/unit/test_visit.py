@@ -38,7 +38,7 @@ def test_each_counter_is_held_against_the_reading_before() -> None:
 
 def test_who_was_answered_a_moment_ago_is_not_refused_for_its_credentials() -> None:
     visit = new_visit(UserState(failures=2, last_error="refused: status 401"))
-    visit.note_reply(Kind.PRICE, decode(b"<PriceCluster/>"), MOMENT)
+    visit.note_reply(Kind.PRICE, decode(b"<PriceCluster/>"), MOMENT, asked=MOMENT)
     visit.failed(Refused("the relay refuses this user: status 401"), 6.0)
     assert visit.state.last_error == "answered, then refused: the relay refuses this user: status 401"
     assert visit.state.parked is None
