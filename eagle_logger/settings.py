@@ -7,6 +7,7 @@ A setting is looked for in the environment (`EAGLE_…`), then in a file of the 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -171,6 +172,18 @@ class Settings(BaseSettings):
     )
     bridge_host: str = Field("127.0.0.1", description="Address the bridge listens on.")
     bridge_port: int = Field(8888, ge=0, le=65535, description="Port the bridge listens on.")
+    bridge_probe_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for /healthz, /readyz and /metrics alone, which no crowd on the bridge's port takes away. "
+        "Unset: the bridge's port plus one.",
+    )
+    trusted_proxies: Words = Field(
+        (),
+        description="Addresses or networks of the proxies before the bridge, separated by commas: what they say in "
+        "X-Forwarded-For counts as the sender.",
+    )
     flower_port: int = Field(5555, ge=0, le=65535, description="Port Flower listens on, on loopback.")
 
     process_name: str = Field(
@@ -221,6 +234,7 @@ class Settings(BaseSettings):
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             wrong.append("EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither")
         wrong += _mistakes_in_topics(self.sns_topic_arns)
+        wrong += _mistakes_in_networks(self.trusted_proxies)
         if self.secret_keys is not None:
             wrong += keys.mistakes_in(keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS")
         if wrong:
@@ -264,6 +278,13 @@ class Settings(BaseSettings):
         if not wrong and len(addresses) > 1 and addresses[0].is_same_database(addresses[1]):
             wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
         return wrong
+
+    @property
+    def probe_port(self) -> int:
+        """Where the bridge's probes are; 0 (any) if the bridge's own port is any."""
+        if self.bridge_probe_port is not None:
+            return self.bridge_probe_port
+        return self.bridge_port and self.bridge_port % 65535 + 1
 
     @property
     def intervals(self) -> dict[Kind, float]:
@@ -352,6 +373,16 @@ def _mistakes_in_topics(arns: Iterable[str]) -> list[str]:
         except ValueError as mistake:
             wrong.append(f"EAGLE_SNS_TOPIC_ARNS: {mistake}")
     return wrong
+
+
+def _mistakes_in_networks(texts: Iterable[str]) -> list[str]:
+    mistakes = []
+    for text in texts:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            mistakes.append(f"EAGLE_TRUSTED_PROXIES: {text!r} is neither an address nor a network such as 10.0.0.0/8")
+    return mistakes
 
 
 def _host(url: str) -> str | None:

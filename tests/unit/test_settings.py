@@ -50,6 +50,7 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_RELAY_CA", "/nowhere/ca.pem", "there is no file"),
         ("EAGLE_SNS_TOPIC_ARNS", "arn:aws:sns:us-east-1:123456789012:fetch,foo", "'foo' is not the ARN"),
         ("EAGLE_SECRET_KEYS", "swordfish,swordfish", "key 2 of 2 is not a Fernet key"),
+        ("EAGLE_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy' is neither an address nor a network"),
         ("EAGLE_AWS_ACCESS_KEY_ID", "swordfish", "set both or neither"),
         ("EAGLE_DEMAND_INTERVAL", "inf", "finite"),
         ("EAGLE_LOCAL_RETENTION", "nan", "finite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -13,17 +14,22 @@ from workers.server.base import Handler, NotFound
 from workers.server.bridge import Bridge
 from workers.server.events import EventHandler
 from workers.server.health import HealthHandler, ReadyHandler
+from workers.server.limits import RateLimit
 from workers.server.metrics import MetricsHandler
 from workers.server.openapi import OpenApiHandler
 from workers.server.pages import HomeHandler
 from workers.server.sns import SnsHandler
 from workers.server.users import UserHandler, UsersHandler
 
-ROUTES: list[tuple[str, type[Handler]]] = [
-    (r"/", HomeHandler),
+PROBES: list[tuple[str, type[Handler]]] = [
     (r"/healthz", HealthHandler),
     (r"/readyz", ReadyHandler),
     (r"/metrics", MetricsHandler),
+]
+"""What watches over the system from outside asks for these, on a port of their own too."""
+ROUTES: list[tuple[str, type[Handler]]] = [
+    (r"/", HomeHandler),
+    *PROBES,
     (r"/openapi.json", OpenApiHandler),
     (r"/sns", SnsHandler),
     (r"/api/users/", UsersHandler),
@@ -32,24 +38,34 @@ ROUTES: list[tuple[str, type[Handler]]] = [
 ]
 
 
-_PROBES = {"/healthz", "/readyz", "/metrics"}
-
-
 class BoundedServer(HTTPServer):
-    """Takes no more connections than it has room for."""
+    """Takes at most `max_connections` at once: whatever comes on top is closed at once."""
+
+    max_connections = limits.MAX_CONNECTIONS
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        if len(self._connections) < limits.MAX_CONNECTIONS:
+        if len(self._connections) < self.max_connections:
             super().handle_stream(stream, address)
         else:
             stream.close()
 
 
 def server(bridge: Bridge) -> BoundedServer:
-    """Not listening yet."""
+    """Every route. Not listening yet."""
+    return _server(bridge, ROUTES)
+
+
+def probe_server(bridge: Bridge) -> BoundedServer:
+    """The probes alone, with a rate limit of their own. Not listening yet."""
+    probes = _server(replace(bridge, rate_limit=RateLimit()), PROBES)
+    probes.max_connections = limits.MAX_PROBE_CONNECTIONS
+    return probes
+
+
+def _server(bridge: Bridge, routes: list[tuple[str, type[Handler]]]) -> BoundedServer:
     arguments = {"bridge": bridge}
     application = Application(
-        [(pattern, handler, arguments) for pattern, handler in ROUTES],
+        [(pattern, handler, arguments) for pattern, handler in routes],
         default_handler_class=NotFound,
         default_handler_args=arguments,
         log_function=_log_request,
@@ -69,7 +85,7 @@ def _log_request(handler: Handler) -> None:
     """One line a request, but for what would be noise: probes that went well, and those who are told to slow down. Never the
     query or a header: somebody may have put a password there."""
     request = handler.request
-    if handler.get_status() == 429 or (handler.get_status() == 200 and request.path in _PROBES):
+    if handler.get_status() == 429 or (handler.get_status() == 200 and request.path in dict(PROBES)):
         return
     handler.log.info(
         "request",

@@ -14,6 +14,7 @@ from tornado.web import RequestHandler, stream_request_body
 from eagle_logger.errors import Transient
 from workers.server import limits, problems
 from workers.server.bridge import Bridge
+from workers.server.peers import peer_of
 from workers.server.problems import Problem
 
 log = structlog.get_logger("eagle_logger.bridge")
@@ -47,6 +48,8 @@ class Handler(RequestHandler):
         """Before the body arrives. An answer given now would have Tornado cut the connection, and the sender, still sending,
         might never read it: so a refusal waits for the end of the body, unless that is far away."""
         self.bridge.under_way.add(self)
+        forwarded = self.request.headers.get_list("X-Forwarded-For")
+        self.request.remote_ip = peer_of(self.request.remote_ip or "", forwarded, self.bridge.trusted_proxies)
         length = self.request.headers.get("Content-Length", "0")
         if length.isdecimal() and len(length) < 16 and int(length) > limits.DRAINED:
             raise self.too_large()

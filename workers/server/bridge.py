@@ -12,6 +12,7 @@ from eagle_logger.users.store import Totals, UserStore
 from workers.counting import Counters
 from workers.intake import Intake
 from workers.server.limits import RateLimit
+from workers.server.peers import Network
 
 
 class Confirms(Protocol):
@@ -54,6 +55,7 @@ class Bridge:
     """Messages waiting, by queue. Raises RedisUnavailable."""
     unarchived: Callable[[], Awaitable[Unarchived]]
     api_token: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
     stretched: Callable[[float], float] = float
     """Real seconds in the store's (they differ only under a test's clock)."""
     worker_patience: float = 60.0

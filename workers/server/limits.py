@@ -14,6 +14,7 @@ HEADERS_WITHIN = 15.0
 """Seconds from the first byte, or from the last answer, to the end of the headers."""
 BODY_WITHIN = 10.0
 MAX_CONNECTIONS = 1000
+MAX_PROBE_CONNECTIONS = 100
 
 _PEERS_KEPT = 4096
 

@@ -19,11 +19,12 @@ from workers.counting import Counters
 from workers.gate import make_gate
 from workers.intake import Enqueue, Intake
 from workers.server import confirming
-from workers.server.app import BoundedServer, server
+from workers.server.app import BoundedServer, probe_server, server
 from workers.server.base import log
 from workers.server.bridge import Bridge, Unarchived
 from workers.server.confirming import Confirm, Confirmations
 from workers.server.health import watch
+from workers.server.peers import networks
 from workers.stopping import stop_signal
 
 HEARTBEAT = 2.0
@@ -57,11 +58,14 @@ async def running(
         queues=lambda: _waiting(settings, users, broker),
         unarchived=lambda: asyncio.to_thread(_unarchived, settings),
         api_token=api_token,
+        trusted_proxies=networks(settings.trusted_proxies),
         stretched=settings.clock.stretched,
         worker_patience=worker_patience or max(60.0, 3 * settings.demand_interval),
     )
-    http = server(bridge)
+    http, probes = server(bridge), probe_server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)
+    probes.listen(settings.probe_port, address=settings.bridge_host)
+    log.info("probes_listen", port=_port(probes), detail="/healthz, /readyz and /metrics")
     name = settings.process_name or f"bridge@{socket.gethostname()}"
     background = [
         asyncio.create_task(counters.run()),
@@ -73,6 +77,8 @@ async def running(
     finally:
         http.stop()
         await _finish(http, bridge.under_way)
+        probes.stop()
+        await probes.close_all_connections()
         for task in background:
             task.cancel()
         await confirmations.close()

@@ -32,7 +32,7 @@ class UsersHandler(ApiHandler):
 
     def _limit(self) -> int:
         text = self.get_query_argument("limit", "100")
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= MAX_PAGE):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= MAX_PAGE):
             raise Problem(400, "bad_limit", f"limit is a number from 1 to {MAX_PAGE}")
         return int(text)
 

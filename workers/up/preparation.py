@@ -33,8 +33,8 @@ _NOT_NOTED = {
 }
 """Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth nothing without them)."""
 _LOOPBACK = "127.0.0.1,localhost"
-PORTS = {programs.BRIDGE: "bridge_port", programs.FLOWER: "flower_port"}
-"""The programs that listen, with the setting of their port."""
+PORTS = {programs.BRIDGE: ("bridge_port", "bridge_probe_port"), programs.FLOWER: ("flower_port",)}
+"""The programs that listen, with the settings of their ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +76,23 @@ def prepare(data_dir: Path, homes: int | None) -> System:
         plan = Plan.make(homes, data_dir, former, with_aws=programs.exists("workers.sqs"))
         services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
     settings_module.write_services(data_dir, services)
-    asked_for = frozenset(name for name in PORTS.values() if name in given.model_fields_set and getattr(given, name))
+    asked_for = frozenset(
+        name for names in PORTS.values() for name in names if name in given.model_fields_set and getattr(given, name)
+    )
     return replace(_system(data_dir, private, plan), ports_asked_for=asked_for)
 
 
 def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None:
-    """The system, with this program on another port, and the program; None if its port is free, or was asked for.
+    """The system, with this program on other ports, and the program; None if its ports are free, or were asked for.
 
     The other commands find the new port in the data directory.
     """
-    setting = PORTS.get(name)
-    if setting is None or setting in system.ports_asked_for or is_free(getattr(system.settings, setting)):
+    taken = [port for port in PORTS.get(name, ()) if not is_free(getattr(system.settings, port))]
+    if not taken or not system.ports_asked_for.isdisjoint(taken):
         return None
-    settings = system.settings.model_copy(update={setting: free_port()})
+    settings = system.settings.model_copy(update={port: free_port() for port in taken})
     program = programs.bridge(settings) if name == programs.BRIDGE else programs.flower(settings, system.flower_password)
-    noted = {**former_services(settings.data_dir), setting: str(getattr(settings, setting))}
+    noted = {**former_services(settings.data_dir), **{port: str(getattr(settings, port)) for port in taken}}
     settings_module.write_services(settings.data_dir, noted)
     everything = [program if one.name == name else one for one in system.programs]
     return replace(system, settings=settings, programs=everything), program
@@ -141,8 +143,8 @@ def _text(value: Any) -> str:
 def _ports(settings: Settings) -> dict[str, str]:
     """A port that was asked for has to be free; what is the default gives way to another program."""
     found, taken = {}, []
-    for name in PORTS.values():
-        wanted = getattr(settings, name)
+    for name in (name for names in PORTS.values() for name in names):
+        wanted = settings.probe_port if name == "bridge_probe_port" else getattr(settings, name)
         if name in settings.model_fields_set and wanted and not is_free(wanted):
             taken.append(f"{PREFIX}{name.upper()}: port {wanted} of 127.0.0.1 is taken")
         found[name] = str(free_port(wanted))

@@ -143,7 +143,10 @@ def bridge(settings: Settings) -> Program:
         BRIDGE,
         [sys.executable, "-m", "workers.server"],
         Stage.TRIGGERS,
-        environment={"EAGLE_BRIDGE_PORT": str(settings.bridge_port)},
+        environment={
+            "EAGLE_BRIDGE_PORT": str(settings.bridge_port),
+            "EAGLE_BRIDGE_PROBE_PORT": str(settings.probe_port),
+        },
         answers_at=f"http://{host}:{settings.bridge_port}/healthz",
         is_essential=False,
     )

@@ -14,8 +14,10 @@ from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
 from tests.support.fake_sns import FakeSns, body
 from workers.server import limits
+from workers.server.app import BoundedServer
 from workers.server.limits import Rate, RateLimit
 from workers.server.serving import running
+from workers.up.ports import free_port
 
 TOO_SLOW = 0.3
 
@@ -124,3 +126,45 @@ async def test_an_error_of_ours_tells_nothing(settings: Settings, users: UserSto
     assert json.loads(text)["detail"] == "Internal Server Error"
     assert "secret" not in text
     assert "Zero" not in text
+
+
+async def test_a_crowd_of_idle_connections_does_not_take_the_probes_away(
+    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedServer, "max_connections", 20)
+    monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(0.001, 2)))
+    probes = settings.model_copy(update={"bridge_probe_port": free_port()})
+    async with running(probes, Queue()) as url, aiohttp.ClientSession() as http:
+        address = urlsplit(url)
+        crowd = [await asyncio.open_connection(address.hostname, address.port) for _ in range(20)]
+        assert await raw(url, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b"", "there is no room"
+        for path in ("/healthz", "/metrics"):
+            async with http.get(f"http://127.0.0.1:{probes.probe_port}{path}") as response:
+                assert response.status == 200, path
+        async with http.get(f"http://127.0.0.1:{probes.probe_port}/api/users/") as response:
+            assert response.status == 404
+        for _, writer in crowd:
+            writer.close()
+
+
+async def test_behind_a_trusted_proxy_the_sender_is_whom_the_proxy_names(
+    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(1000, 1000)))
+    behind = settings.model_copy(update={"trusted_proxies": ("127.0.0.0/8",)})
+
+    async def statuses(url: str, sender: str) -> list[int]:
+        async with aiohttp.ClientSession(url, headers={"X-Forwarded-For": sender}) as http:
+            found = []
+            for _ in range(3):
+                async with http.get("/readyz") as response:
+                    found.append(response.status)
+            return found
+
+    async with running(behind, Queue()) as url:
+        assert 429 not in (await statuses(url, "192.0.2.1"))[:2]
+        assert (await statuses(url, "192.0.2.1"))[-1] == 429
+        assert 429 not in (await statuses(url, "made-up, 192.0.2.2"))[:2], "another sender has a limit of its own"
+    async with running(settings, Queue()) as url:
+        await statuses(url, "192.0.2.1")
+        assert (await statuses(url, "192.0.2.2"))[0] == 429, "no proxy is trusted: the connection counts"

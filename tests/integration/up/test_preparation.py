@@ -21,6 +21,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     # What `prepare` sets itself is taken back as well.
     monkeypatch.setenv("EAGLE_BRIDGE_PORT", "0")
+    monkeypatch.setenv("EAGLE_BRIDGE_PROBE_PORT", "0")
     monkeypatch.setenv("EAGLE_FLOWER_PORT", "0")
     monkeypatch.setenv("NO_PROXY", "example.org")
 
@@ -33,7 +34,7 @@ def test_a_second_terminal_finds_everything(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("EAGLE_FETCH_QUEUES", "3")
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1767225600.25@360")
     here = prepare(tmp_path, 4).settings
-    for name in ("EAGLE_FETCH_QUEUES", "EAGLE_TEST_CLOCK", "EAGLE_BRIDGE_PORT", "EAGLE_FLOWER_PORT"):
+    for name in ("EAGLE_FETCH_QUEUES", "EAGLE_TEST_CLOCK", "EAGLE_BRIDGE_PORT", "EAGLE_BRIDGE_PROBE_PORT", "EAGLE_FLOWER_PORT"):
         monkeypatch.delenv(name)
     there = settings_module.load(tmp_path)
     assert there == here
