@@ -21,6 +21,10 @@ class Clock:
         real = time.time()
         return real if self.speed == 1.0 else self.origin + (real - self.origin) * self.speed
 
+    def steady(self) -> float:
+        """Real seconds on a clock that nobody sets, to tell how much time has passed."""
+        return self.real(self.now()) if self.is_accelerated else time.monotonic()
+
     def stretched(self, real_seconds: float) -> float:
         """That many real seconds, in this clock's seconds."""
         return real_seconds * self.speed

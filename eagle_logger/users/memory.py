@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from eagle_logger.clock import Clock
@@ -21,7 +22,7 @@ from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, 
 REQUEST_REMEMBERED = 7200.0
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
-CLOCK_STEP = 10.0
+CLOCK_BACK, CLOCK_FORWARD = 10.0, 4.0
 
 
 class MemoryUserStore:
@@ -38,6 +39,7 @@ class MemoryUserStore:
         timed = Clock() if clock is None else clock
         self._speed = timed if isinstance(timed, Clock) else Clock()
         self._now = timed.now if isinstance(timed, Clock) else timed
+        self._steady = timed.steady if isinstance(timed, Clock) else timed
         self._cipher = cipher or Cipher([new_key()])
         self._lease = self._speed.stretched(lease)
         self._users: dict[str, Entry] = {}
@@ -72,15 +74,21 @@ class MemoryUserStore:
         return [cloud_id for _, cloud_id in leased]
 
     def _note_the_clock(self, now: float) -> None:
-        """What was due before a clock was set back is due now."""
-        back, self._system.clock = now - (self._system.clock or now), now
-        if back >= -self._speed.stretched(CLOCK_STEP):
-            return
-        for entry in self._users.values():
-            if entry.due is not None:
-                entry.due += back
-            if entry.lease:
-                entry.lease.ends += back
+        """What was due before a clock was set back is due now; set forward, it ends no lease."""
+        system, steady = self._system, self._steady()
+        passed = now - (system.clock or now)
+        jumped = passed - self._speed.stretched(max(0.0, steady - system.steady))
+        if passed < -self._speed.stretched(CLOCK_BACK):
+            self._move_leases(passed, math.inf)
+            for entry in self._users.values():
+                entry.due = None if entry.due is None else entry.due + passed
+        elif jumped > self._speed.stretched(CLOCK_FORWARD):
+            self._move_leases(jumped, now + self._lease)
+        system.clock, system.steady = now, steady
+
+    def _move_leases(self, by: float, latest: float) -> None:
+        for lease in (entry.lease for entry in self._users.values() if entry.lease):
+            lease.ends = min(lease.ends + by, latest)
 
     def _give_back(self, entry: Entry, now: float) -> None:
         entry.give_back(now)

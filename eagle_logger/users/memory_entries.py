@@ -58,5 +58,6 @@ class System:
     """When the relay's refusals last made each of these users one to park."""
     breaker: Breaker = field(default_factory=Breaker)
     clock: float | None = None
+    steady: float = 0.0
     tried: frozenset[str] = frozenset()
     convicting: bool = False

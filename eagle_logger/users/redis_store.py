@@ -6,6 +6,7 @@
     eagle:turns              hash   id → how it stands with its turn (scripts/common.lua)
     eagle:due, eagle:leased  zset   id, by when it falls due, by when its lease ends
     eagle:clock              when users were leased last
+    eagle:steady             the machine that leased them, and its steady clock then
     eagle:tokens             the last token given out
     eagle:gone:<id>          a user was removed a lease ago or less
     eagle:once:<key>         a request was carried out within the last two hours
@@ -27,8 +28,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from struct import Struct
 from typing import Any
 
@@ -37,6 +41,7 @@ import structlog
 from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
+from eagle_logger.core.clock_jumps import ClockJumps
 from eagle_logger.core.parking import is_refused
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.users import Credentials, User
@@ -89,6 +94,7 @@ class RedisUserStore:
         self._cipher = cipher
         self._clock = clock or Clock()
         self._lease = lease
+        self._jumps = ClockJumps()
         # The same record is read at every visit: decrypted once, it is known by its very bytes.
         self._known = lru_cache(_RECORDS_KEPT)(self._opened)
 
@@ -101,24 +107,30 @@ class RedisUserStore:
     async def now(self) -> float:
         if self._clock.is_accelerated:
             return self._clock.now()
+        sent = time.monotonic()
         seconds, microseconds = await self._redis.command("TIME")
-        return int(seconds) + int(microseconds) / 1e6
+        now = int(seconds) + int(microseconds) / 1e6
+        self._jumps.note(now, sent=sent, received=time.monotonic())
+        return now
 
     # Scheduling -------------------------------------------------------------------------------------------------------
     async def lease(self, limit: int) -> list[str]:
         leased: list[str] = []
         while len(leased) < limit:  # in steps, so that nobody else waits long for Redis
             step = min(limit - len(leased), _LEASED_AT_ONCE)
-            more = _texts(await self._redis.run("lease", [*self._moment_and_lease(), step, self._clock.stretched(1.0)]))
+            second, steady = self._clock.stretched(1.0), repr(self._clock.steady())
+            args: list[Argument] = [*self._moment_and_lease(), step, second, _machine(), steady]
+            more = _texts(await self._redis.run("lease", args))
             leased += more
             if len(more) < step:
                 break
         return leased
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
-        gap = self._clock.stretched(REQUEST_GAP)
+        gap, sent = self._clock.stretched(REQUEST_GAP), time.monotonic()
         now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), gap, holder, *cloud_ids])
-        return [self._claim(float(now), entry) for entry in claimed]
+        claims = [self._claim(float(now), entry) for entry in claimed]
+        return [_asked_just_now(claim) for claim in claims] if self._was_set(float(now), sent) else claims
 
     async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         held = [word for claim in claims for word in (claim.cloud_id, claim.token)]
@@ -295,6 +307,14 @@ class RedisUserStore:
         """Now, if Redis' own time is not the one that counts."""
         return repr(self._clock.now()) if self._clock.is_accelerated else ""
 
+    def _was_set(self, now: float, sent: float) -> bool:
+        """Whether Redis' clock was set so short ago that it cannot tell how long ago a gateway was asked."""
+        if self._clock.is_accelerated:
+            return False
+        received = time.monotonic()
+        self._jumps.note(now, sent=sent, received=received)
+        return self._jumps.any_since(received - REQUEST_GAP)
+
     def _moment_and_lease(self) -> tuple[str, float]:
         return self._moment(), self._clock.stretched(self._lease)
 
@@ -399,6 +419,19 @@ class RedisUserStore:
             strays += _texts(more)
             if cursor == b"0":
                 return strays
+
+
+def _asked_just_now(claim: Claim) -> Claim:
+    return claim._replace(last_request=claim.claimed_at, begun=False)
+
+
+@cache
+def _machine() -> str:
+    """The same for all processes that have one steady clock: until this machine is started anew."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return uuid.uuid4().hex
 
 
 def _stored(row: Row) -> StoredUser:

@@ -11,6 +11,7 @@ class HandClock(Clock):
     def __init__(self, at: float = 1_767_225_600.0) -> None:
         super().__init__()
         object.__setattr__(self, "_at", [at])
+        object.__setattr__(self, "_jumped", [0.0])
 
     def now(self) -> float:
         at: list[float] = object.__getattribute__(self, "_at")
@@ -20,6 +21,16 @@ class HandClock(Clock):
         at: list[float] = object.__getattribute__(self, "_at")
         at[0] += seconds
         return at[0]
+
+    def jump(self, seconds: float) -> float:
+        """As when somebody sets it: no time passes."""
+        jumped: list[float] = object.__getattribute__(self, "_jumped")
+        jumped[0] += seconds
+        return self.advance(seconds)
+
+    def steady(self) -> float:
+        jumped: list[float] = object.__getattribute__(self, "_jumped")
+        return self.now() - jumped[0]
 
     @property
     def is_accelerated(self) -> bool:

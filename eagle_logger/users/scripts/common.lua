@@ -154,7 +154,7 @@ end
 -- The first of `count` new tokens. None is below the time, in microseconds, so that none returns when Redis has lost its last
 -- second, or everything. Doubles count them exactly until the year 2255.
 local function new_tokens(count)
-  local last = tonumber(redis.call('GET', TOKENS) or 0)
+  local last = tonumber(redis.call('GET', TOKENS)) or 0
   local first = math.max(last + 1, math.floor(server_time() * 1000000))
   redis.call('SET', TOKENS, string.format('%.0f', first + count - 1))
   return first

@@ -1,21 +1,35 @@
--- ARGV: now or '', lease, limit, a real second. Answers the ids leased, longest due first, then suspects who are tried.
+-- ARGV: now or '', lease, limit, a real second, the caller's machine, its steady clock (real seconds). Answers the ids leased, longest due first, then suspects who are tried.
 local now, limit, second = moment(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local ends = exact(now + tonumber(ARGV[2]))
+local lease_ends = now + tonumber(ARGV[2])
+local ends = exact(lease_ends)
 
--- A clock that was set back would have everybody wait until it is as late again as it was: what was due then is due now.
-local CLOCK, STEP = 'eagle:clock', 10
-local function moved(set, by)
+-- The clock may have been set since users were leased last. Back: everybody would wait until it is as late again as it was, so
+-- what was due then is due now. Forward: all leases would end at once, and gateways be asked by two at a time; so each lease
+-- lasts as much longer, but never longer than a new one. A machine that leased last time too knows by its steady clock how much
+-- time has passed. Another believes that none has: to it, a dispatcher that was away looks like a clock that was set.
+local CLOCK, STEADY, BACK, FORWARD = 'eagle:clock', 'eagle:steady', 10, 4
+local function moved(set, by, latest)
   local entries = redis.call('ZRANGE', set, 0, -1, 'WITHSCORES')
   local words = {}
-  for i = 1, #entries, 2 do append_pair(words, exact(tonumber(entries[i + 1]) + by), entries[i]) end
+  for i = 1, #entries, 2 do
+    append_pair(words, exact(math.min(tonumber(entries[i + 1]) + by, latest)), entries[i])
+  end
   call_in_chunks('ZADD', set, words)
 end
-local back = now - (tonumber(redis.call('GET', CLOCK)) or now)
-if back < -STEP * second then
-  moved(DUE, back)
-  moved(LEASED, back)
+local function really_passed()
+  local machine, steady = string.match(redis.call('GET', STEADY) or '', '^(%S+) (%S+)$')
+  return machine == ARGV[5] and math.max(0, tonumber(ARGV[6]) - (tonumber(steady) or 0)) * second or 0
+end
+local passed = now - (tonumber(redis.call('GET', CLOCK)) or now)
+local jumped = passed - really_passed()
+if passed < -BACK * second then
+  moved(DUE, passed, math.huge)
+  moved(LEASED, passed, math.huge)
+elseif jumped > FORWARD * second then
+  moved(LEASED, jumped, lease_ends)
 end
 redis.call('SET', CLOCK, exact(now))
+redis.call('SET', STEADY, ARGV[5] .. ' ' .. ARGV[6])
 
 local function up_to_now(set) return redis.call('ZRANGEBYSCORE', set, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit) end
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from eagle_logger.users.store import UserStore
-from tests.contract.users.scheduling import add, claimed, reported
+from tests.contract.users.conftest import LEASE
+from tests.contract.users.scheduling import add, claimed, lease_of, reported
 from tests.support.hand_clock import HandClock
 
 
@@ -38,3 +39,42 @@ async def test_what_is_given_back_after_the_clock_was_set_back_is_due(store: Use
     assert await store.free("worker") == ["000002"]
     assert await store.lease(10) == ["000001", "000002"]
     assert await store.free("worker") == []
+
+
+async def test_a_clock_that_is_set_forward_ends_no_lease(store: UserStore, clock: HandClock) -> None:
+    """Its gateway is being asked: another worker would ask it a second time at once."""
+    await add(store, "000001", "000002")
+    assert await store.lease(10) == ["000001", "000002"]
+    [held] = await store.claim(["000001"], "worker")
+    assert await store.begin([held]) == {"000001"}
+    clock.advance(1.0)
+    assert await store.lease(10) == []
+    clock.jump(30.0)
+    clock.advance(1.0)
+    assert await store.lease(10) == []
+    assert await store.begin([held]) == {"000001"}
+    for _ in range(17):
+        clock.advance(1.0)
+        assert await store.lease(10) == []
+    clock.advance(1.0)
+    assert await store.lease(10) == ["000002"], "what nobody claimed ends as if no clock had been set"
+    clock.advance(2.0)
+    assert await store.lease(10) == ["000001"]
+
+
+async def test_leases_end_in_time_while_nobody_leases(store: UserStore, clock: HandClock) -> None:
+    """A dispatcher that was away is no clock that was set."""
+    await add(store, "000001")
+    assert await store.lease(10) == ["000001"]
+    clock.advance(25.0)
+    assert await store.lease(10) == ["000001"]
+
+
+@pytest.mark.parametrize("step", [30.0, 3600.0])
+async def test_no_lease_becomes_longer_than_a_new_one(store: UserStore, clock: HandClock, step: float) -> None:
+    await add(store, "000001")
+    assert await store.lease(10) == ["000001"]
+    clock.jump(step)
+    [claim] = await store.claim(["000001"], "worker")
+    assert await store.lease(10) == []
+    assert await lease_of(store, "000001") == claim.claimed_at + LEASE

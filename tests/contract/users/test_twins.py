@@ -146,6 +146,10 @@ class Twins(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    @rule(seconds=st.sampled_from([-3600.0, -3.0, 3.0, 8.0, 30.0]))
+    def set_the_clock(self, seconds: float) -> None:
+        self.clock.jump(seconds)
+
     @invariant()
     def everybody_is_in_one_set(self) -> None:
         assert self.run(self.memory.check_invariant()) == []
