@@ -20,7 +20,7 @@ def publisher(settings: Settings) -> Enqueue:
 
     def enqueue(cloud_ids: Sequence[str]) -> None:
         for _, users in messages(cloud_ids, shards=1, at_most=settings.users_per_message):  # any worker will do
-            app.send_task("fetch", args=[users], queue=ADHOC, expires=settings.lease)
+            app.send_task("fetch", args=[users], queue=ADHOC)
 
     return enqueue
 

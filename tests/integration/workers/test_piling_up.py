@@ -19,6 +19,7 @@ from tests.support.programs import BEAT, WORKER, Programs
 from workers import messaging
 from workers.app import make_app
 from workers.messaging import LONGEST_DISPATCH_QUEUE
+from workers.publishing import publisher
 
 WITHIN = 30.0
 """Seconds until the flow is back, whatever waits."""
@@ -96,3 +97,13 @@ async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
         await until(lambda: bool(users.hexists("eagle:progress", "dispatch")), patience=WITHIN)
         await until(lambda: broker.llen(DISPATCH) <= LONGEST_DISPATCH_QUEUE, patience=WITHIN)
         await until(lambda: not broker.exists("unacked"), patience=WITHIN)
+
+
+def test_no_message_expires(app: Celery, broker: redis.Redis, settings: Settings) -> None:
+    """Expiry compares the sender's clock with the worker's: one that is 25 s ahead would drop every message."""
+    publisher(settings)(["00ce69"])
+    app.send_task("rotate", **app.conf.beat_schedule["rotate"]["options"])
+    sent = [json.loads(message) for queue in (ADHOC, DISPATCH) for message in broker.lrange(queue, 0, -1)]
+    assert [message["headers"]["expires"] for message in sent] == [None, None]
+    sources = Path(__file__).parents[3].joinpath("workers").rglob("*.py")
+    assert [file.name for file in sources if "expires=" in file.read_text()] == []
