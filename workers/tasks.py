@@ -97,8 +97,8 @@ def rotate(node: str | None = None, *, include_open: bool = False) -> str:
     here, given = runtime.current(), {"include_open": include_open}
     if node is None:
         nodes = here.run(here.logger.users.nodes())
-        waiting = here.broker.waiting(map(rotate_queue, nodes))
-        free = [name for name in nodes if not waiting[rotate_queue(name)]]  # nothing piles up for a node that is away
+        backlog = here.broker.waiting(map(rotate_queue, nodes))
+        free = [name for name in nodes if not backlog[rotate_queue(name)]]  # nothing piles up for a node that is away
         sent = [_sent(rotate.apply_async([name], given, queue=rotate_queue(name))) for name in free]
         _log.info("rotate", nodes=free, messages=sent, seconds=_since(started))
         return f"{len(free)} of {len(nodes)} nodes"
