@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from multiprocessing.synchronize import Event
 from eagle_logger import wiring
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
+from eagle_logger.reach import Reach
 from eagle_logger.rotation import Rotated, plan, rotate_shard
 from eagle_logger.settings import Settings
 
@@ -44,6 +46,7 @@ class Job:
             grace=settings.rotate_grace,
             retention=settings.local_retention,
             include_open=self.include_open,
+            heed_pauses=False,  # somebody waits for it, and may just have mended what was wrong
         )
 
     def files(self, work: list[Shard]) -> int:
@@ -52,8 +55,10 @@ class Job:
         return sum(folder.unarchived(hour) for hour in {hour for hour, _ in work})
 
     def rotator(self) -> Callable[[Shard, Stopping], Rotated]:
-        """For one process: what carries one shard of an hour as far as it goes."""
+        """For one process: what carries one shard of an hour as far as it goes. Once the archive is away, it archives nothing
+        more."""
         folder, archive = wiring.log_folder(self.settings), wiring.archive(self.settings)
+        reach = Reach(lambda: archive, rest=math.inf)
 
         def rotate(shard: Shard, stopping: Stopping) -> Rotated:
             return rotate_shard(
@@ -64,7 +69,9 @@ class Job:
                 grace=self.settings.rotate_grace,
                 retention=self.settings.local_retention,
                 include_open=self.include_open,
+                heed_pauses=False,
                 stopping=stopping,
+                reach=reach,
             )
 
         return rotate
@@ -73,8 +80,8 @@ class Job:
 def rotate_backlog(job: Job, stopping: Stopping, *, processes: int | None = None) -> Iterator[tuple[Shard, Rotated]]:
     """Do all of it, oldest hour first: if it is worth it in several processes, one per core unless told otherwise.
 
-    Safe beside rotators: a shard that one of them has in hand comes back as `busy`. Once `stopping` says so, what is left over
-    is `deferred`. Raises EagleError if one of the processes dies.
+    Safe beside rotators: a shard that another one works on comes back as `busy`. Once `stopping` says so, or the archive is
+    away, what is left over is `deferred`. Raises EagleError if one of the processes dies.
     """
     work = job.plan()
     processes = min(processes or os.cpu_count() or 1, len(work), 1 + job.files(work) // _WORTH_A_PROCESS)

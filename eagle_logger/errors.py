@@ -5,6 +5,7 @@
     │   ├── RelayUnavailable       the relay or the gateway did not answer usefully (carries retry_after)
     │   ├── RedisUnavailable
     │   ├── ArchiveUnavailable
+    │   │   └── ArchiveDamages      it keeps other bytes than it was sent: no second try at once
     │   └── DiskUnavailable        full, read-only or failing: fetching stops until it is well again
     ├── Permanent              trying again cannot help
     │   ├── Refused                the relay refuses the credentials or the cloud id: park the user
@@ -56,6 +57,10 @@ class RedisUnavailable(Transient):
 
 class ArchiveUnavailable(Transient):
     """The archive did not take or give an object; rotation tries again, nothing is deleted meanwhile."""
+
+
+class ArchiveDamages(ArchiveUnavailable):
+    """The archive keeps other bytes than it was sent; the user's hour is left alone for a while."""
 
 
 class DiskUnavailable(Transient):

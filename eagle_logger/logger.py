@@ -25,6 +25,7 @@ from eagle_logger.errors import RedisUnavailable, RelayUnavailable, Unreadable
 from eagle_logger.gathering import Gatherer, Room
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.relay import Relay
+from eagle_logger.reach import Reach
 from eagle_logger.rotation import Rotated, plan, rotate_shard
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
 from eagle_logger.visit import LOST, Samples, Visit
@@ -91,6 +92,7 @@ class EagleDataLogger:
         self._relay = relay
         self._samples = samples
         self._volume = volume
+        self._reach = Reach(volume.archive)
         self._clock = clock
         self._intervals = intervals
         self._limits = limits
@@ -234,15 +236,36 @@ class EagleDataLogger:
         """Whether a visit is under way, or what it brought is not on disk yet."""
         return bool(self._visits)
 
-    def plan_rotation(self, *, include_open: bool = False) -> list[tuple[Hour, str]]:
-        """The hours and shards of this node that have something to archive or to delete, oldest first. Blocking."""
+    def plan_rotation(self, *, include_open: bool = False, heed_pauses: bool = True) -> list[tuple[Hour, str]]:
+        """The hours and shards of this node that have something to archive or to delete, oldest first; what failed before comes
+        last, and with `heed_pauses` only when it is worth another try. Blocking."""
         volume = self._volume
-        return plan(volume.folder, self._clock.now(), grace=volume.grace, retention=volume.retention, include_open=include_open)
+        return plan(
+            volume.folder,
+            self._clock.now(),
+            grace=volume.grace,
+            retention=volume.retention,
+            include_open=include_open,
+            heed_pauses=heed_pauses,
+        )
+
+    @property
+    def archive_is_away(self) -> bool:
+        """Whether it did not answer a moment ago, so that this process leaves it alone."""
+        return self._reach.is_away()
 
     def rotate_log_to_s3(
-        self, hour: Hour, shard: str, *, include_open: bool = False, stopping: Callable[[], bool] = lambda: False
+        self,
+        hour: Hour,
+        shard: str,
+        *,
+        include_open: bool = False,
+        heed_pauses: bool = True,
+        archiving: bool = True,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Rotated:
-        """Seal, archive and in time delete one shard's log files of an hour. Blocking; `stopping` is asked between users."""
+        """Seal, archive and in time delete one shard's log files of an hour. Blocking; `stopping` is asked between users.
+        Without `archiving` it only deletes."""
         volume = self._volume
         return rotate_shard(
             volume.folder,
@@ -253,7 +276,10 @@ class EagleDataLogger:
             grace=volume.grace,
             retention=volume.retention,
             include_open=include_open,
+            heed_pauses=heed_pauses,
             stopping=stopping,
+            reach=self._reach,
+            archiving=archiving,
         )
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from eagle_logger.core.entries import Identity
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Content, Held, Part, opened
-from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, Unreadable
+from eagle_logger.errors import AlreadyThere, ArchiveDamages, ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import SealedFile
 
 _log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class Parts:
         _log.error("object_damaged", key=key, advice="the store keeps other bytes than were sent; the next part repeats them")
         self._spoiled += 1
         if self._spoiled >= _SPOILED:
-            raise ArchiveUnavailable(f"{self._archive.url} stored other bytes than were sent, for {key} and the part before it")
+            raise ArchiveDamages(f"{self._archive.url} stored other bytes than were sent, for {key} and the part before it")
 
     def _merged(self) -> Held:
         """What the parts hold; worked out only when it is asked for, which for most users is never."""

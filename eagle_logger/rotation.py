@@ -17,75 +17,44 @@ import structlog
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.rotation_plan import is_complete, is_current, may_be_deleted, nothing_to_delete_yet, oldest_first
+from eagle_logger.core.rotation_plan import (
+    is_complete,
+    is_current,
+    may_be_deleted,
+    may_be_tried,
+    nothing_to_delete_yet,
+    oldest_first,
+)
 from eagle_logger.core.sealing import LARGEST_HOUR, Content
-from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
-from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
+from eagle_logger.errors import ArchiveDamages, ArchiveUnavailable, DiskUnavailable, EagleError, NotAccepted
+from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile, Stuck, concerns_whole_volume
 from eagle_logger.parts import Archived, Parts
+from eagle_logger.reach import Reach
+from eagle_logger.rotated import Rotated
+
+__all__ = ["UPLOADS", "Rotated", "plan", "rotate_shard"]
 
 _log = structlog.get_logger(__name__)
 
 UPLOADS = 8
 """Users of one shard that are worked on at once: an upload is mostly waiting."""
-PATIENCE = 3
-"""Users in a row for whom the archive may fail before the shard is left for next time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
-    """What came of a rotation. `deferred` users were left for next time: it was time to stop, or the archive was away."""
+@dataclass(slots=True)
+class _User:
+    """One user's files of the hour on this disk."""
 
-    cloud_ids: tuple[str, ...] = ()
-    """Who had something to archive."""
-    objects: int = 0
-    rows: int = 0
-    bytes: int = 0
-    duplicates: int = 0
-    """Lines left out because another line, here or in an earlier part, says the same."""
-    conflicts: int = 0
-    quarantined: int = 0
-    """Lines that cannot be read, kept aside."""
-    removed: int = 0
-    """Log files deleted because their retention is over."""
-    deferred: int = 0
-    busy: int = 0
-    """Shards that another rotator has in hand."""
-    errors: dict[str, str] = field(default_factory=dict)
-    """What went wrong, by cloud id."""
+    cloud_id: str
+    hour: Hour
+    shard: str
+    opened: list[LogFile] = field(default_factory=list)
+    sealed: list[SealedFile] = field(default_factory=list)
+    stuck: Stuck | None = None
 
     @property
-    def users(self) -> int:
-        return len(self.cloud_ids)
-
-    def counts(self) -> dict[str, int]:
-        """What there is any of, by name."""
-        names = [name for name in Rotated.__slots__ if name not in {"cloud_ids", "errors"}]
-        found = {"users": self.users, **{name: getattr(self, name) for name in names}, "errors": len(self.errors)}
-        return {name: count for name, count in found.items() if count}
-
-    def __add__(self, other: Rotated) -> Rotated:
-        names = [name for name in Rotated.__slots__ if name != "errors"]
-        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return Rotated(**sums, errors=self.errors | other.errors)
-
-    def __str__(self) -> str:
-        """In words: `12 users, 12 objects, 6000 rows, 3 duplicates dropped`."""
-        if self.busy and not self.users:
-            return "another rotator is at it"
-        said = [_counted(self.users, "user"), _counted(self.objects, "object"), _counted(self.rows, "row")]
-        rare = (
-            _counted(self.duplicates, "duplicate", "dropped"),
-            _counted(self.conflicts, "conflict"),
-            _counted(self.quarantined, "line", "kept aside"),
-            _counted(self.removed, "file", "deleted"),
-            _counted(self.deferred, "user", "deferred"),
-            _counted(len(self.errors), "user", "with errors"),
-        )
-        return ", ".join(said + [one for one in rare if not one.startswith("0 ")])
-
-
-def _counted(number: int, thing: str, more: str = "") -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'} {more}".rstrip()
+    def waits(self) -> bool:
+        """Whether something is not archived, complete or not."""
+        return bool(self.opened) or any(file.receipt is None for file in self.sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,40 +66,89 @@ class _Task:
     grace: float
     retention: float
     include_open: bool
+    heed_pauses: bool
+
+    def users(self, hour: Hour, shard: str) -> list[_User]:
+        """In order of cloud id; those whose hour failed before come last."""
+        users: dict[str, _User] = {}
+        for opened in self.folder.open_files(hour, shard):
+            users.setdefault(opened.cloud_id, _User(opened.cloud_id, hour, shard)).opened.append(opened)
+        for sealed in self.folder.sealed_files(hour, shard):
+            users.setdefault(sealed.cloud_id, _User(sealed.cloud_id, hour, shard)).sealed.append(sealed)
+        for cloud_id, stuck in self.folder.stuck_in(hour, shard).items():
+            if cloud_id in users:
+                users[cloud_id].stuck = stuck
+        return sorted(users.values(), key=lambda user: (user.stuck is not None, user.cloud_id))
+
+    def has_to_archive(self, user: _User) -> bool:
+        stuck = user.stuck
+        if stuck is not None and self.heed_pauses and not may_be_tried(stuck.tried_at, stuck.tries, self.now):
+            return False
+        return any(file.receipt is None for file in user.sealed) or any(map(self.is_to_be_sealed, user.opened))
 
     def is_to_be_sealed(self, file: LogFile) -> bool:
         if self.include_open:
             return True
         if is_current(file.hour, self.grace, self.now):
             return False
-        first_arrival = self.folder.first_arrival(file)
+        try:
+            first_arrival = self.folder.first_arrival(file)
+        except OSError:
+            return True  # whoever seals it will say what is wrong with it
         return first_arrival is not None and is_complete(file.hour, first_arrival, self.grace, self.now)
 
-    def is_expired(self, file: SealedFile) -> bool:
-        return file.receipt is not None and may_be_deleted(file.receipt.archived_at, self.retention, self.now)
+    def expired(self, user: _User) -> list[SealedFile]:
+        """Those kept long enough; none while something of the hour waits: they tell what its parts hold, also when the archive
+        cannot be read."""
+        return [] if user.waits else [file for file in user.sealed if self._is_expired(file)]
+
+    def _is_expired(self, file: SealedFile) -> bool:
+        receipt = file.receipt
+        return receipt is not None and may_be_deleted(file.hour, receipt.archived_at, self.retention, self.now)
 
 
 def plan(
-    folder: LogFolder, now: float, *, grace: float, retention: float, include_open: bool = False
+    folder: LogFolder,
+    now: float,
+    *,
+    grace: float,
+    retention: float,
+    include_open: bool = False,
+    heed_pauses: bool = True,
 ) -> list[tuple[Hour, str]]:
-    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first.
+    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first; and behind all
+    others those where nothing is left but what failed before.
 
-    `now` and the results are in the system's clock; `grace` and `retention` are seconds.
+    `now` and the results are in the system's clock; `grace` and `retention` are seconds. With `heed_pauses` what failed before
+    is left out until it is worth another try.
     """
-    task = _Task(folder, now, grace, retention, include_open)
-    return oldest_first((hour, shard) for hour in folder.hours() for shard in _shards_with_work(task, hour))
+    task = _Task(folder, now, grace, retention, include_open, heed_pauses)
+    work = {(hour, shard): kind for hour in folder.hours() for shard, kind in _shards_with_work(task, hour)}
+    return [*oldest_first(one for one in work if work[one]), *oldest_first(one for one in work if not work[one])]
 
 
-def _shards_with_work(task: _Task, hour: Hour) -> list[str]:
+def _shards_with_work(task: _Task, hour: Hour) -> Iterator[tuple[str, bool]]:
+    """Each with whether anything in it has not failed before."""
     if nothing_to_delete_yet(hour, task.retention, task.now) and not task.folder.unarchived(hour):
+        return
+    for shard in _shards(task.folder, hour):
+        try:
+            users = task.users(hour, shard)
+        except OSError:
+            yield shard, False  # whoever rotates it will say what is wrong with it
+            continue
+        if any(user.stuck is None and (task.has_to_archive(user) or task.expired(user)) for user in users):
+            yield shard, True
+        elif any(user.stuck is not None and task.has_to_archive(user) for user in users):
+            yield shard, False
+
+
+def _shards(folder: LogFolder, hour: Hour) -> list[str]:
+    try:
+        return folder.shards(hour)
+    except OSError as exc:
+        _log.error("hour_not_listed", hour=hour.name, reason=str(exc), detail="repair or remove this folder by hand")
         return []
-    return [shard for shard in task.folder.shards(hour) if _has_work(task, hour, shard)]
-
-
-def _has_work(task: _Task, hour: Hour, shard: str) -> bool:
-    if any(file.receipt is None or task.is_expired(file) for file in task.folder.sealed_files(hour, shard)):
-        return True
-    return any(task.is_to_be_sealed(file) for file in task.folder.open_files(hour, shard))
 
 
 def rotate_shard(
@@ -143,48 +161,51 @@ def rotate_shard(
     grace: float,
     retention: float,
     include_open: bool = False,
+    heed_pauses: bool = True,
     stopping: Callable[[], bool] = lambda: False,
+    reach: Reach | None = None,
+    archiving: bool = True,
 ) -> Rotated:
     """Carry one shard of an hour as far as it goes. Blocking; safe to repeat, and beside other rotators on any disk.
 
-    One user's failure stops nobody else. `stopping` is asked before each user; those left over are `deferred`.
+    One user's failure stops nobody else, nor does a folder that cannot be read. `stopping` is asked before each user; those
+    left over are `deferred`. So are all once the archive is away, or without `archiving`; what was kept long enough is deleted
+    all the same. `reach` is what this process knows of the archive.
     """
-    with folder.rotating(hour, shard) as mine:
-        if not mine:
-            return Rotated(busy=1)
-        task = _Task(folder, now, grace, retention, include_open)
-        return _Shard(task, archive, _users(folder, hour, shard), stopping).run()
-
-
-@dataclass(slots=True)
-class _User:
-    """One user's files of the hour on this disk."""
-
-    cloud_id: str
-    hour: Hour
-    opened: list[LogFile] = field(default_factory=list)
-    sealed: list[SealedFile] = field(default_factory=list)
-
-
-def _users(folder: LogFolder, hour: Hour, shard: str) -> list[_User]:
-    users: dict[str, _User] = {}
-    for opened in folder.open_files(hour, shard):
-        users.setdefault(opened.cloud_id, _User(opened.cloud_id, hour)).opened.append(opened)
-    for sealed in folder.sealed_files(hour, shard):
-        users.setdefault(sealed.cloud_id, _User(sealed.cloud_id, hour)).sealed.append(sealed)
-    return [users[cloud_id] for cloud_id in sorted(users)]
+    task = _Task(folder, now, grace, retention, include_open, heed_pauses)
+    known = Reach(lambda: archive) if reach is None else reach
+    done = Rotated()
+    try:
+        with folder.rotating(hour, shard) as mine:
+            if not mine:
+                return Rotated(busy=1)
+            done = _Shard(task, archive, known, task.users(hour, shard), stopping, archiving=archiving).run()
+    except (DiskUnavailable, OSError) as exc:
+        _log.error("shard_failed", hour=hour.name, shard=shard, reason=str(exc))
+        done += Rotated(errors={f"{hour} {shard}": str(exc)})
+    return done
 
 
 class _Shard:
     """A few threads, each taking the next user until there is none or it is time to stop."""
 
-    def __init__(self, task: _Task, archive: Archive, users: list[_User], stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        task: _Task,
+        archive: Archive,
+        reach: Reach,
+        users: list[_User],
+        stopping: Callable[[], bool],
+        *,
+        archiving: bool,
+    ) -> None:
         self._task = task
         self._archive = archive
+        self._reach = reach
         self._users = users
         self._next = 0
         self._stopping = stopping
-        self._unavailable = 0
+        self._is_left = not archiving
         self._lock = threading.Lock()
 
     def run(self) -> Rotated:
@@ -196,7 +217,7 @@ class _Shard:
                 # What they log names the message it was done for, as it would here.
                 contexts = [contextvars.copy_context() for _ in range(threads)]
                 done = sum(pool.map(lambda context: context.run(self._work), contexts), Rotated())
-        return replace(done, deferred=done.deferred + len(self._users) - self._next)
+        return sum(map(self._leave, self._users[self._next :]), done)
 
     def _work(self) -> Rotated:
         done = Rotated()
@@ -206,49 +227,93 @@ class _Shard:
 
     def _take(self) -> _User | None:
         with self._lock:
-            if self._next == len(self._users) or self._unavailable >= PATIENCE or self._stopping():
+            self._is_left |= self._reach.is_away()
+            if self._next == len(self._users) or self._is_left or self._stopping():
                 return None
             self._next += 1
             return self._users[self._next - 1]
 
-    def _note(self, *, available: bool) -> None:
-        with self._lock:
-            self._unavailable = 0 if available else self._unavailable + 1
+    def _leave(self, user: _User) -> Rotated:
+        """Leave a user to the next time; what is on this disk only to be deleted needs no archive."""
+        if self._stopping():
+            return Rotated(deferred=1)
+        return self._delete_expired(user) + Rotated(deferred=int(self._task.has_to_archive(user)))
 
     def _one(self, user: _User) -> Rotated:
         done = Rotated()
+        if self._task.has_to_archive(user):
+            done += self._archive_user(user)
+        return done + self._delete_expired(user)
+
+    def _archive_user(self, user: _User) -> Rotated:
+        done, is_second_try = Rotated(), False
+        while True:
+            try:
+                for step in _archive_files(self._task, self._archive, user):
+                    done += step
+                    if step.objects:
+                        self._reach.stored()
+                if user.stuck is not None:
+                    self._task.folder.forget_stuck(user.shard, user.stuck)
+            except ArchiveUnavailable as exc:
+                if is_second_try or isinstance(exc, ArchiveDamages):
+                    self._reach.failed_alone(user.cloud_id)
+                    return done + self._put_off(user, str(exc))
+                if self._stopping() or not self._reach.is_there(self._task.now):
+                    _log.warning("archive_unavailable", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
+                    return done + Rotated(deferred=1, errors={user.cloud_id: str(exc)})
+                done, is_second_try = replace(done, cloud_ids=()), True  # it may have come back just now
+            except (EagleError, OSError) as exc:
+                if concerns_whole_volume(exc):
+                    _log.error("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
+                    return done + Rotated(errors={user.cloud_id: str(exc)})
+                return done + self._put_off(user, str(exc))
+            except Exception as exc:  # noqa: BLE001  (one user cannot harm another, whatever it is)
+                _log.exception("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name)
+                return done + self._put_off(user, repr(exc))
+            else:
+                return done
+
+    def _put_off(self, user: _User, reason: str) -> Rotated:
+        """Note that this user's hour fails for a reason of its own."""
+        now, before = self._task.now, user.stuck
+        stuck = Stuck.first(user.cloud_id, user.hour, reason, now) if before is None else before.again(reason, now)
+        _log.error("hour_is_stuck", cloud_id=user.cloud_id, hour=user.hour.name, tries=stuck.tries, reason=reason)
         try:
-            for step in _rotate_user(self._task, self._archive, user):
-                done += step
-            self._note(available=True)
-        except ArchiveUnavailable as away:
-            self._note(available=False)
-            _log.warning("archive_unavailable", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(away))
-            done += Rotated(deferred=1, errors={user.cloud_id: str(away)})
-        except (EagleError, OSError) as wrong:
-            _log.error("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(wrong))
-            done += Rotated(errors={user.cloud_id: str(wrong)})
-        except Exception as wrong:  # noqa: BLE001  (one user cannot harm another, whatever it is)
-            _log.exception("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name)
-            done += Rotated(errors={user.cloud_id: repr(wrong)})
-        return done
+            self._task.folder.note_stuck(user.shard, stuck)
+        except DiskUnavailable as exc:
+            _log.warning("stuck_hour_not_noted", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
+        return Rotated(stuck=1, errors={user.cloud_id: reason})
+
+    def _delete_expired(self, user: _User) -> Rotated:
+        removed = 0
+        try:
+            for file in self._task.expired(user):
+                self._task.folder.remove(file)
+                removed += 1
+        except (EagleError, OSError) as exc:
+            _log.error("deletion_failed", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
+            return Rotated(removed=removed, errors={user.cloud_id: str(exc)})
+        return Rotated(removed=removed)
 
 
-def _rotate_user(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated]:
-    closed = [task.folder.seal(file) for file in user.opened if task.is_to_be_sealed(file)]
-    sealed = user.sealed + [file for file in closed if file is not None]
-    files = [piece for file in sealed for piece in _in_pieces(task.folder, file)]
-    waiting = [file for file in files if file.receipt is None]
+def _archive_files(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated]:
+    """What is done stays noted in `user`, so that a second try goes on where the first one ended."""
+    for opened in [file for file in user.opened if task.is_to_be_sealed(file)]:
+        sealed = task.folder.seal(opened)
+        user.opened.remove(opened)
+        user.sealed += [sealed] if sealed is not None else []
+    user.sealed[:] = [piece for file in user.sealed for piece in _in_pieces(task.folder, file)]
+    waiting = [file for file in user.sealed if file.receipt is None]
     if waiting:
         yield Rotated(cloud_ids=(user.cloud_id,))
         parts = Parts(archive, user.cloud_id, user.hour)
-        parts.recall(file for file in files if file.receipt is not None)
+        parts.recall(file for file in user.sealed if file.receipt is not None)
         for file in waiting:
-            yield _archive(task, parts, file)
-    for file in files:
-        if task.is_expired(file):
-            task.folder.remove(file)
-            yield Rotated(removed=1)
+            rotated, archived = _archive(task, parts, file)
+            user.sealed.remove(file)
+            user.sealed += [archived] if archived is not None else []
+            yield rotated
 
 
 def _in_pieces(folder: LogFolder, file: SealedFile) -> list[SealedFile]:
@@ -261,7 +326,8 @@ def _in_pieces(folder: LogFolder, file: SealedFile) -> list[SealedFile]:
     return pieces
 
 
-def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:
+def _archive(task: _Task, parts: Parts, file: SealedFile) -> tuple[Rotated, SealedFile | None]:
+    """What came of it, and the file as it is now: None if it was set aside."""
     content = Content(file.path.read_bytes(), file.cloud_id)
     if content.unreadable:
         _keep_aside(task.folder, file, content.unreadable)
@@ -269,9 +335,10 @@ def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:
         archived = parts.add(content)
     except NotAccepted as never:
         task.folder.set_aside(file, str(never))
-        return Rotated(quarantined=len(content.entries) + len(content.unreadable), errors={file.cloud_id: str(never)})
-    task.folder.write_receipt(file, _receipt(file, archived, task.now))
-    return Rotated(
+        lines = len(content.entries) + len(content.unreadable)
+        return Rotated(quarantined=lines, errors={file.cloud_id: str(never)}), None
+    proven = task.folder.write_receipt(file, _receipt(file, archived, task.now))
+    rotated = Rotated(
         objects=archived.number is not None,
         rows=archived.part.rows,
         bytes=archived.size,
@@ -279,6 +346,7 @@ def _archive(task: _Task, parts: Parts, file: SealedFile) -> Rotated:
         conflicts=archived.part.conflicts,
         quarantined=len(content.unreadable),
     )
+    return rotated, proven
 
 
 def _keep_aside(folder: LogFolder, file: SealedFile, unreadable: list[tuple[bytes, str]]) -> None:

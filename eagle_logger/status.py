@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.state import readings_in_the_last_hour
+from eagle_logger.logs.folder import Stuck
 from eagle_logger.users.store import Outline, Totals, UserStore
+
+MOST_STUCK = 1000
 
 
 class UserStatus(NamedTuple):
@@ -34,12 +38,26 @@ class UnsealedHour:
 
 
 @dataclass(frozen=True, slots=True)
+class StuckHour:
+    """An hour of one user that fails for a reason of its own. `since` and `tried_at` are ISO 8601."""
+
+    cloud_id: str
+    hour: str
+    since: str
+    tried_at: str
+    tries: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     at: str
     totals: Totals
     users: list[UserStatus] = field(repr=False)  # asyncio makes a text of what a coroutine returns, for an error it drops
     queues: dict[str, int]
     unarchived_hours: list[UnsealedHour]
+    stuck_hours: list[StuckHour]
+    """The oldest thousand on this disk."""
     processes: dict[str, float]
     """Seconds since each process last reported progress."""
     counters: dict[str, int]
@@ -56,6 +74,10 @@ class Folder(Protocol):
     def hours(self) -> list[Hour]: ...
     def unarchived(self, hour: Hour) -> int:
         """Files of this hour, open or sealed, that have no receipt yet."""
+        ...
+
+    def stuck(self, hour: Hour) -> list[Stuck]:
+        """What is noted of users whose hour cannot be archived."""
         ...
 
 
@@ -86,12 +108,14 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder) -
     now = await store.now()
     users = [user_status(user, now) async for batch in store.outlines() for user in batch]
     progress = await store.progress()
+    unarchived = list(_unarchived(folder))
     return Status(
         at=iso(now),
         totals=await store.totals(),
         users=users,
         queues=queues,
-        unarchived_hours=list(_unarchived(folder)),
+        unarchived_hours=unarchived,
+        stuck_hours=list(islice(_stuck(folder, unarchived), MOST_STUCK)),
         processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
@@ -103,3 +127,17 @@ def _unarchived(folder: Folder) -> Iterator[UnsealedHour]:
         files = folder.unarchived(hour)
         if files:
             yield UnsealedHour(hour.name, files)
+
+
+def _stuck(folder: Folder, unarchived: list[UnsealedHour]) -> Iterator[StuckHour]:
+    for hour in unarchived:
+        for one in folder.stuck(Hour.parse(hour.hour)):
+            yield StuckHour(one.cloud_id, hour.hour, _moment(one.since), _moment(one.tried_at), one.tries, one.reason)
+
+
+def _moment(seconds: float) -> str:
+    """A note may hold anything that is a number."""
+    try:
+        return iso(seconds)
+    except (ValueError, OverflowError, OSError):
+        return "at an unknown time"

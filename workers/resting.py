@@ -1,4 +1,4 @@
-"""An archive that is away is left alone for a moment, and what waits for it in the queue is left for the next round.
+"""While the archive is away, and after it, the rest of a round of rotation is left for the next one.
 
 Messages are cheap and the next round plans anew: so once the archive is back, the oldest hour goes first again, wherever in the
 last round it went away or came back; and an archive that hangs does not hold a rotator up for half a minute at every shard.
@@ -6,37 +6,17 @@ last round it went away or came back; and an archive that hangs does not hold a 
 
 from __future__ import annotations
 
-from eagle_logger.rotation import Rotated
-
-PATIENCE = 3
-"""Shards in a row for which the archive took nothing: one user's trouble is not everybody's."""
-REST = 10.0
-"""Seconds."""
-
-Moment = float
-
 
 class Rest:
-    """Of one process. Moments are monotonic seconds."""
+    """Of one process."""
 
     def __init__(self) -> None:
-        self._in_a_row = 0
-        self._until: Moment = float("-inf")
         self._left_round = ""
 
-    def covers(self, round_: str, now: Moment) -> bool:
-        """Whether a message of this round is left: during a rest, and after it the rest of a round of which older hours were
-        left."""
-        if now < self._until:
+    def covers(self, round_: str, *, is_away: bool) -> bool:
+        """Whether a message of this round archives nothing: while the archive is away, and then until the end of a round of
+        which older hours were left."""
+        if is_away:
             self._left_round = round_
             return True
         return bool(round_) and round_ == self._left_round
-
-    def note(self, rotated: Rotated, now: Moment) -> None:
-        """What came of a shard."""
-        if rotated.objects:
-            self._in_a_row = 0
-        elif rotated.deferred and rotated.errors:
-            self._in_a_row += 1
-            if self._in_a_row >= PATIENCE:
-                self._until = now + REST

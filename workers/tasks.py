@@ -22,6 +22,7 @@ from eagle_logger.core.messages import messages
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.leasing import most_this_second
 from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
+from eagle_logger.rotated import Rotated
 from workers import runtime
 from workers.app import app
 from workers.patience import when_there_is_room
@@ -120,14 +121,22 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
     """Seal, archive and in time delete one shard's log files of one hour. `planned_by`: the message that began this round."""
     started = time.monotonic()
     here = runtime.current()
-    if _rest.covers(planned_by, started):
+    is_left = _rest.covers(planned_by, is_away=here.logger.archive_is_away)
+    rotated = here.logger.rotate_log_to_s3(
+        Hour.parse(hour), shard, include_open=include_open, archiving=not is_left, stopping=here.stopping.is_set
+    )
+    if is_left and not rotated.removed:
         return "left for the next round: the archive was away a moment ago"
-    rotated = here.logger.rotate_log_to_s3(Hour.parse(hour), shard, include_open=include_open, stopping=here.stopping.is_set)
-    _rest.note(rotated, time.monotonic())
     with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
-        here.run(here.logger.users.count({"uploads_done": rotated.objects, "uploads_failed": len(rotated.errors)}))
+        here.run(here.logger.users.count(_uploads(rotated)))
     _log.info("rotate_shard", hour=hour, shard=shard, cloud_ids=rotated.cloud_ids, **rotated.counts(), seconds=_since(started))
     return str(rotated)
+
+
+def _uploads(rotated: Rotated) -> dict[str, int]:
+    """For the system's counters: what one home alone is in trouble with is counted apart."""
+    failed = len(rotated.errors) - rotated.stuck
+    return {"uploads_done": rotated.objects, "uploads_failed": failed, "uploads_stuck": rotated.stuck}
 
 
 def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:

@@ -49,6 +49,7 @@ _ADVICE = {
     "InvalidAccessKeyId": "correct EAGLE_AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "correct EAGLE_AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "renew the credentials",
+    "InvalidObjectState": "the object lies in a storage class that is not read at once: restore it",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchBucket": "create the bucket, or correct EAGLE_ARCHIVE_URL",
     "PermanentRedirect": "the bucket is in another region: correct EAGLE_AWS_REGION",
@@ -181,7 +182,8 @@ class S3Archive:
             yield
         except ClientError as refused:
             code = _code(refused)
-            advice = _ADVICE.get(code, "rotation tries again, nothing is deleted meanwhile")
+            locked = "let these credentials use the key that the object was encrypted with" if code.startswith("KMS.") else None
+            advice = locked or _ADVICE.get(code, "rotation tries again, nothing is deleted meanwhile")
             raise ArchiveUnavailable(f"{self.url} answered {code}: {advice}") from None
         except FlexibleChecksumError:
             raise Unreadable(f"an object in {self.url} is not what its own checksum says") from None

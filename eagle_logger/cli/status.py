@@ -23,10 +23,11 @@ from eagle_logger.cli.words import harmless
 from eagle_logger.core.breaker import Phase
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
-from eagle_logger.status import Status, UserStatus, collect
+from eagle_logger.status import Status, StuckHour, UserStatus, collect
 
 WATCH_EVERY = 2.0
 MOST_ROWS = 40
+MOST_STUCK_ROWS = 10
 RELAY = {
     Phase.CLOSED: "asked for everybody",
     Phase.OPEN: "away: most visits fail, so a few users a second ask on until it answers",
@@ -151,8 +152,26 @@ def _totals(found: Status) -> list[str]:
         *([parked] if totals.parked else []),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours}",
+        *_stuck(found.stuck_hours),
         f"progress: {processes}",
         f"relay: {RELAY[Phase(found.relay)]}",
+    ]
+
+
+def _stuck(hours: list[StuckHour]) -> list[str]:
+    """The oldest few, and what to do."""
+    if not hours:
+        return []
+    lines = [
+        f"  {one.cloud_id} {one.hour}: since {one.since}, tried {one.tries} times: {harmless(one.reason)}"
+        for one in hours[:MOST_STUCK_ROWS]
+    ]
+    more = len(hours) - len(lines)
+    what = "nobody else waits for them, and they are tried again by themselves"
+    return [
+        f"hours that are stuck: {len(hours)}; {what}. What to do: docs/how-to/free-a-stuck-hour.md",
+        *lines,
+        *([f"  and {more} more: --json has them"] if more else []),
     ]
 
 

@@ -1,4 +1,4 @@
-"""When a log file is complete, and when an archived one may be deleted."""
+"""When a log file is complete, when one that failed is tried again, and when an archived one may be deleted."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import Iterable
 
 from eagle_logger.core.hours import HOUR, Hour
 
+FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * 3600.0
+"""Seconds between two tries at an hour that fails for a reason of its own."""
 
-def complete_at(hour: Hour, first_arrival: float, grace: float) -> float:
+
+def complete_at(hour: Hour, first_arrival: float, grace: float, now: float) -> float:
     """When nothing more is expected in a user's file of this hour (Unix seconds).
 
     A file begun about its own time is complete `grace` seconds after the hour. One begun later (late readings), or more than
     an hour ahead (a gateway whose clock is wrong), gets an hour from its first line's arrival, so that what is late together
     becomes one part. The wall clock decides, never the next reading: a quiet gateway does not hold its hour open.
+
+    An arrival that lies ahead of `now` was written by a wrong clock. Such a file gets an hour and the grace from its hour's
+    end; if that hour lies ahead too, nothing is known of the file, and nothing is waited for.
     """
+    if first_arrival > now:
+        return now if hour.start - HOUR > now else hour.end + HOUR + grace
     in_its_time = hour.start - HOUR <= first_arrival <= hour.end + grace
     return hour.end + grace if in_its_time else first_arrival + HOUR
 
 
 def is_complete(hour: Hour, first_arrival: float, grace: float, now: float) -> bool:
-    return now >= complete_at(hour, first_arrival, grace)
+    return now >= complete_at(hour, first_arrival, grace, now)
 
 
 def is_current(hour: Hour, grace: float, now: float) -> bool:
@@ -27,9 +35,17 @@ def is_current(hour: Hour, grace: float, now: float) -> bool:
     return hour.start - HOUR <= now < hour.end + grace
 
 
-def may_be_deleted(archived_at: float, retention: float, now: float) -> bool:
-    """Whether a sealed file, archived then, has been kept long enough."""
-    return now >= archived_at + retention
+def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
+    """Whether an hour that failed this often for a reason of its own, then for the last time, is worth another try. The pause
+    doubles with each failure. A moment that lies ahead of `now` was written by a wrong clock, and holds nothing back."""
+    pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE)
+    return not tried_at <= now < tried_at + pause
+
+
+def may_be_deleted(hour: Hour, archived_at: float, retention: float, now: float) -> bool:
+    """Whether a sealed file of this hour, archived then, has been kept long enough. Where `archived_at` lies ahead of `now`,
+    it was written by a wrong clock, and the hour's end counts instead if that is earlier."""
+    return now >= (archived_at if archived_at <= now else min(hour.end, archived_at)) + retention
 
 
 def nothing_to_delete_yet(hour: Hour, retention: float, now: float) -> bool:

@@ -14,6 +14,7 @@ from eagle_logger.logs import steps
 
 MODE = 0o640
 """Who may read the files: when a household is at home is nobody else's business."""
+_OF_THE_VOLUME = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 TEMPORARY = ".new"
 """How the name of an unfinished file ends; such a file left by a killed process may be removed."""
 
@@ -33,6 +34,12 @@ def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
     else:
         advice = "Free some space or repair the log volume"
     return DiskUnavailable(f"{refused.strerror or refused}: {refused.filename or path}. {advice}; fetching resumes by itself.")
+
+
+def concerns_whole_volume(failed: BaseException) -> bool:
+    """Whether what the operating system refused would befall any other file of the volume too."""
+    refused = failed if isinstance(failed, OSError) else failed.__cause__
+    return isinstance(refused, OSError) and refused.errno in _OF_THE_VOLUME
 
 
 def sync_directory(path: Path) -> None:

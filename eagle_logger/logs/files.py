@@ -3,8 +3,9 @@
 rainforest-002738-2015-03-10-17.jsonl               open: may be appended to
 rainforest-002738-2015-03-10-17.0001.sealed.jsonl   closed for good
 rainforest-002738-2015-03-10-17.0001.receipt.json   the archive holds it
+rainforest-002738-2015-03-10-17.stuck.json          why what is left cannot be archived
 
-All three lie in the folder of the hour and shard.
+All lie in the folder of the hour and shard.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pathlib import Path
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import parse_log_file
 from eagle_logger.logs.receipt import Receipt
+from eagle_logger.logs.stuck import MOST_BYTES, Stuck
 
 OPEN = ".jsonl"
 SEALED = ".sealed.jsonl"
 RECEIPT = ".receipt.json"
+STUCK = ".stuck.json"
 
 _NUMBERED = re.compile(r"(.+)\.(\d{4,})(\.sealed\.jsonl|\.receipt\.json)")
 
@@ -101,6 +104,26 @@ def receipt_of(sealed: SealedFile) -> Receipt | None:
     """A receipt that cannot be read, or is another file's, proves nothing: the file counts as not archived."""
     try:
         receipt = Receipt.from_json(sealed.receipt_path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return receipt if (receipt.cloud_id, receipt.hour) == (sealed.cloud_id, sealed.hour) else None
+
+
+def stuck_path(folder: Path, cloud_id: str, hour: Hour) -> Path:
+    """Where it is noted why this user's hour cannot be archived."""
+    return folder / f"rainforest-{cloud_id}-{hour}{STUCK}"
+
+
+def stuck(path: Path) -> Stuck | None:
+    """What is noted there. A note that cannot be read, or is about another hour, says nothing: the hour is tried."""
+    try:
+        with path.open("rb") as file:
+            found = Stuck.from_json(file.read(MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if path == stuck_path(path.parent, found.cloud_id, found.hour) else None
+
+
+def concerned(name: str) -> str:
+    """The user and hour that a note, a log file or a receipt is about, as all their names begin."""
+    return name.partition(".")[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import files, steps
 from eagle_logger.logs.durable import (
     TEMPORARY,
+    concerns_whole_volume,
     create_file,
     disk_errors,
     make_directory,
@@ -35,9 +36,10 @@ from eagle_logger.logs.quarantine import FOLDER as QUARANTINE
 from eagle_logger.logs.quarantine import REASON, keep_aside
 from eagle_logger.logs.reading import Bad, Lines, each_line
 from eagle_logger.logs.receipt import Receipt
+from eagle_logger.logs.stuck import Stuck
 from eagle_logger.logs.tail import repair
 
-__all__ = ["Bad", "Lines", "LogFile", "LogFolder", "Receipt", "SealedFile"]
+__all__ = ["Bad", "Lines", "LogFile", "LogFolder", "Receipt", "SealedFile", "Stuck", "concerns_whole_volume"]
 
 NODE_ID = "node-id"
 LOCKS = "rotating"
@@ -95,7 +97,7 @@ class LogFolder:
     def strays(self, hour: Hour, shard: str) -> list[Path]:
         """Files in the folder that are no log files, receipts or unfinished: nobody looks after them."""
         paths = [self._path(hour, shard) / name for name in sorted(self._names(hour, shard))]
-        ours = (files.RECEIPT, TEMPORARY)
+        ours = (files.RECEIPT, files.STUCK, TEMPORARY)
         return [
             path
             for path in paths
@@ -115,12 +117,37 @@ class LogFolder:
         return files.receipt_of(sealed)
 
     def unarchived(self, hour: Hour) -> int:
-        """Files of this hour, open or sealed, that have no receipt yet. Looks at names only."""
-        count = 0
-        for shard in self.shards(hour):
-            names = set(self._names(hour, shard))
-            count += sum(name.endswith(files.OPEN) and _receipt_name(name) not in names for name in names)
-        return count
+        """Files of this hour, open or sealed, that have no receipt yet. Looks at names only. A folder that cannot be read
+        counts as one file: nobody knows what waits in it."""
+        try:
+            return sum(self._unarchived(hour, shard) for shard in self.shards(hour))
+        except OSError:
+            return 1
+
+    def users_waiting(self, hour: Hour) -> int:
+        """The same, counted in users."""
+        try:
+            return sum(self._users_waiting(hour, shard) for shard in self.shards(hour))
+        except OSError:
+            return 1
+
+    def stuck_in(self, hour: Hour, shard: str) -> dict[str, Stuck]:
+        """What is noted of this shard's users whose hour cannot be archived, by cloud id. Those notes only that have files
+        which wait."""
+        names = self._names(hour, shard)
+        notes = [name for name in names if name.endswith(files.STUCK)]
+        waiting = _waiting(names) if notes else set()
+        found = [files.stuck(self._path(hour, shard) / name) for name in notes if files.concerned(name) in waiting]
+        return {one.cloud_id: one for one in found if one is not None}
+
+    def stuck(self, hour: Hour) -> list[Stuck]:
+        """The same for all shards of the hour, in order of cloud id. Passes over what cannot be read."""
+        found: list[Stuck] = []
+        with suppress(OSError):
+            for shard in self.shards(hour):
+                with suppress(OSError):
+                    found += self.stuck_in(hour, shard).values()
+        return sorted(found, key=lambda one: one.cloud_id)
 
     def first_arrival(self, log_file: LogFile) -> float | None:
         """When the file's first reading arrived (Unix seconds of the system's clock): from its first readable line, else the
@@ -229,6 +256,18 @@ class LogFolder:
             replace_file(sealed.receipt_path, receipt.to_json())
         return SealedFile(sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt)
 
+    def note_stuck(self, shard: str, stuck: Stuck) -> None:
+        """Remember why this user's hour cannot be archived, in place of what was noted before."""
+        path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        with disk_errors(path):
+            replace_file(path, stuck.to_json())
+
+    def forget_stuck(self, shard: str, stuck: Stuck) -> None:
+        """The hour is archived, and the note goes."""
+        path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        with disk_errors(path), suppress(FileNotFoundError):
+            steps.unlink(path)
+
     def remove(self, sealed: SealedFile) -> None:
         """Delete a sealed file once its receipt is durable, then that, then folders that are empty. Does nothing if the file is
         gone.
@@ -267,6 +306,18 @@ class LogFolder:
         found = [files.sealed_file(self._path(hour, shard) / name) for name in names]
         return sorted((one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence))
 
+    def _unarchived(self, hour: Hour, shard: str) -> int:
+        try:
+            return len(_without_receipt(self._names(hour, shard)))
+        except OSError:
+            return 1
+
+    def _users_waiting(self, hour: Hour, shard: str) -> int:
+        try:
+            return len(_waiting(self._names(hour, shard)))
+        except OSError:
+            return 1
+
     def _path(self, hour: Hour, shard: str) -> Path:
         return self.root / hour.name / shard
 
@@ -282,10 +333,13 @@ class LogFolder:
         return sequence
 
     def _tidy(self, hour: Hour, shard: str) -> None:
-        """Only for who has the shard to itself: remove unfinished files, receipts whose file is gone, and empty folders."""
+        """Only for who has the shard to itself: remove unfinished files, receipts and notes whose file is gone, and empty
+        folders."""
         names = set(self._names(hour, shard))
+        waiting = _waiting(names)
         for name in names:
             orphan = name.endswith(files.RECEIPT) and name.removesuffix(files.RECEIPT) + files.SEALED not in names
+            orphan |= name.endswith(files.STUCK) and files.concerned(name) not in waiting
             if orphan or name.endswith(TEMPORARY):
                 with suppress(FileNotFoundError):
                     steps.unlink(self._path(hour, shard) / name)
@@ -326,6 +380,17 @@ def _folders(path: Path) -> list[str]:
             return [entry.name for entry in entries if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _without_receipt(names: Iterable[str]) -> list[str]:
+    """Log files, open or sealed, that are not archived."""
+    all_names = set(names)
+    return [name for name in all_names if name.endswith(files.OPEN) and _receipt_name(name) not in all_names]
+
+
+def _waiting(names: Iterable[str]) -> set[str]:
+    """The users and hours of these names that have something to archive."""
+    return {files.concerned(name) for name in _without_receipt(names)}
 
 
 def _receipt_name(name: str) -> str:

@@ -12,6 +12,8 @@ ANSWERS = {
     "403": (403, "AccessDenied"),
     "409": (409, "ConditionalRequestConflict"),
     "412": (412, "PreconditionFailed"),
+    "glacier": (403, "InvalidObjectState"),
+    "kms": (400, "KMS.DisabledException"),
 }
 """Faults that are an answer instead of the one due."""
 

@@ -96,7 +96,7 @@ def only_what_is_retained(trial: Trial, archive: Archive) -> Iterator[str]:
     for hour in folder.hours():
         for shard in folder.shards(hour):
             for file in folder.sealed_files(hour, shard):
-                if file.receipt is not None and may_be_deleted(file.receipt.archived_at, retention, now):
+                if file.receipt is not None and may_be_deleted(hour, file.receipt.archived_at, retention, now):
                     yield f"{file.path.name} is kept longer than its retention"
     yield from (f"left over: {path}" for path in folder.root.rglob("*.new"))
 

@@ -40,11 +40,11 @@ class Disk:
     def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> Rotated:
         """Everything that is planned, at once."""
         given: dict[str, Any] = {"grace": GRACE, "retention": RETENTION, **options}
-        planned = self.plan(now, include_open=given.get("include_open", False))
+        planned = self.plan(now, **{name: given[name] for name in ("include_open", "heed_pauses") if name in given})
         return sum((rotate_shard(self.folder, archive, hour, shard, now, **given) for hour, shard in planned), Rotated())
 
-    def plan(self, now: float = NOW, *, include_open: bool = False) -> list[tuple[Hour, str]]:
-        return plan(self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open)
+    def plan(self, now: float = NOW, **options: bool) -> list[tuple[Hour, str]]:
+        return plan(self.folder, now, grace=GRACE, retention=RETENTION, **options)
 
     def unarchived(self) -> int:
         return sum(self.folder.unarchived(hour) for hour in self.folder.hours())
@@ -57,7 +57,7 @@ class Disk:
 def entries_in(archive: Archive) -> dict[str, list[Entry]]:
     """The entries of every object that can be opened, by key."""
     found = {}
-    for key in archive.keys():  # noqa: SIM118  (an archive is no mapping)
+    for key in archive.keys("cloud_id="):
         named = parse_archive_key(key)
         assert named is not None
         try:

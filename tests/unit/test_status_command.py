@@ -17,7 +17,7 @@ def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
         user_status(Outline("00ce69", 7, int(NOW) - 60, (int(NOW) // 600, 3, 4), 2, word, word, NOW + 6, None), NOW),
         user_status(Outline("00ce70", 0, None, (), 0, None, None, None, NOW + 20), NOW),
     ]
-    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], {}, {}, "closed")
+    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], [], {}, {}, "closed")
     told = json.loads(_json(found))
     assert told == found.as_json()
     assert told["users"][0] == {

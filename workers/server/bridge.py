@@ -23,11 +23,13 @@ class Confirms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unarchived:
-    """What this machine's disk holds that is not in the archive yet. `oldest`: start of the oldest such hour, Unix seconds."""
+    """What this machine's disk holds that is not in the archive yet. `oldest`: start of the oldest hour that has more such
+    files than are stuck, Unix seconds; `stuck`: users' hours that fail for a reason of their own."""
 
     hours: int
     files: int
     oldest: float | None
+    stuck: int = 0
 
 
 class Stall:

@@ -130,8 +130,12 @@ def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
     yield GaugeMetricFamily("eagle_unarchived_files", "Log files on this disk not archived yet.", unarchived.files)
     if unarchived.oldest is not None:
         yield GaugeMetricFamily(
-            "eagle_oldest_unarchived_hour_timestamp_seconds", "Start of the oldest of them.", unarchived.oldest
+            "eagle_oldest_unarchived_hour_timestamp_seconds",
+            "Start of the oldest of them, but for those where everything left is stuck.",
+            unarchived.oldest,
         )
+    help_text = "Hours of single users on this disk that fail for a reason of their own."
+    yield GaugeMetricFamily("eagle_stuck_hours", help_text, unarchived.stuck)
 
 
 def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:

@@ -114,7 +114,9 @@ async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict
 def _unarchived(settings: Settings) -> Unarchived:
     folder = wiring.log_folder(settings)
     files = {hour: found for hour in folder.hours() if (found := folder.unarchived(hour))}
-    return Unarchived(len(files), sum(files.values()), min((float(hour.start) for hour in files), default=None))
+    stuck = {hour: folder.stuck(hour) for hour in files}
+    waiting = [float(hour.start) for hour in files if len(stuck[hour]) < folder.users_waiting(hour)]
+    return Unarchived(len(files), sum(files.values()), min(waiting, default=None), sum(map(len, stuck.values())))
 
 
 async def _finish(http: BoundedServer, under_way: Collection[object]) -> None:

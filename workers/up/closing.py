@@ -51,8 +51,8 @@ async def rotate_what_is_open(settings: Settings) -> Rotated:
     try:
         for _ in range(_ROUNDS):
             again = Rotated()
-            for hour, shard in logger.plan_rotation(include_open=True):
-                again += await asyncio.to_thread(logger.rotate_log_to_s3, hour, shard, include_open=True)
+            for hour, shard in logger.plan_rotation(include_open=True, heed_pauses=False):
+                again += await asyncio.to_thread(logger.rotate_log_to_s3, hour, shard, include_open=True, heed_pauses=False)
             total += again
             if not again.deferred and not again.errors:
                 break

@@ -71,3 +71,31 @@ def test_a_killed_process_is_told_and_loses_nothing(job: Job) -> None:
     total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=2)), Rotated())
     assert total.errors == {}
     assert len(entries_in(wiring.archive(job.settings))) == 24
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_archive_that_is_away_ends_it_after_a_few_requests(job: Job, processes: int) -> None:
+    """A file stands where the archive's directory should be made."""
+    directory = Path(wiring.archive(job.settings).url.removeprefix("file://"))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.write_bytes(b"in the way")
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (total.objects, total.stuck, total.deferred) == (0, 0, 24)
+    assert total.users <= processes * len(USERS) // len(SHARDS), "each process tried one shard's users at most"
+    directory.unlink()
+    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (again.objects, again.errors) == (24, {})
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_one_users_hours_that_cannot_be_archived_stop_nobody(job: Job, processes: int) -> None:
+    archive = wiring.archive(job.settings)
+    stuck = Path(archive.url.removeprefix("file://")) / f"cloud_id={USERS[0]}"
+    stuck.parent.mkdir(parents=True, exist_ok=True)
+    stuck.write_bytes(b"in the way")
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (total.objects, total.stuck, total.deferred) == (22, 2, 0)
+    assert list(total.errors) == [USERS[0]]
+    stuck.unlink()
+    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (again.objects, again.errors) == (2, {})

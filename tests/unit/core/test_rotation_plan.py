@@ -8,27 +8,39 @@ from eagle_logger.core.rotation_plan import (
     is_complete,
     is_current,
     may_be_deleted,
+    may_be_tried,
     nothing_to_delete_yet,
     oldest_first,
 )
 
 HOUR = Hour.parse("2026-03-10-17")
 GRACE = 600.0
+MUCH_LATER = HOUR.end + 400 * 86400.0
 
 
 @pytest.mark.parametrize("first_arrival", [HOUR.start - 3600, HOUR.start, HOUR.end - 1, HOUR.end + GRACE])
 def test_a_file_begun_about_its_own_time_is_complete_a_grace_after_its_hour(first_arrival: float) -> None:
-    assert complete_at(HOUR, first_arrival, GRACE) == HOUR.end + GRACE
+    assert complete_at(HOUR, first_arrival, GRACE, MUCH_LATER) == HOUR.end + GRACE
 
 
 @pytest.mark.parametrize("first_arrival", [HOUR.end + GRACE + 1, HOUR.end + 90 * 86400])
 def test_a_late_file_is_complete_an_hour_after_its_first_line(first_arrival: float) -> None:
-    assert complete_at(HOUR, first_arrival, GRACE) == first_arrival + 3600
+    assert complete_at(HOUR, first_arrival, GRACE, MUCH_LATER) == first_arrival + 3600
 
 
 def test_a_file_of_the_far_future_does_not_wait_for_its_hour() -> None:
     arrived = HOUR.start - 10 * 365 * 86400
-    assert complete_at(HOUR, arrived, GRACE) == arrived + 3600
+    assert complete_at(HOUR, arrived, GRACE, arrived) == arrived + 3600
+
+
+@pytest.mark.parametrize("now", [HOUR.start - 3600, HOUR.start + 60, HOUR.end + GRACE, HOUR.end + 4200, MUCH_LATER])
+def test_a_first_arrival_that_lies_ahead_of_now_is_not_believed(now: float) -> None:
+    assert complete_at(HOUR, now + 90 * 86400, GRACE, now) == HOUR.end + 3600 + GRACE
+    assert is_complete(HOUR, now + 90 * 86400, GRACE, now) is (now >= HOUR.end + 3600 + GRACE)
+
+
+def test_where_the_hour_lies_ahead_as_well_nothing_is_waited_for() -> None:
+    assert is_complete(HOUR, HOUR.start, GRACE, HOUR.start - 3601)
 
 
 def test_complete_means_at_that_moment_and_not_before() -> None:
@@ -37,8 +49,34 @@ def test_complete_means_at_that_moment_and_not_before() -> None:
 
 
 def test_an_archived_file_is_kept_for_the_retention() -> None:
-    assert not may_be_deleted(archived_at=1000, retention=60, now=1059)
-    assert may_be_deleted(archived_at=1000, retention=60, now=1060)
+    archived = HOUR.end + 1000.0
+    assert not may_be_deleted(HOUR, archived, retention=60, now=archived + 59)
+    assert may_be_deleted(HOUR, archived, retention=60, now=archived + 60)
+
+
+@pytest.mark.parametrize("ahead", [1, 90 * 86400, float("inf")])
+def test_a_receipt_from_ahead_of_now_does_not_keep_its_file_for_good(ahead: float) -> None:
+    now = HOUR.end + 86400.0
+    assert not may_be_deleted(HOUR, now + ahead, retention=86401, now=now)
+    assert may_be_deleted(HOUR, now + ahead, retention=86400, now=now)
+
+
+def test_a_future_hour_archived_by_a_clock_that_ran_ahead_is_kept_from_then_on() -> None:
+    now = HOUR.start - 1e6
+    assert not may_be_deleted(HOUR, now + 10, retention=60, now=now + 5)
+    assert may_be_deleted(HOUR, now + 10, retention=60, now=now + 70)
+
+
+@pytest.mark.parametrize(("tries", "pause"), [(1, 300), (2, 600), (7, 19200), (8, 21600), (10**9, 21600)])
+def test_an_hour_that_fails_again_and_again_is_tried_more_seldom(tries: int, pause: float) -> None:
+    assert not may_be_tried(1000.0, tries, 1000.0)
+    assert not may_be_tried(1000.0, tries, 1000.0 + pause - 1)
+    assert may_be_tried(1000.0, tries, 1000.0 + pause)
+
+
+@pytest.mark.parametrize("tried_at", [1001.0, 1e12, float("inf"), float("nan")])
+def test_a_try_that_lies_ahead_of_now_holds_nothing_back(tried_at: float) -> None:
+    assert may_be_tried(tried_at, 3, 1000.0)
 
 
 def test_a_backlog_is_drained_oldest_hour_first_and_each_shard_once() -> None:

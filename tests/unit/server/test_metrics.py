@@ -53,7 +53,7 @@ def test_lateness_is_a_histogram() -> None:
 
 
 def test_what_waits() -> None:
-    found = values(exposition(snapshot(), Unarchived(2, 30, 3600.0)))
+    found = values(exposition(snapshot(), Unarchived(2, 30, 3600.0, stuck=4)))
     assert found["eagle_messages_waiting{queue=adhoc}"] == 3
     assert found["eagle_users{state=parked}"] == 1
     assert found["eagle_users_refused"] == 3
@@ -63,6 +63,7 @@ def test_what_waits() -> None:
     assert found["eagle_unarchived_hours"] == 2
     assert found["eagle_unarchived_files"] == 30
     assert found["eagle_oldest_unarchived_hour_timestamp_seconds"] == 3600
+    assert found["eagle_stuck_hours"] == 4
 
 
 def test_the_catalogue_has_every_metric() -> None:

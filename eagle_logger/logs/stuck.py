@@ -1,0 +1,59 @@
+"""Why a user's hour could not be archived, kept beside its log files: there every rotator of the volume finds it, after a
+restart too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from eagle_logger.core.hours import Hour
+
+VERSION = 1
+MOST_BYTES = 4096
+"""Of a note: a larger file is no note of this program."""
+_MOST = 300
+"""Characters of the reason that are kept: twelve bytes each at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A user's hour that fails for a reason of its own, while the archive takes what others have.
+
+    `since` and `tried_at` are Unix seconds of the system's clock; `tries` counts the failures, from 1.
+    """
+
+    cloud_id: str
+    hour: Hour
+    since: float
+    tried_at: float
+    tries: int
+    reason: str
+
+    @classmethod
+    def first(cls, cloud_id: str, hour: Hour, reason: str, now: float) -> Stuck:
+        return cls(cloud_id, hour, now, now, 1, reason[:_MOST])
+
+    def again(self, reason: str, now: float) -> Stuck:
+        return replace(self, tried_at=now, tries=self.tries + 1, reason=reason[:_MOST])
+
+    def to_json(self) -> bytes:
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return (json.dumps({"v": VERSION, **members, "hour": self.hour.name}) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Stuck:
+        """Raises ValueError for anything but what `to_json` writes."""
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("v") != VERSION:
+            raise ValueError(f"not a note of version {VERSION}")
+        try:
+            return cls(
+                cloud_id=str(data["cloud_id"]),
+                hour=Hour.parse(data["hour"]),
+                since=float(data["since"]),
+                tried_at=float(data["tried_at"]),
+                tries=max(1, int(data["tries"])),
+                reason=str(data["reason"]),
+            )
+        except (KeyError, TypeError, OverflowError) as exc:
+            raise ValueError(f"not a note about a stuck hour: {exc}") from exc
