@@ -15,7 +15,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, opened
-from eagle_logger.errors import Unreadable
+from eagle_logger.errors import ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import Bad, LogFile, LogFolder, SealedFile
 
 BEGINNING = Hour(0)
@@ -62,13 +62,20 @@ def audit(
     proven = _local(folder, found, since)
     for user_hour, keys in groupby(_parts(archive, since), key=lambda key: key[1]):
         held: dict[Identity, set[bytes]] = {}
-        numbers = []
+        numbers, refused = [], False
         for key, _, number in keys:
             seen(key)
             numbers.append(number)
-            _object(archive, key, user_hour, held, found)
+            try:
+                _object(archive, key, user_hour, held, found)
+            except ArchiveUnavailable as exc:
+                archive.ping()  # raises if it is the archive that is away, and not this object alone
+                found.findings.append(Finding("unreadable", key, str(exc)))
+                refused = True
         _gaps(user_hour, numbers, found)
-        _compare(proven.pop(user_hour, []), held, found)
+        files = proven.pop(user_hour, [])
+        if not refused:
+            _compare(files, held, found)
     for files in proven.values():
         _compare(files, {}, found)
     return found

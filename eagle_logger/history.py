@@ -10,6 +10,7 @@ from eagle_logger.core.entries import Entry, read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key, parse_archive_key
 from eagle_logger.core.sealing import opened, part_of
+from eagle_logger.errors import ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile
 
 
@@ -91,7 +92,11 @@ class History:
         assert self.archive is not None
         try:
             entries, unreadable = read_entries(opened(self.archive.get(key)), self.cloud_id)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, Unreadable):
+            self.unreadable += 1
+            return []
+        except ArchiveUnavailable:
+            self.archive.ping()  # raises if it is the archive that is away, and not this object alone
             self.unreadable += 1
             return []
         self.unreadable += len(unreadable)

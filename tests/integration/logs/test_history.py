@@ -16,6 +16,7 @@ from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.lines import parse_line
 from eagle_logger.core.readings import Flag
+from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.history import History
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
@@ -103,6 +104,26 @@ def test_what_cannot_be_read_is_counted(history: History, folder: LogFolder, arc
     assert history.hours() == [HOUR]
     assert history.lines(HOUR) == texts([demand(10, 1)])
     assert history.unreadable == 2
+
+
+def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
+    history: History, folder: LogFolder, archive: Counted, writer: LogWriter
+) -> None:
+    writer.append({(USER, HOUR): [demand(1, 1)]})
+    rotate(folder, archive)
+    rotate_shard(folder, archive, HOUR, SHARD, LATER + 86400, grace=600, retention=86400)
+    writer.append({(USER, NEXT_HOUR): [demand(1, 1, hour=NEXT_HOUR)]})
+
+    def refuse(key: str) -> bytes:
+        raise ArchiveUnavailable(key)
+
+    archive.get = refuse  # type: ignore[method-assign]
+    assert history.lines(HOUR) == []
+    assert texts(history.lines(NEXT_HOUR)) == texts([demand(1, 1, hour=NEXT_HOUR)])
+    assert history.unreadable == 1
+    archive.ping = lambda: refuse("away")  # type: ignore[assignment]
+    with pytest.raises(ArchiveUnavailable):
+        history.lines(HOUR)
 
 
 def test_others_readings_are_not_shown(history: History, writer: LogWriter) -> None:

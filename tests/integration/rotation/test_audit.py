@@ -16,8 +16,9 @@ from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
 from eagle_logger.core.sealing import part_of
+from eagle_logger.errors import ArchiveUnavailable
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
-from tests.support.rotating import NOW, RETENTION, Disk
+from tests.support.rotating import NOW, RETENTION, Disk, Watched
 
 KEY = archive_key(CLOUD_ID, HOUR)
 
@@ -50,6 +51,35 @@ def test_all_is_well_after_rotation(disk: Disk, archive: DirectoryArchive) -> No
     disk.append(demands([4]))
     found = audit(disk.folder, archive)
     assert found == Audit(objects=2, readings=3, log_files=3, receipts=2, waiting=1, quarantined=1)
+
+
+def refusing(archive: DirectoryArchive, *, ping: bool) -> Watched:
+    """It gives nobody the object of KEY; and does not answer a ping, unless told to."""
+
+    def refuse(what: str, key: str) -> None:
+        if what == "get" and key == KEY:
+            raise ArchiveUnavailable("answered InvalidObjectState")
+
+    def away() -> None:
+        raise ArchiveUnavailable("away")
+
+    watched = Watched(archive, before=refuse)
+    if not ping:
+        watched.ping = away  # type: ignore[method-assign]
+    return watched
+
+
+def test_an_object_that_the_store_does_not_give_is_told_and_the_rest_is_looked_at(
+    disk: Disk, archive: DirectoryArchive
+) -> None:
+    disk.append(demands([1, 2]))
+    disk.append(demand(1, 1, cloud_id="00ce69"), "00ce69")
+    disk.rotate(archive)
+    found = audit(disk.folder, refusing(archive, ping=True))
+    assert [str(finding) for finding in found.findings] == [f"unreadable: {KEY}: answered InvalidObjectState"]
+    assert (found.objects, found.readings) == (2, 1)
+    with pytest.raises(ArchiveUnavailable):
+        audit(disk.folder, refusing(archive, ping=False))
 
 
 def test_an_object_that_is_gone_is_missing(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
