@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eagle_logger.core.lines import encode_line, parse_line, value_text
-from eagle_logger.core.readings import Reading
+from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.errors import EagleError
 from eagle_logger.rainforest import xml_replies
 from eagle_logger.rainforest.decode import LARGEST_BODY, MOST_PROBLEMS, closely, decode, text_of
@@ -106,6 +106,10 @@ def test_truncated_json_costs_only_itself(data: st.DataObject, cut_off: Notifica
     assert_says([one for one in decoded.readings if one.time != cut_off.time or len(decoded.readings) == len(told)], told)
 
 
+def all_of(decoded: Decoded) -> list[Reading | Undated]:
+    return [*decoded.readings, *decoded.undated]
+
+
 @_spellings
 @law
 @given(data=st.data(), one=_several, other=_several)
@@ -115,7 +119,7 @@ def test_a_splice_invents_nothing(
     head, tail = data.draw(spelled(one)), data.draw(spelled(other))  # type: ignore[operator]
     spliced = head[: data.draw(st.integers(0, len(head)))] + tail[data.draw(st.integers(0, len(tail))) :]
     decoded = decode(spliced)
-    for reading in (*decoded.readings, *decoded.undated):
+    for reading in all_of(decoded):
         assert stands_whole(reading, text_of(spliced))
 
 
@@ -126,7 +130,7 @@ def test_a_flipped_byte_invents_nothing(data: st.DataObject, told: list[Notifica
     body = bytearray(data.draw(spelled(told)))  # type: ignore[operator]
     body[data.draw(st.integers(0, len(body) - 1))] = byte
     decoded = decode(bytes(body))
-    for reading in (*decoded.readings, *decoded.undated):
+    for reading in all_of(decoded):
         assert stands_whole(reading, text_of(bytes(body)))
     unharmed = [one for one in with_reading(told) if any(one.is_said_by(reading) for reading in decoded.readings)]
     assert len(unharmed) >= len(with_reading(told)) - 2
