@@ -11,13 +11,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import redis
 
+from eagle_logger.queues import DISPATCH
 from tests.acceptance.running import environment
 from tests.faults.processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
 from tests.faults.trial import OLD, Cast, Trial
+from workers.messaging import LONGEST_DISPATCH_QUEUE
 
 ROOT = Path(__file__).parents[2]
+FLOOD = 20_000
 COMMIT = "de17400"
 """Of before the circuit breaker, the parking of poison users, and what else came with this harness."""
 
@@ -52,6 +56,32 @@ def two_of_each(chance: Random) -> Sequence[Strike]:
     names = ["beat", "beat-2", "dispatcher", "dispatcher-2"]
     chance.shuffle(names)
     return [goes_on("two beats, two dispatchers", 10), *(killed(name, chance.uniform(0, 3)) for name in names)]
+
+
+def dispatcher_away(chance: Random) -> Sequence[Strike]:
+    """Beat goes on to send; before the second end there are twenty thousand messages of a version that let them expire."""
+
+    def stop(trial: Trial) -> None:
+        trial.manager.stop(["dispatcher"])
+
+    def start(trial: Trial) -> None:
+        with redis.Redis.from_url(trial.settings.broker) as broker:
+            waiting = broker.llen(DISPATCH)
+        assert waiting <= LONGEST_DISPATCH_QUEUE, f"{waiting} messages of beat's wait"
+        trial.manager.start(["dispatcher"])
+
+    def start_before_a_flood(trial: Trial) -> None:
+        with redis.Redis.from_url(trial.settings.broker) as broker:
+            message = json.loads(bytes(broker.lindex(DISPATCH, 0)))
+            message["headers"]["expires"] = "2026-01-01T00:00:00+00:00"
+            broker.rpush(DISPATCH, *[json.dumps(message)] * FLOOD)
+        trial.manager.start(["dispatcher"])
+
+    words = "no dispatcher"
+    return [
+        Strike(words, stop, start, lasts=chance.uniform(20, 30), flow=archiving),
+        Strike(f"{words}, then {FLOOD} old messages", stop, start_before_a_flood, lasts=chance.uniform(5, 10), flow=archiving),
+    ]
 
 
 def deployment(chance: Random) -> Sequence[Strike]:
@@ -97,6 +127,8 @@ SCENARIOS = [
     Scenario("delivery-again", 7, "messages delivered again after their visibility timeout", again,
              Cast(app="tests.faults.impatient"), also=came_again, told=how_often),
     Scenario("delivery-twins", 7, "two beats, two dispatchers", two_of_each, Cast(twins=("beat", "dispatcher"))),
+    Scenario("delivery-away", 7, f"no dispatcher; no dispatcher, and {FLOOD} old messages", dispatcher_away,
+             Cast(most_waiting=FLOOD + 100)),
     Scenario("delivery-versions", 7, f"an old version ({COMMIT}) and the new one side by side during a deployment", deployment,
              Cast(old=old_version, twins=("rotator", "dispatcher"))),
 ]  # fmt: skip

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import redis
+
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.clock import Clock
@@ -27,7 +29,7 @@ from tests.faults.outside import Outside
 from tests.faults.proxy import Proxy
 from tests.faults.watching import Watch
 from tests.support import volumes
-from workers.up.data_dir import key_file
+from workers.up.data_dir import key_file, write_private
 from workers.up.deaths import FILE, Deaths, note_unseen
 from workers.up.events import DIED, GAVE_UP, Event
 from workers.up.flow import grown
@@ -43,6 +45,8 @@ Result = TypeVar("Result")
 
 BROKER = "broker"
 """The Redis that holds Celery's messages and nothing else, where a cast has one."""
+STANDBY = "standby"
+"""The second Redis, where a cast has one."""
 PATIENCE = 120.0
 """Seconds until a test gives up on something that ought to take a few."""
 OLD = ("fetch-1", "rotator", "dispatcher")
@@ -62,6 +66,8 @@ class Cast:
     """The broker is a Redis of its own without a file: killed, it comes back empty."""
     way_to_redis: bool = False
     """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
+    standby: bool = False
+    """A second Redis is the first one's replica, `Trial.replica`; the system reaches either through `way_to_redis`."""
     app: str = "workers.app"
     """What celery's `-A` names."""
     twins: Sequence[str] = ()
@@ -102,6 +108,8 @@ class Trial:
         self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost", **cast.environment}
         self._redis = PrivateRedis(self.data, None)
         self.direct_redis_url = self._redis.url
+        self.primary = self._redis
+        self.replica = self._standby() if cast.standby else self._redis
         self.way_to_redis = Proxy(free_port(), self._redis.port)
         self.plan = Plan.make(cast.homes, self.data, {}, with_aws=False)
         self.settings = self._settled()
@@ -116,7 +124,7 @@ class Trial:
 
     def __enter__(self) -> Self:
         with self._stack:
-            if self.cast.way_to_redis:
+            if self.cast.way_to_redis or self.cast.standby:
                 self._stack.enter_context(self.way_to_redis)
             self._stack.enter_context(self._runner)
             self._stack.callback(lambda: self.run(self.users.close()))
@@ -148,6 +156,11 @@ class Trial:
         stores = self.names(Stage.REDIS)
         self.manager.start(stores)
         await_redis(RedisAddress.parse(self._redis.url), PATIENCE)
+        if self.cast.standby:
+            await_redis(RedisAddress.parse(self.replica.url), PATIENCE)
+            with redis.Redis.from_url(self.replica.url) as client:
+                client.config_set("masterauth", self.redis_password)
+                client.replicaof("127.0.0.1", self._redis.port)
 
     def start_the_rest(self) -> None:
         """Everything but Redis; returns when each has shown that it works."""
@@ -275,14 +288,26 @@ class Trial:
         return settings_module.load(self.data)
 
     def _redis_url(self) -> str:
-        port = self.way_to_redis.port if self.cast.way_to_redis else self._redis.port
+        port = self.way_to_redis.port if self.cast.way_to_redis or self.cast.standby else self._redis.port
         return self._redis.url.replace(f":{self._redis.port}/", f":{port}/")
 
     def _programs(self) -> list[Program]:
         system = system_programs(self.settings, wiring.node(self.settings))
         system = [self._cast(program) for program in system if program.name not in _LEFT_OUT]
         twins = [_twin(program) for program in system if program.name in self.cast.twins]
-        return [self._redis.program, *self._own_broker(), *self._aged(system), *twins]
+        standby = [replace(self.replica.program, name=STANDBY)] if self.cast.standby else []
+        return [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
+
+    def _standby(self) -> PrivateRedis:
+        directory = self.data / STANDBY
+        (directory / "redis").mkdir(parents=True)
+        write_private(directory / "redis" / "password", self.redis_password)
+        return PrivateRedis(directory, None)
+
+    @property
+    def redis_password(self) -> str:
+        """Of the first Redis and the second."""
+        return (self.data / "redis" / "password").read_text().strip()
 
     def _cast(self, program: Program) -> Program:
         return replace(program, command=[self.cast.app if word == "workers.app" else word for word in program.command])

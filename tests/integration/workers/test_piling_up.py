@@ -4,6 +4,7 @@ is dropped is told."""
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from celery import Celery
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
+from eagle_logger import wiring
 from eagle_logger.queues import ADHOC, DISPATCH, fetch_queue
 from eagle_logger.settings import Settings
 from tests.support.polling import until
@@ -107,3 +109,28 @@ def test_no_message_expires(app: Celery, broker: redis.Redis, settings: Settings
     assert [message["headers"]["expires"] for message in sent] == [None, None]
     sources = Path(__file__).parents[3].joinpath("workers").rglob("*.py")
     assert [file.name for file in sources if "expires=" in file.read_text()] == []
+
+
+@pytest.mark.timeout(120)
+async def test_a_node_that_is_away_is_asked_to_archive_once(
+    redis_url: str, settings: Settings, app: Celery, broker: redis.Redis, tmp_path: Path
+) -> None:
+    store = wiring.user_store(settings, passwords=False)
+    await store.register_node("a-node")
+    environment = {
+        "EAGLE_REDIS_URL": redis_url,
+        "EAGLE_DATA_DIR": str(tmp_path),
+        "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
+    }
+    with Programs(tmp_path, environment) as programs:
+        programs.celery("worker", *WORKER)
+        await until(lambda: "ready." in programs.said("worker"), patience=40)
+        for times in (1, 2, 3):
+            app.send_task("rotate", queue=DISPATCH)
+            await until(partial(_has_rotated, programs, times))
+    assert waiting(broker, "rotate.a-node") == ["rotate"]
+    await store.close()
+
+
+def _has_rotated(programs: Programs, times: int) -> bool:
+    return programs.said("worker").count('"event": "rotate"') == times

@@ -1,0 +1,41 @@
+"""Fault 3, continued: another Redis becomes the primary, and every connection to the old one stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import redis
+
+from tests.faults.scenario import Scenario, Strike, archiving
+from tests.faults.trial import Cast, Trial
+
+
+def fail_over(trial: Trial) -> None:
+    """The replica becomes the primary, its primary the replica, and the way leads there from now on. What the old primary took
+    between the two is lost, as with any failover."""
+    primary, replica = trial.primary, trial.replica
+    trial.until(lambda: _follows(replica.url))
+    with redis.Redis.from_url(replica.url) as client:
+        client.replicaof("NO", "ONE")
+    with redis.Redis.from_url(primary.url) as client:
+        client.config_set("masterauth", trial.redis_password)
+        client.replicaof("127.0.0.1", replica.port)
+    trial.way_to_redis.lead_to(replica.port)
+    trial.primary, trial.replica = replica, primary
+
+
+def _follows(url: str) -> bool:
+    with redis.Redis.from_url(url) as client:
+        return str(client.info("replication").get("master_link_status")) == "up"
+
+
+def there_and_back(chance: Random) -> Sequence[Strike]:
+    """An even number of times: the oracle reads what the first one holds."""
+    return [Strike("failover", fail_over, calm=chance.uniform(1, 4), flow=archiving) for _ in range(4)]
+
+
+SCENARIOS = [
+    Scenario("redis-failover", 3, "failover: a replica becomes the primary, all connections to the old one stay open",
+             there_and_back, Cast(standby=True)),
+]  # fmt: skip
