@@ -46,6 +46,14 @@ def test_who_reported_lately_is_well_and_who_did_not_is_not(redis_url: str) -> N
     assert said.startswith("sqs: last progress 4")
 
 
+def test_another_spelling_of_the_address_is_left_to_the_command(redis_url: str, tmp_path: Path) -> None:
+    reported(redis_url, "beat", 5)
+    url = redis_url.removesuffix("/0") + "?db=0"
+    environment = {"EAGLE_REDIS_URL": url, "EAGLE_DATA_DIR": str(tmp_path), "PATH": str(Path(sys.executable).parent)}
+    assert check("progress.py", "beat", **environment) == (0, "")
+    assert check("progress.py", "rotator", **environment)[0] == 1
+
+
 def test_without_redis_it_says_so_in_one_line() -> None:
     code, said = check("progress.py", "beat", EAGLE_REDIS_URL="redis://127.0.0.1:1/0")
     assert (code, said) == (1, "Redis at 127.0.0.1 does not answer: [Errno 111] Connection refused")
