@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -33,7 +33,7 @@ class Script(Protocol):
 class RedisConnection:
     """A pool of connections to one Redis, bound to the event loop it is first used on.
 
-    A command is never sent twice: after a lost answer nobody knows whether it was carried out, and leases make up for that.
+    A command that may have been carried out is never sent twice: after a lost answer nobody knows, and leases make up for that.
     A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
     """
 
@@ -64,36 +64,48 @@ class RedisConnection:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(f"{lua_file('common')}\n{lua_file(name)}")
-        try:
-            return await script(args=args)
-        except _TROUBLE as exc:
-            raise await self._unavailable(exc) from exc
+        return await self._answer(lambda: script(args=args))
 
     async def command(self, *words: Argument) -> Any:
         """One command, with its raw answer. Raises RedisUnavailable."""
-        try:
-            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]  # it has no types
-        except _TROUBLE as exc:
-            raise await self._unavailable(exc) from exc
+        return await self._answer(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # it has no types
 
     async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        """Several commands in one round trip, with their raw answers. Raises RedisUnavailable."""
-        pipeline = self._client.pipeline(transaction=False)
-        for words in commands:
-            pipeline.execute_command(*words)
-        try:
-            return await pipeline.execute()
-        except _TROUBLE as exc:
-            raise await self._unavailable(exc) from exc
+        """Several commands that only read in one round trip, with their raw answers. Raises RedisUnavailable."""
 
-    async def _unavailable(self, exc: Exception) -> RedisUnavailable:
-        """What to raise, after what has to be done about it."""
+        def send() -> Awaitable[list[Any]]:
+            pipeline = self._client.pipeline(transaction=False)
+            for words in commands:
+                pipeline.execute_command(*words)
+            return pipeline.execute()
+
+        answers: list[Any] = await self._answer(send)
+        return answers
+
+    async def _answer(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """A server that is not the primary carried out nothing that it refused: that is sent once more, by a new connection."""
+        try:
+            return await send()
+        except _TROUBLE as exc:
+            if not comes_from_wrong_server(exc):
+                raise self._unavailable(exc) from exc
+        await self._leave_server()
+        try:
+            return await send()
+        except _TROUBLE as exc:
+            await self._leave_server()
+            raise self._unavailable(exc) from exc
+
+    async def _leave_server(self) -> None:
+        """Those connections that are in use are left once they are refused too."""
+        await self._pool.disconnect(inuse_connections=False)
+
+    def _unavailable(self, exc: Exception) -> RedisUnavailable:
         reason = (str(exc) or type(exc).__name__).rstrip(".")
         if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
             return RedisUnavailable(f"Redis at {self._address} is out of memory: raise its maxmemory")
         if comes_from_wrong_server(exc):
-            await self._pool.disconnect(inuse_connections=False)  # the idle ones lead to the same server
-            return RedisUnavailable(f"Redis at {self._address} is not the primary, so it is connected to anew ({reason})")
+            return RedisUnavailable(f"Redis at {self._address} is not the primary ({reason})")
         return RedisUnavailable(
             f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
             "one along), or correct EAGLE_REDIS_URL or --data"
