@@ -8,26 +8,27 @@ import json
 import os
 import shutil
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import redis
 
 from eagle_logger import wiring
-from eagle_logger.clock import Clock
 from eagle_logger.core.breaker import Phase
 from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.core.skew import LARGEST_SKEW, skew
 from eagle_logger.errors import AlreadyThere, EagleError
 from eagle_logger.settings import GIVEN_UP_FILE, Settings
 from eagle_logger.tls import client_context
 
+Result = TypeVar("Result")
+
 OLDEST_REDIS = (6, 2)
-LARGEST_SKEW = 2.0
-"""Seconds between this machine's clock and another's before somebody should look at it."""
 PROBE_KEY = "doctor/probe.txt"
 """The one object that `doctor` leaves in an archive: it is put once and refused ever after, which proves writing as well."""
 
@@ -175,24 +176,32 @@ async def _phase(settings: Settings) -> Phase:
 
 def clocks_agree(settings: Settings) -> Finding:
     """Compare this machine's clock with Redis' and, where it says its own, the relay's."""
-    ours = Clock().now()
     skews: dict[str, float] = {}
     try:
-        seconds, microseconds = _client(settings.redis_address).time()
-        skews["Redis"] = seconds + microseconds / 1e6 - ours
-        date = _ask_relay(settings).headers.get("date")
-        if date:
-            skews["the relay"] = parsedate_to_datetime(date).timestamp() - ours
+        with _client(settings.redis_address) as client:
+            client.ping()  # the connection is made before the time counts
+            (seconds, microseconds), sent, took = _timed(client.time)
+        skews["Redis"] = skew(sent, took, seconds + microseconds / 1e6)
+        answer, sent, took = _timed(lambda: _ask_relay(settings))
+        if date := answer.headers.get("date"):
+            skews["the relay"] = skew(sent, took, parsedate_to_datetime(date).timestamp())
     except (redis.RedisError, httpx.HTTPError, OSError, ValueError):
         pass  # who does not answer has a finding of its own
     if not skews:
         return Finding("clock", well=False, found="nobody to compare with", advice="Make Redis and the relay answer first.")
-    found = ", ".join(f"{skew:+.1f} s against {name}" for name, skew in skews.items())
+    found = ", ".join(f"{ahead:+.1f} s against {name}" for name, ahead in skews.items())
     # An HTTP date has whole seconds, so up to one of its seconds is rounding.
-    well = all(abs(skew) <= LARGEST_SKEW + (name != "Redis") for name, skew in skews.items())
+    well = all(abs(ahead) <= LARGEST_SKEW + (name != "Redis") for name, ahead in skews.items())
     return Finding(
         "clock", well=well, found=found, advice="" if well else "Set this machine's clock (NTP): arrival times are wrong."
     )
+
+
+def _timed(ask: Callable[[], Result]) -> tuple[Result, float, float]:
+    """The answer, what this machine's clock showed before, and how many seconds it took."""
+    shown, sent = time.time(), time.monotonic()
+    answer = ask()
+    return answer, shown, time.monotonic() - sent
 
 
 def programs_run(settings: Settings) -> Finding:

@@ -60,6 +60,8 @@ class Status:
     """The oldest thousand on this disk."""
     processes: dict[str, float]
     """Seconds since each process last reported progress."""
+    clocks_ahead: dict[str, float]
+    """Seconds by which the clock of each process' machine is ahead of Redis'."""
     counters: dict[str, int]
     relay: str
     """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
@@ -117,6 +119,7 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder) -
         unarchived_hours=unarchived,
         stuck_hours=list(islice(_stuck(folder, unarchived), MOST_STUCK)),
         processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
+        clocks_ahead={name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())},
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
     )

@@ -16,6 +16,7 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import WorkController
 
 from eagle_logger import wiring
+from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
@@ -55,6 +56,7 @@ class Runtime:
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
         self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder, passwords=fetches))
+        self._clock_is_wrong = False
         self._background: list[Any] = []
         self._closing = threading.Lock()
         self._closed = False
@@ -103,11 +105,22 @@ class Runtime:
     async def _note_progress(self) -> None:
         trouble = self.logger.disk_trouble
         try:
-            await self.logger.users.note_progress(self.name, {"disk_trouble": trouble} if trouble else {})
+            note = {"disk_trouble": trouble} if trouble else {}
+            self._tell_clock(await self.logger.users.note_progress(self.name, note))
         except RedisUnavailable:
             self.vitals.redis_is_away()
             raise
         self.vitals.redis_answers(time.monotonic())
+
+    def _tell_clock(self, ahead: float) -> None:
+        """Once when this machine's clock goes wrong, and once when it is right again."""
+        wrong = abs(ahead) > LARGEST_SKEW
+        if wrong and not self._clock_is_wrong:
+            detail = "this machine's clock is not Redis' clock, so the arrival times in log lines are wrong: set it, with NTP"
+            _log.warning("clock_is_wrong", seconds_ahead=ahead, detail=detail)
+        elif self._clock_is_wrong and not wrong:
+            _log.info("clock_is_right", seconds_ahead=ahead, detail="this machine's clock agrees with Redis' again")
+        self._clock_is_wrong = wrong
 
     async def _loop_turns(self) -> None:
         self.vitals.loop = time.monotonic()

@@ -21,6 +21,7 @@ from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.words import harmless
 from eagle_logger.core.breaker import Phase
+from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.status import Status, StuckHour, UserStatus, collect
@@ -145,6 +146,11 @@ def _totals(found: Status) -> list[str]:
         f"parked, and not asked any more: {totals.parked} (`eagle-logger users add` corrects a password; was it the relay's "
         "trouble, `eagle-logger users wake --all` wakes all)"
     )
+    wrong_clocks = ", ".join(
+        f"{name} is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} Redis"
+        for name, ahead in found.clocks_ahead.items()
+        if abs(ahead) > LARGEST_SKEW
+    )
     waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue)"
     return [
         f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked",
@@ -154,6 +160,7 @@ def _totals(found: Status) -> list[str]:
         f"hours not archived yet: {hours}",
         *_stuck(found.stuck_hours),
         f"progress: {processes}",
+        *([f"clocks that are wrong: {wrong_clocks} (set them, with NTP)"] if wrong_clocks else []),
         f"relay: {RELAY[Phase(found.relay)]}",
     ]
 

@@ -410,13 +410,15 @@ class MemoryUserStore:
     async def set_breaker(self, breaker: Breaker) -> None:
         self._system.breaker = breaker
 
-    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
         self._cipher.refresh()
-        self._system.notes[name] = {**keys_note(self._cipher), **note, "at": self._now()}
+        self._system.notes[name] = {**keys_note(self._cipher), **note, "at": self._now(), "clock_ahead": 0.0}
+        return 0.0
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
-        oldest = self._now() - self._speed.stretched(PROGRESS_KEPT)
-        return {name: note for name, note in self._system.notes.items() if float(note["at"]) >= oldest}
+        now = self._now()
+        oldest = now - self._speed.stretched(PROGRESS_KEPT)
+        return {name: note for name, note in self._system.notes.items() if oldest <= float(note["at"]) <= now}
 
     async def agree_on_shards(self, shards: int) -> int:
         if self._system.shards is None:

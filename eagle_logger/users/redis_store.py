@@ -44,6 +44,7 @@ from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.clock_jumps import ClockJumps
 from eagle_logger.core.parking import is_refused
 from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.core.skew import skew
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import ConfigurationError, NoSecretKey
@@ -257,16 +258,20 @@ class RedisUserStore:
         words = ("phase", str(breaker.phase), "since", breaker.since, "samples", json.dumps(breaker.samples))
         await self._redis.command("HSET", "eagle:breaker", *words)
 
-    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
         if self._cipher is not None:
             self._cipher.refresh()
-        text = json.dumps({**keys_note(self._cipher), **note, "at": await self.now()})
+        shown, sent = self._clock.now(), time.monotonic()
+        now = await self.now()
+        ahead = round(skew(shown, self._clock.stretched(time.monotonic() - sent), now), 3)
+        text = json.dumps({**keys_note(self._cipher), **note, "at": now, "clock_ahead": ahead})
         await self._redis.command("HSET", "eagle:progress", name, text)
+        return ahead
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
-        oldest = await self.now() - self._clock.stretched(PROGRESS_KEPT)
-        written = await self._hash("eagle:progress")
-        notes = {name: note for name, text in written.items() if (note := _progress_note(text)) and note["at"] >= oldest}
+        written, now = await self._hash("eagle:progress"), await self.now()
+        oldest = now - self._clock.stretched(PROGRESS_KEPT)
+        notes = {name: note for name, text in written.items() if (note := _progress_note(text)) and oldest <= note["at"] <= now}
         stale = written.keys() - notes.keys()
         if stale:
             await self._redis.command("HDEL", "eagle:progress", *stale)

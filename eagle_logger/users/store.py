@@ -259,13 +259,15 @@ class UserStore(Protocol):
         ...
 
     async def set_breaker(self, breaker: Breaker) -> None: ...
-    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> None:
-        """Remember that the process `name` did something just now (kept an hour). With a cipher, the fingerprints of its
+    async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
+        """Remember that the process `name` did something just now (kept an hour), and by how many seconds its machine's clock
+        is ahead of the store's, which is the answer too. With a cipher, the fingerprints of its
         keys are noted too, after its key file was read again."""
         ...
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
-        """For every process that reported within the hour: its last note, and `at` (store's time)."""
+        """For every process that reported within the hour: its last note, `at` (store's time), and `clock_ahead` (seconds).
+        A note from the future was written before the store's clock was set back, and is left out."""
         ...
 
     async def agree_on_shards(self, shards: int) -> int:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from eagle_logger.cli.status import _json
+from eagle_logger.cli.status import _json, _totals
 from eagle_logger.status import Status, user_status
 from eagle_logger.users.store import Outline, Totals
 
@@ -17,7 +18,7 @@ def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
         user_status(Outline("00ce69", 7, int(NOW) - 60, (int(NOW) // 600, 3, 4), 2, word, word, NOW + 6, None), NOW),
         user_status(Outline("00ce70", 0, None, (), 0, None, None, None, NOW + 20), NOW),
     ]
-    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], [], {}, {}, "closed")
+    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], [], {}, {}, {}, "closed")
     told = json.loads(_json(found))
     assert told == found.as_json()
     assert told["users"][0] == {
@@ -33,3 +34,11 @@ def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
         "why_not": word,
     }
     assert told["users"][1]["leased"] is True
+
+
+def test_clocks_that_are_wrong_are_named() -> None:
+    clocks = {"beat": 0.4, "fetch-1": 25.04, "fetch-2": -3600.0}
+    found = Status("now", Totals(0, 0, 0, 0, 0, None), [], {}, [], [], {}, clocks, {}, "closed")
+    told = "clocks that are wrong: fetch-1 is 25.0 s ahead of Redis, fetch-2 is 3600.0 s behind Redis (set them, with NTP)"
+    assert told in _totals(found)
+    assert not any("clock" in line for line in _totals(replace(found, clocks_ahead={"beat": 0.4})))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -49,7 +49,8 @@ _LATE = "late_"
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported.
-    `disk_trouble`: how many of those that reported within a minute cannot write. `relay_is_away`: the breaker is open."""
+    `disk_trouble`: how many of those that reported within a minute cannot write. `relay_is_away`: the breaker is open.
+    `clocks_ahead`: by how many seconds the clocks of those processes' machines are ahead of Redis'."""
 
     now: float
     totals: Totals
@@ -58,6 +59,7 @@ class Snapshot:
     queues: Mapping[str, int]
     disk_trouble: int = 0
     relay_is_away: bool = False
+    clocks_ahead: Mapping[str, float] = field(default_factory=dict)
 
 
 class MetricsHandler(Handler):
@@ -80,7 +82,10 @@ async def _snapshot(bridge: Bridge) -> Snapshot | None:
         return None
     ages = {name: now - float(note["at"]) for name, note in progress.items()}
     disk_trouble = sum("disk_trouble" in note and ages[name] < RECENT for name, note in progress.items())
-    return Snapshot(now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN)
+    clocks = {
+        name: float(note["clock_ahead"]) for name, note in progress.items() if "clock_ahead" in note and ages[name] < RECENT
+    }
+    return Snapshot(now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN, clocks)
 
 
 def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
@@ -145,6 +150,8 @@ def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield from _users(snapshot)
     yield _labelled("eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues)
     yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
+    help_text = "By how much the clock of each process' machine is ahead of Redis'."
+    yield _labelled("eagle_clock_ahead_seconds", help_text, "process", snapshot.clocks_ahead)
     help_text = "Processes that have stopped fetching because the disk is full or cannot be written."
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
     help_text = "1 while most visits fail, so that only a few users ask the relay on."

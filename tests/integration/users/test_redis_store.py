@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -299,3 +301,45 @@ async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
     assert pages == [["000000", "000002", "000003"], ["000004", "000005"]]
     await store.close()
     await other.close()
+
+
+# Clocks ---------------------------------------------------------------------------------------------------------------
+
+
+class OffBy(Clock):
+    """A machine's clock that is so many seconds ahead."""
+
+    @property
+    def seconds(self) -> float:
+        return 25.0
+
+    def now(self) -> float:
+        return super().now() + self.seconds
+
+
+async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(redis_url: str, store: RedisUserStore) -> None:
+    skewed = RedisUserStore(redis_url, cipher=None, clock=OffBy())
+    assert await skewed.note_progress("fetch-1", {}) == pytest.approx(25.0, abs=0.5)
+    assert await store.note_progress("fetch-2", {}) == pytest.approx(0.0, abs=0.5)
+    noted = {name: note["clock_ahead"] for name, note in (await store.progress()).items()}
+    assert noted == {"fetch-1": pytest.approx(25.0, abs=0.5), "fetch-2": pytest.approx(0.0, abs=0.5)}
+    await skewed.close()
+
+
+async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(store: RedisUserStore) -> None:
+    """By Redis' clock the last request is long past; really it may have been a moment ago."""
+    await store.put([new_user("000001"), new_user("000002")])
+    [before] = await all_claimed(store, ["000001"])
+    assert before.begun
+    at = time.monotonic()
+    store._jumps.note(before.claimed_at - 30.0, sent=at, received=at)  # what it showed before it was set
+    [after] = await all_claimed(store, ["000002"])
+    assert (after.begun, after.last_request) == (False, after.claimed_at)
+
+
+async def test_what_was_noted_before_redis_clock_was_set_back_is_no_progress(store: RedisUserStore, redis_url: str) -> None:
+    await store.note_progress("fetch-1", {})
+    note = {"at": await store.now() + 3600}
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("eagle:progress", "dead-since", json.dumps(note))
+    assert list(await store.progress()) == ["fetch-1"]

@@ -89,6 +89,13 @@ def test_disk_trouble_is_told() -> None:
     assert values(exposition(snapshot(), NOTHING))["eagle_disk_trouble_processes"] == 0
 
 
+def test_clocks_that_are_wrong_are_told() -> None:
+    wrong = Snapshot(10_000.0, TOTALS, {}, {}, {}, clocks_ahead={"fetch-1": 25.0, "fetch-2": -0.25})
+    told = exposition(wrong, NOTHING).decode()
+    assert 'eagle_clock_ahead_seconds{process="fetch-1"} 25.0' in told
+    assert 'eagle_clock_ahead_seconds{process="fetch-2"} -0.25' in told
+
+
 def test_a_relay_that_is_away_is_told() -> None:
     away = Snapshot(10_000.0, TOTALS, {}, {}, {}, relay_is_away=True)
     assert values(exposition(away, NOTHING))["eagle_relay_breaker_open"] == 1
