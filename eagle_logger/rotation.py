@@ -80,9 +80,13 @@ class _Task:
                 users[cloud_id].stuck = stuck
         return sorted(users.values(), key=lambda user: (user.stuck is not None, user.cloud_id))
 
-    def has_to_archive(self, user: _User) -> bool:
+    def is_resting(self, user: _User) -> bool:
+        """Whether this user's hour failed, and it is too early for another try."""
         stuck = user.stuck
-        if stuck is not None and self.heed_pauses and not may_be_tried(stuck.tried_at, stuck.tries, self.now):
+        return stuck is not None and self.heed_pauses and not may_be_tried(stuck.tried_at, stuck.tries, self.now)
+
+    def has_to_archive(self, user: _User) -> bool:
+        if self.is_resting(user):
             return False
         return any(file.receipt is None for file in user.sealed) or any(map(self.is_to_be_sealed, user.opened))
 
@@ -240,9 +244,7 @@ class _Shard:
         return self._delete_expired(user) + Rotated(deferred=int(self._task.has_to_archive(user)))
 
     def _one(self, user: _User) -> Rotated:
-        done = Rotated()
-        if self._task.has_to_archive(user):
-            done += self._archive_user(user)
+        done = Rotated() if self._task.is_resting(user) else self._archive_user(user)
         return done + self._delete_expired(user)
 
     def _archive_user(self, user: _User) -> Rotated:

@@ -170,7 +170,7 @@ def _stuck(hours: list[StuckHour]) -> list[str]:
     if not hours:
         return []
     lines = [
-        f"  {one.cloud_id} {one.hour}: since {one.since}, tried {one.tries} times: {harmless(one.reason)}"
+        f"  {one.cloud_id} {one.hour}: since {one.since}, tries: {one.tries}: {harmless(one.reason)}"
         for one in hours[:MOST_STUCK_ROWS]
     ]
     more = len(hours) - len(lines)

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import Grid
+from eagle_logger.core.hours import iso
 from eagle_logger.core.users import UserState
+from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis_store import RedisUserStore
 from eagle_logger.users.store import Report
+from tests.support.log_lines import CLOUD_ID, HOUR, demands
+from tests.support.rotating import NOW, Disk, Watched
 from tests.support.users import new_user
 
 HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
@@ -168,3 +173,28 @@ def test_doctor_on_a_terminal(environment: dict[str, str]) -> None:
     assert code == 1
     assert "what to do" in seen
     assert "WRONG" in seen
+
+
+def test_status_names_the_hours_that_are_stuck_and_what_to_do(users: None, environment: dict[str, str], tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "logs")
+    disk.append(demands([1]))
+    disk.rotate(Watched(MemoryArchive(), before=refuse_the_user))
+    plain = piped(environment, "status").stdout
+    assert "# hours that are stuck: 1;" in plain
+    assert "docs/how-to/free-a-stuck-hour.md" in plain
+    assert f"#   {CLOUD_ID} {HOUR}: since {iso(NOW)}, tries: 1: answered InvalidObjectState" in plain
+    assert json.loads(piped(environment, "status", "--json").stdout)["stuck_hours"] == [
+        {
+            "cloud_id": CLOUD_ID,
+            "hour": HOUR.name,
+            "since": iso(NOW),
+            "tried_at": iso(NOW),
+            "tries": 1,
+            "reason": "answered InvalidObjectState\x1b",
+        }
+    ]
+
+
+def refuse_the_user(_what: str, key: str) -> None:
+    if CLOUD_ID in key:
+        raise ArchiveUnavailable("answered InvalidObjectState\x1b")
