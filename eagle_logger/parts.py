@@ -117,8 +117,8 @@ class Parts:
             return None
         try:
             content = Content(file.path.read_bytes(), self._cloud_id)
-        except FileNotFoundError:
-            return None
+        except OSError:
+            return None  # the archive has it
         return content if content.part(self._merged()).digest == file.receipt.sha256_lines else None
 
     def _in_archive(self, number: int) -> Content:

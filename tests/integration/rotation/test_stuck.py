@@ -158,6 +158,17 @@ def test_a_local_file_that_cannot_be_read_stops_nobody(disk: Disk, monkeypatch: 
     assert all_in_the_archive(archive, [STUCK], OLD)
 
 
+def test_an_archived_file_that_cannot_be_read_is_looked_up_in_the_archive(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = MemoryArchive()
+    disk.append(lines(STUCK, HOUR), STUCK)
+    disk.rotate(archive)
+    disk.append(lines(STUCK, HOUR, range(2, 5)), STUCK)
+    with unreadable(monkeypatch, ".0001.sealed", errno.EIO):
+        done = disk.rotate(archive, include_open=True)
+    assert (done.objects, done.errors) == (1, {})
+    assert all_in_the_archive(archive, [STUCK], [HOUR], range(5))
+
+
 def test_a_folder_that_cannot_be_listed_stops_no_other(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = MemoryArchive()
     honest = honest_files(disk)
