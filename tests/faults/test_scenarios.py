@@ -19,6 +19,7 @@ from tests.faults import (
     relay_refuses,
     relay_unwell,
     s3_away,
+    s3_one_home,
     stopping,
 )
 from tests.faults.conftest import EVERYTHING
@@ -31,6 +32,7 @@ MODULES = (
     redis_away,
     failover,
     s3_away,
+    s3_one_home,
     disk_full,
     delivery,
     relay_away,
