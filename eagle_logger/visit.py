@@ -130,7 +130,7 @@ class Visit:
         from the second failure in a row on: the next visit asks for the others only, and is none.
         """
         self.outcome, retry_after = _outcome_of(wrong)
-        if self.readings and self.state.failures:
+        if self.answered and self.state.failures:
             self.state = after_asking(self.state, self.unanswered, self.claim.claimed_at)
         why = f"{self.outcome}: {wrong}"[:200]
         if self.outcome == REFUSED and not self.answered:

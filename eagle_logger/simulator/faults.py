@@ -147,6 +147,14 @@ class Huge(Rule):
     length: Annotated[int, Field(gt=2**20, le=2**26)] = 2**21
 
 
+class Flood(Rule):
+    """As many readings as fill the body, of meters that are made up anew for each reply. What of them is taken is no concern
+    of the ledger's. XML only."""
+
+    fault: Literal["flood"]
+    length: Annotated[int, Field(ge=1, le=2**26)] = 2**20
+
+
 Dirt = Literal[
     "upper", "shuffled", "repeated", "empty", "missing", "blanks", "bom", "entities", "unclosed", "several", "renamed"
 ]
@@ -210,6 +218,7 @@ AnyRule = Annotated[
     | Doubled
     | Garbage
     | Huge
+    | Flood
     | Dirty
     | Stale
     | Backlog

@@ -19,6 +19,7 @@ Spoiler = (
     | faults.Doubled
     | faults.Garbage
     | faults.Huge
+    | faults.Flood
     | faults.Dirty
 )
 """What replaces or damages a whole body."""

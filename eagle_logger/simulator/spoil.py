@@ -42,6 +42,8 @@ def spoilt(spoiler: Spoiler, words: Words, encode: Callable[[Words], bytes], cha
             return Spoilt(_noise(spoiler.length, chance), ())
         case faults.Huge():
             return Spoilt(_endless(spoiler.length), ())
+        case faults.Flood():
+            return Spoilt(_flood(spoiler.length, words, chance), ())
         case faults.Truncated():
             return Spoilt(*_truncated(words, encode, chance))
     if is_json:
@@ -95,3 +97,14 @@ def _noise(length: int, chance: int) -> bytes:
 def _endless(length: int) -> bytes:
     line = b"<InstantaneousDemand><Demand>0x" + b"0" * 65536
     return (line * (length // len(line) + 1))[:length]
+
+
+def _flood(length: int, words: Words, chance: int) -> bytes:
+    times = [text for one in words.notifications for name, text in one.fields if name == "TimeStamp"]
+    before = "<InstantaneousDemand><MeterMacId>0x"
+    behind = (
+        f"</MeterMacId><TimeStamp>{times[0] if times else '0x0'}</TimeStamp><Demand>0x0003b0</Demand>"
+        "<Divisor>0x3e8</Divisor></InstantaneousDemand>"
+    )
+    count = length // len(f"{before}{0:016x}{behind}") + 1
+    return "".join([f"{before}{(chance + meter) % 2**64:016x}{behind}" for meter in range(count)]).encode()[:length]

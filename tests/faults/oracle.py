@@ -8,18 +8,21 @@ from collections.abc import Iterator
 
 from eagle_logger import wiring
 from eagle_logger.archive.archive import Archive
+from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.audit import audit
 from eagle_logger.cli.verify import verified
 from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.names import parse_archive_key
 from eagle_logger.core.rotation_plan import may_be_deleted
 from eagle_logger.core.state import short_text
 from eagle_logger.history import History
 from eagle_logger.users.store import StoredUser
-from eagle_logger.verify import Verdict
+from eagle_logger.verify import Verdict, compare
 from tests.faults.trial import Trial
 from tests.support import leaks
 from workers.up.data_dir import KEYS
+from workers.up.deaths import FILE
 from workers.up.stand_ins import BUCKET
 
 MOST_MEMORY = 400 * 1024 * 1024
@@ -30,7 +33,7 @@ _MAY_HOLD_SECRETS = {KEYS, "password", "redis.conf", "services.json", "users.jso
 
 def examine(trial: Trial) -> tuple[Verdict, list[str]]:
     """The verdict on a system that has stopped in order, its archive complete, and everything that is wrong with it."""
-    verdict = verified(trial.settings)
+    verdict = verified(trial.settings) if not trial.hostile else _of_the_others(trial)
     archive = wiring.archive(trial.settings)
     stored = {put["key"]: put["sha256"] for put in trial.outside.puts() if put["outcome"] in {"stored", "replaced"}}
     spoilt = {key for key, digest in stored.items() if _digest(trial, key) != digest}
@@ -46,6 +49,22 @@ def examine(trial: Trial) -> tuple[Verdict, list[str]]:
         *leaks.shown(_secrets(trial), leaks.files(trial.data, but=_MAY_HOLD_SECRETS)),
     ]
     return verdict, [one for one in [*verdict.unreadable, *findings] if not any(_name(key) in one for key in excused)]
+
+
+def _of_the_others(trial: Trial) -> Verdict:
+    """The verdict on all homes but the hostile ones."""
+    everything, theirs = wiring.archive(trial.settings), MemoryArchive()
+    for key in everything.keys("cloud_id="):
+        named = parse_archive_key(key)
+        if named is not None and named[0] not in trial.hostile:
+            theirs.put(key, everything.get(key), {})
+    served = [row for row in trial.plan.ledger.read_bytes().splitlines(keepends=True) if not _is_hostile(trial, row)]
+    deaths = trial.data / FILE
+    return compare(lambda: served, theirs, deaths.read_bytes().splitlines(keepends=True) if deaths.exists() else [])
+
+
+def _is_hostile(trial: Trial, row: bytes) -> bool:
+    return row.endswith(b"\n") and json.loads(row)["cloud_id"] in trial.hostile
 
 
 def _digest(trial: Trial, key: str) -> str:

@@ -18,8 +18,10 @@ _MORE: Mapping[str, Rule] = {
     "wrong_clock": {"offset": 5000},
 }
 """What a rule needs beside its name."""
-FAULTS = tuple(rule.model_fields["fault"].annotation.__args__[0] for rule in get_args(get_args(AnyRule)[0]))
-"""Every fault that the simulator has."""
+FAULTS = tuple(
+    fault for rule in get_args(get_args(AnyRule)[0]) if (fault := rule.model_fields["fault"].annotation.__args__[0]) != "flood"
+)
+"""Every fault that the simulator has, but for what makes readings up: `hostile` has that."""
 
 
 def rule(fault: str, share: float) -> Rule:

@@ -99,6 +99,8 @@ class Trial:
         self.cast = cast
         self.deaths = Deaths(self.data)
         self.given_up: list[str] = []
+        self.hostile: frozenset[str] = frozenset()
+        """Homes whose gateways make things up: what of theirs is archived is not held against the ledger."""
         self.notes: dict[str, str] = {}
         """What a scenario wants to remember."""
         self._tally: Mapping[str, int] = {}

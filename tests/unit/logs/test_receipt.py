@@ -63,7 +63,8 @@ def test_a_receipt_of_a_newer_version_with_more_members_is_as_good() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(Receipt.__slots__)))
 def test_a_receipt_with_a_member_of_a_wrong_type_is_none(name: str) -> None:
-    for wrong in ([], {}, True):
+    wrongs: tuple[object, ...] = ([], {}, True)
+    for wrong in wrongs:
         other = {**json.loads(WHOLE.to_json()), name: wrong}
         with pytest.raises(ValueError, match=name):
             Receipt.from_json(json.dumps(other).encode())

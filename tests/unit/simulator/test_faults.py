@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -133,6 +134,14 @@ def test_faults_that_replace_the_body(rule: dict[str, Any], status: int, body: b
 
 def test_retry_after() -> None:
     assert answer(rules({"fault": "status", "status": 429, "retry_after": 30})).headers == (("Retry-After", "30"),)
+
+
+def test_a_flood_has_other_meters_in_each_reply() -> None:
+    first, second = (answer(rules({"fault": "flood"}), number=number) for number in (1, 2))
+    assert (len(first.body), readings(first)) == (2**20, [])
+    meters = [set(re.findall(rb"<MeterMacId>(0x[0-9a-f]{16})</MeterMacId>", reply.body)) for reply in (first, second)]
+    assert all(len(several) > 4000 for several in meters)
+    assert not meters[0] & meters[1]
 
 
 def test_garbage_and_huge_bodies_hold_no_reading() -> None:
