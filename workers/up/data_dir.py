@@ -102,11 +102,12 @@ def sign_of_life(data_dir: Path) -> None:
 
 
 def last_sign_of_life(data_dir: Path) -> float:
-    """Real Unix seconds; now, if there never was one."""
+    """Real Unix seconds; now, if there never was one, or if the clock has been set back behind it since."""
+    now = time.time()
     try:
-        return (data_dir / "run" / ALIVE).stat().st_mtime
+        return min((data_dir / "run" / ALIVE).stat().st_mtime, now)
     except OSError:
-        return time.time()
+        return now
 
 
 def _open(path: Path) -> int:

@@ -118,3 +118,5 @@ def test_the_last_sign_of_life(tmp_path: Path) -> None:
     (tmp_path / "run" / "alive").touch()
     os.utime(tmp_path / "run" / "alive", (1000.0, 1000.0))
     assert last_sign_of_life(tmp_path) == 1000.0
+    os.utime(tmp_path / "run" / "alive", (time.time() + 1e6, time.time() + 1e6))
+    assert last_sign_of_life(tmp_path) <= time.time(), "left by a clock that ran ahead"
