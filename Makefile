@@ -1,4 +1,4 @@
-# Everything happens in .venv, from requirements.lock (with hashes). No root, no Docker, no Redis needed beforehand.
+# Everything happens in .venv, from requirements.lock (with hashes): see install.py. No root, no Docker, no Redis needed.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -10,9 +10,7 @@ help: ## what there is to make
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) install.py $(VENV)
 	@touch $@
 
 install: $(INSTALLED) ## the virtual environment, with everything in it

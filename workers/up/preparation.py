@@ -73,7 +73,7 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     os.environ.update({PREFIX + name.upper(): port for name, port in ports.items()})
     plan = None
     if homes is not None:
-        plan = Plan.make(homes, data_dir, former, with_aws=programs.exists("workers.sqs"))
+        plan = Plan.make(homes, data_dir, former, with_aws=programs.can_play_aws())
         services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
     settings_module.write_services(data_dir, services)
     asked_for = frozenset(

@@ -119,6 +119,11 @@ def stand_ins(plan: Plan) -> list[Program]:
     return programs
 
 
+def can_play_aws() -> bool:
+    """Whether the extra `stand-ins` is installed, which plays SNS and SQS."""
+    return exists("workers.sqs") and exists("moto.server") and exists("flask")
+
+
 def exists(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

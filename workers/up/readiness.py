@@ -17,6 +17,12 @@ def not_ready(
     return [program.name for program in programs if not _is_ready(program, progress, since, running)]
 
 
+def still_missing(missing: list[str], wanted: int) -> str:
+    """The line while some of the `wanted` programs that were started together are not ready."""
+    ready = wanted - len(missing)
+    return f"{ready} of {wanted} are ready; waiting for {', '.join(missing)}"
+
+
 def silent(
     programs: Iterable[Program],
     progress: Mapping[str, Mapping[str, str | int | float]],

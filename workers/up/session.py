@@ -22,7 +22,7 @@ from workers.up.flow import Snapshot, flow_line, snapshot
 from workers.up.manager import Manager
 from workers.up.preparation import System, with_a_free_port
 from workers.up.programs import AWS, REDIS, SIMULATOR, Stage
-from workers.up.readiness import answers, not_ready, silent
+from workers.up.readiness import answers, not_ready, silent, still_missing
 from workers.up.redis_server import await_redis
 from workers.up.restarts import Restarts
 from workers.up.screen import Screen, where_everything_is
@@ -89,7 +89,7 @@ class Session:
         if self._names(Stage.REDIS):
             self._screen.say("starting Redis")
             self._manager.start([REDIS])
-            await_redis(self._settings.redis_address, _READING_ITS_FILES, self._check)
+            self._await_private_redis()
         else:
             await_redis(self._settings.redis_address, _ANSWERING, self._check)
         if self._system.plan is not None:
@@ -112,11 +112,26 @@ class Session:
         elif behind:
             self._catch_up()
 
+    def _await_private_redis(self) -> None:
+        """It may read a long file first; meanwhile a line says so every few seconds."""
+        told = time.monotonic()
+
+        def check_and_tell() -> None:
+            nonlocal told
+            self._check()
+            if time.monotonic() > told + SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                self._screen.say("waiting for redis, which reads what lies in the data directory")
+
+        await_redis(self._settings.redis_address, _READING_ITS_FILES, check_and_tell)
+
     def _start_stand_ins(self) -> None:
         plan = self._system.plan
         assert plan is not None
         names = set(self._names(Stage.STAND_INS))
         self._screen.say(f"starting the stand-ins for Rainforest ({plan.homes} homes) and Amazon")
+        if not plan.with_aws:
+            self._screen.say("SNS and SQS are left out: they need the packages of eagle-logger[stand-ins]")
         self._manager.start(names)
         self._await(names, 0.0)
         if plan.with_aws:
@@ -128,7 +143,7 @@ class Session:
         while missing := self._not_ready(names, since):
             if time.monotonic() > told:
                 told += SECONDS_BETWEEN_LINES
-                self._screen.say(f"waiting for {', '.join(missing)}")
+                self._screen.say(still_missing(missing, len(names)))
             if time.monotonic() > until:
                 for name in missing:
                     self._screen.quote(self._manager.last_lines(name))

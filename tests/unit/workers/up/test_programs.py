@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+
+import pytest
 
 from eagle_logger.settings import Settings
 from workers.up import programs
@@ -63,6 +66,13 @@ def test_stand_ins_and_their_settings_agree() -> None:
 def test_without_anybody_who_listens_there_is_no_topic() -> None:
     assert "aws" not in {program.name for program in programs.stand_ins(plan(with_aws=False))}
     assert "sns_topic_arns" not in plan(with_aws=False).services()
+
+
+def test_without_the_extra_packages_nobody_plays_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert programs.can_play_aws()
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name.startswith("moto") else found(name))
+    assert not programs.can_play_aws()
 
 
 def test_the_plan_and_flower_keep_their_secrets_to_themselves() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from workers.up.programs import Program, Stage
-from workers.up.readiness import answers, not_ready, silent
+from workers.up.readiness import answers, not_ready, silent, still_missing
 
 WORKER = Program("fetch-1", ("celery",), Stage.FETCHING, reports_as="fetch-1")
 DISPATCHER = Program("dispatcher", ("celery",), Stage.DISPATCHING, reports_as="dispatch")
@@ -14,6 +14,10 @@ def test_ready_is_who_reported_since_it_was_started() -> None:
     progress = {"fetch-1": {"at": 100.0}, "dispatch": {"at": 99.0}}
     assert not_ready(ALL, progress, 100.0, RUNNING) == ["dispatcher"]
     assert not_ready(ALL, progress, 99.0, RUNNING) == []
+
+
+def test_the_line_names_those_that_are_missing_still() -> None:
+    assert still_missing(["rotator", "beat"], 7) == "5 of 7 are ready; waiting for rotator, beat"
 
 
 def test_a_former_report_is_no_use_to_who_does_not_run() -> None:
