@@ -18,6 +18,7 @@ from celery.worker import WorkController
 from eagle_logger import wiring
 from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
+from eagle_logger.privacy import write_for_own_user_only
 from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.settings import Settings
 from workers.descriptors import raise_limit
@@ -182,6 +183,7 @@ def current() -> Runtime:
 @worker_init.connect
 def _start(sender: WorkController, **_: Any) -> None:
     global _current  # noqa: PLW0603  (one worker, one runtime: Celery gives tasks no other way to reach it)
+    write_for_own_user_only()
     settings: Settings = sender.app.eagle_settings
     name = settings.process_name or sender.hostname
     own = wiring.node(settings)

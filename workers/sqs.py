@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable, Transient
+from eagle_logger.privacy import write_for_own_user_only
 from eagle_logger.queues import ADHOC, Broker
 from eagle_logger.settings import Settings
 from eagle_logger.sns.gate import Gate
@@ -261,6 +262,7 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
 
 
 def main() -> int:
+    write_for_own_user_only()
     from workers.app import app  # noqa: PLC0415  (reads the settings, and ends the process if they make no sense)
     from workers.tasks import enqueue_adhoc  # noqa: PLC0415
 

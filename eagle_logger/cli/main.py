@@ -11,6 +11,7 @@ import click
 
 from eagle_logger.cli.groups import Group
 from eagle_logger.errors import ConfigurationError, EagleError
+from eagle_logger.privacy import write_for_own_user_only
 
 _COMMANDS = {
     "check": "eagle_logger.cli.check:check",
@@ -60,6 +61,7 @@ def run() -> None:
 
     Exit 2 for a setting that makes no sense (and for wrong usage), 1 for whatever else went wrong.
     """
+    write_for_own_user_only()
     try:
         main(standalone_mode=True)
     except ConfigurationError as wrong:

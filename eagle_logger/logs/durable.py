@@ -12,7 +12,7 @@ from pathlib import Path
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs import steps
 
-MODE = 0o640
+MODE = 0o600
 """Who may read the files: when a household is at home is nobody else's business."""
 _OF_THE_VOLUME = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 TEMPORARY = ".new"

@@ -69,7 +69,7 @@ def lock_or_not(path: Path) -> Iterator[bool]:
 
 def _try_lock(path: Path) -> int | None:
     while True:
-        fd = os.open(path, FLAGS | os.O_CREAT, 0o640)
+        fd = os.open(path, FLAGS | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

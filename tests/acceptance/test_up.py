@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -50,6 +51,23 @@ def _nice_of_session(pid: int) -> int:
         return int(Path(f"/proc/{pid}/autogroup").read_text().rpartition(" ")[2])
     except FileNotFoundError:
         return 0
+
+
+def open_to_others(data: Path) -> list[str]:
+    """What another user of this machine could read."""
+    return [str(path) for path in data.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+
+
+def pinged(data: Path) -> str:
+    """Which workers answer Celery's own command line, run in a second terminal."""
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "5"]
+    return subprocess.run(command, env=environment(data), capture_output=True, check=False, text=True).stdout
+
+
+def core_limit(pid: int) -> str:
+    found = re.search(r"Max core file size +(\S+)", Path(f"/proc/{pid}/limits").read_text())
+    assert found is not None
+    return found[1]
 
 
 def accelerated() -> dict[str, str]:
@@ -116,17 +134,15 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
     data = tmp_path / "data"
     with Up(data, "--homes", "3", **ports()) as up:
         up.await_ready()
-        all_of_it = " ".join(processes(data).values())
-        assert all(word in all_of_it for word in ("redis.conf", "supervisord", "workers.server", "moto.server", "flower"))
-        looked = subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "10"],
-            env=environment(data),
-            capture_output=True,
-            check=False,
-            text=True,
+        running = processes(data)
+        all_of_it = " ".join(running.values())
+        assert all(
+            word in all_of_it for word in ("-server 127.0.0.1:", "supervisord", "workers.server", "moto.server", "flower")
         )
-        assert looked.returncode == 0, looked.stderr
-        assert "rotator@" in looked.stdout
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        assert open_to_others(data) == []
+        assert {core_limit(pid) for pid in running} == {"0"}
+        until(lambda: "rotator@" in pinged(data))  # a worker reports progress a moment before it hears of broadcasts
         assert ranks(data, "rotator") == {(10, 0)}, "nice to the others, without speaking for the session they share"
         assert ranks(data, "fetch-1") == {(0, 0)}
         up.await_line(r"[1-9]\d* readings logged")

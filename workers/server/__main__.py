@@ -7,6 +7,7 @@ import sys
 import uvloop
 
 from eagle_logger.errors import EagleError
+from eagle_logger.privacy import write_for_own_user_only
 from eagle_logger.telemetry import configure_logging
 from workers.app import app
 from workers.server.serving import serve
@@ -14,6 +15,7 @@ from workers.tasks import enqueue_adhoc
 
 
 def main() -> int:
+    write_for_own_user_only()
     settings = app.eagle_settings
     configure_logging(settings.log_format)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
+from eagle_logger.privacy import close_to_others
 from eagle_logger.settings import GIVEN_UP_FILE as GIVEN_UP
 from eagle_logger.settings import SERVICES_FILE
 
@@ -28,7 +29,7 @@ _STILL_ENDING = 90.0
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[int]:
-    """Hold the data directory, made if need be; gives the lock's file descriptor.
+    """Hold the data directory, made if need be and closed to other users; gives the lock's file descriptor.
 
     Whoever inherits the descriptor holds the lock too: supervisord does, so that nobody starts here while it still stops the
     programs of an `up` that was killed. Such an end is waited for. Raises DataDirectoryBusy if another `up` runs here.
@@ -113,6 +114,7 @@ def last_sign_of_life(data_dir: Path) -> float:
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        close_to_others(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as wrong:
         raise ConfigurationError(f"the data directory {path.parent} cannot be used: {wrong.strerror}") from None

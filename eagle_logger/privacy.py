@@ -1,0 +1,23 @@
+"""What a process writes is for its own user alone: log files, the archive, Redis' files, a dump of its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from pathlib import Path
+
+DIRECTORY_MODE = 0o700
+
+
+def write_for_own_user_only() -> None:
+    """From now on, for this process and those that it starts. No core dump is written: it would hold keys and passwords."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def close_to_others(directory: Path) -> None:
+    """Let no other user into this directory, and so to nothing below it. One of another owner stays as it is."""
+    with contextlib.suppress(PermissionError):
+        if directory.stat().st_mode & 0o777 != DIRECTORY_MODE:
+            directory.chmod(DIRECTORY_MODE)
