@@ -23,6 +23,7 @@ from eagle_logger.errors import EagleError
 from eagle_logger.rainforest import roots, xml_replies
 from eagle_logger.rainforest.decode import decode, text_of
 from eagle_logger.rainforest.interpret import interpret
+from eagle_logger.rainforest.scanned import MOST_NOTIFICATIONS
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
 from tests.support.second_opinion import agrees, agrees_but_for_time
@@ -36,9 +37,10 @@ ROUND = 200
 DAMAGES = 40
 """Ways in which each example is damaged."""
 
-LONGEST_BETWEEN = 1 << 15
-"""Bytes of damage between whole replies; more of it, and text that is not UTF-8 is no longer read byte by byte."""
+READ_BYTE_BY_BYTE = 1 << 12
+"""Bytes of whole replies with damage between: in more, text that is not UTF-8 is not read byte by byte."""
 
+_ROOTS = re.compile(rf"<[/\s]*(?:{roots.PATTERN}|error)|\"(?:{roots.PATTERN})\"".encode(), re.IGNORECASE)
 _TOKENS = [
     *(f"<{name}>" for name in roots.SPELLING.values()),
     *(f"</{name}>" for name in roots.SPELLING.values()),
@@ -156,8 +158,8 @@ def check(body: bytes, tally: Counter[str]) -> None:
 
 def check_neighbours(first: bytes, last: bytes, between: bytes) -> None:
     """What stands whole before and behind something damaged is kept, unless that opens a comment or the like."""
-    if len(between) > LONGEST_BETWEEN:
-        return
+    if len(first + between + last) > READ_BYTE_BY_BYTE or len(_ROOTS.findall(between)) > MOST_NOTIFICATIONS - 8:
+        return  # what is behind so many is not looked at
     before, behind = decode(first).readings, decode(last).readings
     found = decode(first + between + last).readings
     assert found[: len(before)] == before
