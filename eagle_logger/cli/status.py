@@ -106,6 +106,8 @@ def _state(user: UserStatus) -> str:
         return f"parked: {harmless(user.why_not)}"
     if user.failures:
         return f"{user.failures} failures: {harmless(user.last_error or '')}"
+    if user.last_error:  # its state cannot be read
+        return harmless(user.last_error)
     return "being fetched" if user.leased else "ok"
 
 

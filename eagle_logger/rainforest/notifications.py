@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from html import unescape
 
 from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
@@ -143,9 +144,13 @@ _VALUES: dict[Kind, Callable[[Fields], _Values]] = {
 }
 
 
+_character = lru_cache(1024)(unescape)
+"""A text may consist of nothing else, and few are different."""
+
+
 def plain_text(text: str) -> str:
     """The text with its HTML escapes undone, once; nothing else is an entity."""
-    return _ENTITY.sub(lambda match: unescape(match[0]), text).strip() if "&" in text else text.strip()
+    return _ENTITY.sub(lambda match: _character(match[0]), text).strip() if "&" in text else text.strip()
 
 
 def _needed(fields: Fields, key: str, name: str) -> str:

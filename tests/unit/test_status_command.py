@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from eagle_logger.cli.status import _json, _totals
-from eagle_logger.status import Status, user_status
+from eagle_logger.cli.status import _json, _state, _totals
+from eagle_logger.status import Status, UserStatus, user_status
 from eagle_logger.users.store import Outline, Totals
 
 NOW = 1_773_162_100.0
@@ -42,3 +42,8 @@ def test_clocks_that_are_wrong_are_named() -> None:
     told = "clocks that are wrong: fetch-1 is 25.0 s ahead of Redis, fetch-2 is 3600.0 s behind Redis (set them, with NTP)"
     assert told in _totals(found)
     assert not any("clock" in line for line in _totals(replace(found, clocks_ahead={"beat": 0.4})))
+
+
+def test_a_user_whose_state_cannot_be_read_is_shown_as_such() -> None:
+    user = UserStatus("00ce69", None, None, 0, 0, 0, "the state cannot be read: it is cut off", None, False, None)
+    assert _state(user) == "the state cannot be read: it is cut off"
