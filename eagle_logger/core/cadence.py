@@ -34,8 +34,14 @@ def next_due(now: float, grid: Grid) -> float:
 
 
 def missed_turns(due: float, now: float, grid: Grid) -> int:
-    """How many points of the grid lie after `due`, and not after `now`."""
-    return max(0, _last_point(now, grid) - _last_point(due, grid))
+    """How many points of the grid have passed by `now` without a visit, when this visit fell due at `due`.
+
+    A `due` that is no point of the grid (a user who was added or woken, or is fetched once more) stands for the point after it.
+    """
+    served = _last_point(due, grid)
+    if grid.phase + served * grid.period != due:
+        served += 1
+    return max(0, _last_point(now, grid) - served)
 
 
 def bounded_pause(seconds: float) -> float:

@@ -120,6 +120,8 @@ class MemoryUserStore:
         entry.lease.token, entry.lease.holder, entry.lease.ends = self._new_token(now), holder, now + self._lease
         before, deaths, tried = entry.last_request, entry.abandoned, cloud_id in self._system.tried
         begun = before is None or now - before >= self._speed.stretched(REQUEST_GAP)
+        if before is None:
+            entry.lease.scheduled = now  # a user who was never visited has missed no turn
         if begun:
             entry.last_request = now
         entry.abandoned = suspicion.deaths_if_it_dies(deaths, tried=tried, convicting=self._system.convicting)

@@ -39,6 +39,7 @@ for i, id in ipairs(claimed) do
   if some_unproven then flags = flags + 2 * redis.call('SISMEMBER', UNPROVEN, id) end
   local numbers = struct.pack(CLAIM, token + i - 1, math.min(turn.due, now), math.min(before, now), turn.abandoned, flags)
   answer[i + 1] = {id, numbers, redis.call('HGET', bucket(id), id), states[i], troubles[i]}
+  if before == 0 then turn.scheduled = now end  -- A user who was never visited has missed no turn.
   if begun then turn.last_request = now end
   turn.token, turn.holder, turn.abandoned = token + i - 1, holder, deaths_if_it_dies(id, turn)
   renew(id, turn, ends)

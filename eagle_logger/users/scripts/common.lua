@@ -171,5 +171,7 @@ end
 local function next_due(now, period, phase) return phase + (last_point(now, period, phase) + 1) * period end
 
 local function missed_turns(due, now, period, phase)
-  return math.max(0, last_point(now, period, phase) - last_point(due, period, phase))
+  local served = last_point(due, period, phase)
+  if phase + served * period ~= due then served = served + 1 end
+  return math.max(0, last_point(now, period, phase) - served)
 end

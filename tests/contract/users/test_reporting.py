@@ -46,6 +46,22 @@ async def test_missed_turns_are_counted_and_not_made_up(store: UserStore, clock:
     assert await due_of(store, "00ce69") == clock.now() - 1 + 6
 
 
+@pytest.mark.parametrize("phase", [0.0, 1.0, 4.9, 5.9])
+async def test_a_user_who_was_never_visited_has_missed_no_turn(store: UserStore, clock: HandClock, phase: float) -> None:
+    grid = Grid(6.0, clock.now() + phase)
+    await add(store, "00ce69")
+    clock.advance(30)
+    await store.lease(1)
+    clock.advance(3)
+    [claim] = await store.claim(["00ce69"], "worker")
+    clock.advance(4.8)
+    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 0
+    clock.advance(6)
+    [claim] = await claimed(store, "00ce69")
+    clock.advance(12)
+    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 2
+
+
 async def test_whoever_asks_early_makes_nobody_miss_a_turn(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())

@@ -34,7 +34,8 @@ def test_one_turn_after_another_misses_nothing_and_skips_nothing(now: float, gri
 
 @given(moments, st.floats(0, 1e6), st.floats(0, 1e6), grids)
 def test_missed_turns_add_up(due: float, wait: float, more: float, grid: Grid) -> None:
-    middle, end = due + wait, due + wait + more
+    middle = next_due(due + wait, grid)
+    end = middle + more
     assert missed_turns(due, middle, grid) + missed_turns(middle, end, grid) == missed_turns(due, end, grid)
 
 
@@ -54,3 +55,11 @@ def test_a_period_without_sense_is_refused(period: float) -> None:
 )
 def test_no_wish_of_a_relay_breaks_the_arithmetic(asked: float, kept: float) -> None:
     assert bounded_pause(asked) == kept
+
+
+@pytest.mark.parametrize(
+    ("due", "now", "missed"),
+    [(12.0, 17.9, 0), (12.0, 18.0, 1), (12.0, 30.0, 3), (13.0, 18.0, 0), (13.0, 23.9, 0), (13.0, 24.0, 1)],
+)
+def test_a_visit_between_two_points_stands_for_the_later_one(due: float, now: float, missed: int) -> None:
+    assert missed_turns(due, now, Grid(6.0, 0.0)) == missed
