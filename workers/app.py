@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -18,10 +19,13 @@ from eagle_logger.telemetry import configure_logging
 from workers.messaging import Messaging, broker_settings
 
 _EXCHANGE = "eagle_logger"
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""When beat is taken to have sent everything last. Otherwise a beat that restarts often would never send what is due seldom."""
 
 
 def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries; rotation goes by the hours of readings, so it follows the tests' accelerated clock."""
+    """Beat's entries, each due when beat starts; rotation goes by the hours of readings, so it follows the tests' accelerated
+    clock."""
     entries = {name: dict(entry) for name, entry in beat_schedule.items()}
     entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
     if settings.rotate_open_every:
@@ -31,7 +35,7 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "kwargs": {"include_open": True},
             "options": {"queue": DISPATCH},
         }
-    return entries
+    return {name: {**entry, "last_run_at": _LONG_AGO} for name, entry in entries.items()}
 
 
 def _queue(name: str) -> Queue:
@@ -46,6 +50,8 @@ def make_app(settings: Settings) -> Celery:
         accept_content=["json"],
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
+        # In memory: nothing depends on when beat last sent what, and a file torn by a power cut would keep it from starting.
+        beat_scheduler="celery.beat:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         task_acks_late=True,

@@ -74,7 +74,7 @@ class Fleet:
 
     def start_control(self) -> None:
         """Beat and the dispatcher: on no node."""
-        beat = ["-A", "workers.app", "beat", "--schedule", str(self.data("control") / "beat"), "--pidfile="]
+        beat = ["-A", "workers.app", "beat", "--pidfile="]
         self._start("beat", "control", [sys.executable, "-m", "celery", *beat])
         self.start_worker("dispatcher", "control", "dispatch,adhoc")
 

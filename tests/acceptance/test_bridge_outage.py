@@ -116,7 +116,7 @@ def start_workers(stage: Stage) -> None:
     celery = ["-m", "celery", "-A", "workers.app"]
     for name, queues in (("dispatcher", "dispatch,adhoc"), ("fetch-1", "fetch")):
         stage.start(name, *celery, "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "16")
-    stage.start("beat", *celery, "beat", "--schedule", str(stage.directory / "beat"), "--pidfile=")
+    stage.start("beat", *celery, "beat", "--pidfile=")
     stage.start("sqs", "-m", "workers.sqs")
     stage.start("bridge", "-m", "tests.support.bridge_process", str(stage.directory / "certificates.json"))
 

@@ -339,7 +339,7 @@ class Trial:
 
 def _twin(program: Program) -> Program:
     name = f"{program.name}-2"
-    command = [word.replace(f"{program.name}@", f"{name}@").replace("run/beat", f"run/{name}") for word in program.command]
+    command = [word.replace(f"{program.name}@", f"{name}@") for word in program.command]
     reports_as = name if program.reports_as == program.name else program.reports_as
     return replace(program, name=name, command=command, reports_as=reports_as)
 

@@ -24,8 +24,6 @@ class Programs:
     def celery(self, name: str, *arguments: str, **environment: str) -> None:
         """Start `celery -A workers.app …`."""
         command = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
-        if arguments[0] == "beat":
-            command += ["--schedule", str(self._directory / f"{name}.schedule")]
         with self._file(name).open("wb") as output:
             self._running[name] = subprocess.Popen(
                 command, env={**self._environment, **environment}, stdout=output, stderr=subprocess.STDOUT

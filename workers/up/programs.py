@@ -75,7 +75,7 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
         # Beat reports each message it has sent: one a second. So its silence shows soon.
         Program(
             BEAT,
-            [*_celery(BEAT), "--schedule", _run(settings, "beat"), "--pidfile="],
+            [*_celery(BEAT), "--pidfile="],
             Stage.TRIGGERS,
             reports_as=BEAT,
             silent_after=5.0,
@@ -169,7 +169,3 @@ def _celery(command: str) -> list[str]:
 def _beside_python(script: str) -> list[str]:
     """PATH may hold another one, or none."""
     return [sys.executable, str(Path(sys.executable).parent / script)]
-
-
-def _run(settings: Settings, name: str) -> str:
-    return str(settings.data_dir.absolute() / "run" / name)
