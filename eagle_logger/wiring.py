@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.keys import keys_in
-from eagle_logger.errors import ConfigurationError
+from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.logs.draining import Drain
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.pool import SPARE
@@ -55,10 +55,17 @@ def _cipher_of_file(file: Path, source: str) -> Cipher:
 
 def _keys_in_file(file: Path, source: str) -> list[str]:
     try:
-        return keys_in(file.read_text("ascii"))
+        text = file.read_text("ascii")
     except (OSError, UnicodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it holds something other than keys"
         raise ConfigurationError(f"{source}: {file} cannot be read: {reason}") from None
+    keys = keys_in(text)
+    if not keys or "\0" in text:
+        raise NoSecretKey(
+            f"{source}: {file} holds {'zeroes' if keys else 'nothing'} instead of keys: put its backup back. Passwords that "
+            "are stored can be read with no other key"
+        )
+    return keys
 
 
 def archive(settings: Settings) -> Archive:

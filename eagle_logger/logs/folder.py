@@ -69,7 +69,10 @@ class LogFolder:
                 create_file(path, f"{secrets.token_hex(6)}\n".encode())
             name = path.read_text(errors="replace").strip()
         if not _NODE.fullmatch(name):
-            raise ConfigurationError(f"{path} should hold 12 hex digits, the name of this log volume, and holds {name[:40]!r}")
+            raise ConfigurationError(
+                f"{path} should hold 12 hex digits, the name of this log volume, and holds {name[:40]!r}: delete the file, and "
+                "the volume gets a new name (only the queue of its rotators is called by it)"
+            )
         return name
 
     def hours(self) -> list[Hour]:

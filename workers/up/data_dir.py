@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ LOCK = "up.lock"
 KEYS = "secret.keys"
 FLOWER_PASSWORD = "flower.password"  # noqa: S105  (a file's name)
 ALIVE = "alive"
+_SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
 _STILL_ENDING = 90.0
 """Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may take."""
 
@@ -67,9 +69,9 @@ def key_file(data_dir: Path) -> Path:
 
 
 def kept_secret(path: Path) -> str:
-    """A random password, the same as last time."""
-    with contextlib.suppress(OSError):
-        if kept := path.read_text().strip():
+    """A random password, the same as last time; a new one if the file is damaged, for nothing is sealed with it."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if _SECRET.fullmatch(kept := path.read_text("ascii").strip()):
             return kept
     write_private(path, secrets.token_urlsafe(24) + "\n")
     return path.read_text().strip()

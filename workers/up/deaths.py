@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,7 @@ class Deaths:
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
-        whole = self._cut_torn_line()
-        self._known = {_identity(json.loads(line)) for line in whole.splitlines()}
+        self._known = set(_identities(self._cut_torn_line()))
 
     def note(self, event: Event) -> bool:
         """Returns once it is on the disk: whether it was news."""
@@ -64,6 +65,13 @@ def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[Eve
     died = [event for event in history.read(log.read_text(errors="replace").splitlines()) if event.what == DIED]
     died += [Event(DIED, name, last_sign_of_life, pid, "died with supervisor") for name, pid in history.running.items()]
     return [event for event in died if deaths.note(event)]
+
+
+def _identities(lines: bytes) -> Iterator[tuple[Any, ...]]:
+    """A line that a power cut damaged stays where it is, and tells nothing."""
+    for line in lines.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            yield _identity(json.loads(line))
 
 
 def _identity(record: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,0 +1,186 @@
+"""Files that are read at a start, empty, cut or zeroed, as a power cut may leave them. Each is made anew where nothing depends
+on it, or is refused in one line that says what to do: never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shelve
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from cryptography.fernet import Fernet
+from flower.events import Events
+from tornado.ioloop import IOLoop
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.checks import programs_run
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
+from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
+from workers.up.deaths import FILE, Deaths, note_unseen
+from workers.up.events import DIED, Event
+from workers.up.servers import last_writer
+
+Damage = Callable[[bytes], bytes]
+DAMAGES: dict[str, Damage] = {
+    "empty": lambda _: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "zeroed": lambda whole: bytes(len(whole)),
+    "half zeroed": lambda whole: whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2),
+    "no text": lambda _: b"\xff\xfe\x80\n",
+}
+DEATH = Event(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
+every_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+
+
+def spoil(path: Path, damage: Damage) -> None:
+    path.write_bytes(damage(path.read_bytes()))
+
+
+def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
+    told = str(error.value)
+    assert "\n" not in told
+    return told
+
+
+# Made anew ------------------------------------------------------------------------------------------------------------
+
+
+@every_damage
+def test_a_password_that_only_this_machine_uses(tmp_path: Path, damage: Damage) -> None:
+    path = tmp_path / "password"
+    before = kept_secret(path)
+    assert kept_secret(path) == before
+    spoil(path, damage)
+    made = kept_secret(path)
+    assert len(made) == 32
+    assert made.isprintable()
+    assert kept_secret(path) == made
+
+
+@every_damage
+def test_what_an_earlier_up_started_is_forgotten_by_the_next(tmp_path: Path, damage: Damage) -> None:
+    settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
+    spoil(tmp_path / SERVICES_FILE, damage)
+    assert former_services(tmp_path) == {}
+
+
+@every_damage
+def test_a_lock_whose_holder_cannot_be_read(tmp_path: Path, damage: Damage) -> None:
+    (tmp_path / LOCK).write_bytes(damage(b"123456789"))
+    with locked(tmp_path):
+        pass
+
+
+@every_damage
+def test_which_programs_keep_dying(tmp_path: Path, damage: Damage) -> None:
+    (tmp_path / GIVEN_UP_FILE).parent.mkdir()
+    (tmp_path / GIVEN_UP_FILE).write_bytes(damage(b'["sqs", "flower"]\n'))
+    assert programs_run(settings_module.load(tmp_path)).well
+
+
+@every_damage
+def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(tmp_path: Path, damage: Damage) -> None:
+    Deaths(tmp_path).note(DEATH)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(damage(whole) + b"\n" + whole)
+    deaths = Deaths(tmp_path)
+    assert not deaths.note(DEATH)
+    assert deaths.note(replace(DEATH, pid=4712))
+    assert (tmp_path / FILE).read_bytes().endswith(b"\n")
+
+
+@every_damage
+def test_supervisors_log(tmp_path: Path, damage: Damage) -> None:
+    log = tmp_path / "supervisord.log"
+    log.write_bytes(damage(b"2026-11-23 22:47:50,000 INFO spawned: 'fetch-1' with pid 4711\n"))
+    assert len(note_unseen(Deaths(tmp_path), log, 1795474071.0)) <= 1
+
+
+@every_damage
+def test_what_flower_remembers(tmp_path: Path, damage: Damage) -> None:
+    """Flower's own doing: this holds it to it."""
+    state = str(tmp_path / "flower.db")
+    with shelve.open(state) as shelf:
+        shelf["events"] = "of last time"
+    for path in tmp_path.iterdir():
+        spoil(path, damage)
+    loop = IOLoop(make_current=False)
+    try:
+        assert Events(Celery("none"), loop, db=state, persistent=True, max_tasks_in_memory=10).state is not None
+    finally:
+        loop.close()
+
+
+# Refused --------------------------------------------------------------------------------------------------------------
+
+
+@every_damage
+def test_keys_are_never_replaced(tmp_path: Path, damage: Damage) -> None:
+    path = key_file(tmp_path)
+    assert key_file(tmp_path) == path
+    spoil(path, damage)
+    spoiled = path.read_bytes()
+    with pytest.raises(ConfigurationError) as refused:
+        wiring.cipher(settings_module.load(tmp_path, secret_keys_file=key_file(tmp_path)))
+    told = one_line(refused)
+    assert str(path) in told
+    assert "back" in told or "cannot be read" in told
+    assert path.read_bytes() == spoiled
+
+
+def test_no_refusal_shows_what_is_left_of_a_key(tmp_path: Path) -> None:
+    key = Fernet.generate_key()
+    (tmp_path / "keys").write_bytes(key[:30])
+    with pytest.raises(ConfigurationError) as refused:
+        wiring.cipher(settings_module.load(tmp_path, secret_keys_file=tmp_path / "keys"))
+    assert key[:10].decode() not in one_line(refused)
+
+
+@every_damage
+def test_the_name_of_a_log_volume(tmp_path: Path, damage: Damage) -> None:
+    folder = wiring.log_folder(settings_module.load(tmp_path))
+    name = folder.node()
+    spoil(folder.root / "node-id", damage)
+    with pytest.raises(ConfigurationError) as refused:
+        folder.node()
+    assert "delete the file" in one_line(refused)
+    (folder.root / "node-id").unlink()
+    assert folder.node() not in {"", name}
+
+
+@every_damage
+def test_which_server_wrote_the_users(tmp_path: Path, damage: Damage) -> None:
+    (tmp_path / "version").write_bytes(damage(b"valkey 9.1.2\n"))
+    with pytest.raises(ConfigurationError) as refused:
+        last_writer(tmp_path)
+    assert str(tmp_path / "version") in one_line(refused)
+
+
+@every_damage
+def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(tmp_path: Path, damage: Damage) -> None:
+    settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
+    spoil(tmp_path / SERVICES_FILE, damage)
+    code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "users", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"EAGLE_DATA_DIR": str(tmp_path)},
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    [told] = done.stderr.splitlines()
+    assert told.endswith("start `eagle-logger up` anew")
+
+
+def test_a_record_of_a_death_is_what_it_was(tmp_path: Path) -> None:
+    Deaths(tmp_path).note(DEATH)
+    assert json.loads((tmp_path / FILE).read_bytes())["pid"] == 4711
