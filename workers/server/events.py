@@ -18,6 +18,10 @@ class EventHandler(ApiHandler):
         if requested.unknown:
             raise UnknownUser
         if requested.parked:
-            raise Problem(409, "parked", f"{cloud_id} is parked; put it again with credentials that work")
+            raise Problem(
+                409,
+                "parked",
+                f"{cloud_id} is parked; put it again with credentials that work, or `eagle-logger users wake {cloud_id}`",
+            )
         outcome = tell(self.log, self.bridge.counters, "api", Asked((cloud_id,)), requested)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)
