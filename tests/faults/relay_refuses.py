@@ -46,11 +46,11 @@ def plan(chance: Random) -> Sequence[Strike]:
     ]
 
 
-def told(trial: Trial) -> str:
+def figures(trial: Trial) -> str:
     return f"{trial.notes['refused']} were then asked every half minute, which is this clock's hour"
 
 
 SCENARIOS = [
     Scenario("relay-refuses", 8, "a part of the homes is refused for 45 s (401), or gets a proxy's or PHP's page", plan, CAST,
-             told=told),
+             told=figures),
 ]  # fmt: skip

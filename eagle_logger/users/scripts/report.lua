@@ -20,7 +20,7 @@ local function rearm(id, turn, pause, period, phase)
     renew(id, turn, ends)
     again[#again + 1] = id
   else
-    -- Whoever asked after an update wants to see the new credentials tried.
+    -- A fetch that was asked for after an update tries the new credentials.
     settle(id, turn, turn.marked and now or next_due(now + pause, period, phase))
   end
 end

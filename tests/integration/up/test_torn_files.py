@@ -44,9 +44,9 @@ def spoil(path: Path, damage: Damage) -> None:
 
 
 def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
-    told = str(error.value)
-    assert "\n" not in told
-    return told
+    text = str(error.value)
+    assert "\n" not in text
+    return text
 
 
 # Made anew ------------------------------------------------------------------------------------------------------------
@@ -129,9 +129,9 @@ def test_keys_are_never_replaced(tmp_path: Path, damage: Damage) -> None:
     spoiled = path.read_bytes()
     with pytest.raises(ConfigurationError) as refused:
         wiring.cipher(settings_module.load(tmp_path, secret_keys_file=key_file(tmp_path)))
-    told = one_line(refused)
-    assert str(path) in told
-    assert "back" in told or "cannot be read" in told
+    refusal = one_line(refused)
+    assert str(path) in refusal
+    assert "back" in refusal or "cannot be read" in refusal
     assert path.read_bytes() == spoiled
 
 
@@ -177,8 +177,8 @@ def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(tmp_pa
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    [told] = done.stderr.splitlines()
-    assert told.endswith("start `eagle-logger up` anew")
+    [line] = done.stderr.splitlines()
+    assert line.endswith("start `eagle-logger up` anew")
 
 
 def test_a_record_of_a_death_is_what_it_was(tmp_path: Path) -> None:
