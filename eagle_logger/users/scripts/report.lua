@@ -67,6 +67,7 @@ end
 -- A removal first: Redis takes it even when it is out of memory, and then the rest of this script too, so that what was
 -- fetched is not fetched again.
 redis.call('HDEL', TROUBLES, '')
+call_in_chunks('HDEL', TROUBLES, well)
 
 -- A relay that refuses so many at once is not believed: they are asked later, and those parked a moment ago are woken.
 local function relay_is_believed()

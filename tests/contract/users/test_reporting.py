@@ -26,6 +26,18 @@ async def test_a_report_writes_the_state_and_arms_the_next_turn(store: UserStore
     assert (await claimed(store, "00ce69"))[0].state == state
 
 
+async def test_a_visit_that_went_well_clears_what_was_wrong(store: UserStore) -> None:
+    await add(store, "00ce69", "002738")
+    failed, also_failed = await claimed(store, "00ce69", "002738")
+    state = lived_in_state()._replace(failures=2, last_error="timed_out")
+    await store.report([reported(failed, state), reported(also_failed, state)], {})
+    [claim] = await claimed(store, "00ce69")
+    await store.report([reported(claim, lived_in_state())], {})
+    [claim, other] = await claimed(store, "00ce69", "002738")
+    assert (claim.state, other.state) == (lived_in_state(), state)
+    assert (await store.totals()).failing == 1
+
+
 async def test_the_next_turn_lies_strictly_after_now(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
