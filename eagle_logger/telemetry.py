@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from eagle_logger.core.printable import harmless, harmless_lines
+
 LATENESS_BOUNDS_MS = (
     *(10, 20, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1250, 1500, 1750, 2000),
     *(2500, 3000, 4000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 300_000, 3_600_000),
@@ -46,6 +48,14 @@ def late_percentile(tally: Mapping[str, int], share: float) -> float | None:
     return None
 
 
+def _without_control_characters(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """For a terminal, which obeys them. JSON escapes them by itself."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = harmless_lines(value) if name == "event" else harmless(value)
+    return event
+
+
 def configure_logging(log_format: str) -> None:
     """Everything that is logged, ours and the libraries', as one line each: JSON unless standard error is a terminal."""
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
@@ -63,7 +73,9 @@ def configure_logging(log_format: str) -> None:
         cache_logger_on_first_use=True,
     )
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    tail: list[structlog.typing.Processor] = [structlog.processors.format_exc_info] if as_json else []
+    tail: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info] if as_json else [_without_control_characters]
+    )
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -8,15 +8,13 @@ from typing import BinaryIO
 
 import click
 
+from eagle_logger.cli.words import harmless, print_json
 from eagle_logger.core.flags import flags_for
 from eagle_logger.core.lines import encode_line
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.errors import BadCloudId
 from eagle_logger.rainforest.decode import LARGEST_BODY
 from eagle_logger.rainforest.decode import decode as decode_reply
-
-_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
-"""What a reply must not send to an operator's terminal."""
 
 
 @click.command()
@@ -37,11 +35,12 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
     readings = [*decoded.readings, *(undated.dated(arrived) for undated in decoded.undated)]
     for reading in readings:
         line = encode_line(cloud_id, reading, arrived, flags_for(reading, arrived, {}))
-        click.echo(line, nl=False)
+        print_json(line)
     for problem in decoded.problems:
-        click.echo(f"{problem.what}: {problem.detail}".translate(_CONTROLS), err=True)
+        click.echo(harmless(f"{problem.what}: {problem.detail}"), err=True)
         if problem.sample:
-            click.echo(f"  {problem.sample.strip()}".translate(_CONTROLS), err=True)
+            for line in problem.sample.strip().splitlines():
+                click.echo(f"  {harmless(line)}", err=True)
     if not readings and not decoded.problems:
         click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
     sys.exit(0 if decoded.known else 1)

@@ -11,6 +11,7 @@ import click
 from eagle_logger import wiring
 from eagle_logger.by_hand import fetch_now
 from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.words import harmless, print_json
 from eagle_logger.core.names import cloud_id_of
 from eagle_logger.errors import BadCloudId, EagleError
 from eagle_logger.settings import Settings
@@ -34,11 +35,11 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
     visit = asyncio.run(_fetch(settings, cloud_id, dry_run=dry_run))
     for lines in visit.lines.values():
         for line in lines:
-            print(line.decode(), end="")
+            print_json(line)
     for problem in visit.problems:
-        print(f"{problem.what}: {problem.detail}", file=sys.stderr)
+        print(harmless(f"{problem.what}: {problem.detail}"), file=sys.stderr)
     if visit.outcome != FETCHED:
-        print(f"{cloud_id}: {visit.state.last_error or visit.outcome}", file=sys.stderr)
+        print(harmless(f"{cloud_id}: {visit.state.last_error or visit.outcome}"), file=sys.stderr)
         sys.exit(1)
     if not visit.readings:
         print(f"{cloud_id}: nothing new since the last fetch", file=sys.stderr)

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points, version
 import click
 
 from eagle_logger.cli.groups import Group
+from eagle_logger.cli.words import protect_terminals
 from eagle_logger.errors import ConfigurationError, EagleError
 from eagle_logger.privacy import write_for_own_user_only
 
@@ -62,6 +63,7 @@ def run() -> None:
     Exit 2 for a setting that makes no sense (and for wrong usage), 1 for whatever else went wrong.
     """
     write_for_own_user_only()
+    protect_terminals()
     try:
         main(standalone_mode=True)
     except ConfigurationError as wrong:

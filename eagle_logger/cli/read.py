@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ import click
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.words import harmless, print_json
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.lines import Line, number_text, parse_line
 from eagle_logger.core.moments import moment_of
@@ -27,9 +28,10 @@ FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"
 @click.argument("cloud_id")
 @click.option("--since", metavar="WHEN", help="Not before: 2026-03-10T17:00Z, Unix seconds, or how long ago, such as 2h.")
 @click.option("--until", metavar="WHEN", help="Before this moment, written likewise.")
+@click.option("--last", "count", type=click.IntRange(min=1), metavar="N", help="The newest N of them only.")
 @click.option("--json", "as_json", is_flag=True, help="The log lines themselves.")
 @with_settings
-def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | None, as_json: bool) -> None:
+def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | None, count: int | None, as_json: bool) -> None:
     """A user's readings from open, sealed and archived files: in order of time, each once.
 
     A reading whose gateway's clock was too wrong to be believed stands where it arrived. When the archive does not answer,
@@ -53,7 +55,11 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
             raise away
         raise UnknownUser(f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is.")
     show = _as_it_is if as_json else _printer()
-    for text in _between(history, hours, first, last):
+    if count is None:
+        found: Iterable[bytes] = _between(history, hours, first, last)
+    else:
+        found = _newest(history, hours, first, last, count)
+    for text in found:
         show(text)
     if history.unreadable:
         sys.stdout.flush()
@@ -81,13 +87,23 @@ def _between(history: History, hours: list[Hour], first: float | None, last: flo
                     yield text
 
 
+def _newest(history: History, hours: list[Hour], first: float | None, last: float | None, count: int) -> list[bytes]:
+    """The last `count` of those lines. Hours are read from the newest on, and no more of them than needed."""
+    found: list[bytes] = []
+    for hour in reversed(hours):
+        if len(found) >= count:
+            break
+        found = [*_between(history, [hour], first, last), *found]
+    return found[-count:]
+
+
 def _is_between(line: Line, first: float | None, last: float | None) -> bool:
     at = line.arrived if Flag.FILED_BY_ARRIVAL in line.flags else line.time
     return (first is None or at >= first) and (last is None or at < last)
 
 
 def _as_it_is(text: bytes) -> None:
-    sys.stdout.buffer.write(text + b"\n")
+    print_json(text + b"\n")
 
 
 def _printer() -> Callable[[bytes], None]:
@@ -121,7 +137,7 @@ def _reading(line: Line) -> str:
 
 def _printable(text: str) -> str:
     """On one line, and without what could steer a terminal: a gateway may say anything."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+    return harmless(" ".join(text.split()))
 
 
 def _shown(value: object) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.words import harmless
+from eagle_logger.cli.words import harmless, print_json
 from eagle_logger.core.breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
@@ -58,7 +58,7 @@ def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
 
 def _show(found: Status, console: Console, *, as_json: bool) -> None:
     if as_json:
-        click.echo(_json(found))
+        print_json(_json(found) + b"\n")
     elif console.is_terminal:
         console.print(_picture(found))
     else:

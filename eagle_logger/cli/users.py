@@ -143,7 +143,7 @@ def show(settings: Settings, *, cloud_id: str) -> None:
     state = stored.state
     facts = {
         "cloud_id": name,
-        "user_email": _email(settings, stored),
+        "user_email": harmless(_email(settings, stored)),
         "mac_id": stored.user.mac_id,
         "own cadence": _cadence(stored),
         "turn": _turn(stored),

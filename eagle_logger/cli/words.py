@@ -1,8 +1,41 @@
-"""What others said, shown to a person."""
+"""What goes to a terminal: nothing that a gateway or a person made up may steer it."""
 
 from __future__ import annotations
 
+import sys
+from typing import Any, TextIO, cast
 
-def harmless(text: str) -> str:
-    """What a gateway said, fit for a line on a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+from eagle_logger.core.printable import harmless, harmless_json, without_steering
+
+__all__ = ["harmless", "print_json", "protect_terminals"]
+
+
+def print_json(line: bytes) -> None:
+    """A line of JSON, its newline included: byte for byte into a pipe or file, with escapes to a terminal."""
+    if sys.stdout.isatty():
+        sys.stdout.write(harmless_json(line.decode(errors="replace")))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line)
+
+
+def protect_terminals() -> None:
+    """From now on no command of this process can write such characters to a terminal, whatever it prints."""
+    if sys.stdout.isatty():
+        sys.stdout = cast(TextIO, _Protected(sys.stdout))
+    if sys.stderr.isatty():
+        sys.stderr = cast(TextIO, _Protected(sys.stderr))
+
+
+class _Protected:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(without_steering(text))
+
+    def writelines(self, lines: list[str]) -> None:
+        self._stream.writelines(map(without_steering, lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

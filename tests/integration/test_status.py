@@ -80,7 +80,7 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
     assert [(row[0], row[6]) for row in rows] == [
         ("00ce69", "ok"),
         ("00ce70", "being fetched"),
-        ("00ce71", "parked: refused: [/bold] ?[2J?ffffff?due"),
+        ("00ce71", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue"),
     ]
     assert rows[2][1] == "2026-03-10T17:54:01Z"
     assert "# users: 3, 1 waiting their turn" in done.stdout
@@ -116,7 +116,7 @@ def test_as_json_all_of_it(environment: dict[str, str]) -> None:
 def test_on_a_terminal_a_table_that_no_gateway_can_steer(environment: dict[str, str]) -> None:
     code, seen = on_a_terminal(environment, "status")
     assert code == 0
-    assert "[/bold] ?[2J?ffffff?due" in seen
+    assert "[/bold] \ufffd[2J\ufffdffffff\ufffddue" in seen
     assert "\x1b[2J" not in seen
 
 

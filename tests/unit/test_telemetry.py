@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.telemetry import LATENESS_BOUNDS_MS, late_percentile, lateness_counter
+from eagle_logger.telemetry import LATENESS_BOUNDS_MS, configure_logging, late_percentile, lateness_counter
 
 
 def test_without_fetches_there_is_no_percentile() -> None:
@@ -24,3 +28,25 @@ def test_the_percentile_is_the_upper_bound_of_the_slot_it_lies_in(lateness: list
 
 def test_what_is_later_than_every_bound_still_counts() -> None:
     assert late_percentile({lateness_counter(100_000): 1}, 0.99) == LATENESS_BOUNDS_MS[-1] / 1000
+
+
+@pytest.fixture
+def as_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    configure_logging("console")
+    yield capsys
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_a_log_line_on_a_terminal_steers_nothing(
+    as_on_a_terminal: pytest.CaptureFixture[str],
+) -> None:
+    log = structlog.get_logger("tests")
+    log.warning("odd_reply", reason="a\x1b[2J\x9b\u202e\u2028b\nforged line", detail="plain é")
+    shown = as_on_a_terminal.readouterr().err
+    assert not set(shown) & set("\x9b\u202e\u2028")
+    assert "\x1b[2J" not in shown
+    assert "\nforged" not in shown
+    assert "plain é" in shown

@@ -25,6 +25,10 @@ SIMULATOR = "simulator"
 SQS = "sqs"
 
 
+TASKS_COLUMNS = "name,args,result,state,received,runtime,worker"
+"""What Flower's list of tasks shows: a task's arguments are its users, its result is what became of them."""
+
+
 class Stage(IntEnum):
     """Programs of one stage start and stop together; a stage stops when all that come after it have stopped."""
 
@@ -87,7 +91,13 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
 def flower(settings: Settings, password: str) -> Program:
     """Flower shuts workers down on request, so it stays on loopback and behind a password, which no command line shows."""
     state = settings.data_dir.absolute() / "flower.db"
-    options = ["--address=127.0.0.1", f"--port={settings.flower_port}", "--persistent=True", f"--db={state}"]
+    options = [
+        "--address=127.0.0.1",
+        f"--port={settings.flower_port}",
+        "--persistent=True",
+        f"--db={state}",
+        f"--tasks-columns={TASKS_COLUMNS}",
+    ]
     return Program(
         FLOWER,
         [*_celery("flower"), *options, "--state-save-interval=60000"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -66,18 +67,22 @@ def test_a_pipe_gets_plain_lines(root: Path) -> None:
     ]
 
 
-def test_a_terminal_gets_a_table(root: Path) -> None:
+def on_a_terminal(root: Path, *arguments: str) -> bytes:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent), USER]
+    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | {"TERM": "xterm"}
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=clean) as process:
+    with subprocess.Popen([*command, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=clean) as process:
         os.close(theirs)
         shown = b""
         while chunk := _chunk(ours):
             shown += chunk
         assert process.wait(60) == 0
     os.close(ours)
-    lines = shown.decode().splitlines()
+    return shown
+
+
+def test_a_terminal_gets_a_table(root: Path) -> None:
+    lines = on_a_terminal(root, USER).decode().splitlines()
     assert "time (UTC)" in lines[0]
     assert lines[1].startswith("2026-03-10T17:00:01Z  demand     0.944 kW  ")
     assert len(lines) == 6
@@ -88,6 +93,24 @@ def _chunk(fd: int) -> bytes:
         return os.read(fd, 65536)
     except OSError:  # how a Linux terminal says that its other end is closed
         return b""
+
+
+def test_json_on_a_terminal_is_the_same_json_and_steers_nothing(root: Path) -> None:
+    text = "a\x9b2J\x85\u2028\u202eb é"
+    writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
+    writer.append({(USER, NEXT_HOUR): [reading(Kind.MESSAGE, 3700, id="8", text=text)]})
+    writer.close()
+    shown = on_a_terminal(root, USER, "--json", "--last", "1").decode()
+    assert not set(shown) & set("\x9b\x85\u2028\u202e")
+    assert json.loads(shown)["text"] == text
+    assert "é" in shown
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [LATE]), (3, [*LINES[-2:], LATE]), (99, [*LINES, LATE])])
+def test_the_last_ones_only(root: Path, count: int, expected: list[bytes]) -> None:
+    assert read(root, USER, "--json", "--last", str(count)).stdout == b"".join(expected)
+    before = read(root, USER, "--json", "--last", str(count), "--until", "2026-03-10T18:00").stdout
+    assert before == b"".join(LINES[-count:])
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,11 @@ async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -
     await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
     [row] = (await asyncio.to_thread(cli, "users", "list")).stdout.splitlines()
-    assert row.split("\t")[:3] == ["00ce69", "parked: refused: [/bold] ?[2J?ffffff?due", "never"]
-    assert "last error\trefused: [/bold] ?[2J?ffffff?due\n" in (await asyncio.to_thread(cli, "users", "show", "00ce69")).stdout
+    assert row.split("\t")[:3] == ["00ce69", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue", "never"]
+    assert (
+        "last error\trefused: [/bold] \ufffd[2J\ufffdffffff\ufffddue\n"
+        in (await asyncio.to_thread(cli, "users", "show", "00ce69")).stdout
+    )
 
 
 async def park(redis_url: str, **whys: str) -> None:

@@ -11,6 +11,7 @@ from workers.up.programs import Program, Stage
 from workers.up.stand_ins import Plan
 
 NODE = "0123456789ab"
+ROOT = Path(__file__).parents[4]
 
 
 def made(**settings: object) -> dict[str, Program]:
@@ -80,3 +81,11 @@ def test_the_plan_and_flower_keep_their_secrets_to_themselves() -> None:
     shown = repr(plan(with_aws=True)) + repr(programs.flower(settings, "flower-pass"))
     assert "a-secret" not in shown
     assert "flower-pass" not in shown
+
+
+def test_flower_shows_arguments_and_results_here_as_in_docker() -> None:
+    options = words(programs.flower(Settings(services={}, data_dir=Path("/data")), "flower-pass"))
+    in_docker = (ROOT / "docker" / "flower.py").read_text()
+    assert f"--tasks-columns={programs.TASKS_COLUMNS}" in options
+    assert f'tasks_columns = "{programs.TASKS_COLUMNS}"' in in_docker
+    assert {"args", "result"} < set(programs.TASKS_COLUMNS.split(","))
