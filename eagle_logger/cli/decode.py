@@ -39,8 +39,8 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
     for problem in decoded.problems:
         click.echo(harmless(f"{problem.what}: {problem.detail}"), err=True)
         if problem.sample:
-            for line in problem.sample.strip().splitlines():
-                click.echo(f"  {harmless(line)}", err=True)
+            for text in problem.sample.strip().splitlines():
+                click.echo(f"  {harmless(text)}", err=True)
     if not readings and not decoded.problems:
         click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
     sys.exit(0 if decoded.known else 1)
