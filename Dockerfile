@@ -31,7 +31,8 @@ RUN pip --python /opt/eagle-logger install --no-deps /wheel/*.whl
 FROM ${PYTHON_IMAGE} AS base
 # Volumes take over the owner of the directory they are mounted on when they are new.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin eagle \
-  && install -d -o eagle -g eagle /data /secrets /redis /redis-data /flower /grafana /simulator /objects
+  && install -d -o eagle -g eagle /data /secrets /redis /redis-data /flower /grafana /simulator /objects \
+    /handed-out/worker /handed-out/bridge /handed-out/redis-only /handed-out/flower /handed-out/grafana
 ENV PATH=/opt/eagle-logger/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
   EAGLE_DATA_DIR=/data EAGLE_SECRETS_DIR=/secrets
 WORKDIR /data

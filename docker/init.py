@@ -1,5 +1,5 @@
-"""Makes the key and the passwords on their volumes, when there are none, and looks for mistakes in the settings. Runs once,
-before everything else; changes nothing that is there already."""  # noqa: INP001  (scripts of the image, no package)
+"""Makes the key and the passwords on their volumes, when there are none, hands each service those that it needs, and looks
+for mistakes in the settings. Runs once, before everything else; changes nothing that is there already."""  # noqa: INP001  (scripts of the image, no package)
 
 from __future__ import annotations
 
@@ -16,11 +16,25 @@ from eagle_logger.users.cipher import new_key
 
 SECRETS = Path(os.environ.get("EAGLE_SECRETS_DIR", "/secrets"))
 REDIS = Path(os.environ.get("REDIS_CONFIG_DIR", "/redis"))
+REDIS_DATA = Path(os.environ.get("REDIS_DATA_DIR", "/redis-data"))
+HANDED_OUT = Path(os.environ.get("HANDED_OUT_DIR", "/handed-out"))
 TEMPLATE = Path(__file__).with_name("redis.conf")
+
+NEEDS: dict[str, set[str]] = {
+    "worker": {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"},
+    "bridge": {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN"},
+    "redis-only": {"EAGLE_REDIS_URL"},
+    "flower": {"EAGLE_REDIS_URL", "flower_password"},
+    "grafana": {"flower_password"},
+}
+"""Which secrets the services see, by the volume they mount: `secrets-worker`, and so on."""
+SHARED_UNTIL = 12
+"""The format of the first Redis (7.4) whose files Valkey cannot read."""
 
 
 def main() -> int:
     make_secrets()
+    hand_out()
     wrong = mistakes()
     if wrong:
         print(*wrong, "Nothing was started: correct .env, then `docker compose up` again.", sep="\n", file=sys.stderr)  # noqa: T201
@@ -37,6 +51,42 @@ def make_secrets() -> None:
     write(REDIS / "redis.conf", f"{TEMPLATE.read_text()}requirepass {password}")
 
 
+def hand_out() -> None:
+    """Give each volume what its services need of the secrets, and nothing else. A file that was added to `secrets` by hand
+    goes to every service that works with settings, so to all but Grafana."""
+    known = set().union(*NEEDS.values()) | {"redis_password"}
+    there = {path.name for path in SECRETS.iterdir() if path.is_file() and not path.name.startswith(".")}
+    for name, needed in NEEDS.items():
+        volume = HANDED_OUT / name
+        if not volume.is_dir():
+            continue
+        wanted = there & (needed if name == "grafana" else needed | (there - known))
+        for file in volume.iterdir():
+            if file.name not in wanted:
+                file.unlink()
+        for one in sorted(wanted):
+            text = (SECRETS / one).read_text().strip()
+            if not (volume / one).exists() or (volume / one).read_text().strip() != text:
+                write(volume / one, text)
+
+
+def mistake_in_image(image: str) -> str | None:
+    """Redis 7.4 and Valkey do not read each other's files; the server would only start over for ever."""
+    headers = [path.open("rb").read(9) for path in REDIS_DATA.glob("**/*.rdb")]
+    written = next((header for header in headers if header[:5] == b"REDIS" and header[5:].isdigit()), b"")
+    if "valkey" in image and written and int(written[5:]) >= SHARED_UNTIL:
+        return (
+            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Redis 7.4 or newer, which Valkey cannot read: "
+            "set REDIS_IMAGE=redis:8.2-alpine; to change over, see docs/how-to/redis-backup.md"
+        )
+    if "valkey" not in image and any(header[:6] == b"VALKEY" for header in headers):
+        return (
+            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Valkey 9 or newer, which Redis cannot read: "
+            "name an image of Valkey; to change over, see docs/how-to/redis-backup.md"
+        )
+    return None
+
+
 def mistakes() -> list[str]:
     """What every service would complain about, and start over for ever. They have the same settings as this container."""
     wrong = []
@@ -46,6 +96,13 @@ def mistakes() -> list[str]:
         wrong += str(mistake).splitlines()
     if "sqs" in os.environ.get("COMPOSE_PROFILES", "").split(",") and not os.environ.get("EAGLE_SQS_QUEUE_URL"):
         wrong.append("EAGLE_SQS_QUEUE_URL is not set, but COMPOSE_PROFILES asks for who receives from that queue")
+    if os.environ.get("PUBLISH_ON"):
+        wrong.append(
+            "PUBLISH_ON is no setting any more: BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, GRAFANA_PUBLISH_ON and "
+            "PROMETHEUS_PUBLISH_ON say for each where it can be reached"
+        )
+    if mistake := mistake_in_image(os.environ.get("REDIS_IMAGE", "")):
+        wrong.append(mistake)
     return wrong
 
 

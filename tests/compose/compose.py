@@ -37,11 +37,11 @@ class Container:
 class Compose:
     """The project in this working tree, under another name than anybody else's."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self.flower_port, self.bridge_port = _free_port(), _free_port()
         ports = {"FLOWER_PORT": str(self.flower_port), "BRIDGE_PORT": str(self.bridge_port)}
         files = "docker-compose.yml:docker-compose.override.yml"  # whatever a .env here says
-        self._environment = {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": files}
+        self._environment = {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": files, **settings}
 
     def __call__(self, *words: str, within: float = 120, stdin: str | None = None) -> str:
         """Run `docker compose …`; what it printed. Raises CommandFailed, or TimeoutExpired after `within` seconds."""

@@ -78,6 +78,24 @@ def test_nothing_is_published_beyond_loopback() -> None:
         assert published == {"127.0.0.1"}
 
 
+def test_what_is_opened_is_opened_alone() -> None:
+    words = ("-f", "docker-compose.yml", "--profile", "monitoring", "config", "--format", "json")
+    services = json.loads(Compose(BRIDGE_PUBLISH_ON="0.0.0.0")(*words))["services"]
+    ports = {name: port["host_ip"] for name, service in services.items() for port in service.get("ports", [])}
+    assert ports == {"bridge": "0.0.0.0", **dict.fromkeys(("flower", "prometheus", "grafana"), "127.0.0.1")}
+
+
+def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
+    def seen(service: str) -> set[str]:
+        return set(compose.exec(service, "ls", "/secrets").split())
+
+    for service in ("beat", "rotator", "sqs"):
+        assert seen(service) == {"EAGLE_REDIS_URL"}
+    assert seen("flower") == {"EAGLE_REDIS_URL", "flower_password"}
+    assert seen("worker") == seen("dispatcher") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"}
+    assert seen("bridge") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN"}
+
+
 def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
     services = json.loads(Compose()("-f", "docker-compose.yml", "config", "--format", "json"))["services"]
     assert set(services) == {"init", "redis", "beat", "dispatcher", "worker", "rotator", "bridge", "flower"}

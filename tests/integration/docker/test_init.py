@@ -15,9 +15,18 @@ from eagle_logger.users.cipher import new_key
 ROOT = Path(__file__).parents[3]
 
 
+HANDED_OUT = {
+    "worker": {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"},
+    "bridge": {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN"},
+    "redis-only": {"EAGLE_REDIS_URL"},
+    "flower": {"EAGLE_REDIS_URL", "flower_password"},
+    "grafana": {"flower_password"},
+}
+
+
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("secrets", "redis", "data"):
+    for name in ("secrets", "redis", "data", "redis-data", "handed-out", *(f"handed-out/{one}" for one in HANDED_OUT)):
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -28,6 +37,8 @@ def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         "EAGLE_SECRETS_DIR": str(volumes / "secrets"),
         "EAGLE_DATA_DIR": str(volumes / "data"),
         "REDIS_CONFIG_DIR": str(volumes / "redis"),
+        "REDIS_DATA_DIR": str(volumes / "redis-data"),
+        "HANDED_OUT_DIR": str(volumes / "handed-out"),
     }
     return subprocess.run(
         [sys.executable, ROOT / "docker" / "init.py"],
@@ -54,6 +65,7 @@ def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) 
         ),
         "redis/password",
         "redis/redis.conf",
+        *(f"handed-out/{volume}/{name}" for volume, names in HANDED_OUT.items() for name in names),
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in volumes.rglob("*") if path.is_file()} == {0o600}
     assert init(volumes).returncode == 0
@@ -92,3 +104,46 @@ def test_all_mistakes_in_the_settings_are_told_at_once(volumes: Path) -> None:
 def test_a_receiver_with_a_queue_is_no_mistake(volumes: Path) -> None:
     queue = "https://sqs.us-east-1.amazonaws.com/123456789012/fetch"
     assert init(volumes, COMPOSE_PROFILES="sqs", EAGLE_SQS_QUEUE_URL=queue).returncode == 0
+
+
+def test_another_secret_is_handed_to_those_that_need_it(volumes: Path) -> None:
+    init(volumes)
+    (volumes / "secrets" / "EAGLE_API_TOKEN").write_text("another\n")
+    (volumes / "secrets" / "redis-ca.pem").write_text("an authority\n")
+    (volumes / "handed-out" / "flower" / "EAGLE_SECRET_KEYS").write_text("it was there before\n")
+    assert init(volumes).returncode == 0
+    made = contents(volumes / "handed-out")
+    assert {name for name, text in made.items() if text == "another\n"} == {"bridge/EAGLE_API_TOKEN"}
+    assert {name.split("/")[0] for name in made if name.endswith(".pem")} == set(HANDED_OUT) - {"grafana"}
+    assert "flower/EAGLE_SECRET_KEYS" not in made
+    (volumes / "secrets" / "redis-ca.pem").unlink()
+    init(volumes)
+    assert not any(name.endswith(".pem") for name in contents(volumes / "handed-out"))
+
+
+@pytest.mark.parametrize(
+    ("image", "header", "refused"),
+    [
+        ("valkey/valkey:8.1-alpine", b"REDIS0012", "written by Redis 7.4 or newer"),
+        ("valkey/valkey:8.1-alpine", b"REDIS0011", None),
+        ("redis:8.2-alpine", b"VALKEY080", "written by Valkey 9 or newer"),
+        ("redis:8.2-alpine", b"REDIS0012", None),
+        ("valkey/valkey:9.1-alpine", b"VALKEY080", None),
+        ("valkey/valkey:8.1-alpine", b"", None),
+    ],
+)
+def test_data_that_the_image_cannot_read_are_refused_in_words(
+    volumes: Path, image: str, header: bytes, refused: str | None
+) -> None:
+    base = volumes / "redis-data" / "appendonlydir" / "appendonly.aof.1.base.rdb"
+    base.parent.mkdir()
+    base.write_bytes(header + b"\xfa\x09redis-ver")
+    done = init(volumes, REDIS_IMAGE=image)
+    assert done.returncode == (2 if refused else 0), done.stderr
+    assert (refused or "") in done.stderr
+
+
+def test_the_setting_that_opened_everything_is_refused(volumes: Path) -> None:
+    done = init(volumes, PUBLISH_ON="0.0.0.0")
+    assert done.returncode == 2
+    assert "BRIDGE_PUBLISH_ON" in done.stderr
