@@ -51,7 +51,7 @@ def make_app(settings: Settings) -> Celery:
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
         # In memory: nothing depends on when beat last sent what, and a file torn by a power cut would keep it from starting.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="workers.scheduler:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         task_acks_late=True,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults import (
     brief,
+    clocks,
     delivery,
     disk_full,
     failover,
@@ -29,6 +30,7 @@ from tests.faults.table import Noted
 
 MODULES = (
     brief,
+    clocks,
     processes,
     redis_away,
     failover,

@@ -79,6 +79,8 @@ class Cast:
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of all its processes."""
+    own_clocks: Sequence[str] = ()
+    """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package `faketime`)."""
     log_volume: str | None = None
     """The log files lie on a volume of their own, of this size (`24m`)."""
 
@@ -186,6 +188,13 @@ class Trial:
     def signal(self, name: str, number: int) -> None:
         self.until(lambda: self.manager.pid(name) != 0)
         os.kill(self.manager.pid(name), number)
+
+    def set_clock(self, name: str, ahead: float) -> None:
+        """From now on this program's clock is so many seconds ahead of the machine's; its steady clock goes on."""
+        file = self._clock_file(name)
+        new = file.with_suffix(".new")
+        new.write_text(f"{ahead:+.3f}\n")
+        new.replace(file)
 
     def kill_everything(self) -> None:
         """kill -9 of the whole system at once, Redis included, as when a machine's container is killed; it stays down."""
@@ -298,7 +307,23 @@ class Trial:
         system = [self._cast(program) for program in system if program.name not in _LEFT_OUT]
         twins = [_twin(program) for program in system if program.name in self.cast.twins]
         standby = [replace(self.replica.program, name=STANDBY)] if self.cast.standby else []
-        return [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
+        programs = [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
+        return [self._with_own_clock(program) if program.name in self.cast.own_clocks else program for program in programs]
+
+    def _with_own_clock(self, program: Program) -> Program:
+        self.set_clock(program.name, 0)
+        preloaded = {
+            "LD_PRELOAD": libfaketime(),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock_file(program.name)),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+        return replace(program, environment={**program.environment, **preloaded})
+
+    def _clock_file(self, name: str) -> Path:
+        return self.data.parent / f"{name}.clock"
 
     def _standby(self) -> PrivateRedis:
         directory = self.data / STANDBY
@@ -335,6 +360,13 @@ class Trial:
             self.deaths.note(event)
         elif event.what == GAVE_UP:
             self.given_up.append(event.name)
+
+
+def libfaketime() -> str:
+    """Where it lies. Raises AssertionError."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert found, "the faults of clocks need libfaketime: apt-get install faketime"
+    return str(found[0])
 
 
 def _twin(program: Program) -> Program:
