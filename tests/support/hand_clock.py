@@ -23,7 +23,7 @@ class HandClock(Clock):
         return at[0]
 
     def jump(self, seconds: float) -> float:
-        """As when somebody sets it: no time passes."""
+        """As when a person sets it: no time passes."""
         jumped: list[float] = object.__getattribute__(self, "_jumped")
         jumped[0] += seconds
         return self.advance(seconds)

@@ -89,11 +89,11 @@ def test_disk_trouble_is_told() -> None:
     assert values(exposition(snapshot(), NOTHING))["eagle_disk_trouble_processes"] == 0
 
 
-def test_clocks_that_are_wrong_are_told() -> None:
+def test_clocks_that_are_wrong_are_shown() -> None:
     wrong = Snapshot(10_000.0, TOTALS, {}, {}, {}, clocks_ahead={"fetch-1": 25.0, "fetch-2": -0.25})
-    told = exposition(wrong, NOTHING).decode()
-    assert 'eagle_clock_ahead_seconds{process="fetch-1"} 25.0' in told
-    assert 'eagle_clock_ahead_seconds{process="fetch-2"} -0.25' in told
+    page = exposition(wrong, NOTHING).decode()
+    assert 'eagle_clock_ahead_seconds{process="fetch-1"} 25.0' in page
+    assert 'eagle_clock_ahead_seconds{process="fetch-2"} -0.25' in page
 
 
 def test_a_relay_that_is_away_is_told() -> None:
