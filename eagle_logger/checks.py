@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -22,15 +21,13 @@ from eagle_logger import wiring
 from eagle_logger.core.breaker import Phase
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.skew import LARGEST_SKEW, skew
-from eagle_logger.errors import AlreadyThere, EagleError
+from eagle_logger.errors import EagleError, NoConditionalWrites
 from eagle_logger.settings import GIVEN_UP_FILE, Settings
 from eagle_logger.tls import client_context
 
 Result = TypeVar("Result")
 
 OLDEST_REDIS = (6, 2)
-PROBE_KEY = "doctor/probe.txt"
-"""The one object that `doctor` leaves in an archive: it is put once and refused ever after, which proves writing as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +133,14 @@ def node_takes_fetches(settings: Settings) -> Finding:
 def archive_is_writable(settings: Settings) -> Finding:
     try:
         archive = wiring.archive(settings)
-        with contextlib.suppress(AlreadyThere):  # an earlier probe lies there: the right to write was checked first
-            archive.put(PROBE_KEY, b"eagle-logger doctor was here: objects can be written\n", {})
+        archive.prove()  # which tries the right to write as well: a store looks at that first
         archive.ping()
+    except NoConditionalWrites as exc:
+        advice = "Nothing is archived, nothing is deleted. Take a store of docs/how-to/choose-a-store.md."
+        return Finding("archive", well=False, found=str(exc), advice=advice)
     except EagleError as wrong:
         return Finding("archive", well=False, found=str(wrong), advice="Correct EAGLE_ARCHIVE_URL or the rights behind it.")
-    return Finding("archive", well=True, found=f"{archive.url} can be listed and written")
+    return Finding("archive", well=True, found=f"{archive.url} can be listed and written, and replaces nothing")
 
 
 def relay_is_reachable(settings: Settings) -> Finding:

@@ -5,7 +5,8 @@
     │   ├── RelayUnavailable       the relay or the gateway did not answer usefully (carries retry_after)
     │   ├── RedisUnavailable
     │   ├── ArchiveUnavailable
-    │   │   └── ArchiveDamages      it keeps other bytes than it was sent: no second try at once
+    │   │   ├── ArchiveDamages         it keeps other bytes than it was sent: no second try at once
+    │   │   └── NoConditionalWrites    it replaces objects: nothing is put, nothing deleted, until it does not
     │   └── DiskUnavailable        full, read-only or failing: fetching stops until it is well again
     ├── Permanent              trying again cannot help
     │   ├── Refused                the relay refuses the credentials or the cloud id: park the user
@@ -61,6 +62,10 @@ class ArchiveUnavailable(Transient):
 
 class ArchiveDamages(ArchiveUnavailable):
     """The archive keeps other bytes than it was sent; the user's hour is left alone for a while."""
+
+
+class NoConditionalWrites(ArchiveUnavailable):
+    """The store has no conditional writes and cannot be used. Upgrade it, or name another in EAGLE_ARCHIVE_URL."""
 
 
 class DiskUnavailable(Transient):

@@ -26,7 +26,14 @@ from eagle_logger.core.rotation_plan import (
     oldest_first,
 )
 from eagle_logger.core.sealing import LARGEST_HOUR, Content
-from eagle_logger.errors import ArchiveDamages, ArchiveUnavailable, DiskUnavailable, EagleError, NotAccepted
+from eagle_logger.errors import (
+    ArchiveDamages,
+    ArchiveUnavailable,
+    DiskUnavailable,
+    EagleError,
+    NoConditionalWrites,
+    NotAccepted,
+)
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile, Stuck, concerns_whole_volume
 from eagle_logger.parts import Archived, Parts
 from eagle_logger.reach import Reach
@@ -174,7 +181,7 @@ def rotate_shard(
 
     One user's failure stops nobody else, nor does a folder that cannot be read. `stopping` is asked before each user; those
     left over are `deferred`. So are all once the archive is away, or without `archiving`; what was kept long enough is deleted
-    all the same. `reach` is what this process knows of the archive.
+    all the same, but for an archive that replaces objects. `reach` is what this process knows of the archive.
     """
     task = _Task(folder, now, grace, retention, include_open, heed_pauses)
     known = Reach(lambda: archive) if reach is None else reach
@@ -183,11 +190,26 @@ def rotate_shard(
         with folder.rotating(hour, shard) as mine:
             if not mine:
                 return Rotated(busy=1)
-            done = _Shard(task, archive, known, task.users(hour, shard), stopping, archiving=archiving).run()
+            users = task.users(hour, shard)
+            if not known.is_away() and (refusal := _refusal(archive)):
+                _log.error("archive_unavailable", hour=hour.name, shard=shard, reason=refusal)
+                return Rotated(deferred=sum(map(task.has_to_archive, users)), errors={f"{hour} {shard}": refusal})
+            done = _Shard(task, archive, known, users, stopping, archiving=archiving).run()
     except (DiskUnavailable, OSError) as exc:
         _log.error("shard_failed", hour=hour.name, shard=shard, reason=str(exc))
         done += Rotated(errors={f"{hour} {shard}": str(exc)})
     return done
+
+
+def _refusal(archive: Archive) -> str | None:
+    """Why nothing may be put into this archive, nor deleted here because it was. None too if that cannot be found out now."""
+    try:
+        archive.prove()
+    except NoConditionalWrites as exc:
+        return str(exc)
+    except ArchiveUnavailable:
+        return None
+    return None
 
 
 class _Shard:

@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     archive_url: OptionalText = Field(
         None, description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data directory."
     )
-    s3_endpoint_url: OptionalText = Field(None, description="An S3-like store instead of Amazon's.")
+    s3_endpoint_url: OptionalText = Field(None, description="An S3-like store with conditional writes, instead of Amazon's.")
     s3_checksums: str = Field(
         "when_supported",
         pattern="^(when_supported|when_required)$",

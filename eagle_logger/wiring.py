@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
+from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.keys import keys_in
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.logs.draining import Drain
@@ -69,7 +70,12 @@ def _keys_in_file(file: Path, source: str) -> list[str]:
 
 
 def archive(settings: Settings) -> Archive:
-    """Where completed hours go: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet."""
+    """Where completed hours go: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet, and
+    nothing is put before the store has proved that it replaces no object."""
+    return TrustedArchive(_adapter(settings))
+
+
+def _adapter(settings: Settings) -> Archive:
     url = urlsplit(settings.archive)
     if url.scheme == "file":
         return DirectoryArchive(Path(unquote(url.path)))

@@ -1,7 +1,8 @@
 """What rotation and readers need of the place where completed hours are kept for good.
 
 Adapters: `s3.S3Archive`, `directory.DirectoryArchive` and the in-memory twin `memory.MemoryArchive`; all pass
-`tests/contract/archive`. Keys here are without the archive's prefix.
+`tests/contract/archive`. `trusted.TrustedArchive` stands around each that is put into. Keys here are without the archive's
+prefix.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+NOT_USABLE = "this store has no conditional writes and cannot be used"
+"""How the message of every NoConditionalWrites begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +52,12 @@ class Archive(Protocol):
 
     def ping(self) -> None:
         """Prove that objects can be listed."""
+        ...
+
+    def prove(self) -> None:
+        """Prove that no object is ever replaced: of two puts of one key the second is refused, and what lay there stays.
+
+        To be called before anything is put, and before anything local is deleted because the archive holds it. Raises
+        NoConditionalWrites if objects can be replaced, ArchiveUnavailable if that could not be found out.
+        """
         ...

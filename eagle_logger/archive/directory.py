@@ -8,6 +8,7 @@ metadata beside the other's bytes. Files on their way in are in `.incoming`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,12 +17,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from eagle_logger.archive.archive import ObjectInfo
-from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
+from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
+from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites
 
 _INCOMING = ".incoming"
 _METADATA = ".metadata"
 _ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
+_CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV})
+"""Why link(2) fails where files are not linked, or where another file system is mounted below the directory."""
 
 
 class DirectoryArchive:
@@ -71,6 +74,25 @@ class DirectoryArchive:
             self._write_apart(b"").unlink()
             self._forget_abandoned()
 
+    def prove(self) -> None:
+        """Link two files under one name in `.incoming`, and leave nothing behind."""
+        with self._unavailable_on_error():
+            first, second = self._write_apart(b"first"), self._write_apart(b"second")
+            name = first.with_name(f"{first.name}.proof")
+            try:
+                self._link(first, name)
+                try:
+                    self._link(second, name)
+                except FileExistsError:
+                    replaced = name.read_bytes() != b"first"
+                else:
+                    replaced = True
+                if replaced:
+                    raise NoConditionalWrites(f"{NOT_USABLE}: in {self.url} a link replaces what has its name")
+            finally:
+                for path in (first, second, name):
+                    path.unlink(missing_ok=True)
+
     def _path(self, key: str) -> Path:
         parts = key.split("/")
         if any(not part or part.startswith(".") for part in parts):
@@ -92,13 +114,24 @@ class DirectoryArchive:
         _make_directory(target.parent)
         temporary = self._write_apart(body)
         try:
-            os.link(temporary, target)
+            self._link(temporary, target)
         except FileExistsError:
             return False
         finally:
             temporary.unlink()
             _sync_directory(target.parent)
         return True
+
+    def _link(self, source: Path, target: Path) -> None:
+        """Raises FileExistsError if there is such a file, NoConditionalWrites if the file system cannot link."""
+        try:
+            os.link(source, target)
+        except OSError as exc:
+            if exc.errno in _CANNOT_LINK:
+                raise NoConditionalWrites(
+                    f"{NOT_USABLE}: the file system of {self.url} cannot link files ({exc.strerror})"
+                ) from exc
+            raise
 
     def _write_apart(self, body: bytes) -> Path:
         _make_directory(self._root / _INCOMING)

@@ -39,3 +39,6 @@ class MemoryArchive:
 
     def ping(self) -> None:
         """It is always there."""
+
+    def prove(self) -> None:
+        """`put` looks first, under a lock."""

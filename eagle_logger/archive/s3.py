@@ -1,4 +1,8 @@
-"""The archive in S3, or in a store that speaks like it."""
+"""The archive in S3, or in a store that speaks like it.
+
+Stores differ in what they answer, so every answer is judged here: what S3 would not say is no answer, and never taken for a
+missing object, an empty listing or an object's bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import base64
 import contextlib
 import hashlib
 import time
+import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,15 +27,27 @@ from botocore.exceptions import (
     NoCredentialsError,
     ResponseStreamingError,
 )
+from botocore.parsers import ResponseParserError
 
-from eagle_logger.archive.archive import ObjectInfo
-from eagle_logger.archive.direct import MISSING, OK, TAKEN, Direct
-from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
+from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
+from eagle_logger.errors import (
+    AlreadyThere,
+    ArchiveUnavailable,
+    EagleError,
+    NoConditionalWrites,
+    NotAccepted,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+PROBE_KEY = "doctor/probe.txt"
+"""The one object that the proof leaves behind, since nothing is ever deleted. Whatever lies there already serves as well."""
+_PROBE_OF_A_DAY = "probe/{0.tm_year}-{0.tm_mon:02}-{0.tm_mday:02}.txt"
+"""Where the first one cannot be read: it was moved to a slow storage class, or the key that it is encrypted with is gone."""
 
 _ATTEMPTS = 3
 """For each request, by botocore; as often for what it does not repeat: a conditional conflict, a body that breaks off."""
@@ -39,22 +57,29 @@ requests."""
 _CONFLICT_PAUSE = 0.05
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER = frozenset({"EntityTooLarge", "KeyTooLongError", "MetadataTooLarge", "InvalidObjectName", "InvalidURI"})
-_GZIP = "application/gzip"
-_METADATA = "x-amz-meta-"
-_MISSING = frozenset({"404", "NoSuchKey"})
+_TAKEN = frozenset({304, 412})
+"""Statuses that refuse a conditional put because there is such an object: S3's, and what some store answered instead."""
+_NOT_UNDERSTOOD = frozenset({"NotImplemented", "501", "InvalidRequest", "InvalidArgument"})
+"""Codes that refuse a put for a header that the store does not know or does not allow."""
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted"})
+_MISSING = 404
+_GZIP = "application/gzip"
+_PAGE_BEGINS = b"<"
+"""What XML and HTML begin with, and no object: some stores and proxies send an error with status 200."""
+_SHA256_BYTES = 32
+_RIGHTS = "let these credentials have s3:PutObject, s3:GetObject and s3:ListBucket there"
+_ELSEWHERE = "the bucket is elsewhere: correct EAGLE_AWS_REGION, or EAGLE_S3_ENDPOINT_URL (https?)"
 _ADVICE = {
-    "AccessDenied": "let these credentials have s3:PutObject, s3:GetObject and s3:ListBucket there",
-    "403": "let these credentials have s3:PutObject, s3:GetObject and s3:ListBucket there",
+    "AccessDenied": _RIGHTS,
+    "403": _RIGHTS,
     "InvalidAccessKeyId": "correct EAGLE_AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "correct EAGLE_AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "renew the credentials",
     "InvalidObjectState": "the object lies in a storage class that is not read at once: restore it",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchBucket": "create the bucket, or correct EAGLE_ARCHIVE_URL",
-    "PermanentRedirect": "the bucket is in another region: correct EAGLE_AWS_REGION",
-    "NotImplemented": "if the store knows no checksum headers, set EAGLE_S3_CHECKSUMS=when_required",
-    "InvalidRequest": "if the store knows no checksum headers, set EAGLE_S3_CHECKSUMS=when_required",
+    **dict.fromkeys(("PermanentRedirect", "TemporaryRedirect", "301", "302", "307", "308"), _ELSEWHERE),
+    "QuotaExceeded": "give the bucket more room",
 }
 
 
@@ -80,6 +105,16 @@ class S3Archive:
         self._bucket = parts.netloc
         self._prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
         self._with_digest = checksums == "when_supported"
+        self._without_digest = partial(
+            S3Archive,
+            url,
+            endpoint_url=endpoint_url,
+            region=region,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+            checksums="when_required",
+            connections=1,
+        )
         config = Config(
             connect_timeout=_CONNECT,
             read_timeout=_READ,
@@ -93,7 +128,7 @@ class S3Archive:
         session = boto3.session.Session(access_key_id, secret_access_key, region_name=region, botocore_session=_botocore())
         self._client: S3Client = session.client("s3", endpoint_url=endpoint_url, config=config)
         self._client.meta.events.register_last("before-call.s3", _do_not_ask_first)
-        self._direct = Direct(self._client, session.get_credentials())
+        self._client.meta.events.register("before-call.s3.HeadBucket", _do_not_redirect)
 
     @property
     def url(self) -> str:
@@ -104,87 +139,158 @@ class S3Archive:
             with self._unavailable_on_error():
                 try:
                     return self._put(key, body, metadata)
-                except ClientError as refused:
-                    code = _code(refused)
-                    if code in {"PreconditionFailed", "412"}:
+                except ClientError as exc:
+                    code = _code(exc)
+                    if _status(exc) in _TAKEN:
                         raise AlreadyThere from None
                     if code in _NEVER:
                         raise NotAccepted(f"{self.url} will never take {key}: {code}") from None
+                    if code in _NOT_UNDERSTOOD:
+                        raise self._what_is_not_understood(code) from None
                     if code not in _CONFLICTS or attempt == _ATTEMPTS - 1:
                         raise
             time.sleep(_CONFLICT_PAUSE * 2**attempt)
         return None
 
     def head(self, key: str) -> ObjectInfo | None:
+        mode: Any = {"ChecksumMode": "ENABLED"} if self._with_digest else {}
         with self._unavailable_on_error():
-            mode = {"x-amz-checksum-mode": "ENABLED"} if self._with_digest else {}
-            answer = self._direct.send("HEAD", self._prefix + key, mode, expected=(OK, MISSING))
-            return self._head(key) if answer is None else _info(answer)
+            try:
+                found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **mode)
+            except ClientError as exc:
+                if _status(exc) == _MISSING:  # there is no body that could say more
+                    return None
+                raise
+            if "ContentLength" not in found:
+                raise ArchiveUnavailable(f"{self.url} does not say how large {key} is")
+            metadata = {name.lower(): value for name, value in found.get("Metadata", {}).items()}
+            return ObjectInfo(found["ContentLength"], _hex(found.get("ChecksumSHA256")), metadata)
 
     def get(self, key: str) -> bytes:
         with self._unavailable_on_error():
             for _ in range(_ATTEMPTS - 1):
                 # botocore repeats the request, but not the reading of a body that breaks off
                 with contextlib.suppress(IncompleteReadError, ResponseStreamingError):
-                    return self._get(key).read()
-            return self._get(key).read()
+                    return self._body(key)
+            return self._body(key)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
-        with self._unavailable_on_error():
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
-            for page in pages:
-                for found in page.get("Contents", ()):
-                    yield found["Key"].removeprefix(self._prefix)
+        wanted, last, after = self._prefix + prefix, "", ""
+        while True:
+            with self._unavailable_on_error():
+                page = self._page(wanted, {"ContinuationToken": after} if after else {})
+            for found in page.get("Contents", ()):
+                if not found["Key"].startswith(wanted) or found["Key"] <= last:
+                    raise ArchiveUnavailable(f"{self.url} lists other keys than were asked for, or not in order: no S3 does")
+                last = found["Key"]
+                yield last.removeprefix(self._prefix)
+            if not page["IsTruncated"]:
+                return
+            after, before = page.get("NextContinuationToken", ""), after
+            if after in {"", before}:
+                raise ArchiveUnavailable(f"{self.url} lists only a part of its keys, and does not say where it goes on")
 
     def ping(self) -> None:
         with self._unavailable_on_error():
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+            self._page(self._prefix, {"MaxKeys": 1})
 
-    def _get(self, key: str) -> StreamingBody:
+    def prove(self) -> None:
+        """Put the probe twice. It is never deleted, so from the second time on both puts are refused."""
+        trouble: EagleError
+        for key in (PROBE_KEY, _PROBE_OF_A_DAY.format(time.gmtime())):
+            with contextlib.suppress(AlreadyThere):
+                _put_probe(self, key)
+            try:
+                return self._prove_with(key, self._probe(key))
+            except NoConditionalWrites:
+                raise
+            except (ArchiveUnavailable, Unreadable) as exc:
+                trouble = exc
+        raise ArchiveUnavailable(str(trouble))
+
+    def _prove_with(self, key: str, before: tuple[ObjectInfo, bytes]) -> None:
+        try:
+            _put_probe(self, key)
+        except AlreadyThere:
+            if self._probe(key) == before:
+                return
+            raise NoConditionalWrites(f"{NOT_USABLE}: {self.url} refuses a second put, and replaces the object") from None
+        raise NoConditionalWrites(f"{NOT_USABLE}: {self.url} accepts a put that replaces an object")
+
+    def _probe(self, key: str) -> tuple[ObjectInfo, bytes]:
+        """What lies there."""
+        found = self.head(key)
+        with contextlib.suppress(KeyError):
+            if found is not None:
+                return found, self.get(key)
+        raise ArchiveUnavailable(f"{self.url} has taken {key}, and says that there is no such object")
+
+    def _what_is_not_understood(self, code: str) -> ArchiveUnavailable:
+        """Whether a put was refused for its condition or for its checksum: without the checksum it is tried once more."""
+        refusal = NoConditionalWrites(f"{NOT_USABLE}: {self.url} answers {code} to a put with If-None-Match: *")
+        if not self._with_digest:
+            return refusal
+        try:
+            with contextlib.suppress(AlreadyThere):
+                _put_probe(self._without_digest())
+        except ArchiveUnavailable as exc:
+            return refusal if isinstance(exc, NoConditionalWrites) else exc
+        return ArchiveUnavailable(
+            f"{self.url} answered {code}: it knows no checksum headers, set EAGLE_S3_CHECKSUMS=when_required"
+        )
+
+    def _body(self, key: str) -> bytes:
+        body = self._stream(key).read()
+        if body[:1] == _PAGE_BEGINS:
+            raise ArchiveUnavailable(f"{self.url} gave a page for {key}, not the object")
+        return body
+
+    def _stream(self, key: str) -> StreamingBody:
         try:
             return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"]
-        except ClientError as refused:
-            if _code(refused) in _MISSING:
+        except ClientError as exc:
+            if _code(exc) == "NoSuchKey":
                 raise KeyError(key) from None
             raise
 
+    def _page(self, prefix: str, options: Any) -> ListObjectsV2OutputTypeDef:
+        page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **options)
+        if "IsTruncated" not in page:
+            raise ArchiveUnavailable(f"{self.url} gave a page that is no listing")
+        return page
+
     def _put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        guard, header, digest = self._guard(body)
-        named = {f"{_METADATA}{name}": value for name, value in metadata.items()}
-        headers = {"Content-Type": _GZIP, "If-None-Match": "*", header: digest, **named}
-        answer = self._direct.send("PUT", self._prefix + key, headers, body, expected=(OK, TAKEN))
-        if answer is None:
-            wanted: Any = {"ContentType": _GZIP, "IfNoneMatch": "*", guard: digest, "Metadata": metadata}
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body, **wanted)
-        elif answer.status_code == TAKEN:
-            raise AlreadyThere
+        guard: Any = self._guard(body)
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=self._prefix + key,
+            Body=body,
+            ContentType=_GZIP,
+            IfNoneMatch="*",
+            Metadata=metadata,
+            **guard,
+        )
 
-    def _guard(self, body: bytes) -> tuple[str, str, str]:
-        """What the store is to check: its name as a parameter and as a header, and its value."""
+    def _guard(self, body: bytes) -> dict[str, str]:
+        """What the store is to check the body against."""
         if self._with_digest:
-            return "ChecksumSHA256", "x-amz-checksum-sha256", _base64(hashlib.sha256(body))
-        return "ContentMD5", "Content-MD5", _base64(hashlib.md5(body, usedforsecurity=False))
-
-    def _head(self, key: str) -> ObjectInfo | None:
-        mode: Any = {"ChecksumMode": "ENABLED"} if self._with_digest else {}
-        try:
-            found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **mode)
-        except ClientError as refused:
-            if _code(refused) in _MISSING:
-                return None
-            raise
-        return ObjectInfo(found["ContentLength"], _hex(found.get("ChecksumSHA256")), found["Metadata"])
+            return {"ChecksumSHA256": _base64(hashlib.sha256(body))}
+        return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False))}
 
     @contextlib.contextmanager
     def _unavailable_on_error(self) -> Iterator[None]:
         """Say what to do, in our own words: the library's may carry more than anybody should read in a log."""
         try:
             yield
-        except ClientError as refused:
-            code = _code(refused)
+        except ClientError as exc:
+            code = _code(exc)
             locked = "let these credentials use the key that the object was encrypted with" if code.startswith("KMS.") else None
             advice = locked or _ADVICE.get(code, "rotation tries again, nothing is deleted meanwhile")
             raise ArchiveUnavailable(f"{self.url} answered {code}: {advice}") from None
+        except (ResponseParserError, ValueError) as exc:
+            raise ArchiveUnavailable(
+                f"{self.url} answered what no S3 answers ({type(exc).__name__}): is EAGLE_S3_ENDPOINT_URL right?"
+            ) from None
         except FlexibleChecksumError:
             raise Unreadable(f"an object in {self.url} is not what its own checksum says") from None
         except NoCredentialsError:
@@ -195,6 +301,16 @@ class S3Archive:
             raise ArchiveUnavailable(
                 f"{self.url} does not answer ({type(failed).__name__}): {_why_silent(self._client.meta.endpoint_url)}"
             ) from None
+
+
+def _put_probe(archive: S3Archive, key: str = PROBE_KEY) -> None:
+    """Never the same bytes twice."""
+    mark = uuid.uuid4().hex
+    body = f"eagle-logger proves here that nothing is replaced: {mark}\n"
+    try:
+        archive.put(key, body.encode(), {"mark": mark})
+    except NotAccepted as exc:  # which must not be taken for a refusal of what is to be archived
+        raise ArchiveUnavailable(str(exc)) from None
 
 
 def _botocore() -> botocore.session.Session:
@@ -217,17 +333,18 @@ def _do_not_ask_first(params: dict[str, Any], **_: Any) -> None:
     params["headers"].pop("Expect", None)
 
 
-def _info(answer: AWSResponse) -> ObjectInfo | None:
-    """What the answer to a HEAD says, if there is such an object."""
-    if answer.status_code == MISSING:
-        return None
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    metadata = {name.removeprefix(_METADATA): value for name, value in headers.items() if name.startswith(_METADATA)}
-    return ObjectInfo(int(headers["content-length"]), _hex(headers.get("x-amz-checksum-sha256")), metadata)
+def _do_not_redirect(params: dict[str, Any], **_: Any) -> None:
+    """After a redirect botocore asks for the bucket, to find its region. It must not ask once more when that is redirected
+    too: of a server that redirects everything it would ask until Python's stack is full."""
+    params["context"]["s3_redirect"]["redirected"] = True
 
 
 def _code(refused: ClientError) -> str:
     return str(refused.response.get("Error", {}).get("Code", "an error without a code"))
+
+
+def _status(refused: ClientError) -> int:
+    return refused.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _base64(digest: hashlib._Hash) -> str:
@@ -235,5 +352,10 @@ def _base64(digest: hashlib._Hash) -> str:
 
 
 def _hex(checksum: str | None) -> str | None:
-    """A checksum of the whole object, as hex; one over the parts of a multipart upload (`…-3`) is not of its bytes."""
-    return base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
+    """A checksum of the whole object, as hex; None for one over the parts of a multipart upload (`…-3`), which is not of the
+    object's bytes, and for one that is no SHA-256 in base64."""
+    try:
+        digest = base64.b64decode(checksum or "", validate=True)
+    except ValueError:
+        return None
+    return digest.hex() if len(digest) == _SHA256_BYTES else None

@@ -117,8 +117,10 @@ class StandInS3:
         condition = request.headers.get("If-None-Match")
         if condition not in {None, "*"}:
             raise S3Error(501, "NotImplemented", "If-None-Match is * or absent")
-        if condition and self._objects.has(bucket, key):
-            raise S3Error(412, "PreconditionFailed", "there is such an object already")
+        is_heeded = fault is None or fault.fault != "replace"
+        if condition and is_heeded and self._objects.has(bucket, key):
+            status = 304 if fault is not None and fault.fault == "304" else 412
+            raise S3Error(status, "PreconditionFailed", "there is such an object already")
         kept = body if fault is None or fault.fault not in {"corrupt", "lie"} else _damaged(body)
         told = (
             checksums

@@ -14,6 +14,7 @@ ANSWERS = {
     "412": (412, "PreconditionFailed"),
     "glacier": (403, "InvalidObjectState"),
     "kms": (400, "KMS.DisabledException"),
+    "501": (501, "NotImplemented"),
 }
 """Faults that are an answer instead of the one due."""
 
@@ -23,6 +24,8 @@ FAULTS = frozenset(ANSWERS) | {
     "reset",  # breaks the connection, and does nothing
     "lost",  # does as asked, and breaks the connection instead of answering
     "corrupt",  # stores other bytes than were sent, and tells their checksum when asked
+    "replace",  # takes no notice of If-None-Match
+    "304",  # refuses as If-None-Match wants it, but answers 304 instead of 412
     "lie",  # stores other bytes than were sent, and tells the checksum of those that were sent
 }
 

@@ -1,12 +1,14 @@
-"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes than were sent; two rotators; three days of backlog."""
+"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes, replaces objects; two rotators; three days of backlog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
 
+from eagle_logger.archive.s3 import PROBE_KEY
 from eagle_logger.core.names import parse_archive_key
 from tests.faults.processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
@@ -53,6 +55,38 @@ def wire(chance: Random) -> Sequence[Strike]:
     ]
     chance.shuffle(strikes)
     return strikes
+
+
+def heedless(chance: Random) -> Sequence[Strike]:
+    """A store without conditional writes, under a rotator that has not had its proof yet."""
+
+    def begin(trial: Trial, rule: Rule) -> None:
+        trial.kill("rotator")  # before the store changes: it takes longer to start than the rule to come into force
+        trial.outside.s3_misbehaves(rule)
+
+    return [
+        Strike(
+            f"a rotator is new, and S3 {words}",
+            partial(begin, rule=rule),
+            lambda trial: trial.outside.s3_misbehaves(),
+            lasts=chance.uniform(10, 15),
+            flow=archiving,
+        )
+        for words, rule in [
+            ("takes no notice of If-None-Match", always("replace")),
+            ("answers 501 to a put with a condition", always("501")),
+        ]
+    ]
+
+
+def nothing_was_entrusted(trial: Trial) -> Iterator[str]:
+    """While the store replaced objects it got nothing but the probe."""
+    replaced = [put["time"] for put in trial.outside.puts() if put["outcome"] == "replaced"]
+    if not replaced:
+        yield "nothing was replaced: this run shows nothing"
+    for put in trial.outside.puts():
+        if replaced and replaced[0] <= put["time"] <= replaced[-1] and _key(put["key"]) != PROBE_KEY:
+            yield f"{put['key']} was put into a store that replaces objects"
 
 
 def an_hour(_: Random) -> Sequence[Strike]:
@@ -108,6 +142,8 @@ FAST = Cast(
 SCENARIOS = [
     Scenario("s3-answers", 4, "S3 answers 500, 503 SlowDown, 409, 412, 403", answers),
     Scenario("s3-wire", 4, "S3: time-out, reset, slow, answer lost, stored bytes differ", wire),
+    Scenario("s3-heedless", 4, "S3 without conditional writes: it replaces objects, or answers 501", heedless,
+             also=lambda trial: list(nothing_was_entrusted(trial))),
     Scenario("s3-hour", 4, "S3: 403 for an hour", an_hour),
     Scenario("s3-rotators", 4, "two rotators on one disk, killed in turn, S3 moody", two_rotators,
              Cast(settings={"rotate_workers": "2"})),

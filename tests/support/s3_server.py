@@ -52,12 +52,6 @@ class RunningS3:
         given = {"endpoint_url": self.url, "region": "us-east-1", "access_key_id": KEY_ID, "secret_access_key": SECRET}
         return S3Archive(url, **{**given, **options})
 
-    def warm_archive(self, url: str = f"s3://{BUCKET}/archive", **options: Any) -> S3Archive:
-        """One that has learned from botocore's client how to ask directly."""
-        archive = self.archive(url, **options)
-        assert archive.head("nothing") is None
-        return archive
-
     def puts(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.directory / "puts.jsonl").read_text().splitlines()]
 
@@ -75,7 +69,6 @@ class RunningS3:
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS3]:
     monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE", 0.001)
-    monkeypatch.setattr("eagle_logger.archive.direct._PAUSE", 0.001)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.001)
     running = RunningS3(tmp_path / "s3")
     running.start()

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from eagle_logger import wiring
-from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.archive.s3 import S3Archive
+from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings
 
 
 def test_the_archive_is_what_its_url_says(tmp_path: Path) -> None:
-    assert isinstance(wiring.archive(Settings(data_dir=tmp_path)), DirectoryArchive)
+    assert wiring.archive(Settings(data_dir=tmp_path)).url == (tmp_path / "archive").as_uri()
     assert wiring.archive(Settings(archive_url="file:///somewhere/with%20space")).url == "file:///somewhere/with%20space"
-    archive = wiring.archive(Settings(archive_url="s3://bucket/prefix"))
-    assert isinstance(archive, S3Archive)
-    assert archive.url == "s3://bucket/prefix"
+    assert wiring.archive(Settings(archive_url="s3://bucket/prefix")).url == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize("url", ["file:///somewhere", "s3://bucket/prefix"])
+def test_nothing_is_put_anywhere_before_the_proof(url: str) -> None:
+    assert isinstance(wiring.archive(Settings(archive_url=url)), TrustedArchive)
 
 
 @pytest.mark.parametrize("url", ["ftp://bucket/prefix", "s3:///prefix", "bucket/prefix"])

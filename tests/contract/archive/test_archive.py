@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,23 +19,34 @@ KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
 METADATA = {"rows": "3", "plain-sha256": "ab" * 32}
 
 
-@pytest.fixture(
-    params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix", "s3_warm", "s3_warm_when_required"]
-)
+REAL_S3 = "REAL_S3_URL"
+"""The variable with the endpoint of a store that others wrote. REAL_S3_BUCKET names the bucket, AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY open it. `.ci/with-real-s3` sets them all."""
+REAL = ["real_s3", "real_s3_when_required"] if os.environ.get(REAL_S3) else []
+
+
+@pytest.fixture(params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix", *REAL])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
     if request.param == "memory":
         return MemoryArchive()
     if request.param == "directory":
         return DirectoryArchive(tmp_path / "archive")
+    checksums = "when_required" if request.param.endswith("when_required") else "when_supported"
+    if request.param in REAL:
+        return real_s3(checksums)
     s3 = request.getfixturevalue("s3")
-    makers: dict[str, Callable[[], Archive]] = {
-        "s3": s3.archive,
-        "s3_when_required": lambda: s3.archive(checksums="when_required"),
-        "s3_without_prefix": lambda: s3.archive("s3://eagle"),
-        "s3_warm": s3.warm_archive,
-        "s3_warm_when_required": lambda: s3.warm_archive(checksums="when_required"),
-    }
-    return makers[request.param]()
+    archive: Archive = s3.archive(
+        "s3://eagle" if "without_prefix" in request.param else "s3://eagle/archive", checksums=checksums
+    )
+    return archive
+
+
+def real_s3(checksums: str) -> Archive:
+    """Under a prefix that nothing was put under before."""
+    from eagle_logger.archive.s3 import S3Archive
+
+    url = f"s3://{os.environ['REAL_S3_BUCKET']}/contract-{uuid.uuid4().hex}"
+    return S3Archive(url, endpoint_url=os.environ[REAL_S3], region="us-east-1", checksums=checksums)
 
 
 def test_what_was_put_is_there(archive: Archive) -> None:
@@ -110,3 +122,16 @@ def test_it_answers_a_ping(archive: Archive) -> None:
 def test_it_says_where_it_is(archive: Archive) -> None:
     assert archive.url.split(":")[0] in {"memory", "file", "s3"}
     assert not archive.url.endswith("/")
+
+
+def test_it_proves_that_it_replaces_nothing(archive: Archive) -> None:
+    archive.prove()
+    archive.prove()
+    assert list(archive.keys("cloud_id=")) == []
+    assert not [key for key in list(archive.keys()) if key.endswith(".jsonl.gz")]
+
+
+def test_many_prove_it_at_once(archive: Archive) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda _: archive.prove(), range(16)):
+            pass

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
+from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
 
@@ -91,3 +91,49 @@ def test_a_key_that_leads_out_is_a_mistake(root: Path, key: str) -> None:
 def test_the_adapters_do_not_drag_boto3_in() -> None:
     code = "import sys, eagle_logger.archive.directory, eagle_logger.rotation; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_proof_leaves_nothing_behind(root: Path) -> None:
+    DirectoryArchive(root).prove()
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV])
+def test_a_file_system_that_cannot_link_is_not_used(root: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def link(_source: Path, _target: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)
+    archive = DirectoryArchive(root)
+    for ask in (archive.prove, lambda: archive.put(KEY, b"body", {})):
+        with pytest.raises(NoConditionalWrites, match=r"no conditional writes and cannot be used: .* cannot link files"):
+            ask()
+    assert list(archive.keys()) == []
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_file_system_whose_links_replace_is_not_used(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
+) -> None:
+    """As where something in between makes links by copying."""
+
+    def link(source: Path, target: Path) -> None:
+        was_there = target.exists()
+        target.write_bytes(source.read_bytes())
+        if was_there and is_refused:
+            raise FileExistsError
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(NoConditionalWrites, match="replaces what has its name"):
+        DirectoryArchive(root).prove()
+
+
+def test_a_directory_that_is_full_proves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(_source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(ArchiveUnavailable, match="No space left") as caught:
+        DirectoryArchive(root).prove()
+    assert not isinstance(caught.value, NoConditionalWrites)

@@ -1,0 +1,74 @@
+"""An archive that is used only once it has proved that it never replaces an object."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import structlog
+
+from eagle_logger.archive.archive import Archive, ObjectInfo
+from eagle_logger.errors import ArchiveUnavailable, NoConditionalWrites
+
+_log = structlog.get_logger(__name__)
+
+ASKED_AGAIN = 60.0
+"""Seconds until an archive that replaces objects is asked for its proof again: it may have been repaired."""
+
+
+class TrustedArchive:
+    """Puts nothing before the proof, which is asked for once: so once in each process that archives. For several threads."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._lock = threading.Lock()
+        self._proved = False
+        self._failure: ArchiveUnavailable | None = None
+        self._failed_at = float("-inf")
+
+    @property
+    def url(self) -> str:
+        return self._archive.url
+
+    def prove(self) -> None:
+        asked = time.monotonic()
+        if self._proved:
+            return
+        with self._lock:
+            # Threads that waited here while another one asked share its answer.
+            if self._proved:
+                return
+            if self._failure is not None and self._still_holds(self._failure, asked):
+                raise type(self._failure)(str(self._failure))
+            self._ask()
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        self.prove()
+        self._archive.put(key, body, metadata)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        return self._archive.head(key)
+
+    def get(self, key: str) -> bytes:
+        return self._archive.get(key)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        return self._archive.keys(prefix)
+
+    def ping(self) -> None:
+        self._archive.ping()
+
+    def _still_holds(self, failure: ArchiveUnavailable, asked: float) -> bool:
+        lasts = ASKED_AGAIN if isinstance(failure, NoConditionalWrites) else 0.0
+        return asked < self._failed_at + lasts
+
+    def _ask(self) -> None:
+        try:
+            self._archive.prove()
+        except ArchiveUnavailable as exc:
+            self._failure, self._failed_at = exc, time.monotonic()
+            if isinstance(exc, NoConditionalWrites):
+                _log.error("archive_not_trusted", archive=self.url, detail=str(exc))
+            raise
+        self._proved, self._failure = True, None

@@ -1,0 +1,147 @@
+"""When an archive is asked to prove that it replaces nothing, and what is done before it has."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from eagle_logger.archive import trusted
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.archive.trusted import ASKED_AGAIN, TrustedArchive
+from eagle_logger.errors import ArchiveUnavailable, EagleError, NoConditionalWrites
+
+KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
+
+
+class Doubtful(MemoryArchive):
+    """Answers the question for its proof with the next of `answers`, and then always well."""
+
+    def __init__(self, *answers: EagleError) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked = 0
+        self.puts = 0
+
+    def prove(self) -> None:
+        self.asked += 1
+        if self.answers:
+            raise self.answers.pop(0)
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        self.puts += 1
+        super().put(key, body, metadata)
+
+
+class Hours:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Hours:
+    clock = Hours()
+    monkeypatch.setattr(trusted, "time", clock)
+    return clock
+
+
+def test_it_is_asked_once_and_before_the_first_put() -> None:
+    archive = Doubtful()
+    one = TrustedArchive(archive)
+    assert archive.asked == 0
+    for number in range(3):
+        one.put(f"{KEY}.{number}", b"body", {})
+    one.prove()
+    assert (archive.asked, archive.puts) == (1, 3)
+
+
+def test_nothing_is_put_where_objects_are_replaced(clock: Hours) -> None:
+    archive = Doubtful(NoConditionalWrites())
+    one = TrustedArchive(archive)
+    for _ in range(3):
+        clock.now += ASKED_AGAIN / 4
+        with pytest.raises(NoConditionalWrites, match="cannot be used"):
+            one.put(KEY, b"body", {})
+    assert (archive.asked, archive.puts) == (1, 0)
+
+
+def test_a_store_that_was_repaired_is_used_again(clock: Hours) -> None:
+    archive = Doubtful(NoConditionalWrites())
+    one = TrustedArchive(archive)
+    with pytest.raises(NoConditionalWrites):
+        one.prove()
+    clock.now += ASKED_AGAIN + 1
+    one.put(KEY, b"body", {})
+    assert (archive.asked, archive.puts) == (2, 1)
+
+
+def test_an_archive_that_was_away_is_asked_at_once_again(clock: Hours) -> None:
+    archive = Doubtful(ArchiveUnavailable("away"), ArchiveUnavailable("away"))
+    one = TrustedArchive(archive)
+    for _ in range(2):
+        clock.now += 1
+        with pytest.raises(ArchiveUnavailable, match="away"):
+            one.put(KEY, b"body", {})
+    clock.now += 1
+    one.put(KEY, b"body", {})
+    assert (archive.asked, archive.puts) == (3, 1)
+
+
+def test_threads_that_wait_for_the_same_answer_share_it() -> None:
+    """An archive that hangs would otherwise hold up each of them in turn."""
+    waiting, away = threading.Barrier(8), threading.Event()
+
+    class Hanging(Doubtful):
+        def prove(self) -> None:
+            self.asked += 1
+            assert away.wait(10)
+            raise ArchiveUnavailable("away")
+
+    archive = Hanging()
+    one = TrustedArchive(archive)
+    began = threading.Semaphore(0)
+    lock = one._lock
+
+    class Counted:
+        """The lock, which tells that a thread has come to it."""
+
+        def __enter__(self) -> None:
+            began.release()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    one._lock = Counted()  # type: ignore[assignment]
+
+    def put() -> str:
+        waiting.wait(10)
+        with pytest.raises(ArchiveUnavailable) as caught:
+            one.put(KEY, b"body", {})
+        return str(caught.value)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(put) for _ in range(8)]
+        for _ in range(8):
+            assert began.acquire(timeout=10)
+        away.set()
+        assert [one.result(10) for one in found] == ["away"] * 8
+    assert (archive.asked, archive.puts) == (1, 0)
+
+
+def test_what_lies_there_can_be_read_without_a_proof() -> None:
+    archive = Doubtful(NoConditionalWrites())
+    archive.put(KEY, b"body", {"rows": "1"})
+    one = TrustedArchive(archive)
+    found = one.head(KEY)
+    assert found is not None
+    assert (one.get(KEY), list(one.keys()), one.url) == (b"body", [KEY], "memory:")
+    one.ping()
+    assert archive.asked == 0
