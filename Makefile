@@ -34,6 +34,10 @@ check: $(INSTALLED) ## ruff, mypy strict, import law, generated docs up to date
 docs: $(INSTALLED) ## write the generated reference pages
 	$(BIN)/python -m docs.generate
 
+store-test: $(INSTALLED) ## try the archive's contract on a store that others wrote (docs/how-to/choose-a-store.md)
+	$(if $(REAL_S3_URL),,$(error set REAL_S3_URL, REAL_S3_BUCKET, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY))
+	$(BIN)/python -m pytest tests/contract/archive -k real_s3 $(PYTEST_ARGS)
+
 compose-test: $(INSTALLED) ## build the images and try the whole system on this machine's Docker engine
 	$(BIN)/python -m pytest tests/compose/whole_system.py $(PYTEST_ARGS)
 
@@ -56,4 +60,4 @@ clean: ## remove the virtual environment and what was built (never ./data)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install up test faults check docs compose-test bench format lock clean
+.PHONY: help install up test faults check docs store-test compose-test bench format lock clean
