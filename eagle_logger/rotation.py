@@ -190,25 +190,29 @@ def rotate_shard(
         with folder.rotating(hour, shard) as mine:
             if not mine:
                 return Rotated(busy=1)
-            users = task.users(hour, shard)
-            if not known.is_away() and (refusal := _refusal(archive)):
-                _log.error("archive_unavailable", hour=hour.name, shard=shard, reason=refusal)
-                return Rotated(deferred=sum(map(task.has_to_archive, users)), errors={f"{hour} {shard}": refusal})
-            done = _Shard(task, archive, known, users, stopping, archiving=archiving).run()
+            users, doubt = task.users(hour, shard), _doubt(archive, known, now)
+            if doubt is not None:
+                _log.error("archive_unavailable", hour=hour.name, shard=shard, reason=str(doubt))
+                done += Rotated(errors={f"{hour} {shard}": str(doubt)})
+            if isinstance(doubt, NoConditionalWrites):
+                return done + Rotated(deferred=sum(map(task.has_to_archive, users)))
+            done += _Shard(task, archive, known, users, stopping, archiving=archiving).run()
     except (DiskUnavailable, OSError) as exc:
         _log.error("shard_failed", hour=hour.name, shard=shard, reason=str(exc))
         done += Rotated(errors={f"{hour} {shard}": str(exc)})
     return done
 
 
-def _refusal(archive: Archive) -> str | None:
-    """Why nothing may be put into this archive, nor deleted here because it was. None too if that cannot be found out now."""
+def _doubt(archive: Archive, reach: Reach, now: float) -> ArchiveUnavailable | None:
+    """Why nothing may be put into this archive yet. If it replaces objects, nothing may be deleted here either."""
+    if reach.is_away():
+        return None
     try:
         archive.prove()
-    except NoConditionalWrites as exc:
-        return str(exc)
-    except ArchiveUnavailable:
-        return None
+    except ArchiveUnavailable as exc:
+        if not isinstance(exc, NoConditionalWrites):
+            reach.is_there(now)  # if it is not, everybody is left to the next time
+        return exc
     return None
 
 
