@@ -70,7 +70,7 @@ def remarks(here: Machine) -> list[str]:
 
 
 def install(venv: Path, here: Machine) -> None:
-    """Raises CalledProcessError with what the installer said last."""
+    """Raises CalledProcessError; the last words of pip are printed before it."""
     began = time.monotonic()
     python = str(venv / "bin" / "python")
     locked = ["--require-hashes", "-r", str(LOCK)]

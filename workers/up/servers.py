@@ -89,12 +89,12 @@ def find_server(directory: Path | None = None, path: str | None = None) -> Serve
 def examine(binary: str) -> Server:
     """Raises ConfigurationError if this is neither Redis nor Valkey, or is too old, or does not run."""
     try:
-        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+        answer = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigurationError(f"{binary} does not run: {exc}") from None
-    found = _SAYS.search(said)
+    found = _SAYS.search(answer)
     if found is None:
-        raise ConfigurationError(f"{binary} does not say that it is Redis or Valkey: {said.strip()[:200]}")
+        raise ConfigurationError(f"{binary} does not say that it is Redis or Valkey: {answer.strip()[:200]}")
     server = Server(binary, Written(Kind(found[1].lower()), _version(found[2])))
     if server.is_a.version < (oldest := OLDEST[server.is_a.kind]):
         raise ConfigurationError(f"{server} is too old: {_text(oldest)} or newer is needed")
@@ -106,14 +106,14 @@ def last_writer(directory: Path) -> Written | None:
     sense."""
     note = directory / "version"
     try:
-        said = note.read_text()
+        text = note.read_text()
     except FileNotFoundError:
         # Files from a backup, without the note: all that shows is whether a server that old would see them.
         several = (directory / "appendonlydir").exists()
         return Written(Kind.REDIS, _SEVERAL_FILES) if several else None
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{note} cannot be read: {exc}") from None
-    found = _NOTE.fullmatch(said)
+    found = _NOTE.fullmatch(text)
     if found is None:
         raise ConfigurationError(
             f"{note} does not say which server wrote the files beside it. Write that there (valkey 9.1.2, or redis 7.2.5)."

@@ -114,13 +114,13 @@ class Session:
 
     def _await_private_redis(self) -> None:
         """It may read a long file first; meanwhile a line says so every few seconds."""
-        told = time.monotonic()
+        last_line = time.monotonic()
 
         def check_and_tell() -> None:
-            nonlocal told
+            nonlocal last_line
             self._check()
-            if time.monotonic() > told + SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
+            if time.monotonic() > last_line + SECONDS_BETWEEN_LINES:
+                last_line = time.monotonic()
                 self._screen.say("waiting for redis, which reads what lies in the data directory")
 
         await_redis(self._settings.redis_address, _READING_ITS_FILES, check_and_tell)

@@ -16,8 +16,8 @@ from workers.up.servers import Kind, Written, examine, find_server, last_writer,
 def fake(folder: Path, kind: str, version: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{kind}-server"
-    said = f"{kind.capitalize()} server v={version} sha=00000000:0 malloc=libc bits=64 build=0"
-    path.write_text(f"#!/bin/sh\necho '{said}'\n")
+    answer = f"{kind.capitalize()} server v={version} sha=00000000:0 malloc=libc bits=64 build=0"
+    path.write_text(f"#!/bin/sh\necho '{answer}'\n")
     path.chmod(0o755)
     return path
 
