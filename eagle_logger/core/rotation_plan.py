@@ -43,9 +43,9 @@ def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
 
 
 def may_be_deleted(hour: Hour, archived_at: float, retention: float, now: float) -> bool:
-    """Whether a sealed file of this hour, archived then, has been kept long enough. Where `archived_at` lies ahead of `now`,
-    it was written by a wrong clock, and the hour's end counts instead if that is earlier."""
-    return now >= (archived_at if archived_at <= now else min(hour.end, archived_at)) + retention
+    """Whether a sealed file of this hour, archived then, has been kept long enough. Where `archived_at` lies more than an hour
+    ahead of `now`, it was written by a wrong clock, and the hour's end counts instead if that is earlier."""
+    return now >= (archived_at if archived_at <= now + HOUR else min(hour.end, archived_at)) + retention
 
 
 def nothing_to_delete_yet(hour: Hour, retention: float, now: float) -> bool:

@@ -54,7 +54,13 @@ def test_an_archived_file_is_kept_for_the_retention() -> None:
     assert may_be_deleted(HOUR, archived, retention=60, now=archived + 60)
 
 
-@pytest.mark.parametrize("ahead", [1, 90 * 86400, float("inf")])
+def test_a_receipt_of_another_rotator_whose_clock_is_a_little_ahead_is_believed() -> None:
+    now = HOUR.end + 30 * 86400.0
+    assert not may_be_deleted(HOUR, now + 5, retention=60, now=now)
+    assert may_be_deleted(HOUR, now + 5, retention=60, now=now + 65)
+
+
+@pytest.mark.parametrize("ahead", [3601, 90 * 86400, float("inf")])
 def test_a_receipt_from_ahead_of_now_does_not_keep_its_file_for_good(ahead: float) -> None:
     now = HOUR.end + 86400.0
     assert not may_be_deleted(HOUR, now + ahead, retention=86401, now=now)
