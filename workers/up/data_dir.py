@@ -100,8 +100,10 @@ def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
 
 
 def sign_of_life(data_dir: Path) -> None:
-    """Leave a mark of when `up` was last seen alive, for whoever comes after a power cut."""
-    (data_dir / "run" / ALIVE).touch()
+    """Leave a mark of when `up` was last seen alive, for whoever comes after a power cut. A disk that takes none keeps the
+    mark before."""
+    with contextlib.suppress(OSError):
+        (data_dir / "run" / ALIVE).touch()
 
 
 def last_sign_of_life(data_dir: Path) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -27,23 +29,50 @@ def death_record(event: Event) -> dict[str, Any]:
 
 
 class Deaths:
-    """The file; a death that stands in it already is not written again. One writer: the `up` that holds the lock."""
+    """The file; a death that stands in it already is not written again. One writer: the `up` that holds the lock.
+
+    A disk that takes nothing stops no program: what it does not take waits here for the next `write`. For several threads.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
         self._known = set(_identities(self._cut_torn_line()))
+        self._waiting: list[str] = []
+        self._lock = threading.Lock()
 
     def note(self, event: Event) -> bool:
-        """Returns once it is on the disk: whether it was news."""
+        """Returns whether it was news, once it is on the disk if that takes it."""
         record = death_record(event)
-        if _identity(record) in self._known:
-            return False
-        with self._path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._known.add(_identity(record))
-        return True
+        with self._lock:
+            if _identity(record) in self._known:
+                return False
+            self._known.add(_identity(record))
+            self._waiting.append(json.dumps(record) + "\n")
+            self._write()
+            return True
+
+    def write(self) -> None:
+        """Write what waits, if the disk takes it now."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            with contextlib.suppress(OSError):
+                self._append("".join(self._waiting).encode())
+                self._waiting.clear()
+
+    def _append(self, lines: bytes) -> None:
+        """All of them, durably, or none."""
+        with self._path.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                if file.write(lines) != len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(self._path, size)
+                raise
 
     def _cut_torn_line(self) -> bytes:
         """What a power cut left half-written would spoil the line behind it."""

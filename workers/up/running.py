@@ -40,11 +40,12 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
 
         try:
             with Manager(system.programs, data_dir, system.environment, on_event, keep_open=[lock]) as manager:
-                session = Session(system, manager, screen, inbox)
+                session = Session(system, manager, screen, inbox, deaths)
                 summary = session.run(seconds, measure=as_json or seconds is not None)
         finally:
             for event in _deaths_left(inbox):
                 screen.death(event, ())
+            deaths.write()
     if summary is None:
         return 0
     tell(summary, screen, as_json=as_json)

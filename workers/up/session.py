@@ -17,6 +17,7 @@ from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues
 from workers.up.closing import Summary, complaints, rotate_what_is_open, summarise
 from workers.up.data_dir import note_given_up, sign_of_life
+from workers.up.deaths import Deaths
 from workers.up.events import DIED, GAVE_UP, STARTED, Event
 from workers.up.flow import Snapshot, flow_line, snapshot
 from workers.up.manager import Manager
@@ -52,12 +53,15 @@ class _StopAsked(Exception):
 class Session:
     """`inbox` brings what happens: events of programs, and the numbers of the signals that ask us to stop."""
 
-    def __init__(self, system: System, manager: Manager, screen: Screen, inbox: SimpleQueue[Event | int]) -> None:
+    def __init__(
+        self, system: System, manager: Manager, screen: Screen, inbox: SimpleQueue[Event | int], deaths: Deaths
+    ) -> None:
         self._system = system
         self._settings = system.settings
         self._manager = manager
         self._screen = screen
         self._inbox = inbox
+        self._deaths = deaths
         self._runner = asyncio.Runner()
         self._users = wiring.user_store(self._settings, passwords=system.plan is not None)
         self._broker = Broker(self._settings.broker_address)
@@ -221,6 +225,7 @@ class Session:
                 self._handle(self._inbox.get(timeout=min(_TICK, left)))
             self._manager.running()  # also wakes supervisord, so that what died starts again at once
             sign_of_life(self._settings.data_dir)
+            self._deaths.write()
             self._refill_aws()
             self._start_again()
 
@@ -261,7 +266,7 @@ class Session:
                 f"{name} keeps dying; the system goes on without it. It is started again ever more rarely, "
                 f"at the latest every 5 minutes; look at what it wrote in run/log/{name}.log"
             )
-            note_given_up(self._settings.data_dir, self._restarts.troubled)
+            self._note_given_up()
 
     def _start_again(self) -> None:
         if self._closing:
@@ -271,7 +276,7 @@ class Session:
             self._manager.start([name])
         for name in self._restarts.recovered(time.monotonic()):
             self._screen.say(f"{name} runs again")
-            note_given_up(self._settings.data_dir, self._restarts.troubled)
+            self._note_given_up()
 
     def _refill_aws(self) -> None:
         """The stand-in for SNS and SQS forgets everything when it dies."""
@@ -325,13 +330,22 @@ class Session:
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(coroutine)
 
+    def _note_given_up(self) -> None:
+        """For `eagle-logger doctor`; a full disk, which may be why they die, must not end the others."""
+        with contextlib.suppress(OSError):
+            note_given_up(self._settings.data_dir, self._restarts.troubled)
+
     def _move_to_a_free_port(self, name: str) -> bool:
-        """Whether another program had taken its port, and another port may be used."""
-        moved = with_a_free_port(self._system, name)
-        if moved is None:
+        """Whether another program had taken its port, another port may be used, and the disk takes a note of that."""
+        try:
+            moved = with_a_free_port(self._system, name)
+            if moved is None:
+                return False
+            system, program = moved
+            self._manager.replace(program)
+        except OSError:
             return False
-        self._system, program = moved
-        self._manager.replace(program)
+        self._system = system
         address = (program.answers_at or "").rpartition("/")[0]
         self._screen.say(f"{name}: another program has taken its port; it listens at {address} now")
         return True

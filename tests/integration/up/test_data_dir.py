@@ -13,7 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
-from workers.up.data_dir import kept_secret, key_file, last_sign_of_life, locked, write_private
+from tests.support.volumes import fill, tmpfs
+from workers.up.data_dir import kept_secret, key_file, last_sign_of_life, locked, sign_of_life, write_private
 from workers.up.deaths import FILE, Deaths, note_unseen
 from workers.up.events import DIED, Event
 
@@ -100,6 +101,23 @@ def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
     assert not Deaths(tmp_path).note(DEATH)
     assert Deaths(tmp_path).note(Event(DIED, "beat", 1.0, 5, "exit status 1"))
     assert len(records(tmp_path)) == 2
+
+
+def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "volume", "64k") as data:
+        (data / "run").mkdir()
+        deaths = Deaths(data)
+        assert deaths.note(DEATH)
+        ballast = fill(data)
+        sign_of_life(data)
+        assert deaths.note(Event(DIED, "beat", 1.0, 5, "exit status 1" * 400))
+        deaths.write()
+        assert len(records(data)) == 1, "nothing torn is left"
+        ballast.unlink()
+        deaths.write()
+        assert [record["name"] for record in records(data)] == ["fetch-1", "beat"]
+        deaths.write()
+        assert len(records(data)) == 2
 
 
 def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.errors import ConfigurationError
+from tests.support.volumes import fill, tmpfs
 from workers.up.deaths import Deaths, note_unseen
 from workers.up.events import DIED, GAVE_UP, STARTED, STOPPED, Event
 from workers.up.manager import LOG, Manager, ManagerGone
@@ -185,3 +186,18 @@ def test_a_replaced_program_runs_in_its_new_way_from_its_next_start_on(tmp_path:
         assert manager.running() == {"one", "two"}
         assert manager.pid("two") == other
         assert deaths(events) == []
+
+
+def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "volume", "256k") as data:
+        talks = program("talks", "sh", "-c", "while sleep 0.01; do echo word; done")
+        mortal = program("mortal", *SLEEP)
+        with managed(data, talks, mortal) as (manager, events):
+            ballast = fill(data)
+            os.kill(manager.pid("mortal"), signal.SIGKILL)
+            until(lambda: [event.what for event in events if event.name == "mortal"] == [STARTED, DIED, STARTED])
+            assert manager.running() == {"talks", "mortal"}
+            ballast.unlink()
+            size = (manager.log_dir / "talks.log").stat().st_size
+            until(lambda: (manager.log_dir / "talks.log").stat().st_size > size)
+        assert [event for event in events if event.what == DIED and event.name == "talks"] == []
