@@ -80,6 +80,10 @@ class Unreadable(Permanent):
     """These bytes cannot be understood; a redacted sample of them is kept."""
 
 
+class OnlyProblems(Permanent):
+    """The gateway answered, and nothing in its replies could be used. `samples/` has what it sent."""
+
+
 class UnknownUser(Permanent):
     """There is no such user. `eagle-logger users list` shows who there is; `eagle-logger users add` adds one."""
 

@@ -26,7 +26,7 @@ from eagle_logger.core.state import (
 )
 from eagle_logger.core.users import UserState
 from eagle_logger.core.visits import pause_after
-from eagle_logger.errors import Refused, RelayUnavailable, Unreadable
+from eagle_logger.errors import OnlyProblems, Refused, RelayUnavailable, Unreadable
 from eagle_logger.rainforest.relay import Decoded, Problem, UnreadableReply
 from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim
@@ -36,6 +36,8 @@ LOST = "lost"
 """The claim went to somebody else: nothing of this visit may be reported."""
 TIMED_OUT = "timed_out"
 TOO_MUCH = "too_much"
+ONLY_PROBLEMS = "only_problems"
+"""It answered, and nothing in its replies could be used."""
 WHY_TOO_MUCH = f"{{}} readings were not written: an hour of one home has at most {LARGEST_HOUR >> 20} MiB of log lines"
 POISON = "poison"
 """Its replies kill the process that handles them."""
@@ -66,6 +68,10 @@ class Visit:
     """The kinds that were asked for, and of which nothing was heard that can be read."""
     last_request: float | None = None
     """When the last of them was written to its connection (monotonic seconds), or begun, if it was never written."""
+    said_something: bool = False
+    """Whether a reply held a reading, new or known."""
+    first_problem: Problem | None = None
+    """Of its replies: what was there in place of a reading."""
     left_out: int = 0
     """Readings that were not written: their hour has all that a user's may have."""
     unreadable: Unreadable | None = None
@@ -92,6 +98,9 @@ class Visit:
         if kind in self.unanswered:
             self.unanswered.remove(kind)
         self.problems += decoded.problems
+        self.said_something = self.said_something or bool(decoded.readings or decoded.undated)
+        if self.first_problem is None and decoded.problems:
+            self.first_problem = decoded.problems[0]
         for reading in decoded.readings:
             if not is_logged(self.state, reading):
                 self._take(reading, arrived)
@@ -117,10 +126,12 @@ class Visit:
 
     def ended(self, period: float) -> None:
         """Everything that was due was asked for."""
-        if self.unreadable is None:
-            self.state = after_success(self.state)
-        else:
+        if self.unreadable is not None:
             self.failed(self.unreadable, period)
+        elif self.first_problem is not None and not self.said_something:
+            self.failed(OnlyProblems(f"no reading, but {self.first_problem.detail}"), period)
+        else:
+            self.state = after_success(self.state)
 
     def failed(self, wrong: Exception, period: float) -> None:
         """Note why the visit ended early. What it had brought by then is logged all the same, and it is a failure all the same:
@@ -196,6 +207,8 @@ def _outcome_of(wrong: Exception) -> tuple[str, float | None]:
             return wrong.reason, wrong.retry_after
         case Refused():
             return REFUSED, None
+        case OnlyProblems():
+            return ONLY_PROBLEMS, None
         case Unreadable():
             return "unreadable", None
         case TimeoutError():

@@ -25,7 +25,7 @@ FEWEST_USERS = 3
 PROBES = 0.01
 """Of an ordinary second's visits, but one at least: who asks while the breaker is open."""
 
-OWN_FAULTS = frozenset({"no_key", "record_unreadable", "too_much", "internal_error", "poison"})
+OWN_FAULTS = frozenset({"no_key", "record_unreadable", "too_much", "only_problems", "internal_error", "poison"})
 """Reasons of failures that say nothing about the relay: it was not asked, or answered."""
 
 

@@ -181,3 +181,50 @@ async def test_readings_without_room_in_their_hour_are_counted_and_told_and_the_
     assert "2 readings were not written" in (stored.state.last_error or "")
     assert stored.due is not None
     assert not stored.state.parked
+
+
+SENTINEL = Problem("sentinel", "InstantaneousDemand: Demand is 0xffffff", sample="<InstantaneousDemand/>")
+
+
+async def test_a_home_that_answers_with_problems_only_has_failed(world: World) -> None:
+    await world.add(HOME)
+
+    async def answer(_: Credentials, __: Kind) -> Decoded:
+        return Decoded((), (SENTINEL,), known=True)
+
+    world.relay.answers[HOME] = answer
+    [claim] = await world.logger.fetch_user_info(await world.lease(HOME))
+    visit = await world.logger.fetch_data(claim)
+    assert not visit.blames_relay, "the relay and the gateway have answered"
+    await world.logger.update_user_info([visit])
+    stored = await world.store.get(HOME)
+    assert stored is not None
+    assert stored.state.last_error == "only_problems: no reading, but InstantaneousDemand: Demand is 0xffffff"
+    assert (stored.state.failures, visit.pause) == (1, 0.0), "once costs nothing but the turn"
+    tally = await world.store.tally()
+    assert (tally["failed_only_problems"], tally["problems_sentinel"]) == (1, 1)
+
+
+async def test_a_problem_beside_a_reading_that_is_known_already_is_no_failure(world: World) -> None:
+    await world.add(HOME)
+    known = demand(int(await world.store.now()))
+
+    async def answer(_: Credentials, __: Kind) -> Decoded:
+        return Decoded((known,), (SENTINEL,), known=True)
+
+    world.relay.answers[HOME] = answer
+    for logged in (1, 1):
+        said = await world.logger.get_new_rainforest_data(await world.lease(HOME))
+        assert said.counts == {"fetched": 1}
+        assert len(world.logs.all) == logged
+
+
+async def test_a_home_that_has_nothing_to_say_has_not_failed(world: World) -> None:
+    await world.add(HOME)
+
+    async def answer(_: Credentials, __: Kind) -> Decoded:
+        return Decoded((), (), known=True)
+
+    world.relay.answers[HOME] = answer
+    said = await world.logger.get_new_rainforest_data(await world.lease(HOME))
+    assert said.counts == {"fetched": 1}
