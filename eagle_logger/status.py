@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.rotation_plan import is_over
+from eagle_logger.core.standing import OVERDUE_AFTER, SILENT_AFTER, Standing, reason, silent_after, standing
 from eagle_logger.core.state import readings_in_the_last_hour
 from eagle_logger.logs.folder import Stuck
+from eagle_logger.settings import Settings
 from eagle_logger.users.store import Outline, Totals, UserStore
 
 MOST_STUCK = 1000
+MOST_REASONS = 50
+_HURRIED = 60.0
+"""Real seconds that a user is given at least, where a test's clock runs fast."""
 
 
 class UserStatus(NamedTuple):
@@ -29,6 +38,13 @@ class UserStatus(NamedTuple):
     next_due: str | None
     leased: bool
     why_not: str | None
+    silence: float | None
+    """Seconds since something new was logged; None if nothing ever was."""
+    standing: str
+    """`core.standing.Standing`."""
+    unreadable: str | None
+    late: float
+    """Seconds by which its turn is overdue; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,7 @@ class Status:
     users: list[UserStatus] = field(repr=False)  # asyncio makes a text of what a coroutine returns, for an error it drops
     queues: dict[str, int]
     unarchived_hours: list[UnsealedHour]
+    """Hours that ended more than the grace ago."""
     stuck_hours: list[StuckHour]
     """The oldest thousand on this disk."""
     processes: dict[str, float]
@@ -65,6 +82,12 @@ class Status:
     counters: dict[str, int]
     relay: str
     """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """How many users are not well, by how they stand and why; the most frequent first."""
+    longest_wait: float = 0.0
+    """Seconds by which the user who has waited longest is overdue."""
+    open_hours: list[UnsealedHour] = field(default_factory=list)
+    """Hours that readings still arrive for."""
 
     def as_json(self) -> dict[str, Any]:
         """A hundred thousand users are put into words apart: `asdict` copies whatever it meets, which takes it a second."""
@@ -83,8 +106,67 @@ class Folder(Protocol):
         ...
 
 
-def user_status(user: Outline, now: float) -> UserStatus:
-    cloud_id, total, last, recent_counts, failures, last_error, parked, due, lease_ends = user
+@dataclass(frozen=True)
+class Expected:
+    """What counts as late. Seconds of the system's clock."""
+
+    intervals: Mapping[Kind, float]
+    """The fleet's."""
+    grace: float
+    """How long after its end an hour is sealed."""
+    overdue_after: float = OVERDUE_AFTER
+    silent_after: float = SILENT_AFTER
+
+    @cached_property
+    def _patience(self) -> float:
+        return silent_after({}, self.intervals, self.silent_after)
+
+    def patience(self, intervals: Mapping[Kind, float]) -> float:
+        """Seconds without a reading after which a user with these intervals of its own is silent."""
+        if not intervals:
+            return self._patience
+        return silent_after(intervals, self.intervals, self.silent_after)
+
+    @classmethod
+    def by(cls, settings: Settings) -> Self:
+        stretched = settings.clock.stretched
+        return cls(
+            settings.intervals,
+            settings.rotate_grace,
+            stretched(OVERDUE_AFTER),
+            max(SILENT_AFTER, stretched(_HURRIED)),
+        )
+
+
+def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
+    (
+        cloud_id,
+        total,
+        last,
+        recent_counts,
+        failures,
+        last_error,
+        parked,
+        due,
+        lease_ends,
+        arrival,
+        intervals,
+        visited,
+        unreadable,
+    ) = user
+    arrival = last if arrival is None else arrival
+    silence = None if arrival is None else round(max(0.0, now - arrival), 1)
+    late = 0.0 if due is None or now - due <= expected.overdue_after else now - due
+    stands = standing(
+        parked=parked is not None,
+        failing=failures > 0,
+        unreadable=unreadable is not None,
+        overdue=late > 0,
+        leased=lease_ends is not None,
+        visited=visited,
+        silence=silence,
+        patience=expected.patience(intervals),
+    )
     return UserStatus(
         cloud_id,
         None if last is None else _second(last),
@@ -96,7 +178,25 @@ def user_status(user: Outline, now: float) -> UserStatus:
         None if due is None else _second(int(due)),
         lease_ends is not None,
         parked,
+        silence,
+        stands.value,
+        unreadable,
+        round(late, 1),
     )
+
+
+def worst_first(user: UserStatus) -> tuple[bool, float, int, str]:
+    """What to sort by: of those who are not well, who has been without a reading for longest."""
+    silence = math.inf if user.silence is None else user.silence
+    return Standing(user.standing).is_well, -silence, -user.failures, user.cloud_id
+
+
+def reasons(users: Iterable[UserStatus]) -> dict[str, int]:
+    """How many are not well, by how they stand and why; the most frequent first."""
+    found = Counter(
+        reason(stands, user.why_not or user.last_error) for user in users if not (stands := Standing(user.standing)).is_well
+    )
+    return dict(found.most_common(MOST_REASONS))
 
 
 @lru_cache(4096)
@@ -105,23 +205,29 @@ def _second(moment: int) -> str:
     return iso(moment)
 
 
-async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder) -> Status:
+async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, expected: Expected) -> Status:
     """Raises RedisUnavailable."""
     now = await store.now()
-    users = [user_status(user, now) async for batch in store.outlines() for user in batch]
+    users = [user_status(user, now, expected) async for batch in store.outlines() for user in batch]
     progress = await store.progress()
-    unarchived = list(_unarchived(folder))
+    totals = await store.totals()
+    late = 0.0 if totals.oldest_due is None else now - totals.oldest_due
+    waiting = list(_unarchived(folder))
+    unarchived = [hour for hour in waiting if is_over(Hour.parse(hour.hour), expected.grace, now)]
     return Status(
         at=iso(now),
-        totals=await store.totals(),
+        totals=totals,
         users=users,
         queues=queues,
         unarchived_hours=unarchived,
-        stuck_hours=list(islice(_stuck(folder, unarchived), MOST_STUCK)),
+        stuck_hours=list(islice(_stuck(folder, waiting), MOST_STUCK)),
         processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
         clocks_ahead={name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())},
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
+        reasons=reasons(users),
+        longest_wait=round(late, 1) if late > expected.overdue_after else 0.0,
+        open_hours=[hour for hour in waiting if hour not in unarchived],
     )
 
 

@@ -10,6 +10,21 @@ from typing import Any
 import click
 
 from eagle_logger import settings
+from eagle_logger.core.moments import duration_of
+
+
+class _Age(click.ParamType[float]):
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else duration_of(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+AGE = _Age()
+"""An option's length of time, in seconds: 90s, 15m, 1h, 2d."""
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,11 @@ import gc
 import json
 import sys
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import islice
+from typing import Any, NoReturn
 
 import click
 from pydantic_core import to_json
@@ -18,17 +22,32 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger import wiring
-from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.options import AGE, with_settings
 from eagle_logger.cli.words import harmless, print_json
 from eagle_logger.core.breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW
+from eagle_logger.core.standing import Standing
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
-from eagle_logger.status import Status, StuckHour, UserStatus, collect
+from eagle_logger.status import Expected, Status, StuckHour, UserStatus, collect, worst_first
 
 WATCH_EVERY = 2.0
 MOST_ROWS = 40
 MOST_STUCK_ROWS = 10
+MOST_REASONS = 10
+FAILING = {Standing.PARKED, Standing.FAILING, Standing.UNREADABLE}
+WORDS = {
+    Standing.NEVER_READ: "it answers, and no reading ever came of it",
+    Standing.LEASED: "being fetched",
+    Standing.NEW: "not asked yet",
+    Standing.OK: "ok",
+}
+ORDERS: dict[str, Callable[[UserStatus], Any]] = {
+    "silence": worst_first,
+    "failures": lambda user: (user.why_not is None, -user.failures, user.cloud_id),
+    "due": lambda user: (user.next_due or "", user.cloud_id),
+    "id": lambda user: user.cloud_id,
+}
 RELAY = {
     Phase.CLOSED: "asked for everybody",
     Phase.OPEN: "away: most visits fail, so a few users a second ask on until it answers",
@@ -36,33 +55,76 @@ RELAY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which users are shown, and in which order."""
+
+    failing: bool = False
+    stale: float | None = None
+    sort: str = "silence"
+    limit: int | None = None
+
+    def users(self, users: list[UserStatus], limit: int | None = None) -> list[UserStatus]:
+        """Those of them; `limit` counts where none was chosen."""
+        found = [user for user in users if self._has(user)]
+        limit = self.limit if self.limit is not None else limit
+        if limit is None:
+            return sorted(found, key=ORDERS[self.sort])
+        return nsmallest(limit, found, key=ORDERS[self.sort])
+
+    def _has(self, user: UserStatus) -> bool:
+        if self.failing and user.standing not in FAILING:
+            return False
+        if self.stale is None:
+            return True
+        if user.silence is None:
+            return not Standing(user.standing).is_well
+        return user.silence >= self.stale
+
+
 @click.command()
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
-def status(settings: Settings, *, as_json: bool, watch: bool) -> None:
-    """Every user's last reading, failures and next turn; totals, queues and hours not archived yet."""
+@click.option("--failing", is_flag=True, help="Only users whose visits fail, who are parked, or who cannot be read.")
+@click.option("--stale", type=AGE, metavar="AGE", help="Only users without a new reading for so long: 90s, 15m, 1h, 2d.")
+@click.option(
+    "--sort",
+    type=click.Choice(list(ORDERS)),
+    default="silence",
+    show_default=True,
+    help="silence: those who are not well first, longest without a new reading first.",
+)
+@click.option("--limit", type=click.IntRange(0), help=f"Show so many users. Default: {MOST_ROWS} on a terminal, else all.")
+def status(
+    settings: Settings, *, as_json: bool, watch: bool, failing: bool, stale: float | None, sort: str, limit: int | None
+) -> None:
+    """Every user's last reading, failures and next turn; totals, queues and hours not archived yet.
+
+    Whatever is chosen, the totals below are everybody's.
+    """
     console = Console()
+    chosen = Chosen(failing, stale, sort, limit)
     if not watch:
         gc.disable()  # with many users it would look again and again through what is all needed until the end
-        _show(asyncio.run(_collect(settings)), console, as_json=as_json)
+        _show(asyncio.run(_collect(settings)), console, chosen, as_json=as_json)
         return
     with contextlib.suppress(KeyboardInterrupt):
         if console.is_terminal and not as_json:
-            _watch(settings, console)
+            _watch(settings, console, chosen)
         while True:
-            _show(asyncio.run(_collect(settings)), console, as_json=as_json)
+            _show(asyncio.run(_collect(settings)), console, chosen, as_json=as_json)
             sys.stdout.flush()
             time.sleep(WATCH_EVERY)
 
 
-def _show(found: Status, console: Console, *, as_json: bool) -> None:
+def _show(found: Status, console: Console, chosen: Chosen, *, as_json: bool) -> None:
     if as_json:
-        print_json(_json(found) + b"\n")
+        print_json(_json(replace(found, users=chosen.users(found.users))) + b"\n")
     elif console.is_terminal:
-        console.print(_picture(found))
+        console.print(_picture(found, chosen))
     else:
-        _print_plain(found)
+        _print_plain(found, chosen)
 
 
 def _json(found: Status) -> bytes:
@@ -79,17 +141,20 @@ async def _collect(settings: Settings) -> Status:
     broker = Broker(settings.broker_address)
     try:
         names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await store.nodes())]
-        return await collect(store, queues=broker.waiting(names), folder=wiring.log_folder(settings))
+        return await collect(
+            store, queues=broker.waiting(names), folder=wiring.log_folder(settings), expected=Expected.by(settings)
+        )
     finally:
         broker.close()
         await store.close()
 
 
-def _watch(settings: Settings, console: Console) -> NoReturn:
-    with Live(_picture(asyncio.run(_collect(settings))), console=console, screen=True, auto_refresh=False) as live:
+def _watch(settings: Settings, console: Console, chosen: Chosen) -> NoReturn:
+    first = _picture(asyncio.run(_collect(settings)), chosen)
+    with Live(first, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(WATCH_EVERY)
-            live.update(_picture(asyncio.run(_collect(settings))), refresh=True)
+            live.update(_picture(asyncio.run(_collect(settings)), chosen), refresh=True)
 
 
 def _age(seconds: float | None) -> str:
@@ -102,24 +167,28 @@ def _age(seconds: float | None) -> str:
 
 
 def _state(user: UserStatus) -> str:
-    if user.why_not:
-        return f"parked: {harmless(user.why_not)}"
-    if user.failures:
-        return f"{user.failures} failures: {harmless(user.last_error or '')}"
-    if user.last_error:  # its state cannot be read
-        return harmless(user.last_error)
-    return "being fetched" if user.leased else "ok"
+    match Standing(user.standing):
+        case Standing.PARKED:
+            return f"parked: {harmless(user.why_not or '')}"
+        case Standing.UNREADABLE:
+            return harmless(user.unreadable or "")
+        case Standing.FAILING:
+            return f"{user.failures} failures: {harmless(user.last_error or '')}"
+        case Standing.OVERDUE:
+            never = "never read, and " if user.silence is None else ""
+            return f"{never}its turn is {_age(user.late)} late"
+        case Standing.SILENT:
+            return f"it answers, and has said nothing new for {_age(user.silence)}"
+        case standing:
+            return WORDS[standing]
 
 
-def _worst_first(users: list[UserStatus]) -> list[UserStatus]:
-    return sorted(users, key=lambda user: (user.why_not is None, -user.failures, user.cloud_id))
-
-
-def _picture(found: Status) -> RenderableType:
+def _picture(found: Status, chosen: Chosen) -> RenderableType:
     table = Table(title=f"{found.totals.users} users at {found.at}", title_justify="left")
     for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
         table.add_column(heading, justify="right" if heading in {"age", "last hour", "total"} else "left")
-    for user in _worst_first(found.users)[:MOST_ROWS]:
+    users = chosen.users(found.users, MOST_ROWS)
+    for user in users:
         table.add_row(
             user.cloud_id,
             user.last_reading or "never",
@@ -128,11 +197,17 @@ def _picture(found: Status) -> RenderableType:
             str(user.readings_total),
             user.next_due or "",
             Text(_state(user)),  # not markup, whatever stands in it
-            style="red" if user.why_not else "yellow" if user.failures else None,
+            style=_style(Standing(user.standing)),
         )
-    if len(found.users) > MOST_ROWS:
-        table.caption = f"the {MOST_ROWS} that most need a look; --json has all {len(found.users)}"
+    if len(found.users) > len(users):
+        table.caption = f"{len(users)} of {len(found.users)}, by {chosen.sort}; --limit and --json have more"
     return Group(table, "", *map(Text, _totals(found)))
+
+
+def _style(standing: Standing) -> str | None:
+    if standing in {Standing.PARKED, Standing.UNREADABLE}:
+        return "red"
+    return None if standing.is_well else "yellow"
 
 
 def _totals(found: Status) -> list[str]:
@@ -153,13 +228,16 @@ def _totals(found: Status) -> list[str]:
         for name, ahead in found.clocks_ahead.items()
         if abs(ahead) > LARGEST_SKEW
     )
-    waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue)"
+    longest = f", the longest for {_age(found.longest_wait)}" if totals.overdue and found.longest_wait else ""
+    waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue{longest})"
+    opened = sum(hour.files for hour in found.open_hours)
     return [
         f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked",
+        f"not well: {_reasons(found)}",
         *([refused] if totals.refused else []),
         *([parked] if totals.parked else []),
         f"messages waiting: {queues}",
-        f"hours not archived yet: {hours}",
+        f"hours not archived yet: {hours}; {opened} files of hours that are still open",
         *_stuck(found.stuck_hours),
         f"progress: {processes}",
         *([f"clocks that are wrong: {wrong_clocks} (set them, with NTP)"] if wrong_clocks else []),
@@ -184,8 +262,14 @@ def _stuck(hours: list[StuckHour]) -> list[str]:
     ]
 
 
-def _print_plain(found: Status) -> None:
-    for user in found.users:
+def _reasons(found: Status) -> str:
+    shown = [f"{harmless(why)} {users}" for why, users in islice(found.reasons.items(), MOST_REASONS)]
+    more = sum(found.reasons.values()) - sum(islice(found.reasons.values(), MOST_REASONS))
+    return ", ".join([*shown, *([f"others {more}"] if more else [])]) or "none"
+
+
+def _print_plain(found: Status, chosen: Chosen) -> None:
+    for user in chosen.users(found.users):
         fields = (
             user.cloud_id,
             user.last_reading or "never",

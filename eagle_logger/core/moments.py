@@ -10,6 +10,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNIX = re.compile(r"\d{9,11}(?:\.\d+)?")
 
 
+def duration_of(text: str) -> float:
+    """Seconds of `90s`, `15m`, `1h`, `2d`. Raises ValueError."""
+    if found := _AGO.fullmatch(text.strip()):
+        return float(found[1]) * _SECONDS[found[2]]
+    raise ValueError(f"{text!r} is no length of time: write 90s, 15m, 1h or 2d")
+
+
 def moment_of(text: str, now: float) -> float:
     """Unix seconds of `2026-03-10`, `2026-03-10T17:54:01+01:00` (UTC where it names no zone), `1773164041`, `2h` (ago, counted
     from `now`) or `now`. Raises ValueError."""

@@ -35,6 +35,11 @@ def is_current(hour: Hour, grace: float, now: float) -> bool:
     return hour.start - HOUR <= now < hour.end + grace
 
 
+def is_over(hour: Hour, grace: float, now: float) -> bool:
+    """Whether this hour should be archived by now, as far as what arrived in its time goes."""
+    return now >= hour.end + grace
+
+
 def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
     """Whether an hour that failed this often for a reason of its own, then for the last time, is worth another try. The pause
     doubles with each failure. A moment that lies ahead of `now` was written by a wrong clock, and holds nothing back."""

@@ -42,11 +42,11 @@ async def _ids(redis: RedisConnection, after: str) -> AsyncIterator[list[bytes]]
 
 async def rows(redis: RedisConnection, ids: Sequence[bytes]) -> list[Row]:
     """For each of these users who is still there: id, record, state, trouble, when due, end of lease."""
-    found = zip(ids, *await redis.run("rows", [1, *ids]), strict=True)
+    found = zip(ids, *await redis.run("rows", ids), strict=True)
     return [row for row in found if row[1] is not None]
 
 
 async def outlines(redis: RedisConnection, ids: Sequence[bytes]) -> list[Row]:
-    """For each of these users who is still there: id, state, trouble, when due, end of lease."""
-    _, *columns = await redis.run("rows", [0, *ids])
-    return [row for row in zip(ids, *columns, strict=True) if row[1:] != (None, None, None, None)]
+    """The same, and those whose record alone is gone, too."""
+    columns = await redis.run("rows", ids)
+    return [row for row in zip(ids, *columns, strict=True) if row[1:] != (None, None, None, None, None)]

@@ -9,6 +9,7 @@ from eagle_logger.clock import Clock
 from eagle_logger.core import parking, suspicion
 from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
+from eagle_logger.core.standing import OVERDUE_AFTER
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.cipher import Cipher, new_key
@@ -372,7 +373,7 @@ class MemoryUserStore:
 
     async def outlines(self) -> AsyncIterator[list[Outline]]:
         async for batch in self.all():
-            yield [_outline(stored) for stored in batch]
+            yield [_outline(one, visited=self._users[one.user.cloud_id].state is not None) for one in batch]
 
     async def reseal(self) -> int:
         self._refuse_unknown_key()
@@ -392,7 +393,7 @@ class MemoryUserStore:
         return Totals(
             users=len(self._users),
             due=len(due),
-            overdue=sum(1 for moment in due if moment <= now),
+            overdue=sum(1 for moment in due if moment <= now - self._speed.stretched(OVERDUE_AFTER)),
             leased=leased,
             parked=len(self._users) - len(due) - leased,
             oldest_due=min(due, default=None),
@@ -450,7 +451,7 @@ def _missed(report: Report, lease: Lease, now: float) -> int:
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)
 
 
-def _outline(stored: StoredUser) -> Outline:
+def _outline(stored: StoredUser, *, visited: bool) -> Outline:
     state = stored.state
     return Outline(
         cloud_id=stored.user.cloud_id,
@@ -462,4 +463,8 @@ def _outline(stored: StoredUser) -> Outline:
         parked=state.parked,
         due=stored.due,
         lease_ends=stored.lease_ends,
+        last_arrival=state.last_arrival,
+        intervals=stored.user.intervals,
+        visited=visited,
+        unreadable=stored.unreadable,
     )

@@ -46,7 +46,7 @@ Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
 _WELL: Trouble = (0, None, None)
 
-_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]+|null),(?:[0-9.]+|null),\[([0-9,]*)\],")
+_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]+|null),([0-9.]+|null),\[([0-9,]*)\],")
 """The first of the facts of a state, as they are almost always spelled."""
 _OUTLINE_WITHIN = 160
 """Bytes."""
@@ -125,16 +125,21 @@ def _state(written: bytes) -> UserState:
     return _from_facts(_loads(facts), _Recent(recent))
 
 
-def decode_outline(written: bytes | None) -> tuple[int, int | None, tuple[int, ...]]:
-    """Total of events logged, last timestamp and recent counts, as `decode_state` has them, without the rest."""
+def decode_outline(written: bytes | None) -> tuple[int, int | None, float | None, tuple[int, ...]]:
+    """Total of events logged, last timestamp, last arrival and recent counts, as `decode_state` has them, without the rest."""
     with suppress(*_UNREADABLE):
         if written and written[:1] == _FORMAT:
             facts = _OUTLINE.match(zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN))
             if facts:
-                total, last, counts = facts.groups()
-                return int(total), None if last == b"null" else int(last), tuple(map(int, counts.split(b","))) if counts else ()
+                total, last, arrival, counts = facts.groups()
+                return (
+                    int(total),
+                    None if last == b"null" else int(last),
+                    None if arrival == b"null" else float(arrival),
+                    tuple(map(int, counts.split(b","))) if counts else (),
+                )
     state = decode_state(written)
-    return state.total_events_logged, state.last_timestamp, state.recent_counts
+    return state.total_events_logged, state.last_timestamp, state.last_arrival, state.recent_counts
 
 
 def encode_trouble(state: UserState) -> bytes:

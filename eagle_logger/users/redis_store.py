@@ -43,8 +43,10 @@ from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.clock_jumps import ClockJumps
 from eagle_logger.core.parking import is_refused
+from eagle_logger.core.readings import Kind
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.skew import skew
+from eagle_logger.core.standing import OVERDUE_AFTER
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import ConfigurationError, NoSecretKey
@@ -72,6 +74,7 @@ REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
+_PLAIN_RECORD = re.compile(rb'\{"sealed":"[!#-\[\]-~]*+"\}')
 _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
@@ -229,7 +232,8 @@ class RedisUserStore:
 
     # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals:
-        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run("totals", [self._moment()])
+        words: list[Argument] = [self._moment(), self._clock.stretched(OVERDUE_AFTER)]
+        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run("totals", words)
         parked = users - due - leased
         # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
         failing = max(0, troubled - parked)
@@ -458,15 +462,17 @@ def _stored(row: Row) -> StoredUser:
 
 
 def _outline(row: Row) -> Outline:
-    name, state, trouble, due, lease_ends = row
-    moments = _moment_of(due), _moment_of(lease_ends)
+    cloud_id, record, state, trouble, due, lease_ends = row
+    name, moments = cloud_id.decode(), (_moment_of(due), _moment_of(lease_ends))
+    intervals, record_unreadable = _own_intervals(name, record)
     try:
-        total, last, counts = decode_outline(state)
-        return Outline(name.decode(), total, last, counts, *decode_trouble(trouble), *moments)
+        total, last, arrival, counts = decode_outline(state)
+        well = decode_trouble(trouble)
+        return Outline(name, total, last, counts, *well, *moments, arrival, intervals, state is not None, record_unreadable)
     except ValueError:
         known, why = read_state(state, trouble)
         return Outline(
-            name.decode(),
+            name,
             known.total_events_logged,
             known.last_timestamp,
             known.recent_counts,
@@ -474,7 +480,22 @@ def _outline(row: Row) -> Outline:
             known.last_error or why,
             known.parked,
             *moments,
+            known.last_arrival,
+            intervals,
+            state is not None,
+            record_unreadable or why,
         )
+
+
+def _own_intervals(cloud_id: str, record: bytes | None) -> tuple[Mapping[Kind, float], str | None]:
+    """A user's own intervals, or why its record cannot be read. Almost every record has none, which
+    its spelling shows."""
+    if record is not None and _PLAIN_RECORD.fullmatch(record):
+        return {}, None
+    try:
+        return decode_user(cloud_id, record or b"")[0].intervals, None
+    except ValueError as exc:
+        return {}, str(exc)
 
 
 def _progress_note(text: str) -> dict[str, Any] | None:

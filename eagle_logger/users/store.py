@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from eagle_logger.core.breaker import Breaker
 from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
+from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User, UserState
 
 
@@ -152,11 +153,20 @@ class Outline(NamedTuple):
     parked: str | None
     due: float | None
     lease_ends: float | None
+    last_arrival: float | None = None
+    """When something new was logged last (Unix seconds)."""
+    intervals: Mapping[Kind, float] = {}
+    """Only what differs from the fleet's."""
+    visited: bool = False
+    """Whether a visit was reported: a state is written."""
+    unreadable: str | None = None
+    """Why its record, its state or a part of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many users there are, by what becomes of them; `overdue` are due already; `oldest_due` is the earliest due time;
+    """How many users there are, by what becomes of them; `overdue` wait longer than a tick explains
+    (`core.standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time;
     `failing` are those who are not parked and failed when they were last visited; `refused` those of them whom the relay
     refuses (`core.parking.is_refused`)."""
 

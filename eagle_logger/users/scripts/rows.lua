@@ -1,8 +1,8 @@
--- ARGV: 1 with records else 0, ids in order. Answers for all of them: records (or nothing), states, troubles, when due, ends
+-- ARGV: ids in order. Answers for all of them: records (or nothing), states, troubles, when due, ends
 -- of leases.
-local with_records, ids = ARGV[1] == '1', arguments(2, 1)
+local ids = arguments(1, 1)
 local records, some = {}, {}
-for i = 1, with_records and #ids or 0 do
+for i = 1, #ids do
   some[#some + 1] = ids[i]
   if i == #ids or bucket(ids[i + 1]) ~= bucket(ids[i]) then
     local found = values_of(bucket(ids[i]), some)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from eagle_logger.core.readings import Kind
+from eagle_logger.core.standing import OVERDUE_AFTER
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import KeyNotKnown
 from eagle_logger.users.cipher import Cipher, new_key
@@ -59,8 +60,21 @@ async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -
         assert (outline.due, outline.lease_ends) == (whole.due, whole.lease_ends)
         assert all(
             getattr(outline, name) == getattr(whole.state, name)
-            for name in ("total_events_logged", "last_timestamp", "recent_counts", "failures", "last_error", "parked")
+            for name in (
+                "total_events_logged",
+                "last_timestamp",
+                "last_arrival",
+                "recent_counts",
+                "failures",
+                "last_error",
+                "parked",
+            )
         )
+        assert (outline.intervals, outline.unreadable) == (whole.user.intervals, None)
+    assert [outline.visited for outline in found] == [False, True, False, False]
+    await store.put([new_user("00ce69", intervals={Kind.DEMAND: 3600.0})])
+    found = [outline async for batch in store.outlines() for outline in batch]
+    assert [outline.intervals for outline in found] == [{Kind.DEMAND: 3600.0}, {}, {}, {}]
 
 
 async def test_remove_says_whether_there_was_one(store: UserStore) -> None:
@@ -155,8 +169,10 @@ async def test_totals(store: UserStore, clock: HandClock) -> None:
     await store.report([reported(claims[0], UserState(parked="refused"))], {})
     clock.advance(0.5)
     totals = await store.totals()
-    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (3, 1, 1, 1, 1)
+    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (3, 1, 0, 1, 1)
     assert totals.oldest_due == clock.now() - 0.5
+    clock.advance(OVERDUE_AFTER)
+    assert (await store.totals()).overdue == 1, "late by more than the tick"
 
 
 async def test_counters_add_up(store: UserStore) -> None:

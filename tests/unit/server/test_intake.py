@@ -49,7 +49,8 @@ async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) 
     intake = Intake(users, away)
     with pytest.raises(RedisUnavailable):
         await intake.take(["00ce69"])
-    assert (await users.totals()).overdue == 1
+    assert (await users.totals()).due == 1
+    assert await users.lease(1) == ["00ce69"]
     intake.close()
 
 

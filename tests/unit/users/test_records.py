@@ -58,14 +58,14 @@ def test_a_state_comes_back_as_it_was(state: UserState) -> None:
 
 @given(states)
 def test_an_outline_says_what_the_whole_state_says(state: UserState) -> None:
-    said = state.total_events_logged, state.last_timestamp, state.recent_counts
+    said = state.total_events_logged, state.last_timestamp, state.last_arrival, state.recent_counts
     assert decode_outline(encode_state(state)) == said
     assert decode_outline(bytes.fromhex(FIRST_FORMAT))[0] == lived_in_state().total_events_logged
 
 
 def test_a_new_user_has_nothing_written() -> None:
     assert decode_state(None, None) == UserState()
-    assert decode_outline(None) == (0, None, ())
+    assert decode_outline(None) == (0, None, None, ())
     assert encode_trouble(UserState(total_events_logged=5)) == b""
 
 
