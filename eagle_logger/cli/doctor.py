@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eagle_logger.checks import Finding, run_all
 from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.words import harmless
+from eagle_logger.inspection.doctor import run_all, worst
+from eagle_logger.inspection.finding import Finding, Grade
 from eagle_logger.settings import Settings
+
+WORDS = {Grade.OK: "ok", Grade.LOOK: "LOOK", Grade.WRONG: "WRONG"}
+COLOURS = {Grade.OK: "green", Grade.LOOK: "yellow", Grade.WRONG: "red"}
 
 
 @click.command()
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of findings.")
 def doctor(settings: Settings, *, as_json: bool) -> None:
-    """Check the world around the system: Redis, key, disk, archive, relay, breaker, clock. Exit 1 if something needs a hand."""
+    """Check the system and the world around it, and say what to do.
+
+    Servers, key, disk, archive, relay and clocks; dispatch, processes, users and hours.
+
+    Exit code 0: all is well. 1 (LOOK): readings flow, but single homes, hours or processes need a
+    hand. 2 (WRONG): nothing is fetched, or what is fetched cannot be kept. These are the codes that
+    Nagios and its kin know as ok, warning and critical.
+    """
     findings = run_all(settings)
     console = Console()
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings]))
+        print(json.dumps([finding.as_json() for finding in findings]))
     elif console.is_terminal:
         console.print(_table(findings))
     else:
         for finding in findings:
-            print("ok" if finding.well else "WRONG", finding.name, finding.found, finding.advice, sep="\t")
-    sys.exit(0 if all(finding.well for finding in findings) else 1)
+            print(WORDS[finding.grade], finding.name, harmless(finding.found), finding.advice, sep="\t")
+    sys.exit(worst(findings))
 
 
 def _table(findings: list[Finding]) -> Table:
@@ -38,6 +49,6 @@ def _table(findings: list[Finding]) -> Table:
     for heading in ("", "check", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
-        mark = "[green]ok[/]" if finding.well else "[red]WRONG[/]"
+        mark = Text(WORDS[finding.grade], style=COLOURS[finding.grade])
         table.add_row(mark, finding.name, Text(finding.found), Text(finding.advice))
     return table

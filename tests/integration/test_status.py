@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import redis
 
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.breaker import Breaker, Phase
@@ -18,6 +24,8 @@ from eagle_logger.core.cadence import Grid
 from eagle_logger.core.hours import iso
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import ArchiveUnavailable
+from eagle_logger.logs.quarantine import keep_aside
+from eagle_logger.logs.samples import Samples
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis_store import RedisUserStore
 from eagle_logger.users.store import Report
@@ -25,6 +33,7 @@ from tests.support.log_lines import CLOUD_ID, HOUR, demands
 from tests.support.rotating import NOW, Disk, Watched
 from tests.support.users import new_user
 
+READ = UserState(1, last_timestamp=int(time.time()), last_arrival=time.time())
 HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
 COMMAND = [sys.executable, "-c", "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"]
 
@@ -78,11 +87,11 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
     rows = [line.split("\t") for line in done.stdout.splitlines() if not line.startswith("#")]
     assert {len(row) for row in rows} == {7}
     assert [(row[0], row[6]) for row in rows] == [
-        ("00ce69", "ok"),
-        ("00ce70", "being fetched"),
         ("00ce71", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue"),
+        ("00ce69", "not asked yet"),
+        ("00ce70", "being fetched"),
     ]
-    assert rows[2][1] == "2026-03-10T17:54:01Z"
+    assert rows[0][1] == "2026-03-10T17:54:01Z"
     assert "# users: 3, 1 waiting their turn" in done.stdout
     assert ", 1 being fetched, 1 parked\n" in done.stdout
     assert "# parked, and not asked any more: 1 (`eagle-logger users add` corrects a password;" in done.stdout
@@ -108,7 +117,7 @@ async def test_refused_users_are_told_with_what_to_do(environment: dict[str, str
 def test_as_json_all_of_it(environment: dict[str, str]) -> None:
     found = json.loads(piped(environment, "status", "--json").stdout)
     assert found["totals"]["users"] == 3
-    assert [user["why_not"] for user in found["users"]] == [None, None, HOSTILE]
+    assert [user["why_not"] for user in found["users"]] == [HOSTILE, None, None]
     assert {"dispatch", "adhoc", "fetch.0"} <= set(found["queues"])
 
 
@@ -133,7 +142,7 @@ def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) 
 
 def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dict[str, str]) -> None:
     done = piped(environment, "doctor")
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (2, "")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert {len(row) for row in rows} == {4}
     findings = {row[1]: row for row in rows}
@@ -142,15 +151,23 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dic
         "broker",
         "disk",
         "node",
-        "archive",
-        "breaker",
-        "clock",
         "programs",
+        "archive",
+        "clock",
+        "quarantine",
+        "samples",
+        "workers",
+        "breaker",
+        "waiting",
+        "hours",
+        "clocks",
     ]
     assert "maxmemory-policy noeviction" in findings["redis durability"][2]
     assert "EAGLE_SECRET_KEYS" in findings["key"][2]
     assert "EAGLE_RELAY_URL" in findings["relay"][3]
-    assert all(row[3] for row in rows if row[0] == "WRONG")
+    assert "nothing was dispatched within the hour" in findings["dispatch"][2]
+    assert findings["users"][:3] == ["LOOK", "users", "there are none"]
+    assert all(row[3] for row in rows if row[0] != "ok")
 
 
 async def test_a_relay_that_is_away_shows_in_both(environment: dict[str, str], redis_url: str) -> None:
@@ -164,13 +181,13 @@ async def test_a_relay_that_is_away_shows_in_both(environment: dict[str, str], r
 def test_doctor_without_redis(environment: dict[str, str]) -> None:
     found = json.loads(piped(environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}, "doctor", "--json").stdout)
     wrong = {finding["name"]: finding for finding in found if not finding["well"]}
-    assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "breaker", "clock"}
+    assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "fleet", "clock"}
     assert all(finding["advice"] for finding in wrong.values())
 
 
 def test_doctor_on_a_terminal(environment: dict[str, str]) -> None:
     code, seen = on_a_terminal(environment, "doctor")
-    assert code == 1
+    assert code == 2
     assert "what to do" in seen
     assert "WRONG" in seen
 
@@ -198,3 +215,87 @@ def test_status_names_the_hours_that_are_stuck_and_what_to_do(users: None, envir
 def refuse_the_user(_what: str, key: str) -> None:
     if CLOUD_ID in key:
         raise ArchiveUnavailable("answered InvalidObjectState\x1b")
+
+
+class Healthy:
+    """A system that reports as it should, with a relay that answers."""
+
+    def __init__(self, environment: dict[str, str], redis_url: str, relay: str) -> None:
+        self._redis_url = redis_url
+        self.environment = environment | {
+            "EAGLE_RELAY_URL": relay,
+            "EAGLE_SECRET_KEYS": new_key(),
+            "EAGLE_DATA_DIR": environment["EAGLE_DATA_DIR"],
+        }
+        with redis.Redis.from_url(redis_url) as client:
+            client.config_set("appendonly", "yes")
+
+    async def reports(self, *silent: str) -> None:
+        store = RedisUserStore(self._redis_url, cipher=None)
+        for name in ("beat", "dispatch", "dispatcher", "fetch-1", "rotator"):
+            if name not in silent:
+                await store.note_progress(name, {})
+        await store.close()
+
+    async def visited(self, state: UserState) -> None:
+        cipher = Cipher([self.environment["EAGLE_SECRET_KEYS"]])
+        store = RedisUserStore(self._redis_url, cipher=cipher)
+        await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
+        await store.request(["00ce69", "00ce70", "00ce71"])
+        for claim in await store.claim(["00ce69", "00ce70", "00ce71"], "worker"):
+            mine = state if claim.cloud_id == "00ce69" else READ
+            await store.report([Report(claim.cloud_id, claim.token, mine, Grid(60.0, 0.0))], {})
+        await store.close()
+
+    def doctor(self) -> tuple[int, dict[str, list[str]]]:
+        done = piped(self.environment, "doctor")
+        assert done.stderr == ""
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return done.returncode, {row[1]: row for row in rows if row[0] != "ok"}
+
+
+@pytest.fixture
+def healthy(environment: dict[str, str], redis_url: str) -> Iterator[Healthy]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as relay:
+        serving = threading.Thread(target=relay.serve_forever, daemon=True)
+        serving.start()
+        yield Healthy(environment, redis_url, f"http://127.0.0.1:{relay.server_port}/")
+        relay.shutdown()
+        with redis.Redis.from_url(redis_url) as client:
+            client.config_set("appendonly", "no")
+
+
+ENDINGS = [
+    (READ, (), 0, None),
+    (READ._replace(failures=3, last_error="refused: 401", parked="refused: 401"), (), 1, "users"),
+    (READ._replace(failures=1, last_error="timed_out: no answer"), (), 1, "users"),
+    (READ._replace(last_timestamp=1, last_arrival=1.0), (), 1, "users"),
+    (READ, ("dispatch",), 2, "dispatch"),
+    (READ, ("fetch-1",), 2, "workers"),
+]
+
+
+ENDED_BY = ["well", "parked", "failing", "silent", "beat", "workers"]
+
+
+@pytest.mark.parametrize(("state", "silent", "code", "name"), ENDINGS, ids=ENDED_BY)
+async def test_doctor_ends_with_the_worst_of_what_it_found(
+    healthy: Healthy, state: UserState, silent: tuple[str, ...], code: int, name: str | None
+) -> None:
+    await healthy.reports(*silent)
+    await healthy.visited(state)
+    ended, found = await asyncio.to_thread(healthy.doctor)
+    assert (ended, list(found)) == (code, [] if name is None else [name]), found
+
+
+async def test_doctor_shows_what_was_put_aside_and_what_could_not_be_read(healthy: Healthy, tmp_path: Path) -> None:
+    await healthy.reports()
+    await healthy.visited(READ)
+    keep_aside(tmp_path / "logs", "00ce69-torn", b"{", "cut off by a power failure")
+    Samples(tmp_path / "samples").keep_sample("00ce70", time.time(), "garbage: ?")
+    ended, found = await asyncio.to_thread(healthy.doctor)
+    assert ended == 1
+    assert set(found) == {"quarantine", "samples"}
+    assert "1 files; the newest: 00ce69-torn" in found["quarantine"][2]
+    assert "cut off by a power failure" in found["quarantine"][2]
+    assert found["samples"][2] == "replies of 1 homes could not be read today: 00ce70"

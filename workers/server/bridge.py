@@ -23,8 +23,10 @@ class Confirms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unarchived:
-    """What this machine's disk holds that is not in the archive yet. `oldest`: start of the oldest hour that has more such
-    files than are stuck, Unix seconds; `stuck`: users' hours that fail for a reason of their own."""
+    """What this machine's disk holds of hours that are over and that is not in the archive yet.
+
+    `oldest`: start of the oldest hour that has more such files than are stuck, Unix seconds; `stuck`:
+    users' hours that fail for a reason of their own."""
 
     hours: int
     files: int

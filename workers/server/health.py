@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.users.store import Totals
+from eagle_logger.inspection.progress import DISPATCH_PATIENCE, OK, dispatch_check, fetch_check, worker_check
 from workers.server import problems
 from workers.server.base import Handler
 from workers.server.bridge import Bridge
 from workers.server.models import Health, Readiness
 
-OK = "ok"
-DISPATCH = "dispatch"
-DISPATCH_PATIENCE = 30.0
-"""Seconds. Beat asks for a dispatch every second."""
-
 LOOKS_EVERY = 5.0
 """Seconds."""
-
-_OTHERS = ("rotat", "sqs", "bridge", "beat", "dispatch")
-"""How the names of processes begin that do not fetch."""
-
-Progress = Mapping[str, Mapping[str, str | int | float]]
 
 
 class HealthHandler(Handler):
@@ -63,25 +52,3 @@ async def watch(bridge: Bridge) -> None:
     while True:
         await readiness(bridge)
         await asyncio.sleep(LOOKS_EVERY)
-
-
-def fetch_check(stalled: float, patience: float) -> str:
-    """A worker that lives, reports and consumes nothing has been seen: what counts is that users get fetched."""
-    return OK if stalled <= patience else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
-
-
-def dispatch_check(progress: Progress, now: float, patience: float) -> str:
-    """Beat and the dispatcher: the one does nothing without the other."""
-    if DISPATCH not in progress:
-        return "nothing was dispatched within the hour: are beat and the dispatcher running?"
-    age = now - float(progress[DISPATCH]["at"])
-    return OK if age <= patience else f"last dispatch {age:.0f} s ago: beat or the dispatcher hangs"
-
-
-def worker_check(progress: Progress, totals: Totals, now: float, patience: float) -> str:
-    if totals.users == totals.parked:
-        return OK
-    ages = [now - float(note["at"]) for name, note in progress.items() if not name.startswith(_OTHERS)]
-    if not ages:
-        return "no fetching process has reported within the hour"
-    return OK if min(ages) <= patience else f"no fetching process has reported for {min(ages):.0f} s"

@@ -131,8 +131,10 @@ class _Collected(Collector):
 
 
 def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
-    yield GaugeMetricFamily("eagle_unarchived_hours", "Hours on this disk not archived yet.", unarchived.hours)
-    yield GaugeMetricFamily("eagle_unarchived_files", "Log files on this disk not archived yet.", unarchived.files)
+    yield GaugeMetricFamily(
+        "eagle_unarchived_hours", "Hours on this disk that are over and not archived yet.", unarchived.hours
+    )
+    yield GaugeMetricFamily("eagle_unarchived_files", "Log files of these hours that are not archived yet.", unarchived.files)
     if unarchived.oldest is not None:
         yield GaugeMetricFamily(
             "eagle_oldest_unarchived_hour_timestamp_seconds",
@@ -164,11 +166,15 @@ def _users(snapshot: Snapshot) -> Iterator[Metric]:
     totals = snapshot.totals
     states = {"due": totals.due, "leased": totals.leased, "parked": totals.parked}
     yield _labelled("eagle_users", "Users, by what becomes of them.", "state", states)
-    yield GaugeMetricFamily("eagle_users_overdue", "Users whose turn has come and who wait.", totals.overdue)
+    yield GaugeMetricFamily(
+        "eagle_users_overdue", "Users whose turn came more than two seconds ago and who wait.", totals.overdue
+    )
+    help_text = "Users whose last visit failed and who are not parked, the refused among them."
+    yield GaugeMetricFamily("eagle_users_failing", help_text, totals.failing)
     help_text = "Users whom the relay refuses and who are not parked: each is asked again within the hour."
     yield GaugeMetricFamily("eagle_users_refused", help_text, totals.refused)
     late = 0.0 if totals.oldest_due is None else max(0.0, snapshot.now - totals.oldest_due)
-    yield GaugeMetricFamily("eagle_oldest_due_age_seconds", "How long the longest of them has waited.", late)
+    yield GaugeMetricFamily("eagle_oldest_due_age_seconds", "For how long the user who has waited longest has been due.", late)
 
 
 def _labelled(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:

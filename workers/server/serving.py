@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from eagle_logger import wiring
+from eagle_logger.core.rotation_plan import is_over
 from eagle_logger.errors import RedisUnavailable
+from eagle_logger.inspection.progress import worker_patience
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.sns.keyring import FetchCertificate
@@ -40,9 +42,9 @@ async def running(
     *,
     fetch_certificate: FetchCertificate | None = None,
     confirm: Confirm | None = None,
-    worker_patience: float | None = None,
+    patience: float | None = None,
 ) -> AsyncIterator[str]:
-    """A listening bridge; its URL. `fetch_certificate`, `confirm` and `worker_patience` (seconds) are for tests. Raises
+    """A listening bridge; its URL. `fetch_certificate`, `confirm` and `patience` (seconds) are for tests. Raises
     ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
@@ -60,7 +62,7 @@ async def running(
         api_token=api_token,
         trusted_proxies=networks(settings.trusted_proxies),
         stretched=settings.clock.stretched,
-        worker_patience=worker_patience or max(60.0, 3 * settings.demand_interval),
+        worker_patience=patience or worker_patience(settings.demand_interval),
     )
     http, probes = server(bridge), probe_server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)
@@ -113,7 +115,9 @@ async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict
 
 def _unarchived(settings: Settings) -> Unarchived:
     folder = wiring.log_folder(settings)
-    files = {hour: found for hour in folder.hours() if (found := folder.unarchived(hour))}
+    now, grace = settings.clock.now(), settings.rotate_grace
+    hours = [hour for hour in folder.hours() if is_over(hour, grace, now)]
+    files = {hour: found for hour in hours if (found := folder.unarchived(hour))}
     stuck = {hour: folder.stuck(hour) for hour in files}
     waiting = [float(hour.start) for hour in files if len(stuck[hour]) < folder.users_waiting(hour)]
     return Unarchived(len(files), sum(files.values()), min(waiting, default=None), sum(map(len, stuck.values())))

@@ -34,7 +34,7 @@ async def test_workers_that_live_and_consume_nothing_are_noticed(settings: Setti
     await users.note_progress("dispatch", {})
     await users.note_progress("fetch@host", {})
     await users.request(["002738"])
-    async with running(settings, Queue(), worker_patience=0.05) as url, aiohttp.ClientSession(url) as http:
+    async with running(settings, Queue(), patience=0.05) as url, aiohttp.ClientSession(url) as http:
 
         async def stalled() -> bool:
             await users.note_progress("fetch@host", {})

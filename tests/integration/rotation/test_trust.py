@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from eagle_logger import wiring
-from eagle_logger.checks import archive_is_writable
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
+from eagle_logger.inspection.outside import archive_is_writable
 from eagle_logger.settings import Settings
 from eagle_logger.simulator import s3_requests
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands

@@ -19,8 +19,8 @@ from tornado.ioloop import IOLoop
 
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.checks import programs_run
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.inspection.this_machine import programs_run
 from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
 from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
 from workers.up.deaths import FILE, Deaths, note_unseen

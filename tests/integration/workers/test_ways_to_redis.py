@@ -17,8 +17,10 @@ import redis
 from cryptography.fernet import Fernet
 from kombu.exceptions import OperationalError
 
-from eagle_logger import checks, settings, wiring
+from eagle_logger import settings, wiring
 from eagle_logger.errors import RedisUnavailable
+from eagle_logger.inspection import redis_servers
+from eagle_logger.inspection.outside import clocks_agree
 from eagle_logger.queues import ADHOC, Broker
 from eagle_logger.settings import Settings
 from tests.support.certificates import certificate_authority
@@ -76,10 +78,10 @@ async def test_every_program_works(
     found = _settings(environment, monkeypatch)
     store = wiring.user_store(found, passwords=False)
     await store.ping()
-    assert checks.redis_answers(found).well
-    assert checks.broker_answers(found).well
-    assert checks.redis_keeps_everything(found).found.startswith("maxmemory-policy")
-    assert checks.clocks_agree(found).found != "nobody to compare with"
+    assert redis_servers.redis_answers(found).well
+    assert redis_servers.broker_answers(found).well
+    assert redis_servers.redis_keeps_everything(found).found.startswith("maxmemory-policy")
+    assert clocks_agree(found).found != "nobody to compare with"
     publisher(found)(["00ce69"])
     with closing(Broker(found.broker_address)) as broker:
         assert broker.waiting([ADHOC]) == {ADHOC: 1}
@@ -105,8 +107,8 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
     store = wiring.user_store(found, passwords=False)
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
         await store.ping()
-    assert "certificate verify failed" in checks.redis_answers(found).found
-    assert "certificate verify failed" in checks.broker_answers(found).found
+    assert "certificate verify failed" in redis_servers.redis_answers(found).found
+    assert "certificate verify failed" in redis_servers.broker_answers(found).found
     with pytest.raises(OperationalError, match="certificate verify failed"):
         publisher(found)(["00ce69"])
     with closing(Broker(found.broker_address)) as broker, pytest.raises(RedisUnavailable, match="certificate verify failed"):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from eagle_logger.inspection.progress import OK, dispatch_check, fetch_check, worker_check
 from eagle_logger.users.store import Totals
 from workers.server.bridge import Stall
-from workers.server.health import OK, dispatch_check, fetch_check, worker_check
 
 BUSY = Totals(users=10, due=8, overdue=0, leased=1, parked=1, oldest_due=None)
 IDLE = Totals(users=2, due=0, overdue=0, leased=0, parked=2, oldest_due=None)

@@ -1,0 +1,49 @@
+"""Whether the system makes progress, for `/readyz` and `doctor`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from eagle_logger.users.store import Totals
+
+OK = "ok"
+DISPATCH = "dispatch"
+DISPATCH_PATIENCE = 30.0
+"""Real seconds. Beat asks for a dispatch every second."""
+
+_OTHERS = ("rotat", "sqs", "bridge", "beat", "dispatch")
+"""How the names of processes begin that do not fetch."""
+
+Progress = Mapping[str, Mapping[str, str | int | float]]
+
+
+def worker_patience(demand_interval: float) -> float:
+    """Real seconds without any progress of a fetching process after which the system is not ready."""
+    return max(60.0, 3 * demand_interval)
+
+
+def kind_of_process(name: str) -> str:
+    """What a process does, by the name under which it reports."""
+    return next((kind for kind in _OTHERS if name.startswith(kind)), "fetch")
+
+
+def fetch_check(stalled: float, patience: float) -> str:
+    """A worker that lives, reports and consumes nothing has been seen: what counts is that users get fetched."""
+    return OK if stalled <= patience else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
+
+
+def dispatch_check(progress: Progress, now: float, patience: float) -> str:
+    """Beat and the dispatcher: the one does nothing without the other."""
+    if DISPATCH not in progress:
+        return "nothing was dispatched within the hour: are beat and the dispatcher running?"
+    age = now - float(progress[DISPATCH]["at"])
+    return OK if age <= patience else f"last dispatch {age:.0f} s ago: beat or the dispatcher hangs"
+
+
+def worker_check(progress: Progress, totals: Totals, now: float, patience: float) -> str:
+    if totals.users == totals.parked:
+        return OK
+    ages = [now - float(note["at"]) for name, note in progress.items() if kind_of_process(name) == "fetch"]
+    if not ages:
+        return "no fetching process has reported within the hour"
+    return OK if min(ages) <= patience else f"no fetching process has reported for {min(ages):.0f} s"

@@ -1,0 +1,148 @@
+"""What `doctor` finds in the fleet's status, and how bad that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eagle_logger.core.hours import Hour, iso
+from eagle_logger.inspection.doctor import worst
+from eagle_logger.inspection.finding import Grade
+from eagle_logger.inspection.fleet import findings
+from eagle_logger.settings import Settings
+from eagle_logger.status import Status, StuckHour, UnsealedHour
+from eagle_logger.users.store import Totals
+
+NOW = 1_773_162_100.0
+HOUR = Hour.of(NOW)
+PROCESSES = {"beat": 0.4, "dispatch": 0.4, "dispatcher": 1.0, "fetch-1": 1.2, "fetch-2": 0.3, "rotator": 2.0}
+TOTALS = Totals(users=25, due=24, overdue=0, leased=1, parked=0, oldest_due=NOW + 1)
+WELL = Status(iso(NOW), TOTALS, [], {}, [], [], PROCESSES, dict.fromkeys(PROCESSES, 0.1), {}, "closed")
+
+
+def processes(**changed: float | None) -> dict[str, float]:
+    merged = {**PROCESSES, **{name.replace("_", "-"): age for name, age in changed.items()}}
+    return {name: age for name, age in merged.items() if age is not None}
+
+
+def hours_ago(hours: int, files: int = 25) -> UnsealedHour:
+    return UnsealedHour(Hour(HOUR.start - hours * 3600).name, files)
+
+
+def stuck(hours: int) -> StuckHour:
+    return StuckHour("00ce69", hours_ago(hours).hour, iso(NOW), iso(NOW), 3, "denied")
+
+
+def test_all_is_well() -> None:
+    found = list(findings(WELL, Settings()))
+    assert [finding.name for finding in found if not finding.well] == []
+    assert worst(found) is Grade.OK
+
+
+CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
+    "beat stopped": (
+        {"processes": processes(beat=300.0, dispatch=300.0)},
+        "dispatch",
+        Grade.WRONG,
+        "last dispatch 300 s ago",
+    ),
+    "nothing ever ran": ({"processes": {}}, "dispatch", Grade.WRONG, "nothing was dispatched"),
+    "nothing runs, so none reports": ({"processes": {}}, "processes", Grade.LOOK, "none has reported"),
+    "workers gone": (
+        {"processes": processes(fetch_1=200.0, fetch_2=90.0)},
+        "workers",
+        Grade.WRONG,
+        "no fetching process has reported for 90 s",
+    ),
+    "one worker hangs": ({"processes": processes(fetch_2=900.0)}, "processes", Grade.LOOK, "silent: fetch-2 for 15 min"),
+    "the last rotator of its kind is gone": (
+        {"processes": {**processes(rotator=None), "rotator@a": 900.0}},
+        "processes",
+        Grade.LOOK,
+        "silent: rotator@a for 15 min",
+    ),
+    "the breaker is open": ({"relay": "open"}, "breaker", Grade.WRONG, "open: most visits fail"),
+    "somebody waits": (
+        {"totals": replace(TOTALS, overdue=3), "longest_wait": 90.0},
+        "waiting",
+        Grade.LOOK,
+        "3 of 25 users are overdue, the longest for 90 s",
+    ),
+    "somebody waits for long": (
+        {"totals": replace(TOTALS, overdue=3), "longest_wait": 900.0},
+        "waiting",
+        Grade.WRONG,
+        "the longest for 15 min",
+    ),
+    "they wait for the relay": (
+        {"totals": replace(TOTALS, overdue=3), "longest_wait": 900.0, "relay": "open"},
+        "waiting",
+        Grade.LOOK,
+        "15 min",
+    ),
+    "nobody to fetch": ({"totals": Totals(0, 0, 0, 0, 0, None)}, "users", Grade.LOOK, "there are none"),
+    "one is parked": ({"reasons": {"parked: refused": 1}}, "users", Grade.LOOK, "1 of 25 are not well: parked: refused 1"),
+    "some are silent": (
+        {"reasons": {"silent": 2, "failing: timed_out": 1}},
+        "users",
+        Grade.LOOK,
+        "3 of 25 are not well: silent 2, failing: timed_out 1",
+    ),
+    "all are without a key": (
+        {"reasons": {"failing: no_key": 25}},
+        "users",
+        Grade.WRONG,
+        "25 of 25 are not well: failing: no_key",
+    ),
+    "hours are not archived": (
+        {"unarchived_hours": [hours_ago(5), hours_ago(4)]},
+        "hours",
+        Grade.LOOK,
+        f"not archived: 2 hours, the oldest {hours_ago(5).hour}",
+    ),
+    "hours are stuck": (
+        {"unarchived_hours": [hours_ago(5, 1)], "stuck_hours": [stuck(5)]},
+        "hours",
+        Grade.LOOK,
+        "stuck: 1 hours of single homes",
+    ),
+    "a clock is wrong": ({"clocks_ahead": {"fetch-1": -25.0, "beat": 1.9}}, "clocks", Grade.LOOK, "fetch-1 -25.0 s"),
+}
+
+
+@pytest.mark.parametrize(("changed", "name", "grade", "found"), CASES.values(), ids=CASES.keys())
+def test_what_is_wrong_is_found(changed: dict[str, Any], name: str, grade: Grade, found: str) -> None:
+    [finding] = [one for one in findings(replace(WELL, **changed), Settings()) if one.name == name]
+    assert finding.grade is grade, finding
+    assert found in finding.found
+    assert finding.advice
+
+
+FALSE_ALARMS: dict[str, dict[str, Any]] = {
+    "containers were replaced, and their names with them": {
+        "processes": {**processes(fetch_1=None, fetch_2=None), "fetch@new": 1.0, "fetch@old": 2000.0, "rotator@old": 2000.0},
+    },
+    "a user is late by a little": {"totals": replace(TOTALS, overdue=1), "longest_wait": 7.0},
+    "the whole fleet is overdue after a start": {"reasons": {"overdue": 25}, "longest_wait": 40.0},
+    "an hour was over a moment ago": {"unarchived_hours": [hours_ago(1)]},
+}
+
+
+@pytest.mark.parametrize("changed", FALSE_ALARMS.values(), ids=FALSE_ALARMS.keys())
+def test_there_is_no_false_alarm(changed: dict[str, Any]) -> None:
+    found = list(findings(replace(WELL, **changed), Settings()))
+    assert [finding for finding in found if not finding.well] == []
+
+
+def test_with_intervals_of_an_hour_a_worker_may_be_quiet_for_longer() -> None:
+    calm = Settings(demand_interval=3600.0)
+    quiet = replace(WELL, processes=processes(fetch_1=200.0, fetch_2=200.0))
+    [workers] = [one for one in findings(quiet, calm) if one.name == "workers"]
+    assert workers.well
+
+
+def test_what_stands_in_redis_steers_no_terminal() -> None:
+    changed = replace(WELL, reasons={"failing: \x1b[2J": 1}, clocks_ahead={"\x1b[2J": 9.0})
+    assert "\x1b" not in "".join(finding.found for finding in findings(changed, Settings()))
