@@ -1,4 +1,5 @@
-"""What the blocking clients of Redis have in common: a connection to a server that is not the primary any more is left."""
+"""What the blocking clients of Redis have in common: a connection is left when its server is not the primary any more, or takes
+no writes because its disk is full."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 import redis
 
 from eagle_logger.core.redis_address import RedisAddress
-from eagle_logger.core.wrong_server import comes_from_wrong_server
+from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
 
 
 def client(address: RedisAddress, **options: Any) -> redis.Redis:
@@ -19,17 +20,21 @@ def client(address: RedisAddress, **options: Any) -> redis.Redis:
 
 
 def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
-    """Such connections, which close themselves at a reply by which the server says that it is not the primary. The reply
-    becomes redis-py's ConnectionError, so that it is dealt with like any other connection that was lost."""
+    """Such connections, which close themselves at a reply by which the server says so. The reply becomes redis-py's
+    ConnectionError, so that it is dealt with like any other connection that was lost: of another error a worker would die."""
 
     class Leaving(connection):  # type: ignore[misc]  # redis-py has three classes of them, and kombu a fourth
         def read_response(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return super().read_response(*args, **kwargs)
             except redis.ResponseError as exc:
-                if not comes_from_wrong_server(exc):
+                if comes_from_wrong_server(exc):
+                    reason = "is not the primary"
+                elif comes_from_full_disk(exc):
+                    reason = "cannot write its files"
+                else:
                     raise
                 self.disconnect()
-                raise redis.ConnectionError(f"this server is not the primary: {exc}") from exc
+                raise redis.ConnectionError(f"this server {reason}: {exc}") from exc
 
     return Leaving

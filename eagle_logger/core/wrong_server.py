@@ -1,4 +1,4 @@
-"""Replies by which a Redis server says that it is not the one to talk to."""
+"""Replies by which a Redis server says that it is not the one to talk to, or not now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _REPLIES = re.compile(
     r"|\bUNBLOCKED\b"  # it became a replica while a command was waiting
     r"|\bLOADING\b|loading the dataset"  # it was started anew and is not ready
 )
+_NO_ROOM = re.compile(r"\bMISCONF\b|Errors writing to the AOF file|unable to persist to disk")
 
 
 def comes_from_wrong_server(error: Exception) -> bool:
@@ -20,3 +21,8 @@ def comes_from_wrong_server(error: Exception) -> bool:
     new connection is led to the new primary.
     """
     return bool(_REPLIES.search(f"{getattr(error, 'status_code', None) or ''} {error}"))
+
+
+def comes_from_full_disk(error: Exception) -> bool:
+    """Whether the server takes no writes because its disk takes none. That passes once there is room."""
+    return bool(_NO_ROOM.search(f"{getattr(error, 'status_code', None) or ''} {error}"))

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from eagle_logger.core.redis_address import RedisAddress
-from eagle_logger.core.wrong_server import comes_from_wrong_server
+from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
 from eagle_logger.errors import RedisUnavailable
 
 Argument = bytes | str | int | float
@@ -106,6 +106,8 @@ class RedisConnection:
             return RedisUnavailable(f"Redis at {self._address} is out of memory: raise its maxmemory")
         if comes_from_wrong_server(exc):
             return RedisUnavailable(f"Redis at {self._address} is not the primary ({reason})")
+        if comes_from_full_disk(exc):
+            return RedisUnavailable(f"Redis at {self._address} cannot write its files: give its disk room ({reason})")
         return RedisUnavailable(
             f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
             "one along), or correct EAGLE_REDIS_URL or --data"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from redis._parsers.base import BaseParser
 
-from eagle_logger.core.wrong_server import comes_from_wrong_server
+from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
 
 REFUSALS = [
     "READONLY You can't write against a read only replica.",
@@ -16,9 +16,13 @@ REFUSALS = [
     "LOADING Redis is loading the dataset in memory",
     "LOADING Valkey is loading the dataset in memory",
 ]
+FULL_DISK = [
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "MISCONF Errors writing to the AOF file: No space left on device",
+    "MISCONF Errors writing to the AOF file: No space left on device script: 4ca2, on @user_script:1.",
+]
 OTHERS = [
     "OOM command not allowed when used memory > 'maxmemory'.",
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
     "NOSCRIPT No matching script. Please use EVAL.",
     "WRONGPASS invalid username-password pair or user is disabled.",
     "NOAUTH Authentication required.",
@@ -37,7 +41,14 @@ def test_a_server_that_is_not_the_primary_is_known_by_its_reply(reply: str) -> N
     assert comes_from_wrong_server(as_redis_py_raises(reply))
 
 
+@pytest.mark.parametrize("reply", FULL_DISK)
+def test_a_server_whose_disk_is_full_is_known_by_its_reply(reply: str) -> None:
+    assert comes_from_full_disk(as_redis_py_raises(reply))
+    assert not comes_from_wrong_server(as_redis_py_raises(reply))
+
+
 @pytest.mark.parametrize("reply", OTHERS)
 def test_other_errors_are_no_reason_to_leave_it(reply: str) -> None:
+    assert not comes_from_full_disk(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(TimeoutError("Timeout reading from 127.0.0.1:6379"))

@@ -1,0 +1,66 @@
+"""The broker's Redis refuses every write for a while, because its disk or its memory is full. No worker dies of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+
+from eagle_logger.queues import DISPATCH
+from tests.support.polling import until
+from tests.support.programs import BEAT, WORKER, Programs
+from tests.support.redis_server import RedisServer
+from tests.support.volumes import fill, tmpfs
+
+
+@contextmanager
+def full_disk(client: redis.Redis, volume: Path) -> Iterator[None]:
+    ballast = fill(volume)
+    yield
+    ballast.unlink()
+
+
+@contextmanager
+def full_memory(client: redis.Redis, volume: Path) -> Iterator[None]:
+    client.config_set("maxmemory", 1)
+    yield
+    client.config_set("maxmemory", 0)
+
+
+def refuses(client: redis.Redis) -> bool:
+    try:
+        client.set("a-write", 1)
+    except redis.ResponseError:
+        return True
+    return False
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("trouble", "noticed"), [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")])
+async def test_a_worker_lives_on(
+    trouble: Callable[[redis.Redis, Path], AbstractContextManager[None]], noticed: str, tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "volume", "8m") as volume, RedisServer(volume, "--appendonly", "yes") as server:
+        environment = {
+            "EAGLE_REDIS_URL": server.url,
+            "EAGLE_DATA_DIR": str(tmp_path),
+            "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
+            "EAGLE_LOG_FORMAT": "json",
+        }
+        with Programs(tmp_path, environment) as programs, redis.Redis(port=server.port) as client:
+            programs.celery("worker", *WORKER)
+            programs.celery("beat", *BEAT)
+            await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=40)
+            with trouble(client, volume):
+                await until(lambda: refuses(client))
+                await until(lambda: noticed in programs.said("worker") or not programs.runs("worker"), patience=30)
+                assert programs.runs("worker")
+            await until(lambda: not refuses(client))
+            client.hdel("eagle:progress", DISPATCH)
+            await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=30)
+            assert programs.runs("worker")
+            assert programs.runs("beat")
