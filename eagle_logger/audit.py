@@ -69,7 +69,7 @@ def audit(
             try:
                 _object(archive, key, user_hour, held, found)
             except ArchiveUnavailable as exc:
-                archive.ping()  # raises if it is the archive that is away, and not this object alone
+                archive.ping()  # raises if the whole archive is away, not just this object
                 found.findings.append(Finding("unreadable", key, str(exc)))
                 refused = True
         _gaps(user_hour, numbers, found)

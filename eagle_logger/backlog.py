@@ -46,7 +46,7 @@ class Job:
             grace=settings.rotate_grace,
             retention=settings.local_retention,
             include_open=self.include_open,
-            heed_pauses=False,  # somebody waits for it, and may just have mended what was wrong
+            heed_pauses=False,  # a person waits for the result, and may just have repaired the cause
         )
 
     def files(self, work: list[Shard]) -> int:
@@ -55,8 +55,7 @@ class Job:
         return sum(folder.unarchived(hour) for hour in {hour for hour, _ in work})
 
     def rotator(self) -> Callable[[Shard, Stopping], Rotated]:
-        """For one process: what carries one shard of an hour as far as it goes. Once the archive is away, it archives nothing
-        more."""
+        """A function for one process. It rotates one shard of an hour; once the archive is away, it archives nothing more."""
         folder, archive = wiring.log_folder(self.settings), wiring.archive(self.settings)
         reach = Reach(lambda: archive, rest=math.inf)
 
@@ -80,8 +79,8 @@ class Job:
 def rotate_backlog(job: Job, stopping: Stopping, *, processes: int | None = None) -> Iterator[tuple[Shard, Rotated]]:
     """Do all of it, oldest hour first: if it is worth it in several processes, one per core unless told otherwise.
 
-    Safe beside rotators: a shard that another one works on comes back as `busy`. Once `stopping` says so, or the archive is
-    away, what is left over is `deferred`. Raises EagleError if one of the processes dies.
+    Safe beside rotators: a shard that another process rotates comes back as `busy`. When `stopping` returns True, or the
+    archive is away, the rest comes back as `deferred`. Raises EagleError if one of the processes dies.
     """
     work = job.plan()
     processes = min(processes or os.cpu_count() or 1, len(work), 1 + job.files(work) // _WORTH_A_PROCESS)

@@ -1,5 +1,5 @@
-"""What the blocking clients of Redis have in common: a connection is left when its server is not the primary any more, or takes
-no writes because its disk is full."""
+"""Blocking clients of Redis. They close a connection whose server is not the primary any more, or takes no writes because its
+disk is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wron
 
 
 def client(address: RedisAddress, **options: Any) -> redis.Redis:
-    """A client with such connections; `options` are redis-py's own."""
+    """A blocking client of this address; `options` are redis-py's own."""
     made = redis.Redis(**address.client_options, **options)
     pool = made.connection_pool
     pool.connection_class = leaving_wrong_servers(pool.connection_class)
@@ -20,8 +20,9 @@ def client(address: RedisAddress, **options: Any) -> redis.Redis:
 
 
 def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
-    """Such connections, which close themselves at a reply by which the server says so. The reply becomes redis-py's
-    ConnectionError, so that it is dealt with like any other connection that was lost: of another error a worker would die."""
+    """A subclass of `connection` that closes itself when the server answers that it is not the primary, or that its disk is full.
+    That answer becomes redis-py's ConnectionError, so callers handle it like any lost connection. Another error would end a
+    worker."""
 
     class Leaving(connection):  # type: ignore[misc]  # redis-py has three classes of them, and kombu a fourth
         def read_response(self, *args: Any, **kwargs: Any) -> Any:

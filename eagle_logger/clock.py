@@ -22,7 +22,7 @@ class Clock:
         return real if self.speed == 1.0 else self.origin + (real - self.origin) * self.speed
 
     def steady(self) -> float:
-        """Real seconds on a clock that nobody sets, to tell how much time has passed."""
+        """Real seconds on a clock that nobody can set. Only differences between its values mean anything."""
         return self.real(self.now()) if self.is_accelerated else time.monotonic()
 
     def stretched(self, real_seconds: float) -> float:

@@ -5,8 +5,8 @@
     │   ├── RelayUnavailable       the relay or the gateway did not answer usefully (carries retry_after)
     │   ├── RedisUnavailable
     │   ├── ArchiveUnavailable
-    │   │   ├── ArchiveDamages         it keeps other bytes than it was sent: no second try at once
-    │   │   └── NoConditionalWrites    it replaces objects: nothing is put, nothing deleted, until it does not
+    │   │   ├── ArchiveDamages         it stores other bytes than it was sent: no second try at once
+    │   │   └── NoConditionalWrites    it replaces objects: until it stops, nothing is put and nothing deleted
     │   └── DiskUnavailable        full, read-only or failing: fetching stops until it is well again
     ├── Permanent              trying again cannot help
     │   ├── Refused                the relay refuses the credentials or the cloud id: park the user
@@ -17,7 +17,7 @@
     │   └── NotAccepted            an object the archive will never take
     └── ConfigurationError     exit 2 and say which setting
         ├── NoSecretKey
-        ├── KeyNotKnown            the key to encrypt with is not known to every process
+        ├── KeyNotKnown            a running process does not know the key to encrypt with
         └── DataDirectoryBusy
 
 A class's docstring is its default message: it says what to do.
@@ -61,7 +61,7 @@ class ArchiveUnavailable(Transient):
 
 
 class ArchiveDamages(ArchiveUnavailable):
-    """The archive keeps other bytes than it was sent; the user's hour is left alone for a while."""
+    """The archive stores other bytes than it was sent. Rotation leaves the user's hour alone for a while."""
 
 
 class NoConditionalWrites(ArchiveUnavailable):
@@ -110,7 +110,7 @@ class NoSecretKey(ConfigurationError):
 
 
 class KeyNotKnown(ConfigurationError):
-    """The first key in EAGLE_SECRET_KEYS is not known to every process that fetches. Restart them, then try again."""
+    """A running process does not know the first key in EAGLE_SECRET_KEYS. Restart it, then try again."""
 
 
 class DataDirectoryBusy(ConfigurationError):

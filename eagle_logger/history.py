@@ -96,7 +96,7 @@ class History:
             self.unreadable += 1
             return []
         except ArchiveUnavailable:
-            self.archive.ping()  # raises if it is the archive that is away, and not this object alone
+            self.archive.ping()  # raises if the whole archive is away, not just this object
             self.unreadable += 1
             return []
         self.unreadable += len(unreadable)

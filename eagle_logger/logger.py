@@ -39,9 +39,7 @@ PATIENCE = 1.0
 SWIFT = 0.08
 """Seconds: a claim that came in so fast, and is followed by a request so fast, stands for that request's beginning too. The
 margin of REQUEST_GAP allows for both."""
-STATE_UNREADABLE = (
-    "This user's state counts as empty and is written anew: a reading may be logged once more, and is archived once."
-)
+STATE_UNREADABLE = "This user's state counts as empty and is written anew. A reading may be logged twice; it is archived once."
 HELD = 4
 """A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
 
@@ -189,7 +187,7 @@ class EagleDataLogger:
                     if not (turn.is_begun() or await self._begins.add(claim)):
                         visit.outcome = LOST
                         return visit
-                    turn.take()
+                    turn.start_request()
                     await self._ask(turn, kind)
                 visit.ended(visit_period(intervals))
         except RedisUnavailable:
@@ -237,8 +235,8 @@ class EagleDataLogger:
         return bool(self._visits)
 
     def plan_rotation(self, *, include_open: bool = False, heed_pauses: bool = True) -> list[tuple[Hour, str]]:
-        """The hours and shards of this node that have something to archive or to delete, oldest first; what failed before comes
-        last, and with `heed_pauses` only when it is worth another try. Blocking."""
+        """The hours and shards of this node that have something to archive or to delete, oldest first. Those where nothing but
+        failed hours is left come last; with `heed_pauses`, only when their pause is over. Blocking."""
         volume = self._volume
         return plan(
             volume.folder,
@@ -251,7 +249,7 @@ class EagleDataLogger:
 
     @property
     def archive_is_away(self) -> bool:
-        """Whether it did not answer a moment ago, so that this process leaves it alone."""
+        """Whether this process leaves the archive alone, because it did not answer a moment ago."""
         return self._reach.is_away()
 
     def rotate_log_to_s3(
@@ -264,8 +262,8 @@ class EagleDataLogger:
         archiving: bool = True,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Rotated:
-        """Seal, archive and in time delete one shard's log files of an hour. Blocking; `stopping` is asked between users.
-        Without `archiving` it only deletes."""
+        """Seal and archive one shard's log files of an hour, and delete those whose retention is over. Blocking; `stopping` is
+        called between users. Without `archiving` it only deletes."""
         volume = self._volume
         return rotate_shard(
             volume.folder,
@@ -326,7 +324,7 @@ class EagleDataLogger:
                     return
                 await self._asked.enter(1)
                 now = time.monotonic()
-                claim, received = _once_more(visit, self._clock.stretched(now - received)), now
+                claim, received = _claim_for_another_round(visit, self._clock.stretched(now - received)), now
         finally:
             self._held.leave()
 
@@ -339,7 +337,7 @@ class EagleDataLogger:
         visit.begin(kind)
         if claim.record_unreadable is not None:
             raise RelayUnavailable(
-                f"{claim.record_unreadable}: add the user again with `eagle-logger users add`",
+                f"{claim.record_unreadable}; add the user again with `eagle-logger users add`",
                 reason="record_unreadable",
                 retry_after=60.0,
             )
@@ -379,7 +377,7 @@ class EagleDataLogger:
 
 
 class _Turn:
-    """When this gateway may be asked next. Moments are monotonic: what the loop calls now may be long past in a busy turn."""
+    """When this gateway may be asked next. Its moments are `time.monotonic()`: the event loop's own time may lag behind."""
 
     def __init__(self, visit: Visit, clock: Clock, received: float | None, deadline: float) -> None:
         now, claim = time.monotonic(), visit.claim
@@ -406,8 +404,8 @@ class _Turn:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    def take(self) -> None:
-        """A request starts now. Its connection may take a while to be made."""
+    def start_request(self) -> None:
+        """Note that a request starts now. Its connection may take a while to open."""
         visit = self.visit
         self._last = visit.last_request = time.monotonic()
         visit.requests += 1
@@ -416,19 +414,19 @@ class _Turn:
             visit.late = max(0.0, before_claim + self._last - self._received)
 
     def before_writing(self) -> None:
-        """Its connection stands, and the gateway is about to be asked: the next one keeps its distance from this moment.
+        """Note that the connection is open and the request is about to be written. `REQUEST_GAP` counts from this moment.
 
-        Raises TimeoutError past the deadline: a process that was stopped meanwhile may have lost its claim.
+        Raises TimeoutError after the deadline: a process that was stopped meanwhile may have lost its claim.
         """
         now = time.monotonic()
         if now > self._latest:
-            raise TimeoutError("the connection stood only after the deadline")
+            raise TimeoutError("the connection opened only after the deadline")
         self._last = self.visit.last_request = now
 
 
-def _once_more(visit: Visit, passed: float) -> Claim:
-    """The claim for another round of the same visit, so many seconds of the store's time after it was made. The request that
-    just ended counts as the last one, to be safe."""
+def _claim_for_another_round(visit: Visit, passed: float) -> Claim:
+    """The claim for another round of the same visit, `passed` seconds of the store's time after the claim was made. To be safe,
+    the last request counts as made now."""
     now = visit.claim.claimed_at + passed
     return visit.claim._replace(
         state=visit.state, state_unreadable=None, due=now, claimed_at=now, last_request=now, begun=False

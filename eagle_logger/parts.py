@@ -102,7 +102,7 @@ class Parts:
         _log.error("object_damaged", key=key, advice="the store keeps other bytes than were sent; the next part repeats them")
         self._spoiled += 1
         if self._spoiled >= _SPOILED:
-            raise ArchiveDamages(f"{self._archive.url} stored other bytes than were sent, for {key} and the part before it")
+            raise ArchiveDamages(f"{self._archive.url} stored other bytes than it was sent, for {key} and the part before it")
 
     def _merged(self) -> Held:
         """What the parts hold; worked out only when it is asked for, which for most users is never."""
@@ -118,7 +118,7 @@ class Parts:
         try:
             content = Content(file.path.read_bytes(), self._cloud_id)
         except OSError:
-            return None  # the archive has it
+            return None  # the archive holds these lines
         return content if content.part(self._merged()).digest == file.receipt.sha256_lines else None
 
     def _in_archive(self, number: int) -> Content:

@@ -19,8 +19,8 @@ ROTATE = "rotate"
 
 
 _NEVER_THERE = "eagle:never-there"
-"""A key that does not exist. To delete it changes nothing, and a replica refuses to: after a failover it would go on to tell
-lengths that stay as they were."""
+"""A key that does not exist. Deleting it changes nothing, but a replica refuses to. Without it, a replica would answer with
+outdated lengths after a failover."""
 
 
 def fetch_queue(index: int) -> str:

@@ -1,8 +1,8 @@
-"""Whether the archive is away, or one user's hour is in trouble of its own.
+"""Whether the whole archive is away, or one user's hour fails for a reason of its own.
 
-A refusal does not tell: a store answers 403 where its credentials were revoked, and where one object lies in a storage class
-that is not read at once, or was locked with a key that is gone. So after a failure the archive is asked about an object that
-belongs to no user. If it answers, the trouble is the user's own.
+A refusal alone does not show which: a store answers 403 when credentials were revoked, but also when one object is in a slow
+storage class, or is encrypted with a key that is gone. So after a failure the process puts an object that belongs to no user.
+If the archive takes it, the failure is the user's own.
 """
 
 from __future__ import annotations
@@ -21,24 +21,27 @@ from eagle_logger.errors import AlreadyThere, EagleError
 
 _log = structlog.get_logger(__name__)
 
-REST = 10.0
-"""Seconds that an archive which is away is left alone."""
-MANY = 16
-"""Users whose hours may fail one after another, with nothing stored between, before the archive is left alone in any case: it
-may answer and take nothing, being full."""
+LEFT_ALONE_FOR = 10.0
+"""Seconds. A process sends nothing to an archive that is away for this long."""
+MOST_FAILURES_IN_A_ROW = 16
+"""Users. If so many hours fail and none is stored between, the archive is left alone although it answers: it may be full."""
 _TEXT = b"eagle_logger asked here whether this archive takes objects.\n"
 
 
 def probe_key(now: float) -> str:
-    """One object a day, on days on which something failed: an older one may have been moved to a slow storage class."""
+    """The object that is put after a failure. Each day has its own: an old one may be in a slow storage class by now."""
     return f"probe/{Hour.of(now).date}.txt"
 
 
 class Reach:
-    """Of one process, for several threads. `rest` is in real seconds; infinity means for good."""
+    """What one process knows of its archive. Thread-safe. `rest`: real seconds to leave an archive alone; infinity for good."""
 
     def __init__(
-        self, archive: Callable[[], Archive], *, rest: float = REST, clock: Callable[[], float] = time.monotonic
+        self,
+        archive: Callable[[], Archive],
+        *,
+        rest: float = LEFT_ALONE_FOR,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
         self._rest = rest
@@ -51,14 +54,14 @@ class Reach:
         return self._clock() < self._away_until
 
     def stored(self) -> None:
-        """The archive took something."""
+        """Note that the archive took an object."""
         with self._lock:
             self._failed.clear()
 
     def is_there(self, now: float) -> bool:
-        """After a failure: whether the archive answers all the same. If it does not, it is away from now on.
+        """Whether the archive still answers after a failure. If not, it counts as away from now on.
 
-        `now`: the system's clock. Takes as long as two requests; other threads with the same question wait for the answer.
+        `now`: the system's clock. It makes two requests; other threads that call it meanwhile wait for its answer.
         """
         with self._lock:
             if self.is_away():
@@ -72,8 +75,8 @@ class Reach:
         """Count a user whose hour failed, though the archive answers."""
         with self._lock:
             self._failed.add(cloud_id)
-            if len(self._failed) >= MANY:
-                self._leave_alone(f"it answers, and took nothing from {MANY} users one after another")
+            if len(self._failed) >= MOST_FAILURES_IN_A_ROW:
+                self._leave_alone(f"it answers, but took nothing from {MOST_FAILURES_IN_A_ROW} users one after another")
 
     def _leave_alone(self, why: str) -> None:
         _log.warning("archive_left_alone", seconds=self._rest, detail=why)

@@ -60,7 +60,7 @@ class _User:
 
     @property
     def waits(self) -> bool:
-        """Whether something is not archived, complete or not."""
+        """Whether a file is not archived yet, be its hour complete or not."""
         return bool(self.opened) or any(file.receipt is None for file in self.sealed)
 
 
@@ -76,7 +76,7 @@ class _Task:
     heed_pauses: bool
 
     def users(self, hour: Hour, shard: str) -> list[_User]:
-        """In order of cloud id; those whose hour failed before come last."""
+        """The shard's users in order of cloud id; those whose hour failed before come last."""
         users: dict[str, _User] = {}
         for opened in self.folder.open_files(hour, shard):
             users.setdefault(opened.cloud_id, _User(opened.cloud_id, hour, shard)).opened.append(opened)
@@ -88,7 +88,7 @@ class _Task:
         return sorted(users.values(), key=lambda user: (user.stuck is not None, user.cloud_id))
 
     def is_resting(self, user: _User) -> bool:
-        """Whether this user's hour failed, and it is too early for another try."""
+        """Whether this user's hour failed and its pause is not over."""
         stuck = user.stuck
         return stuck is not None and self.heed_pauses and not may_be_tried(stuck.tried_at, stuck.tries, self.now)
 
@@ -105,12 +105,12 @@ class _Task:
         try:
             first_arrival = self.folder.first_arrival(file)
         except OSError:
-            return True  # whoever seals it will say what is wrong with it
+            return True  # sealing reports why it cannot be read
         return first_arrival is not None and is_complete(file.hour, first_arrival, self.grace, self.now)
 
     def expired(self, user: _User) -> list[SealedFile]:
-        """Those kept long enough; none while something of the hour waits: they tell what its parts hold, also when the archive
-        cannot be read."""
+        """The files that were kept long enough. None while a file of the hour waits: until then they show what the hour's parts
+        hold, even if the archive cannot be read."""
         return [] if user.waits else [file for file in user.sealed if self._is_expired(file)]
 
     def _is_expired(self, file: SealedFile) -> bool:
@@ -127,11 +127,11 @@ def plan(
     include_open: bool = False,
     heed_pauses: bool = True,
 ) -> list[tuple[Hour, str]]:
-    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first; and behind all
-    others those where nothing is left but what failed before.
+    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first. Those where
+    nothing but failed hours is left come last.
 
-    `now` and the results are in the system's clock; `grace` and `retention` are seconds. With `heed_pauses` what failed before
-    is left out until it is worth another try.
+    `now` and the results are in the system's clock; `grace` and `retention` are seconds. With `heed_pauses`, a failed hour is
+    left out until its pause is over.
     """
     task = _Task(folder, now, grace, retention, include_open, heed_pauses)
     work = {(hour, shard): kind for hour in folder.hours() for shard, kind in _shards_with_work(task, hour)}
@@ -139,14 +139,14 @@ def plan(
 
 
 def _shards_with_work(task: _Task, hour: Hour) -> Iterator[tuple[str, bool]]:
-    """Each with whether anything in it has not failed before."""
+    """The shards to rotate. Each comes with whether it has work that has not failed before."""
     if nothing_to_delete_yet(hour, task.retention, task.now) and not task.folder.unarchived(hour):
         return
     for shard in _shards(task.folder, hour):
         try:
             users = task.users(hour, shard)
         except OSError:
-            yield shard, False  # whoever rotates it will say what is wrong with it
+            yield shard, False  # its rotation reports why it cannot be read
             continue
         if any(user.stuck is None and (task.has_to_archive(user) or task.expired(user)) for user in users):
             yield shard, True
@@ -179,9 +179,10 @@ def rotate_shard(
 ) -> Rotated:
     """Carry one shard of an hour as far as it goes. Blocking; safe to repeat, and beside other rotators on any disk.
 
-    One user's failure stops nobody else, nor does a folder that cannot be read. `stopping` is asked before each user; those
-    left over are `deferred`. So are all once the archive is away, or without `archiving`; what was kept long enough is deleted
-    all the same, but for an archive that replaces objects. `reach` is what this process knows of the archive.
+    Neither a user's failure nor a folder that cannot be read stops the others. `stopping` is called before each user; when it
+    returns True, the others are `deferred`. They are deferred too when the archive is away, and without `archiving`; files
+    whose retention is over are then still deleted, unless the archive replaces objects. `reach` is what this process knows of
+    the archive.
     """
     task = _Task(folder, now, grace, retention, include_open, heed_pauses)
     known = Reach(lambda: archive) if reach is None else reach
@@ -190,11 +191,11 @@ def rotate_shard(
         with folder.rotating(hour, shard) as mine:
             if not mine:
                 return Rotated(busy=1)
-            users, doubt = task.users(hour, shard), _doubt(archive, known, now)
-            if doubt is not None:
-                _log.error("archive_unavailable", hour=hour.name, shard=shard, reason=str(doubt))
-                done += Rotated(errors={f"{hour} {shard}": str(doubt)})
-            if isinstance(doubt, NoConditionalWrites):
+            users, distrust = task.users(hour, shard), _reason_to_distrust(archive, known, now)
+            if distrust is not None:
+                _log.error("archive_unavailable", hour=hour.name, shard=shard, reason=str(distrust))
+                done += Rotated(errors={f"{hour} {shard}": str(distrust)})
+            if isinstance(distrust, NoConditionalWrites):
                 return done + Rotated(deferred=sum(map(task.has_to_archive, users)))
             done += _Shard(task, archive, known, users, stopping, archiving=archiving).run()
     except (DiskUnavailable, OSError) as exc:
@@ -203,15 +204,16 @@ def rotate_shard(
     return done
 
 
-def _doubt(archive: Archive, reach: Reach, now: float) -> ArchiveUnavailable | None:
-    """Why nothing may be put into this archive yet. If it replaces objects, nothing may be deleted here either."""
+def _reason_to_distrust(archive: Archive, reach: Reach, now: float) -> ArchiveUnavailable | None:
+    """The error that keeps this process from using the archive, if any. If it is NoConditionalWrites, no local file may be
+    deleted either."""
     if reach.is_away():
         return None
     try:
         archive.prove()
     except ArchiveUnavailable as exc:
         if not isinstance(exc, NoConditionalWrites):
-            reach.is_there(now)  # if it is not, everybody is left to the next time
+            reach.is_there(now)  # notes that the archive is away; then every user is deferred
         return exc
     return None
 
@@ -247,15 +249,15 @@ class _Shard:
                 # What they log names the message it was done for, as it would here.
                 contexts = [contextvars.copy_context() for _ in range(threads)]
                 done = sum(pool.map(lambda context: context.run(self._work), contexts), Rotated())
-        return sum(map(self._leave, self._users[self._next :]), done)
+        return sum(map(self._defer, self._users[self._next :]), done)
 
     def _work(self) -> Rotated:
         done = Rotated()
-        while (user := self._take()) is not None:
-            done += self._one(user)
+        while (user := self._next_user()) is not None:
+            done += self._rotate_user(user)
         return done
 
-    def _take(self) -> _User | None:
+    def _next_user(self) -> _User | None:
         with self._lock:
             self._is_left |= self._reach.is_away()
             if self._next == len(self._users) or self._is_left or self._stopping():
@@ -263,13 +265,13 @@ class _Shard:
             self._next += 1
             return self._users[self._next - 1]
 
-    def _leave(self, user: _User) -> Rotated:
-        """Leave a user to the next time; what is on this disk only to be deleted needs no archive."""
+    def _defer(self, user: _User) -> Rotated:
+        """Defer a user. Deleting files whose retention is over needs no archive, so that is done now."""
         if self._stopping():
             return Rotated(deferred=1)
         return self._delete_expired(user) + Rotated(deferred=int(self._task.has_to_archive(user)))
 
-    def _one(self, user: _User) -> Rotated:
+    def _rotate_user(self, user: _User) -> Rotated:
         done = Rotated() if self._task.is_resting(user) else self._archive_user(user)
         return done + self._delete_expired(user)
 
@@ -286,24 +288,24 @@ class _Shard:
             except ArchiveUnavailable as exc:
                 if is_second_try or isinstance(exc, ArchiveDamages):
                     self._reach.failed_alone(user.cloud_id)
-                    return done + self._put_off(user, str(exc))
+                    return done + self._note_stuck(user, str(exc))
                 if self._stopping() or not self._reach.is_there(self._task.now):
                     _log.warning("archive_unavailable", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
                     return done + Rotated(deferred=1, errors={user.cloud_id: str(exc)})
-                done, is_second_try = replace(done, cloud_ids=()), True  # it may have come back just now
+                done, is_second_try = replace(done, cloud_ids=()), True  # the archive may have come back just now
             except (EagleError, OSError) as exc:
                 if concerns_whole_volume(exc):
                     _log.error("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name, reason=str(exc))
                     return done + Rotated(errors={user.cloud_id: str(exc)})
-                return done + self._put_off(user, str(exc))
+                return done + self._note_stuck(user, str(exc))
             except Exception as exc:  # noqa: BLE001  (one user cannot harm another, whatever it is)
                 _log.exception("rotation_failed", cloud_id=user.cloud_id, hour=user.hour.name)
-                return done + self._put_off(user, repr(exc))
+                return done + self._note_stuck(user, repr(exc))
             else:
                 return done
 
-    def _put_off(self, user: _User, reason: str) -> Rotated:
-        """Note that this user's hour fails for a reason of its own."""
+    def _note_stuck(self, user: _User, reason: str) -> Rotated:
+        """Write a note that this user's hour fails for a reason of its own."""
         now, before = self._task.now, user.stuck
         stuck = Stuck.first(user.cloud_id, user.hour, reason, now) if before is None else before.again(reason, now)
         _log.error("hour_is_stuck", cloud_id=user.cloud_id, hour=user.hour.name, tries=stuck.tries, reason=reason)
@@ -326,7 +328,7 @@ class _Shard:
 
 
 def _archive_files(task: _Task, archive: Archive, user: _User) -> Iterator[Rotated]:
-    """What is done stays noted in `user`, so that a second try goes on where the first one ended."""
+    """Seal and archive a user's files, and yield what was done. `user` is kept up to date, so a second try continues there."""
     for opened in [file for file in user.opened if task.is_to_be_sealed(file)]:
         sealed = task.folder.seal(opened)
         user.opened.remove(opened)
@@ -345,8 +347,8 @@ def _archive_files(task: _Task, archive: Archive, user: _User) -> Iterator[Rotat
 
 
 def _in_pieces(folder: LogFolder, file: SealedFile) -> list[SealedFile]:
-    """The file; or, where it is larger than any that is written today, several in its place, each archived as a part: what
-    archiving takes in memory depends on the largest."""
+    """The file itself, or several in its place if it is larger than any that is written today. Each becomes a part: the memory
+    that archiving needs depends on the largest file."""
     if file.receipt is not None or file.path.stat().st_size <= LARGEST_HOUR:
         return [file]
     pieces = folder.split(file, LARGEST_HOUR)
@@ -355,7 +357,7 @@ def _in_pieces(folder: LogFolder, file: SealedFile) -> list[SealedFile]:
 
 
 def _archive(task: _Task, parts: Parts, file: SealedFile) -> tuple[Rotated, SealedFile | None]:
-    """What came of it, and the file as it is now: None if it was set aside."""
+    """The result, and the file with its receipt: None if it was set aside."""
     content = Content(file.path.read_bytes(), file.cloud_id)
     if content.unreadable:
         _keep_aside(task.folder, file, content.unreadable)

@@ -37,7 +37,7 @@ from eagle_logger.tls import client_context
 
 SERVICES_FILE = "services.json"
 GIVEN_UP_FILE = "run/given_up.json"
-"""Below the data directory: the names of the programs of `up` that keep dying, as a JSON list."""
+"""The file below the data directory that names the programs of `up` that keep dying, as a JSON list."""
 PREFIX = "EAGLE_"
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -87,7 +87,8 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0",
         repr=False,
         description="Users, credentials (encrypted) and state: `redis://host:6379/0`, `rediss://…` (TLS) or "
-        "`unix:///path?db=0`, each with `user:password@` before the host if need be. `up` starts a private Redis when unset.",
+        "`unix:///path?db=0`, each with `user:password@` before the host if Redis asks for it. Unset: `up` starts a private "
+        "Redis.",
     )
     broker_url: OptionalText = Field(
         None,
@@ -96,8 +97,8 @@ class Settings(BaseSettings):
     )
     redis_ca: OptionalPath = Field(
         None,
-        description="A CA bundle (PEM) for `rediss://` servers with a private certificate authority: trusted by every program, "
-        "beside the authorities that the system trusts.",
+        description="A CA bundle (PEM) for `rediss://` servers with a private certificate authority. Every program trusts it "
+        "beside the system's authorities.",
     )
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
@@ -176,13 +177,13 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=65535,
-        description="Port for /healthz, /readyz and /metrics alone, which no crowd on the bridge's port takes away. "
+        description="Port for /healthz, /readyz and /metrics alone. It answers even while the bridge's port is crowded. "
         "Unset: the bridge's port plus one.",
     )
     trusted_proxies: Words = Field(
         (),
-        description="Addresses or networks of the proxies before the bridge, separated by commas: what they say in "
-        "X-Forwarded-For counts as the sender.",
+        description="Addresses or networks of the proxies before the bridge, separated by commas. The address that they give "
+        "in X-Forwarded-For counts as the sender.",
     )
     flower_port: int = Field(5555, ge=0, le=65535, description="Port Flower listens on, on loopback.")
 
@@ -281,7 +282,7 @@ class Settings(BaseSettings):
 
     @property
     def probe_port(self) -> int:
-        """Where the bridge's probes are; 0 (any) if the bridge's own port is any."""
+        """The port of the bridge's probes; 0 (any) if the bridge's own port is 0."""
         if self.bridge_probe_port is not None:
             return self.bridge_probe_port
         return self.bridge_port and self.bridge_port % 65535 + 1
@@ -416,7 +417,7 @@ def _unknown_variables(environ: Iterable[str]) -> list[str]:
     wrong = []
     for name in sorted(environ):
         if name in _CELERYS_OWN:
-            wrong.append(f"{name}: Celery alone would follow it: unset it, and set EAGLE_BROKER_URL")
+            wrong.append(f"{name}: only Celery would follow it; unset it, and set EAGLE_BROKER_URL")
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, 1)
             wrong.append(f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))

@@ -55,7 +55,7 @@ class UnsealedHour:
 
 @dataclass(frozen=True, slots=True)
 class StuckHour:
-    """An hour of one user that fails for a reason of its own. `since` and `tried_at` are ISO 8601."""
+    """An hour of one user that cannot be archived for a reason of its own. `since` and `tried_at` are ISO 8601."""
 
     cloud_id: str
     hour: str
@@ -74,7 +74,7 @@ class Status:
     unarchived_hours: list[UnsealedHour]
     """Hours that ended more than the grace ago."""
     stuck_hours: list[StuckHour]
-    """The oldest thousand on this disk."""
+    """Those on this disk, oldest first, a thousand at most."""
     processes: dict[str, float]
     """Seconds since each process last reported progress."""
     clocks_ahead: dict[str, float]
@@ -102,7 +102,7 @@ class Folder(Protocol):
         ...
 
     def stuck(self, hour: Hour) -> list[Stuck]:
-        """What is noted of users whose hour cannot be archived."""
+        """The notes about users whose hour cannot be archived."""
         ...
 
 
@@ -245,7 +245,7 @@ def _stuck(folder: Folder, unarchived: list[UnsealedHour]) -> Iterator[StuckHour
 
 
 def _moment(seconds: float) -> str:
-    """A note may hold anything that is a number."""
+    """A moment of a note as ISO 8601. A note may hold a number that is no moment."""
     try:
         return iso(seconds)
     except (ValueError, OverflowError, OSError):

@@ -49,7 +49,7 @@ def late_percentile(tally: Mapping[str, int], share: float) -> float | None:
 
 
 def _without_control_characters(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """For a terminal, which obeys them. JSON escapes them by itself."""
+    """Replace control characters in an event for a terminal, which would obey them. JSON escapes them by itself."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = harmless_lines(value) if name == "event" else harmless(value)

@@ -1,4 +1,4 @@
-"""TLS to servers: what a certificate must be, the same on every CPython."""
+"""TLS to servers. Every CPython makes the same demands on a certificate."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import ssl
 from pathlib import Path
 
 VERIFY_FLAGS = ssl.VERIFY_X509_TRUSTED_FIRST
-"""A chain must end at a root that is trusted, and all of it must be in date. Form is not judged. CPython 3.13 turned
-VERIFY_X509_STRICT on, which refuses what private authorities made for years (no Authority Key Identifier, no key usage):
-an upgrade of Python would stop a fleet over that. botocore, which speaks to S3, never turned it on. 3.13 also takes an
-authority between root and server for a root (VERIFY_X509_PARTIAL_CHAIN), which no older one does."""
+"""A chain must end at a trusted root, and all its certificates must be in date. Their form does not matter. CPython 3.13 turned
+VERIFY_X509_STRICT on, which refuses certificates that private authorities issued for years (without Authority Key Identifier
+or key usage), so an upgrade of Python would stop a fleet. botocore never turned it on. CPython 3.13 also accepts an
+intermediate authority as a root (VERIFY_X509_PARTIAL_CHAIN), which older ones do not."""
 
 
 def client_context(ca: Path | None = None, of: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
-    """Trusts the PEM bundle `ca`, else the system's store, and asks for the server's name. Raises OSError for a bad `ca`."""
+    """A context that trusts the PEM bundle `ca`, else the system's store, and checks the server's name.
+
+    Raises OSError for a bad `ca`."""
     context = of(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags = VERIFY_FLAGS
     if ca is None:

@@ -38,7 +38,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
 _NUMBERS = frozenset({"value", "delivered", "received", "price", "tier"})
 
 DRY_RUN = "dry-run"
-"""How a process that asks a gateway and logs nothing is called in its User-Agent."""
+"""The name, in its User-Agent, of a process that asks a gateway and logs nothing."""
 _NONE: frozenset[bytes] = frozenset()
 
 Ledger = Callable[[], Iterable[bytes]]
@@ -56,7 +56,7 @@ class Verdict:
     lost: int
     """Served and not archived, without an excuse."""
     not_archived_yet: int
-    """Served, and on this disk or on its way there: rotation will archive it."""
+    """Readings that were served, and are on this disk or on their way there. Rotation will archive them."""
     duplicated: int
     """Lines of the archive that say what another one says."""
     unreturnable: int
@@ -89,12 +89,13 @@ def compare(
     """Hold the archive against the ledger. `deaths` are the lines of `deaths.jsonl`.
 
     Beside a running system, `on_disk` gives the lines of its log files, each with its user, and `now` is the time (real Unix
-    seconds): what is in these lines, or was served a moment ago, is not archived yet. Replies to `fetch --dry-run` do not
-    count. Needs some hundred bytes of memory for each reading served. Raises ArchiveUnavailable, and Unreadable for a ledger
-    that is none.
+    seconds). A reading in these lines, or one that was served a moment ago, counts as not archived yet. Replies to
+    `fetch --dry-run` do not count. It needs some hundred bytes of memory for each reading served.
+
+    Raises ArchiveUnavailable, and Unreadable for a file that is no ledger.
     """
     served = _served(ledger)
-    waiting = _found_on_disk(on_disk, served)  # before the archive: lines move from here to there
+    waiting = _found_on_disk(on_disk, served)  # read before the archive, because lines move there
     found = _Found()
     missing: dict[str, set[Digest]] = dict(served)
     for cloud_id, keys in groupby(_our_keys(archive), key=lambda key: key[1]):
@@ -195,7 +196,7 @@ def _served(ledger: Ledger) -> dict[str, set[Digest]]:
 
 
 def _found_on_disk(lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[Digest]]) -> dict[str, set[Digest]]:
-    """Which of the readings that were served stand in these lines. One that is still being written is none yet."""
+    """Which of the readings that were served are in these lines. A line that is still being written is left out."""
     found: defaultdict[str, set[Digest]] = defaultdict(set)
     for cloud_id, text in lines:
         if cloud_id in served:
@@ -206,8 +207,7 @@ def _found_on_disk(lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[
 
 
 def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The replies that were received by a client that logs. A last line without its end is one that a killed simulator did
-    not finish."""
+    """The replies that a logging client received. A killed simulator leaves a last line without its end, which is left out."""
     for number, text in enumerate(lines, 1):
         try:
             row = json.loads(text)
@@ -229,8 +229,8 @@ def _readings(row: Mapping[str, Any]) -> Iterator[tuple[Digest, dict[str, Any]]]
 def _excused(
     ledger: Ledger, missing: Mapping[str, set[Digest]], deaths: Iterable[bytes], now: float | None
 ) -> tuple[int, int, int, list[str]]:
-    """How many of the missing readings are lost, how many may still be in a living process' hands, how many are unreturnable,
-    and some of the lost in words."""
+    """How many of the missing readings are lost, how many a living process may still write, how many are unreturnable, and some
+    of the lost in words."""
     if not any(missing.values()):
         return 0, 0, 0, []
     died = _deaths(deaths)
@@ -252,7 +252,7 @@ def _excused(
 
 
 def _deaths(lines: Iterable[bytes]) -> dict[str, list[float]]:
-    """By agent. A line that a power cut damaged is no proof of a death."""
+    """The times of deaths, by agent. A line that a power cut damaged proves no death, and is left out."""
     died: defaultdict[str, list[float]] = defaultdict(list)
     for text in lines:
         with suppress(ValueError, KeyError, TypeError):
@@ -271,7 +271,8 @@ def _died_with_it(row: Mapping[str, Any], died: Mapping[str, list[float]]) -> bo
 
 
 def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
-    """Of a line, or of what a gateway showed: without a time, it is archived wherever its stream has these values."""
+    """The digest of a reading in a line, or of one that a gateway showed. One without a time is archived if any line of its
+    stream has these values."""
     time = None if reading["time"] is None else _seconds(reading["time"])
     identity = (reading["device"], reading["meter"], reading["kind"], time)
     values = (f"{name}={_comparable(name, reading.get(name))}" for name in names if name != "time")
@@ -279,7 +280,7 @@ def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
 
 
 def _digests(line: Mapping[str, Any]) -> tuple[Digest, Digest]:
-    """Of the reading in a line, and of the same one served without a time. A demand is never logged without."""
+    """The digest of the reading in a line, and of the same reading served without a time. No demand is logged without one."""
     names = _VALUES[line["kind"]]
     dated = _digest(line, names)
     return dated, dated if line["kind"] == "demand" else _digest({**line, "time": None}, names)

@@ -41,10 +41,10 @@ ONLY_PROBLEMS = "only_problems"
 WHY_TOO_MUCH = f"{{}} readings were not written: an hour of one home has at most {LARGEST_HOUR >> 20} MiB of log lines"
 POISON = "poison"
 """Its replies kill the process that handles them."""
-WHY_POISON = "{} processes in a row died while they fetched it; once that is mended, `eagle-logger users wake` wakes it"
+WHY_POISON = "{} processes in a row died while they fetched it; `eagle-logger users wake` wakes it once the cause is repaired"
 WHY_REFUSED = (
-    "; these credentials have worked, so it is asked again within the hour (`eagle-logger users wake`: at once); if they were "
-    "changed, `eagle-logger users add` takes the new ones"
+    "; these credentials have worked, so the relay is asked again within the hour (`eagle-logger users wake`: at once); if "
+    "they were changed, `eagle-logger users add` takes the new ones"
 )
 
 
@@ -65,19 +65,19 @@ class Visit:
     pause: float = 0.0
     requests: int = 0
     unanswered: list[Kind] = field(default_factory=list)
-    """The kinds that were asked for, and of which nothing was heard that can be read."""
+    """The kinds that were asked for, and of which no readable reply came."""
     last_request: float | None = None
-    """When the last of them was written to its connection (monotonic seconds), or begun, if it was never written."""
+    """When the last request was written to its connection (monotonic seconds), or begun if it was never written."""
     said_something: bool = False
     """Whether a reply held a reading, new or known."""
     first_problem: Problem | None = None
     """Of its replies: what was there in place of a reading."""
     left_out: int = 0
-    """Readings that were not written: their hour has all that a user's may have."""
+    """Readings that were not written, because their hour had no room."""
     unreadable: Unreadable | None = None
     """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
     answered: bool = False
-    """Whether the relay took the credentials, and gave a reply that could be read."""
+    """Whether the relay accepted the credentials, and sent a reply that could be read."""
     late: float | None = None
     """Real seconds from the due time to the start of the first request."""
 
@@ -91,8 +91,8 @@ class Visit:
         self.unanswered.append(kind)
 
     def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
-        """Take what is new in a reply that arrived at `arrived`, by this machine's clock, to what
-        was asked at `asked`, by the store's (Unix seconds)."""
+        """Take the new readings of a reply. `arrived` is when it came, by this machine's clock; `asked` is when it was asked
+        for, by the store's (Unix seconds)."""
         self.answered = True
         self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
@@ -134,11 +134,11 @@ class Visit:
             self.state = after_success(self.state)
 
     def failed(self, wrong: Exception, period: float) -> None:
-        """Note why the visit ended early. What it had brought by then is logged all the same, and it is a failure all the same:
-        a home that answers one question and hangs at the next is left alone like one that hangs at the first.
+        """Note why the visit ended early. The readings that it had by then are logged, but it counts as a failure: a home that
+        answers one question and hangs at the next is left alone like one that hangs at the first.
 
-        So that it does not go without its readings over a kind that it never answers, that kind waits for its own next turn
-        from the second failure in a row on: the next visit asks for the others only, and is none.
+        From the second failure in a row on, the kind that was not answered waits for its own next turn. The next visit then
+        asks only for the others and succeeds, so a kind that is never answered does not cost the home its other readings.
         """
         self.outcome, retry_after = _outcome_of(wrong)
         if self.answered and self.state.failures:
@@ -148,7 +148,7 @@ class Visit:
             self._refused(why, period)
             return
         if self.outcome == REFUSED:
-            why = f"answered, then {why}"  # its credentials were right a moment ago
+            why = f"answered, then {why}"  # the relay accepted its credentials a moment ago
         self.state = after_failure(self.state, why)
         self.pause = pause_after(self.state.failures, period, self.claim.cloud_id, retry_after)
 
@@ -165,7 +165,7 @@ class Visit:
         self.pause = pause_after_refusals(refusals, period, self.claim.cloud_id)
 
     def note_left_out(self, readings: int) -> None:
-        """So many of the readings had no room in their hours. They are counted, and not tried again."""
+        """Note how many readings had no room in their hours. They are counted, and not written later."""
         self.left_out = readings
         why = WHY_TOO_MUCH.format(readings)
         self.problems.append(Problem(TOO_MUCH, why))

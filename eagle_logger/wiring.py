@@ -35,8 +35,8 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
 
 
 def cipher(settings: Settings) -> Cipher:
-    """From EAGLE_SECRET_KEYS or, when that is unset, EAGLE_SECRET_KEYS_FILE. Keys that lie in a file are read again
-    by `Cipher.refresh`. Raises NoSecretKey, ConfigurationError."""
+    """The cipher with the keys of EAGLE_SECRET_KEYS or, when that is unset, of EAGLE_SECRET_KEYS_FILE. `Cipher.refresh` reads
+    keys in a file again. Raises NoSecretKey, ConfigurationError."""
     if settings.secret_keys is None:
         if settings.secret_keys_file is None:
             return Cipher([])
@@ -44,7 +44,7 @@ def cipher(settings: Settings) -> Cipher:
     keys = keys_in(settings.secret_keys.get_secret_value())
     file = settings.secrets_dir and settings.secrets_dir / "EAGLE_SECRET_KEYS"
     with contextlib.suppress(ConfigurationError):
-        # The environment wins over the directory of secrets: only keys that came from there change with it.
+        # The environment wins over the directory of secrets. Only keys that came from the directory are read again there.
         if file and _keys_in_file(file, "EAGLE_SECRETS_DIR") == keys:
             return _cipher_of_file(file, f"EAGLE_SECRET_KEYS ({file})")
     return Cipher(keys, source="EAGLE_SECRET_KEYS")
@@ -63,15 +63,15 @@ def _keys_in_file(file: Path, source: str) -> list[str]:
     keys = keys_in(text)
     if not keys or "\0" in text:
         raise NoSecretKey(
-            f"{source}: {file} holds {'zeroes' if keys else 'nothing'} instead of keys: put its backup back. Passwords that "
-            "are stored can be read with no other key"
+            f"{source}: {file} holds {'zeroes' if keys else 'nothing'} instead of keys: restore its backup. No other key can "
+            "read the stored passwords"
         )
     return keys
 
 
 def archive(settings: Settings) -> Archive:
-    """Where completed hours go: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet, and
-    nothing is put before the store has proved that it replaces no object."""
+    """The archive of completed hours: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet,
+    and nothing is put before the store has proved that it replaces no object."""
     return TrustedArchive(_adapter(settings))
 
 

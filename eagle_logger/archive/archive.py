@@ -1,8 +1,8 @@
 """What rotation and readers need of the place where completed hours are kept for good.
 
 Adapters: `s3.S3Archive`, `directory.DirectoryArchive` and the in-memory twin `memory.MemoryArchive`; all pass
-`tests/contract/archive`. `trusted.TrustedArchive` stands around each that is put into. Keys here are without the archive's
-prefix.
+`tests/contract/archive`. `trusted.TrustedArchive` wraps every archive that a process writes to.
+Keys here are without the archive's prefix.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Archive(Protocol):
         ...
 
     def prove(self) -> None:
-        """Prove that no object is ever replaced: of two puts of one key the second is refused, and what lay there stays.
+        """Prove that no object is ever replaced: the second of two puts of one key is refused, and the first object stays.
 
-        To be called before anything is put, and before anything local is deleted because the archive holds it. Raises
-        NoConditionalWrites if objects can be replaced, ArchiveUnavailable if that could not be found out.
+        Call it before you put anything, and before you delete a local file because the archive holds it.
+        Raises NoConditionalWrites if objects can be replaced, ArchiveUnavailable if the proof got no answer.
         """
         ...

@@ -24,7 +24,7 @@ _INCOMING = ".incoming"
 _METADATA = ".metadata"
 _ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV})
-"""Why link(2) fails where files are not linked, or where another file system is mounted below the directory."""
+"""The errors of link(2) on a file system without hard links, and across a mount point below the directory."""
 
 
 class DirectoryArchive:
@@ -88,7 +88,7 @@ class DirectoryArchive:
                 else:
                     replaced = True
                 if replaced:
-                    raise NoConditionalWrites(f"{NOT_USABLE}: in {self.url} a link replaces what has its name")
+                    raise NoConditionalWrites(f"{NOT_USABLE}: in {self.url} a link replaces the file of its name")
             finally:
                 for path in (first, second, name):
                     path.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ class DirectoryArchive:
         return True
 
     def _link(self, source: Path, target: Path) -> None:
-        """Raises FileExistsError if there is such a file, NoConditionalWrites if the file system cannot link."""
+        """Raises FileExistsError if `target` exists, NoConditionalWrites if the file system cannot link."""
         try:
             os.link(source, target)
         except OSError as exc:

@@ -41,4 +41,4 @@ class MemoryArchive:
         """It is always there."""
 
     def prove(self) -> None:
-        """`put` looks first, under a lock."""
+        """It needs no proof: `put` looks for the key first, under a lock."""

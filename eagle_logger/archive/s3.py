@@ -1,7 +1,7 @@
-"""The archive in S3, or in a store that speaks like it.
+"""The archive in S3, or in a store with S3's API.
 
-Stores differ in what they answer, so every answer is judged here: what S3 would not say is no answer, and never taken for a
-missing object, an empty listing or an object's bytes.
+Stores differ in their answers, so this module checks each one. An answer that S3 would not give counts as no answer:
+it is never taken for a missing object, an empty listing or an object's bytes.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 PROBE_KEY = "doctor/probe.txt"
-"""The one object that the proof leaves behind, since nothing is ever deleted. Whatever lies there already serves as well."""
+"""The object that the proof leaves behind, since nothing is ever deleted. An object that is already there serves as well."""
 _PROBE_OF_A_DAY = "probe/{0.tm_year}-{0.tm_mon:02}-{0.tm_mday:02}.txt"
-"""Where the first one cannot be read: it was moved to a slow storage class, or the key that it is encrypted with is gone."""
+"""Used when `PROBE_KEY` cannot be read: it moved to a slow storage class, or its encryption key is gone."""
 
 _ATTEMPTS = 3
 """For each request, by botocore; as often for what it does not repeat: a conditional conflict, a body that breaks off."""
@@ -58,16 +58,16 @@ _CONFLICT_PAUSE = 0.05
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER = frozenset({"EntityTooLarge", "KeyTooLongError", "MetadataTooLarge", "InvalidObjectName", "InvalidURI"})
 _TAKEN = frozenset({304, 412})
-"""Statuses that refuse a conditional put because there is such an object: S3's, and what some store answered instead."""
+"""Statuses that refuse a conditional put because the object exists. S3 answers 412; some stores answer 304."""
 _NOT_UNDERSTOOD = frozenset({"NotImplemented", "501", "InvalidRequest", "InvalidArgument"})
-"""Codes that refuse a put for a header that the store does not know or does not allow."""
+"""Codes with which a store refuses a header that it does not know or does not allow."""
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted"})
 _MISSING = 404
 _GZIP = "application/gzip"
 _PAGE_BEGINS = b"<"
-"""What XML and HTML begin with, and no object: some stores and proxies send an error with status 200."""
+"""XML and HTML begin with this, and no archived object does. Some stores and proxies send an error page with status 200."""
 _SHA256_BYTES = 32
-_RIGHTS = "let these credentials have s3:PutObject, s3:GetObject and s3:ListBucket there"
+_RIGHTS = "give these credentials s3:PutObject, s3:GetObject and s3:ListBucket there"
 _ELSEWHERE = "the bucket is elsewhere: correct EAGLE_AWS_REGION, or EAGLE_S3_ENDPOINT_URL (https?)"
 _ADVICE = {
     "AccessDenied": _RIGHTS,
@@ -75,7 +75,7 @@ _ADVICE = {
     "InvalidAccessKeyId": "correct EAGLE_AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "correct EAGLE_AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "renew the credentials",
-    "InvalidObjectState": "the object lies in a storage class that is not read at once: restore it",
+    "InvalidObjectState": "the object is in a storage class that is not read at once: restore it",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchBucket": "create the bucket, or correct EAGLE_ARCHIVE_URL",
     **dict.fromkeys(("PermanentRedirect", "TemporaryRedirect", "301", "302", "307", "308"), _ELSEWHERE),
@@ -158,7 +158,7 @@ class S3Archive:
             try:
                 found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **mode)
             except ClientError as exc:
-                if _status(exc) == _MISSING:  # there is no body that could say more
+                if _status(exc) == _MISSING:  # an answer to HEAD has no body that could say more
                     return None
                 raise
             if "ContentLength" not in found:
@@ -181,14 +181,14 @@ class S3Archive:
                 page = self._page(wanted, {"ContinuationToken": after} if after else {})
             for found in page.get("Contents", ()):
                 if not found["Key"].startswith(wanted) or found["Key"] <= last:
-                    raise ArchiveUnavailable(f"{self.url} lists other keys than were asked for, or not in order: no S3 does")
+                    raise ArchiveUnavailable(f"{self.url} lists keys that were not asked for, or lists them out of order")
                 last = found["Key"]
                 yield last.removeprefix(self._prefix)
             if not page["IsTruncated"]:
                 return
             after, before = page.get("NextContinuationToken", ""), after
             if after in {"", before}:
-                raise ArchiveUnavailable(f"{self.url} lists only a part of its keys, and does not say where it goes on")
+                raise ArchiveUnavailable(f"{self.url} lists only a part of its keys, and does not say where the rest begins")
 
     def ping(self) -> None:
         with self._unavailable_on_error():
@@ -218,15 +218,15 @@ class S3Archive:
         raise NoConditionalWrites(f"{NOT_USABLE}: {self.url} accepts a put that replaces an object")
 
     def _probe(self, key: str) -> tuple[ObjectInfo, bytes]:
-        """What lies there."""
+        """What HEAD and GET answer for this key. Raises ArchiveUnavailable if there is no such object."""
         found = self.head(key)
         with contextlib.suppress(KeyError):
             if found is not None:
                 return found, self.get(key)
-        raise ArchiveUnavailable(f"{self.url} has taken {key}, and says that there is no such object")
+        raise ArchiveUnavailable(f"{self.url} accepted {key}, and then answered that there is no such object")
 
     def _what_is_not_understood(self, code: str) -> ArchiveUnavailable:
-        """Whether a put was refused for its condition or for its checksum: without the checksum it is tried once more."""
+        """The error to raise: the store refuses either the condition or the checksum. A put without a checksum tells which."""
         refusal = NoConditionalWrites(f"{NOT_USABLE}: {self.url} answers {code} to a put with If-None-Match: *")
         if not self._with_digest:
             return refusal
@@ -236,7 +236,7 @@ class S3Archive:
         except ArchiveUnavailable as exc:
             return refusal if isinstance(exc, NoConditionalWrites) else exc
         return ArchiveUnavailable(
-            f"{self.url} answered {code}: it knows no checksum headers, set EAGLE_S3_CHECKSUMS=when_required"
+            f"{self.url} answered {code}: it knows no checksum headers; set EAGLE_S3_CHECKSUMS=when_required"
         )
 
     def _body(self, key: str) -> bytes:
@@ -272,7 +272,7 @@ class S3Archive:
         )
 
     def _guard(self, body: bytes) -> dict[str, str]:
-        """What the store is to check the body against."""
+        """The checksum that the store compares the body with."""
         if self._with_digest:
             return {"ChecksumSHA256": _base64(hashlib.sha256(body))}
         return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False))}
@@ -304,12 +304,12 @@ class S3Archive:
 
 
 def _put_probe(archive: S3Archive, key: str = PROBE_KEY) -> None:
-    """Never the same bytes twice."""
+    """Put bytes that were never put before, so that a replaced object shows."""
     mark = uuid.uuid4().hex
     body = f"eagle-logger proves here that nothing is replaced: {mark}\n"
     try:
         archive.put(key, body.encode(), {"mark": mark})
-    except NotAccepted as exc:  # which must not be taken for a refusal of what is to be archived
+    except NotAccepted as exc:  # a refused probe must not count as a refused reading
         raise ArchiveUnavailable(str(exc)) from None
 
 
@@ -334,8 +334,8 @@ def _do_not_ask_first(params: dict[str, Any], **_: Any) -> None:
 
 
 def _do_not_redirect(params: dict[str, Any], **_: Any) -> None:
-    """After a redirect botocore asks for the bucket, to find its region. It must not ask once more when that is redirected
-    too: of a server that redirects everything it would ask until Python's stack is full."""
+    """Keep botocore from following a second redirect. After the first it asks for the bucket's region; if that request
+    is redirected too, botocore asks again, and a server that redirects everything would fill Python's stack."""
     params["context"]["s3_redirect"]["redirected"] = True
 
 
@@ -352,8 +352,8 @@ def _base64(digest: hashlib._Hash) -> str:
 
 
 def _hex(checksum: str | None) -> str | None:
-    """A checksum of the whole object, as hex; None for one over the parts of a multipart upload (`…-3`), which is not of the
-    object's bytes, and for one that is no SHA-256 in base64."""
+    """A checksum of the whole object, as hex. None for any other: a multipart upload's (`…-3`) covers the parts' checksums,
+    not the object's bytes; another store's may be no SHA-256 in base64."""
     try:
         digest = base64.b64decode(checksum or "", validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""An archive that is used only once it has proved that it never replaces an object."""
+"""An archive that takes no object before it has proved that it never replaces one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from eagle_logger.errors import ArchiveUnavailable, NoConditionalWrites
 
 _log = structlog.get_logger(__name__)
 
-ASKED_AGAIN = 60.0
-"""Seconds until an archive that replaces objects is asked for its proof again: it may have been repaired."""
+PROOF_ASKED_AGAIN_AFTER = 60.0
+"""Seconds. An archive that replaces objects may be repaired meanwhile."""
 
 
 class TrustedArchive:
-    """Puts nothing before the proof, which is asked for once: so once in each process that archives. For several threads."""
+    """Puts nothing before the proof. It asks for the proof once, so every process that archives does so once. Thread-safe."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -60,7 +60,7 @@ class TrustedArchive:
         self._archive.ping()
 
     def _still_holds(self, failure: ArchiveUnavailable, asked: float) -> bool:
-        lasts = ASKED_AGAIN if isinstance(failure, NoConditionalWrites) else 0.0
+        lasts = PROOF_ASKED_AGAIN_AFTER if isinstance(failure, NoConditionalWrites) else 0.0
         return asked < self._failed_at + lasts
 
     def _ask(self) -> None:

@@ -50,7 +50,7 @@ async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
     if hold is None:
         raise EagleError("this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that")
     try:
-        name = DRY_RUN if dry_run else "by-hand"  # it stands in a simulator's ledger, where `verify` looks for it
+        name = DRY_RUN if dry_run else "by-hand"  # the simulator's ledger notes it, and `verify` reads it there
         logger = await wiring.data_logger(settings, name=name, holder=f"by-hand/{os.getpid()}")
         try:
             return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)

@@ -88,7 +88,7 @@ def _between(history: History, hours: list[Hour], first: float | None, last: flo
 
 
 def _newest(history: History, hours: list[Hour], first: float | None, last: float | None, count: int) -> list[bytes]:
-    """The last `count` of those lines. Hours are read from the newest on, and no more of them than needed."""
+    """The last `count` of those lines. It reads the newest hour first, and no more hours than it needs."""
     found: list[bytes] = []
     for hour in reversed(hours):
         if len(found) >= count:
@@ -131,17 +131,17 @@ def _reading(line: Line) -> str:
             return f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
         case Kind.MESSAGE:
             return str(data.get("text"))
-        case _:  # a newer version's
+        case _:  # a kind that a newer version wrote
             return line.values
 
 
 def _printable(text: str) -> str:
-    """On one line, and without what could steer a terminal: a gateway may say anything."""
+    """The text on one line, without characters that could steer a terminal: a gateway may send anything."""
     return harmless(" ".join(text.split()))
 
 
 def _shown(value: object) -> str:
-    """A number as every version of a line shows it: whole ones have no decimal point."""
+    """A value for a person. A whole number has no decimal point, whichever version wrote its line."""
     if isinstance(value, Decimal):
         return number_text(value)
     return "-" if value is None else str(value)

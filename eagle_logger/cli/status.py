@@ -216,12 +216,12 @@ def _totals(found: Status) -> list[str]:
     hours = ", ".join(f"{hour.hour} ({hour.files} files)" for hour in found.unarchived_hours) or "none"
     processes = ", ".join(f"{name} {_age(age)} ago" for name, age in found.processes.items()) or "none has reported"
     refused = (
-        f"refused by the relay, and asked again within the hour: {totals.refused} (`eagle-logger users wake --all` has them "
-        "asked at once; a changed password is entered with `eagle-logger users add`)"
+        f"refused by the relay, and asked again within the hour: {totals.refused} (`eagle-logger users wake --all` asks them "
+        "at once; `eagle-logger users add` enters a changed password)"
     )
     parked = (
-        f"parked, and not asked any more: {totals.parked} (`eagle-logger users add` corrects a password; was it the relay's "
-        "trouble, `eagle-logger users wake --all` wakes all)"
+        f"parked, and not asked any more: {totals.parked} (`eagle-logger users add` corrects a password; if the relay was at "
+        "fault, `eagle-logger users wake --all` wakes all)"
     )
     wrong_clocks = ", ".join(
         f"{name} is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} Redis"
@@ -246,7 +246,7 @@ def _totals(found: Status) -> list[str]:
 
 
 def _stuck(hours: list[StuckHour]) -> list[str]:
-    """The oldest few, and what to do."""
+    """The oldest of them, and the page that says what to do."""
     if not hours:
         return []
     lines = [
@@ -254,11 +254,11 @@ def _stuck(hours: list[StuckHour]) -> list[str]:
         for one in hours[:MOST_STUCK_ROWS]
     ]
     more = len(hours) - len(lines)
-    what = "nobody else waits for them, and they are tried again by themselves"
+    what = "no other hour waits for them, and rotation tries them again by itself"
     return [
         f"hours that are stuck: {len(hours)}; {what}. What to do: docs/how-to/free-a-stuck-hour.md",
         *lines,
-        *([f"  and {more} more: --json has them"] if more else []),
+        *([f"  and {more} more, which --json shows"] if more else []),
     ]
 
 

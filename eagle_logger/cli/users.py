@@ -30,7 +30,7 @@ from eagle_logger.users.store import Outline, StoredUser, UserStore, Woken
 from eagle_logger.visit import POISON
 
 _LONGEST_INPUT = 4096
-"""Bytes read of a password on standard input: more than any that is taken."""
+"""Bytes that are read of a password on standard input. A valid password is shorter."""
 _COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
 
 
@@ -182,8 +182,8 @@ def _email(settings: Settings, stored: StoredUser) -> str:
 def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> None:
     """Have parked users fetched again, with the passwords they have.
 
-    Users who wait for a while after failures fall due at once, too. Their failures are forgiven; a user whom the relay still
-    refuses is parked again, or waits again. A wrong password is corrected with `users add`.
+    Users who wait after failures fall due at once, too. Their count of failures begins anew, so a user whom the relay still
+    refuses is parked again, or waits again. `users add` corrects a wrong password.
     """
     if everybody == bool(cloud_ids):
         raise click.UsageError("name the users to wake, or say --all")
@@ -204,7 +204,7 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> 
 
 
 async def _asleep(store: UserStore) -> AsyncIterator[Outline]:
-    """Those who are parked or have failed. A home whose reply kills the process must be named to be woken."""
+    """Users who are parked or have failed, except those whose reply kills the process: `wake` needs their names."""
     async for batch in store.outlines():
         for outline in batch:
             if (outline.parked or outline.failures) and not (outline.parked or "").startswith(POISON):
@@ -286,8 +286,8 @@ def export(settings: Settings, *, file: str) -> None:
     """Write everybody out, passwords encrypted.
 
     To FILE (replaced only once everybody is written), or to standard output; one JSON object a line. The backup of what cannot
-    be fetched anew: keep it, and the keys in another place. `import` reads it. Users whose record cannot be read are left out
-    and named on standard error, and the exit code is 1.
+    be fetched anew: keep it, and the keys in another place. `import` reads it. It leaves out users whose record cannot be
+    read, names them on standard error, and exits with 1.
     """
     left_out: list[str] = []
 

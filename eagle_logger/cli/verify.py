@@ -36,8 +36,8 @@ _LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
 def verify(settings: Settings, ledger: str | None, archive_url: str | None, deaths: Path | None, *, as_json: bool) -> None:
     """Compare the simulator's ledger with the archive: is every reading that was served there, exactly once?
 
-    Safe beside a running system: what lies on this disk, or was served a moment ago, is "not archived yet". Exit 1 if a
-    reading is lost or doubled.
+    Safe beside a running system: a reading on this disk, or one that was served a moment ago, is "not archived yet". Exit 1
+    if a reading is lost or doubled.
     """
     if archive_url:
         settings = settings.model_copy(update={"archive_url": archive_url})
@@ -47,9 +47,9 @@ def verify(settings: Settings, ledger: str | None, archive_url: str | None, deat
 
 
 def verified(settings: Settings, ledger: str | None = None, deaths: Path | None = None, *, running: bool = False) -> Verdict:
-    """The verdict on this data directory, whose system may be `running`; else what is not archived is lost.
+    """The verdict on this data directory. `running`: its system may still run, so a reading on the disk is not lost.
 
-    Raises ConfigurationError if there is no ledger, ArchiveUnavailable.
+    Raises ConfigurationError if there is no ledger, ArchiveUnavailable if the archive does not answer.
     """
     died = deaths or settings.data_dir / "deaths.jsonl"
     lines = died.read_bytes().splitlines(keepends=True) if died.exists() else []
@@ -68,8 +68,8 @@ def _lines(path: Path) -> Iterable[bytes]:
 
 
 def _lines_on_disk(folder: LogFolder) -> Iterator[tuple[str, bytes]]:
-    """The lines of open and sealed log files, each with its user. What is gone by the time it is read has moved on: from open
-    to sealed, which are looked at later, and from there to the archive."""
+    """The lines of open and sealed log files, each with its user. A file that is gone has moved on: an open one was sealed,
+    and sealed files are read after the open ones; a sealed one was archived."""
     for hour in folder.hours():
         for shard in folder.shards(hour):
             for files in (folder.open_files, folder.sealed_files):

@@ -1,4 +1,4 @@
-"""What goes to a terminal: nothing that a gateway or a person made up may steer it."""
+"""Output to a terminal. No text from a gateway or a person may steer it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["harmless", "print_json", "protect_terminals"]
 
 
 def print_json(line: bytes) -> None:
-    """A line of JSON, its newline included: byte for byte into a pipe or file, with escapes to a terminal."""
+    """Print a line of JSON, its newline included: byte for byte into a pipe or file, with escapes to a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(harmless_json(line.decode(errors="replace")))
         return
@@ -20,7 +20,7 @@ def print_json(line: bytes) -> None:
 
 
 def protect_terminals() -> None:
-    """From now on no command of this process can write such characters to a terminal, whatever it prints."""
+    """Let no command of this process write characters to a terminal that steer it, whatever the command prints."""
     if sys.stdout.isatty():
         sys.stdout = cast(TextIO, _Protected(sys.stdout))
     if sys.stderr.isatty():

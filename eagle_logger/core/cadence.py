@@ -36,7 +36,7 @@ def next_due(now: float, grid: Grid) -> float:
 def missed_turns(due: float, now: float, grid: Grid) -> int:
     """How many points of the grid have passed by `now` without a visit, when this visit fell due at `due`.
 
-    A `due` that is no point of the grid (a user who was added or woken, or is fetched once more) stands for the point after it.
+    A `due` that is no point of the grid counts as the next point: the user was added or woken, or is fetched once more.
     """
     served = _last_point(due, grid)
     if grid.phase + served * grid.period != due:

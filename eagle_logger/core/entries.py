@@ -1,8 +1,8 @@
 """Log lines, read just far enough to order and compare them.
 
-Almost every line is spelled exactly as `core.lines` writes it, or wrote it (a whole decimal as `10`, not `10.0`); one regular
-expression then takes it apart, many times faster than a JSON parser does. It matches only lines that are whole, valid and
-canonical; `parse_line` judges all others.
+Almost every line is spelled as `core.lines` writes it, or as an older version wrote it (a whole decimal as `10`, not `10.0`).
+One regular expression takes such a line apart, many times faster than a JSON parser does. It matches only lines that are
+whole, valid and canonical; `parse_line` reads all others.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def _several(item: str) -> str:
 _PLAIN = r"[ !#-\[\]-~]*+"  # the inside of a string in ASCII, with nothing that needs an escape
 _DIGITS = r"-?(?:0|[1-9][0-9]*+)"
 _COMPARED = rf"(?!-0,){_DIGITS}(?:\.[0-9]*[1-9])?"  # a number as `core.lines.value_text` spells it
-_NUMBER = rf"(?!-0(?:\.0)?,){_DIGITS}(?:\.(?:[0-9]*[1-9]|0(?![0-9])))?"  # as it does, or as a line does
+_NUMBER = rf"(?!-0(?:\.0)?,){_DIGITS}(?:\.(?:[0-9]*[1-9]|0(?![0-9])))?"  # as `value_text` spells it, or as a line does (`10.0`)
 _NAME = r"(?!(?:v|cloud_id|device|meter|kind|time|arrived|raw|flags)\")[a-z_]+"
 _MAC = r"(?:0x[0-9a-f]{16})?"
 _MINUTE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _FLAG = r'"(?:not_set|future|long_past|backwards|conflict|filed_by_arrival)"'
-_DEMAND = rf'"value":{_COMPARED},"unit":"kW"'  # most lines by far have just these values: found out at once
+_DEMAND = rf'"value":{_COMPARED},"unit":"kW"'  # by far most lines have exactly these values
 _OTHERS = _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)')
 _RAW = _several(f'"{_PLAIN}":"{_PLAIN}"')
 _KIND = "demand|summation|price|message"
@@ -63,7 +63,7 @@ _LINE = (
 _CANONICAL = re.compile(_LINE)
 _CANONICAL_LINES = re.compile(b"^" + _LINE + b"$", re.MULTILINE)
 _DEMANDS = 7
-"""The group of the values that are found out at once, and compared as they stand."""
+"""The number of `_DEMAND`'s group. Its text needs no change before it is compared."""
 _IN_ORDER = (5, 2, 3, 4, 6, _DEMANDS, 0)
 """An entry's members among the groups."""
 _STREAM = re.compile(rf'([0-9a-f]{{6}})","device":"{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode())
@@ -80,7 +80,7 @@ _TIME, _ARRIVED = len("2015-03-10T17:00:00Z"), len('2015-03-10T17:00:00Z","arriv
 """Where the second piece's time ends, and where its arrival begins."""
 
 _WHOLE = re.compile(rb'(":-?[0-9]+)\.0(?=,|$)')
-"""A whole decimal among the values of such a line: their strings hold no quotes, so it is in none of these."""
+"""A whole decimal among the values of a canonical line. No string matches: canonical strings hold no quotes."""
 
 _START = b'{"v":'
 
@@ -149,7 +149,7 @@ def _all_canonical(data: bytes, cloud_id: str) -> list[Entry] | None:
 
 
 def _entry(line: re.Match[bytes]) -> Entry:
-    """Of a canonical line."""
+    """The entry of a canonical line."""
     _, device, meter, kind, time, arrived, demand, others = line.groups()
     return Entry(time, device, meter, kind, arrived, demand or _WHOLE.sub(rb"\1", others), line[0])
 

@@ -5,11 +5,11 @@
      "raw":{"TimeStamp":"0x1c91ec39","Demand":"0x0003b0","Multiplier":"0x1","Divisor":"0x3e8"},"flags":[]}
 
 (on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow a decoder's mistake to be
-repaired later. A whole decimal ends in `.0`, or a reader that infers types takes the first files for integers and rounds all
-others. Lines of older versions lack it (`10` for `10.0`), and say the same.
+repaired later. A whole decimal ends in `.0`; otherwise a reader that infers types takes the column for integers and rounds
+every other value. Older versions wrote `10` for `10.0`; both mean the same.
 
-A newer version may write kinds, flags and members that this one does not know, or another `v`. Such a line is read as far as
-order and comparison need it, and goes its way byte for byte: an older version never throws away what a newer one wrote.
+A newer version may write kinds, flags and members that this one does not know, or another `v`. This version reads such a line
+as far as order and comparison need it, and archives it byte for byte: it never discards what a newer version wrote.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arri
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FLAGS_AT_THE_END = re.compile(rb',"flags":\[[^\[\]{}]*\]\}\Z')
 _text = json.JSONEncoder(ensure_ascii=False, default=lambda number: {"\0number": str(number)}).encode
-"""Of a number inside a list or an object, which only a newer version writes, any spelling will do that no other value has."""
+"""JSON of any value. Only a newer version writes a number inside a list or an object; here it gets a spelling that no other
+value has, which is enough to compare lines."""
 _string = json.encoder.encode_basestring
 """What `_text` makes of a string, without finding out that it is one."""
 
@@ -45,7 +46,7 @@ def number_text(value: Decimal) -> str:
 
 
 def _never_whole(value: Decimal) -> str:
-    """The same, but a whole number ends in `.0`."""
+    """The number as a log line spells it: as `number_text`, but a whole number ends in `.0`."""
     text = number_text(value)
     return text if "." in text else f"{text}.0"
 
@@ -61,8 +62,8 @@ def _member(value: Value, number: Callable[[Decimal], str]) -> str:
 
 
 def value_text(values: Mapping[str, Value]) -> str:
-    """A reading's values in one canonical spelling: equal exactly when the values are. What lines and states are compared by;
-    a line spells its whole decimals otherwise."""
+    """A reading's values in one canonical spelling: two texts are equal exactly when the values are. Lines and states are
+    compared by it. A log line spells whole decimals differently."""
     return _members(values, number_text)
 
 
@@ -97,8 +98,10 @@ class Line:
 
 
 def parse_line(text: bytes) -> Line:
-    """Read one line (without its newline). Raises ValueError, saying what is wrong, for anything that no version of this
-    program wrote, and for a line of a newer schema that does not say whose it is, of what and of when as this one does."""
+    """Read one line (without its newline).
+
+    Raises ValueError, saying what is wrong, for a line that no version of this program wrote, and for a line of a newer
+    schema whose user, stream or time is not where this schema has it."""
     data = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
@@ -110,7 +113,7 @@ def parse_line(text: bytes) -> Line:
             kind_of(_name(data["kind"])),
             int(datetime.fromisoformat(data["time"]).timestamp()),
         )
-        # Of a newer schema nothing is known to be without a meaning: only equal lines say the same.
+        # Any member of a newer schema may have a meaning, so only equal lines (but for the arrival) mean the same.
         left_out = {"arrived"} if is_newer else _ENVELOPE
         return Line(
             text=text,
@@ -128,8 +131,8 @@ def parse_line(text: bytes) -> Line:
 
 
 def with_flag(line: Line, flag: Flag) -> bytes:
-    """The line's text with one more flag; everything else stays byte for byte. A line of a newer schema, or one that does not
-    end with its flags, stays as it is."""
+    """The line's text with one more flag; the rest stays byte for byte. A line of a newer schema stays as it is, and so does
+    one that does not end with its flags."""
     end = _FLAGS_AT_THE_END.search(line.text)
     if flag in line.flags or end is None or _is_newer(line.data["v"]):
         return line.text
@@ -138,7 +141,7 @@ def with_flag(line: Line, flag: Flag) -> bytes:
 
 
 def _is_newer(version: object) -> bool:
-    """Raises ValueError for what is no schema version."""
+    """Whether a newer schema has this version. Raises ValueError if it is no schema version."""
     if not isinstance(version, Decimal) or version < VERSION or version != version.to_integral_value():
         raise ValueError(f"schema version {version!r}; this program writes version {VERSION}")
     return version > VERSION

@@ -11,7 +11,7 @@ DEFAULT_SHARDS = 16
 
 _CLOUD_ID = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})([:-]?)([0-9a-fA-F]{2})\2([0-9a-fA-F]{2})")
 _SHOWN = 60
-"""Characters of a wrong cloud id that an error repeats."""
+"""Characters of a malformed cloud id that an error message repeats."""
 _LOG_FILE = re.compile(r"rainforest-([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl")
 _KEY = re.compile(r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz")
 

@@ -1,6 +1,6 @@
-"""What a gateway, a person or a message made up, made fit for a terminal. Pure.
+"""Makes text from a gateway, a person or a message safe for a terminal. Pure.
 
-A terminal obeys control characters, and text directions make a line read as something else than it says.
+A terminal obeys control characters. Marks that change the direction of text make a line look like another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BEYOND_ASCII = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u
 
 
 def harmless(text: str) -> str:
-    """On one line, with each character that is not printable replaced."""
+    """The text on one line, with each character that is not printable replaced."""
     return "".join(letter if letter.isprintable() else REPLACEMENT for letter in text)
 
 
@@ -30,5 +30,6 @@ def harmless_lines(text: str) -> str:
 
 
 def without_steering(text: str) -> str:
-    """Text that may hold our own colours and line breaks, without what none of our own text holds."""
+    """Text of this program, whose colours and line breaks stay. Only characters that the program itself never writes are
+    replaced."""
     return _BEYOND_ASCII.sub(REPLACEMENT, text)

@@ -21,8 +21,8 @@ class Kind(StrEnum):
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of this name. One that only a newer version knows stays its bare name: what stands under it is carried along,
-    and never asked for."""
+    """The kind of this name. A kind that only a newer version knows stays a plain string: its lines are archived, but no
+    gateway is asked for it."""
     return _KINDS.get(name) or cast("Kind", name)
 
 
@@ -41,7 +41,7 @@ class Flag(StrEnum):
 
 
 def flag_of(name: str) -> Flag:
-    """The flag of this name, as `kind_of` has it."""
+    """The flag of this name. A flag that only a newer version knows stays a plain string."""
     return _FLAGS.get(name) or cast("Flag", name)
 
 
@@ -95,7 +95,7 @@ class Reading(NamedTuple):
 class Undated(NamedTuple):
     """A decoded reading without a usable time of its own: a price set on the gateway itself, a summation of old firmware.
 
-    The gateway shows it again and again; only other values are something new. The members are those of a Reading.
+    The gateway shows it again and again, so only changed values make a new reading. The members are those of a Reading.
     """
 
     device: str
@@ -110,6 +110,6 @@ class Undated(NamedTuple):
         return Stream(self.device, self.meter, self.kind)
 
     def dated(self, arrived: float) -> Reading:
-        """The reading under the second of its arrival (Unix seconds), flagged."""
+        """The reading with the second of its arrival (Unix seconds) as its time, flagged `filed_by_arrival`."""
         flags = self.flags | {Flag.FILED_BY_ARRIVAL}
         return Reading(self.device, self.meter, self.kind, floor(arrived), self.values, self.raw, flags)

@@ -1,8 +1,8 @@
-"""The address of a Redis database: every spelling that a setting may have, read once, so that each program gets the form
-that its own client understands.
+"""The address of a Redis database. It is read once, from any spelling that a setting may have; each program gets the form that
+its own client understands.
 
-The address says where Redis is and who asks, nothing else: time-outs and certificates are not taken from it, because the
-programs' clients read such options differently, or not at all.
+An address holds a place and a login, nothing else. Time-outs and certificates are not taken from it, because the programs'
+clients read such options differently, or not at all.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ TLS_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
-        # The form of certificates is not judged, on any CPython: see eagle_logger/tls.py.
+        # No CPython judges the form of certificates: see eagle_logger/tls.py.
         "ssl_exclude_verify_flags": [ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN],
     }
 )
-"""redis-py's options by which a server must prove who it is."""
+"""redis-py's options that make a server prove its identity."""
 
 _TCP, _TLS, _SOCKET = ("redis",), ("rediss",), ("unix", "redis+socket")
 _DATABASE_OPTIONS = ("db", "virtual_host")
 _HARMLESS = {"ssl_cert_reqs": ("required", "cert_required"), "ssl_check_hostname": ("true", "1", "yes")}
-"""Options that ask for what is done in any case."""
+"""Options that ask for what every client does anyway."""
 _KNOWN_OPTIONS = frozenset({
     "client_name", "decode_responses", "health_check_interval", "max_connections", "password", "protocol", "retry_on_timeout",
     "socket_connect_timeout", "socket_keepalive", "socket_timeout", "timeout", "username",
@@ -39,8 +39,8 @@ _KNOWN_OPTIONS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One database of one server. `socket` is a path, and then `host`, `port` and `tls` mean nothing. `ca` is a file of
-    certificates (PEM) that are trusted beside the system's."""
+    """One database of one server. `socket` is a path; if it is set, `host`, `port` and `tls` mean nothing. `ca` is a file of
+    certificates (PEM) that clients trust beside the system's."""
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
@@ -53,7 +53,7 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, url: str, *, ca: str | None = None) -> Self:
-        """Raises ValueError, which says what is wrong, and never shows what may be a password."""
+        """Raises ValueError, which says what to correct and never shows what may be a password."""
         try:
             parts = urlsplit(url.strip())
             port = parts.port
@@ -64,7 +64,7 @@ class RedisAddress:
             ) from None
         if parts.scheme == "sentinel":
             raise ValueError(
-                "names a Sentinel, which is not supported: name a host that always leads to the primary (see "
+                "names a Sentinel, which is not supported; name a host that always leads to the primary (see "
                 "docs/how-to/use-your-own-redis.md)"
             )
         if parts.scheme not in (*_TCP, *_TLS, *_SOCKET):
@@ -88,30 +88,30 @@ class RedisAddress:
         return cls(host=host, port=port or DEFAULT_PORT, tls=tls, database=database, ca=ca if tls else None, **common)
 
     def on_database(self, number: int) -> Self:
-        """The same server's other database."""
+        """Another database of the same server."""
         return replace(self, database=number)
 
     def is_same_database(self, other: RedisAddress) -> bool:
-        """Whoever asks, and whether over TLS or not."""
+        """Whether both lead to one database. Login and TLS do not matter."""
         return (self._server, self.database) == (other._server, other.database)
 
     @property
     def url(self) -> str:
-        """As redis-py reads it, without certificates: those are `tls_options`."""
+        """The address as redis-py reads it, without certificates: `tls_options` has those."""
         if self.socket is not None:
             return f"unix://{self._login()}{quote(self.socket)}?db={self.database}"
         return f"{'rediss' if self.tls else 'redis'}://{self._login()}{self._place}/{self.database}"
 
     @property
     def celery_url(self) -> str:
-        """As Celery and Flower read it, without certificates: those are `tls_options`."""
+        """The address as Celery and Flower read it, without certificates: `tls_options` has those."""
         if self.socket is not None:
             return f"redis+socket://{self._login()}{quote(self.socket)}?virtual_host={self.database}"
         return self.url
 
     @property
     def tls_options(self) -> dict[str, Any]:
-        """For redis-py, and for Celery's `broker_use_ssl`: the server must prove who it is. Empty without TLS."""
+        """Options for redis-py and Celery's `broker_use_ssl` that make the server prove its identity. Empty without TLS."""
         if not self.tls:
             return {}
         return {**TLS_OPTIONS, **({"ssl_ca_certs": self.ca} if self.ca else {})}
@@ -125,7 +125,7 @@ class RedisAddress:
         return {"host": self.host, "port": self.port, "ssl": self.tls, **self.tls_options, **login}
 
     def __str__(self) -> str:
-        """Fit to be shown: without the password."""
+        """The address without its password, fit for logs and messages."""
         hidden = replace(self, password="***" if self.password else None)
         return hidden.url.replace("%2A%2A%2A", "***")
 
@@ -178,5 +178,5 @@ def _database(options: dict[str, str], path: str) -> int:
         raise ValueError("names two databases, one behind the slash and one behind the ?")
     number = named[0] if named else "0"
     if not (number.isascii() and number.isdigit()):
-        raise ValueError("names its database by something that is no number: it should read redis://host:port/0")
+        raise ValueError("names a database that is no number: it should read redis://host:port/0")
     return int(number)

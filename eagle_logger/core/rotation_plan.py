@@ -17,8 +17,8 @@ def complete_at(hour: Hour, first_arrival: float, grace: float, now: float) -> f
     an hour ahead (a gateway whose clock is wrong), gets an hour from its first line's arrival, so that what is late together
     becomes one part. The wall clock decides, never the next reading: a quiet gateway does not hold its hour open.
 
-    An arrival that lies ahead of `now` was written by a wrong clock. Such a file gets an hour and the grace from its hour's
-    end; if that hour lies ahead too, nothing is known of the file, and nothing is waited for.
+    A wrong clock wrote an arrival that is ahead of `now`. Such a file gets an hour and the grace from its hour's end; if that
+    hour is ahead of `now` too, it counts as complete at once.
     """
     if first_arrival > now:
         return now if hour.start - HOUR > now else hour.end + HOUR + grace
@@ -41,15 +41,15 @@ def is_over(hour: Hour, grace: float, now: float) -> bool:
 
 
 def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
-    """Whether an hour that failed this often for a reason of its own, then for the last time, is worth another try. The pause
-    doubles with each failure. A moment that lies ahead of `now` was written by a wrong clock, and holds nothing back."""
+    """Whether to try an hour again that failed `tries` times for a reason of its own, the last time at `tried_at`. The pause
+    doubles with each failure. A wrong clock wrote a `tried_at` that is ahead of `now`; it holds nothing back."""
     pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE)
     return not tried_at <= now < tried_at + pause
 
 
 def may_be_deleted(hour: Hour, archived_at: float, retention: float, now: float) -> bool:
-    """Whether a sealed file of this hour, archived then, has been kept long enough. Where `archived_at` lies more than an hour
-    ahead of `now`, it was written by a wrong clock, and the hour's end counts instead if that is earlier."""
+    """Whether a sealed file of this hour has been kept long enough. If `archived_at` is more than an hour ahead of `now`, a
+    wrong clock wrote it, and the hour's end counts instead if that is earlier."""
     return now >= (archived_at if archived_at <= now + HOUR else min(hour.end, archived_at)) + retention
 
 

@@ -16,8 +16,8 @@ _GZIP_LEVEL = 6
 _GZIP = 31  # zlib's window size and header that mean a gzip member: no name, and the time is 0
 
 LARGEST_HOUR = 4 << 20
-"""Bytes of log lines of one user and hour on a log volume; what exceeds them is not written. A home that is asked every 6
-seconds writes 240 KB, one that is asked every second 1 MB. Archiving a file takes six to seven times its size in memory."""
+"""Bytes of log lines of one user and hour on a log volume; further lines are not written. A home that is asked every 6 seconds
+writes 240 KB, one that is asked every second 1 MB. Archiving a file takes six to seven times its size in memory."""
 
 PLAIN_DIGEST = "plain-sha256"
 OBJECT_DIGEST = "object-sha256"

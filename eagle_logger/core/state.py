@@ -18,10 +18,10 @@ KEPT_PER_STREAM: Mapping[Kind, int] = {Kind.DEMAND: 4, Kind.SUMMATION: 2, Kind.P
 """How many recent readings of a stream are remembered. An older one shown again costs a line that sealing drops."""
 
 MOST_STREAMS = 16
-"""Streams that are remembered of a user, those that were logged last. A gateway has four for each meter."""
+"""Streams that a user's state remembers: those that were logged last. A gateway has four for each meter."""
 
 LONGEST_TEXT = 128
-"""Characters. Values that are longer in writing are remembered by their digest: a message may be of any length."""
+"""Characters. The state holds longer values as a digest, because a message may have any length."""
 
 SLOT = 600
 """Seconds: readings logged lately are counted in slots this long."""
@@ -38,15 +38,15 @@ def seen(reading: Reading) -> Seen:
 
 
 def short_text(text: str) -> str:
-    """What is remembered of values: their text, or its digest behind a `#`, with which no values begin. Equal for equal values;
-    what is short already stays as it is."""
+    """What a state holds for these values: their text, or for a long one `#` and its digest (no values begin with `#`). Equal
+    values give equal texts. A text that was shortened before stays as it is."""
     if len(text) <= LONGEST_TEXT:
         return text
     return f"#{hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
 
 
 def newest_streams(recent: Mapping[Stream, tuple[Seen, ...]]) -> dict[Stream, tuple[Seen, ...]]:
-    """As many streams as are remembered, of those in the order in which they were logged last."""
+    """The last `MOST_STREAMS` of these streams, which stand in the order in which they were logged."""
     return dict(islice(recent.items(), max(0, len(recent) - MOST_STREAMS), None))
 
 
@@ -57,7 +57,7 @@ def is_logged(state: UserState, reading: Reading) -> bool:
 
 
 def is_unchanged(state: UserState, undated: Undated) -> bool:
-    """Whether the last reading of this stream, with a time of its own or without, had the same values."""
+    """Whether the last reading of this stream had the same values, be it dated or not."""
     recent = state.recent.get(undated.stream, ())
     return bool(recent) and recent[-1][1] == short_text(value_text(undated.values))
 
@@ -72,7 +72,7 @@ def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
     earlier = [one for one in state.recent.get(reading.stream, ()) if one[0] < reading.time]
     text = max(earlier)[1] if earlier else ""
     if text.startswith("#"):
-        return {}  # only their digest is known
+        return {}  # the state holds only the values' digest
     found = json.loads(f"{{{text}}}", parse_float=Decimal, parse_int=Decimal)
     return found if isinstance(found, dict) else {}
 
@@ -133,7 +133,7 @@ def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:
 
 
 def _remembering(recent: Mapping[Stream, tuple[Seen, ...]], readings: Sequence[Reading]) -> dict[Stream, tuple[Seen, ...]]:
-    """The stream that was logged last stands last."""
+    """The readings that the state remembers from now on. The stream that was logged last stands last."""
     updated = dict(recent)
     for reading in readings:
         kept = (*updated.pop(reading.stream, ()), seen(reading))

@@ -55,4 +55,4 @@ class UserState(NamedTuple):
     parked: str | None = None
     """Why this user is not fetched any more, until it is updated or woken."""
     later: tuple[Any, ...] = ()
-    """What a newer version remembers beside all this: carried along, never looked at."""
+    """Further members that a newer version wrote. This version stores them again and never reads them."""

@@ -10,8 +10,8 @@ from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User
 
 REQUEST_GAP = 1.2
-"""Real seconds between the writing of two requests to one gateway, once their connections stand. EAGLE-100s freeze when polled
-within a second; the rest is for what the way to the gateway may take longer for the first request than for the second."""
+"""Real seconds between the writing of two requests to one gateway. EAGLE-100s freeze when polled within a second. The other 0.2
+seconds allow for a first request that travels more slowly than the second."""
 
 LONGEST_PAUSE = 300.0
 """Seconds: however often a gateway failed, it is tried again after this."""

@@ -1,4 +1,4 @@
-"""Replies by which a Redis server says that it is not the one to talk to, or not now."""
+"""The replies of a Redis server that is not the one to talk to, or not now."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NO_ROOM = re.compile(r"\bMISCONF\b|Errors writing to the AOF file|unable to per
 def comes_from_wrong_server(error: Exception) -> bool:
     """Whether this reply says that another server, or a new connection, is needed.
 
-    After a failover the connections to the old primary may stay open for years, and each of their writes is refused: only a
-    new connection is led to the new primary.
+    After a failover, connections to the old primary may stay open for years, and it refuses every write. Only a new connection
+    leads to the new primary.
     """
     return bool(_REPLIES.search(f"{getattr(error, 'status_code', None) or ''} {error}"))
 

@@ -25,10 +25,10 @@ Result = TypeVar("Result")
 def archive_is_writable(settings: Settings) -> Finding:
     try:
         archive = wiring.archive(settings)
-        archive.prove()  # which tries the right to write as well: a store looks at that first
+        archive.prove()  # this tries the right to write as well, which a store checks first
         archive.ping()
     except NoConditionalWrites as exc:
-        advice = "Nothing is archived, nothing is deleted. Take a store of docs/how-to/choose-a-store.md."
+        advice = "Nothing is archived, nothing is deleted. Use a store that docs/how-to/choose-a-store.md lists."
         return wrong("archive", found=str(exc), advice=advice)
     except EagleError as exc:
         return wrong("archive", found=str(exc), advice="Correct EAGLE_ARCHIVE_URL or the rights behind it.")
@@ -69,7 +69,7 @@ def clocks_agree(settings: Settings) -> Finding:
 
 
 def _timed(ask: Callable[[], Result]) -> tuple[Result, float, float]:
-    """The answer, what this machine's clock showed before, and how many seconds it took."""
+    """The answer, this machine's clock before the question (Unix seconds), and the seconds until the answer."""
     shown, sent = time.time(), time.monotonic()
     answer = ask()
     return answer, shown, time.monotonic() - sent

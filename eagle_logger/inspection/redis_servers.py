@@ -29,9 +29,9 @@ def _redis_finding(name: str, address: RedisAddress, variable: str) -> Finding:
     if replication["role"] != "master":
         primary = f"{replication.get('master_host')}:{replication.get('master_port')}"
         kind = "a replica that takes no writes" if replication.get("slave_read_only", 1) else "a replica, which forgets writes"
-        advice = f"Let {variable} name the primary, or something that always leads to it."
+        advice = f"Let {variable} name the primary, or an address that always leads to it."
         return wrong(name, found=f"{address} is {kind}; its primary is {primary}", advice=advice)
-    version = str(server["redis_version"])  # Valkey says here which Redis it is like
+    version = str(server["redis_version"])  # Valkey gives the Redis version that it is compatible with
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
         return wrong(name, found=f"Redis {version}", advice="Use Redis 6.2 or newer, or Valkey.")
     own = f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {version}"

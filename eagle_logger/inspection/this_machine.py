@@ -46,15 +46,15 @@ def node_takes_fetches(settings: Settings) -> Finding:
 
 
 def programs_run(settings: Settings) -> Finding:
-    """That no program of the `up` on this data directory keeps dying."""
+    """Check that no program of the `up` on this data directory keeps dying."""
     file = settings.data_dir / GIVEN_UP_FILE
     try:
         given_up = ", ".join(str(name) for name in json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
-        given_up = ""  # no `up` runs here, or the power failed while it wrote
+        given_up = ""  # no `up` runs here, or the power failed while `up` wrote the file
     if not given_up:
         return ok("programs", found="none keeps dying")
-    advice = f"Look at what it wrote in {settings.data_dir / 'run' / 'log'}. It is started again by itself."
+    advice = f"Read its log in {settings.data_dir / 'run' / 'log'}. `up` starts it again by itself."
     return look("programs", found=f"keeps dying: {given_up}", advice=advice)
 
 

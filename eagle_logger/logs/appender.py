@@ -32,9 +32,9 @@ UNUSED = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an append did. `fsyncs` counts those of folders and a `syncfs` too; `torn` counts torn last lines, left by somebody
-    who was killed, that were cut off and kept aside. `left_out` are lines that were not written, by path: their hour has
-    all that a user's may have."""
+    """What an append did. `fsyncs` counts those of folders and a `syncfs` too. `torn` counts torn last lines that were cut off
+    and kept aside; a killed process leaves them. `left_out` counts lines that were not written, by path: their user's hour has
+    `LARGEST_HOUR` bytes already."""
 
     bytes: int = 0
     files: int = 0
@@ -187,7 +187,7 @@ class Appender:
 
 
 def _fitting(data: bytes, room: int) -> tuple[bytes, int]:
-    """As many of these whole lines as have room, and how many have none."""
+    """The whole lines that fit into `room` bytes, and how many do not fit."""
     if len(data) <= room:
         return data, 0
     end = data.rfind(b"\n", 0, max(room, 0)) + 1

@@ -37,7 +37,7 @@ def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
 
 
 def concerns_whole_volume(failed: BaseException) -> bool:
-    """Whether what the operating system refused would befall any other file of the volume too."""
+    """Whether the operating system would refuse this for every other file of the volume too."""
     refused = failed if isinstance(failed, OSError) else failed.__cause__
     return isinstance(refused, OSError) and refused.errno in _OF_THE_VOLUME
 

@@ -3,9 +3,9 @@
 rainforest-002738-2015-03-10-17.jsonl               open: may be appended to
 rainforest-002738-2015-03-10-17.0001.sealed.jsonl   closed for good
 rainforest-002738-2015-03-10-17.0001.receipt.json   the archive holds it
-rainforest-002738-2015-03-10-17.stuck.json          why what is left cannot be archived
+rainforest-002738-2015-03-10-17.stuck.json          why the hour's other files cannot be archived
 
-All lie in the folder of the hour and shard.
+All are in the folder of the hour and shard.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ def receipt_of(sealed: SealedFile) -> Receipt | None:
 
 
 def stuck_path(folder: Path, cloud_id: str, hour: Hour) -> Path:
-    """Where it is noted why this user's hour cannot be archived."""
+    """The path of the note that says why this user's hour cannot be archived."""
     return folder / f"rainforest-{cloud_id}-{hour}{STUCK}"
 
 
-def stuck(path: Path) -> Stuck | None:
-    """What is noted there. A note that cannot be read, or is about another hour, says nothing: the hour is tried."""
+def read_stuck(path: Path) -> Stuck | None:
+    """The note at `path`. None for a note that cannot be read or is about another hour: then rotation tries the hour."""
     try:
         with path.open("rb") as file:
             found = Stuck.from_json(file.read(MOST_BYTES))
@@ -124,6 +124,6 @@ def stuck(path: Path) -> Stuck | None:
     return found if path == stuck_path(path.parent, found.cloud_id, found.hour) else None
 
 
-def concerned(name: str) -> str:
-    """The user and hour that a note, a log file or a receipt is about, as all their names begin."""
+def user_and_hour_of(name: str) -> str:
+    """The part of a note's, log file's or receipt's name that stands for its user and hour: the beginning of all of them."""
     return name.partition(".")[0]

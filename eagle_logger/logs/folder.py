@@ -70,8 +70,8 @@ class LogFolder:
             name = path.read_text(errors="replace").strip()
         if not _NODE.fullmatch(name):
             raise ConfigurationError(
-                f"{path} should hold 12 hex digits, the name of this log volume, and holds {name[:40]!r}: delete the file, and "
-                "the volume gets a new name (only the queue of its rotators is called by it)"
+                f"{path} should hold 12 hex digits, the name of this log volume, but it holds {name[:40]!r}: delete the file. "
+                "The volume then gets a new name, which is used only for the queue of its rotators"
             )
         return name
 
@@ -120,31 +120,31 @@ class LogFolder:
         return files.receipt_of(sealed)
 
     def unarchived(self, hour: Hour) -> int:
-        """Files of this hour, open or sealed, that have no receipt yet. Looks at names only. A folder that cannot be read
-        counts as one file: nobody knows what waits in it."""
+        """How many files of this hour, open or sealed, have no receipt yet. Reads names only. A folder that cannot be read
+        counts as one file, because something may wait in it."""
         try:
             return sum(self._unarchived(hour, shard) for shard in self.shards(hour))
         except OSError:
             return 1
 
     def users_waiting(self, hour: Hour) -> int:
-        """The same, counted in users."""
+        """How many users have such files. A folder that cannot be read counts as one user."""
         try:
             return sum(self._users_waiting(hour, shard) for shard in self.shards(hour))
         except OSError:
             return 1
 
     def stuck_in(self, hour: Hour, shard: str) -> dict[str, Stuck]:
-        """What is noted of this shard's users whose hour cannot be archived, by cloud id. Those notes only that have files
-        which wait."""
+        """The notes about this shard's users whose hour cannot be archived, by cloud id. A note without a file that waits is
+        left out."""
         names = self._names(hour, shard)
         notes = [name for name in names if name.endswith(files.STUCK)]
         waiting = _waiting(names) if notes else set()
-        found = [files.stuck(self._path(hour, shard) / name) for name in notes if files.concerned(name) in waiting]
+        found = [files.read_stuck(self._path(hour, shard) / name) for name in notes if files.user_and_hour_of(name) in waiting]
         return {one.cloud_id: one for one in found if one is not None}
 
     def stuck(self, hour: Hour) -> list[Stuck]:
-        """The same for all shards of the hour, in order of cloud id. Passes over what cannot be read."""
+        """The notes of all shards of the hour, in order of cloud id. Folders that cannot be read are left out."""
         found: list[Stuck] = []
         with suppress(OSError):
             for shard in self.shards(hour):
@@ -231,9 +231,9 @@ class LogFolder:
         return SealedFile(target, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None)
 
     def split(self, sealed: SealedFile, most: int) -> list[SealedFile]:
-        """Put several sealed files of fewer than `most` bytes in the place of a larger one that is not archived; return them.
+        """Replace a sealed file that is not archived by several of fewer than `most` bytes; return them.
 
-        A crash meanwhile leaves the larger one beside some of them: doubled lines, which the archive holds once.
+        A crash meanwhile leaves the large file beside some of them. Its lines are then doubled; the archive holds them once.
         """
         path = self.open_file_of(sealed.cloud_id, sealed.hour, sealed.shard).path
         pieces = []
@@ -260,13 +260,13 @@ class LogFolder:
         return SealedFile(sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt)
 
     def note_stuck(self, shard: str, stuck: Stuck) -> None:
-        """Remember why this user's hour cannot be archived, in place of what was noted before."""
+        """Write down why this user's hour cannot be archived. The note replaces an earlier one."""
         path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
         with disk_errors(path):
             replace_file(path, stuck.to_json())
 
     def forget_stuck(self, shard: str, stuck: Stuck) -> None:
-        """The hour is archived, and the note goes."""
+        """Delete the note: the hour is archived."""
         path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
         with disk_errors(path), suppress(FileNotFoundError):
             steps.unlink(path)
@@ -336,13 +336,13 @@ class LogFolder:
         return sequence
 
     def _tidy(self, hour: Hour, shard: str) -> None:
-        """Only for who has the shard to itself: remove unfinished files, receipts and notes whose file is gone, and empty
-        folders."""
+        """Remove unfinished files, receipts and notes whose file is gone, and empty folders. Only the process that holds the
+        shard's lock may call it."""
         names = set(self._names(hour, shard))
         waiting = _waiting(names)
         for name in names:
             orphan = name.endswith(files.RECEIPT) and name.removesuffix(files.RECEIPT) + files.SEALED not in names
-            orphan |= name.endswith(files.STUCK) and files.concerned(name) not in waiting
+            orphan |= name.endswith(files.STUCK) and files.user_and_hour_of(name) not in waiting
             if orphan or name.endswith(TEMPORARY):
                 with suppress(FileNotFoundError):
                     steps.unlink(self._path(hour, shard) / name)
@@ -392,8 +392,8 @@ def _without_receipt(names: Iterable[str]) -> list[str]:
 
 
 def _waiting(names: Iterable[str]) -> set[str]:
-    """The users and hours of these names that have something to archive."""
-    return {files.concerned(name) for name in _without_receipt(names)}
+    """The users and hours (as `files.user_and_hour_of` names them) that have something to archive."""
+    return {files.user_and_hour_of(name) for name in _without_receipt(names)}
 
 
 def _receipt_name(name: str) -> str:

@@ -36,7 +36,7 @@ class OpenFile:
     size: int = -1
     """As our last append left it; -1 when it is not known to end with a newline."""
     sealed: int = 0
-    """Bytes in the sealed files of the same user and hour, when it was opened."""
+    """Bytes in the sealed files of the same user and hour at the time this file was opened."""
     named: bool = False
     """Whether the names that lead to it have been made durable since it was opened."""
     written: int = 0

@@ -37,14 +37,14 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: bytes) -> Receipt:
-        """What else a newer version keeps in it is left out. Raises ValueError, saying what is wrong, for anything that no
-        version wrote, and for another `v`."""
+        """Read a receipt, and ignore further members that a newer version wrote. Raises ValueError, saying what is wrong, for
+        anything that no version wrote, and for another `v`."""
         data = json.loads(text)
         if not isinstance(data, dict) or data.get("v") != VERSION:
             raise ValueError(f"not a receipt of version {VERSION}")
         for name, types in _TYPES.items():
             if type(data.get(name)) not in types:
-                raise ValueError(f"not a receipt as we write them: {name} is {data.get(name)!r}")
+                raise ValueError(f"not a receipt that this program wrote: {name} is {data.get(name)!r}")
         return cls(**{name: data[name] for name in _TYPES if name != "hour"}, hour=Hour.parse(data["hour"]))
 
 

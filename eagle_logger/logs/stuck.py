@@ -1,5 +1,5 @@
-"""Why a user's hour could not be archived, kept beside its log files: there every rotator of the volume finds it, after a
-restart too."""
+"""The note that says why a user's hour could not be archived. It is kept beside the hour's log files, where every rotator of
+the volume finds it, after a restart too."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from eagle_logger.core.hours import Hour
 
 VERSION = 1
 MOST_BYTES = 4096
-"""Of a note: a larger file is no note of this program."""
-_MOST = 300
-"""Characters of the reason that are kept: twelve bytes each at most."""
+"""The largest size of a note. This program writes no larger one."""
+_LONGEST_REASON = 300
+"""Characters of the reason that a note keeps. Each takes at most twelve bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A user's hour that fails for a reason of its own, while the archive takes what others have.
+    """A user's hour that fails for a reason of its own, while the archive takes other users' hours.
 
     `since` and `tried_at` are Unix seconds of the system's clock; `tries` counts the failures, from 1.
     """
@@ -31,10 +31,10 @@ class Stuck:
 
     @classmethod
     def first(cls, cloud_id: str, hour: Hour, reason: str, now: float) -> Stuck:
-        return cls(cloud_id, hour, now, now, 1, reason[:_MOST])
+        return cls(cloud_id, hour, now, now, 1, reason[:_LONGEST_REASON])
 
     def again(self, reason: str, now: float) -> Stuck:
-        return replace(self, tried_at=now, tries=self.tries + 1, reason=reason[:_MOST])
+        return replace(self, tried_at=now, tries=self.tries + 1, reason=reason[:_LONGEST_REASON])
 
     def to_json(self) -> bytes:
         members = {name: getattr(self, name) for name in self.__slots__}

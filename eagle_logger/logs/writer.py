@@ -42,11 +42,11 @@ class LogWriter:
         self._path = path
 
     def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
-        """Add complete lines to the log file of each (cloud id, hour); return when every one of them is durable, but for those
-        that are `left_out`, by cloud id: a user's hour has at most `LARGEST_HOUR` bytes.
+        """Add complete lines to the log file of each (cloud id, hour); return when all of them are durable. A user's hour has
+        at most `LARGEST_HOUR` bytes; `left_out` counts the lines beyond, by cloud id.
 
-        Raises DiskUnavailable when it cannot be sure of that. Then the whole batch may be appended again later: nothing torn is
-        left to be seen, and a line that was written nevertheless is removed as a duplicate when its file is sealed.
+        Raises DiskUnavailable when lines may not be durable. The caller may then append the whole batch again: no torn line
+        stays visible, and sealing removes a line that was written twice.
         """
         paths = {self._path(*key): key for key, lines in batch.items() if lines}
         content = {path: b"".join(batch[key]) for path, key in paths.items()}

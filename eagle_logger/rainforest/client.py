@@ -89,7 +89,7 @@ class RelayClient:
 
 
 def _sendable(what: str, text: str) -> str:
-    """The text, which goes as UTF-8. Raises Refused if no header carries it unchanged: an older version stored it."""
+    """The text, which is sent as UTF-8. Raises Refused if no header carries it unchanged: older versions stored such texts."""
     try:
         return sendable(text)
     except ValueError as exc:

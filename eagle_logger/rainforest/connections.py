@@ -19,7 +19,7 @@ KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when it is used again."""
 
 MOST_HEADS = 8
-"""In front of one reply, the reply's own among them."""
+"""Heads that are read of one reply: interim ones such as "100 Continue", and its own."""
 
 ON_THE_WIRE = (aiohttp.ClientError, HttpProcessingError, OSError)
 """What `Connections.post` raises for whatever goes wrong between here and the relay. A TimeoutError is an OSError."""
@@ -43,8 +43,8 @@ class Connections:
         self._first_lines = f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\nHost: {self._target.headers['Host']}\r\n"
 
     async def post(self, headers: str, body: bytes, before_writing: Callable[[], None]) -> Reply:
-        """Post once, never again by itself. `headers`: whole lines that hold nothing a header may not. `before_writing` is
-        called when the connection stands. Raises ON_THE_WIRE, and what `before_writing` raises."""
+        """Post once; never repeat a request. `headers`: whole lines, with only characters that a header may hold.
+        `before_writing` is called when the connection is open. Raises ON_THE_WIRE, and what `before_writing` raises."""
         request = f"{self._first_lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
         connection = await self._connected()
         try:
@@ -75,9 +75,9 @@ class Connections:
         transport.write(request)
         for _ in range(MOST_HEADS):
             head, content = await protocol.read()
-            if not 100 <= head.code <= 199:  # "continue", and the like: the reply comes behind it
+            if not 100 <= head.code <= 199:  # after "100 Continue" and the like, the reply follows
                 return head.code, head.headers, await self._body(content)
-        raise aiohttp.ClientPayloadError(f"{MOST_HEADS} heads came, and no reply behind them")
+        raise aiohttp.ClientPayloadError(f"{MOST_HEADS} interim heads came, and no reply followed")
 
     async def _body(self, content: aiohttp.StreamReader) -> bytes:
         body = bytearray()  # it may come byte by byte

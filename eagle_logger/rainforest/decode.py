@@ -16,10 +16,10 @@ from eagle_logger.rainforest.relay import Decoded, Problem
 from eagle_logger.rainforest.scanned import Scanned
 
 LARGEST_BODY = 1 << 16
-"""Bytes read of a reply; an ordinary one has a few hundred. So one reply never holds up the event loop for long."""
+"""Bytes that are read of a reply; an ordinary one has a few hundred. The bound keeps one reply from blocking the event loop."""
 
 MOST_PROBLEMS = 3
-"""Kept of one reply, with a sample each; the rest is only counted."""
+"""Problems of one reply that are kept, with a sample each. The others are only counted."""
 
 _LARGEST_MIXED = 1 << 12
 _CP1252 = "eagle-logger-cp1252"
@@ -30,13 +30,13 @@ _BLANK = "\ufeff \t\r\n\v\f"
 def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
     """What a reply holds: every whole notification, and a problem for whatever else is there.
 
-    `secrets` must not appear in a problem: who was asked, and with which password. Of a body that is too large the beginning
-    counts, and the size is a problem.
+    No problem shows any of the `secrets` (the user's e-mail address and password). Of a body that is too large, the first
+    `LARGEST_BODY` bytes are read, and the size is a problem.
     """
     if len(body) > LARGEST_BODY:
         text = text_of(body[:LARGEST_BODY])
         found, shown = closely(text, secrets), redacted(text, secrets)
-        detail = f"more than {LARGEST_BODY} bytes: what follows was not read"
+        detail = f"more than {LARGEST_BODY} bytes: the rest was not read"
         return replace(found, problems=(Problem("too_large", detail, shown), *found.problems[: MOST_PROBLEMS - 1]))
     text = text_of(body)
     reading = plain_demand(text)
@@ -65,7 +65,7 @@ def closely(text: str, secrets: Collection[str] = ()) -> Decoded:
     for torn in scanned.torn:
         problems.add(*torn)
     known = scanned.containers or bool(scanned.fragments)
-    return Decoded(tuple(readings), problems.told(), known=known, undated=tuple(undated))
+    return Decoded(tuple(readings), problems.kept(), known=known, undated=tuple(undated))
 
 
 def text_of(body: bytes) -> str:
@@ -80,7 +80,8 @@ def text_of(body: bytes) -> str:
 
 
 def _mixed(body: bytes) -> str:
-    """Byte by byte, for a character cut off at the end must not spoil the others; but not many such bytes: each takes long."""
+    """Decode byte by byte, so that a character cut off at the end does not spoil the others. A large body is decoded as cp1252,
+    because each such byte takes long."""
     return body.decode("utf-8", _CP1252) if len(body) <= _LARGEST_MIXED else body.decode("cp1252", "replace")
 
 
@@ -118,7 +119,7 @@ class _Problems:
         else:
             self._more += 1
 
-    def told(self) -> tuple[Problem, ...]:
+    def kept(self) -> tuple[Problem, ...]:
         return (*self._told, Problem("many", f"{self._more} more problems")) if self._more else tuple(self._told)
 
 

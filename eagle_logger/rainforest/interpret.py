@@ -26,7 +26,7 @@ _HTML_PAGE = re.compile(
     r"|<!doctype\s+html|</?(?:html|head|body|title|script|meta)\b",
     re.IGNORECASE,
 )
-"""The relay speaks in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or a program that failed."""
+"""The relay answers in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or a program that failed."""
 
 
 def interpret(
@@ -39,8 +39,8 @@ def interpret(
     """What a reply holds.
 
     `headers` are looked up in lower case (or are a mapping that does not mind). Raises RelayUnavailable (time-out, busy, empty
-    body, 407, 408, 429, 5xx, a redirect, an HTML page that refuses), Refused (credentials, cloud id), UnreadableReply (nothing
-    we know; carries the problem).
+    body, 407, 408, 429, 5xx, a redirect, an HTML page that refuses), Refused (credentials, cloud id), UnreadableReply (an
+    unknown reply; carries the problem).
     """
     if not 200 <= status <= 299:
         raise _by_status(status, headers, body, secrets, wordings)
@@ -91,7 +91,7 @@ def _by_status(
 
 
 def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[Wording]) -> EagleError:
-    """What 401 or 403 means: this user is refused, unless the body shows that it is not the relay that says so."""
+    """The error for 401 and 403: the relay refuses this user, unless the body shows that the relay did not write it."""
     wording = _meaning(words, body, wordings)
     if wording is not None:
         return error_for(wording, detail)
@@ -99,7 +99,7 @@ def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[Wording]) 
 
 
 def _meaning(words: str, body: bytes, wordings: Iterable[Wording]) -> Wording | None:
-    """The wording that fits. An HTML page refuses nobody, unless a deployment's own wording says that it does."""
+    """The wording that fits. An HTML page refuses nobody, unless it fits a deployment's own wording."""
     wording = meaning_of(words, wordings)
     refuses = wording is not None and wording.means is Means.REFUSED
     return _PAGE if refuses and wording in WORDINGS and _is_html(body) else wording

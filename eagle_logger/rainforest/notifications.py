@@ -22,7 +22,7 @@ Fields = Mapping[str, str]
 """Lower-case names; text as it stood in the reply."""
 
 _LASTING = frozenset({Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE})
-"""What holds until the gateway shows something else, and so means something without a time. A demand is of one moment."""
+"""Kinds whose reading holds until the gateway shows another one, so it means something without a time. A demand does not."""
 _NONE: frozenset[Flag] = frozenset()
 _NO_PRICE = 0xFFFFFFFF
 _NO_DIGITS = frozenset({0x0F, 0xFF})
@@ -50,7 +50,7 @@ _DECIDING = frozenset(key for kept in _KEPT.values() for key, _ in kept if key n
 
 
 class NothingThere(ValueError):
-    """The usual answer of a gateway that has no message, or no price: nothing is wrong."""
+    """A gateway's usual answer when it has no message or no price. It is no problem."""
 
 
 class Disputed(ValueError):
@@ -58,10 +58,10 @@ class Disputed(ValueError):
 
 
 def reading_of(fragment: Fragment) -> Reading | Undated:
-    """The reading a whole notification holds; an Undated one where the gateway gave no usable time.
+    """The reading that a whole notification holds; an Undated one if the gateway gave no usable time.
 
-    Raises NothingThere, NoTime (a demand says nothing without its time), NoReading (a sentinel, or Missing), Disputed, or
-    another ValueError for a number that is none.
+    Raises NothingThere, NoTime (a demand without a time), NoReading (a sentinel, or Missing), Disputed, or another ValueError
+    for a malformed number.
     """
     kind, fields = roots.READINGS[fragment.root], fragment.fields
     if fragment.disputed and not fragment.disputed.isdisjoint(_DECIDING):
@@ -145,7 +145,7 @@ _VALUES: dict[Kind, Callable[[Fields], _Values]] = {
 
 
 _character = lru_cache(1024)(unescape)
-"""A text may consist of nothing else, and few are different."""
+"""Cached, because a text may consist of entities only, and few of them differ."""
 
 
 def plain_text(text: str) -> str:
@@ -176,7 +176,7 @@ def _number_or(fields: Fields, key: str, otherwise: int) -> int:
 
 
 def _is_no_id(text: str) -> bool:
-    """Absent, empty, or zero however it is spelled. A message with an id is one, even if its text is empty."""
+    """Whether a message's id is absent, empty, or zero in any spelling. With another id it is a message, even without text."""
     try:
         return not text or numbers.unsigned(text) == 0
     except ValueError:

@@ -13,11 +13,12 @@ LONGEST_SAMPLE = 4096
 HIDDEN = "[redacted]"
 
 _LOOKED_AT = LONGEST_SAMPLE + 1024
-"""Characters: what is hidden takes less room than it had. Each costs a few microseconds of the event loop's time."""
+"""Characters of a text that are searched. They are more than a sample keeps, because hiding a secret shortens the text. Each
+costs a few microseconds of the event loop's time."""
 _LONGEST_DETAIL = 200
 
 # The value of an element, JSON member, attribute, header or query parameter whose name smells of a secret, whole or cut off.
-# None of these expressions may take more than a few steps for each character, whatever the text: a gateway may say anything.
+# Each of these expressions must take only a few steps for each character of any text: a gateway may send anything.
 _SMELL = (
     r"(?:install[ _-]?code|link[ _-]?key|user|password|passwd|\bpwd|e-?mail|authorization|secret|token|cookie)"
     r"[\w-]{0,32}"
@@ -79,7 +80,7 @@ def _spellings(secrets: Iterable[str]) -> list[str]:
 
 
 def _cut_off(text: str, spellings: list[str]) -> str:
-    """The beginning of a longer text without its last word, nor the beginning of a secret: either may be cut in two."""
+    """The beginning of a longer text, without a secret or a word at its end: the cut may have gone through either."""
     for spelling in spellings:
         start = max(0, len(text) - len(spelling) + 1)
         while (start := text.find(spelling[0], start)) >= 0:
@@ -91,7 +92,7 @@ def _cut_off(text: str, spellings: list[str]) -> str:
 
 
 def _without_values_before_ends(text: str) -> str:
-    """The same without the word before each end of an element whose name smells of a secret: its beginning may be lost."""
+    """The text without the word before each end tag whose name smells of a secret: its start tag may be lost."""
     parts: list[str] = []
     done = 0
     for end in _END.finditer(text):

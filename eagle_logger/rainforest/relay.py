@@ -50,8 +50,8 @@ class Relay(Protocol):
     ) -> Decoded:
         """The gateway's current reading of this kind.
 
-        `before_writing` is called when the connection stands, just before the request is written to
-        it; if it raises a TimeoutError, nothing is written.
+        `before_writing` is called when the connection is open, just before the request is written. If it raises a
+        TimeoutError, nothing is written.
 
         Raises RelayUnavailable (try again later), Refused (credentials or cloud id), UnreadableReply (the reply is nothing we
         know; carries the problem, with a redacted sample).

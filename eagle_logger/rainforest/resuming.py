@@ -19,8 +19,8 @@ that cannot bear it."""
 
 
 def resuming_context(ca: Path | None) -> ssl.SSLContext:
-    """For one server. Verifies as `client_context` does, against the system's store or the PEM bundle `ca`; a session that is
-    taken up was verified when it began. Raises OSError for a bad `ca`."""
+    """A context for one server. It verifies as `client_context` does, against the system's store or the PEM bundle `ca`. A
+    resumed session was verified when it began. Raises OSError for a bad `ca`."""
     return client_context(ca, of=_ResumingContext)
 
 

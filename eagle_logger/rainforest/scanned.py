@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MOST_NOTIFICATIONS = 50
-"""Looked at in one reply, whole or torn. An ordinary one has one, or a handful."""
+"""Notifications, whole or torn, that are read of one reply. An ordinary reply has one, or a handful."""
 
 
 class Fragment(NamedTuple):
@@ -40,12 +40,12 @@ class Scanned:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many notifications were found as a reply may have."""
+        """Whether `MOST_NOTIFICATIONS` were found, so that no more are read."""
         return len(self.fragments) + len(self.torn) >= MOST_NOTIFICATIONS
 
     def leave(self, rest: str) -> None:
-        """Note that the reply goes on, and that this rest was not looked at."""
-        detail = f"more than {MOST_NOTIFICATIONS} notifications: the last {len(rest)} characters were not looked at"
+        """Note as a problem that this rest of the reply is not read."""
+        detail = f"more than {MOST_NOTIFICATIONS} notifications: the last {len(rest)} characters were not read"
         self.torn.append(Torn("too_many", detail, rest))
 
 

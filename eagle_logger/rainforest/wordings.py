@@ -36,7 +36,7 @@ _WHO = r"(?:user(?:name)?|password|credentials?|cloud[ _-]?id|account|login|e-?m
 _WRONG = r"(?:invalid|wrong|bad|incorrect|unknown|unrecogni[sz]ed|no such|missing)"
 
 WORDINGS = (
-    # A program behind the relay failed and shows why: its database refused the program, for instance, not this user.
+    # A program behind the relay failed and shows why. For instance, its database refused the program, not this user.
     _wording(r"\(using password: (?:yes|no)\)", Means.TRANSIENT, "server_error"),
     _wording(r"\b(?:mysqli?|pgsql?|pdo|odbc|mssql|sqlsrv)_?\w*(?:\(\)|::|exception)", Means.TRANSIENT, "server_error"),
     _wording(r"\bsqlstate\b|\bORA-\d{5}|password authentication failed for user \"", Means.TRANSIENT, "server_error"),

@@ -148,8 +148,7 @@ class Huge(Rule):
 
 
 class Flood(Rule):
-    """As many readings as fill the body, of meters that are made up anew for each reply. What of them is taken is no concern
-    of the ledger's. XML only."""
+    """A body full of readings of meters that are invented for each reply. The ledger does not note them. XML only."""
 
     fault: Literal["flood"]
     length: Annotated[int, Field(ge=1, le=2**26)] = 2**20
@@ -190,7 +189,7 @@ class WrongClock(Rule):
 
 class Sentinel(Rule):
     """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset: either, by chance).
-    Summations and messages know only the second. Without a time only a demand is no reading."""
+    Summations and messages have only the second. Without a time, only a demand is no reading."""
 
     fault: Literal["sentinel"]
     of: Literal["value", "time"] | None = None

@@ -33,8 +33,8 @@ MESSAGES = (
 
 
 class Said(NamedTuple):
-    """A reading as a correct decoder would have it. `values` are exact decimals as text, other text, whole numbers or None;
-    `time` is None where the gateway gives none."""
+    """A reading as a correct decoder gives it. `values` are exact decimals as text, other text, whole numbers or None; `time`
+    is None if the gateway gives none."""
 
     kind: str
     time: int | None
@@ -49,7 +49,7 @@ class Said(NamedTuple):
         return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{time},{values}}}'
 
     def undated(self) -> Said | None:
-        """The same without a time: nothing, if it is a demand."""
+        """The same reading without a time; None for a demand."""
         return None if self.kind == "demand" else self._replace(time=None)
 
 
@@ -61,8 +61,8 @@ class Notification(NamedTuple):
     said: Said | None = None
 
     def if_dated(self) -> Notification:
-        """The same, but saying nothing if a wrong clock gave it a TimeStamp that wraps around, and undated if that TimeStamp
-        means "no time"."""
+        """The notification as a decoder sees it: without a reading if a wrong clock's TimeStamp wraps around, and with an
+        undated one if the TimeStamp means "no time"."""
         if self.said is None or self.said.time is None:
             return self
         stamp = self.said.time - EPOCH

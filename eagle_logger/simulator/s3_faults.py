@@ -25,7 +25,7 @@ FAULTS = frozenset(ANSWERS) | {
     "lost",  # does as asked, and breaks the connection instead of answering
     "corrupt",  # stores other bytes than were sent, and tells their checksum when asked
     "replace",  # takes no notice of If-None-Match
-    "304",  # refuses as If-None-Match wants it, but answers 304 instead of 412
+    "304",  # heeds If-None-Match, but answers 304 instead of 412
     "lie",  # stores other bytes than were sent, and tells the checksum of those that were sent
 }
 

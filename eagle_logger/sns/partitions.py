@@ -1,6 +1,6 @@
-"""Amazon's partitions (the public cloud, China, GovCloud, the European Sovereign Cloud …): which there are, and their domains.
+"""Amazon's partitions (the public cloud, China, GovCloud, the European Sovereign Cloud …) and their domains.
 
-botocore ships this as data, and an update of botocore brings the partitions that are new.
+botocore ships them as data, so an update of botocore brings new partitions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """`home` is the region that stands for the whole partition, such as us-east-1."""
+    """One partition. `home` is the region that stands for all of it, such as us-east-1."""
 
     name: str
     domain: str
@@ -21,13 +21,13 @@ class Partition:
     regions: re.Pattern[str]
 
     def has(self, region: str) -> bool:
-        """Whether the partition may have such a region: new ones appear, so their names go by a pattern."""
+        """Whether the region's name fits the partition's pattern. There is no list, because new regions appear."""
         return self.regions.match(region) is not None
 
 
 @cache
 def partitions() -> Mapping[str, Partition]:
-    """By name, such as aws-eusc."""
+    """All partitions that botocore knows, by name, such as aws-eusc."""
     from botocore.loaders import create_loader  # noqa: PLC0415  (only where Amazon's services are used at all)
 
     found = create_loader().load_data("partitions")["partitions"]

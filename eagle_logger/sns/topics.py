@@ -27,7 +27,7 @@ class Topic:
         partition = partitions().get(match[1])
         if partition is None or not partition.has(match[2]):
             raise ValueError(
-                f"{arn!r} is not the ARN of an SNS topic in a region that botocore knows: check it, or update botocore "
+                f"{arn!r} is not the ARN of an SNS topic in a region that botocore knows: correct it, or update botocore "
                 f"(it knows the partitions {', '.join(sorted(partitions()))})"
             )
         return cls(arn, partition, match[2])
@@ -41,9 +41,9 @@ class Topic:
     def certificate_names(self) -> frozenset[str]:
         """The names, one of which the signing certificate bears.
 
-        Most regions share `sns.amazonaws.com`; regions one opts into have `sns-signing.<region>`, China and GovCloud
-        `sns-<region>` (both GovCloud regions that of the western one, which is the partition's home). Amazon's own Java
-        library expects the same.
+        Most regions share `sns.amazonaws.com`. Regions that one opts into have `sns-signing.<region>`. China and GovCloud have
+        `sns-<region>`; both GovCloud regions use that of the western one, which is the partition's home. Amazon's own Java
+        library expects the same names.
         """
         region, domain, home = self.region, self.partition.domain, self.partition.home
         first_labels = ("sns", f"sns.{region}", f"sns-signing.{region}", f"sns-{region}", f"sns-{home}")

@@ -27,8 +27,8 @@ def new_key() -> str:
 class Cipher:
     """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from, for messages.
 
-    `reread` reads the keys again from where they came from, if that can be: `refresh` adds what is new there. A key
-    that was taken away there stays known until the process ends.
+    `reread` reads the keys from their file again, if they came from one; `refresh` adds those that are new. A key that was
+    removed from the file stays known until the process ends.
 
     Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever shows a key.
     """
@@ -58,13 +58,13 @@ class Cipher:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """One for each key, newest first. They tell keys apart and say nothing else about them."""
+        """One for each key, newest first. A fingerprint distinguishes a key and reveals nothing else about it."""
         return tuple(_fingerprint(key) for key in self._keys)
 
     def refresh(self) -> bool:
-        """Read the key file again, at most once a second; whether there is a key that was not known.
+        """Read the key file again, at most once a second. Returns whether it holds a key that was not known.
 
-        A file that cannot be read, or holds something else than keys, changes nothing and is logged once.
+        A file that cannot be read, or holds something other than keys, changes nothing; this is logged once.
         """
         now = time.monotonic()
         if self._reread is None or now < self._reread_at + REREAD_PAUSE:

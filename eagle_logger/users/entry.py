@@ -57,8 +57,8 @@ class StreamEntry(_Strict):
 
 
 class StateEntry(_Strict):
-    """A state without what is wrong with the user, for an imported user is forgiven, and without what only a newer version
-    understands."""
+    """A state without failures and parking, because an imported user begins without them, and without members that only a newer
+    version understands."""
 
     total_events_logged: int = Field(0, ge=0)
     first_timestamp: int | None = None

@@ -1,7 +1,7 @@
-"""Which process knows which keys: each process that has keys notes their fingerprints with its progress.
+"""Which process knows which keys. Each process that has keys writes their fingerprints into its progress note.
 
-A password must never be sealed with a key that a living process does not have: that process could not
-fetch the user any more. So sealing is refused until every such process has the key.
+A password must never be sealed with a key that a living process does not have, because that process could not
+fetch the user any more. So sealing is refused until every living process has the key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from eagle_logger.users.cipher import Cipher
 NOTE = "keys"
 """The member of a progress note that holds the fingerprints, separated by blanks."""
 ALIVE = 15.0
-"""Real seconds: a process that has reported within this time lives."""
+"""Real seconds. A process that has reported within this time is alive."""
 
 Note = Mapping[str, str | int | float]
 
@@ -35,7 +35,7 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
         raise KeyNotKnown(
             f"{', '.join(lacking)}: the first key in EAGLE_SECRET_KEYS is not known there, so nothing was "
             "encrypted with it. Put the same key first for every process. A process that has its keys "
-            "from a file finds it there within seconds; restart the others; then try again"
+            "from a file reads it within seconds; restart the others; then try again"
         )
 
 

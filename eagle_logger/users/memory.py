@@ -75,7 +75,7 @@ class MemoryUserStore:
         return [cloud_id for _, cloud_id in leased]
 
     def _note_the_clock(self, now: float) -> None:
-        """What was due before a clock was set back is due now; set forward, it ends no lease."""
+        """Notice that the clock was set. Set back, it keeps no due user waiting; set forward, it ends no lease early."""
         system, steady = self._system, self._steady()
         passed = now - (system.clock or now)
         jumped = passed - self._speed.stretched(max(0.0, steady - system.steady))
@@ -180,7 +180,7 @@ class MemoryUserStore:
         return Reported(frozenset(again), frozenset(lost), missed)
 
     def _who_is_not_to_be_parked(self, reports: Sequence[Report], now: float) -> list[str]:
-        """Those of whom these reports say that they are to be parked, if the relay refuses so many that it is not believed."""
+        """The users whom these reports would park, if the relay refuses so many users that it is not believed; else nobody."""
         held = [report for report in reports if (lease := self._held(report.cloud_id, report.token)) and not lease.updated]
         refused = [report for report in held if report.state.parked and parking.is_refused(report.state)]
         would_park = [report.cloud_id for report in refused if not self._is_excused(report)]

@@ -55,7 +55,7 @@ class System:
     requests: dict[str, float] = field(default_factory=dict)
     shards: int | None = None
     parkings: dict[str, float] = field(default_factory=dict)
-    """When the relay's refusals last made each of these users one to park."""
+    """When the relay's refusals last called for parking each of these users."""
     breaker: Breaker = field(default_factory=Breaker)
     clock: float | None = None
     steady: float = 0.0

@@ -4,9 +4,9 @@ A user is a JSON object. A state is two lines of JSON, facts and recent readings
 states have in common (a third of the memory for a few microseconds). What is wrong with a user (failures, last error, parked)
 is written apart, so that a script can forgive it without reading the rest.
 
-A newer version adds to a state at the end of its facts, and may name kinds that this one does not know: an older version
-carries both along. Only what it cannot read at all, another format or damage, counts as empty, and is written over: a state
-spares duplicates and is no one's only copy of a reading. What cannot be read is never in the way of anything else.
+A newer version appends members to a state's facts, and may name kinds that this one does not know; this version keeps both. A
+state in another format, or a damaged one, counts as empty and is overwritten: a state only prevents duplicates, and never holds
+the only copy of a reading. A part that cannot be read never keeps another part from being read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COMMON = (
 _FORMAT = b"\x01"
 
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
-"""What reading bytes that no version wrote may raise."""
+"""The exceptions that bytes which no version wrote may raise while they are read."""
 _WHOLE = frozenset({int})
 _WHOLE_OR_NONE = frozenset({int, type(None)})
 _MOMENTS = frozenset({int, float})
@@ -62,7 +62,7 @@ def encode_user(user: User, sealed: str) -> bytes:
 
 
 def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
-    """The user, and its sealed password. Raises ValueError, saying what is wrong, for what no version wrote."""
+    """The user and its sealed password. Raises ValueError, saying what is wrong, for a record that no version wrote."""
     try:
         members = json.loads(record)
         intervals = {kind_of(kind): float(seconds) for kind, seconds in members.get("intervals", {}).items()}
@@ -75,7 +75,7 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
 
 
 def with_password(record: bytes, sealed: str) -> bytes:
-    """The same record with another sealed password; what a newer version keeps beside it stays."""
+    """The same record with another sealed password. Other members, a newer version's included, stay."""
     return _compact({**json.loads(record), "sealed": sealed}).encode()
 
 
@@ -96,7 +96,7 @@ def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserSta
 
 
 def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[UserState, str | None]:
-    """What can be read of it, each part for itself, and why another part cannot: that part is as if nothing was written."""
+    """The state, and why a part of it cannot be read, if so. Parts are read separately; an unreadable one counts as empty."""
     state, wrong = UserState(), list[str]()
     if written:
         try:
@@ -112,7 +112,7 @@ def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[Use
 
 
 def recent_unreadable(state: UserState) -> str | None:
-    """Why the recent readings of a state just read cannot be read, if so: there are none then."""
+    """Why the recent readings of a state that was just read cannot be read, if so. The state then has none."""
     return state.recent.unreadable if isinstance(state.recent, _Recent) else None
 
 
@@ -216,7 +216,7 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
 
 
 class _Recent(Mapping[Stream, tuple[Seen, ...]]):
-    """Recent readings as they were written, until they are looked at; none if they cannot be read."""
+    """Recent readings, which are parsed when they are first looked at. Empty if they cannot be read."""
 
     def __init__(self, written: bytes) -> None:
         self._written = written

@@ -33,7 +33,8 @@ class Script(Protocol):
 class RedisConnection:
     """A pool of connections to one Redis, bound to the event loop it is first used on.
 
-    A command that may have been carried out is never sent twice: after a lost answer nobody knows, and leases make up for that.
+    A command that may have been carried out is never sent twice. After a lost answer nobody knows whether it was; leases make
+    up for that.
     A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
     """
 
@@ -71,7 +72,7 @@ class RedisConnection:
         return await self._answer(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # it has no types
 
     async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        """Several commands that only read in one round trip, with their raw answers. Raises RedisUnavailable."""
+        """The raw answers of several reading commands, in one round trip. Raises RedisUnavailable."""
 
         def send() -> Awaitable[list[Any]]:
             pipeline = self._client.pipeline(transaction=False)
@@ -83,7 +84,7 @@ class RedisConnection:
         return answers
 
     async def _answer(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """A server that is not the primary carried out nothing that it refused: that is sent once more, by a new connection."""
+        """Send, and send once more over a new connection if the server is not the primary: it carried out nothing."""
         try:
             return await send()
         except _TROUBLE as exc:
@@ -97,7 +98,7 @@ class RedisConnection:
             raise self._unavailable(exc) from exc
 
     async def _leave_server(self) -> None:
-        """Those connections that are in use are left once they are refused too."""
+        """Close all idle connections. One that is in use is closed when the server refuses it too."""
         await self._pool.disconnect(inuse_connections=False)
 
     def _unavailable(self, exc: Exception) -> RedisUnavailable:

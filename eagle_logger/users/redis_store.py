@@ -13,7 +13,7 @@
     eagle:tally              hash   the system's counters
     eagle:unproven           set    id, if the relay has not answered since its credentials were entered
     eagle:refused            set    id, if the relay refuses it and it is not parked
-    eagle:parkings           zset   id, by when the relay's refusals last made it one to park (core/parking.py)
+    eagle:parkings           zset   id, by when the relay's refusals last called for parking it (core/parking.py)
     eagle:trial              whose reply is suspected to kill, and is tried now (core/suspicion.py)
     eagle:breaker            hash   how it stands with the relay: phase, since when, counters lately
     eagle:progress           hash   process → its last note
@@ -240,7 +240,7 @@ class RedisUserStore:
         return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, failing, refused)
 
     async def tally(self) -> dict[str, int]:
-        """A counter that is no number is left out; the next report begins it anew."""
+        """The system's counters. One that is no number is left out; the next report begins it anew."""
         counters = (await self._hash("eagle:tally")).items()
         return {name: int(count) for name, count in counters if _WHOLE_NUMBER.fullmatch(count)}
 
@@ -289,8 +289,8 @@ class RedisUserStore:
         written = await self._redis.command("GET", "eagle:shards")
         if written is not None and not _WHOLE_NUMBER.fullmatch(written.decode(errors="replace")):
             raise ConfigurationError(
-                f"eagle:shards in Redis should hold the number of shards, and holds {written[:40]!r}: set it to what "
-                "EAGLE_SHARDS was when this system was first started"
+                f"eagle:shards in Redis should hold the number of shards, but it holds {written[:40]!r}: set it to the "
+                "value that EAGLE_SHARDS had when this system was first started"
             )
         return None if written is None else int(written)
 
@@ -317,7 +317,7 @@ class RedisUserStore:
         return repr(self._clock.now()) if self._clock.is_accelerated else ""
 
     def _was_set(self, now: float, sent: float) -> bool:
-        """Whether Redis' clock was set so short ago that it cannot tell how long ago a gateway was asked."""
+        """Whether Redis' clock was set a moment ago, so that it cannot show how long ago a gateway was asked."""
         if self._clock.is_accelerated:
             return False
         received = time.monotonic()
@@ -366,7 +366,7 @@ class RedisUserStore:
         )
 
     def _user_and_credentials(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
-        """Without credentials if no key opens them, not even one that came into the key file meanwhile."""
+        """The user, without credentials if no key opens them. If none does, the key file is read again."""
         try:
             return self._known(cloud_id, record)
         except ValueError:
@@ -436,7 +436,7 @@ def _asked_just_now(claim: Claim) -> Claim:
 
 @cache
 def _machine() -> str:
-    """The same for all processes that have one steady clock: until this machine is started anew."""
+    """A name for this machine's steady clock. Its processes share it until the machine restarts."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -499,7 +499,7 @@ def _own_intervals(cloud_id: str, record: bytes | None) -> tuple[Mapping[Kind, f
 
 
 def _progress_note(text: str) -> dict[str, Any] | None:
-    """None for what is no note."""
+    """The note; None if the text is no note."""
     try:
         note = json.loads(text)
     except (ValueError, RecursionError):

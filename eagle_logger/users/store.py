@@ -40,11 +40,11 @@ class Claim(NamedTuple):
     abandoned: int = 0
     begun: bool = False
     unproven: bool = False
-    """The credentials were entered, and the relay has not answered a request with them yet (`core.parking`)."""
+    """Whether the relay has not answered a request with the present credentials yet (`core.parking`)."""
     state_unreadable: str | None = None
-    """Why `state`, or a part of it, is that of a new user though another was written."""
+    """Why the written state, or a part of it, cannot be read, if so; `state` is empty there."""
     record_unreadable: str | None = None
-    """Why `user` has nothing but its cloud id, and cannot be fetched."""
+    """Why the user's record cannot be read, if so; `user` then has only its cloud id and cannot be fetched."""
 
 
 class Report(NamedTuple):
@@ -53,8 +53,8 @@ class Report(NamedTuple):
     The user falls due again at the next point of `grid` after now + `pause` (how back-off is told; a day at most); not at all
     when `state.parked` is set. If the user was updated meanwhile, failures are forgiven: neither pause nor parking.
 
-    A user whom the relay refuses (`core.parking.is_refused`) is not parked while the relay refuses so many that it is not
-    believed (`core.parking.many_at_once`): then `pause` counts, and those who were parked a moment ago are woken.
+    While the relay refuses so many users that it is not believed (`core.parking.many_at_once`), a refused user
+    (`core.parking.is_refused`) is not parked: its `pause` counts, and users who were just parked are woken.
     """
 
     cloud_id: str
@@ -63,13 +63,12 @@ class Report(NamedTuple):
     grid: Grid
     pause: float = 0.0
     blames_relay: bool = False
-    """It failed in a way that may be the relay's doing: not held against the user while the breaker is not closed. Then its
-    failures stay what they were, it is not parked, and it does not wait as long as a refused user does."""
+    """Whether the failure may be the relay's doing. If so, it does not count while the breaker is not closed: the user's
+    failures stay as they were, it is not parked, and it does not wait as long as a refused user does."""
     since_request: float | None = None
-    """Real seconds since this visit's last request was written to its connection; None if it made
-    none."""
+    """Real seconds since this visit's last request was written to its connection; None without a request."""
     answered: bool = False
-    """The relay has answered with the credentials of this claim: they are proven."""
+    """Whether the relay has answered with the credentials of this claim, so that they are proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,12 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """What came of waking users."""
+    """The result of waking users: their cloud ids."""
 
     woken: tuple[str, ...] = ()
-    """Were parked, or waited after failures: due at once, their failures forgiven."""
+    """Users who were parked, or waited after failures. They are due at once, and their failures are forgiven."""
     awake: tuple[str, ...] = ()
-    """Are being fetched, or nothing is wrong with them: nothing was changed."""
+    """Users who are being fetched, or have no failures. Nothing was changed."""
     unknown: tuple[str, ...] = ()
 
 
@@ -129,7 +128,7 @@ class StoredUser:
     due: float | None
     lease_ends: float | None
     unreadable: str | None = None
-    """Why its record, its state or a part of it could not be read, and counts as empty here."""
+    """Why its record, its state or a part of the state cannot be read, if so; that part is empty here."""
 
     def breach(self) -> str | None:
         """How this user breaks the rule of being in exactly one set, or in none if parked."""
@@ -165,10 +164,9 @@ class Outline(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many users there are, by what becomes of them; `overdue` wait longer than a tick explains
-    (`core.standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time;
-    `failing` are those who are not parked and failed when they were last visited; `refused` those of them whom the relay
-    refuses (`core.parking.is_refused`)."""
+    """How many users there are, by what becomes of them. `overdue` users have waited longer than a tick explains
+    (`core.standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time. `failing` users are not parked and failed at their
+    last visit; of those, the relay refuses the `refused` ones (`core.parking.is_refused`)."""
 
     users: int
     due: int
@@ -234,8 +232,8 @@ class UserStore(Protocol):
         ...
 
     async def wake(self, cloud_ids: Sequence[str]) -> Woken:
-        """Have users fetched again who are parked or wait after failures; their credentials and state stay. They fall due
-        soon, many at once spread as by `put`."""
+        """Have users fetched again who are parked or wait after failures. Their credentials and state stay. They fall due soon;
+        many at once are spread as `put` spreads them."""
         ...
 
     async def get(self, cloud_id: str) -> StoredUser | None: ...
@@ -250,8 +248,8 @@ class UserStore(Protocol):
 
     async def reseal(self) -> int:
         """Encrypt anew every password that the newest key did not encrypt; how many were changed. Safe under load. Raises
-        KeyNotKnown, with nothing changed, if a living process does not know that key; NoSecretKey, after all others were
-        done, if some can be decrypted with none of the keys."""
+        KeyNotKnown, with nothing changed, if a living process does not know that key; NoSecretKey, after the others were
+        encrypted anew, if no key decrypts some of them."""
         ...
 
     # The system -------------------------------------------------------------------------------------------------------
@@ -270,14 +268,14 @@ class UserStore(Protocol):
 
     async def set_breaker(self, breaker: Breaker) -> None: ...
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
-        """Remember that the process `name` did something just now (kept an hour), and by how many seconds its machine's clock
-        is ahead of the store's, which is the answer too. With a cipher, the fingerprints of its
-        keys are noted too, after its key file was read again."""
+        """Note that the process `name` did something just now; the note is kept an hour. Returns the seconds by which its
+        machine's clock is ahead of the store's, and notes them too. A store with a cipher reads the key file again, and notes
+        the keys' fingerprints."""
         ...
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
-        """For every process that reported within the hour: its last note, `at` (store's time), and `clock_ahead` (seconds).
-        A note from the future was written before the store's clock was set back, and is left out."""
+        """The last note of every process that reported within the hour, with `at` (store's time) and `clock_ahead` (seconds). A
+        note from the future was written before the store's clock was set back; it is left out."""
         ...
 
     async def agree_on_shards(self, shards: int) -> int:

@@ -1,5 +1,6 @@
 -- ARGV: now or '', lease, gap between two requests, holder, ids. Answers now, then for each claimed user: id, numbers (packed:
--- token, due, last request before or 0, abandoned, flags: 1 if a request that starts now was noted, 2 if the credentials are unproven), record, state, trouble.
+-- token, due, last request before or 0, abandoned, flags: 1 if a request that starts now was noted, 2 if the credentials are
+-- unproven), record, state, trouble.
 local now, gap, holder = moment(ARGV[1]), tonumber(ARGV[3]), ARGV[4]
 local ends = exact(now + tonumber(ARGV[2]))
 local ids = arguments(5, 1)

@@ -61,7 +61,7 @@ local function unpack_turn(packed)
     return {last_request = last_request, abandoned = abandoned}
   end
   local readable, last_request, abandoned, due, scheduled, token, flags, holder = pcall(struct.unpack, TAKEN, packed)
-  -- What no version wrote must not stop the others: nobody holds it, and it falls due again when its lease ends.
+  -- A turn that no version wrote must not stop the other users. No process holds it, and it falls due when its lease ends.
   if not readable then
     return {last_request = 0, abandoned = 0, due = math.huge, scheduled = math.huge, token = -1, holder = ''}
   end
@@ -118,7 +118,7 @@ local function settle(id, turn, due)
   save(id, turn)
 end
 
--- A user who is parked, or waits after failures: forgiven, and due then or earlier.
+-- Forgives a user who is parked, or waits after failures. It falls due at `due`, or earlier if it would have anyway.
 local function wake(id, turn, due)
   redis.call('HDEL', TROUBLES, id)
   redis.call('SREM', REFUSED, id)
@@ -151,8 +151,8 @@ local function write_all()
   turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
 end
 
--- The first of `count` new tokens. None is below the time, in microseconds, so that none returns when Redis has lost its last
--- second, or everything. Doubles count them exactly until the year 2255.
+-- The first of `count` new tokens. No token is below the time in microseconds, so none is given out twice when Redis has lost
+-- its last second, or everything. Doubles count them exactly until the year 2255.
 local function new_tokens(count)
   local last = tonumber(redis.call('GET', TOKENS)) or 0
   local first = math.max(last + 1, math.floor(server_time() * 1000000))

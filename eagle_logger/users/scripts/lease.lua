@@ -1,12 +1,14 @@
--- ARGV: now or '', lease, limit, a real second, the caller's machine, its steady clock (real seconds). Answers the ids leased, longest due first, then suspects who are tried.
+-- ARGV: now or '', lease, limit, a real second, the caller's machine, its steady clock (real seconds). Answers the ids leased,
+-- longest due first, then suspects who are tried.
 local now, limit, second = moment(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lease_ends = now + tonumber(ARGV[2])
 local ends = exact(lease_ends)
 
--- The clock may have been set since users were leased last. Back: everybody would wait until it is as late again as it was, so
--- what was due then is due now. Forward: all leases would end at once, and gateways be asked by two at a time; so each lease
--- lasts as much longer, but never longer than a new one. A machine that leased last time too knows by its steady clock how much
--- time has passed. Another believes that none has: to it, a dispatcher that was away looks like a clock that was set.
+-- The clock may have been set since users were leased last. Set back, it would keep everybody waiting until it is as late
+-- again as it was; so users who were due then are due now. Set forward, it would end all leases at once, and two processes
+-- would ask one gateway; so each lease lasts as much longer, but never longer than a new one. A machine that leased last time
+-- too knows by its steady clock how much time has passed. Another machine assumes that none has, so a pause in leasing looks
+-- like a clock that was set.
 local CLOCK, STEADY, BACK, FORWARD = 'eagle:clock', 'eagle:steady', 10, 4
 local function moved(set, by, latest)
   local entries = redis.call('ZRANGE', set, 0, -1, 'WITHSCORES')

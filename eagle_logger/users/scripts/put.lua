@@ -25,7 +25,7 @@ for i = 2, #ARGV, 4 do
   redis.call('HSET', bucket(id), id, ARGV[i + 1])
   redis.call('HDEL', TROUBLES, id)
   redis.call('SREM', REFUSED, id)
-  -- What an export says of its own credentials is believed.
+  -- A restored state proves its own credentials.
   local restored = ARGV[i + 3] ~= '' and redis.call('HSETNX', STATES, id, ARGV[i + 3]) == 1
   redis.call(restored and 'SREM' or 'SADD', UNPROVEN, id)
   if not turn then

@@ -1,10 +1,10 @@
 -- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each report: id, numbers (packed:
 -- token, period, phase, pause, seconds since the last request was written or -1, 1 if parked, flags: 1 if it may be the
--- relay's doing, 2 if the relay answered, 4 if the relay refuses it; then its trouble should it not be parked after all), state,
--- trouble. Answers the number of missed turns, the ids to be fetched again, the ids lost.
+-- relay's doing, 2 if the relay answered, 4 if the relay refuses it; then its trouble in case it is not parked after all),
+-- state, trouble. Answers the number of missed turns, the ids to be fetched again, the ids lost.
 local REPORT = '<dddddBB'
 local REST_OF_REPORT = struct.size(REPORT) + 1
--- As core/parking.py has it, where it is explained.
+-- The numbers of core/parking.py, which explains them.
 local WITHIN, FEW, PART = 600, 3, 0.05
 local now, counters = moment(ARGV[1]), tonumber(ARGV[3])
 local ends, first = exact(now + tonumber(ARGV[2])), 4 + 2 * counters
@@ -20,7 +20,7 @@ local function rearm(id, turn, pause, period, phase)
     renew(id, turn, ends)
     again[#again + 1] = id
   else
-    -- A fetch that was asked for after an update tries the new credentials.
+    -- If a fetch was requested after an update, it tries the new credentials now.
     settle(id, turn, turn.marked and now or next_due(now + pause, period, phase))
   end
 end
@@ -69,7 +69,8 @@ end
 redis.call('HDEL', TROUBLES, '')
 call_in_chunks('HDEL', TROUBLES, well)
 
--- A relay that refuses so many at once is not believed: they are asked later, and those parked a moment ago are woken.
+-- A relay that refuses too many users at once is not believed. They are asked again later, and those that were just parked
+-- are woken.
 local function relay_is_believed()
   if #would_park == 0 then return true end
   redis.call('ZREMRANGEBYSCORE', PARKINGS, '-inf', exact(now - WITHIN))
@@ -100,7 +101,7 @@ call_in_chunks('SADD', REFUSED, refused_now)
 if redis.call('EXISTS', UNPROVEN) == 1 then call_in_chunks('SREM', UNPROVEN, proven) end
 write_all()
 local function count(name, more)
-  -- A counter that is no number begins anew: no report may be lost over it.
+  -- A counter that is no number begins anew, so that it costs no report.
   if type(redis.pcall('HINCRBY', 'eagle:tally', name, more)) == 'table' then redis.call('HSET', 'eagle:tally', name, more) end
 end
 for i = 4, 3 + 2 * counters, 2 do count(ARGV[i], ARGV[i + 1]) end

@@ -1,5 +1,5 @@
--- ARGV: now or '', then for each user: id, seconds until it falls due. Answers the ids woken, the ids of those who were awake, the
--- ids unknown.
+-- ARGV: now or '', then for each user: id, seconds until it falls due. Answers the ids that were woken, those that were
+-- awake, and those that are unknown.
 local now = moment(ARGV[1])
 local turns = read_turns(arguments(2, 2))
 local woken, awake, unknown = {}, {}, {}

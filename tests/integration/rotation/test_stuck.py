@@ -19,7 +19,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_PAUSE, LONGEST_PAUSE
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs import folder as folder_module
-from eagle_logger.reach import MANY, REST, Reach, probe_key
+from eagle_logger.reach import LEFT_ALONE_FOR, MOST_FAILURES_IN_A_ROW, Reach, probe_key
 from eagle_logger.rotation import UPLOADS, Rotated, rotate_shard
 from tests.support.log_lines import HOUR, demand
 from tests.support.rotating import GRACE, NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, times
@@ -219,7 +219,7 @@ def refusing(archive: Archive, cloud_ids: list[str], keys: list[str] | None = No
 def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards: list[str]) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(48)]
-    unlucky = everybody[: MANY - 1]
+    unlucky = everybody[: MOST_FAILURES_IN_A_ROW - 1]
     for number, cloud_id in enumerate(everybody):
         path = disk.folder.root / HOUR.name / shards[number % len(shards)] / f"rainforest-{cloud_id}-{HOUR}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(disk: Disk) -
     rotator = Rotator(disk, refusing(archive, unlucky))
     rounds = 0
     while (rounds := rounds + 1) < 10 and rotator.round(NOW + rounds).objects < 20:
-        rotator.real += REST
+        rotator.real += LEFT_ALONE_FOR
     assert rounds < 7
     assert all_in_the_archive(archive, everybody[60:], [NEW[0]])
 
@@ -394,11 +394,11 @@ def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_user
         disk.append(lines(cloud_id, HOUR), cloud_id)
     rotator = Rotator(disk, refusing(archive, everybody, keys))
     done = rotator.round()
-    assert MANY <= done.stuck <= MANY + UPLOADS
+    assert MOST_FAILURES_IN_A_ROW <= done.stuck <= MOST_FAILURES_IN_A_ROW + UPLOADS
     assert done.stuck + done.deferred == 200
-    assert len(keys) < 8 * MANY
+    assert len(keys) < 8 * MOST_FAILURES_IN_A_ROW
     assert list(archive.keys()) == [probe_key(NOW)]
-    rotator.real += REST
+    rotator.real += LEFT_ALONE_FOR
     rotator.archive = archive
     assert rotator.round(NOW + FIRST_PAUSE).objects == 200
 
@@ -410,5 +410,5 @@ def test_a_moment_in_which_nothing_is_asked_follows(disk: Disk) -> None:
     assert not rotator.reach.is_there(NOW)
     assert not rotator.reach.is_there(NOW)
     assert (rotator.reach.is_away(), keys) == (True, [probe_key(NOW)])
-    rotator.real = REST
+    rotator.real = LEFT_ALONE_FOR
     assert not rotator.reach.is_away()

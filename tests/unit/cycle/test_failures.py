@@ -118,7 +118,7 @@ async def test_credentials_that_have_worked_are_asked_again_and_never_parked(wor
     assert stored is not None
     error = stored.state.last_error or ""
     assert error.startswith(
-        "refused: the relay refuses this user: status 401; these credentials have worked, so it is asked again"
+        "refused: the relay refuses this user: status 401; these credentials have worked, so the relay is asked again"
     )
     assert "`eagle-logger users wake`" in error
     assert "`eagle-logger users add`" in error
