@@ -1,4 +1,4 @@
-# Everything happens in .venv, from requirements.lock (with hashes): see install.py. No root, no Docker, no Redis needed.
+# Everything happens in .venv; install.py fills it from requirements.lock (with hashes). No root, no Docker, no Redis needed.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv

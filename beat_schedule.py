@@ -1,7 +1,7 @@
 """When things happen: Celery beat's entries, and nothing else. `workers/tasks.py` says what each task does.
 
 Nothing depends on a tick having happened: users that are overdue are simply due, and hours that are complete stay complete.
-So the queue keeps only the newest few messages (`workers/messaging.py`), and none of them expires: clocks differ between
+So the queue keeps only the newest few messages (`workers/messaging.py`). None of them expires, because clocks differ between
 machines.
 """
 

@@ -1,5 +1,6 @@
-"""`make install`: the virtual environment, with everything in it from requirements.lock. Says beforehand what this machine
-lacks, and meanwhile what it does. Standard library only: nothing is installed yet. (The Makefile has seen to Python 3.11.)"""
+"""`make install`: makes the virtual environment and installs requirements.lock into it. It first names what this machine lacks,
+then shows its progress. It uses the standard library only, because nothing is installed yet. The Makefile has checked that
+this Python is 3.11 or newer."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ GLIBC = (2, 28)
 _MACHINES = frozenset({"x86_64", "aarch64", "arm64"})
 _COMES = re.compile(r"\s*(?:Collecting|Processing) (?:\S*/)?([A-Za-z0-9._-]+?)(?:==|-\d|\s|$)")
 _EVERY = 20
-"""Packages between two lines where there is no terminal."""
+"""Packages between two lines of progress without a terminal."""
 _LAST_WORDS = 15
 
 
@@ -48,7 +49,7 @@ class Machine:
 
 
 def obstacles(here: Machine) -> list[str]:
-    """What keeps the installation from ending well."""
+    """What would make the installation fail."""
     found = []
     if not here.has_ensurepip and not here.has_uv:
         found.append("this Python cannot make virtual environments with pip: apt install python3-venv, or install uv")
@@ -62,7 +63,7 @@ def obstacles(here: Machine) -> list[str]:
 
 
 def remarks(here: Machine) -> list[str]:
-    """What will be missing afterwards."""
+    """What will be missing after the installation."""
     if (here.system in {"linux", "darwin"} and here.machine in _MACHINES) or here.has_server:
         return []
     where = f"{here.system} on {here.machine}"
@@ -70,7 +71,7 @@ def remarks(here: Machine) -> list[str]:
 
 
 def install(venv: Path, here: Machine) -> None:
-    """Raises CalledProcessError; the last words of pip are printed before it."""
+    """Raises CalledProcessError, after pip's last lines were printed."""
     began = time.monotonic()
     python = str(venv / "bin" / "python")
     locked = ["--require-hashes", "-r", str(LOCK)]
@@ -94,12 +95,12 @@ def packages(lock: str | None = None) -> int:
 
 
 def _with_uv(venv: Path, python: str, locked: list[str], itself: list[str]) -> bool:
-    """False if uv cannot: it knows nothing of pip's settings, a company's mirror for one."""
+    """Returns False if uv fails: it does not read pip's settings, such as a company's mirror."""
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)])
     say(f"2/3 the {packages()} packages of {LOCK.name}, by uv")
     uv = ["uv", "pip", "install", "--python", python]
     if subprocess.run([*uv, "--compile-bytecode", *locked], check=False).returncode:
-        say("uv could not; now by pip")
+        say("uv failed; trying pip")
         return False
     say("3/3 eagle_logger itself")
     run([*uv, "--quiet", *itself])
@@ -107,7 +108,7 @@ def _with_uv(venv: Path, python: str, locked: list[str], itself: list[str]) -> b
 
 
 def _show_pip(command: Sequence[str]) -> None:
-    """Run pip, and name each package as it comes: in one line on a terminal, every so often elsewhere."""
+    """Run pip, and name the packages as they come: each on a terminal, in one line; every twentieth elsewhere."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as pip:
         assert pip.stdout is not None
         last_words = _follow(pip.stdout, is_terminal=sys.stdout.isatty())

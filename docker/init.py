@@ -1,5 +1,5 @@
-"""Makes the key and the passwords on their volumes, when there are none, hands each service those that it needs, and looks
-for mistakes in the settings. Runs once, before everything else; changes nothing that is there already."""  # noqa: INP001  (scripts of the image, no package)
+"""Makes the key and the passwords on their volume if there are none, copies to each service those that it needs, and looks for
+mistakes in the settings. Runs once, before everything else; changes no key or password."""  # noqa: INP001  (scripts of the image, no package)
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEEDS: dict[str, set[str]] = {
     "flower": {"EAGLE_REDIS_URL", "flower_password"},
     "grafana": {"flower_password"},
 }
-"""Which secrets the services see, by the volume they mount: `secrets-worker`, and so on."""
+"""The secrets that the services see, by the volume that they mount: `secrets-worker`, and so on."""
 SHARED_UNTIL = 12
 """The format of the first Redis (7.4) whose files Valkey cannot read."""
 
@@ -52,8 +52,8 @@ def make_secrets() -> None:
 
 
 def hand_out() -> None:
-    """Give each volume what its services need of the secrets, and nothing else. A file that was added to `secrets` by hand
-    goes to every service that works with settings, so to all but Grafana."""
+    """Copy to each volume the secrets that its services need, and no others. A file that a person added to `secrets` goes to
+    every service that reads settings, which is all but Grafana."""
     known = set().union(*NEEDS.values()) | {"redis_password"}
     there = {path.name for path in SECRETS.iterdir() if path.is_file() and not path.name.startswith(".")}
     for name, needed in NEEDS.items():
@@ -71,7 +71,7 @@ def hand_out() -> None:
 
 
 def mistake_in_image(image: str) -> str | None:
-    """Redis 7.4 and Valkey do not read each other's files; the server would only start over for ever."""
+    """Why the image cannot read the files on the volume, if so. The server would otherwise restart for ever."""
     headers = [path.open("rb").read(9) for path in REDIS_DATA.glob("**/*.rdb")]
     written = next((header for header in headers if header[:5] == b"REDIS" and header[5:].isdigit()), b"")
     if "valkey" in image and written and int(written[5:]) >= SHARED_UNTIL:
@@ -98,8 +98,8 @@ def mistakes() -> list[str]:
         wrong.append("EAGLE_SQS_QUEUE_URL is not set, but COMPOSE_PROFILES asks for who receives from that queue")
     if os.environ.get("PUBLISH_ON"):
         wrong.append(
-            "PUBLISH_ON is no setting any more: BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, GRAFANA_PUBLISH_ON and "
-            "PROMETHEUS_PUBLISH_ON say for each where it can be reached"
+            "PUBLISH_ON is no setting any more: set BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, GRAFANA_PUBLISH_ON or "
+            "PROMETHEUS_PUBLISH_ON, each for one service"
         )
     if mistake := mistake_in_image(os.environ.get("REDIS_IMAGE", "")):
         wrong.append(mistake)

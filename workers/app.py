@@ -20,12 +20,13 @@ from workers.messaging import Messaging, broker_settings
 
 _EXCHANGE = "eagle_logger"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-"""When beat is taken to have sent everything last. Otherwise a beat that restarts often would never send what is due seldom."""
+"""The assumed time of beat's last messages, which makes every entry due when beat starts. Otherwise a beat that restarts often
+would never send the messages that are due rarely."""
 
 
 def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries, each due when beat starts; rotation goes by the hours of readings, so it follows the tests' accelerated
-    clock."""
+    """Beat's entries. Each is due when beat starts. Rotation depends on the hours of readings, so it follows the tests'
+    accelerated clock."""
     entries = {name: dict(entry) for name, entry in beat_schedule.items()}
     entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
     if settings.rotate_open_every:
@@ -50,7 +51,8 @@ def make_app(settings: Settings) -> Celery:
         accept_content=["json"],
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
-        # In memory: nothing depends on when beat last sent what, and a file torn by a power cut would keep it from starting.
+        # It keeps its schedule in memory. Nothing depends on when beat last sent a message, and a schedule file that a power
+        # cut tore would keep beat from starting.
         beat_scheduler="workers.scheduler:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,

@@ -1,4 +1,4 @@
-"""Flower's queue lengths through a Unix socket: its own client for that knows passwords, but neither users nor databases, and
+"""A client with which Flower counts queues through a Unix socket. Flower's own ignores the user name and the database, so it
 would count the queues of database 0."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from eagle_logger.core.redis_address import RedisAddress
 
 
 def install() -> None:
-    """In Flower's process; nothing happens in another. Flower makes the client anew for each page."""
+    """Replace Flower's client. In a process without Flower, do nothing."""
     broker = sys.modules.get("flower.utils.broker")
     if broker is None:
         return

@@ -1,5 +1,5 @@
-"""Celery's connections to its broker: where it is, how soon a broker that was away or a connection that went dead is noticed,
-and how long a queue may grow. And Celery's messages."""
+"""Celery's connections to its broker (the address, how soon a dead connection is noticed, how long a queue may grow), and
+Celery's messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eagle_logger.settings import Settings
 _log = structlog.get_logger("eagle_logger.broker")
 
 LONGEST_DISPATCH_QUEUE = 10
-"""Ten seconds of beat's messages. Each does what all before it would have done."""
+"""Messages: ten seconds of beat's. The newest one does the work of all before it."""
 
 _TRANSPORT_OPTIONS: dict[str, Any] = {
     # A BRPOP that is not answered for this long, and a second, is on a half-open connection; looked for as often. kombu's own
@@ -56,8 +56,8 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
 class BoundedChannel(kombu_redis.Channel):
     """Keeps the newest messages of a queue, `longest_queues[name]` at most, and leaves servers that are not the primary.
 
-    A queue whose consumer is away would fill Redis' memory otherwise. What is dropped is old: users whose message is gone fall
-    due again when their lease ends, and the next message of beat's does what the older ones would have done.
+    Otherwise a queue whose consumer is away would fill Redis' memory. Dropped messages cost nothing: users whose message is
+    gone fall due again when their lease ends, and beat's next message does the work of the older ones.
     """
 
     longest_queues: dict[str, int] = {}  # noqa: RUF012  (kombu replaces it by the transport option)
@@ -85,9 +85,9 @@ class BoundedTransport(kombu_redis.Transport):
 
 
 for _scheme in ("redis", "rediss"):
-    # A class of connections of our own does not suffice: kombu's pools, which publish, make connections of another class.
+    # A connection class of this program is not enough: kombu's pools, which publish, make connections of another class.
     kombu.transport.TRANSPORT_ALIASES[_scheme] = f"{__name__}:{BoundedTransport.__name__}"
-    kombu.transport._transport_cache.pop(_scheme, None)  # noqa: SLF001  (in case one was asked for before)
+    kombu.transport._transport_cache.pop(_scheme, None)  # noqa: SLF001  (kombu may have loaded one before)
 
 
 class BrokerConnection(Connection):
@@ -96,7 +96,7 @@ class BrokerConnection(Connection):
         return super().ensure_connection(*args, **(pauses | kwargs))  # type: ignore[no-untyped-call]  # kombu has no types
 
     def _init_params(self, **parameters: Any) -> None:  # type: ignore[override]  # by name, as kombu calls it
-        """With certificates verified: for an address that `celery -b` gives, kombu would verify none."""
+        """Verify certificates. For an address that `celery -b` gives, kombu would verify none."""
         if parameters["transport"] == "rediss" and not parameters["ssl"]:
             parameters["ssl"] = dict(TLS_OPTIONS)
         super()._init_params(**parameters)  # type: ignore[no-untyped-call]
@@ -124,7 +124,7 @@ class _DroppedMessages:
         self._since_warning[queue] = self._since_warning.get(queue, 0) + messages
         if now - self._warned_at.get(queue, -_WARNING_EVERY) >= _WARNING_EVERY:
             self._warned_at[queue] = now
-            detail = "no worker takes them as fast as they come, or none at all; nothing is lost by it"
+            detail = "no worker takes them, or not as fast as they come; no reading is lost"
             _log.warning("old_messages_dropped", queue=queue, messages=self._since_warning.pop(queue), detail=detail)
 
 

@@ -1,4 +1,4 @@
-"""While the archive is away, and after it, the rest of a round of rotation is left for the next one.
+"""While the archive is away, the rest of a round of rotation is left for the next round, even if the archive comes back.
 
 Messages are cheap and the next round plans anew: so once the archive is back, the oldest hour goes first again, wherever in the
 last round it went away or came back; and an archive that hangs does not hold a rotator up for half a minute at every shard.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 
 class Rest:
-    """Of one process."""
+    """The rounds that one process leaves."""
 
     def __init__(self) -> None:
         self._left_round = ""
 
     def covers(self, round_: str, *, is_away: bool) -> bool:
-        """Whether a message of this round archives nothing: while the archive is away, and then until the end of a round of
-        which older hours were left."""
+        """Whether a message of this round must archive nothing: the archive is away, or older hours of the round were left
+        while it was."""
         if is_away:
             self._left_round = round_
             return True

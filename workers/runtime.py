@@ -107,17 +107,17 @@ class Runtime:
         trouble = self.logger.disk_trouble
         try:
             note = {"disk_trouble": trouble} if trouble else {}
-            self._tell_clock(await self.logger.users.note_progress(self.name, note))
+            self._log_clock(await self.logger.users.note_progress(self.name, note))
         except RedisUnavailable:
             self.vitals.redis_is_away()
             raise
         self.vitals.redis_answers(time.monotonic())
 
-    def _tell_clock(self, ahead: float) -> None:
-        """Once when this machine's clock goes wrong, and once when it is right again."""
+    def _log_clock(self, ahead: float) -> None:
+        """Log once when this machine's clock goes wrong, and once when it is right again."""
         wrong = abs(ahead) > LARGEST_SKEW
         if wrong and not self._clock_is_wrong:
-            detail = "this machine's clock is not Redis' clock, so the arrival times in log lines are wrong: set it, with NTP"
+            detail = "this machine's clock differs from Redis', so arrival times in log lines are wrong: set it, with NTP"
             _log.warning("clock_is_wrong", seconds_ahead=ahead, detail=detail)
         elif self._clock_is_wrong and not wrong:
             _log.info("clock_is_right", seconds_ahead=ahead, detail="this machine's clock agrees with Redis' again")

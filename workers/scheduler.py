@@ -1,4 +1,4 @@
-"""Beat's scheduler: Celery's own in memory, which goes on when its machine's clock is set back."""
+"""Beat's scheduler: Celery's in-memory one, which goes on sending when its machine's clock is set back."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from celery import beat
 
 _log = structlog.get_logger("eagle_logger.beat")
 
-_BACK = 1.0
-"""Seconds by which the clock must have gone back."""
+_SMALLEST_STEP_BACK = 1.0
+"""Seconds. A clock that goes back less was not set."""
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
-    """Celery's notes when each entry is next due by the machine's clock. Set back by an hour, that clock would have nothing
-    sent for an hour; so each entry begins its period anew."""
+    """Celery's scheduler notes, by the machine's clock, when each entry is next due. If that clock is set back by an hour, beat
+    would send nothing for an hour; so each entry begins its period anew."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ahead = _ahead_of_steady()
@@ -24,7 +24,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         before, self._ahead = self._ahead, _ahead_of_steady()
-        if self._ahead < before - _BACK:
+        if self._ahead < before - _SMALLEST_STEP_BACK:
             seconds = round(before - self._ahead, 1)
             _log.warning(
                 "clock_set_back", seconds=seconds, detail="this machine's clock was set back: beat begins its periods anew"

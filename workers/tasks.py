@@ -1,6 +1,6 @@
-"""What the workers do: a few lines each. Ids and hours go in, words for Flower come out; each is safe to run twice.
+"""The workers' tasks, a few lines each. A task takes ids and hours, and returns words for Flower. Each is safe to run twice.
 
-No message expires: that would compare the sender's clock with the worker's. One that comes late finds nothing to claim, or
+No message expires: expiry would compare the sender's clock with the worker's. A late message finds nothing to claim, or
 nothing to archive.
 """
 
@@ -92,8 +92,8 @@ def fetch(cloud_ids: list[str]) -> str:
 
 @app.task(name="rotate")
 def rotate(node: str | None = None, *, include_open: bool = False) -> str:
-    """Archive what is complete: without a node, have every node do so; with one, have this disk's shards done. Neither while
-    messages for it wait: a backlog takes longer than the time between two rounds, and would be sent again and again."""
+    """Archive hours that are complete. Without a node, send a message to every node; with one, send messages for the shards of
+    this disk. A node for which messages wait gets none: its backlog outlasts a round, and would be sent again and again."""
     started = time.monotonic()
     here, given = runtime.current(), {"include_open": include_open}
     if node is None:
@@ -134,7 +134,7 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
 
 
 def _uploads(rotated: Rotated) -> dict[str, int]:
-    """For the system's counters: what one home alone is in trouble with is counted apart."""
+    """A rotation's uploads for the system's counters. Hours that are stuck are counted apart from failed uploads."""
     failed = len(rotated.errors) - rotated.stuck
     return {"uploads_done": rotated.objects, "uploads_failed": failed, "uploads_stuck": rotated.stuck}
 

@@ -26,7 +26,7 @@ PROBES: list[tuple[str, type[Handler]]] = [
     (r"/readyz", ReadyHandler),
     (r"/metrics", MetricsHandler),
 ]
-"""What watches over the system from outside asks for these, on a port of their own too."""
+"""Routes for monitoring. They have a port of their own too."""
 ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/", HomeHandler),
     *PROBES,
@@ -39,7 +39,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
 
 
 class BoundedServer(HTTPServer):
-    """Takes at most `max_connections` at once: whatever comes on top is closed at once."""
+    """Accepts at most `max_connections` at a time, and closes any further connection at once."""
 
     max_connections = limits.MAX_CONNECTIONS
 

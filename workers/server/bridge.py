@@ -25,8 +25,8 @@ class Confirms(Protocol):
 class Unarchived:
     """What this machine's disk holds of hours that are over and that is not in the archive yet.
 
-    `oldest`: start of the oldest hour that has more such files than are stuck, Unix seconds; `stuck`:
-    users' hours that fail for a reason of their own."""
+    `oldest`: start of the oldest hour that has users who wait and are not stuck, Unix seconds; `stuck`: how many users' hours
+    fail for a reason of their own."""
 
     hours: int
     files: int

@@ -35,7 +35,7 @@ HELP = {
     "log_commits": "Times that log lines of many users were made durable together.",
     "missed_turns": "Turns that passed without a visit.",
     "readings_logged": "Readings written and fsynced.",
-    "readings_left_out": "Readings not written: their home had written all that it may in an hour.",
+    "readings_left_out": "Readings not written, because their home had no room left in its hour.",
     "unknown_users_asked": "Users that a message from outside named and nobody knows.",
     "parked_users_asked": "Users that a message from outside named and that are parked.",
 }
@@ -50,7 +50,7 @@ _LATE = "late_"
 class Snapshot:
     """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported.
     `disk_trouble`: how many of those that reported within a minute cannot write. `relay_is_away`: the breaker is open.
-    `clocks_ahead`: by how many seconds the clocks of those processes' machines are ahead of Redis'."""
+    `clocks_ahead`: seconds by which those processes' machines are ahead of Redis."""
 
     now: float
     totals: Totals
@@ -138,7 +138,7 @@ def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
     if unarchived.oldest is not None:
         yield GaugeMetricFamily(
             "eagle_oldest_unarchived_hour_timestamp_seconds",
-            "Start of the oldest of them, but for those where everything left is stuck.",
+            "Start of the oldest of them. Hours where every file that is left is stuck do not count.",
             unarchived.oldest,
         )
     help_text = "Hours of single users on this disk that fail for a reason of their own."
@@ -152,7 +152,7 @@ def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield from _users(snapshot)
     yield _labelled("eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues)
     yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
-    help_text = "By how much the clock of each process' machine is ahead of Redis'."
+    help_text = "Seconds by which the clock of each process' machine is ahead of Redis'."
     yield _labelled("eagle_clock_ahead_seconds", help_text, "process", snapshot.clocks_ahead)
     help_text = "Processes that have stopped fetching because the disk is full or cannot be written."
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)

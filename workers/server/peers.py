@@ -9,20 +9,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MOST_PROXIES = 10
-"""Addresses of one X-Forwarded-For header that are looked at."""
+"""Addresses of X-Forwarded-For headers that are read, from the end."""
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Addresses and networks (`10.0.0.0/8`). Raises ValueError, which names the one that is neither."""
+    """Parse addresses and networks (`10.0.0.0/8`). Raises ValueError, which names a text that is neither."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
 def peer_of(connected: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address that the rate limit and the log go by.
+    """The sender's address, for the rate limit and the log.
 
     `connected` is the other end of the connection, `forwarded` the values of its X-Forwarded-For headers. Each proxy
-    appends the address it was asked by, so the list is read from its end, and only as far as trusted proxies wrote it:
-    whatever stands before that, anybody may have made up.
+    appends its client's address, so the list is read from its end, and only as far as trusted proxies wrote it. Anybody
+    may have invented the addresses before those.
     """
     peer = connected
     named = [text.strip() for value in forwarded for text in value[-1000:].split(",")]

@@ -103,7 +103,7 @@ async def serve(settings: Settings, enqueue: Enqueue, *, fetch_certificate: Fetc
 
 async def _report_progress(users: UserStore, name: str) -> None:
     while True:
-        with contextlib.suppress(RedisUnavailable):  # every route that needs Redis says so itself
+        with contextlib.suppress(RedisUnavailable):  # every route that needs Redis reports that itself
             await users.note_progress(name, {})
         await asyncio.sleep(HEARTBEAT)
 

@@ -69,7 +69,7 @@ def key_file(data_dir: Path) -> Path:
 
 
 def kept_secret(path: Path) -> str:
-    """A random password, the same as last time; a new one if the file is damaged, for nothing is sealed with it."""
+    """A random password, the same as last time. If the file is damaged, a new one: nothing is encrypted with it."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if _SECRET.fullmatch(kept := path.read_text("ascii").strip()):
             return kept
@@ -95,7 +95,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
-    """Write down which programs keep dying, for `eagle-logger doctor`."""
+    """Write down the programs that keep dying. `eagle-logger doctor` reads it."""
     write_private(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
 
 
@@ -107,7 +107,7 @@ def sign_of_life(data_dir: Path) -> None:
 
 
 def last_sign_of_life(data_dir: Path) -> float:
-    """Real Unix seconds; now, if there never was one, or if the clock has been set back behind it since."""
+    """When `up` was last seen alive (real Unix seconds): now, if it never was, or if the clock has been set back since."""
     now = time.time()
     try:
         return min((data_dir / "run" / ALIVE).stat().st_mtime, now)

@@ -97,7 +97,7 @@ def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[Eve
 
 
 def _identities(lines: bytes) -> Iterator[tuple[Any, ...]]:
-    """A line that a power cut damaged stays where it is, and tells nothing."""
+    """The identities in these lines. A line that a power cut damaged stays in the file, and is left out here."""
     for line in lines.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             yield _identity(json.loads(line))

@@ -113,7 +113,7 @@ class Manager:
             self._call("startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR))
 
     def replace(self, program: Program) -> None:
-        """Have this program run in another way from its next start on. It must not run now. Raises ManagerGone."""
+        """Change how this program is started from now on. It must not be running. Raises ManagerGone."""
         self._programs = [program if one.name == program.name else one for one in self._programs]
         self._configure()
         self._call("reloadConfig")

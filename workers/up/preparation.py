@@ -34,7 +34,7 @@ _NOT_NOTED = {
 """Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth nothing without them)."""
 _LOOPBACK = "127.0.0.1,localhost"
 PORTS = {programs.BRIDGE: ("bridge_port", "bridge_probe_port"), programs.FLOWER: ("flower_port",)}
-"""The programs that listen, with the settings of their ports."""
+"""The settings of their ports, by program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class System:
     environment: Mapping[str, str] = field(repr=False)
     flower_password: str = field(repr=False)
     ports_asked_for: frozenset[str] = frozenset()
-    """The port settings that the environment names: those ports are kept, whatever becomes of them."""
+    """The port settings that the environment names. Their programs never move to another port."""
 
 
 def prepare(data_dir: Path, homes: int | None) -> System:
@@ -83,9 +83,10 @@ def prepare(data_dir: Path, homes: int | None) -> System:
 
 
 def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None:
-    """The system, with this program on other ports, and the program; None if its ports are free, or were asked for.
+    """The system with this program on other ports, and the program. None if its ports are free, or if the environment names
+    them.
 
-    The other commands find the new port in the data directory.
+    The other commands read the new ports in the data directory.
     """
     taken = [port for port in PORTS.get(name, ()) if not is_free(getattr(system.settings, port))]
     if not taken or not system.ports_asked_for.isdisjoint(taken):

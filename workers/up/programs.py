@@ -26,7 +26,7 @@ SQS = "sqs"
 
 
 TASKS_COLUMNS = "name,args,result,state,received,runtime,worker"
-"""What Flower's list of tasks shows: a task's arguments are its users, its result is what became of them."""
+"""The columns of Flower's list of tasks. A task's arguments are its users; its result says what was done."""
 
 
 class Stage(IntEnum):
@@ -57,9 +57,9 @@ class Program:
     answers_at: str | None = None
     reports_as: str | None = None
     silent_after: float = 45.0
-    """Seconds without a report of progress after which `up` says so."""
+    """Seconds without a report of progress until `up` reports that."""
     is_essential: bool = True
-    """Whether the system ends if this program keeps dying. Readings flow without the others."""
+    """Whether the system ends if this program keeps dying. Without a program that is not essential, readings still flow."""
 
 
 def system_programs(settings: Settings, node: str) -> list[Program]:
@@ -76,7 +76,7 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
             for number in range(1, settings.fetch_workers + 1)
         ),
         _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, patience),
-        # Beat reports each message it has sent: one a second. So its silence shows soon.
+        # Beat reports each message that it has sent, one a second, so its silence shows soon.
         Program(
             BEAT,
             [*_celery(BEAT), "--pidfile="],
@@ -130,7 +130,7 @@ def stand_ins(plan: Plan) -> list[Program]:
 
 
 def can_play_aws() -> bool:
-    """Whether the extra `stand-ins` is installed, which plays SNS and SQS."""
+    """Whether the extra `stand-ins`, which simulates SNS and SQS, is installed."""
     return exists("workers.sqs") and exists("moto.server") and exists("flask")
 
 

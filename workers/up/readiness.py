@@ -18,7 +18,7 @@ def not_ready(
 
 
 def still_missing(missing: list[str], wanted: int) -> str:
-    """The line while some of the `wanted` programs that were started together are not ready."""
+    """The line that `up` shows while some of the `wanted` programs are not ready."""
     ready = wanted - len(missing)
     return f"{ready} of {wanted} are ready; waiting for {', '.join(missing)}"
 
@@ -29,9 +29,9 @@ def silent(
     now: float,
     stretched: Callable[[float], float] = float,
 ) -> list[Program]:
-    """Those that ought to have reported progress by `now` (the user store's time) and have not for too long.
+    """The programs that should have reported progress by `now` (the user store's time) and have not for too long.
 
-    `stretched` turns real seconds into the store's."""
+    `stretched` converts real seconds to the store's."""
     return [
         program
         for program in programs

@@ -1,5 +1,5 @@
-"""A private Redis (or Valkey, which speaks the same) under the data directory, where no EAGLE_REDIS_URL names one: on
-loopback, with a password, every write in its append-only file."""
+"""The private Redis (or Valkey) under the data directory, for when no EAGLE_REDIS_URL names one. It listens on loopback, asks
+for a password, and keeps every write in its append-only file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from workers.up.servers import find_server, note
 
 
 class PrivateRedis:
-    """Where it listens and how it is started. Making one writes its configuration and notes which server it is; it raises
-    ConfigurationError if there is no server, or none that can read what lies in the data directory."""
+    """Where it listens and how it is started. The constructor writes its configuration and notes which server it is.
+
+    Raises ConfigurationError if there is no server, or none that can read the files in the data directory."""
 
     def __init__(self, data_dir: Path, former_url: str | None) -> None:
         self.directory = data_dir.absolute() / "redis"

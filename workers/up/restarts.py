@@ -1,7 +1,7 @@
-"""When a program that keeps dying is started again, if the system can do without it meanwhile. Pure.
+"""When to restart a program that keeps dying and that the system can do without. Pure.
 
-supervisor gives a program up after five quick deaths. Without Flower, the bridge or sqs the readings still flow,
-so such a program must not end the system: it is started again, ever more rarely.
+supervisor gives a program up after five quick deaths. Readings still flow without Flower, the bridge or sqs, so such a program
+must not end the system. It is started again, ever more rarely.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
-"""Seconds between giving a program up and its next start; each pause is twice as long as the one before."""
+"""Seconds between giving a program up and its next start. Each pause is twice as long as the one before."""
 WELL_AFTER = 60.0
-"""Seconds that a program must have run before it counts as well again: five deaths in a row take half of that."""
+"""Seconds that a program must run before it counts as well again. Five deaths in a row take half of that."""
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class _Trouble:
 
 @dataclass(slots=True)
 class Restarts:
-    """Moments are seconds of any clock that only goes forward."""
+    """The programs that were given up. Moments are seconds of any clock that only goes forward."""
 
     _troubled: dict[str, _Trouble] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Which Redis or Valkey server `up` starts: where one is found, what it says of itself, and whose files it can read."""
+"""Which Redis or Valkey server `up` starts: where it looks for one, which version that is, and whose files it can read."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Kind(StrEnum):
 
 OLDEST = {Kind.REDIS: (6, 2), Kind.VALKEY: (7, 2)}
 _SHARED_UNTIL = (7, 4)
-"""The first Redis whose files Valkey cannot read: Redis changed its format (and its licence) there. No Redis reads what
-Valkey 9 or newer writes, and which older pairs could is not worth finding out: Valkey's files are for Valkey."""
+"""The first Redis whose files Valkey cannot read: Redis changed its format (and its licence) there. No Redis reads the files of
+Valkey 9 or newer. Older Valkeys are treated alike: no Redis is started on their files."""
 _SEVERAL_FILES = (7, 0)
-"""The first Redis that keeps its append-only file in a directory, `appendonlydir`. Older ones see nothing there."""
+"""The first Redis that keeps its append-only file in a directory, `appendonlydir`. Older ones do not look there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The kind and version of a server, as `str` has it: `Valkey 9.1.2`."""
+    """The kind and version of the server that wrote files, or would write them. `str` gives `Valkey 9.1.2`."""
 
     kind: Kind
     version: Version
@@ -102,13 +102,13 @@ def examine(binary: str) -> Server:
 
 
 def last_writer(directory: Path) -> Written | None:
-    """Which server wrote the data files there last; None if there are none. Raises ConfigurationError if the note makes no
-    sense."""
+    """The server that wrote the data files there last; None if there are none. Raises ConfigurationError if its note cannot be
+    understood."""
     note = directory / "version"
     try:
         text = note.read_text()
     except FileNotFoundError:
-        # Files from a backup, without the note: all that shows is whether a server that old would see them.
+        # A backup may lack the note. Its files then show only whether the oldest servers would find them.
         several = (directory / "appendonlydir").exists()
         return Written(Kind.REDIS, _SEVERAL_FILES) if several else None
     except (OSError, UnicodeDecodeError) as exc:
@@ -116,18 +116,20 @@ def last_writer(directory: Path) -> Written | None:
     found = _NOTE.fullmatch(text)
     if found is None:
         raise ConfigurationError(
-            f"{note} does not say which server wrote the files beside it. Write that there (valkey 9.1.2, or redis 7.2.5)."
+            f"{note} does not say which server wrote the files beside it. Write its kind and version there (such as "
+            "valkey 9.1.2 or redis 7.2.5)."
         )
     return Written(Kind(found[1] or Kind.REDIS), _version(found[2]))
 
 
 def note(server: Written) -> str:
-    """What the file `version` in the data directory says after that server."""
+    """The content of the file `version` in the data directory once that server has started."""
     return f"{server.kind} {_text(server.version)}\n"
 
 
 def _candidates(path: str) -> Iterable[str]:
-    """Not from this environment's own directory, though it may be on PATH: packages put old servers there."""
+    """The paths of servers to try. This environment's own directory is left out, though it may be on PATH: packages put old
+    servers there."""
     own = {os.path.realpath(Path(sys.prefix) / "bin"), os.path.realpath(Path(sys.executable).parent)}
     elsewhere = os.pathsep.join(one for one in path.split(os.pathsep) if one and os.path.realpath(one) not in own)
     for name in ("valkey-server", "redis-server"):

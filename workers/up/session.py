@@ -117,17 +117,17 @@ class Session:
             self._catch_up()
 
     def _await_private_redis(self) -> None:
-        """It may read a long file first; meanwhile a line says so every few seconds."""
+        """Wait for the private Redis. It may read a long file first; a line reports that every few seconds."""
         last_line = time.monotonic()
 
-        def check_and_tell() -> None:
+        def check_and_report() -> None:
             nonlocal last_line
             self._check()
             if time.monotonic() > last_line + SECONDS_BETWEEN_LINES:
                 last_line = time.monotonic()
-                self._screen.say("waiting for redis, which reads what lies in the data directory")
+                self._screen.say("waiting for redis, which reads its files in the data directory")
 
-        await_redis(self._settings.redis_address, _READING_ITS_FILES, check_and_tell)
+        await_redis(self._settings.redis_address, _READING_ITS_FILES, check_and_report)
 
     def _start_stand_ins(self) -> None:
         plan = self._system.plan
@@ -253,7 +253,8 @@ class Session:
             self._give_up(item.name)
 
     def _give_up(self, name: str) -> None:
-        """A program that the readings do not need is said once, and started again ever more rarely. Raises GivenUp."""
+        """Handle a program that supervisor gave up. If readings flow without it, report it once, and start it again ever more
+        rarely; otherwise raise GivenUp."""
         if any(program.is_essential for program in self._system.programs if program.name == name):
             raise GivenUp(f"{name} died 5 times in a row within 5 s of its start, so everything was stopped")
         if self._move_to_a_free_port(name):
@@ -336,7 +337,8 @@ class Session:
             note_given_up(self._settings.data_dir, self._restarts.troubled)
 
     def _move_to_a_free_port(self, name: str) -> bool:
-        """Whether another program had taken its port, another port may be used, and the disk takes a note of that."""
+        """Give the program another port if another program has taken its own. Returns whether it did: not if the disk is full,
+        and takes no note of the port."""
         try:
             moved = with_a_free_port(self._system, name)
             if moved is None:

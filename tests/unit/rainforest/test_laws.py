@@ -236,7 +236,7 @@ def test_of_many_notifications_the_first_count_and_the_rest_is_a_problem(*, as_j
     assert decode(many + rest).readings == decode(kept).readings
     (problem,) = decode(many + rest).problems
     assert problem.what == "too_many"
-    assert "looked at" in problem.detail
+    assert "were not read" in problem.detail
 
 
 def _numbered(number: int, *, as_json: bool) -> bytes:
