@@ -20,7 +20,7 @@ def client(address: RedisAddress, **options: Any) -> redis.Redis:
 
 
 def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
-    """A subclass of `connection` that closes itself when the server answers that it is not the primary, or that its disk is full.
+    """A subclass of `connection` that closes itself when the server says that it is not the primary or that its disk is full.
     That answer becomes redis-py's ConnectionError, so callers handle it like any lost connection. Another error would end a
     worker."""
 
