@@ -10,7 +10,7 @@ from importlib.metadata import entry_points, version
 import click
 
 from eagle_logger.cli.groups import Group
-from eagle_logger.cli.words import protect_terminals
+from eagle_logger.cli.words import keep_logs_apart, protect_terminals
 from eagle_logger.errors import ConfigurationError, EagleError
 from eagle_logger.privacy import write_for_own_user_only
 
@@ -64,6 +64,7 @@ def run() -> None:
     """
     write_for_own_user_only()
     protect_terminals()
+    keep_logs_apart()
     try:
         main(standalone_mode=True)
     except ConfigurationError as wrong:

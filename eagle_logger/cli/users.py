@@ -292,9 +292,19 @@ def export(settings: Settings, *, file: str) -> None:
     left_out: list[str] = []
 
     async def write_all(store: UserStore) -> None:
+        before, listed = (await store.totals()).users, 0
         async for batch in store.all(batch=2000):
-            backup.writelines(f"{as_line(stored)}\n" for stored in batch if stored.sealed)
-            left_out.extend(f"{stored.user.cloud_id}: {stored.unreadable}" for stored in batch if not stored.sealed)
+            listed += len(batch)
+            for stored in batch:
+                line, why = _backed_up(stored)
+                backup.write(line)
+                if why:
+                    left_out.append(f"{stored.user.cloud_id}: {why}")
+
+        # Those who were added or removed meanwhile do not count.
+        lost = min(before, (await store.totals()).users) - listed
+        if lost > 0:
+            left_out.append(f"{lost} users who have no record in Redis: `eagle-logger users add` enters one again")
 
     with _written_whole(file) as backup:
         with_users(settings, write_all)
@@ -302,6 +312,16 @@ def export(settings: Settings, *, file: str) -> None:
         print(f"left out: {which}", file=sys.stderr)
     if left_out:
         sys.exit(1)
+
+
+def _backed_up(stored: StoredUser) -> tuple[str, str | None]:
+    """A user's line, or nothing and why there is none."""
+    if not stored.sealed:
+        return "", stored.unreadable or "it has no password"
+    try:
+        return f"{as_line(stored)}\n", None
+    except ValueError as exc:
+        return "", f"cannot be imported again: {exc}".partition("\n")[0]
 
 
 @contextlib.contextmanager

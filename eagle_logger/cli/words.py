@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO, cast
 
+import structlog
+
 from eagle_logger.core.printable import harmless, harmless_json, without_steering
 
-__all__ = ["harmless", "print_json", "protect_terminals"]
+__all__ = ["harmless", "keep_logs_apart", "print_json", "protect_terminals"]
 
 
 def print_json(line: bytes) -> None:
@@ -17,6 +19,11 @@ def print_json(line: bytes) -> None:
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(line)
+
+
+def keep_logs_apart() -> None:
+    """From now on what is logged goes to standard error, not between the lines of what was asked for."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def protect_terminals() -> None:

@@ -13,6 +13,9 @@ REQUEST_GAP = 1.2
 """Real seconds between the writing of two requests to one gateway. EAGLE-100s freeze when polled within a second. The other 0.2
 seconds allow for a first request that travels more slowly than the second."""
 
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 1.0, 366 * 86400.0
+"""Seconds: what a user's own interval may be."""
+
 LONGEST_PAUSE = 300.0
 """Seconds: however often a gateway failed, it is tried again after this."""
 

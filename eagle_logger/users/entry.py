@@ -18,9 +18,8 @@ from eagle_logger.core.readings import Kind, Stream
 from eagle_logger.core.sendable import sendable
 from eagle_logger.core.state import newest_streams, short_text
 from eagle_logger.core.users import Credentials, User, UserState
+from eagle_logger.core.visits import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from eagle_logger.users.store import NewUser, StoredUser
-
-LONGEST_INTERVAL = 366 * 86400.0
 
 _MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 
@@ -41,7 +40,7 @@ CloudId = Annotated[str, AfterValidator(cloud_id_of)]
 Sendable = Annotated[str, AfterValidator(sendable)]
 Password = Annotated[SecretStr, AfterValidator(_sendable_secret)]
 MacId = Annotated[str, AfterValidator(_mac_id)]
-Interval = Annotated[float, Field(ge=1, le=LONGEST_INTERVAL, allow_inf_nan=False)]
+Interval = Annotated[float, Field(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL, allow_inf_nan=False)]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 

@@ -6,8 +6,11 @@ ids that may share two digits) and sorted here; the rest is asked for page by pa
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+
+import structlog
 
 from eagle_logger.users.redis_connection import RedisConnection
 
@@ -15,7 +18,12 @@ _HASHES = 256
 _MOST_AT_ONCE = 32
 """Hashes listed in one round trip; fewer to begin with, for who wants one page only."""
 
+_CLOUD_ID = re.compile(rb"[0-9a-f]{6}")
+_STRANGE = "What eagle:users:… holds under these names is no user: look at it with redis-cli, and delete it."
+
 Row = Sequence[Any]
+
+_log = structlog.get_logger(__name__)
 
 
 async def pages(redis: RedisConnection, after: str, batch: int) -> AsyncIterator[list[bytes]]:
@@ -36,7 +44,11 @@ async def _ids(redis: RedisConnection, after: str) -> AsyncIterator[list[bytes]]
     while number < _HASHES:
         keys = [f"eagle:users:{one:02x}" for one in range(number, min(number + step, _HASHES))]
         for ids in await redis.together([("HKEYS", key) for key in keys]):
-            yield sorted(one for one in ids if one > last)
+            found = [one for one in ids if one > last]
+            strange = [one for one in found if not _CLOUD_ID.fullmatch(one)]
+            if strange:
+                _log.warning("no_cloud_id", names=[repr(one[:20]) for one in strange[:5]], users=len(strange), detail=_STRANGE)
+            yield sorted({*found} - {*strange} if strange else found)
         number, step = number + step, min(2 * step, _MOST_AT_ONCE)
 
 

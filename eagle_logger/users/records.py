@@ -24,6 +24,7 @@ import orjson
 from eagle_logger.core.readings import Stream, kind_of
 from eagle_logger.core.state import LONGEST_TEXT, SLOTS_IN_AN_HOUR, STRANGE_HOURS_A_DAY, short_text
 from eagle_logger.core.users import Seen, User, UserState
+from eagle_logger.core.visits import LONGEST_INTERVAL, SHORTEST_INTERVAL
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -41,12 +42,15 @@ _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeErr
 _WHOLE = frozenset({int})
 _WHOLE_OR_NONE = frozenset({int, type(None)})
 _MOMENTS = frozenset({int, float})
+_BEGIN_OF_TIME, _END_OF_TIME = -62_135_596_800, 253_402_300_800
+"""Unix seconds, from the year 1 to the end of the year 9999: other moments cannot be shown."""
+_MOST_FAILURES = 2**31
 
 Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
 _WELL: Trouble = (0, None, None)
 
-_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]+|null),([0-9.]+|null),\[([0-9,]*)\],")
+_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]{1,11}|null),([0-9]{1,11}(?:\.[0-9]+)?|null),\[([0-9,]*)\],")
 """The first of the facts of a state, as they are almost always spelled."""
 _OUTLINE_WITHIN = 160
 """Bytes."""
@@ -71,6 +75,8 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
         raise ValueError(f"the record cannot be read: {exc!r}") from exc
     if not isinstance(sealed, str) or not (mac_id is None or isinstance(mac_id, str)):
         raise ValueError("the record cannot be read: a member has the wrong type")
+    if not all(SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL for seconds in intervals.values()):
+        raise ValueError("the record cannot be read: an interval is out of bounds")
     return User(cloud_id, intervals, mac_id), sealed
 
 
@@ -151,8 +157,13 @@ def encode_trouble(state: UserState) -> bytes:
 def decode_trouble(written: bytes | None) -> Trouble:
     if not written:
         return _WELL
-    failures, last_error, parked, *_ = json.loads(written)
-    if type(failures) is not int or not all(word is None or isinstance(word, str) for word in (last_error, parked)):
+    try:
+        failures, last_error, parked, *_ = json.loads(written)
+    except _UNREADABLE as exc:
+        raise ValueError(f"it is no trouble of a user: {exc}") from exc
+    if type(failures) is not int or not 0 <= failures < _MOST_FAILURES:
+        raise ValueError("the number of failures is none")
+    if not all(word is None or isinstance(word, str) for word in (last_error, parked)):
         raise ValueError("a member has the wrong type")
     return failures, last_error, parked
 
@@ -202,6 +213,8 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
         raise ValueError("a fact has the wrong type")
     if arrival is not None and type(arrival) not in _MOMENTS:
         raise ValueError("a fact has the wrong type")
+    if not all(moment is None or _BEGIN_OF_TIME <= moment < _END_OF_TIME for moment in (first, last, arrival)):
+        raise ValueError("a moment lies beyond time")
     return UserState(
         total_events_logged=total,
         first_timestamp=first,

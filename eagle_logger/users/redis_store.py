@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 import uuid
@@ -75,6 +76,8 @@ PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
 _PLAIN_RECORD = re.compile(rb'\{"sealed":"[!#-\[\]-~]*+"\}')
+_LAST_MOMENT = 253_402_300_799.0
+"""Unix seconds: the last that a date can show."""
 _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
@@ -237,7 +240,7 @@ class RedisUserStore:
         parked = users - due - leased
         # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
         failing = max(0, troubled - parked)
-        return Totals(users, due, overdue, leased, parked, float(oldest) if oldest else None, failing, refused)
+        return Totals(users, due, overdue, leased, parked, _moment_of(oldest or None), failing, refused)
 
     async def tally(self) -> dict[str, int]:
         """The system's counters. One that is no number is left out; the next report begins it anew."""
@@ -303,7 +306,8 @@ class RedisUserStore:
     async def nodes(self) -> list[str]:
         oldest = await self.now() - self._clock.stretched(NODE_KEPT)
         await self._redis.command("ZREMRANGEBYSCORE", "eagle:nodes", "-inf", f"({oldest!r}")
-        return sorted(_texts(await self._redis.command("ZRANGE", "eagle:nodes", 0, -1)))
+        nodes = _texts(await self._redis.command("ZRANGE", "eagle:nodes", 0, -1))
+        return sorted(node for node in nodes if "\ufffd" not in node)
 
     async def check_invariant(self) -> list[str]:
         breaches = [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
@@ -504,11 +508,18 @@ def _progress_note(text: str) -> dict[str, Any] | None:
         note = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return note if isinstance(note, dict) and isinstance(note.get("at"), int | float) else None
+    if not isinstance(note, dict) or not _is_moment(note.get("at")) or not _is_moment(note.get("clock_ahead", 0.0)):
+        return None
+    return note
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _moment_of(score: bytes | None) -> float | None:
-    return None if score is None else float(score)
+    """A user due at `inf` is never fetched; all the same its moment can be shown."""
+    return None if score is None else min(max(float(score), 0.0), _LAST_MOMENT)
 
 
 def _once_key(once: str) -> str:
@@ -516,4 +527,4 @@ def _once_key(once: str) -> str:
 
 
 def _texts(words: Sequence[bytes]) -> list[str]:
-    return [word.decode() for word in words]
+    return [word.decode(errors="replace") for word in words]

@@ -50,6 +50,7 @@ for _, id in ipairs(ended) do
 end
 write_all()
 
+local CLOUD_ID = '^%x%x%x%x%x%x$'
 local due = up_to_now(DUE)
 local ids, leased, suspects = every_second(due), {}, {}
 turns = read_turns(ids)
@@ -61,7 +62,7 @@ end
 
 for i, id in ipairs(ids) do
   local since = tonumber(due[2 * i])
-  if not turns[id] then
+  if not turns[id] or not string.match(id, CLOUD_ID) then
     out_of_due[#out_of_due + 1] = id
   elseif is_suspect(turns[id]) then
     suspects[#suspects + 1] = {deaths = turns[id].abandoned, since = since, id = id}

@@ -28,7 +28,7 @@ from tests.support.users import lived_in_state
 
 texts = st.text(max_size=20)
 moments = st.floats(0, 4e9)
-times = st.integers(-(2**40), 2**40)
+times = st.integers(-(2**35), 2**37)
 states = st.builds(
     UserState,
     total_events_logged=st.integers(0, 2**63),
