@@ -41,8 +41,8 @@ def field(key: str, name: str | bytes, value: bytes | str) -> Damage:
     return lambda server: server.hset(key, name, value)
 
 
-def member(key: str, name: str | bytes, score: float) -> Damage:
-    return lambda server: server.execute_command("ZADD", key, score, name)
+def member(key: str, name: bytes, score: float) -> Damage:
+    return lambda server: server.zadd(key, {name: score})
 
 
 def interval(value: object) -> Damage:
@@ -82,11 +82,11 @@ OTHERS: dict[str, Damage] = {
     "a trouble with failures beyond counting": field(TROUBLES, HOME, b"[1" + b"0" * 400 + b',"x",null]'),
     "a turn that is damaged": field(TURNS, HOME, b"\x02nonsense"),
     "a turn that is empty": field(TURNS, HOME, b""),
-    "somebody due who is no id": member("eagle:due", "nobody", 1.0),
+    "somebody due who is no id": member("eagle:due", b"nobody", 1.0),
     "somebody due who is no text": member("eagle:due", b"\xff\xfe", 1.0),
     "somebody leased who is no text": member("eagle:leased", b"\xff\xfe", 1.0),
-    "a user due at no time": member("eagle:due", HOME, float("inf")),
-    "a user due before time": member("eagle:due", HOME, float("-inf")),
+    "a user due at no time": member("eagle:due", HOME.encode(), float("inf")),
+    "a user due before time": member("eagle:due", HOME.encode(), float("-inf")),
     "a record under a name that is no id": field(RECORDS, "00zz", '{"sealed":"x"}'),
     "a record under a name that is no text": field(RECORDS, b"00\xff\xfe", '{"sealed":"x"}'),
     "a turn under a name that is no text": lambda server: (
