@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -97,6 +98,9 @@ class _Task:
             return False
         return any(file.receipt is None for file in user.sealed) or any(map(self.is_to_be_sealed, user.opened))
 
+    def has_work(self, user: _User) -> bool:
+        return self.has_to_archive(user) or bool(self.expired(user))
+
     def is_to_be_sealed(self, file: LogFile) -> bool:
         if self.include_open:
             return True
@@ -127,19 +131,21 @@ def plan(
     include_open: bool = False,
     heed_pauses: bool = True,
 ) -> list[tuple[Hour, str]]:
-    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first. Those where
-    nothing but failed hours is left come last.
+    """The hours and shards of this log volume that have something to rotate or to delete, oldest hour first. Those in which
+    all users with work have failed, in this hour or in another one, come last: what keeps one hour may keep all.
 
     `now` and the results are in the system's clock; `grace` and `retention` are seconds. With `heed_pauses`, a failed hour is
     left out until its pause is over.
     """
     task = _Task(folder, now, grace, retention, include_open, heed_pauses)
-    work = {(hour, shard): kind for hour in folder.hours() for shard, kind in _shards_with_work(task, hour)}
+    hours = folder.hours()
+    stuck = {note.cloud_id for hour in hours for note in folder.stuck(hour)}
+    work = {(hour, shard): kind for hour in hours for shard, kind in _shards_with_work(task, hour, stuck)}
     return [*oldest_first(one for one in work if work[one]), *oldest_first(one for one in work if not work[one])]
 
 
-def _shards_with_work(task: _Task, hour: Hour) -> Iterator[tuple[str, bool]]:
-    """The shards to rotate. Each comes with whether it has work that has not failed before."""
+def _shards_with_work(task: _Task, hour: Hour, stuck: AbstractSet[str]) -> Iterator[tuple[str, bool]]:
+    """The shards to rotate. Each comes with whether a user who is stuck in no hour has work there."""
     if nothing_to_delete_yet(hour, task.retention, task.now) and not task.folder.unarchived(hour):
         return
     for shard in _shards(task.folder, hour):
@@ -148,9 +154,9 @@ def _shards_with_work(task: _Task, hour: Hour) -> Iterator[tuple[str, bool]]:
         except OSError:
             yield shard, False  # its rotation reports why it cannot be read
             continue
-        if any(user.stuck is None and (task.has_to_archive(user) or task.expired(user)) for user in users):
+        if any(user.cloud_id not in stuck and task.has_work(user) for user in users):
             yield shard, True
-        elif any(user.stuck is not None and task.has_to_archive(user) for user in users):
+        elif any(user.cloud_id in stuck and task.has_work(user) for user in users):
             yield shard, False
 
 

@@ -156,7 +156,7 @@ def test_rotate_says_what_went_wrong_and_fails(disk: Disk, tmp_path: Path) -> No
     (tmp_path / "archive").write_text("in the way")
     rotated = run(tmp_path, "rotate", "--include-open")
     assert rotated.exit_code == 1
-    assert f"{CLOUD_ID}: the archive" in rotated.stderr
+    assert f"the archive {(tmp_path / 'archive').as_uri()} failed" in rotated.stderr
 
 
 def test_what_is_not_archived_yet_is_looked_into_too(disk: Disk, archive: DirectoryArchive) -> None:

@@ -228,11 +228,13 @@ def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards:
     assert (done.objects, done.stuck, done.deferred) == (48 - len(unlucky), len(unlucky), 0)
 
 
-def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(disk: Disk) -> None:
+@pytest.mark.parametrize("old_hours", [1, 12])
+def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(disk: Disk, old_hours: int) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(80)]
     unlucky = everybody[:60]
-    for hour, cloud_ids in ((OLD[0], unlucky), (NEW[0], everybody[60:])):
+    old = [Hour(OLD[0].start - back * 3600) for back in range(old_hours)]
+    for hour, cloud_ids in (*((hour, unlucky) for hour in old), (NEW[0], everybody[60:])):
         for cloud_id in cloud_ids:
             disk.append(lines(cloud_id, hour), cloud_id, hour)
     rotator = Rotator(disk, refusing(archive, unlucky))
