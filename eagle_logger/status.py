@@ -22,7 +22,7 @@ from eagle_logger.users.store import Outline, Totals, UserStore
 MOST_STUCK = 1000
 MOST_REASONS = 50
 _HURRIED = 60.0
-"""Real seconds that a user is given at least, where a test's clock runs fast."""
+"""Real seconds. Even under a test's fast clock, no user is silent sooner."""
 
 
 class UserStatus(NamedTuple):
@@ -39,7 +39,7 @@ class UserStatus(NamedTuple):
     leased: bool
     why_not: str | None
     silence: float | None
-    """Seconds since something new was logged; None if nothing ever was."""
+    """Seconds since a new reading was logged; None if none ever was."""
     standing: str
     """`core.standing.Standing`."""
     unreadable: str | None
@@ -83,7 +83,7 @@ class Status:
     relay: str
     """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
     reasons: dict[str, int] = field(default_factory=dict)
-    """How many users are not well, by how they stand and why; the most frequent first."""
+    """How many users are not well, by standing and reason; the most frequent first."""
     longest_wait: float = 0.0
     """Seconds by which the user who has waited longest is overdue."""
     open_hours: list[UnsealedHour] = field(default_factory=list)
@@ -108,10 +108,10 @@ class Folder(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """What counts as late. Seconds of the system's clock."""
+    """How late is too late. Seconds of the system's clock."""
 
     intervals: Mapping[Kind, float]
-    """The fleet's."""
+    """The fleet's intervals."""
     grace: float
     """How long after its end an hour is sealed."""
     overdue_after: float = OVERDUE_AFTER
@@ -186,13 +186,13 @@ def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
 
 
 def worst_first(user: UserStatus) -> tuple[bool, float, int, str]:
-    """What to sort by: of those who are not well, who has been without a reading for longest."""
+    """A sort key: users who are not well first, and of those the longest without a reading."""
     silence = math.inf if user.silence is None else user.silence
     return Standing(user.standing).is_well, -silence, -user.failures, user.cloud_id
 
 
 def reasons(users: Iterable[UserStatus]) -> dict[str, int]:
-    """How many are not well, by how they stand and why; the most frequent first."""
+    """How many users are not well, by standing and reason; the most frequent first."""
     found = Counter(
         reason(stands, user.why_not or user.last_error) for user in users if not (stands := Standing(user.standing)).is_well
     )

@@ -71,7 +71,7 @@ class Visit:
     said_something: bool = False
     """Whether a reply held a reading, new or known."""
     first_problem: Problem | None = None
-    """Of its replies: what was there in place of a reading."""
+    """The first problem in its replies, which stood in place of a reading."""
     left_out: int = 0
     """Readings that were not written, because their hour had no room."""
     unreadable: Unreadable | None = None

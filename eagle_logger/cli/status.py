@@ -65,7 +65,7 @@ class Chosen:
     limit: int | None = None
 
     def users(self, users: list[UserStatus], limit: int | None = None) -> list[UserStatus]:
-        """Those of them; `limit` counts where none was chosen."""
+        """The chosen ones of `users`. `limit` holds if no limit was chosen."""
         found = [user for user in users if self._has(user)]
         limit = self.limit if self.limit is not None else limit
         if limit is None:
@@ -87,15 +87,15 @@ class Chosen:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @click.option("--failing", is_flag=True, help="Only users whose visits fail, who are parked, or who cannot be read.")
-@click.option("--stale", type=AGE, metavar="AGE", help="Only users without a new reading for so long: 90s, 15m, 1h, 2d.")
+@click.option("--stale", type=AGE, metavar="AGE", help="Only users without a new reading for this long: 90s, 15m, 1h, 2d.")
 @click.option(
     "--sort",
     type=click.Choice(list(ORDERS)),
     default="silence",
     show_default=True,
-    help="silence: those who are not well first, longest without a new reading first.",
+    help="silence: users who are not well first, and of those the longest without a new reading.",
 )
-@click.option("--limit", type=click.IntRange(0), help=f"Show so many users. Default: {MOST_ROWS} on a terminal, else all.")
+@click.option("--limit", type=click.IntRange(0), help=f"The most users to show. Default: {MOST_ROWS} on a terminal, else all.")
 def status(
     settings: Settings, *, as_json: bool, watch: bool, failing: bool, stale: float | None, sort: str, limit: int | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""How a user stands, for people who look: what is wrong with it, if anything is."""
+"""How a user stands: whether anything is wrong with it, and what. For `status` and `doctor`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from eagle_logger.core.users import User
 from eagle_logger.core.visits import cadence, visit_period
 
 OVERDUE_AFTER = 2.0
-"""Real seconds. Users are leased once a second, so one who waits that long is on time."""
+"""Real seconds. Users are leased once a second, so a shorter wait is no lateness."""
 
 SILENT_AFTER = 600.0
 """Seconds without a new reading. Gateways have one every few seconds."""
 PERIODS_BEFORE_SILENT = 3
-"""For users who are visited seldom: so many of their own periods."""
+"""A user who is visited seldom is silent after this many of its own periods."""
 
 _LONGEST_REASON = 40
 
@@ -27,9 +27,9 @@ class Standing(StrEnum):
     FAILING = "failing"
     OVERDUE = "overdue"
     NEVER_READ = "never_read"
-    """It answers, and no reading ever came of it."""
+    """It answers, but no reading was ever logged."""
     SILENT = "silent"
-    """It answers, and has said nothing new for long."""
+    """It answers, but no new reading came for long."""
     LEASED = "leased"
     NEW = "new"
     """Not asked yet: its first turn is about to come."""
@@ -57,8 +57,8 @@ def standing(
     silence: float | None,
     patience: float,
 ) -> Standing:
-    """`silence`: seconds since something new was logged, None if nothing ever was; `patience`: as
-    `silent_after` has it."""
+    """`silence`: seconds since a new reading was logged, None if none ever was; `patience`: the result of
+    `silent_after`."""
     if parked:
         return Standing.PARKED
     if unreadable:
@@ -75,7 +75,7 @@ def standing(
 
 
 def reason(standing: Standing, why: str | None) -> str:
-    """What users who stand alike are counted under: `failing: timed_out`, `silent`."""
+    """The word under which users who stand alike are counted: `failing: timed_out`, `silent`."""
     if standing in {Standing.PARKED, Standing.FAILING} and why:
         return f"{standing}: {why.partition(':')[0][:_LONGEST_REASON]}"
     return str(standing)

@@ -1,4 +1,4 @@
-"""Everything that must be right for readings to flow, each with what to do."""
+"""Checks everything that must be right for readings to flow, and says what to do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CHECKS: list[Callable[[Settings], Finding]] = [
 
 
 def run_all(settings: Settings) -> list[Finding]:
-    """Every check, whatever the others found. Blocking; each is bounded by a few seconds."""
+    """Run every check, whatever the others found. Blocking; each takes a few seconds at most."""
     return [*(check(settings) for check in CHECKS), *fleet_findings(settings)]
 
 

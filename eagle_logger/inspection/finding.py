@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Grade(IntEnum):
-    """Also what `eagle-logger doctor` exits with, if nothing is worse."""
+    """The worst grade is also the exit code of `eagle-logger doctor`."""
 
     OK = 0
     LOOK = 1

@@ -1,4 +1,4 @@
-"""What the fleet's status says: whether users are fetched and archived, by whom, and who is not well. Pure."""
+"""Judges the fleet's status: whether users are fetched and archived, which processes run, which users are not well. Pure."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from eagle_logger.status import Status
 SILENT_PROCESS = 60.0
 """Real seconds. Processes report every few seconds."""
 LATE, VERY_LATE = 60.0, 600.0
-"""Real seconds that a user may wait for its turn before it is worth a look, and before it is wrong."""
+"""Real seconds that a user may wait for its turn: longer is worth a look, and much longer is wrong."""
 MOST_FAIL = 0.8
-"""Of the users: then it is not their gateways. (The alert EagleRelayFailing has this too.)"""
+"""Share of the users. If more of them fail, their gateways are not the cause. (The alert EagleRelayFailing repeats it.)"""
 ARCHIVED_WITHIN = 4200.0
-"""Seconds after an hour is sealed. What came late is sealed an hour after it came."""
+"""Seconds after an hour is sealed. Late readings are sealed an hour after they came."""
 _SHOWN = 5
 
 ADVICE = {
     "no_key": "Put the old key back into EAGLE_SECRET_KEYS, or enter the passwords again with `eagle-logger users add`.",
     "record_unreadable": "`eagle-logger users add` writes the record anew.",
     "refused": "docs/how-to/wake-users.md: was a password changed, or was the relay wrong?",
-    "poison": "Mend what their replies do, then `eagle-logger users wake`.",
+    "poison": "Their replies kill the process that reads them: repair that, then `eagle-logger users wake`.",
     "only_problems": "`samples/` in the data directory has what they sent.",
     "silent": "Their gateways answer and have nothing new: look whether they hear their meters.",
     "never_read": "Their gateways answer and have nothing new: look whether they hear their meters.",
@@ -48,7 +48,7 @@ ADVICE = {
 
 
 def findings(status: Status, settings: Settings) -> Iterator[Finding]:
-    """One for each side of it, in order of the way that readings flow."""
+    """One finding for each side of the status, in the order in which readings flow."""
     progress: Progress = {name: {"at": -age} for name, age in status.processes.items()}
     stretched = settings.clock.stretched
     yield _dispatch(progress, stretched(DISPATCH_PATIENCE))
@@ -77,8 +77,8 @@ def _workers(status: Status, progress: Progress, patience: float) -> Finding:
 
 
 def _processes(status: Status, patience: float) -> Finding:
-    """A process whose name has a host in it may be gone for good, with another in its place; it is silent only if all of
-    its kind are."""
+    """Which processes are silent. One with a host in its name may be gone for good and replaced, so it counts as silent only if
+    all of its kind are."""
     name = "processes"
     alive = {kind_of_process(process) for process, age in status.processes.items() if age <= patience}
     silent = {
@@ -115,7 +115,7 @@ def _waiting(status: Status, late: float, very_late: float) -> Finding:
 
 
 def _users(status: Status) -> Finding:
-    """Those who are overdue have a line of their own."""
+    """Which users are not well. Overdue users have a line of their own."""
     name, users = "users", status.totals.users
     reasons = Counter({why: count for why, count in status.reasons.items() if why != Standing.OVERDUE})
     unwell = reasons.total()
@@ -133,7 +133,7 @@ def _users(status: Status) -> Finding:
 
 
 def _hours(status: Status, grace: float) -> Finding:
-    """Hours that should have been archived long ago; those where all that is left is stuck are counted apart."""
+    """Which hours should have been archived long ago. Hours where only stuck files are left are counted apart."""
     name, now = "hours", datetime.fromisoformat(status.at).timestamp()
     stuck = Counter(one.hour for one in status.stuck_hours)
     late = [

@@ -1,4 +1,4 @@
-"""What lies outside: the archive, the relay, and what time it is there."""
+"""Checks what is outside the system: the archive, the relay, and their clocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def archive_is_writable(settings: Settings) -> Finding:
 
 
 def relay_is_reachable(settings: Settings) -> Finding:
-    """That something answers HTTP there; no credentials are sent."""
+    """Check that the relay's address answers HTTP. No credentials are sent."""
     try:
         answer = _ask_relay(settings)
     except (httpx.HTTPError, ssl.SSLError, OSError) as exc:
@@ -46,11 +46,11 @@ def relay_is_reachable(settings: Settings) -> Finding:
 
 
 def clocks_agree(settings: Settings) -> Finding:
-    """Compare this machine's clock with Redis' and, where it says its own, the relay's."""
+    """Compare this machine's clock with Redis', and with the relay's if the relay sends a date."""
     skews: dict[str, float] = {}
     try:
         with client_of(settings.redis_address) as client:
-            client.ping()  # the connection is made before the time counts
+            client.ping()  # makes the connection before the time is taken
             (seconds, microseconds), sent, took = _timed(client.time)
         skews["Redis"] = skew(sent, took, seconds + microseconds / 1e6)
         answer, sent, took = _timed(lambda: _ask_relay(settings))

@@ -12,7 +12,7 @@ DISPATCH_PATIENCE = 30.0
 """Real seconds. Beat asks for a dispatch every second."""
 
 _OTHERS = ("rotat", "sqs", "bridge", "beat", "dispatch")
-"""How the names of processes begin that do not fetch."""
+"""The beginnings of the names of processes that do not fetch."""
 
 Progress = Mapping[str, Mapping[str, str | int | float]]
 
@@ -23,17 +23,17 @@ def worker_patience(demand_interval: float) -> float:
 
 
 def kind_of_process(name: str) -> str:
-    """What a process does, by the name under which it reports."""
+    """The kind of a process, from the name under which it reports."""
     return next((kind for kind in _OTHERS if name.startswith(kind)), "fetch")
 
 
 def fetch_check(stalled: float, patience: float) -> str:
-    """A worker that lives, reports and consumes nothing has been seen: what counts is that users get fetched."""
+    """Whether users are fetched. A worker may live and report, yet consume nothing."""
     return OK if stalled <= patience else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
 
 
 def dispatch_check(progress: Progress, now: float, patience: float) -> str:
-    """Beat and the dispatcher: the one does nothing without the other."""
+    """Whether beat and the dispatcher work. Neither does anything without the other."""
     if DISPATCH not in progress:
         return "nothing was dispatched within the hour: are beat and the dispatcher running?"
     age = now - float(progress[DISPATCH]["at"])

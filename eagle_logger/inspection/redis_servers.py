@@ -1,4 +1,4 @@
-"""The users' Redis and the broker: whether they answer, and keep what they are given."""
+"""Checks the users' Redis and the broker: whether they answer, and keep what they are given."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def redis_keeps_everything(settings: Settings) -> Finding:
         return wrong(name, found=str(exc), advice="Start Redis, or correct EAGLE_REDIS_URL.")
     found = f"maxmemory-policy {policy}, append-only file {'on' if appends else 'off'}"
     if policy != "noeviction":
-        advice = "Redis may throw users away: CONFIG SET maxmemory-policy noeviction, and put it into redis.conf."
+        advice = "Redis may evict users: CONFIG SET maxmemory-policy noeviction, and put it into redis.conf."
         return wrong(name, found=found, advice=advice)
     if not appends:
         return wrong(name, found=found, advice="A restart may lose users: CONFIG SET appendonly yes, and in redis.conf.")

@@ -1,4 +1,4 @@
-"""What lies on this machine: key, disk, programs, and what was put aside."""
+"""Checks this machine: its key, disk, programs, and the files that were put aside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eagle_logger.logs.quarantine import FOLDER, REASON
 from eagle_logger.settings import GIVEN_UP_FILE, Settings
 
 MOST_COUNTED = 1000
-"""Files of a folder that are looked at."""
+"""Files of a folder that are counted."""
 
 
 def key_is_there(settings: Settings) -> Finding:
@@ -59,7 +59,7 @@ def programs_run(settings: Settings) -> Finding:
 
 
 def nothing_is_in_quarantine(settings: Settings) -> Finding:
-    """What rotation could not use, and put aside with the reason beside it."""
+    """Files that rotation could not use, and put aside with the reason beside them."""
     name, folder = "quarantine", settings.logs_dir / FOLDER
     files = [file for file in _files(folder) if not file.name.endswith(REASON)]
     if not files:
@@ -71,7 +71,7 @@ def nothing_is_in_quarantine(settings: Settings) -> Finding:
 
 
 def nothing_was_unreadable_today(settings: Settings) -> Finding:
-    """Replies of which samples were kept since midnight (UTC)."""
+    """Unreadable replies of which samples were kept since midnight (UTC)."""
     name, folder = "samples", settings.data_dir / "samples" / Hour.of(settings.clock.now()).date
     files = _files(folder)
     if not files:

@@ -153,11 +153,11 @@ class Outline(NamedTuple):
     due: float | None
     lease_ends: float | None
     last_arrival: float | None = None
-    """When something new was logged last (Unix seconds)."""
+    """When a new reading was logged last (Unix seconds)."""
     intervals: Mapping[Kind, float] = {}
-    """Only what differs from the fleet's."""
+    """Only the intervals that differ from the fleet's."""
     visited: bool = False
-    """Whether a visit was reported: a state is written."""
+    """Whether a state is written, so that a visit was reported."""
     unreadable: str | None = None
     """Why its record, its state or a part of it cannot be read."""
 

@@ -332,7 +332,8 @@ class Session:
         return self._runner.run(coroutine)
 
     def _note_given_up(self) -> None:
-        """For `eagle-logger doctor`; a full disk, which may be why they die, must not end the others."""
+        """Write the programs that keep dying down for `eagle-logger doctor`. A full disk may be why they die; it must not end
+        the other programs."""
         with contextlib.suppress(OSError):
             note_given_up(self._settings.data_dir, self._restarts.troubled)
 
