@@ -128,7 +128,9 @@ def _object(archive: Archive, key: str, user_hour: _UserHour, held: dict[Identit
         body = archive.get(key)
         plain = opened(body)
     except KeyError:
-        return  # listed a moment ago, and gone: somebody deletes
+        if key in archive.keys(key):  # else it was deleted since it was listed
+            found.findings.append(Finding("missing", key, "the archive lists it, and says that there is no such object"))
+        return
     except (Unreadable, ValueError) as wrong:
         found.findings.append(Finding("unreadable", key, str(wrong)))
         return

@@ -89,11 +89,18 @@ class Parts:
         found = self._archive.head(key)
         if found is None:
             raise ArchiveUnavailable(f"{self._archive.url} has taken {key}, and says that there is no such object")
-        digest = found.sha256 or hashlib.sha256(self._archive.get(key)).hexdigest()
-        if _is_this(found, digest, len(body), metadata):
+        digest = found.sha256 or self._digest_of(key)
+        if digest is not None and _is_this(found, digest, len(body), metadata):
             return ObjectInfo(found.size, digest, found.metadata)
         self._report(key, is_new=is_new)
         return None
+
+    def _digest_of(self, key: str) -> str | None:
+        """None if the object cannot be read: then it is not the one that was sent."""
+        try:
+            return hashlib.sha256(self._archive.get(key)).hexdigest()
+        except Unreadable:
+            return None
 
     def _report(self, key: str, *, is_new: bool) -> None:
         if not is_new:

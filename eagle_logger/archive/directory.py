@@ -18,8 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
-from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites
+from eagle_logger.core.sealing import LARGEST_OBJECT, too_large
+from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites, Unreadable
 
+_NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _INCOMING = ".incoming"
 _METADATA = ".metadata"
 _ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
@@ -49,19 +51,24 @@ class DirectoryArchive:
                 raise AlreadyThere
 
     def head(self, key: str) -> ObjectInfo | None:
-        try:
-            body = self.get(key)
-        except KeyError:
-            return None
-        digest = hashlib.sha256(body).hexdigest()
-        return ObjectInfo(len(body), digest, self._metadata(key, digest))
+        with self._unavailable_on_error():
+            try:
+                with self._path(key).open("rb") as file:
+                    digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+            except _NO_OBJECT:
+                return None
+        return ObjectInfo(size, digest, self._metadata(key, digest))
 
     def get(self, key: str) -> bytes:
         with self._unavailable_on_error():
             try:
-                return self._path(key).read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                with self._path(key).open("rb") as file:
+                    body = file.read(LARGEST_OBJECT + 1)
+            except _NO_OBJECT:
                 raise KeyError(key) from None
+        if why := too_large(len(body)):
+            raise Unreadable(why)
+        return body
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         folder, _, _ = prefix.rpartition("/")

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from eagle_logger.archive.archive import ObjectInfo
-from eagle_logger.errors import AlreadyThere
+from eagle_logger.core.sealing import too_large
+from eagle_logger.errors import AlreadyThere, Unreadable
 
 
 class MemoryArchive:
@@ -30,7 +31,10 @@ class MemoryArchive:
         return ObjectInfo(len(body), hashlib.sha256(body).hexdigest(), metadata)
 
     def get(self, key: str) -> bytes:
-        return self._objects[key][0]
+        body = self._objects[key][0]
+        if why := too_large(len(body)):
+            raise Unreadable(why)
+        return body
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         with self._lock:

@@ -30,6 +30,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
+from eagle_logger.core.sealing import LARGEST_OBJECT, too_large
 from eagle_logger.errors import (
     AlreadyThere,
     ArchiveUnavailable,
@@ -240,14 +241,21 @@ class S3Archive:
         )
 
     def _body(self, key: str) -> bytes:
-        body = self._stream(key).read()
+        stream, size = self._stream(key)
+        try:
+            body = _whole(stream, size)
+        except Unreadable:
+            stream.close()  # the rest of it is not read
+            raise
         if body[:1] == _PAGE_BEGINS:
             raise ArchiveUnavailable(f"{self.url} gave a page for {key}, not the object")
         return body
 
-    def _stream(self, key: str) -> StreamingBody:
+    def _stream(self, key: str) -> tuple[StreamingBody, int]:
+        """With the size that the store gives; 0 if it gives none."""
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"]
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            return found["Body"], found.get("ContentLength", 0)
         except ClientError as exc:
             if _code(exc) == "NoSuchKey":
                 raise KeyError(key) from None
@@ -301,6 +309,18 @@ class S3Archive:
             raise ArchiveUnavailable(
                 f"{self.url} does not answer ({type(failed).__name__}): {_why_silent(self._client.meta.endpoint_url)}"
             ) from None
+
+
+def _whole(stream: StreamingBody, size: int) -> bytes:
+    """Raises Unreadable for an object that is too large, or says that it is."""
+    body, pieces = max(0, size), list[bytes]()
+    while (why := too_large(body)) is None:
+        piece = stream.read(LARGEST_OBJECT + 1)  # until nothing comes: botocore checks the whole only then
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+        body = sum(map(len, pieces))
+    raise Unreadable(why)
 
 
 def _put_probe(archive: S3Archive, key: str = PROBE_KEY) -> None:

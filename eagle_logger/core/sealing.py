@@ -19,6 +19,11 @@ LARGEST_HOUR = 4 << 20
 """Bytes of log lines of one user and hour on a log volume; further lines are not written. A home that is asked every 6 seconds
 writes 240 KB, one that is asked every second 1 MB. Archiving a file takes six to seven times its size in memory."""
 
+LARGEST_OBJECT = 4 * LARGEST_HOUR
+"""Bytes of an object, packed or not, that are looked at: a part holds an hour's lines at most."""
+_MOST_MEMBERS = 100
+"""Gzip members of an object. This program writes one; other tools may join some."""
+
 PLAIN_DIGEST = "plain-sha256"
 OBJECT_DIGEST = "object-sha256"
 """Members of an object's metadata."""
@@ -142,15 +147,29 @@ def _flagged(text: bytes) -> bytes:
     return with_flag(parse_line(text), Flag.CONFLICT)
 
 
+def too_large(size: int) -> str | None:
+    """What to say of an object of so many bytes, if it is too large to be looked at."""
+    if size <= LARGEST_OBJECT:
+        return None
+    return f"it has more than {LARGEST_OBJECT >> 20} MiB: this program did not write it"
+
+
 def opened(body: bytes) -> bytes:
-    """The plain lines of an object. Raises ValueError unless it is whole gzip members and nothing else."""
+    """The plain lines of an object. Raises ValueError unless it is whole gzip members and nothing
+    else, and no larger than any object of this program."""
     plain: list[bytes] = []
+    room = LARGEST_OBJECT
     while body or not plain:
+        if len(plain) >= _MOST_MEMBERS:
+            raise ValueError(f"it has more than {_MOST_MEMBERS} gzip members")
         member = zlib.decompressobj(_GZIP)
         try:
-            plain.append(member.decompress(body))
-        except zlib.error as wrong:
-            raise ValueError(f"not gzip: {wrong}") from None
+            plain.append(member.decompress(body, room + 1))
+        except zlib.error as exc:
+            raise ValueError(f"not gzip: {exc}") from None
+        room -= len(plain[-1])
+        if room < 0:
+            raise ValueError(f"it unpacks to more than {LARGEST_OBJECT >> 20} MiB: this program did not write it")
         if not member.eof:
             raise ValueError("cut short")
         body = member.unused_data

@@ -13,7 +13,8 @@ import pytest
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.errors import AlreadyThere
+from eagle_logger.core.sealing import LARGEST_OBJECT
+from eagle_logger.errors import AlreadyThere, Unreadable
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
 METADATA = {"rows": "3", "plain-sha256": "ab" * 32}
@@ -135,3 +136,14 @@ def test_many_prove_it_at_once(archive: Archive) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in pool.map(lambda _: archive.prove(), range(16)):
             pass
+
+
+def test_an_object_that_is_larger_than_any_of_ours_is_refused_and_still_told_about(archive: Archive) -> None:
+    archive.put(KEY, bytes(LARGEST_OBJECT), METADATA)
+    archive.put(KEY + "x", bytes(LARGEST_OBJECT + 1), METADATA)
+    assert len(archive.get(KEY)) == LARGEST_OBJECT
+    with pytest.raises(Unreadable, match="more than 16 MiB: this program did not write it"):
+        archive.get(KEY + "x")
+    found = archive.head(KEY + "x")
+    assert found is not None
+    assert found.size == LARGEST_OBJECT + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from eagle_logger.cli.main import main
 from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.names import archive_key
-from eagle_logger.core.sealing import part_of
+from eagle_logger.core.sealing import LARGEST_OBJECT, part_of
 from eagle_logger.errors import ArchiveUnavailable
+from eagle_logger.history import History
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, Disk, Watched
 
@@ -168,3 +170,49 @@ def test_what_is_not_archived_yet_is_looked_into_too(disk: Disk, archive: Direct
         ("unreadable", "rainforest-0273.jsonl.copy"),
         ("unreadable", f"{disk.path().name}:2"),
     ]
+
+
+class _Hollow(DirectoryArchive):
+    """It lists objects that it does not have."""
+
+    def get(self, key: str) -> bytes:
+        raise KeyError(key)
+
+
+def test_an_object_that_is_listed_and_is_not_there_is_found(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+    put(archive, demands([1]), 0)
+    [finding] = audit(disk.folder, _Hollow(tmp_path / "archive")).findings
+    assert str(finding) == f"missing: {KEY}: the archive lists it, and says that there is no such object"
+
+
+class _Deleting(DirectoryArchive):
+    """Objects that are deleted while it is looked at."""
+
+    def get(self, key: str) -> bytes:
+        self._path(key).unlink()
+        return super().get(key)
+
+
+def test_an_object_that_is_deleted_meanwhile_is_not_told(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+    put(archive, demands([1]), 0)
+    assert audit(disk.folder, _Deleting(tmp_path / "archive")).findings == []
+
+
+BOMB = gzip.compress(bytes(LARGEST_OBJECT + 1))
+
+
+def test_an_object_that_unpacks_to_too_much_is_found_and_left_out(disk: Disk, archive: DirectoryArchive) -> None:
+    archive.put(KEY, BOMB, {})
+    [finding] = audit(disk.folder, archive).findings
+    assert str(finding) == f"unreadable: {KEY}: it unpacks to more than 16 MiB: this program did not write it"
+    history = History(CLOUD_ID, disk.folder, archive)
+    assert (history.lines(HOUR), history.unreadable) == ([], 1)
+
+
+@pytest.mark.parametrize("planted", [BOMB, bytes(LARGEST_OBJECT + 1)], ids=["packed", "plain"])
+def test_rotation_goes_on_behind_an_object_that_is_too_large(disk: Disk, archive: DirectoryArchive, planted: bytes) -> None:
+    archive.put(KEY, planted, {})
+    disk.append(demands([1, 2]))
+    done = disk.rotate(archive)
+    assert (done.objects, done.rows, disk.unarchived()) == (1, 2, 0)
+    assert list(archive.keys()) == sorted([KEY, archive_key(CLOUD_ID, HOUR, 1)])

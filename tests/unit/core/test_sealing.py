@@ -13,7 +13,7 @@ from eagle_logger.core import sealing
 from eagle_logger.core.entries import Entry, in_order, read_entries, said
 from eagle_logger.core.lines import encode_line
 from eagle_logger.core.readings import Kind, Undated
-from eagle_logger.core.sealing import Content, Part, opened, part_of
+from eagle_logger.core.sealing import LARGEST_OBJECT, Content, Part, opened, part_of
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
 
 some_lines = st.lists(lines(few=True), max_size=25)
@@ -155,6 +155,16 @@ def test_several_gzip_members_are_one_object() -> None:
 def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
         opened(body)
+
+
+def test_what_unpacks_to_more_than_any_object_of_ours_is_refused() -> None:
+    assert opened(gzip.compress(bytes(LARGEST_OBJECT))) == bytes(LARGEST_OBJECT)
+    half = gzip.compress(bytes(LARGEST_OBJECT // 2))
+    for body in (gzip.compress(bytes(LARGEST_OBJECT + 1)), 3 * half, 2 * half + gzip.compress(b"x")):
+        with pytest.raises(ValueError, match="unpacks to more than 16 MiB"):
+            opened(body)
+    with pytest.raises(ValueError, match="more than 100 gzip members"):
+        opened(200_000 * gzip.compress(b""))
 
 
 def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kept() -> None:
