@@ -108,6 +108,16 @@ class Cipher:
             raise ValueError("the sealed password belongs to another user")
         return Credentials(cloud_id, email, password)
 
+    def fingerprint_of(self, sealed: str) -> str:
+        """Of the key that decrypts this. Raises ValueError if none does."""
+        for key in self._keys:
+            try:
+                Fernet(key).decrypt(sealed)
+            except (InvalidToken, ValueError):
+                continue
+            return _fingerprint(key)
+        raise ValueError("the sealed password can be decrypted with none of the keys")
+
     def is_newest(self, sealed: str) -> bool:
         """Whether this was sealed with the newest key."""
         try:

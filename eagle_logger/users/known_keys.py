@@ -1,12 +1,13 @@
 """Which process knows which keys. Each process that has keys writes their fingerprints into its progress note.
 
-A password must never be sealed with a key that a living process does not have, because that process could not
-fetch the user any more. So sealing is refused until every living process has the key.
+No password may be stored that is sealed with a key which a living process does not have, because that process could not
+fetch the user any more. So sealing is refused until every living process has the key, and so is restoring.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from eagle_logger.errors import KeyNotKnown
 from eagle_logger.users.cipher import Cipher
@@ -29,8 +30,7 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
 
     `now` is the store's time in Unix seconds; `alive` is `ALIVE` in that clock.
     """
-    newest = cipher.fingerprints[0]
-    lacking = sorted(_processes_without(newest, notes, now - alive))
+    lacking = sorted(_processes_without({cipher.fingerprints[0]}, notes, now - alive))
     if lacking:
         raise KeyNotKnown(
             f"{', '.join(lacking)}: the first key in EAGLE_SECRET_KEYS is not known there, so nothing was "
@@ -39,8 +39,22 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
         )
 
 
-def _processes_without(fingerprint: str, notes: Mapping[str, Note], since: float) -> Iterable[str]:
+def refuse_to_restore(fingerprints: AbstractSet[str], notes: Mapping[str, Note], now: float, alive: float) -> None:
+    """Raise KeyNotKnown if a living process has keys, but not all of these, with which passwords to restore are sealed.
+
+    `now` and `alive` are as for `refuse_unknown_key`.
+    """
+    lacking = sorted(_processes_without(fingerprints, notes, now - alive))
+    if lacking:
+        raise KeyNotKnown(
+            f"{', '.join(lacking)}: a key that these passwords were encrypted with is not known there, so they were "
+            "not restored. Put that key into EAGLE_SECRET_KEYS of every process, behind the first one. A process that has "
+            "its keys from a file reads it within seconds; restart the others; then try again"
+        )
+
+
+def _processes_without(fingerprints: AbstractSet[str], notes: Mapping[str, Note], since: float) -> Iterable[str]:
     for name, note in notes.items():
         known = str(note.get(NOTE, ""))
-        if known and float(note["at"]) >= since and fingerprint not in known.split():
+        if known and float(note["at"]) >= since and not fingerprints <= set(known.split()):
             yield str(note.get("by", name))

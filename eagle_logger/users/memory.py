@@ -13,7 +13,7 @@ from eagle_logger.core.standing import OVERDUE_AFTER
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_unknown_key
+from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.memory_entries import Entry, Gone, Lease, System
 from eagle_logger.users.records import decode_user, encode_user, forgiven
 from eagle_logger.users.resealing import resealed, unreadable
@@ -293,6 +293,8 @@ class MemoryUserStore:
         now = self._now()
         for stored in users:
             self._cipher.open(stored.user.cloud_id, stored.sealed)
+        sealed_with = {self._cipher.fingerprint_of(stored.sealed) for stored in users}
+        refuse_to_restore(sealed_with, self._system.notes, now, self._speed.stretched(ALIVE))
         for stored in users:
             due = now + first_offset(stored.user.cloud_id, len(users))
             self._put(stored.user, stored.sealed, forgiven(stored.state), due, now)

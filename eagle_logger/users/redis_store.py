@@ -52,7 +52,7 @@ from eagle_logger.core.users import Credentials, User
 from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_unknown_key
+from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.listing import Row, outlines, pages, rows
 from eagle_logger.users.records import (
     decode_outline,
@@ -177,6 +177,9 @@ class RedisUserStore:
         cipher = self._cipher_or_refuse()
         for stored in users:
             cipher.open(stored.user.cloud_id, stored.sealed)
+        sealed_with = {cipher.fingerprint_of(stored.sealed) for stored in users}
+        now, notes = await self.now(), await self.progress()
+        refuse_to_restore(sealed_with, notes, now, self._clock.stretched(ALIVE))
         await self._put([(one.user.cloud_id, encode_user(one.user, one.sealed), encode_state(one.state)) for one in users])
 
     async def wake(self, cloud_ids: Sequence[str]) -> Woken:

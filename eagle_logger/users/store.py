@@ -228,7 +228,8 @@ class UserStore(Protocol):
 
     async def restore(self, users: Sequence[StoredUser]) -> None:
         """Put back what was exported, as `put` does; its state too, for users who have none here. Raises ValueError, before
-        anything is changed, if a `sealed` cannot be decrypted or belongs to another user; NoSecretKey without a key."""
+        anything is changed, if a `sealed` cannot be decrypted or belongs to another user, and KeyNotKnown if a living process
+        could not decrypt one; NoSecretKey without a key."""
         ...
 
     async def wake(self, cloud_ids: Sequence[str]) -> Woken:

@@ -52,7 +52,7 @@ def former_services(data_dir: Path) -> dict[str, Any]:
         found = json.loads((data_dir / SERVICES_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 
 
 def forget_services(data_dir: Path) -> None:

@@ -89,7 +89,7 @@ class Session:
     # Starting -----------------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        note_given_up(self._settings.data_dir, [])
+        self._note_given_up()
         if self._names(Stage.REDIS):
             self._screen.say("starting Redis")
             self._manager.start([REDIS])

@@ -155,6 +155,19 @@ async def test_a_key_that_a_living_process_lacks_seals_nothing(store: UserStore,
     assert await store.reseal() == 0
 
 
+async def test_what_a_living_process_cannot_decrypt_is_not_restored(store: UserStore, clock: HandClock) -> None:
+    await add(store, "00ce69")
+    exported = await everybody(store)
+    await store.remove("00ce69")
+    await store.note_progress("fetch-1", {"keys": "0123456789abcdef"})
+    with pytest.raises(KeyNotKnown, match=r"fetch-1: a key .* not known there"):
+        await store.restore(exported)
+    assert await everybody(store) == []
+    await store.note_progress("fetch-1", {})
+    await store.restore(exported)
+    assert len(await everybody(store)) == 1
+
+
 async def test_a_progress_note_tells_which_keys_a_process_has(store: UserStore, cipher: Cipher) -> None:
     await store.note_progress("fetch-1", {})
     assert (await store.progress())["fetch-1"]["keys"] == cipher.fingerprints[0]

@@ -71,6 +71,11 @@ def test_what_an_earlier_up_started_is_forgotten_by_the_next(tmp_path: Path, dam
     assert former_services(tmp_path) == {}
 
 
+def test_services_that_no_up_wrote_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / settings_module.SERVICES_FILE).write_text('{"redis_url": 5, "relay_url": [], "sqs_url": "http://127.0.0.1"}')
+    assert former_services(tmp_path) == {"sqs_url": "http://127.0.0.1"}
+
+
 @every_damage
 def test_a_lock_whose_holder_cannot_be_read(tmp_path: Path, damage: Damage) -> None:
     (tmp_path / LOCK).write_bytes(damage(b"123456789"))
