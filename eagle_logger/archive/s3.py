@@ -227,7 +227,7 @@ class S3Archive:
         raise ArchiveUnavailable(f"{self.url} accepted {key}, and then answered that there is no such object")
 
     def _what_is_not_understood(self, code: str) -> ArchiveUnavailable:
-        """The error to raise: the store refuses either the condition or the checksum. A put without a checksum tells which."""
+        """The error to raise: the store refuses either the condition or the checksum. A put without a checksum shows which."""
         refusal = NoConditionalWrites(f"{NOT_USABLE}: {self.url} answers {code} to a put with If-None-Match: *")
         if not self._with_digest:
             return refusal

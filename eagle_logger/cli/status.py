@@ -178,7 +178,7 @@ def _state(user: UserStatus) -> str:
             never = "never read, and " if user.silence is None else ""
             return f"{never}its turn is {_age(user.late)} late"
         case Standing.SILENT:
-            return f"it answers, and has said nothing new for {_age(user.silence)}"
+            return f"it answers, but without a new reading for {_age(user.silence)}"
         case standing:
             return WORDS[standing]
 

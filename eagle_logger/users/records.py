@@ -214,7 +214,7 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
     if arrival is not None and type(arrival) not in _MOMENTS:
         raise ValueError("a fact has the wrong type")
     if not all(moment is None or _BEGIN_OF_TIME <= moment < _END_OF_TIME for moment in (first, last, arrival)):
-        raise ValueError("a moment lies beyond time")
+        raise ValueError("a moment is beyond all dates")
     return UserState(
         total_events_logged=total,
         first_timestamp=first,

@@ -1,5 +1,5 @@
-"""README and the tutorial, followed to the letter by somebody who has just cloned the repository: each command that stands
-there is typed as it stands, in its order, and does what the page says."""
+"""Follows README and the tutorial to the letter, as a person does who has just cloned the repository. Each command of the
+pages is typed as it is written, in its order, and does what the page says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 class Page:
-    """The commands of a page, in the order in which they stand there. Leaving the context, none may be left."""
+    """The commands of a page, in their order there. None may be left when the context ends."""
 
     def __init__(self, name: str) -> None:
         fences = re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
@@ -59,7 +59,7 @@ class Page:
 
 
 class Terminal:
-    """A shell in a folder; what is exported stays."""
+    """A shell in a folder. It keeps exported variables from one command to the next."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._started = folder, list[Running]()
@@ -67,11 +67,11 @@ class Terminal:
         self._environment = {**clean, **SETTINGS, "HOME": str(folder), "PYTHONWARNINGS": "ignore"}
 
     def export(self, command: str) -> None:
-        told = self.enter(f"{command}; env -0")
-        self._environment = dict(one.split("=", 1) for one in told.split("\0") if "=" in one)
+        output = self.enter(f"{command}; env -0")
+        self._environment = dict(one.split("=", 1) for one in output.split("\0") if "=" in one)
 
     def enter(self, command: str, *, keys: str = "", codes: tuple[int, ...] = (0,)) -> str:
-        """What it prints."""
+        """Run a command; return its output."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self._folder,
@@ -99,7 +99,7 @@ class Terminal:
 
 
 class Running:
-    """What runs in a terminal until Ctrl-C."""
+    """A command that runs in a terminal until Ctrl-C."""
 
     def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
         self._output = folder / f"screen-{len(list(folder.glob('screen-*')))}"
@@ -137,7 +137,7 @@ class Running:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Path]:
-    """As after `git clone` and `make install`."""
+    """A folder as `git clone` and `make install` leave it."""
     folder = tmp_path / "eagle_logger"
     folder.mkdir()
     (folder / "Makefile").symlink_to(ROOT / "Makefile")
@@ -153,7 +153,7 @@ def as_make_does(command: str) -> str:
     return command.replace("make ", "make -o .venv/.installed ")
 
 
-def test_the_first_hour(clone: Path) -> None:
+def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
     with (
         Page("docs/tutorial/first-hour.md") as tutorial,
         Page("README.md") as readme,

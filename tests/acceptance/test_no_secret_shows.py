@@ -184,7 +184,7 @@ def use_and_abuse(system: System) -> None:
 
 def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
     """As after a restore from a backup whose key is gone. The command line refuses to seal with such a key."""
-    sealed = Cipher([new_key()]).seal(Credentials(cloud_id, "somebody@homes.example", WRONG))
+    sealed = Cipher([new_key()]).seal(Credentials(cloud_id, "owner@homes.example", WRONG))
     with redis.Redis.from_url(system.services["redis_url"]) as server:
         server.hset(f"eagle:users:{cloud_id[:2]}", cloud_id, encode_user(User(cloud_id), sealed))
 

@@ -78,7 +78,7 @@ def test_nothing_is_published_beyond_loopback() -> None:
         assert published == {"127.0.0.1"}
 
 
-def test_what_is_opened_is_opened_alone() -> None:
+def test_each_published_address_opens_one_service_only() -> None:
     words = ("-f", "docker-compose.yml", "--profile", "monitoring", "config", "--format", "json")
     services = json.loads(Compose(BRIDGE_PUBLISH_ON="0.0.0.0")(*words))["services"]
     ports = {name: port["host_ip"] for name, service in services.items() for port in service.get("ports", [])}

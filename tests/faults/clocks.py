@@ -27,7 +27,7 @@ def cast(*programs: str) -> Cast:
 
 
 def flowing(trial: Trial) -> float:
-    """Wait until every home has brought a reading more, and hold the requests against good manners. How long that took.
+    """Wait until every home has brought another reading, and check how the gateways were asked. Returns how long it took.
 
     No clock is asked: the workers' arrival times are as wrong as their clocks.
     """
@@ -52,7 +52,7 @@ def requests(trial: Trial) -> dict[str, int]:
 
 
 def wrong(calm: float, **ahead: float) -> Strike:
-    """These programs' clocks are so many seconds ahead, and stay so until the next strike."""
+    """Set these programs' clocks so many seconds ahead, until the next strike."""
     clocks = {name.replace("_", "-"): seconds for name, seconds in ahead.items()}
     words = ", ".join(f"{name}'s clock {seconds:+.0f} s" for name, seconds in clocks.items())
 

@@ -59,7 +59,8 @@ def two_of_each(chance: Random) -> Sequence[Strike]:
 
 
 def dispatcher_away(chance: Random) -> Sequence[Strike]:
-    """Beat goes on to send; before the second end there are twenty thousand messages of a version that let them expire."""
+    """Keep the dispatcher away while beat sends on. Before the second end, twenty thousand messages of a version that let
+    messages expire are added."""
 
     def stop(trial: Trial) -> None:
         trial.manager.stop(["dispatcher"])

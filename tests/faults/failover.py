@@ -12,8 +12,8 @@ from tests.faults.trial import Cast, Trial
 
 
 def fail_over(trial: Trial) -> None:
-    """The replica becomes the primary, its primary the replica, and the way leads there from now on. What the old primary took
-    between the two is lost, as with any failover."""
+    """Make the replica the primary, the primary its replica, and let the proxy lead to the new primary. Writes that the old
+    primary accepted in between are lost, as with any failover."""
     primary, replica = trial.primary, trial.replica
     trial.until(lambda: _follows(replica.url))
     with redis.Redis.from_url(replica.url) as client:
@@ -31,7 +31,7 @@ def _follows(url: str) -> bool:
 
 
 def there_and_back(chance: Random) -> Sequence[Strike]:
-    """An even number of times: the oracle reads what the first one holds."""
+    """Fail over an even number of times, because the oracle reads the first Redis."""
     return [Strike("failover", fail_over, calm=chance.uniform(1, 4), flow=archiving) for _ in range(4)]
 
 

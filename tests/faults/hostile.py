@@ -1,4 +1,4 @@
-"""Fault 8: homes whose gateways mean harm, or are so broken that it looks like it. What they cost the others is held here."""
+"""Fault 8: homes whose gateways are hostile, or so broken that they seem to be. Checks that they cost other homes nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.faults.trial import Cast, Trial
 
 CAST = Cast(homes=24)
 FLOODING, HUGE, DRIPPING = 4, 2, 2
-"""So many of the homes do that."""
+"""How many of the homes are hostile."""
 LASTS = 30.0
 TURN = 2.0
 """Real seconds between two visits: the cast's demand interval at its speed."""
 MOST_WAITED = 2 * TURN
-"""Beyond the turn itself."""
+"""Real seconds that another home may wait beyond its turn."""
 MOST_STATE = 24_576
-"""Bytes of one user's state in Redis."""
+"""The most bytes of one user's state in Redis."""
 DRIP = 200
 """Bytes a second: a demand comes within the deadline, a backlog does not."""
 
@@ -68,7 +68,7 @@ def _replies(trial: Trial) -> Iterator[dict[str, Any]]:
 
 
 def longest_wait(trial: Trial) -> float:
-    """Seconds between two replies to one of the others, while the hostile ones were at it."""
+    """Seconds between two replies to one of the other homes during the attack."""
     begins, ends = float(trial.notes["begins"]), float(trial.notes["ends"])
     served: defaultdict[str, list[float]] = defaultdict(list)
     for row in _replies(trial):
@@ -89,7 +89,7 @@ def _waited(trial: Trial) -> Iterator[str]:
 
 
 def _grown(trial: Trial) -> Iterator[str]:
-    """Files in the archive are bounded as they are: they are what lay on the disk."""
+    """The size of files on the disk. The archive's files have the same bound, because they were on the disk before."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -107,11 +107,11 @@ def _grown(trial: Trial) -> Iterator[str]:
                 yield f"the state of {cloud_id} has {size} bytes"
 
 
-def told(trial: Trial) -> str:
+def longest_waits(trial: Trial) -> str:
     return f"the others waited {longest_wait(trial):.1f} s at most, of a turn of {TURN:g} s"
 
 
 SCENARIOS = [
     Scenario("relay-hostile", 8, "eight homes of 24: replies of 1 and 2 MiB, new MACs in each, a slow drip", hostile, CAST,
-             also=harm, told=told),
+             also=harm, told=longest_waits),
 ]  # fmt: skip

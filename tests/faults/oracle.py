@@ -96,7 +96,7 @@ def exactly_once(verdict: Verdict, *, deaths: int, homes: int) -> Iterator[str]:
 
 
 def never_written_twice(trial: Trial) -> Iterator[str]:
-    """S3 keeps a journal of every PUT: what was stored under a key was stored once. The probe of a store may be replaced."""
+    """Check S3's journal of every PUT: each key was stored once. Only a store's probe may be replaced."""
     seen: set[str] = set()
     for put in (put for put in trial.outside.puts() if _name(put["key"]) != PROBE_KEY):
         if put["outcome"] == "replaced" or (put["outcome"] == "stored" and put["key"] in seen):

@@ -81,7 +81,7 @@ def take_a_new_key(trial: Trial) -> None:
 
 
 def _sealed_anew(trial: Trial) -> int | None:
-    """None while a process does not know the key yet."""
+    """How many passwords were encrypted anew; None while a process does not know the key yet."""
     try:
         return trial.run(trial.users.reseal())
     except KeyNotKnown:

@@ -1,4 +1,4 @@
-"""Fault 8, a part of the relay: it refuses some of the homes whose credentials have worked. They come back by themselves."""
+"""Fault 8, a part of the relay: it refuses some homes whose credentials have worked. They come back by themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.trial import Cast, Trial
 
 CAST = Cast(homes=20)
 REFUSED = 13
-"""Of the homes: not so many of the visits that the breaker opens."""
+"""Share of the homes. So few refused visits do not open the breaker."""
 
 _PAGE = "<html><head><title>Blocked</title></head><body><h1>Access denied</h1></body></html>"
 _PHP = (

@@ -21,7 +21,7 @@ _MORE: Mapping[str, Rule] = {
 FAULTS = tuple(
     fault for rule in get_args(get_args(AnyRule)[0]) if (fault := rule.model_fields["fault"].annotation.__args__[0]) != "flood"
 )
-"""Every fault that the simulator has, but for what makes readings up: `hostile` has that."""
+"""Every fault of the simulator, except the one that invents readings: `hostile` plays that."""
 
 
 def rule(fault: str, share: float) -> Rule:

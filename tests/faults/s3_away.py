@@ -80,7 +80,7 @@ def heedless(chance: Random) -> Sequence[Strike]:
 
 
 def nothing_was_entrusted(trial: Trial) -> Iterator[str]:
-    """While the store replaced objects it got nothing but the probe."""
+    """Check that the store got nothing but the probe while it replaced objects."""
     replaced = [put["time"] for put in trial.outside.puts() if put["outcome"] == "replaced"]
     if not replaced:
         yield "nothing was replaced: this run shows nothing"

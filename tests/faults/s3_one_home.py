@@ -1,4 +1,4 @@
-"""Fault 4, of one home alone: its objects lie in a storage class that is not read at once, or its prefix is denied."""
+"""Fault 4, of one home alone: its objects are in a storage class that is not read at once, or its prefix is denied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.trial import Cast, Trial
 from workers.up.stand_ins import homes
 
 _AN_HOUR = 32.0
-"""Real seconds, of a trial's hours."""
+"""Real seconds that an hour of the trial takes."""
 
 
 def befalls(words: str, number: int, *, fault: str, methods: Sequence[str]) -> Strike:
@@ -31,8 +31,8 @@ def befalls(words: str, number: int, *, fault: str, methods: Sequence[str]) -> S
 
 
 def is_stuck(trial: Trial, home: str) -> bool:
-    """Whether some hour of this home is. What is archived is deleted here, as when its retention is over: what the parts hold
-    can only be read from the archive then."""
+    """Whether an hour of this home is stuck. It deletes archived files, as if their retention were over, so that only the
+    archive shows what the parts hold."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -72,9 +72,9 @@ def one_home(_: Random) -> Sequence[Strike]:
 
 def were_stuck(trial: Trial) -> Sequence[str]:
     log = (trial.manager.log_dir / "rotator.log").read_text().splitlines()
-    told = [json.loads(line) for line in log if '"hour_is_stuck"' in line and line[:1] == "{"]
-    trial.notes["stuck"] = str(len({(one["cloud_id"], one["hour"]) for one in told}))
-    return [] if len({one["cloud_id"] for one in told}) == 2 else ["the two homes were not stuck: this run shows nothing"]
+    stuck = [json.loads(line) for line in log if '"hour_is_stuck"' in line and line[:1] == "{"]
+    trial.notes["stuck"] = str(len({(one["cloud_id"], one["hour"]) for one in stuck}))
+    return [] if len({one["cloud_id"] for one in stuck}) == 2 else ["the two homes were not stuck: this run shows nothing"]
 
 
 def how_many(trial: Trial) -> str:

@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 BROKER = "broker"
 """The Redis that holds Celery's messages and nothing else, where a cast has one."""
 STANDBY = "standby"
-"""The second Redis, where a cast has one."""
+"""The name of the second Redis, if a cast has one."""
 PATIENCE = 120.0
 """Seconds until a test gives up on something that ought to take a few."""
 OLD = ("fetch-1", "rotator", "dispatcher")
@@ -102,7 +102,7 @@ class Trial:
         self.deaths = Deaths(self.data)
         self.given_up: list[str] = []
         self.hostile: frozenset[str] = frozenset()
-        """Homes whose gateways make things up: what of theirs is archived is not held against the ledger."""
+        """Homes whose gateways invent readings. Their archived readings are not compared with the ledger."""
         self.notes: dict[str, str] = {}
         """What a scenario wants to remember."""
         self._tally: Mapping[str, int] = {}
@@ -190,7 +190,7 @@ class Trial:
         os.kill(self.manager.pid(name), number)
 
     def set_clock(self, name: str, ahead: float) -> None:
-        """From now on this program's clock is so many seconds ahead of the machine's; its steady clock goes on."""
+        """Set this program's clock so many seconds ahead of the machine's. Its steady clock goes on."""
         file = self._clock_file(name)
         new = file.with_suffix(".new")
         new.write_text(f"{ahead:+.3f}\n")
@@ -333,7 +333,7 @@ class Trial:
 
     @property
     def redis_password(self) -> str:
-        """Of the first Redis and the second."""
+        """The ports of the first Redis and the second."""
         return (self.data / "redis" / "password").read_text().strip()
 
     def _cast(self, program: Program) -> Program:
@@ -363,7 +363,7 @@ class Trial:
 
 
 def libfaketime() -> str:
-    """Where it lies. Raises AssertionError."""
+    """The path of libfaketime. Raises AssertionError if there is none."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     assert found, "the faults of clocks need libfaketime: apt-get install faketime"
     return str(found[0])

@@ -21,11 +21,11 @@ GOOD = Machine("linux", "x86_64", (2, 36), has_ensurepip=True, has_uv=False, has
         replace(GOOD, has_ensurepip=False, has_uv=True),
     ],
 )
-def test_nothing_is_missing(machine: Machine) -> None:
+def test_a_common_machine_lacks_nothing(machine: Machine) -> None:
     assert obstacles(machine) == remarks(machine) == []
 
 
-def test_what_is_missing_is_said_beforehand() -> None:
+def test_obstacles_are_named_before_anything_is_installed() -> None:
     (no_venv,) = obstacles(replace(GOOD, has_ensurepip=False))
     assert "apt install python3-venv" in no_venv
     (musl,) = obstacles(replace(GOOD, glibc=None))
@@ -41,7 +41,7 @@ def test_without_a_server_for_this_machine_it_says_what_to_install() -> None:
     assert remarks(replace(other, has_server=True)) == []
 
 
-def test_pip_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_of_pip_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [
         "Collecting aiohttp==3.14.1 (from -r requirements.lock (line 1))\n",
         "  Downloading aiohttp-3.14.1-cp313-cp313-manylinux_2_28_x86_64.whl (1.7 MB)\n",
@@ -54,6 +54,6 @@ def test_pip_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\r\033[K    2: yarl" in capsys.readouterr().out
 
 
-def test_this_machine_can() -> None:
+def test_this_machine_can_be_installed_on() -> None:
     assert obstacles(Machine.this()) == []
     assert install.packages("aiohttp==3.14.1 \\\n    --hash=sha256:00\nyarl==1.25.1 ; sys_platform == 'linux' \\\n") == 2

@@ -126,7 +126,9 @@ def test_the_brokers_database_is_another_than_the_users(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("other", ["redis://h:6379/3", "redis://h?db=3", "redis://:word@h/3", "rediss://h/3"])
-def test_and_must_not_be_theirs_however_it_is_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+def test_the_broker_must_not_use_the_users_database_in_any_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h/3")
     monkeypatch.setenv("EAGLE_BROKER_URL", other)
     with pytest.raises(ConfigurationError, match="EAGLE_BROKER_URL"):

@@ -87,9 +87,9 @@ SHOWN = [
     (outline(due=NOW - 840), "overdue", "never read, and its turn is 14 min late"),
     (outline(due=NOW + 3), "new", "not asked yet"),
     (outline(due=NOW + 3, visited=True), "never_read", "it answers, and no reading ever came of it"),
-    (outline(last=int(NOW) - 7200), "silent", "it answers, and has said nothing new for 2 h"),
+    (outline(last=int(NOW) - 7200), "silent", "it answers, but without a new reading for 2 h"),
     (outline(last=int(NOW) - 7200, intervals=HOURLY), "ok", "ok"),
-    (outline(last=int(NOW) - 20000, intervals=HOURLY), "silent", "it answers, and has said nothing new for 6 h"),
+    (outline(last=int(NOW) - 20000, intervals=HOURLY), "silent", "it answers, but without a new reading for 6 h"),
     (outline(last=int(NOW) - 7200, failures=3, error="timed_out: no"), "failing", "3 failures: timed_out: no"),
     (outline(parked="refused: no"), "parked", "parked: refused: no"),
 ]

@@ -40,7 +40,7 @@ def test_a_certificate_as_private_authorities_made_them_for_years_is_believed(tm
     shake_hands(authority, shown, tmp_path)
 
 
-def test_what_is_refused_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_refused_certificate_is_refused_in_words(tmp_path: Path) -> None:
     authority = Authority()
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
         shake_hands(authority, authority.issue("localhost", end=-timedelta(hours=1)), tmp_path)
@@ -50,7 +50,7 @@ def test_what_is_refused_is_refused_in_words(tmp_path: Path) -> None:
         shake_hands(None, authority.issue("localhost"), tmp_path)
 
 
-def test_every_context_judges_alike() -> None:
+def test_every_tls_context_makes_the_same_demands() -> None:
     for context in (client_context(), resuming_context(None)):
         assert context.verify_flags == ssl.VERIFY_X509_TRUSTED_FIRST
         assert context.check_hostname

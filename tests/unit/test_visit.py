@@ -36,7 +36,7 @@ def test_each_counter_is_held_against_the_reading_before() -> None:
     assert flags_of(visit) == [[], ["backwards"], [], ["backwards"]]
 
 
-def test_who_was_answered_a_moment_ago_is_not_refused_for_its_credentials() -> None:
+def test_a_user_answered_in_this_visit_is_not_refused_for_its_credentials() -> None:
     visit = new_visit(UserState(failures=2, last_error="refused: status 401"))
     visit.note_reply(Kind.PRICE, decode(b"<PriceCluster/>"), MOMENT, asked=MOMENT)
     visit.failed(Refused("the relay refuses this user: status 401"), 6.0)
@@ -66,8 +66,8 @@ def test_a_price_without_a_time_is_logged_under_its_arrival_whenever_it_changes(
     visit = new_visit()
     for number, cents in enumerate([25, 25, 25, 26, 26, 25, 25]):
         visit.note_reply(Kind.PRICE, shown(cents), MOMENT + 900 * number + 0.75, asked=MOMENT)
-    told = [(line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)]
-    assert told == [
+    logged = [(line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)]
+    assert logged == [
         ("0.25", "2015-03-10T17:54:01Z", "2015-03-10T17:54:01.750Z", ["filed_by_arrival"]),
         ("0.26", "2015-03-10T18:39:01Z", "2015-03-10T18:39:01.750Z", ["filed_by_arrival"]),
         ("0.25", "2015-03-10T19:09:01Z", "2015-03-10T19:09:01.750Z", ["filed_by_arrival"]),

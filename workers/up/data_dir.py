@@ -100,8 +100,8 @@ def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
 
 
 def sign_of_life(data_dir: Path) -> None:
-    """Leave a mark of when `up` was last seen alive, for whoever comes after a power cut. A disk that takes none keeps the
-    mark before."""
+    """Leave a mark of when `up` was last seen alive, for the next `up` after a power cut. A disk that takes no mark keeps the
+    one before."""
     with contextlib.suppress(OSError):
         (data_dir / "run" / ALIVE).touch()
 

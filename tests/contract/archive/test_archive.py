@@ -125,14 +125,14 @@ def test_it_says_where_it_is(archive: Archive) -> None:
     assert not archive.url.endswith("/")
 
 
-def test_it_proves_that_it_replaces_nothing(archive: Archive) -> None:
+def test_an_archive_proves_that_it_replaces_nothing(archive: Archive) -> None:
     archive.prove()
     archive.prove()
     assert list(archive.keys("cloud_id=")) == []
     assert not [key for key in list(archive.keys()) if key.endswith(".jsonl.gz")]
 
 
-def test_many_prove_it_at_once(archive: Archive) -> None:
+def test_many_threads_may_ask_for_the_proof_at_once(archive: Archive) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in pool.map(lambda _: archive.prove(), range(16)):
             pass

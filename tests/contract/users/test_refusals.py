@@ -63,7 +63,7 @@ async def test_an_answer_to_the_old_credentials_proves_nothing_of_the_new_ones(s
     assert await is_unproven(store)
 
 
-async def test_what_an_export_says_of_its_own_credentials_is_believed(store: UserStore) -> None:
+async def test_a_restored_state_proves_its_credentials(store: UserStore) -> None:
     await add(store, "00ce69")
     await answer(store)
     exported = await store.get("00ce69")
@@ -98,7 +98,7 @@ async def test_three_of_a_small_fleet_are_parked_and_four_are_not(store: UserSto
     assert (totals.parked, totals.failing, totals.refused) == (0, 1, 1)
 
 
-async def test_so_many_in_one_report_park_nobody(store: UserStore, clock: HandClock) -> None:
+async def test_four_refusals_in_one_report_park_nobody(store: UserStore, clock: HandClock) -> None:
     await add(store, *ids(20))
     await refuse(store, *ids(4))
     assert await parked(store) == []
@@ -122,7 +122,7 @@ async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> No
     assert await parked(store) == []
 
 
-async def test_whose_reply_kills_is_parked_however_many_are_refused(store: UserStore) -> None:
+async def test_a_user_whose_reply_kills_is_parked_however_many_are_refused(store: UserStore) -> None:
     await add(store, *ids(20))
     await refuse(store, "000014", state=POISON)
     await refuse(store, *ids(4))
@@ -169,7 +169,7 @@ async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: H
 
 
 @pytest.mark.parametrize("state", [WAITING, UserState(failures=9, last_error="timed_out")])
-async def test_who_waits_after_failures_is_woken_too(store: UserStore, clock: HandClock, state: UserState) -> None:
+async def test_a_user_who_waits_after_failures_is_woken_too(store: UserStore, clock: HandClock, state: UserState) -> None:
     await add(store, "00ce69")
     await refuse(store, "00ce69", state=state, pause=3600.0)
     assert await store.wake(["00ce69"]) == Woken(woken=("00ce69",))
@@ -178,7 +178,7 @@ async def test_who_waits_after_failures_is_woken_too(store: UserStore, clock: Ha
     assert (stored.due, stored.state.failures, stored.state.last_error) == (clock.now(), 0, None)
 
 
-async def test_who_is_awake_stays_as_it_is(store: UserStore) -> None:
+async def test_waking_a_user_who_is_awake_changes_nothing(store: UserStore) -> None:
     await add(store, "000001", "000002", "000003")
     await refuse(store, "000001", state=UserState(), pause=0.0)
     await refuse(store, "000002", state=WAITING)

@@ -1,4 +1,4 @@
-"""The examples for analysts, as they stand in README and how-to, on an archive that leads readers astray who infer types:
+"""The examples for analysts from README and the how-to, run on an archive that misleads readers that infer types:
 whole numbers first, old and new lines, negative and missing values, cloud ids that look like numbers."""
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[3]
 HOURS = [Hour.parse("2026-03-09-17"), Hour.parse("2026-03-10-23")]
 WHOLE = ["000001", "1e5123", *(f"{number:06x}" for number in range(0x10, 0x30))]
 FINE = [f"f{number:05x}" for number in range(8)]
-"""Readers look at the files in order of their names: those of homes with whole numbers only come first."""
+"""Readers open files in order of their names, so homes with only whole numbers come first."""
 GIVEN = {**dict.fromkeys(WHOLE, Decimal(0)), **dict.fromkeys(FINE, Decimal("0.21"))}
 NUMBERS = ("value", "delivered", "received", "price")
 
 Totals = dict[tuple[str, date, str], Decimal]
-"""By cloud id, date and member."""
+"""Exact totals by cloud id, date and member."""
 
 
 def snippets(page: str, language: str) -> list[str]:
@@ -61,7 +61,7 @@ def readings_of(cloud_id: str, hour: Hour) -> Iterator[Reading]:
 
 @pytest.fixture(scope="module")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, int]:
-    """The folder that has it as `data/archive`, the exact totals, and how many lines there are."""
+    """The folder with `data/archive` in it, the exact totals, and the number of lines."""
     folder = tmp_path_factory.mktemp("analysis")
     archive, totals, count = DirectoryArchive(folder / "data" / "archive"), defaultdict[Any, Decimal](Decimal), 0
     for cloud_id in [*WHOLE, *FINE]:
@@ -81,7 +81,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
     return folder, dict(totals), count
 
 
-def test_the_archive_is_one_that_leads_astray(archived: tuple[Path, Totals, int]) -> None:
+def test_the_tested_archive_misleads_readers_that_infer_types(archived: tuple[Path, Totals, int]) -> None:
     folder, _, _ = archived
     assert len(WHOLE) * len(HOURS) > 32
     bodies = [path.name for path in sorted(folder.glob("data/archive/*/*/*.jsonl.gz"))]
@@ -127,7 +127,7 @@ def test_how_to_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pyt
 
 
 def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """All of the page's Python, one snippet after the other, as it stands; `frames` has what each called `frame`."""
+    """Run the page's Python snippets one after the other, unchanged. `frames` holds what each called `frame`."""
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     frames = []
@@ -166,7 +166,7 @@ def summed(numbers: Iterator[tuple[str, date, Decimal | None]]) -> dict[tuple[st
 
 
 def test_what_is_written_now_is_never_taken_for_integers(tmp_path: Path) -> None:
-    """As a reader does who names no columns: with lines of today it is not rounded, whatever comes first."""
+    """Read without naming columns. Lines that are written now are not rounded, whichever file comes first."""
     import duckdb
 
     for number, cloud_id in enumerate(WHOLE + FINE):

@@ -132,7 +132,7 @@ def test_another_secret_is_handed_to_those_that_need_it(volumes: Path) -> None:
         ("valkey/valkey:8.1-alpine", b"", None),
     ],
 )
-def test_data_that_the_image_cannot_read_are_refused_in_words(
+def test_an_image_that_cannot_read_the_volume_is_refused_in_words(
     volumes: Path, image: str, header: bytes, refused: str | None
 ) -> None:
     base = volumes / "redis-data" / "appendonlydir" / "appendonly.aof.1.base.rdb"
@@ -143,7 +143,7 @@ def test_data_that_the_image_cannot_read_are_refused_in_words(
     assert (refused or "") in done.stderr
 
 
-def test_the_setting_that_opened_everything_is_refused(volumes: Path) -> None:
+def test_publish_on_is_refused(volumes: Path) -> None:
     done = init(volumes, PUBLISH_ON="0.0.0.0")
     assert done.returncode == 2
     assert "BRIDGE_PUBLISH_ON" in done.stderr

@@ -107,7 +107,7 @@ def test_json_on_a_terminal_is_the_same_json_and_steers_nothing(root: Path) -> N
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [LATE]), (3, [*LINES[-2:], LATE]), (99, [*LINES, LATE])])
-def test_the_last_ones_only(root: Path, count: int, expected: list[bytes]) -> None:
+def test_last_shows_only_the_newest_readings(root: Path, count: int, expected: list[bytes]) -> None:
     assert read(root, USER, "--json", "--last", str(count)).stdout == b"".join(expected)
     before = read(root, USER, "--json", "--last", str(count), "--until", "2026-03-10T18:00").stdout
     assert before == b"".join(LINES[-count:])

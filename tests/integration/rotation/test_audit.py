@@ -56,7 +56,7 @@ def test_all_is_well_after_rotation(disk: Disk, archive: DirectoryArchive) -> No
 
 
 def refusing(archive: DirectoryArchive, *, ping: bool) -> Watched:
-    """It gives nobody the object of KEY; and does not answer a ping, unless told to."""
+    """An archive that does not give the object of KEY. It answers a ping only if a test wants that."""
 
     def refuse(what: str, key: str) -> None:
         if what == "get" and key == KEY:

@@ -74,7 +74,7 @@ def test_a_killed_process_is_told_and_loses_nothing(job: Job) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_an_archive_that_is_away_ends_it_after_a_few_requests(job: Job, processes: int) -> None:
+def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(job: Job, processes: int) -> None:
     """A file stands where the archive's directory should be made."""
     directory = Path(wiring.archive(job.settings).url.removeprefix("file://"))
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Moments in files that lie ahead of now: a host whose clock ran ahead for a while wrote them."""
+"""Moments in files that are ahead of now. A host whose clock ran ahead for a while wrote them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_a_first_line_from_ahead_of_now_does_not_keep_its_file_open(disk: Disk) 
     assert_exactly_once(archive, demand(1, 1) + demand(2, 1))
 
 
-def test_nor_does_a_time_of_change_ahead_of_now(disk: Disk) -> None:
+def test_a_time_of_change_ahead_of_now_does_not_keep_its_file_open(disk: Disk) -> None:
     disk.append(b"nothing that can be read\n")
     os.utime(disk.path(), (AHEAD, AHEAD))
     assert disk.plan(COMPLETE - 1) == []
     assert disk.plan(COMPLETE) == [(HOUR, SHARD)]
 
 
-def test_nor_does_it_where_the_hour_lies_ahead_too(disk: Disk) -> None:
+def test_a_first_line_ahead_of_now_in_an_hour_ahead_does_not_keep_its_file_open(disk: Disk) -> None:
     archive, future = MemoryArchive(), Hour(HOUR.start + 20 * 365 * 86400)
     disk.append(demand(1, 1, hour=future, arrived=AHEAD), hour=future)
     assert disk.rotate(archive).objects == 1

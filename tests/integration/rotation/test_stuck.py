@@ -39,7 +39,7 @@ def disk(tmp_path: Path) -> Disk:
 
 
 class Rotator:
-    """What one process does with a round of messages, as `workers.tasks` does it."""
+    """Carries out a round of messages as one process does in `workers.tasks`."""
 
     def __init__(self, disk: Disk, archive: Archive) -> None:
         self.disk, self.archive = disk, archive
@@ -93,7 +93,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=list(REFUSED))
-def test_what_is_refused_for_one_home_stops_nobody(disk: Disk, tmp_path: Path, s3: RunningS3, fault: dict[str, Any]) -> None:
+def test_a_refusal_for_one_home_stops_no_other(disk: Disk, tmp_path: Path, s3: RunningS3, fault: dict[str, Any]) -> None:
     elsewhere = Disk(tmp_path / "elsewhere")
     for hour in OLD:
         elsewhere.append(lines(STUCK, hour, range(2)), STUCK, hour)
@@ -114,7 +114,7 @@ def test_what_is_refused_for_one_home_stops_nobody(disk: Disk, tmp_path: Path, s
     assert [one for hour in HOURS for one in disk.folder.stuck(hour)] == []
 
 
-def test_what_to_do_is_noted(disk: Disk, s3: RunningS3) -> None:
+def test_the_note_of_a_stuck_hour_says_what_to_do(disk: Disk, s3: RunningS3) -> None:
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.rotate(s3.archive())
     disk.rotate(s3.archive(), NOW + RETENTION)
@@ -245,7 +245,7 @@ def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(disk: Disk, o
     assert all_in_the_archive(archive, everybody[60:], [NEW[0]])
 
 
-def test_what_failed_before_comes_last(disk: Disk) -> None:
+def test_hours_that_failed_before_come_last(disk: Disk) -> None:
     archive, keys = MemoryArchive(), list[str]()
     disk.append(lines(STUCK, OLD[0]), STUCK, OLD[0])
     disk.append(lines(STUCK, OLD[1]), STUCK, OLD[1])
@@ -295,7 +295,7 @@ def test_a_note_from_ahead_of_now_holds_nothing_back(disk: Disk) -> None:
     assert Rotator(disk, archive).round(NOW + 1).objects == 1
 
 
-def test_by_hand_nobody_waits_for_a_pause(disk: Disk) -> None:
+def test_rotation_by_hand_heeds_no_pause(disk: Disk) -> None:
     archive = MemoryArchive()
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.rotate(refusing(archive, [STUCK]))
@@ -303,7 +303,7 @@ def test_by_hand_nobody_waits_for_a_pause(disk: Disk) -> None:
     assert disk.rotate(archive, heed_pauses=False).objects == 1
 
 
-def test_it_is_tried_once_more_in_case_the_archive_came_back_just_now(disk: Disk) -> None:
+def test_an_hour_is_tried_once_more_in_case_the_archive_came_back(disk: Disk) -> None:
     archive, failures = MemoryArchive(), Counter[str]()
 
     def fail_once(what: str, key: str) -> None:
@@ -335,8 +335,8 @@ def test_local_deletes_go_on_while_the_archive_is_away_and_beside_stuck_hours(di
     assert (done.removed, done.objects, done.deferred) == (len(OLD) * len(HONEST), 0, len(HONEST) + 2)
 
 
-def test_what_tells_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None:
-    """So that nothing need be fetched that may have gone to a slow storage class meanwhile."""
+def test_the_log_file_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None:
+    """Then rotation need not read an object that may be in a slow storage class by now."""
     archive, gets = MemoryArchive(), list[str]()
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.rotate(archive)
@@ -356,7 +356,7 @@ def test_what_tells_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None:
 
 
 def away(keys: list[str]) -> Watched:
-    """Nothing that is asked is answered; `keys` gets what was asked about."""
+    """An archive that answers nothing. `keys` collects the keys of all requests."""
 
     def refuse(_what: str, key: str) -> None:
         keys.append(key)
@@ -405,7 +405,7 @@ def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_user
     assert rotator.round(NOW + FIRST_PAUSE).objects == 200
 
 
-def test_a_moment_in_which_nothing_is_asked_follows(disk: Disk) -> None:
+def test_an_archive_that_is_away_is_not_asked_for_a_while(disk: Disk) -> None:
     keys: list[str] = []
     rotator = Rotator(disk, away(keys))
     assert not rotator.reach.is_away()

@@ -72,7 +72,7 @@ def test_an_archived_hour_stays_whole_when_a_late_reading_comes(
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_nothing_is_deleted_on_the_word_of_such_a_store(
+def test_no_log_file_is_deleted_while_the_store_replaces_objects(
     disk: Disk, s3: RunningS3, settings: Settings, fault: dict[str, Any]
 ) -> None:
     disk.append(demands(READINGS))
@@ -84,7 +84,7 @@ def test_nothing_is_deleted_on_the_word_of_such_a_store(
     assert sealed.path.read_bytes()
 
 
-def test_a_process_asks_once(disk: Disk, s3: RunningS3, settings: Settings) -> None:
+def test_a_process_asks_for_the_proof_once(disk: Disk, s3: RunningS3, settings: Settings) -> None:
     s3.misbehave({"fault": "replace"})
     archive = wiring.archive(settings)
     for number in range(8):
@@ -120,7 +120,7 @@ def _files(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_doctor_says_that_it_cannot_be_used_however_often_it_is_asked(
+def test_doctor_reports_a_store_that_cannot_be_used_every_time(
     s3: RunningS3, settings: Settings, fault: dict[str, Any]
 ) -> None:
     assert archive_is_writable(settings).well
@@ -143,7 +143,9 @@ def test_doctor_advises_about_checksums_only_where_they_are_what_is_refused(
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_the_command_says_so_and_exits_with_1(disk: Disk, s3: RunningS3, settings: Settings, processes: str) -> None:
+def test_rotate_reports_a_store_that_cannot_be_used_and_exits_with_1(
+    disk: Disk, s3: RunningS3, settings: Settings, processes: str
+) -> None:
     s3.misbehave({"fault": "replace"})
     hours = [HOUR, Hour(HOUR.start - 3600)]
     for cloud_id in (f"{number:06x}" for number in range(150)):  # as many as are worth two processes

@@ -183,13 +183,13 @@ def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     assert (excused.exit_code, json.loads(excused.stdout)["unreturnable"]) == (0, 1)
 
 
-def test_what_a_dry_run_was_shown_was_not_served() -> None:
+def test_readings_that_a_dry_run_saw_do_not_count_as_served() -> None:
     shown = reply(said(1, "1"), agent="eagle-logger/0.1.0 dry-run/12")
     assert verdict([shown], MemoryArchive()).readings_served == 0
     assert verdict([shown, reply(said(1, "1"))], MemoryArchive()).lost == 1
 
 
-def test_beside_a_running_system_what_lies_on_its_disk_is_not_archived_yet() -> None:
+def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None:
     rows, archive = [reply(said(1, "1"), said(2, "2"), said(3, "3"))], archive_of(demand(1, "1"))
     on_disk = [(CLOUD_ID, demand(1, "1")), (CLOUD_ID, demand(2, "2")), ("00ce69", demand(3, "3")), (CLOUD_ID, b'{"v":1,"cl')]
     found = compare(lambda: rows, archive, on_disk=on_disk, now=5000.0)
@@ -198,12 +198,12 @@ def test_beside_a_running_system_what_lies_on_its_disk_is_not_archived_yet() -> 
 
 
 @pytest.mark.parametrize(("now", "lost"), [(1000.5, 0), (1000 + UNSYNCED - 0.1, 0), (1000 + UNSYNCED, 1), (None, 1)])
-def test_what_was_served_a_moment_ago_is_on_its_way(now: float | None, lost: int) -> None:
+def test_a_reading_served_a_moment_ago_is_not_archived_yet(now: float | None, lost: int) -> None:
     found = compare(lambda: [reply(said(1, "1"))], MemoryArchive(), now=now)
     assert (found.lost, found.not_archived_yet) == (lost, 1 - lost)
 
 
-def test_what_was_served_long_ago_and_again_just_now_is_lost() -> None:
+def test_a_reading_served_long_ago_and_again_just_now_is_lost() -> None:
     rows = [reply(said(1, "1")), reply(said(1, "1"), wall=1100.0)]
     assert compare(lambda: rows, MemoryArchive(), now=1101.0).lost == 1
 
@@ -220,12 +220,12 @@ def test_the_command_finds_what_is_open_and_what_is_sealed_on_this_disk(tmp_path
     writer.append({(CLOUD_ID, HOUR): [demand(2, "2")]})
     writer.close()
     (tmp_path / "ledger.jsonl").write_bytes(reply(said(1, "1"), said(2, "2")))
-    told = CliRunner().invoke(main, ["verify", "--data", str(tmp_path)])
-    assert told.exit_code == 0, told.output
-    assert re.search(r"^lost +0$.*^not archived yet +2$", told.stdout, re.MULTILINE | re.DOTALL)
+    done = CliRunner().invoke(main, ["verify", "--data", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^lost +0$.*^not archived yet +2$", done.stdout, re.MULTILINE | re.DOTALL)
 
 
-def test_what_was_served_without_a_time_is_archived_under_any_arrival() -> None:
+def test_a_reading_served_without_a_time_is_archived_under_any_arrival() -> None:
     served = {"device": DEVICE, "meter": METER, "kind": "price", "time": None, "price": "0.25"}
     undated = Undated(DEVICE, METER, Kind.PRICE, {"price": Decimal("0.25")}, {})
     line = encode_line(CLOUD_ID, undated.dated(HOUR.start + 7.5), HOUR.start + 7.5)

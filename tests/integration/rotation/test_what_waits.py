@@ -1,4 +1,4 @@
-"""What the bridge tells of this disk: what waits, and what of it is one home's own trouble."""
+"""What the bridge reports of this disk: the hours that wait, and those of single homes that are stuck."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_a_replaced_program_runs_in_its_new_way_from_its_next_start_on(tmp_path:
         assert deaths(events) == []
 
 
-def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_ends_neither_supervisord_nor_its_programs(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "volume", "256k") as data:
         talks = program("talks", "sh", "-c", "while sleep 0.01; do echo word; done")
         mortal = program("mortal", *SLEEP)

@@ -53,7 +53,7 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
 
 
 @every_damage
-def test_a_password_that_only_this_machine_uses(tmp_path: Path, damage: Damage) -> None:
+def test_a_torn_private_password_is_replaced(tmp_path: Path, damage: Damage) -> None:
     path = tmp_path / "password"
     before = kept_secret(path)
     assert kept_secret(path) == before
@@ -77,14 +77,14 @@ def test_services_that_no_up_wrote_are_left_out(tmp_path: Path) -> None:
 
 
 @every_damage
-def test_a_lock_whose_holder_cannot_be_read(tmp_path: Path, damage: Damage) -> None:
+def test_a_lock_with_an_unreadable_holder_is_taken(tmp_path: Path, damage: Damage) -> None:
     (tmp_path / LOCK).write_bytes(damage(b"123456789"))
     with locked(tmp_path):
         pass
 
 
 @every_damage
-def test_which_programs_keep_dying(tmp_path: Path, damage: Damage) -> None:
+def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(tmp_path: Path, damage: Damage) -> None:
     (tmp_path / GIVEN_UP_FILE).parent.mkdir()
     (tmp_path / GIVEN_UP_FILE).write_bytes(damage(b'["sqs", "flower"]\n'))
     assert programs_run(settings_module.load(tmp_path)).well
@@ -102,14 +102,14 @@ def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(tmp_path: Path,
 
 
 @every_damage
-def test_supervisors_log(tmp_path: Path, damage: Damage) -> None:
+def test_up_reads_past_damage_in_supervisors_log(tmp_path: Path, damage: Damage) -> None:
     log = tmp_path / "supervisord.log"
     log.write_bytes(damage(b"2026-11-23 22:47:50,000 INFO spawned: 'fetch-1' with pid 4711\n"))
     assert len(note_unseen(Deaths(tmp_path), log, 1795474071.0)) <= 1
 
 
 @every_damage
-def test_what_flower_remembers(tmp_path: Path, damage: Damage) -> None:
+def test_flower_starts_beside_a_torn_database(tmp_path: Path, damage: Damage) -> None:
     """Flower's own doing: this holds it to it."""
     state = str(tmp_path / "flower.db")
     with shelve.open(state) as shelf:
@@ -127,7 +127,7 @@ def test_what_flower_remembers(tmp_path: Path, damage: Damage) -> None:
 
 
 @every_damage
-def test_keys_are_never_replaced(tmp_path: Path, damage: Damage) -> None:
+def test_torn_keys_are_refused_and_never_replaced(tmp_path: Path, damage: Damage) -> None:
     path = key_file(tmp_path)
     assert key_file(tmp_path) == path
     spoil(path, damage)
@@ -149,7 +149,7 @@ def test_no_refusal_shows_what_is_left_of_a_key(tmp_path: Path) -> None:
 
 
 @every_damage
-def test_the_name_of_a_log_volume(tmp_path: Path, damage: Damage) -> None:
+def test_a_torn_name_of_a_log_volume_is_refused_in_words(tmp_path: Path, damage: Damage) -> None:
     folder = wiring.log_folder(settings_module.load(tmp_path))
     name = folder.node()
     spoil(folder.root / "node-id", damage)
@@ -161,7 +161,7 @@ def test_the_name_of_a_log_volume(tmp_path: Path, damage: Damage) -> None:
 
 
 @every_damage
-def test_which_server_wrote_the_users(tmp_path: Path, damage: Damage) -> None:
+def test_a_torn_note_of_the_server_is_refused_in_words(tmp_path: Path, damage: Damage) -> None:
     (tmp_path / "version").write_bytes(damage(b"valkey 9.1.2\n"))
     with pytest.raises(ConfigurationError) as refused:
         last_writer(tmp_path)

@@ -1,4 +1,4 @@
-"""Whatever one entry in Redis holds, every command still does its work for everybody else."""
+"""A damaged entry in Redis keeps no command from its work for all other users."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ OTHERS: dict[str, Damage] = {
     "a trouble with failures beyond counting": field(TROUBLES, HOME, b"[1" + b"0" * 400 + b',"x",null]'),
     "a turn that is damaged": field(TURNS, HOME, b"\x02nonsense"),
     "a turn that is empty": field(TURNS, HOME, b""),
-    "somebody due who is no id": member("eagle:due", b"nobody", 1.0),
-    "somebody due who is no text": member("eagle:due", b"\xff\xfe", 1.0),
-    "somebody leased who is no text": member("eagle:leased", b"\xff\xfe", 1.0),
+    "a due member that is no id": member("eagle:due", b"nobody", 1.0),
+    "a due member that is no text": member("eagle:due", b"\xff\xfe", 1.0),
+    "a leased member that is no text": member("eagle:leased", b"\xff\xfe", 1.0),
     "a user due at no time": member("eagle:due", HOME.encode(), float("inf")),
     "a user due before time": member("eagle:due", HOME.encode(), float("-inf")),
     "a record under a name that is no id": field(RECORDS, "00zz", '{"sealed":"x"}'),
@@ -181,7 +181,7 @@ def test_the_backup_has_everybody_else_and_can_be_imported(server: redis.Redis, 
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-async def test_everybody_else_is_fetched_and_gets_a_new_key(
+async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
     server: redis.Redis, redis_url: str, tmp_path: Path, damage: Damage
 ) -> None:
     old, new = new_key(), new_key()

@@ -276,10 +276,10 @@ async def test_redis_goes_away_and_comes_back(tmp_path: Path, cipher: Cipher) ->
 
 
 async def test_messages_never_show_the_password_in_the_url() -> None:
-    store = RedisUserStore("redis://somebody:not-to-be-shown@127.0.0.1:1/3", cipher=None)
+    store = RedisUserStore("redis://user:not-to-be-shown@127.0.0.1:1/3", cipher=None)
     with pytest.raises(RedisUnavailable) as caught:
         await store.ping()
-    assert "redis://somebody:***@127.0.0.1:1/3" in str(caught.value)
+    assert "redis://user:***@127.0.0.1:1/3" in str(caught.value)
     shown = str(caught.value) + repr(caught.value.__cause__)
     assert "not-to-be-shown" not in shown
     await store.close()

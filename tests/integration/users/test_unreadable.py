@@ -1,4 +1,4 @@
-"""What cannot be read in Redis costs what it says, and nothing of anybody else's."""
+"""An unreadable entry in Redis costs only itself, and nothing of other users."""
 
 from __future__ import annotations
 

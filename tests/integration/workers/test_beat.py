@@ -25,7 +25,7 @@ DIRECTORY = b"'entries', (0, 391)\n'__version__', (512, 20)\n'tz', (1024, 8)\n'u
 async def test_beat_starts_beside_a_torn_schedule_and_sends_everything_at_once(
     redis_url: str, tmp_path: Path, torn: str
 ) -> None:
-    """`--schedule` stands in units that were written for an older version: it is taken, and not looked at."""
+    """Units that were written for an older version still give `--schedule`. Beat accepts it and writes no such file."""
     (tmp_path / "beat.dat").write_bytes(TORN[torn])
     (tmp_path / "beat.dir").write_bytes(DIRECTORY)
     broker = redis.Redis.from_url(Settings(redis_url=redis_url).broker)

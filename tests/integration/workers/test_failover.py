@@ -1,5 +1,5 @@
 """The primary becomes a replica of another server, the address leads to that one from now on, and every open connection stays
-open. Whoever writes is refused on it; what is new goes to the right place."""
+open. A write over an old connection is refused; new connections lead to the right server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_store_leaves_a_server_that_takes_no_writes(pair: Pair) -> Non
     await store.close()
 
 
-async def test_and_a_script_too(pair: Pair) -> None:
+async def test_a_script_that_the_old_primary_refuses_is_sent_to_the_new_one(pair: Pair) -> None:
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
     await store.request(["00ce69"], once="one")
@@ -90,7 +90,7 @@ async def test_and_a_script_too(pair: Pair) -> None:
     await store.close()
 
 
-async def test_while_there_is_no_primary_it_says_so_and_finds_the_next(pair: Pair) -> None:
+async def test_the_store_reports_a_missing_primary_and_finds_the_next(pair: Pair) -> None:
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
     await store.note_progress("beat", {})

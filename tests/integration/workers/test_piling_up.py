@@ -1,5 +1,5 @@
-"""Messages that nobody takes: a queue keeps the newest few, whatever waits is no burden to the one who comes back, and what
-is dropped is told."""
+"""Messages that nobody takes. A queue keeps the newest few, a worker that comes back is not held up by those that wait, and
+a warning counts the dropped ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workers.publishing import publisher
 PREFETCHED = 4 + 1
 """Messages that a worker of four threads takes at once, and one on its way. They are given to another after twenty minutes."""
 WITHIN = 30.0
-"""Seconds until the flow is back, whatever waits."""
+"""Seconds until readings flow again, however many messages wait."""
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_dropping_is_told_but_not_every_second(app: Celery, monkeypatch: pytest.
     with capture_logs() as logs:
         for _ in range(LONGEST_DISPATCH_QUEUE + 5):
             app.send_task("dispatch", queue=DISPATCH)
-    [told] = [line for line in logs if line["event"] == "old_messages_dropped"]
-    assert (told["queue"], told["messages"], told["log_level"]) == (DISPATCH, 1, "warning")
+    [warning] = [line for line in logs if line["event"] == "old_messages_dropped"]
+    assert (warning["queue"], warning["messages"], warning["log_level"]) == (DISPATCH, 1, "warning")
 
 
 @pytest.mark.timeout(120)

@@ -41,7 +41,7 @@ def refuses(client: redis.Redis) -> bool:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("trouble", "noticed"), [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")])
-async def test_a_worker_lives_on(
+async def test_a_worker_survives_a_broker_that_refuses_writes(
     trouble: Callable[[redis.Redis, Path], AbstractContextManager[None]], noticed: str, tmp_path: Path
 ) -> None:
     with tmpfs(tmp_path / "volume", "8m") as volume, RedisServer(volume, "--appendonly", "yes") as server:

@@ -72,7 +72,7 @@ def deceived(front: TlsFront, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(120)
-async def test_every_program_works(
+async def test_every_program_works_on_every_way_to_redis(
     environment: dict[str, str], server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = _settings(environment, monkeypatch)

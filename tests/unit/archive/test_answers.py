@@ -81,11 +81,11 @@ TROUBLE = [
     *(error(503, "SlowDown"), error(507, "InsufficientStorage"), error(200, "InternalError")),
     *(Answer(403), Answer(502, PAGE), Answer(511, PAGE), Answer(400, PAGE)),
 ]
-"""Nothing can be concluded from these, whatever was asked."""
+"""Answers that prove nothing, whatever the request was."""
 
 
 @pytest.mark.parametrize("answer", [*TROUBLE, Answer(200, PAGE), error(404, "NoSuchBucket"), Answer(404, PAGE)])
-def test_a_put_that_may_be_stored_or_not(wire: Wire, answer: Answer) -> None:
+def test_a_put_with_an_unclear_answer_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable) as caught:
         archive_at().put(KEY, b"body", {})
@@ -93,14 +93,14 @@ def test_a_put_that_may_be_stored_or_not(wire: Wire, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("answer", [error(412, "PreconditionFailed"), Answer(412), Answer(412, PAGE), Answer(304)])
-def test_a_put_that_is_refused_because_the_key_is_taken(wire: Wire, answer: Answer) -> None:
+def test_a_put_of_a_taken_key_raises_already_there(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(AlreadyThere):
         archive_at().put(KEY, b"body", {})
 
 
 @pytest.mark.parametrize("code", ["EntityTooLarge", "KeyTooLongError", "MetadataTooLarge"])
-def test_a_put_that_is_refused_for_good(wire: Wire, code: str) -> None:
+def test_a_put_that_is_refused_for_good_raises_not_accepted(wire: Wire, code: str) -> None:
     wire.answer = lambda _: error(400, code)
     with pytest.raises(NotAccepted, match=code):
         archive_at().put(KEY, b"body", {})
@@ -151,13 +151,13 @@ def test_a_store_that_goes_away_while_its_refusal_is_looked_into_is_away(wire: W
 
 
 @pytest.mark.parametrize("answer", [*TROUBLE[:-5], Answer(403), Answer(304), Answer(200)])
-def test_a_head_that_says_nothing(wire: Wire, answer: Answer) -> None:
+def test_any_other_answer_to_a_head_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: Answer(answer.status)
     with pytest.raises(ArchiveUnavailable):
         archive_at().head(KEY)
 
 
-def test_a_head_whose_length_is_no_number(wire: Wire) -> None:
+def test_a_head_whose_length_is_no_number_counts_as_away(wire: Wire) -> None:
     wire.answer = lambda _: Answer(headers={"Content-Length": "four"})
     with pytest.raises(ArchiveUnavailable, match="what no S3 answers"):
         archive_at().head(KEY)
@@ -174,7 +174,9 @@ def test_a_head_whose_length_is_no_number(wire: Wire) -> None:
         ({"x-amz-checksum-sha256": "é"}, {}, False),
     ],
 )
-def test_what_a_head_says(wire: Wire, headers: dict[str, str], metadata: dict[str, str], has_digest: bool) -> None:
+def test_a_head_gives_size_digest_and_metadata(
+    wire: Wire, headers: dict[str, str], metadata: dict[str, str], has_digest: bool
+) -> None:
     wire.answer = lambda _: Answer(headers={"Content-Length": "4", **headers})
     found = archive_at().head(KEY)
     assert found is not None
@@ -190,14 +192,14 @@ def test_what_a_head_says(wire: Wire, headers: dict[str, str], metadata: dict[st
         *(Answer(304), Answer(200, PAGE), Answer(200, NEAT_PAGE), error(416, "InvalidRange")),
     ],
 )
-def test_a_get_that_gives_no_object_and_does_not_say_that_there_is_none(wire: Wire, answer: Answer) -> None:
+def test_any_other_answer_to_a_get_counts_as_away(wire: Wire, answer: Answer) -> None:
     """Rotation would otherwise repeat what an earlier part holds."""
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable):
         archive_at().get(KEY)
 
 
-def test_a_get_of_what_is_not_there(wire: Wire) -> None:
+def test_a_get_of_a_missing_object_raises_key_error(wire: Wire) -> None:
     wire.answer = lambda _: error(404, "NoSuchKey")
     with pytest.raises(KeyError):
         archive_at().get(KEY)
@@ -223,14 +225,14 @@ def listing(*keys: str, more: str = "<IsTruncated>false</IsTruncated>") -> Answe
         listing("archive%2Fa"),
     ],
 )
-def test_a_listing_that_is_none_or_not_all(wire: Wire, answer: Answer) -> None:
+def test_a_listing_that_is_malformed_or_cut_off_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable):
         list(archive_at().keys())
 
 
 @pytest.mark.parametrize("answer", [*TROUBLE, Answer(200), Answer(200, PAGE), Answer(200, NEAT_PAGE)])
-def test_a_ping_that_lists_nothing(wire: Wire, answer: Answer) -> None:
+def test_a_ping_without_a_listing_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable):
         archive_at().ping()
@@ -252,8 +254,8 @@ class Store:
             return self._put(request)
         if request.url not in self.held:
             return Answer(404)
-        if request.url.endswith(PROBE_KEY) and (told := self._reads[str(request.method)]):
-            return told
+        if request.url.endswith(PROBE_KEY) and (answer := self._reads[str(request.method)]):
+            return answer
         body, headers = self.held[request.url]
         return Answer(200, body if request.method == "GET" else b"", {"Content-Length": str(len(body)), **headers})
 
@@ -296,7 +298,7 @@ def test_a_store_that_refuses_and_keeps_is_trusted(wire: Wire, taken: Answer) ->
         (Answer(304), True),
     ],
 )
-def test_a_store_that_replaces_or_says_so_is_not(wire: Wire, taken: Answer, *, replaces: bool) -> None:
+def test_a_store_that_replaces_objects_is_not_trusted(wire: Wire, taken: Answer, *, replaces: bool) -> None:
     wire.answer = Store(taken, replaces=replaces).answer
     with pytest.raises(NoConditionalWrites, match="this store has no conditional writes and cannot be used"):
         archive_at().prove()
@@ -309,7 +311,7 @@ UNREADABLE = [
     (None, error(404, "NoSuchKey")),
     (None, Answer(200, b"other", {"Content-Length": "5", "x-amz-checksum-sha256": SHA256})),
 ]
-"""What may become of a probe in the course of the years: to a HEAD and to a GET."""
+"""Answers to a HEAD and to a GET of a probe that became unreadable in the course of the years."""
 
 
 @pytest.mark.parametrize("reads", UNREADABLE)
@@ -325,7 +327,7 @@ def test_a_probe_that_cannot_be_read_any_more_is_followed_by_one_of_the_day(
 
 
 @pytest.mark.parametrize("reads", UNREADABLE)
-def test_nor_is_a_store_trusted_that_replaces_what_cannot_be_read(
+def test_a_store_that_replaces_an_unreadable_object_is_not_trusted(
     wire: Wire, reads: tuple[Answer | None, Answer | None]
 ) -> None:
     wire.answer = Store(error(412, "PreconditionFailed"), replaces=True, reads=reads).answer
@@ -334,14 +336,14 @@ def test_nor_is_a_store_trusted_that_replaces_what_cannot_be_read(
 
 
 @pytest.mark.parametrize("taken", [error(409, "ConditionalRequestConflict"), error(503, "SlowDown")])
-def test_of_a_store_that_does_not_answer_nothing_is_known(wire: Wire, taken: Answer) -> None:
+def test_a_store_that_does_not_answer_the_proof_counts_as_away(wire: Wire, taken: Answer) -> None:
     wire.answer = Store(taken, replaces=False).answer
     with pytest.raises(ArchiveUnavailable) as caught:
         archive_at().prove()
     assert not isinstance(caught.value, NoConditionalWrites)
 
 
-def test_of_a_store_that_says_taken_when_nothing_is_there_nothing_is_known(wire: Wire) -> None:
+def test_a_store_that_refuses_a_free_key_counts_as_away(wire: Wire) -> None:
     wire.answer = lambda request: error(412, "PreconditionFailed") if request.method == "PUT" else Answer(404)
     with pytest.raises(ArchiveUnavailable, match="no such object"):
         archive_at().prove()

@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Hours:
     return clock
 
 
-def test_it_is_asked_once_and_before_the_first_put() -> None:
+def test_the_proof_is_asked_for_once_and_before_the_first_put() -> None:
     archive = Doubtful()
     one = TrustedArchive(archive)
     assert archive.asked == 0
@@ -136,7 +136,7 @@ def test_threads_that_wait_for_the_same_answer_share_it() -> None:
     assert (archive.asked, archive.puts) == (1, 0)
 
 
-def test_what_lies_there_can_be_read_without_a_proof() -> None:
+def test_objects_can_be_read_without_a_proof() -> None:
     archive = Doubtful(NoConditionalWrites())
     archive.put(KEY, b"body", {"rows": "1"})
     one = TrustedArchive(archive)

@@ -1,4 +1,4 @@
-"""Whether another clock was set is told apart from slow answers and from drift."""
+"""A clock that was set is distinguished from slow answers and from drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def looked_at(*looks: tuple[float, float, float]) -> ClockJumps:
     return jumps
 
 
-def test_the_first_look_tells_nothing() -> None:
+def test_the_first_look_notices_no_jump() -> None:
     assert not looked_at((5000, 0, 0.001)).any_since(0)
 
 

@@ -14,24 +14,24 @@ UNSAFE = {"Cc", "Cf", "Zl", "Zp"}
 
 
 @given(st.text())
-def test_nothing_that_steers_is_left(text: str) -> None:
+def test_no_character_that_steers_a_terminal_is_left(text: str) -> None:
     assert not {unicodedata.category(letter) for letter in harmless(text)} & UNSAFE
     assert not set(harmless_lines(text)) & set("\x1b\x9b\x85\u2028\u202e\r")
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_json_means_the_same(value: dict[str, str]) -> None:
+def test_escaped_json_means_the_same(value: dict[str, str]) -> None:
     escaped = harmless_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(escaped) == value
     assert not set(escaped) & set("\x9b\x85\u2028\u202e")
 
 
 @pytest.mark.parametrize("mark", STEERING)
-def test_each_of_these_is_replaced(mark: str) -> None:
+def test_each_mark_that_steers_a_terminal_is_replaced(mark: str) -> None:
     assert mark[0] not in harmless(f"a{mark}b")
     assert mark[0] not in harmless_lines(f"a{mark}b")
     assert mark[0] not in harmless_json(json.dumps(mark, ensure_ascii=False))
 
 
-def test_colours_and_line_breaks_of_ours_may_stay_where_nothing_else_may() -> None:
+def test_only_colours_and_line_breaks_of_the_program_itself_stay() -> None:
     assert without_steering("\x1b[31mred\x1b[0m\n\t\u202eé") == "\x1b[31mred\x1b[0m\n\t\N{REPLACEMENT CHARACTER}é"

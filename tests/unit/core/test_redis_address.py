@@ -82,19 +82,19 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("url", ADDRESSES)
-def test_each_form_is_read(url: str) -> None:
+def test_each_form_of_an_address_is_read(url: str) -> None:
     assert RedisAddress.parse(url) == ADDRESSES[url]
 
 
 @pytest.mark.parametrize("url", ADDRESSES)
-def test_and_comes_back_from_what_the_programs_are_given(url: str) -> None:
+def test_an_address_is_the_same_after_it_was_written_for_a_program(url: str) -> None:
     address = RedisAddress.parse(url)
     assert RedisAddress.parse(address.url) == address
     assert RedisAddress.parse(address.celery_url) == address
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_any_other_is_refused_in_one_line_that_does_not_show_it(url: str) -> None:
+def test_any_other_form_is_refused_in_one_line_without_showing_it(url: str) -> None:
     with pytest.raises(ValueError, match=REFUSED[url].replace("?", "[?]")) as refused:
         RedisAddress.parse(url)
     said = str(refused.value)
@@ -126,7 +126,7 @@ def test_over_tls_the_server_must_prove_who_it_is() -> None:
     assert RedisAddress.parse("redis://h", ca="/ca.pem").tls_options == {}
 
 
-def test_two_spellings_of_one_database_are_known_as_one() -> None:
+def test_two_spellings_of_one_database_are_equal() -> None:
     one = RedisAddress.parse("redis://h/3")
     assert one.is_same_database(RedisAddress.parse("redis://user:word@h:6379?db=3"))
     assert not one.is_same_database(RedisAddress.parse("redis://h/4"))

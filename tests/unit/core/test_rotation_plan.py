@@ -34,12 +34,12 @@ def test_a_file_of_the_far_future_does_not_wait_for_its_hour() -> None:
 
 
 @pytest.mark.parametrize("now", [HOUR.start - 3600, HOUR.start + 60, HOUR.end + GRACE, HOUR.end + 4200, MUCH_LATER])
-def test_a_first_arrival_that_lies_ahead_of_now_is_not_believed(now: float) -> None:
+def test_a_first_arrival_ahead_of_now_is_not_believed(now: float) -> None:
     assert complete_at(HOUR, now + 90 * 86400, GRACE, now) == HOUR.end + 3600 + GRACE
     assert is_complete(HOUR, now + 90 * 86400, GRACE, now) is (now >= HOUR.end + 3600 + GRACE)
 
 
-def test_where_the_hour_lies_ahead_as_well_nothing_is_waited_for() -> None:
+def test_a_file_of_an_hour_ahead_of_now_is_complete_at_once() -> None:
     assert is_complete(HOUR, HOUR.start, GRACE, HOUR.start - 3601)
 
 
@@ -81,7 +81,7 @@ def test_an_hour_that_fails_again_and_again_is_tried_more_seldom(tries: int, pau
 
 
 @pytest.mark.parametrize("tried_at", [1001.0, 1e12, float("inf"), float("nan")])
-def test_a_try_that_lies_ahead_of_now_holds_nothing_back(tried_at: float) -> None:
+def test_a_try_ahead_of_now_holds_nothing_back(tried_at: float) -> None:
     assert may_be_tried(tried_at, 3, 1000.0)
 
 

@@ -171,9 +171,9 @@ def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kep
     arrived = HOUR.start + 7.5
     undated = [Undated("", "", Kind.PRICE, {"price": Decimal(cents).scaleb(-2)}, {}) for cents in (25, 26)]
     texts = [encode_line(CLOUD_ID, one.dated(arrived), arrived).rstrip() for one in undated]
-    told = [json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()]
-    assert [one["price"] for one in told] == [0.25, 0.26]
-    assert all(one["flags"] == ["conflict", "filed_by_arrival"] for one in told)
+    lines = [json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()]
+    assert [one["price"] for one in lines] == [0.25, 0.26]
+    assert all(one["flags"] == ["conflict", "filed_by_arrival"] for one in lines)
 
 
 @given(st.lists(lines(few=True), max_size=8), st.data())

@@ -40,7 +40,7 @@ def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spe
     assert isinstance(json.loads(line)["delivered"], float), "a reader that infers types never takes it for an integer"
 
 
-def test_only_decimals_are_spelled_so() -> None:
+def test_only_decimals_end_in_a_zero() -> None:
     line = line_of(Kind.PRICE, {"price": Decimal(1), "currency": "1.0", "tier": 1, "label": "Block 2.0, from 3.0"})
     assert b'"v":1,' in line
     assert b'"price":1.0,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"' in line
@@ -50,7 +50,7 @@ def test_only_decimals_are_spelled_so() -> None:
 
 
 @given(lines())
-def test_old_and_new_lines_say_the_same(new: bytes) -> None:
+def test_old_and_new_spellings_are_the_same_reading(new: bytes) -> None:
     old = as_it_wrote(new)
     assert read_entry(old, CLOUD_ID)[:6] == read_entry(new, CLOUD_ID)[:6]
 
@@ -68,7 +68,7 @@ def test_the_version_before_reads_what_has_no_time() -> None:
     assert version_before.read_entry(line) == ("2026-03-10T17:00:07Z", DEVICE, METER, "price", '"price":25,"tier":1')
 
 
-def test_both_spellings_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(entries_module, "parse_line")
     new = (
         demand(1, 10) + demand(2, "0.5") + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
@@ -82,7 +82,7 @@ def test_both_spellings_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
-def test_no_other_spelling_takes_the_short_way(monkeypatch: pytest.MonkeyPatch, spelled: bytes) -> None:
+def test_any_other_spelling_needs_the_json_parser(monkeypatch: pytest.MonkeyPatch, spelled: bytes) -> None:
     monkeypatch.setattr(entries_module, "parse_line", lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")))
     text = demand(1, 10).rstrip().replace(b'"value":10.0', b'"value":' + spelled)
     assert read_entries(text, CLOUD_ID) == ([], [(text, "the parser was asked")])

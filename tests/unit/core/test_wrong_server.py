@@ -48,7 +48,7 @@ def test_a_server_whose_disk_is_full_is_known_by_its_reply(reply: str) -> None:
 
 
 @pytest.mark.parametrize("reply", OTHERS)
-def test_other_errors_are_no_reason_to_leave_it(reply: str) -> None:
+def test_other_errors_are_no_reason_to_leave_a_server(reply: str) -> None:
     assert not comes_from_full_disk(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(TimeoutError("Timeout reading from 127.0.0.1:6379"))

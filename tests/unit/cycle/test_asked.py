@@ -91,7 +91,7 @@ async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_
 
 
 async def test_the_gap_counts_from_the_writing_and_not_from_before_the_connection(world: World) -> None:
-    """Within a visit, and from its last request to the next visit's first, whoever makes it."""
+    """The gap holds within a visit, and from its last request to the next visit's first, in any process."""
     world.relay.connecting = [0.2, 0.0, 0.0, 0.0, 0.2, 0.0]
     one, other = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}), world.worker("fetch-3")
     await world.add(HOME)

@@ -35,7 +35,7 @@ def stuck(hours: int) -> StuckHour:
     return StuckHour("00ce69", hours_ago(hours).hour, iso(NOW), iso(NOW), 3, "denied")
 
 
-def test_all_is_well() -> None:
+def test_a_healthy_fleet_gives_only_good_findings() -> None:
     found = list(findings(WELL, Settings()))
     assert [finding.name for finding in found if not finding.well] == []
     assert worst(found) is Grade.OK
@@ -64,13 +64,13 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "silent: rotator@a for 15 min",
     ),
     "the breaker is open": ({"relay": "open"}, "breaker", Grade.WRONG, "open: most visits fail"),
-    "somebody waits": (
+    "a user waits": (
         {"totals": replace(TOTALS, overdue=3), "longest_wait": 90.0},
         "waiting",
         Grade.LOOK,
         "3 of 25 users are overdue, the longest for 90 s",
     ),
-    "somebody waits for long": (
+    "a user waits for long": (
         {"totals": replace(TOTALS, overdue=3), "longest_wait": 900.0},
         "waiting",
         Grade.WRONG,
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
 
 
 @pytest.mark.parametrize(("changed", "name", "grade", "found"), CASES.values(), ids=CASES.keys())
-def test_what_is_wrong_is_found(changed: dict[str, Any], name: str, grade: Grade, found: str) -> None:
+def test_each_fault_of_the_fleet_is_found_with_its_grade(changed: dict[str, Any], name: str, grade: Grade, found: str) -> None:
     [finding] = [one for one in findings(replace(WELL, **changed), Settings()) if one.name == name]
     assert finding.grade is grade, finding
     assert found in finding.found
@@ -131,7 +131,7 @@ FALSE_ALARMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changed", FALSE_ALARMS.values(), ids=FALSE_ALARMS.keys())
-def test_there_is_no_false_alarm(changed: dict[str, Any]) -> None:
+def test_a_harmless_change_raises_no_finding(changed: dict[str, Any]) -> None:
     found = list(findings(replace(WELL, **changed), Settings()))
     assert [finding for finding in found if not finding.well] == []
 

@@ -35,6 +35,6 @@ def test_a_note_stays_small_whatever_the_reason() -> None:
         b'{"v": 1, "cloud_id": "00ce69", "hour": "2026-03-10-17", "since": 0, "tried_at": 0, "tries": 1e999, "reason": ""}',
     ],
 )
-def test_anything_else_is_refused(text: bytes) -> None:
+def test_text_that_is_no_note_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         Stuck.from_json(text)

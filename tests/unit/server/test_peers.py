@@ -28,10 +28,10 @@ def test_the_peer_is_the_first_address_that_no_trusted_proxy_wrote(connected: st
     assert peer_of(connected, forwarded, PROXIES) == peer
 
 
-def test_without_trusted_proxies_the_connection_decides() -> None:
+def test_without_trusted_proxies_the_sender_is_the_peer_of_the_connection() -> None:
     assert peer_of("10.0.0.1", ["198.51.100.1"], ()) == "10.0.0.1"
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_a_proxy_that_is_no_address_is_refused() -> None:
     with pytest.raises(ValueError, match="proxy"):
         networks(["10.0.0.1", "proxy.example.org"])

@@ -1,4 +1,4 @@
-"""What each program makes of each form of an address that the settings take: its client must be told the same."""
+"""Every program's client reads the same place from each form of an address that the settings take."""
 
 from __future__ import annotations
 

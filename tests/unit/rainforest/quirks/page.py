@@ -28,7 +28,7 @@ def _lines() -> Iterator[str]:
     yield "Each row is a test. Left, the quirk; in the middle, the bytes of the reply; right, what the system makes of them: a"
     yield "reading (in its line a whole number ends in `.0`), a *problem* (no line; counted, and a redacted sample kept), or"
     yield "an error: *try again later*, *refused* (after three in a row the user is parked), *unreadable* (counted, sample"
-    yield "kept). When it arrived and the summation before it are told where the line depends on them."
+    yield "kept). The arrival and the summation before are given where the line depends on them."
     for title, quirks in SECTIONS.items():
         yield f"\n## {title}\n\n| quirk | bytes | what comes out |\n| --- | --- | --- |"
         for quirk in quirks:

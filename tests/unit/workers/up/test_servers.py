@@ -48,7 +48,7 @@ def written(text: str) -> Written:
         ("redis 6.2.14", "valkey 7.2.8", False),
     ],
 )
-def test_whose_files_a_server_reads(server: str, files: str, reads: bool) -> None:
+def test_a_server_reads_files_of_its_kind_and_valkey_those_of_old_redis(server: str, files: str, reads: bool) -> None:
     assert written(server).can_read(written(files)) is reads
 
 
@@ -66,14 +66,14 @@ def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
     assert str(find_server(None, "")) == f"{bundled} (Valkey 9.1.2)"
 
 
-def test_one_that_is_too_old_or_something_else_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_old_or_no_redis_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(tmp_path / "usr", "redis", "6.0.16")
     bundled = fake(tmp_path / "package", "valkey", "9.1.2")
     monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
     assert find_server(None, str(tmp_path / "usr")).path == str(bundled)
 
 
-def test_the_first_that_reads_what_lies_there_is_taken(tmp_path: Path, nothing_bundled: None) -> None:
+def test_the_first_server_that_reads_the_files_is_taken(tmp_path: Path, nothing_bundled: None) -> None:
     valkey, redis = fake(tmp_path / "bin", "valkey", "9.1.2"), fake(tmp_path / "bin", "redis", "8.2.1")
     for last, taken in (("redis 8.0.0\n", redis), ("valkey 9.0.1\n", valkey), ("7.0.15\n", valkey)):
         (tmp_path / "version").write_text(last)
@@ -92,19 +92,19 @@ def test_files_that_no_server_reads_are_refused_in_words(tmp_path: Path, nothing
         find_server(tmp_path, "")
 
 
-def test_an_older_one_of_the_same_kind_is_refused(tmp_path: Path, nothing_bundled: None) -> None:
+def test_a_server_older_than_its_files_is_refused(tmp_path: Path, nothing_bundled: None) -> None:
     fake(tmp_path / "bin", "redis", "6.2.9")
     (tmp_path / "version").write_text("7.0.15\n")  # as noted before there was Valkey
     with pytest.raises(ConfigurationError, match=r"written by Redis 7\.0\.15.*\n.*\(Redis 6\.2\.9\) cannot read"):
         find_server(tmp_path, str(tmp_path / "bin"))
 
 
-def test_without_any_it_says_how_to_get_one(nothing_bundled: None) -> None:
+def test_without_any_server_the_error_says_how_to_get_one(nothing_bundled: None) -> None:
     with pytest.raises(ConfigurationError, match=r"EAGLE_REDIS_URL.*apt install valkey-server"):
         find_server(None, "")
 
 
-def test_what_it_is(tmp_path: Path) -> None:
+def test_a_server_is_known_by_its_version_line(tmp_path: Path) -> None:
     assert examine(str(fake(tmp_path, "redis", "7.2.10"))).is_a == written("redis 7.2.10")
     assert examine(str(fake(tmp_path, "valkey", "8.1.4"))).is_a == written("valkey 8.1.4")
     with pytest.raises(ConfigurationError, match=r"\(Redis 6\.0\.16\) is too old: 6\.2 or newer"):
@@ -115,7 +115,7 @@ def test_what_it_is(tmp_path: Path) -> None:
         examine(str(tmp_path / "nowhere"))
 
 
-def test_the_note(tmp_path: Path) -> None:
+def test_the_note_names_the_last_server_that_wrote(tmp_path: Path) -> None:
     assert last_writer(tmp_path) is None
     (tmp_path / "version").write_text(note(written("valkey 9.1.2")))
     assert last_writer(tmp_path) == written("valkey 9.1.2")
@@ -135,7 +135,7 @@ def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(tmp_p
         find_server(tmp_path, str(tmp_path / "bin"))
 
 
-def test_this_environment_brings_one_along() -> None:
+def test_this_environment_brings_a_valkey_along() -> None:
     bundled = servers.bundled_server()
     assert bundled is not None
     assert examine(bundled).is_a.kind == Kind.VALKEY
