@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import time
 import uuid
@@ -35,7 +34,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from struct import Struct
-from typing import Any
 
 import structlog
 
@@ -44,7 +42,6 @@ from eagle_logger.core.breaker import Breaker, Phase, Sample
 from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.clock_jumps import ClockJumps
 from eagle_logger.core.parking import is_refused
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.skew import skew
 from eagle_logger.core.standing import OVERDUE_AFTER
@@ -55,8 +52,6 @@ from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.listing import Row, outlines, pages, rows
 from eagle_logger.users.records import (
-    decode_outline,
-    decode_trouble,
     decode_user,
     encode_state,
     encode_trouble,
@@ -65,6 +60,7 @@ from eagle_logger.users.records import (
     recent_unreadable,
 )
 from eagle_logger.users.redis_connection import Argument, RedisConnection
+from eagle_logger.users.redis_rows import moment_of, outline, progress_note, stored_user
 from eagle_logger.users.resealing import resealed, unreadable
 from eagle_logger.users.spreading import first_offset
 from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
@@ -75,8 +71,6 @@ REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
-_PLAIN_RECORD = re.compile(rb'\{"sealed":"[!#-\[\]-~]*+"\}')
-_LAST_MOMENT = 253_402_300_799.0
 """Unix seconds: the last that a date can show."""
 _BATCH = 500
 _OUTLINES = 2000
@@ -194,7 +188,7 @@ class RedisUserStore:
 
     async def get(self, cloud_id: str) -> StoredUser | None:
         entry = await self._redis.run("get", [cloud_id])
-        return _stored(entry) if entry else None
+        return stored_user(entry) if entry else None
 
     async def remove(self, cloud_id: str) -> bool:
         remembered = int(self._lease * 1000) + 1
@@ -202,7 +196,7 @@ class RedisUserStore:
 
     async def all(self, *, after: str = "", batch: int = _BATCH) -> AsyncIterator[list[StoredUser]]:
         async for page in self._rows(after, batch):
-            yield [_stored(row) for row in page]
+            yield [stored_user(row) for row in page]
 
     async def outlines(self) -> AsyncIterator[list[Outline]]:
         asked: asyncio.Task[list[Row]] | None = None
@@ -211,9 +205,9 @@ class RedisUserStore:
                 # Redis works on the next page while whoever asks works on this one.
                 former, asked = asked, asyncio.create_task(outlines(self._redis, ids))
                 if former is not None:
-                    yield [_outline(row) for row in await former]
+                    yield [outline(row) for row in await former]
             if asked is not None:
-                yield [_outline(row) for row in await asked]
+                yield [outline(row) for row in await asked]
         finally:
             if asked is not None:
                 asked.cancel()
@@ -243,7 +237,7 @@ class RedisUserStore:
         parked = users - due - leased
         # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
         failing = max(0, troubled - parked)
-        return Totals(users, due, overdue, leased, parked, _moment_of(oldest or None), failing, refused)
+        return Totals(users, due, overdue, leased, parked, moment_of(oldest or None), failing, refused)
 
     async def tally(self) -> dict[str, int]:
         """The system's counters. One that is no number is left out; the next report begins it anew."""
@@ -281,7 +275,7 @@ class RedisUserStore:
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
         written, now = await self._hash("eagle:progress"), await self.now()
         oldest = now - self._clock.stretched(PROGRESS_KEPT)
-        notes = {name: note for name, text in written.items() if (note := _progress_note(text)) and oldest <= note["at"] <= now}
+        notes = {name: note for name, text in written.items() if (note := progress_note(text)) and oldest <= note["at"] <= now}
         stale = written.keys() - notes.keys()
         if stale:
             await self._redis.command("HDEL", "eagle:progress", *stale)
@@ -448,81 +442,6 @@ def _machine() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return uuid.uuid4().hex
-
-
-def _stored(row: Row) -> StoredUser:
-    name, record, state, trouble, due, lease_ends = row
-    user, sealed, unreadable_record = User(name.decode()), "", None
-    try:
-        user, sealed = decode_user(name.decode(), record)
-    except ValueError as exc:
-        unreadable_record = str(exc)
-    known, unreadable_state = read_state(state, trouble)
-    return StoredUser(
-        user=user,
-        sealed=sealed,
-        state=known,
-        due=_moment_of(due),
-        lease_ends=_moment_of(lease_ends),
-        unreadable=unreadable_record or unreadable_state,
-    )
-
-
-def _outline(row: Row) -> Outline:
-    cloud_id, record, state, trouble, due, lease_ends = row
-    name, moments = cloud_id.decode(), (_moment_of(due), _moment_of(lease_ends))
-    intervals, record_unreadable = _own_intervals(name, record)
-    try:
-        total, last, arrival, counts = decode_outline(state)
-        well = decode_trouble(trouble)
-        return Outline(name, total, last, counts, *well, *moments, arrival, intervals, state is not None, record_unreadable)
-    except ValueError:
-        known, why = read_state(state, trouble)
-        return Outline(
-            name,
-            known.total_events_logged,
-            known.last_timestamp,
-            known.recent_counts,
-            known.failures,
-            known.last_error or why,
-            known.parked,
-            *moments,
-            known.last_arrival,
-            intervals,
-            state is not None,
-            record_unreadable or why,
-        )
-
-
-def _own_intervals(cloud_id: str, record: bytes | None) -> tuple[Mapping[Kind, float], str | None]:
-    """A user's own intervals, or why its record cannot be read. Almost every record has none, which
-    its spelling shows."""
-    if record is not None and _PLAIN_RECORD.fullmatch(record):
-        return {}, None
-    try:
-        return decode_user(cloud_id, record or b"")[0].intervals, None
-    except ValueError as exc:
-        return {}, str(exc)
-
-
-def _progress_note(text: str) -> dict[str, Any] | None:
-    """The note; None if the text is no note."""
-    try:
-        note = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(note, dict) or not _is_moment(note.get("at")) or not _is_moment(note.get("clock_ahead", 0.0)):
-        return None
-    return note
-
-
-def _is_moment(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _moment_of(score: bytes | None) -> float | None:
-    """A user due at `inf` is never fetched; all the same its moment can be shown."""
-    return None if score is None else min(max(float(score), 0.0), _LAST_MOMENT)
 
 
 def _once_key(once: str) -> str:
