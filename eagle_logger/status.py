@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.readings import Kind
-from eagle_logger.core.rotation_plan import is_over
-from eagle_logger.core.standing import OVERDUE_AFTER, SILENT_AFTER, Standing, reason, silent_after, standing
+from eagle_logger.core.rotation_plan import came_late, is_over
+from eagle_logger.core.standing import OVERDUE_AFTER, SILENT_AFTER, WELL, Standing, reason, silent_after, standing
 from eagle_logger.core.state import readings_in_the_last_hour
 from eagle_logger.logs.folder import Stuck
 from eagle_logger.settings import Settings
@@ -72,7 +72,7 @@ class Status:
     users: list[UserStatus] = field(repr=False)  # asyncio makes a text of what a coroutine returns, for an error it drops
     queues: dict[str, int]
     unarchived_hours: list[UnsealedHour]
-    """Hours that ended more than the grace ago."""
+    """Hours that ended more than the grace ago, with their files, but for those that late readings came to a moment ago."""
     stuck_hours: list[StuckHour]
     """Those on this disk, oldest first, a thousand at most."""
     processes: dict[str, float]
@@ -87,7 +87,7 @@ class Status:
     longest_wait: float = 0.0
     """Seconds by which the user who has waited longest is overdue."""
     open_hours: list[UnsealedHour] = field(default_factory=list)
-    """Hours that readings still arrive for."""
+    """Hours with the files that readings still arrive for."""
 
     def as_json(self) -> dict[str, Any]:
         """A hundred thousand users are put into words apart: `asdict` copies whatever it meets, which takes it a second."""
@@ -99,6 +99,10 @@ class Folder(Protocol):
     def hours(self) -> list[Hour]: ...
     def unarchived(self, hour: Hour) -> int:
         """Files of this hour, open or sealed, that have no receipt yet."""
+        ...
+
+    def open_written(self, hour: Hour, after: float, until: float) -> int:
+        """Open files of this hour that were last written between these moments."""
         ...
 
     def stuck(self, hour: Hour) -> list[Stuck]:
@@ -188,13 +192,13 @@ def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
 def worst_first(user: UserStatus) -> tuple[bool, float, int, str]:
     """A sort key: users who are not well first, and of those the longest without a reading."""
     silence = math.inf if user.silence is None else user.silence
-    return Standing(user.standing).is_well, -silence, -user.failures, user.cloud_id
+    return user.standing in WELL, -silence, -user.failures, user.cloud_id
 
 
 def reasons(users: Iterable[UserStatus]) -> dict[str, int]:
     """How many users are not well, by standing and reason; the most frequent first."""
     found = Counter(
-        reason(stands, user.why_not or user.last_error) for user in users if not (stands := Standing(user.standing)).is_well
+        reason(Standing(user.standing), user.why_not or user.last_error) for user in users if user.standing not in WELL
     )
     return dict(found.most_common(MOST_REASONS))
 
@@ -213,13 +217,17 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
     totals = await store.totals()
     late = 0.0 if totals.oldest_due is None else now - totals.oldest_due
     waiting = list(_unarchived(folder))
-    unarchived = [hour for hour in waiting if is_over(Hour.parse(hour.hour), expected.grace, now)]
+    still_open = {hour.hour: _still_open(folder, hour, expected.grace, now) for hour in waiting}
     return Status(
         at=iso(now),
         totals=totals,
         users=users,
         queues=queues,
-        unarchived_hours=unarchived,
+        unarchived_hours=[
+            UnsealedHour(hour.hour, hour.files - still_open[hour.hour])
+            for hour in waiting
+            if hour.files > still_open[hour.hour]
+        ],
         stuck_hours=list(islice(_stuck(folder, waiting), MOST_STUCK)),
         processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
         clocks_ahead={name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())},
@@ -227,8 +235,16 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
         relay=str((await store.breaker()).phase),
         reasons=reasons(users),
         longest_wait=round(late, 1) if late > expected.overdue_after else 0.0,
-        open_hours=[hour for hour in waiting if hour not in unarchived],
+        open_hours=[UnsealedHour(hour, files) for hour, files in still_open.items() if files],
     )
+
+
+def _still_open(folder: Folder, waiting: UnsealedHour, grace: float, now: float) -> int:
+    """How many of these files readings may still arrive for."""
+    hour = Hour.parse(waiting.hour)
+    if not is_over(hour, grace, now):
+        return waiting.files
+    return min(waiting.files, folder.open_written(hour, *came_late(hour, grace, now)))
 
 
 def _unarchived(folder: Folder) -> Iterator[UnsealedHour]:

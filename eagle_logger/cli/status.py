@@ -237,7 +237,7 @@ def _totals(found: Status) -> list[str]:
         *([refused] if totals.refused else []),
         *([parked] if totals.parked else []),
         f"messages waiting: {queues}",
-        f"hours not archived yet: {hours}; {opened} files of hours that are still open",
+        f"hours not archived yet: {hours}; {opened} files that are still open",
         *_stuck(found.stuck_hours),
         f"progress: {processes}",
         *([f"clocks that are wrong: {wrong_clocks} (set them, with NTP)"] if wrong_clocks else []),

@@ -40,6 +40,12 @@ def is_over(hour: Hour, grace: float, now: float) -> bool:
     return now >= hour.end + grace
 
 
+def came_late(hour: Hour, grace: float, now: float) -> tuple[float, float]:
+    """A file of an hour that is over and that was last written between these moments holds what came late: it is sealed an hour
+    after its first line came, and does not wait for the archive yet. What was written ahead of `now` has a wrong clock."""
+    return max(hour.end + grace, now - HOUR), now + HOUR
+
+
 def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
     """Whether to try an hour again that failed `tries` times for a reason of its own, the last time at `tried_at`. The pause
     doubles with each failure. A wrong clock wrote a `tried_at` that is ahead of `now`; it holds nothing back."""

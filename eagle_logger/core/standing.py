@@ -37,7 +37,10 @@ class Standing(StrEnum):
 
     @property
     def is_well(self) -> bool:
-        return self in {Standing.LEASED, Standing.NEW, Standing.OK}
+        return self in WELL
+
+
+WELL = frozenset({Standing.LEASED, Standing.NEW, Standing.OK})
 
 
 def silent_after(intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float) -> float:

@@ -127,6 +127,16 @@ class LogFolder:
         except OSError:
             return 1
 
+    def open_written(self, hour: Hour, after: float, until: float) -> int:
+        """How many open files of this hour were last written between these moments (Unix seconds of this machine's clock).
+        Folders that cannot be read are left out."""
+        found = 0
+        with suppress(OSError):
+            for shard in self.shards(hour):
+                with suppress(OSError):
+                    found += sum(after < _written(file.path) <= until for file in self.open_files(hour, shard))
+        return found
+
     def users_waiting(self, hour: Hour) -> int:
         """How many users have such files. A folder that cannot be read counts as one user."""
         try:
@@ -389,6 +399,14 @@ def _without_receipt(names: Iterable[str]) -> list[str]:
     """Log files, open or sealed, that are not archived."""
     all_names = set(names)
     return [name for name in all_names if name.endswith(files.OPEN) and _receipt_name(name) not in all_names]
+
+
+def _written(path: Path) -> float:
+    """When it was last changed; 0 if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _waiting(names: Iterable[str]) -> set[str]:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from eagle_logger import wiring
-from eagle_logger.core.rotation_plan import is_over
+from eagle_logger.core.rotation_plan import came_late, is_over
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection.progress import worker_patience
 from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
@@ -117,9 +117,10 @@ def _unarchived(settings: Settings) -> Unarchived:
     folder = wiring.log_folder(settings)
     now, grace = settings.clock.now(), settings.rotate_grace
     hours = [hour for hour in folder.hours() if is_over(hour, grace, now)]
-    files = {hour: found for hour in hours if (found := folder.unarchived(hour))}
+    late = {hour: folder.open_written(hour, *came_late(hour, grace, now)) for hour in hours}
+    files = {hour: found for hour in hours if (found := folder.unarchived(hour) - late[hour]) > 0}
     stuck = {hour: folder.stuck(hour) for hour in files}
-    waiting = [float(hour.start) for hour in files if len(stuck[hour]) < folder.users_waiting(hour)]
+    waiting = [float(hour.start) for hour in files if len(stuck[hour]) < min(folder.users_waiting(hour), files[hour])]
     return Unarchived(len(files), sum(files.values()), min(waiting, default=None), sum(map(len, stuck.values())))
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
+from eagle_logger import wiring
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.settings import Settings
+from eagle_logger.status import Expected, UnsealedHour, collect
+from eagle_logger.users.memory import MemoryUserStore
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import Disk, Watched
 from workers.server.bridge import Unarchived
@@ -36,8 +41,10 @@ def test_an_hour_where_everything_left_is_stuck_is_not_the_oldest_that_waits(set
     disk.rotate(Watched(MemoryArchive(), before=refuse_the_user))
     assert _unarchived(settings) == Unarchived(1, 1, None, 1)
     disk.append(demand(1, 1, hour=NEXT, cloud_id="00ce69"), "00ce69", NEXT)
+    all_in_their_time(settings)
     assert _unarchived(settings) == Unarchived(2, 2, NEXT.start, 1)
     disk.append(demand(1, 1, cloud_id="00ce69"), "00ce69")
+    all_in_their_time(settings)
     assert _unarchived(settings) == Unarchived(2, 3, HOUR.start, 1)
     disk.rotate(MemoryArchive(), include_open=True, heed_pauses=False)
     assert _unarchived(settings).stuck == 0
@@ -47,12 +54,44 @@ def test_an_hour_that_is_open_does_not_wait(tmp_path: Path) -> None:
     grace, now = 600.0, HOUR.end + 599.0
     disk = Disk(tmp_path / "logs")
     disk.append(demands([1]))
+    all_in_their_time(Settings(data_dir=tmp_path))
     before = Settings(data_dir=tmp_path, rotate_grace=grace, relay_url="http://127.0.0.1:1/", test_clock=_standing_at(now))
     assert _unarchived(before) == Unarchived(0, 0, None, 0)
     after = Settings(data_dir=tmp_path, rotate_grace=grace, relay_url="http://127.0.0.1:1/", test_clock=_standing_at(now + 1))
     assert _unarchived(after) == Unarchived(1, 1, HOUR.start, 0)
 
 
+def all_in_their_time(settings: Settings) -> None:
+    for hour in (HOUR, NEXT):
+        for file in (settings.logs_dir / hour.name).rglob("*.jsonl"):
+            in_its_time(file, hour)
+
+
+def in_its_time(file: Path, hour: Hour) -> None:
+    """As if it had been written before its hour ended."""
+    os.utime(file, (hour.end - 1.0, hour.end - 1.0))
+
+
 def _standing_at(moment: float) -> Clock:
     """A clock so slow that it stands."""
     return Clock(moment, 1e-9)
+
+
+async def test_what_came_late_does_not_wait_yet(tmp_path: Path) -> None:
+    """A gateway shows an old message: its file is of an hour long over, and was begun a moment ago."""
+    hour = Hour(Hour.of(time.time()).start - 5 * 3600)
+    settings = Settings(data_dir=tmp_path)
+    disk = Disk(settings.logs_dir)
+    disk.append(demand(1, 1, hour=hour), hour=hour)
+    [file] = (settings.logs_dir / hour.name).rglob("*.jsonl")
+    assert _unarchived(settings) == Unarchived(0, 0, None, 0)
+    assert await waiting(settings) == ([], [UnsealedHour(hour.name, 1)])
+    in_its_time(file, hour)
+    assert _unarchived(settings) == Unarchived(1, 1, hour.start, 0)
+    assert await waiting(settings) == ([UnsealedHour(hour.name, 1)], [])
+
+
+async def waiting(settings: Settings) -> tuple[list[UnsealedHour], list[UnsealedHour]]:
+    store = MemoryUserStore(time.time)
+    found = await collect(store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings))
+    return found.unarchived_hours, found.open_hours
