@@ -229,7 +229,7 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
             if hour.files > still_open[hour.hour]
         ],
         stuck_hours=list(islice(_stuck(folder, waiting), MOST_STUCK)),
-        processes={name: round(now - float(note["at"]), 1) for name, note in sorted(progress.items())},
+        processes={name: max(0.0, round(now - float(note["at"]), 1)) for name, note in sorted(progress.items())},
         clocks_ahead={name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())},
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
