@@ -128,7 +128,7 @@ def _object(archive: Archive, key: str, user_hour: _UserHour, held: dict[Identit
         body = archive.get(key)
         plain = opened(body)
     except KeyError:
-        if key in archive.keys(key):  # else it was deleted since it was listed
+        if key in archive.keys(key):  # otherwise it was deleted after it was listed
             found.findings.append(Finding("missing", key, "the archive lists it, and says that there is no such object"))
         return
     except (Unreadable, ValueError) as wrong:

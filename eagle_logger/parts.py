@@ -96,7 +96,7 @@ class Parts:
         return None
 
     def _digest_of(self, key: str) -> str | None:
-        """None if the object cannot be read: then it is not the one that was sent."""
+        """None if the object cannot be read, because then it is not the one that was sent."""
         try:
             return hashlib.sha256(self._archive.get(key)).hexdigest()
         except Unreadable:

@@ -43,8 +43,8 @@ class Archive(Protocol):
 
     def head(self, key: str) -> ObjectInfo | None: ...
     def get(self, key: str) -> bytes:
-        """Raises KeyError if there is no such object; Unreadable if its bytes are not those the archive has a checksum of, or
-        if it is larger than any object of this program (`core.sealing.LARGEST_OBJECT`)."""
+        """Raises KeyError if there is no such object; Unreadable if its bytes do not fit the archive's checksum, or if it is
+        larger than any object of this program (`core.sealing.LARGEST_OBJECT`)."""
         ...
 
     def keys(self, prefix: str = "") -> Iterator[str]:

@@ -252,7 +252,7 @@ class S3Archive:
         return body
 
     def _stream(self, key: str) -> tuple[StreamingBody, int]:
-        """With the size that the store gives; 0 if it gives none."""
+        """An object's stream, and the size that the store gives; 0 if it gives none."""
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             return found["Body"], found.get("ContentLength", 0)
@@ -312,10 +312,10 @@ class S3Archive:
 
 
 def _whole(stream: StreamingBody, size: int) -> bytes:
-    """Raises Unreadable for an object that is too large, or says that it is."""
+    """Raises Unreadable for an object that is too large, or whose announced size is."""
     body, pieces = max(0, size), list[bytes]()
     while (why := too_large(body)) is None:
-        piece = stream.read(LARGEST_OBJECT + 1)  # until nothing comes: botocore checks the whole only then
+        piece = stream.read(LARGEST_OBJECT + 1)  # read until the end, because botocore checks the whole only there
         if not piece:
             return b"".join(pieces)
         pieces.append(piece)

@@ -301,7 +301,7 @@ def export(settings: Settings, *, file: str) -> None:
                 if why:
                     left_out.append(f"{stored.user.cloud_id}: {why}")
 
-        # Those who were added or removed meanwhile do not count.
+        # Users who were added or removed meanwhile do not count.
         lost = min(before, (await store.totals()).users) - listed
         if lost > 0:
             left_out.append(f"{lost} users who have no record in Redis: `eagle-logger users add` enters one again")
@@ -315,7 +315,7 @@ def export(settings: Settings, *, file: str) -> None:
 
 
 def _backed_up(stored: StoredUser) -> tuple[str, str | None]:
-    """A user's line, or nothing and why there is none."""
+    """A user's line; or an empty text, and why there is no line."""
     if not stored.sealed:
         return "", stored.unreadable or "it has no password"
     try:

@@ -22,7 +22,7 @@ def print_json(line: bytes) -> None:
 
 
 def keep_logs_apart() -> None:
-    """From now on what is logged goes to standard error, not between the lines of what was asked for."""
+    """Send log lines to standard error from now on, so that they do not mix with the command's output."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 

@@ -20,7 +20,7 @@ LARGEST_HOUR = 4 << 20
 writes 240 KB, one that is asked every second 1 MB. Archiving a file takes six to seven times its size in memory."""
 
 LARGEST_OBJECT = 4 * LARGEST_HOUR
-"""Bytes of an object, packed or not, that are looked at: a part holds an hour's lines at most."""
+"""Bytes that are read of an object, packed or not. A part holds an hour's lines at most."""
 _MOST_MEMBERS = 100
 """Gzip members of an object. This program writes one; other tools may join some."""
 
@@ -148,7 +148,7 @@ def _flagged(text: bytes) -> bytes:
 
 
 def too_large(size: int) -> str | None:
-    """What to say of an object of so many bytes, if it is too large to be looked at."""
+    """Why an object of so many bytes is not read, if it is too large."""
     if size <= LARGEST_OBJECT:
         return None
     return f"it has more than {LARGEST_OBJECT >> 20} MiB: this program did not write it"

@@ -14,7 +14,7 @@ REQUEST_GAP = 1.2
 seconds allow for a first request that travels more slowly than the second."""
 
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 1.0, 366 * 86400.0
-"""Seconds: what a user's own interval may be."""
+"""Seconds. The bounds of a user's own interval."""
 
 LONGEST_PAUSE = 300.0
 """Seconds: however often a gateway failed, it is tried again after this."""

@@ -24,5 +24,5 @@ def comes_from_wrong_server(error: Exception) -> bool:
 
 
 def comes_from_full_disk(error: Exception) -> bool:
-    """Whether the server takes no writes because its disk takes none. That passes once there is room."""
+    """Whether the server refuses writes because its disk is full. It accepts them again once there is room."""
     return bool(_NO_ROOM.search(f"{getattr(error, 'status_code', None) or ''} {error}"))

@@ -109,7 +109,7 @@ class Cipher:
         return Credentials(cloud_id, email, password)
 
     def fingerprint_of(self, sealed: str) -> str:
-        """Of the key that decrypts this. Raises ValueError if none does."""
+        """The fingerprint of the key that decrypts this. Raises ValueError if none does."""
         for key in self._keys:
             try:
                 Fernet(key).decrypt(sealed)

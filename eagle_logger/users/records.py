@@ -160,9 +160,9 @@ def decode_trouble(written: bytes | None) -> Trouble:
     try:
         failures, last_error, parked, *_ = json.loads(written)
     except _UNREADABLE as exc:
-        raise ValueError(f"it is no trouble of a user: {exc}") from exc
+        raise ValueError(f"it does not describe a user's failures: {exc}") from exc
     if type(failures) is not int or not 0 <= failures < _MOST_FAILURES:
-        raise ValueError("the number of failures is none")
+        raise ValueError("the number of failures is no number")
     if not all(word is None or isinstance(word, str) for word in (last_error, parked)):
         raise ValueError("a member has the wrong type")
     return failures, last_error, parked

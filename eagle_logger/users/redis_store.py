@@ -71,7 +71,6 @@ REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
 NODE_KEPT = 86400.0
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
-"""Unix seconds: the last that a date can show."""
 _BATCH = 500
 _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000

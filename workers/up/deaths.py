@@ -29,7 +29,7 @@ def death_record(event: Event) -> dict[str, Any]:
 
 
 class Deaths:
-    """The file; a death that stands in it already is not written again. One writer: the `up` that holds the lock.
+    """The file of deaths. A death that is in it already is not written again. One writer: the `up` that holds the lock.
 
     A disk that takes nothing stops no program: what it does not take waits here for the next `write`. For several threads.
     """
@@ -41,7 +41,7 @@ class Deaths:
         self._lock = threading.Lock()
 
     def note(self, event: Event) -> bool:
-        """Returns whether it was news, once it is on the disk if that takes it."""
+        """Write a death down, if the disk takes it now. Returns whether it was new."""
         record = death_record(event)
         with self._lock:
             if _identity(record) in self._known:
@@ -52,7 +52,7 @@ class Deaths:
             return True
 
     def write(self) -> None:
-        """Write what waits, if the disk takes it now."""
+        """Write the deaths that wait, if the disk takes them now."""
         with self._lock:
             self._write()
 
@@ -63,7 +63,7 @@ class Deaths:
                 self._waiting.clear()
 
     def _append(self, lines: bytes) -> None:
-        """All of them, durably, or none."""
+        """Write all of these lines durably, or none."""
         with self._path.open("ab", buffering=0) as file:
             size = file.tell()
             try:
