@@ -29,7 +29,7 @@ def cast(*programs: str) -> Cast:
 def flowing(trial: Trial) -> float:
     """Wait until every home has brought another reading, and check how the gateways were asked. Returns how long it took.
 
-    No clock is asked: the workers' arrival times are as wrong as their clocks.
+    No clock is asked: the workers' arrival times have the error of their clocks.
     """
     began, before, asked = time.monotonic(), logged(trial), requests(trial)
     trial.until(lambda: all(count > before[one] for one, count in logged(trial).items()))
