@@ -6,6 +6,7 @@ from eagle_logger.users.entry import as_line
 from eagle_logger.users.importing import BATCH, import_users
 from eagle_logger.users.memory import MemoryUserStore
 from eagle_logger.users.store import StoredUser
+from tests.support.hand_clock import HandClock
 
 
 def line(cloud_id: str, password: str = "a-password") -> bytes:
@@ -25,25 +26,29 @@ async def test_more_than_one_batch() -> None:
     assert len(await everybody(store)) == 2 * BATCH + 1
 
 
-async def test_the_later_of_two_lines_wins_and_is_told() -> None:
-    store = MemoryUserStore()
+async def test_the_later_of_two_lines_wins_and_is_reported() -> None:
+    clock = HandClock()
+    store = MemoryUserStore(clock)
     result = await import_users(
         store, [line("000001", "earlier"), line("000002"), line("000001", "later")], tell=lambda _: None
     )
     assert result.replaced == [(3, "000001 again: it replaces line 1")]
-    [claim] = await store.claim(await store.lease(1), "worker")
-    assert claim.cloud_id == "000001"
-    assert claim.credentials
-    assert claim.credentials.user_pw == "later"
+    clock.advance(1)  # users of one batch fall due one after another
+    claims = {claim.cloud_id: claim for claim in await store.claim(await store.lease(9), "worker")}
+    credentials = claims["000001"].credentials
+    assert credentials
+    assert credentials.user_pw == "later"
 
 
 async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
-    store = MemoryUserStore()
+    clock = HandClock()
+    store = MemoryUserStore(clock)
     await import_users(store, [line("000001"), line("000002")], tell=lambda _: None)
     first, second = await everybody(store)
     forged = as_line(StoredUser(first.user, second.sealed, first.state, None, None)).encode()
     result = await import_users(store, [line("000001", "good"), forged], tell=lambda _: None)
     assert (result.users, result.refused) == (1, [(2, "the sealed password belongs to another user")])
+    clock.advance(1)
     [claim] = [claim for claim in await store.claim(await store.lease(9), "worker") if claim.cloud_id == "000001"]
     assert claim.credentials
     assert claim.credentials.user_pw == "good"
