@@ -57,9 +57,12 @@ def is_logged(state: UserState, reading: Reading) -> bool:
 
 
 def is_unchanged(state: UserState, undated: Undated) -> bool:
-    """Whether the last reading of this stream had the same values, be it dated or not."""
+    """Whether the last reading of this stream had the same values, be it dated or not.
+
+    One reply may hold several readings without a time. They were logged under one arrival, so each of them is the last.
+    """
     recent = state.recent.get(undated.stream, ())
-    return bool(recent) and recent[-1][1] == short_text(value_text(undated.values))
+    return bool(recent) and (recent[-1][0], short_text(value_text(undated.values))) in recent
 
 
 def has_been_answered(state: UserState) -> bool:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core.hours import HOUR, Hour
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Kind, Reading, Undated
 from eagle_logger.core.state import (
     LONGEST_TEXT,
     MOST_STREAMS,
@@ -16,6 +16,7 @@ from eagle_logger.core.state import (
     after_success,
     filing_hour,
     is_logged,
+    is_unchanged,
     readings_in_the_last_hour,
     short_text,
     values_before,
@@ -130,3 +131,31 @@ def test_a_summation_after_one_that_is_remembered_by_its_digest_has_nothing_befo
     long = Reading("", "", Kind.SUMMATION, NOW, {"delivered": Decimal("1" * 200), "unit": "kWh"}, {})
     state = after_logging(UserState(), [long], NOW)
     assert values_before(state, long._replace(time=NOW + 1)) == {}
+
+
+def undated(text: str) -> Undated:
+    return Undated("0xd8d5b90000000001", "0x0013500100000001", Kind.MESSAGE, {"text": text}, {})
+
+
+def after_reply(state: UserState, arrived: float, *texts: str) -> tuple[UserState, list[str]]:
+    """The state after a reply that holds these messages without a time, and those that were new."""
+    new = []
+    for text in texts:
+        if not is_unchanged(state, undated(text)):
+            state = after_logging(state, [undated(text).dated(arrived)], arrived)
+            new.append(text)
+    return state, new
+
+
+def test_two_messages_without_a_time_in_one_reply_are_logged_once() -> None:
+    state, new = after_reply(UserState(), 1000.0, "save", "energy")
+    assert new == ["save", "energy"]
+    state, new = after_reply(state, 1900.0, "save", "energy")
+    assert new == []
+
+
+def test_a_message_without_a_time_that_comes_back_is_logged_again() -> None:
+    state, _ = after_reply(UserState(), 1000.0, "save")
+    state, _ = after_reply(state, 1900.0, "energy")
+    assert after_reply(state, 2800.0, "save")[1] == ["save"]
+    assert after_reply(state, 2800.0, "energy")[1] == []
