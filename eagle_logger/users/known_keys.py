@@ -30,7 +30,7 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
 
     `now` is the store's time in Unix seconds; `alive` is `ALIVE` in that clock.
     """
-    lacking = sorted(_processes_without({cipher.fingerprints[0]}, notes, now - alive))
+    lacking = sorted(set(_processes_without({cipher.fingerprints[0]}, notes, now - alive)))
     if lacking:
         raise KeyNotKnown(
             f"{', '.join(lacking)}: the first key in EAGLE_SECRET_KEYS is not known there, so nothing was "
