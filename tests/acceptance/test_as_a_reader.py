@@ -7,16 +7,15 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
-from tests.acceptance.running import PATIENCE, processes, until
+from tests.acceptance.running import processes
+from tests.acceptance.terminal import Terminal
+from tests.support.pages import Page, shape
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -25,114 +24,11 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 READY = "In a second terminal:"
-NOT_TYPED = {
+UNTYPED = {
     "make test": "this is a part of it",
-    "docker compose up": "make compose-test does",
     "make install": "it has been done, or nothing would run here",
 }
 PASSWORD = "made-up words"
-SETTINGS = {
-    "EAGLE_BRIDGE_PORT": "0",  # any free ones: others may be in use on this machine
-    "EAGLE_FLOWER_PORT": "0",
-}
-
-
-class Page:
-    """The commands of a page, in their order there. None may be left when the context ends."""
-
-    def __init__(self, name: str) -> None:
-        fences = re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
-        lines = [re.sub(r"\s+#.*", "", line).strip() for fence in fences for line in fence.splitlines()]
-        self.name, self._left = name, [line for line in lines if line and line not in NOT_TYPED]
-
-    def next(self, begins: str) -> str:
-        assert self._left, f"{self.name} has no further command"
-        command = self._left.pop(0)
-        assert command.startswith(begins), f"{self.name} goes on with: {command}"
-        return command
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None) -> None:
-        assert wrong is not None or not self._left, f"{self.name}: nobody typed {self._left}"
-
-
-class Terminal:
-    """A shell in a folder. It keeps exported variables from one command to the next."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._started = folder, list[Running]()
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-        self._environment = {**clean, **SETTINGS, "HOME": str(folder), "PYTHONWARNINGS": "ignore"}
-
-    def export(self, command: str) -> None:
-        output = self.enter(f"{command}; env -0")
-        self._environment = dict(one.split("=", 1) for one in output.split("\0") if "=" in one)
-
-    def enter(self, command: str, *, keys: str = "", codes: tuple[int, ...] = (0,)) -> str:
-        """Run a command; return its output."""
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self._folder,
-            env=self._environment,
-            input=keys,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        return done.stdout
-
-    def start(self, command: str) -> Running:
-        self._started.append(Running(command, self._folder, self._environment))
-        return self._started[-1]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None) -> None:
-        for running in self._started:
-            running.kill()
-
-
-class Running:
-    """A command that runs in a terminal until Ctrl-C."""
-
-    def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
-        self._output = folder / f"screen-{len(list(folder.glob('screen-*')))}"
-        with self._output.open("w") as file:
-            self._process = subprocess.Popen(
-                ["bash", "-c", f"exec env --default-signal=INT {command}"],  # as a terminal would give it
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-
-    @property
-    def screen(self) -> str:
-        return self._output.read_text()
-
-    def await_line(self, pattern: str) -> str:
-        until(lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None)
-        found = re.search(pattern, self.screen)
-        assert found, self.screen
-        return found[0]
-
-    def kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def control_c(self) -> None:
-        os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(PATIENCE)
-        assert "Traceback" not in self.screen, self.screen
 
 
 @pytest.fixture
@@ -155,8 +51,8 @@ def as_make_does(command: str) -> str:
 
 def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
     with (
-        Page("docs/tutorial/first-hour.md") as tutorial,
-        Page("README.md") as readme,
+        Page("docs/tutorial/first-hour.md", "sh", "text") as tutorial,
+        Page("README.md", "sh", untyped=UNTYPED) as readme,
         Terminal(clone) as up,
         Terminal(clone) as reader,
         Terminal(clone) as owner,
@@ -166,6 +62,7 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         running = up.start(as_make_does(make_up))
         running.await_line(READY)
         running.await_line(r"[1-9]\d* readings logged \(\+\d+\) · [1-9]\d* objects archived")
+        assert shape(tutorial.next()) in {shape(line) for line in running.screen.splitlines()}
 
         # README: from a second terminal.
         assert "25" in reader.enter(readme.next(".venv/bin/eagle-logger status"))

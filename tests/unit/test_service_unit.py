@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "install.md"
+from tests.support.pages import Page
 
 
 def unit() -> dict[str, list[str]]:
-    found = re.search(r"```ini\n(\[Unit\].*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None
     settings: dict[str, list[str]] = {}
-    for line in found[1].splitlines():
+    with Page("docs/how-to/install.md", "ini") as page:
+        lines = page.next("[Unit]").splitlines()
+    for line in lines:
         name, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
             settings.setdefault(name, []).append(value)

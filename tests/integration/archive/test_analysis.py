@@ -3,7 +3,6 @@ whole numbers first, old and new lines, negative and missing values, cloud ids t
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -21,9 +20,9 @@ from eagle_logger.core.names import archive_key
 from eagle_logger.core.readings import Flag, Kind, Reading, Value
 from eagle_logger.core.sealing import part_of
 from tests.support.log_lines import DEVICE, METER
+from tests.support.pages import Page
 from tests.support.version_before import as_it_wrote
 
-ROOT = Path(__file__).parents[3]
 HOURS = [Hour.parse("2026-03-09-17"), Hour.parse("2026-03-10-23")]
 WHOLE = ["000001", "1e5123", *(f"{number:06x}" for number in range(0x10, 0x30))]
 FINE = [f"f{number:05x}" for number in range(8)]
@@ -33,10 +32,6 @@ NUMBERS = ("value", "delivered", "received", "price")
 
 Totals = dict[tuple[str, date, str], Decimal]
 """Exact totals by cloud id, date and member."""
-
-
-def snippets(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def readings_of(cloud_id: str, hour: Hour) -> Iterator[Reading]:
@@ -97,8 +92,8 @@ def test_readme_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pyt
 
     folder, totals, _ = archived
     monkeypatch.chdir(folder)
-    [query] = snippets("README.md", "sql")
-    with duckdb.connect() as connection:
+    with Page("README.md", "sql") as page, duckdb.connect() as connection:
+        query = page.next()
         found = {tuple(row[:2]): row[2:] for row in connection.sql(query).fetchall()}
     assert found.keys() == of(totals, "delivered").keys()
     taken = {cloud_id: amount for (cloud_id, _), (amount, _) in found.items()}
@@ -112,8 +107,8 @@ def test_how_to_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pyt
 
     folder, totals, count = archived
     monkeypatch.chdir(folder)
-    [script] = snippets("docs/how-to/analyse.md", "sql")
-    with duckdb.connect() as connection:
+    with Page("docs/how-to/analyse.md", "sql") as page, duckdb.connect() as connection:
+        script = page.next()
         answers = [connection.execute(statement).fetchall() for statement in script.split(";") if statement.strip()]
         for name in NUMBERS:
             query = f"SELECT cloud_id, date, sum({name}) FROM readings GROUP BY ALL HAVING sum({name}) IS NOT NULL"
@@ -131,9 +126,10 @@ def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     frames = []
-    for snippet in snippets("docs/how-to/analyse.md", "python"):
-        exec(compile(snippet, "analyse.md", "exec"), names)
-        frames += [names.pop("frame")] if "frame" in names else []
+    with Page("docs/how-to/analyse.md", "python") as page:
+        for begins in ("import glob", "import pandas", "import polars"):
+            exec(compile(page.next(begins), page.name, "exec"), names)
+            frames += [names.pop("frame")] if "frame" in names else []
     return {**names, "frames": frames}
 
 

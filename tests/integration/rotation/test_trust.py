@@ -16,6 +16,7 @@ from eagle_logger.inspection.outside import archive_is_writable
 from eagle_logger.settings import Settings
 from eagle_logger.simulator import s3_requests
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
+from tests.support.pages import Page, differences
 from tests.support.rotating import NOW, RETENTION, Disk, entries_in
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
@@ -161,7 +162,8 @@ def test_rotate_reports_a_store_that_cannot_be_used_and_exits_with_1(
     }
     done = CliRunner(env=environment).invoke(main, ["rotate", "--processes", processes])
     assert done.exit_code == 1
-    assert "this store has no conditional writes and cannot be used" in done.stderr
+    with Page("docs/how-to/choose-a-store.md", "text") as page:
+        assert differences(["…", f"…{page.next().strip()}"], done.stderr) == []
     assert {put["key"] for put in s3.puts()} == {"archive/doctor/probe.txt"}
     assert disk.unarchived() == 300
 

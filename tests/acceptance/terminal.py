@@ -1,0 +1,121 @@
+"""A reader's terminal: what stands in a page is typed there as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.acceptance.running import PATIENCE, until
+
+SETTINGS = {
+    "EAGLE_BRIDGE_PORT": "0",  # any free ones: others may be in use on this machine
+    "EAGLE_FLOWER_PORT": "0",
+}
+
+
+class Terminal:
+    """A shell in a folder. It keeps exported variables from one command to the next; it has `settings` from the start."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._folder, self._started = folder, list[Running]()
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+        self._environment = {**clean, **SETTINGS, "HOME": str(folder), "PYTHONWARNINGS": "ignore", **settings}
+
+    def export(self, command: str) -> None:
+        output = self.enter(f"{command}; env -0")
+        self._environment = dict(one.split("=", 1) for one in output.split("\0") if "=" in one)
+
+    def enter(self, command: str, *, keys: str = "", codes: tuple[int, ...] = (0,)) -> str:
+        """Run a command; return its output."""
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._environment,
+            input=keys,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return done.stdout
+
+    def answer(self, command: str, question: str, words: str) -> str:
+        """Run a command on a terminal, type `words` once it has asked `question`, and return what was seen."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            seen, asked = b"", False
+            with contextlib.suppress(OSError):  # what a terminal's reader sees at the end
+                while more := os.read(ours, 65536):
+                    seen += more
+                    if question.encode() in seen and not asked:
+                        os.write(ours, f"{words}\n".encode())
+                        asked = True
+            os.close(ours)
+            assert process.wait(PATIENCE) == 0, seen
+        return seen.decode()
+
+    def start(self, command: str) -> Running:
+        self._started.append(Running(command, self._folder, self._environment))
+        return self._started[-1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for running in self._started:
+            running.kill()
+
+
+class Running:
+    """A command that runs in a terminal until Ctrl-C."""
+
+    def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
+        self._output = folder / f"screen-{len(list(folder.glob('screen-*')))}"
+        with self._output.open("w") as file:
+            self._process = subprocess.Popen(
+                ["bash", "-c", f"exec env --default-signal=INT {command}"],  # as a terminal would give it
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    @property
+    def screen(self) -> str:
+        return self._output.read_text()
+
+    def await_line(self, pattern: str) -> str:
+        until(lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None)
+        found = re.search(pattern, self.screen)
+        assert found, self.screen
+        return found[0]
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def control_c(self) -> None:
+        os.killpg(self._process.pid, signal.SIGINT)
+        self._process.wait(PATIENCE)
+        assert "Traceback" not in self.screen, self.screen

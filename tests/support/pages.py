@@ -1,0 +1,133 @@
+"""The fenced blocks of README and docs, and how a test takes them: word for word, so that page and test cannot drift apart.
+
+`with Page("docs/how-to/scale.md", "sh") as page:` takes each block of these languages in its order, and fails if one is left.
+What no test can run says why in the page, in a line above it that is not shown: `<!-- not run: … -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(
+    r"(?:^ *<!-- not run: (?P<reason>[^\n]+) -->\n\n?)?"
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
+LINE_BY_LINE = {"sh", "console"}
+REST = "…"
+"""In a page's output: other lines (on a line of its own), or the rest of a line."""
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    language: str
+    text: str
+    reason: str | None
+    """Why no test runs it, if none does."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def steps(self) -> list[Step]:
+        """A step for each command, or one for the whole block where it is no list of commands."""
+        if self.language not in LINE_BY_LINE:
+            return [Step(self.text, ())]
+        found: list[Step] = []
+        for line in self.text.replace("\\\n", "").splitlines():
+            if self.language == "console" and not line.startswith("$ "):
+                found[-1:] = [Step(found[-1].text, (*found[-1].output, line))]
+            elif command := re.sub(r"\s+# .*", "", line.removeprefix("$ ")).strip():
+                found += [Step(command, ())]
+        return found
+
+
+@dataclass(frozen=True)
+class Step:
+    text: str
+    output: tuple[str, ...]
+    """The lines that the page shows below a command."""
+
+
+def pages() -> list[str]:
+    return ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: str) -> Iterator[Block]:
+    text = (ROOT / page).read_text()
+    for found in FENCE.finditer(text):
+        indent = len(found["indent"])
+        lines = "".join(line[indent:] for line in found["text"].splitlines(keepends=True))
+        yield Block(page, text.count("\n", 0, found.start("indent")) + 1, found["language"], lines, found["reason"])
+
+
+class Page:
+    """The steps of a page's blocks in these languages, without those that say why they are not run. `untyped` are commands
+    that stand among others and are not typed, with the reasons. Leaving the context, no step may be left."""
+
+    def __init__(self, name: str, *languages: str, untyped: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.output: tuple[str, ...] = ()
+        """What the page shows below the step that `next` gave."""
+        self._untyped = untyped or {}
+        self._languages = languages
+        self._left: list[Step] = []
+
+    def next(self, begins: str = "") -> str:
+        assert self._left, f"{self.name} has no further step"
+        step = self._left.pop(0)
+        assert step.text.startswith(begins), f"{self.name} goes on with: {step.text}"
+        self.output = step.output
+        return step.text
+
+    def __enter__(self) -> Self:
+        run = [block for block in blocks(self.name) if block.language in self._languages and block.reason is None]
+        assert {block.language for block in run} == set(self._languages), f"{self.name} has no such blocks"
+        self._left = [step for block in run for step in block.steps if step.text not in self._untyped]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert error is not None or not self._left, f"{self.name}: nobody took {[step.text for step in self._left]}"
+
+
+# Shapes: what two outputs have in common that differ in ids, times and numbers only. ----------------------------------
+
+_ALIKE = (
+    (r"\t", " "),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),
+    (r"s3://[^\s:]+|http://[^\s]+|redis://[^\s,]+", "ADDRESS"),
+    (r"[\w./-]*\bdata/", "data/"),
+    (r"[\w-]+@[\w.-]+", "NAME"),
+    (r"\b(?=[0-9a-f]*\d)([0-9a-f]{12}|[0-9a-f]{6})\b", "ID"),
+    (r"\['ID'(, 'ID')*\]", "['ID']"),
+    (r"-?\d+(\.\d+)?", "0"),
+    (r"\b0 ((?:log )?file|user|message|object|row|reading|node|line|hour)s?\b", r"0 \1"),
+    (r"\bnodes?\b", "node"),
+    (r"(?:[\w-]+ 0 s ago(?:, )?)+", "NAMES 0 s ago"),
+)
+
+
+def shape(line: str) -> str:
+    for pattern, same in _ALIKE:
+        line = re.sub(pattern, same, line)
+    return " ".join(line.split())
+
+
+def differences(shown: Sequence[str], printed: str) -> list[str]:
+    """What of the page is not printed, and what is printed that the page does not show (unless it shows a line `…`).
+    Lines may come in another order and another number."""
+    patterns = {re.escape(shape(line)).replace(REST, ".*") for line in shown if line.strip() not in {"", REST}}
+    shapes = {shape(line): line for line in printed.splitlines() if line.strip()}
+    missing = [f"not printed: {one}" for one in sorted(patterns) if not any(re.fullmatch(one, line) for line in shapes)]
+    if any(line.strip() == REST for line in shown):
+        return missing
+    return missing + [f"not shown: {line}" for one, line in shapes.items() if not any(re.fullmatch(p, one) for p in patterns)]
