@@ -6,7 +6,7 @@ fetch the user any more. So sealing is refused until every living process has th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from eagle_logger.errors import KeyNotKnown
@@ -30,7 +30,7 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
 
     `now` is the store's time in Unix seconds; `alive` is `ALIVE` in that clock.
     """
-    lacking = sorted(set(_processes_without({cipher.fingerprints[0]}, notes, now - alive)))
+    lacking = sorted(_processes_without({cipher.fingerprints[0]}, notes, now - alive))
     if lacking:
         raise KeyNotKnown(
             f"{', '.join(lacking)}: the first key in EAGLE_SECRET_KEYS is not known there, so nothing was "
@@ -53,8 +53,11 @@ def refuse_to_restore(fingerprints: AbstractSet[str], notes: Mapping[str, Note],
         )
 
 
-def _processes_without(fingerprints: AbstractSet[str], notes: Mapping[str, Note], since: float) -> Iterable[str]:
+def _processes_without(fingerprints: AbstractSet[str], notes: Mapping[str, Note], since: float) -> set[str]:
+    """A process may write several notes, each under a name of its own."""
+    lacking = set()
     for name, note in notes.items():
         known = str(note.get(NOTE, ""))
         if known and float(note["at"]) >= since and not fingerprints <= set(known.split()):
-            yield str(note.get("by", name))
+            lacking.add(str(note.get("by", name)))
+    return lacking

@@ -23,7 +23,7 @@ NEEDS = {
     "takes minutes": r"--for 60",
     "a picture": r"──|s3://bucket/prefix/cloud_id=",
 }
-"""How a reason begins, and what a block has that this is said of."""
+"""How a reason begins, and what stands in a block that has this reason."""
 NAMED = re.compile(r"[\w./-]+\.py(?:::\w+)?|\.ci/[\w-]+")
 
 
