@@ -280,7 +280,7 @@ def test_it_does_not_touch_what_another_rotator_has_in_hand(disk: Disk, archive:
     with disk.folder.rotating(HOUR, SHARD) as mine:
         assert mine
         done = disk.rotate(archive)
-    assert (done.busy, str(done), list(archive.keys())) == (1, "another rotator is at it", [])
+    assert (done.busy, str(done), list(archive.keys())) == (1, "another process rotates it", [])
 
 
 def test_it_says_in_words_what_it_did() -> None:
