@@ -10,11 +10,11 @@ from typing import Any
 
 from benchmarks.figures import chore
 from benchmarks.stage import Stage
-from eagle_logger.core import names
+from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import steps
+from eagle_logger.logs import crash_points
 from eagle_logger.logs.writer import LogWriter
-from workers.descriptors import raise_limit
+from workers.process.file_limits import raise_limit
 
 HOMES = 15_000
 """Half of a large fleet: what one of two processes has."""
@@ -49,7 +49,7 @@ def _ours(stage: Stage, most: int) -> dict[str, Any]:
 
 def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
     with stage.processes("bare-append") as processes:
-        paths = {home: str(processes.directory / names.log_file(home, _HOUR, _SHARDS)) for home in _homes()}
+        paths = {home: str(processes.directory / paths_module.log_file(home, _HOUR, _SHARDS)) for home in _homes()}
         for folder in {Path(path).parent for path in paths.values()}:
             folder.mkdir(parents=True)
         volume = os.open(processes.directory, os.O_RDONLY)
@@ -63,7 +63,7 @@ def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
                     os.close(fd)
                 else:
                     os.write(open_files[home], _LINE)
-            steps.syncfs(volume)
+            crash_points.syncfs(volume)
 
         try:
             return _timed(f"bare {'open, write and close' if reopened else 'write to an open file'}", append)

@@ -25,8 +25,8 @@ from httpx_aiohttp import AiohttpTransport
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import EagleError
-from eagle_logger.rainforest import requests
-from eagle_logger.rainforest.client import RelayClient
+from eagle_logger.rainforest.relay import requests
+from eagle_logger.rainforest.relay.client import RelayClient
 
 DEADLINE = 10.0
 BODY = requests.reading(Kind.DEMAND)

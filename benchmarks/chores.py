@@ -22,9 +22,9 @@ from benchmarks.rotating import write_backlog
 from benchmarks.stage import BUCKET, EAGLE, Failed, Processes, Redis, Stage, run, start_redis, start_s3
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.rotation import UPLOADS
+from eagle_logger.rotation.rotate_shard import UPLOADS
 from eagle_logger.users.cipher import new_key
-from eagle_logger.users.records import encode_state
+from eagle_logger.users.redis.encoding import encode_state
 from eagle_logger.users.store import Grid, Report
 
 _LEASED_AT_ONCE = 1600

@@ -16,7 +16,7 @@ from benchmarks.ours import System
 from benchmarks.stage import Failed, Relay, Stage
 from eagle_logger.core.readings import Kind, Stream
 from eagle_logger.core.users import User, UserState
-from eagle_logger.users.records import encode_state, encode_user
+from eagle_logger.users.redis.encoding import encode_state, encode_user
 from eagle_logger.users.store import UserStore
 
 _HASHES = 256

@@ -19,19 +19,19 @@ from benchmarks import proc
 from benchmarks.ours import System
 from benchmarks.stage import Failed, Processes, Relay, Stage, free_port
 from eagle_logger import wiring
-from eagle_logger.core.names import shard_name, shard_of
+from eagle_logger.core.paths import shard_name, shard_of
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.settings import Settings
-from eagle_logger.sns.payload import message_for
+from eagle_logger.sns.fetch_request import message_for
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.store import StoredUser
 from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
-from workers import aws
-from workers.intake import Intake
-from workers.publishing import publisher
-from workers.up.stand_ins import homes as accounts_of
+from workers.bridge import aws_clients
+from workers.bridge.adhoc_requests import Intake
+from workers.bridge.publisher import publisher
+from workers.up.simulators import homes as accounts_of
 
 FLEET = 1000
 PINGS = 200
@@ -77,8 +77,8 @@ def _start_bridge(processes: Processes, system: System, sns: FakeSns, aws_port: 
     processes.start("aws", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(aws_port)])
     processes.wait_until("the stand-in for AWS", lambda: "Running on" in processes.log("aws").read_text())
     topic, queue = Topic.parse(TOPIC), str(system.settings.sqs_queue_url)
-    aws.sqs(system.settings, queue).create_queue(QueueName="fetch")
-    client = aws.sns(system.settings, topic)
+    aws_clients.sqs(system.settings, queue).create_queue(QueueName="fetch")
+    client = aws_clients.sns(system.settings, topic)
     client.create_topic(Name="fetch")
     client.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:fetch")
     certificates = processes.directory / "certificates.json"
@@ -104,7 +104,7 @@ async def _seed(settings: Settings, people: Sequence[tuple[str, Credentials]], i
 
 async def _all_ways(system: System, sns: FakeSns, endpoint: str, idle: Sequence[str], pause: float) -> list[dict[str, Any]]:
     settings = system.settings
-    client, users = aws.sns(settings, Topic.parse(TOPIC)), wiring.user_store(settings, passwords=False)
+    client, users = aws_clients.sns(settings, Topic.parse(TOPIC)), wiring.user_store(settings, passwords=False)
     intake = Intake(users, publisher(settings))
     async with aiohttp.ClientSession() as http:
 

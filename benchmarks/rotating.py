@@ -19,12 +19,12 @@ from typing import Any
 
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.backlog import Job, rotate_backlog
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import encode_line
+from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Kind, Reading
-from eagle_logger.rotation import UPLOADS
+from eagle_logger.rotation.parallel import Job, rotate_backlog
+from eagle_logger.rotation.rotate_shard import UPLOADS
 from eagle_logger.settings import Settings
 
 HOUR = Hour.parse("2026-03-10-17")
@@ -38,7 +38,7 @@ def write_backlog(data_dir: Path, user_hours: int) -> int:
     model = b"".join(_line(number) for number in range(LINES))
     for number in range(user_hours):
         cloud_id = f"{number:06x}"
-        path = data_dir / "logs" / names.log_file(cloud_id, HOUR, names.DEFAULT_SHARDS)
+        path = data_dir / "logs" / paths.log_file(cloud_id, HOUR, paths.DEFAULT_SHARDS)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(model.replace(_MODEL.encode(), cloud_id.encode()))
     os.sync()

@@ -9,7 +9,7 @@ import threading
 from moto.server import ThreadedMotoServer
 
 from eagle_logger.settings import load
-from workers.up.stand_ins import create_topic_and_queue
+from workers.up.simulators import create_topic_and_queue
 
 PORT = 5000
 

@@ -15,7 +15,7 @@ from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
 from eagle_logger.settings import PREFIX, Settings
-from tests.unit.rainforest.quirks.page import render as quirks_page
+from tests.unit.rainforest.decoding.quirks.page import render as quirks_page
 from workers.server import metrics, openapi
 
 REFERENCE = Path(__file__).parent / "reference"

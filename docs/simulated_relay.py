@@ -8,9 +8,9 @@ from typing import get_args
 
 from pydantic.fields import FieldInfo
 
-from eagle_logger.simulator.console import METHODS
-from eagle_logger.simulator.faults import AnyRule, Kind, Rule, Wordings
-from eagle_logger.simulator.relay import RELAY_PATH
+from eagle_logger.simulator.relay.faults import AnyRule, Kind, Rule, Wordings
+from eagle_logger.simulator.relay.own_pages import METHODS
+from eagle_logger.simulator.relay.relay import RELAY_PATH
 
 EXAMPLE = {
     "rules": [{"fault": "status", "status": 429, "retry_after": 30, "share": 0.1}, {"fault": "hang", "homes_share": 0.04}],

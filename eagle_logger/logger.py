@@ -13,22 +13,22 @@ import structlog
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour, Moment, unix
+from eagle_logger.core.poison_users import is_convicted
 from eagle_logger.core.readings import Kind, Reading
-from eagle_logger.core.suspicion import is_convicted
+from eagle_logger.core.schedule import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
 from eagle_logger.core.users import User
-from eagle_logger.core.visits import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
-from eagle_logger.disk import Disk, Logs
-from eagle_logger.envelope import Envelope, Outcome
 from eagle_logger.errors import RedisUnavailable, RelayUnavailable, Unreadable
-from eagle_logger.gathering import Gatherer, Room
+from eagle_logger.fetching.batching import Gatherer, Room
+from eagle_logger.fetching.log_volume import Disk, Logs
+from eagle_logger.fetching.message_progress import Envelope, Outcome
+from eagle_logger.fetching.visit import LOST, Samples, Visit
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rainforest.relay import Relay
-from eagle_logger.reach import Reach
-from eagle_logger.rotation import Rotated, plan, rotate_shard
+from eagle_logger.rainforest.source import Relay
+from eagle_logger.rotation.archive_reach import Reach
+from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
-from eagle_logger.visit import LOST, Samples, Visit
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class EagleDataLogger:
     """
 
     demand_interval: ClassVar[float] = 6.0
-    shards: ClassVar[int] = names.DEFAULT_SHARDS
+    shards: ClassVar[int] = paths.DEFAULT_SHARDS
 
     def __init__(
         self,
@@ -131,12 +131,12 @@ class EagleDataLogger:
     @classmethod
     def get_log_filename(cls, user_info: Mapping[str, Any] | User, now: Moment) -> str:
         """The path of the user's log file for this moment's hour, below `logs/`. Raises ValueError for a bad cloud id."""
-        return names.log_file(_cloud_id(user_info), Hour.of(now), cls.shards)
+        return paths.log_file(_cloud_id(user_info), Hour.of(now), cls.shards)
 
     @classmethod
     def get_s3_keyname(cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment) -> str:
         """The archive key of part 0 of the user's hour, without the prefix. Raises ValueError for a bad cloud id."""
-        return names.archive_key(_cloud_id(user_info), Hour.of(last_timestamp))
+        return paths.archive_key(_cloud_id(user_info), Hour.of(last_timestamp))
 
     # The cycle --------------------------------------------------------------------------------------------------------
 
@@ -434,7 +434,7 @@ def _claim_for_another_round(visit: Visit, passed: float) -> Claim:
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:
-    return names.cloud_id_of(user_info.cloud_id if isinstance(user_info, User) else user_info["cloud_id"])
+    return paths.cloud_id_of(user_info.cloud_id if isinstance(user_info, User) else user_info["cloud_id"])
 
 
 def _stamp_value(stamp: Any) -> float:

@@ -27,13 +27,13 @@ from pydantic_settings import (
 )
 
 from eagle_logger.clock import Clock
-from eagle_logger.core import keys
-from eagle_logger.core.names import DEFAULT_SHARDS
+from eagle_logger.core import fernet_keys
+from eagle_logger.core.paths import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.network.tls import client_context
 from eagle_logger.sns.topics import Topic
-from eagle_logger.tls import client_context
 
 SERVICES_FILE = "services.json"
 GIVEN_UP_FILE = "run/given_up.json"
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
         wrong += _mistakes_in_topics(self.sns_topic_arns)
         wrong += _mistakes_in_networks(self.trusted_proxies)
         if self.secret_keys is not None:
-            wrong += keys.mistakes_in(keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS")
+            wrong += fernet_keys.mistakes_in(fernet_keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS")
         if wrong:
             raise ValueError("\n".join(wrong))
         return self

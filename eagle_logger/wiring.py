@@ -13,14 +13,14 @@ from urllib.parse import unquote, urlsplit
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.trusted import TrustedArchive
-from eagle_logger.core.keys import keys_in
+from eagle_logger.core.fernet_keys import keys_in
 from eagle_logger.errors import ConfigurationError, NoSecretKey
-from eagle_logger.logs.draining import Drain
+from eagle_logger.logs.drain_flag import Drain
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.logs.pool import SPARE
+from eagle_logger.logs.open_files import SPARE
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import UserStore
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ async def data_logger(settings: Settings, *, name: str, holder: str, passwords: 
     """
     # Most commands never fetch, and httpx and aiohttp take half a second to import.
     from eagle_logger.logger import EagleDataLogger, Limits, Volume  # noqa: PLC0415
-    from eagle_logger.logs.samples import Samples  # noqa: PLC0415
+    from eagle_logger.logs.reply_samples import Samples  # noqa: PLC0415
     from eagle_logger.logs.writer import LogWriter  # noqa: PLC0415
-    from eagle_logger.rainforest.client import RelayClient  # noqa: PLC0415
+    from eagle_logger.rainforest.relay.client import RelayClient  # noqa: PLC0415
 
     return EagleDataLogger(
         users=user_store(settings, passwords=passwords),

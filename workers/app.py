@@ -12,11 +12,11 @@ from kombu.entity import Exchange, Queue
 
 from beat_schedule import beat_schedule
 from eagle_logger import settings as settings_module
+from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import configure_logging
-from workers.messaging import Messaging, broker_settings
+from workers.process.celery_transport import Messaging, broker_settings
 
 _EXCHANGE = "eagle_logger"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -45,7 +45,11 @@ def _queue(name: str) -> Queue:
 
 
 def make_app(settings: Settings) -> Celery:
-    app = Celery("eagle_logger", amqp=Messaging, include=["workers.tasks", "workers.beating", "workers.flower_queues"])
+    app = Celery(
+        "eagle_logger",
+        amqp=Messaging,
+        include=["workers.tasks", "workers.process.beat_heartbeat", "workers.process.flower_queues"],
+    )
     app.conf.update(
         **broker_settings(settings),
         accept_content=["json"],
@@ -53,7 +57,7 @@ def make_app(settings: Settings) -> Celery:
         beat_schedule=_schedule(settings),
         # It keeps its schedule in memory. Nothing depends on when beat last sent a message, and a schedule file that a power
         # cut tore would keep beat from starting.
-        beat_scheduler="workers.scheduler:Scheduler",
+        beat_scheduler="workers.process.beat_scheduler:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         task_acks_late=True,

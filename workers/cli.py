@@ -1,6 +1,6 @@
 """The commands that need Celery or Tornado, joined to `eagle-logger` by entry point."""
 
-from workers.bridge_cli import ping, subscribe
+from workers.bridge.ping_and_subscribe import ping, subscribe
 from workers.drain import drain
 from workers.up.command import up
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import click
 
 from eagle_logger import wiring
-from eagle_logger.backlog import Job, rotate_backlog
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.rotate import Stop
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rotation import Rotated
+from eagle_logger.rotation.parallel import Job, rotate_backlog
+from eagle_logger.rotation.rotate_shard import Rotated
 from eagle_logger.settings import Settings
 
 _LOOKING = 0.2

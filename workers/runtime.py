@@ -16,16 +16,16 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import WorkController
 
 from eagle_logger import wiring
+from eagle_logger.broker_queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
-from eagle_logger.privacy import write_for_own_user_only
-from eagle_logger.queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
+from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.settings import Settings
-from workers.descriptors import raise_limit
-from workers.ending import Ending
-from workers.taking import Taking, has_task, taking_step
-from workers.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
-from workers.yielding import yield_to_others
+from workers.process.cpu_priority import yield_to_others
+from workers.process.drain_consumer import Taking, has_task, taking_step
+from workers.process.file_limits import raise_limit
+from workers.process.shutdown import Ending
+from workers.process.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
 
 Result = TypeVar("Result")
 

@@ -20,21 +20,21 @@ import uvloop
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
+from eagle_logger.broker_queues import ADHOC, Broker
 from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable, Transient
-from eagle_logger.privacy import write_for_own_user_only
-from eagle_logger.queues import ADHOC, Broker
+from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.settings import Settings
-from eagle_logger.sns.gate import Gate
-from eagle_logger.sns.queued import name_of, unwrap
 from eagle_logger.sns.refusals import MessageRefused
+from eagle_logger.sns.sqs_message import name_of, unwrap
+from eagle_logger.sns.verifier import Gate
 from eagle_logger.telemetry import configure_logging
 from eagle_logger.users.store import UserStore
-from workers import aws
-from workers.counting import Counters
-from workers.gate import make_gate
-from workers.intake import Enqueue, Intake
-from workers.outcome import tell
-from workers.stopping import stop_signal
+from workers.bridge import aws_clients
+from workers.bridge.adhoc_requests import Enqueue, Intake
+from workers.bridge.counters import Counters
+from workers.bridge.request_log import tell
+from workers.bridge.sns_verifier import make_gate
+from workers.process.stop_signal import stop_signal
 
 if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sqs import SQSClient
@@ -122,12 +122,12 @@ class Receiver:
         began = time.monotonic()
         try:
             answer = self._client.receive_message(
-                QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=aws.LONG_POLL
+                QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=aws_clients.LONG_POLL
             )
         except (AttributeError, TypeError, ValueError) as wrong:
             raise StrangeAnswer(f"botocore cannot read it: {wrong}") from wrong
         messages = answer.get("Messages", [])
-        if not messages and time.monotonic() - began < aws.LONG_POLL / 2:
+        if not messages and time.monotonic() - began < aws_clients.LONG_POLL / 2:
             raise StrangeAnswer("it says that there is no message, without having waited for one")
         return messages
 
@@ -195,7 +195,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
     stop = stop_signal()
     users = wiring.user_store(settings, passwords=False)
     intake = Intake(users, enqueue)
-    client = aws.sqs(settings, settings.sqs_queue_url)
+    client = aws_clients.sqs(settings, settings.sqs_queue_url)
     name = settings.process_name or f"sqs@{socket.gethostname()}"
     gate, broker = make_gate(settings), Broker(settings.broker_address)
 

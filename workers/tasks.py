@@ -17,16 +17,16 @@ from celery.result import AsyncResult
 from celery.signals import task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from eagle_logger.broker_queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.messages import messages
+from eagle_logger.core.message_batches import messages
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.leasing import most_this_second
-from eagle_logger.queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
-from eagle_logger.rotated import Rotated
+from eagle_logger.fetching.admission import most_this_second
+from eagle_logger.rotation.rotation_result import Rotated
 from workers import runtime
 from workers.app import app
-from workers.patience import when_there_is_room
-from workers.resting import Rest
+from workers.process.archive_backoff import Rest
+from workers.process.disk_retry import when_there_is_room
 
 _log = structlog.get_logger("eagle_logger.tasks")
 

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 
 from eagle_logger import wiring
-from eagle_logger.audit import BEGINNING, Audit, audit
 from eagle_logger.cli.options import with_settings
 from eagle_logger.core.hours import Hour
+from eagle_logger.inspection.archive_check import BEGINNING, Audit, audit
 from eagle_logger.settings import Settings
 
 

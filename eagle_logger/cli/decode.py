@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 import click
 
-from eagle_logger.cli.words import harmless, print_json
-from eagle_logger.core.flags import flags_for
-from eagle_logger.core.lines import encode_line
-from eagle_logger.core.names import cloud_id_of
+from eagle_logger.cli.terminal_text import harmless, print_json
+from eagle_logger.core.line_format import encode_line
+from eagle_logger.core.paths import cloud_id_of
+from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.errors import BadCloudId
-from eagle_logger.rainforest.decode import LARGEST_BODY
-from eagle_logger.rainforest.decode import decode as decode_reply
+from eagle_logger.rainforest.decoding.decode import LARGEST_BODY
+from eagle_logger.rainforest.decoding.decode import decode as decode_reply
 
 
 @click.command()

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.words import harmless
+from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.inspection.doctor import run_all, worst
 from eagle_logger.inspection.finding import Finding, Grade
 from eagle_logger.settings import Settings

@@ -9,14 +9,14 @@ import sys
 import click
 
 from eagle_logger import wiring
-from eagle_logger.by_hand import fetch_now
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.words import harmless, print_json
-from eagle_logger.core.names import cloud_id_of
+from eagle_logger.cli.terminal_text import harmless, print_json
+from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.errors import BadCloudId, EagleError
+from eagle_logger.fetching.manual_fetch import fetch_now
+from eagle_logger.fetching.visit import FETCHED, Visit
+from eagle_logger.inspection.ledger_comparison import DRY_RUN
 from eagle_logger.settings import Settings
-from eagle_logger.verify import DRY_RUN
-from eagle_logger.visit import FETCHED, Visit
 
 
 @click.command()

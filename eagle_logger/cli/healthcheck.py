@@ -9,7 +9,7 @@ import sys
 import click
 
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.stores import with_users
+from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from eagle_logger.cli.groups import Group
+from eagle_logger.cli.click_groups import Group
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.stores import with_users
+from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eagle_logger import settings
-from eagle_logger.core.moments import duration_of
+from eagle_logger.core.time_arguments import duration_of
 
 
 class _Age(click.ParamType[float]):

@@ -11,14 +11,14 @@ import click
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.words import harmless, print_json
+from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.lines import Line, number_text, parse_line
-from eagle_logger.core.moments import moment_of
-from eagle_logger.core.names import cloud_id_of
+from eagle_logger.core.line_format import Line, number_text, parse_line
+from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.readings import Flag, Kind
+from eagle_logger.core.time_arguments import moment_of
 from eagle_logger.errors import ArchiveUnavailable, BadCloudId, UnknownUser
-from eagle_logger.history import History
+from eagle_logger.inspection.user_readings import History
 from eagle_logger.settings import Settings
 
 FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"

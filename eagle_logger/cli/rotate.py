@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from eagle_logger.backlog import Job, rotate_backlog
 from eagle_logger.cli.options import with_settings
 from eagle_logger.core.hours import Hour
-from eagle_logger.rotation import Rotated
+from eagle_logger.rotation.parallel import Job, rotate_backlog
+from eagle_logger.rotation.rotate_shard import Rotated
 from eagle_logger.settings import Settings
 
 

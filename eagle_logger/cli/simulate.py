@@ -17,10 +17,10 @@ import click
 from eagle_logger import settings
 from eagle_logger.clock import Clock
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.simulator.faults import Faults
-from eagle_logger.simulator.homes import MOST_HOMES, Home, homes
-from eagle_logger.simulator.ledger import Ledger
-from eagle_logger.simulator.relay import RELAY_PATH, Relay
+from eagle_logger.simulator.relay.faults import Faults
+from eagle_logger.simulator.relay.homes import MOST_HOMES, Home, homes
+from eagle_logger.simulator.relay.ledger import Ledger
+from eagle_logger.simulator.relay.relay import RELAY_PATH, Relay
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

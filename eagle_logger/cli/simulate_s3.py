@@ -12,7 +12,7 @@ import click
 from eagle_logger.cli.options import with_settings
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings
-from eagle_logger.simulator.s3 import StandInS3, serve
+from eagle_logger.simulator.s3.server import StandInS3, serve
 
 
 @click.command(name="simulate-s3")

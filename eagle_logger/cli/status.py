@@ -22,14 +22,14 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger import wiring
+from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.cli.options import AGE, with_settings
-from eagle_logger.cli.words import harmless, print_json
-from eagle_logger.core.breaker import Phase
+from eagle_logger.cli.terminal_text import harmless, print_json
+from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW
-from eagle_logger.core.standing import Standing
-from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
+from eagle_logger.core.user_standing import Standing
+from eagle_logger.inspection.fleet_status import Expected, Status, StuckHour, UserStatus, collect, worst_first
 from eagle_logger.settings import Settings
-from eagle_logger.status import Expected, Status, StuckHour, UserStatus, collect, worst_first
 
 WATCH_EVERY = 2.0
 MOST_ROWS = 40

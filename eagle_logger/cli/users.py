@@ -17,17 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger import wiring
-from eagle_logger.cli.groups import Group
+from eagle_logger.cli.click_groups import Group
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.stores import checked_cloud_id, with_users
-from eagle_logger.cli.words import harmless
+from eagle_logger.cli.terminal_text import harmless
+from eagle_logger.cli.user_store_context import checked_cloud_id, with_users
 from eagle_logger.core.hours import iso
 from eagle_logger.errors import EagleError, Permanent, UnknownUser
+from eagle_logger.fetching.visit import POISON
 from eagle_logger.settings import Settings
-from eagle_logger.users.entry import as_line, new_user
 from eagle_logger.users.importing import Imported, import_users
 from eagle_logger.users.store import Outline, StoredUser, UserStore, Woken
-from eagle_logger.visit import POISON
+from eagle_logger.users.user_json import as_line, new_user
 
 _LONGEST_INPUT = 4096
 """Bytes that are read of a password on standard input. A valid password is shorter."""

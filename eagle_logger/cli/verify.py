@@ -16,9 +16,9 @@ import httpx
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.errors import ConfigurationError
+from eagle_logger.inspection.ledger_comparison import Verdict, compare
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.settings import Settings
-from eagle_logger.verify import Verdict, compare
 
 _LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
 

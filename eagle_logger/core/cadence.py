@@ -1,6 +1,6 @@
 """The grid: when a user's next turn is, and how many turns passed without a visit.
 
-The Redis store works this out inside its scripts (`users/scripts/common.lua`), with the same steps on the same doubles.
+The Redis store works this out inside its scripts (`users/redis/scripts/common.lua`), with the same steps on the same doubles.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ rule counts as answered with the present credentials.)
 
 from __future__ import annotations
 
-from eagle_logger.core.state import has_been_answered
+from eagle_logger.core.schedule import pause_after
+from eagle_logger.core.user_state import has_been_answered
 from eagle_logger.core.users import UserState
-from eagle_logger.core.visits import pause_after
 
 REFUSED = "refused"
 """What the last error of a refused user begins with."""
@@ -29,7 +29,7 @@ WITHIN = 600.0
 FEW = 3
 """Users. So few may always be parked together."""
 PART = 0.05
-"""Share of all users that may be parked together. (`users/scripts/report.lua` repeats these three numbers.)"""
+"""Share of all users that may be parked together. (`users/redis/scripts/report.lua` repeats these three numbers.)"""
 
 
 def many_at_once(parkings: int, users: int) -> bool:

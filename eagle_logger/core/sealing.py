@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from eagle_logger.core.entries import Entry, Identity, in_order, read_entries
-from eagle_logger.core.lines import VERSION, parse_line, with_flag
+from eagle_logger.core.line_format import VERSION, parse_line, with_flag
+from eagle_logger.core.line_parser import Entry, Identity, in_order, read_entries
 from eagle_logger.core.readings import Flag
 
 _GZIP_LEVEL = 6

@@ -28,7 +28,7 @@ class User:
 
 
 Seen = tuple[int, str]
-"""A reading's own time (Unix seconds) and its value as text: see `core.state.value_text`."""
+"""A reading's own time (Unix seconds) and its value as text: see `core.user_state.value_text`."""
 
 
 class UserState(NamedTuple):

@@ -9,6 +9,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import EagleError
 from eagle_logger.inspection import fleet
 from eagle_logger.inspection.finding import Finding, Grade, wrong
+from eagle_logger.inspection.fleet_status import Expected, Status, collect
 from eagle_logger.inspection.outside import archive_is_writable, clocks_agree, relay_is_reachable
 from eagle_logger.inspection.redis_servers import broker_answers, redis_answers, redis_keeps_everything
 from eagle_logger.inspection.this_machine import (
@@ -20,7 +21,6 @@ from eagle_logger.inspection.this_machine import (
     programs_run,
 )
 from eagle_logger.settings import Settings
-from eagle_logger.status import Expected, Status, collect
 
 CHECKS: list[Callable[[Settings], Finding]] = [
     redis_answers,

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from eagle_logger.core.breaker import Phase
+from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.printable import harmless
 from eagle_logger.core.skew import LARGEST_SKEW
-from eagle_logger.core.standing import Standing
+from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.finding import Finding, Grade, look, ok, wrong
+from eagle_logger.inspection.fleet_status import Status
 from eagle_logger.inspection.progress import (
     DISPATCH,
     DISPATCH_PATIENCE,
@@ -23,7 +24,6 @@ from eagle_logger.inspection.progress import (
     worker_patience,
 )
 from eagle_logger.settings import Settings
-from eagle_logger.status import Status
 
 SILENT_PROCESS = 60.0
 """Real seconds. Processes report every few seconds."""

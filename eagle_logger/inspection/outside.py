@@ -16,8 +16,8 @@ from eagle_logger.core.skew import LARGEST_SKEW, skew
 from eagle_logger.errors import EagleError, NoConditionalWrites
 from eagle_logger.inspection.finding import Finding, look, ok, wrong
 from eagle_logger.inspection.redis_servers import client_of
+from eagle_logger.network.tls import client_context
 from eagle_logger.settings import Settings
-from eagle_logger.tls import client_context
 
 Result = TypeVar("Result")
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eagle_logger.core.sealing import LARGEST_HOUR
-from eagle_logger.logs import steps
-from eagle_logger.logs.commit import GroupCommit, reports_errors
-from eagle_logger.logs.durable import MODE, parents_up_to, sync_directory
-from eagle_logger.logs.files import sealed_bytes
+from eagle_logger.logs import crash_points
+from eagle_logger.logs.atomic_files import MODE, parents_up_to, sync_directory
+from eagle_logger.logs.file_names import sealed_bytes
+from eagle_logger.logs.free_space import refuse_read_only
+from eagle_logger.logs.group_fsync import GroupCommit, reports_errors
 from eagle_logger.logs.locking import FLAGS, locked_file
-from eagle_logger.logs.pool import CLOSED, FilePool, OpenFile
-from eagle_logger.logs.space import refuse_read_only
-from eagle_logger.logs.tail import repair
+from eagle_logger.logs.open_files import CLOSED, FilePool, OpenFile
+from eagle_logger.logs.torn_line import repair
 
 FEW = 3
 """Up to so many files are synced one by one; above that one `syncfs` is quicker."""
@@ -208,10 +208,10 @@ def _put(file: OpenFile, data: bytes, size: int) -> None:
     """Append to the locked file, all or nothing: what a failing disk took of it is cut off again."""
     file.size = -1
     try:
-        steps.write_all(file.fd, data)
+        crash_points.write_all(file.fd, data)
     except OSError:
         with suppress(OSError):
-            steps.truncate(file.fd, size)
+            crash_points.truncate(file.fd, size)
         raise
     file.size = size + len(data)
 
@@ -219,4 +219,4 @@ def _put(file: OpenFile, data: bytes, size: int) -> None:
 def _take_back(fd: int, piece: _Piece) -> None:
     found = os.fstat(fd)
     if (found.st_dev, found.st_ino, found.st_size) == (piece.file.device, piece.file.inode, piece.end):
-        steps.truncate(fd, piece.start)
+        crash_points.truncate(fd, piece.start)

@@ -15,11 +15,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from eagle_logger.core.entries import Entry
 from eagle_logger.core.hours import Hour, unix
+from eagle_logger.core.line_parser import Entry
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.logs import files, steps
-from eagle_logger.logs.durable import (
+from eagle_logger.logs import crash_points, file_names
+from eagle_logger.logs.atomic_files import (
     TEMPORARY,
     concerns_whole_volume,
     create_file,
@@ -30,14 +30,14 @@ from eagle_logger.logs.durable import (
     sync_directory,
     sync_file,
 )
-from eagle_logger.logs.files import LogFile, SealedFile
+from eagle_logger.logs.file_names import LogFile, SealedFile
+from eagle_logger.logs.line_reader import Bad, Lines, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
 from eagle_logger.logs.quarantine import FOLDER as QUARANTINE
 from eagle_logger.logs.quarantine import REASON, keep_aside
-from eagle_logger.logs.reading import Bad, Lines, each_line
 from eagle_logger.logs.receipt import Receipt
 from eagle_logger.logs.stuck import Stuck
-from eagle_logger.logs.tail import repair
+from eagle_logger.logs.torn_line import repair
 
 __all__ = ["Bad", "Lines", "LogFile", "LogFolder", "Receipt", "SealedFile", "Stuck", "concerns_whole_volume"]
 
@@ -89,7 +89,7 @@ class LogFolder:
 
     def open_files(self, hour: Hour, shard: str) -> list[LogFile]:
         """The files that may still be appended to, in order of cloud id."""
-        found = [files.open_file(self._path(hour, shard) / name) for name in sorted(self._names(hour, shard))]
+        found = [file_names.open_file(self._path(hour, shard) / name) for name in sorted(self._names(hour, shard))]
         return [one for one in found if one is not None]
 
     def sealed_files(self, hour: Hour, shard: str) -> list[SealedFile]:
@@ -100,16 +100,16 @@ class LogFolder:
     def strays(self, hour: Hour, shard: str) -> list[Path]:
         """Files in the folder that are no log files, receipts or unfinished: nobody looks after them."""
         paths = [self._path(hour, shard) / name for name in sorted(self._names(hour, shard))]
-        ours = (files.RECEIPT, files.STUCK, TEMPORARY)
+        ours = (file_names.RECEIPT, file_names.STUCK, TEMPORARY)
         return [
             path
             for path in paths
-            if not path.name.endswith(ours) and files.open_file(path) is None and files.numbered(path.name) is None
+            if not path.name.endswith(ours) and file_names.open_file(path) is None and file_names.numbered(path.name) is None
         ]
 
     def open_file_of(self, cloud_id: str, hour: Hour, shard: str) -> LogFile:
         """Where this user's open file of the hour lies, if there is one."""
-        return LogFile(self._path(hour, shard) / f"rainforest-{cloud_id}-{hour}{files.OPEN}", cloud_id, hour, shard)
+        return LogFile(self._path(hour, shard) / f"rainforest-{cloud_id}-{hour}{file_names.OPEN}", cloud_id, hour, shard)
 
     def sealed_files_of(self, cloud_id: str, hour: Hour, shard: str) -> list[SealedFile]:
         """One user's sealed files, in order; looks into nobody else's receipts."""
@@ -117,7 +117,7 @@ class LogFolder:
 
     def receipt_of(self, sealed: SealedFile) -> Receipt | None:
         """The receipt that lies beside a sealed file now."""
-        return files.receipt_of(sealed)
+        return file_names.receipt_of(sealed)
 
     def unarchived(self, hour: Hour) -> int:
         """How many files of this hour, open or sealed, have no receipt yet. Reads names only. A folder that cannot be read
@@ -148,9 +148,13 @@ class LogFolder:
         """The notes about this shard's users whose hour cannot be archived, by cloud id. A note without a file that waits is
         left out."""
         names = self._names(hour, shard)
-        notes = [name for name in names if name.endswith(files.STUCK)]
+        notes = [name for name in names if name.endswith(file_names.STUCK)]
         waiting = _waiting(names) if notes else set()
-        found = [files.read_stuck(self._path(hour, shard) / name) for name in notes if files.user_and_hour_of(name) in waiting]
+        found = [
+            file_names.read_stuck(self._path(hour, shard) / name)
+            for name in notes
+            if file_names.user_and_hour_of(name) in waiting
+        ]
         return {one.cloud_id: one for one in found if one is not None}
 
     def stuck(self, hour: Hour) -> list[Stuck]:
@@ -230,14 +234,14 @@ class LogFolder:
                 return None
             size, _ = repair(fd, str(path), self.root, os.fstat(fd).st_size)
             if size == 0:
-                steps.unlink(path)
+                crash_points.unlink(path)
                 with suppress(FileNotFoundError):
                     sync_directory(path.parent)
                 return None
-            steps.fsync(fd)
+            crash_points.fsync(fd)
             sequence = self._next_sequence(path)
-            target = files.sealed_path(path, sequence)
-            steps.rename(path, target)
+            target = file_names.sealed_path(path, sequence)
+            crash_points.rename(path, target)
         return SealedFile(target, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None)
 
     def split(self, sealed: SealedFile, most: int) -> list[SealedFile]:
@@ -251,10 +255,10 @@ class LogFolder:
             with sealed.path.open("rb") as file:
                 while lines := file.readlines(most // 2):
                     sequence = self._next_sequence(path)
-                    target = files.sealed_path(path, sequence)
+                    target = file_names.sealed_path(path, sequence)
                     create_file(target, b"".join(lines))
                     pieces.append(SealedFile(target, sealed.cloud_id, sealed.hour, sealed.shard, sequence, None))
-            steps.unlink(sealed.path)
+            crash_points.unlink(sealed.path)
         return pieces
 
     def write_receipt(self, sealed: SealedFile, receipt: Receipt) -> SealedFile:
@@ -271,15 +275,15 @@ class LogFolder:
 
     def note_stuck(self, shard: str, stuck: Stuck) -> None:
         """Write down why this user's hour cannot be archived. The note replaces an earlier one."""
-        path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        path = file_names.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
         with disk_errors(path):
             replace_file(path, stuck.to_json())
 
     def forget_stuck(self, shard: str, stuck: Stuck) -> None:
         """Delete the note: the hour is archived."""
-        path = files.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        path = file_names.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
         with disk_errors(path), suppress(FileNotFoundError):
-            steps.unlink(path)
+            crash_points.unlink(path)
 
     def remove(self, sealed: SealedFile) -> None:
         """Delete a sealed file once its receipt is durable, then that, then folders that are empty. Does nothing if the file is
@@ -287,15 +291,15 @@ class LogFolder:
 
         Raises ValueError if it has no receipt: what is not archived is never deleted.
         """
-        listed = files.sealed_file(sealed.path)
+        listed = file_names.sealed_file(sealed.path)
         with disk_errors(sealed.path):
             if sealed.path.exists():
                 if listed is None or listed.receipt is None:
                     raise ValueError(f"{sealed.path.name} has no receipt")
                 sync_file(sealed.receipt_path)
-                steps.unlink(sealed.path)
+                crash_points.unlink(sealed.path)
             with suppress(FileNotFoundError):
-                steps.unlink(sealed.receipt_path)
+                crash_points.unlink(sealed.receipt_path)
             self._prune(sealed.path.parent)
 
     def quarantine(self, name: str, content: bytes, reason: str) -> Path:
@@ -308,15 +312,15 @@ class LogFolder:
         """Take a sealed file that can never be archived out of the way, into the quarantine, and return where it lies now."""
         with disk_errors(sealed.path):
             kept = keep_aside(self.root, sealed.path.name, sealed.path.read_bytes(), reason)
-            steps.unlink(sealed.path)
+            crash_points.unlink(sealed.path)
             self._prune(sealed.path.parent)
         return kept
 
     # ------------------------------------------------------------------------------------------------------------------
 
     def _sealed(self, hour: Hour, shard: str, prefix: str) -> list[SealedFile]:
-        names = [name for name in self._names(hour, shard) if name.startswith(prefix) and name.endswith(files.SEALED)]
-        found = [files.sealed_file(self._path(hour, shard) / name) for name in names]
+        names = [name for name in self._names(hour, shard) if name.startswith(prefix) and name.endswith(file_names.SEALED)]
+        found = [file_names.sealed_file(self._path(hour, shard) / name) for name in names]
         return sorted((one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence))
 
     def _unarchived(self, hour: Hour, shard: str) -> int:
@@ -341,7 +345,7 @@ class LogFolder:
         """The first that neither a sealed file nor a receipt has: a receipt whose file is gone must not come to prove another
         file. Found by asking for names one by one; listing a folder of thousands for each of its files would add up."""
         sequence = 1
-        while any(name.exists() for name in files.numbered_paths(path, sequence)):
+        while any(name.exists() for name in file_names.numbered_paths(path, sequence)):
             sequence += 1
         return sequence
 
@@ -351,11 +355,13 @@ class LogFolder:
         names = set(self._names(hour, shard))
         waiting = _waiting(names)
         for name in names:
-            orphan = name.endswith(files.RECEIPT) and name.removesuffix(files.RECEIPT) + files.SEALED not in names
-            orphan |= name.endswith(files.STUCK) and files.user_and_hour_of(name) not in waiting
+            orphan = (
+                name.endswith(file_names.RECEIPT) and name.removesuffix(file_names.RECEIPT) + file_names.SEALED not in names
+            )
+            orphan |= name.endswith(file_names.STUCK) and file_names.user_and_hour_of(name) not in waiting
             if orphan or name.endswith(TEMPORARY):
                 with suppress(FileNotFoundError):
-                    steps.unlink(self._path(hour, shard) / name)
+                    crash_points.unlink(self._path(hour, shard) / name)
         self._prune(self._path(hour, shard))
 
     def _sweep(self) -> None:
@@ -373,7 +379,7 @@ class LogFolder:
         """Remove this folder and the hour's if they are empty. A writer that wants them back makes them again."""
         for path in (folder, *parents_up_to(folder, self.root)[:-1]):
             try:
-                steps.rmdir(path)
+                crash_points.rmdir(path)
             except FileNotFoundError:
                 continue
             except OSError:
@@ -398,7 +404,7 @@ def _folders(path: Path) -> list[str]:
 def _without_receipt(names: Iterable[str]) -> list[str]:
     """Log files, open or sealed, that are not archived."""
     all_names = set(names)
-    return [name for name in all_names if name.endswith(files.OPEN) and _receipt_name(name) not in all_names]
+    return [name for name in all_names if name.endswith(file_names.OPEN) and _receipt_name(name) not in all_names]
 
 
 def _written(path: Path) -> float:
@@ -411,8 +417,8 @@ def _written(path: Path) -> float:
 
 def _waiting(names: Iterable[str]) -> set[str]:
     """The users and hours (as `files.user_and_hour_of` names them) that have something to archive."""
-    return {files.user_and_hour_of(name) for name in _without_receipt(names)}
+    return {file_names.user_and_hour_of(name) for name in _without_receipt(names)}
 
 
 def _receipt_name(name: str) -> str:
-    return name.removesuffix(files.SEALED) + files.RECEIPT
+    return name.removesuffix(file_names.SEALED) + file_names.RECEIPT

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from eagle_logger.logs import steps
-from eagle_logger.logs.durable import disk_errors
+from eagle_logger.logs import crash_points
+from eagle_logger.logs.atomic_files import disk_errors
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
@@ -62,7 +62,7 @@ def lock_or_not(path: Path) -> Iterator[bool]:
     finally:
         try:
             with disk_errors(path), suppress(FileNotFoundError):
-                steps.unlink(path)
+                crash_points.unlink(path)
         finally:
             os.close(fd)  # a lock file that could not be removed must not stay locked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from eagle_logger.logs.durable import create_file, make_directory
+from eagle_logger.logs.atomic_files import create_file, make_directory
 
 FOLDER = "quarantine"
 REASON = ".reason"

@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from eagle_logger.core import names
+from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
 from eagle_logger.logs.appender import Appender, Written
-from eagle_logger.logs.durable import disk_errors, make_root
-from eagle_logger.logs.pool import SPARE
-from eagle_logger.logs.space import ensure_room
+from eagle_logger.logs.atomic_files import disk_errors, make_root
+from eagle_logger.logs.free_space import ensure_room
+from eagle_logger.logs.open_files import SPARE
 
 __all__ = ["LogWriter", "Written"]
 
@@ -37,7 +37,7 @@ class LogWriter:
 
         @lru_cache(65_536)
         def path(cloud_id: str, hour: Hour) -> str:
-            return f"{root}/{names.log_file(cloud_id, hour, shards)}"
+            return f"{root}/{paths_module.log_file(cloud_id, hour, shards)}"
 
         self._path = path
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from eagle_logger.sns.envelope import Envelope, MessageType
+from eagle_logger.sns.message import Envelope, MessageType
 from eagle_logger.sns.refusals import MessageRefused, Reason
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {

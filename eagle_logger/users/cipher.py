@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from eagle_logger.core.keys import mistakes_in
+from eagle_logger.core.fernet_keys import mistakes_in
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 

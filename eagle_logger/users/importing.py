@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from eagle_logger.users.entry import parse_line
 from eagle_logger.users.store import NewUser, StoredUser, UserStore
+from eagle_logger.users.user_json import parse_line
 
 BATCH = 500
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -3,7 +3,7 @@
 Every active user is in exactly one of two sets: due (score: when) or leased (score: when the lease ends). Parked users are in
 neither. Times are the store's own: for Redis its TIME, inside the script, so no two machines' clocks are compared.
 
-Adapters: `redis_store.RedisUserStore`, and its in-memory twin `memory.MemoryUserStore`; both pass `tests/contract/users`.
+Adapters: `redis.store.RedisUserStore`, and its in-memory twin `memory.store.MemoryUserStore`; both pass `tests/contract/users`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from eagle_logger.core.breaker import Breaker
 from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
+from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User, UserState
 
@@ -26,7 +26,7 @@ class Claim(NamedTuple):
     time, Unix seconds). `begun`: that was at least `REQUEST_GAP` ago, and a request that starts with this claim has been noted,
     as `begin` does; who makes it only later must `begin` it.
     `credentials` is None when no key we hold can decrypt them. `abandoned` counts the claims before this one that ended
-    without a report (its holder died, or forgot), as `core.suspicion` counts them.
+    without a report (its holder died, or forgot), as `core.poison_users` counts them.
     """
 
     cloud_id: str
@@ -165,8 +165,8 @@ class Outline(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many users there are, by what becomes of them. `overdue` users have waited longer than a tick explains
-    (`core.standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time. `failing` users are not parked and failed at their
-    last visit; of those, the relay refuses the `refused` ones (`core.parking.is_refused`)."""
+    (`core.user_standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time. `failing` users are not parked and failed at
+    their last visit; of those, the relay refuses the `refused` ones (`core.parking.is_refused`)."""
 
     users: int
     due: int
@@ -190,7 +190,7 @@ class UserStore(Protocol):
     # Scheduling -------------------------------------------------------------------------------------------------------
     async def lease(self, limit: int) -> list[str]:
         """Move up to `limit` due users, longest due first, to leased; first return to due what outlived its lease. Suspects are
-        tried apart (`core.suspicion`)."""
+        tried apart (`core.poison_users`)."""
         ...
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
@@ -222,7 +222,7 @@ class UserStore(Protocol):
 
     # People -----------------------------------------------------------------------------------------------------------
     async def put(self, users: Sequence[NewUser]) -> None:
-        """Add or update; they fall due soon, many at once spread over a few seconds (see `users.spreading`). Raises
+        """Add or update; they fall due soon, many at once spread over a few seconds (see `users.initial_spread`). Raises
         NoSecretKey without a key."""
         ...
 

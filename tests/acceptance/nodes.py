@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from eagle_logger.core.names import shard_of
+from eagle_logger.broker_queues import Broker
+from eagle_logger.core.paths import shard_of
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.queues import Broker
 from eagle_logger.users.cipher import new_key
 from tests.acceptance.running import EAGLE_LOGGER, environment, until
 from tests.support.redis_server import RedisServer

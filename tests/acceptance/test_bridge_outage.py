@@ -31,9 +31,9 @@ from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers import aws
+from workers.bridge import aws_clients
 from workers.up.ports import free_port
-from workers.up.stand_ins import homes
+from workers.up.simulators import homes
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -123,7 +123,7 @@ def start_workers(stage: Stage) -> None:
 
 def create_topic_and_queue(settings: Settings) -> None:
     """A topic, a queue that is subscribed to it, and a queue for what was received three times without being deleted."""
-    sqs, sns = aws.sqs(settings, str(settings.sqs_queue_url)), aws.sns(settings, Topic.parse(TOPIC))
+    sqs, sns = aws_clients.sqs(settings, str(settings.sqs_queue_url)), aws_clients.sns(settings, Topic.parse(TOPIC))
     sqs.create_queue(QueueName="dead")
     redrive = json.dumps({"deadLetterTargetArn": f"{QUEUE_ARN}:dead", "maxReceiveCount": 3})
     assert sqs.create_queue(QueueName="fetch", Attributes={"RedrivePolicy": redrive})["QueueUrl"] == settings.sqs_queue_url
@@ -132,14 +132,14 @@ def create_topic_and_queue(settings: Settings) -> None:
 
 
 def publish(settings: Settings, cloud_ids: Sequence[str]) -> None:
-    client = aws.sns(settings, Topic.parse(TOPIC))
+    client = aws_clients.sns(settings, Topic.parse(TOPIC))
     for start in range(0, len(cloud_ids), 10):
         entries = [{"Id": cloud_id, "Message": cloud_id} for cloud_id in cloud_ids[start : start + 10]]
         assert not client.publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=entries).get("Failed")  # type: ignore[arg-type]
 
 
 def left(settings: Settings, name: str) -> int:
-    client = aws.sqs(settings, str(settings.sqs_queue_url))
+    client = aws_clients.sqs(settings, str(settings.sqs_queue_url))
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     url = client.get_queue_url(QueueName=name)["QueueUrl"]
     found: Mapping[str, str] = dict(client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])  # type: ignore[arg-type]

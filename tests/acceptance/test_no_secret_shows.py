@@ -20,7 +20,7 @@ import redis
 
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.records import encode_user
+from eagle_logger.users.redis.encoding import encode_user
 from tests.acceptance.running import EAGLE_LOGGER, Up, environment, until
 from tests.support.leaks import Place, command_lines, files, redis_content, shown
 

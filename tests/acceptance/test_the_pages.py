@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import encode_line, parse_line
-from eagle_logger.core.names import log_file
+from eagle_logger.core.line_format import encode_line, parse_line
+from eagle_logger.core.paths import log_file
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.settings import load
 from tests.acceptance.running import HEADER, processes, until

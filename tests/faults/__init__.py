@@ -10,7 +10,7 @@ it lasts, how it ends. Everything drawn by chance is drawn there, so that the se
 prints the plan, carries it out, measures after each strike how long it takes until every home's readings flow again, looks that
 no user's state is ahead of the files, then stops everything in order and asks the oracle (`oracle.py`), which is the same for
 all. What only one scenario can check goes into its `also`. Whatever `Trial` cannot do to the system yet belongs there, and
-what can be done to the world around it (relay, S3) into `outside.py`.
+what can be done to the world around it (relay, S3) into `stand_ins.py`.
 
 A test that is no scenario (the kills at every step) notes its row of the table itself, with the `noted` fixture.
 """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.faults import table
-from tests.faults.table import Row
+from tests.faults import fault_table
+from tests.faults.fault_table import Row
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parents[1] / "build" / "faults"
@@ -40,7 +40,7 @@ def main() -> int:
         done = list(pool.map(partial(run, seed=given.seed), tests))
     rows = [row for one in done for row in one.rows]
     failed = [one.test for one in done if not one.well]
-    table.write(rows, whole=not given.only and not failed)
+    fault_table.write(rows, whole=not given.only and not failed)
     print(f"{len(done) - len(failed)} went well, {len(failed)} failed", *failed, sep="\n  ")
     return 1 if failed else 0
 

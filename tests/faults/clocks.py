@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 from workers.up.programs import DISPATCHER, REDIS, ROTATOR
 
 PERIOD = 3.0
@@ -74,8 +74,8 @@ def workers(chance: Random) -> Sequence[Strike]:
 
 
 def dispatching(chance: Random) -> Sequence[Strike]:
-    """Against beat's clock and the workers'. Beat's own is set in tests/unit/workers/test_scheduler.py: it lives by
-    time.sleep(), which libfaketime spoils."""
+    """Against beat's clock and the workers'. Beat's own is set in tests/unit/workers/process/test_beat_scheduler.py: it lives
+    by time.sleep(), which libfaketime spoils."""
     return [wrong(chance.uniform(1, 4), dispatcher=ahead) for ahead in (-40, 40, -3600, 0)]
 
 

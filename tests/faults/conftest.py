@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.story import World, telling
-from tests.faults.table import Noted, Row
+from tests.faults.fault_table import Noted, Row
+from tests.faults.one_worker import World, telling
 
 EVERYTHING = os.environ.get("FAULTS") == "all"
 SEED = int(os.environ.get("FAULTS_SEED") or 1)

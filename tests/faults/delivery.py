@@ -13,12 +13,12 @@ from random import Random
 import pytest
 import redis
 
-from eagle_logger.queues import DISPATCH
+from eagle_logger.broker_queues import DISPATCH
 from tests.acceptance.running import environment
-from tests.faults.processes import killed
+from tests.faults.killed_processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.trial import OLD, Cast, Trial
-from workers.messaging import LONGEST_DISPATCH_QUEUE
+from tests.faults.system_under_test import OLD, Cast, Trial
+from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 
 ROOT = Path(__file__).parents[2]
 FLOOD = 20_000
@@ -124,9 +124,9 @@ def how_often(trial: Trial) -> str:
 
 SCENARIOS = [
     Scenario("delivery-tenfold", 7, "every message ten times at once", tenfold,
-             Cast(app="tests.faults.tenfold", most_waiting=1000), also=came_again, told=how_often),
+             Cast(app="tests.faults.app_sending_tenfold", most_waiting=1000), also=came_again, told=how_often),
     Scenario("delivery-again", 7, "messages delivered again after their visibility timeout", again,
-             Cast(app="tests.faults.impatient"), also=came_again, told=how_often),
+             Cast(app="tests.faults.app_redelivering_soon"), also=came_again, told=how_often),
     Scenario("delivery-twins", 7, "two beats, two dispatchers", two_of_each, Cast(twins=("beat", "dispatcher"))),
     Scenario("delivery-away", 7, f"no dispatcher; no dispatcher, and {FLOOD} old messages", dispatcher_away,
              Cast(most_waiting=FLOOD + 100)),

@@ -8,7 +8,7 @@ from random import Random
 
 from tests.faults.relay_away import asked
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 from tests.support import volumes
 
 GUARD = 2 * 2**20

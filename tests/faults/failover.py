@@ -8,7 +8,7 @@ from random import Random
 import redis
 
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 
 
 def fail_over(trial: Trial) -> None:

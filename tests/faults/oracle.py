@@ -10,21 +10,21 @@ from eagle_logger import wiring
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.archive.s3 import PROBE_KEY
-from eagle_logger.audit import audit
 from eagle_logger.cli.verify import verified
-from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.names import parse_archive_key
+from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.rotation_plan import may_be_deleted
-from eagle_logger.core.state import short_text
-from eagle_logger.history import History
+from eagle_logger.core.user_state import short_text
+from eagle_logger.inspection.archive_check import audit
+from eagle_logger.inspection.ledger_comparison import Verdict, compare
+from eagle_logger.inspection.user_readings import History
 from eagle_logger.users.store import StoredUser
-from eagle_logger.verify import Verdict, compare
-from tests.faults.trial import Trial
+from tests.faults.system_under_test import Trial
 from tests.support import leaks
 from workers.up.data_dir import KEYS
-from workers.up.deaths import FILE
-from workers.up.stand_ins import BUCKET
+from workers.up.measured_run.deaths import FILE
+from workers.up.simulators import BUCKET
 
 MOST_MEMORY = 400 * 1024 * 1024
 MOST_DESCRIPTORS = 300

@@ -9,7 +9,7 @@ from random import Random
 import redis
 
 from tests.faults.scenario import Act, Scenario, Strike, archiving
-from tests.faults.trial import BROKER, Cast, Trial
+from tests.faults.system_under_test import BROKER, Cast, Trial
 from workers.up.programs import REDIS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 
 HOMES = 60
 ORDINARY = HOMES / 2

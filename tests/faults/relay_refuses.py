@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.faults.scenario import Scenario, Strike, fetching
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 
 CAST = Cast(homes=20)
 REFUSED = 13

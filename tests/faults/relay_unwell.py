@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, get_args
 
-from eagle_logger.simulator.faults import AnyRule
+from eagle_logger.simulator.relay.faults import AnyRule
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.trial import Trial
+from tests.faults.system_under_test import Trial
 
 Rule = dict[str, Any]
 

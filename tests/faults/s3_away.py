@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 from eagle_logger.archive.s3 import PROBE_KEY
-from eagle_logger.core.names import parse_archive_key
-from tests.faults.processes import killed
+from eagle_logger.core.paths import parse_archive_key
+from tests.faults.killed_processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.trial import Cast, Trial
+from tests.faults.system_under_test import Cast, Trial
 
 EVERY_METHOD = ("PUT", "HEAD", "GET")
 Rule = Mapping[str, Any]

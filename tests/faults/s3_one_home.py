@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from eagle_logger import wiring
-from eagle_logger.core.names import parse_archive_key
+from eagle_logger.core.paths import parse_archive_key
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.trial import Cast, Trial
-from workers.up.stand_ins import homes
+from tests.faults.system_under_test import Cast, Trial
+from workers.up.simulators import homes
 
 _AN_HOUR = 32.0
 """Real seconds that an hour of the trial takes."""

@@ -10,9 +10,9 @@ from random import Random
 
 from eagle_logger import wiring
 from tests.faults import oracle
-from tests.faults.table import Row
-from tests.faults.trial import Cast, Trial
-from workers.up.closing import rotate_what_is_open
+from tests.faults.fault_table import Row
+from tests.faults.system_under_test import Cast, Trial
+from workers.up.measured_run.summary import rotate_what_is_open
 
 Act = Callable[[Trial], None]
 

@@ -14,9 +14,9 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs import steps
+from eagle_logger.logs import crash_points
 from eagle_logger.logs.writer import LogWriter
-from tests.faults.table import Noted, Row
+from tests.faults.fault_table import Noted, Row
 from tests.support import log_files, volumes
 from tests.support.log_files import at_step, line
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -28,7 +28,7 @@ USERS = [f"{number:06x}" for number in range(3)]
 @pytest.fixture(autouse=True)
 def no_hook_left() -> Iterator[None]:
     yield
-    steps.install(None)
+    crash_points.install(None)
 
 
 def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
@@ -86,10 +86,10 @@ def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted:
         disk, archive = Disk(tmp_path / f"{step}" / "logs"), DirectoryArchive(tmp_path / f"{step}" / "archive")
         disk.append(lines + b'{"v":1,"torn')
         refused: list[str] = []
-        steps.install(at_step(step, lambda name: refuse(name, refused)))  # noqa: B023  (used in this round only)
+        crash_points.install(at_step(step, lambda name: refuse(name, refused)))  # noqa: B023  (used in this round only)
         with suppress(DiskUnavailable):
             disk.rotate(archive)
-        steps.install(None)
+        crash_points.install(None)
         disk.rotate(archive, later)
         assert disk.unarchived() == 0
         assert_exactly_once(archive, lines)

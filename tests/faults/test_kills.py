@@ -1,7 +1,7 @@
 """Fault 1, without the processes around: kill -9 of the log writer and of the rotation, at every step, a thousand times.
 
-A kill is a forked child that ends itself with SIGKILL at one of its system calls that change the disk (`logs/steps.py`), or at
-one of its requests to the archive.
+A kill is a forked child that ends itself with SIGKILL at one of its system calls that change the disk (`logs/crash_points.py`),
+or at one of its requests to the archive.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import pytest
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.line_parser import read_entries
 from eagle_logger.logs.writer import LogWriter
 from tests.faults.conftest import EVERYTHING
-from tests.faults.table import Noted, Row
+from tests.faults.fault_table import Noted, Row
 from tests.integration.rotation.test_crashes import stepping
 from tests.support import log_files
 from tests.support.log_lines import HOUR, demand

@@ -15,8 +15,8 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core import sealing
 from eagle_logger.core.hours import HOUR
-from tests.faults.story import World
-from tests.faults.table import Noted, unharmed
+from tests.faults.fault_table import Noted, unharmed
+from tests.faults.one_worker import World
 from tests.support.scripted_relay import demand
 
 row = partial(unharmed, 12)

@@ -13,15 +13,15 @@ from random import Random
 import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.core.entries import Entry, Identity, read_entries
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.line_parser import Entry, Identity, read_entries
 from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation import plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import plan, rotate_shard
 from tests.faults.conftest import EVERYTHING
-from tests.faults.forgetting import Forgetting, Image, Left, lay_out
-from tests.faults.table import Row
+from tests.faults.fault_table import Row
+from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
 from tests.support.log_files import line
 from tests.support.log_lines import HOUR
 from tests.support.rotating import GRACE, RETENTION, assert_exactly_once, entries_in

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.line_parser import read_entries
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation import plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import plan, rotate_shard
 from tests.faults.conftest import EVERYTHING
-from tests.faults.table import Noted, Row
+from tests.faults.fault_table import Noted, Row
 from tests.support.log_files import fork, line, outcome
 from tests.support.log_lines import HOUR
 from tests.support.rotating import GRACE, NOW, RETENTION

@@ -7,31 +7,31 @@ from pathlib import Path
 import pytest
 
 from tests.faults import (
-    brief,
     clocks,
     delivery,
     disk_full,
     failover,
-    hostile,
-    people,
-    poisoned,
-    processes,
+    hostile_homes,
+    killed_processes,
+    poisonous_reply,
     redis_away,
     relay_away,
     relay_refuses,
     relay_unwell,
     s3_away,
     s3_one_home,
-    stopping,
+    short_run,
+    sigterm,
+    user_changes,
 )
 from tests.faults.conftest import EVERYTHING
+from tests.faults.fault_table import Noted
 from tests.faults.scenario import Scenario, run
-from tests.faults.table import Noted
 
 MODULES = (
-    brief,
+    short_run,
     clocks,
-    processes,
+    killed_processes,
     redis_away,
     failover,
     s3_away,
@@ -41,10 +41,10 @@ MODULES = (
     relay_away,
     relay_refuses,
     relay_unwell,
-    hostile,
-    poisoned,
-    people,
-    stopping,
+    hostile_homes,
+    poisonous_reply,
+    user_changes,
+    sigterm,
 )
 ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 

@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from eagle_logger.core.hours import HOUR, Hour
-from eagle_logger.core.state import STRANGE_HOURS_A_DAY
-from tests.faults.story import HOME, World, telling
-from tests.faults.table import Noted, unharmed
+from eagle_logger.core.user_state import STRANGE_HOURS_A_DAY
+from tests.faults.fault_table import Noted, unharmed
+from tests.faults.one_worker import HOME, World, telling
 from tests.support.scripted_relay import demand
 from tests.support.users import new_user
 

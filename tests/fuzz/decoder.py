@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from eagle_logger.core.lines import encode_line, parse_line, value_text
+from eagle_logger.core.line_format import encode_line, parse_line, value_text
 from eagle_logger.errors import EagleError
-from eagle_logger.rainforest import roots, xml_replies
-from eagle_logger.rainforest.decode import decode, text_of
-from eagle_logger.rainforest.interpret import interpret
-from eagle_logger.rainforest.scanned import MOST_NOTIFICATIONS
+from eagle_logger.rainforest.decoding import root_elements, xml_replies
+from eagle_logger.rainforest.decoding.decode import decode, text_of
+from eagle_logger.rainforest.decoding.reply import interpret
+from eagle_logger.rainforest.decoding.scan_result import MOST_NOTIFICATIONS
 from tests.support import replies
 from tests.support.replies import Notification, stands_whole
 from tests.support.second_opinion import agrees, agrees_but_for_time
@@ -40,10 +40,10 @@ DAMAGES = 40
 READ_BYTE_BY_BYTE = 1 << 12
 """Bytes of whole replies with damage between: in more, text that is not UTF-8 is not read byte by byte."""
 
-_ROOTS = re.compile(rf"<[/\s]*(?:{roots.PATTERN}|error)|\"(?:{roots.PATTERN})\"".encode(), re.IGNORECASE)
+_ROOTS = re.compile(rf"<[/\s]*(?:{root_elements.PATTERN}|error)|\"(?:{root_elements.PATTERN})\"".encode(), re.IGNORECASE)
 _TOKENS = [
-    *(f"<{name}>" for name in roots.SPELLING.values()),
-    *(f"</{name}>" for name in roots.SPELLING.values()),
+    *(f"<{name}>" for name in root_elements.SPELLING.values()),
+    *(f"</{name}>" for name in root_elements.SPELLING.values()),
     *("<TimeStamp>0x1c91ec39</TimeStamp>", "<Demand>0x0003b0</Demand>", "<Divisor>0x3e8</Divisor>", "<Price>0x7d</Price>"),
     *(
         "<TimeStamp>",

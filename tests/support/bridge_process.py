@@ -22,7 +22,7 @@ def write_certificates(sns: FakeSns, path: Path) -> None:
 
 def main(path: str) -> None:
     from workers.app import app
-    from workers.server.serving import serve
+    from workers.server.lifecycle import serve
     from workers.tasks import enqueue_adhoc
 
     certificates: dict[str, str] = json.loads(Path(path).read_text())

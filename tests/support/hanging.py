@@ -7,8 +7,9 @@ from typing import Any
 
 from celery.signals import worker_ready
 
-from workers import runtime, watchdog
+from workers import runtime
 from workers.app import app
+from workers.process import watchdog
 
 watchdog.LOOKING = 0.2
 watchdog.LOOP_PATIENCE = 3.0

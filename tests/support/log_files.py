@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import steps
+from eagle_logger.logs import crash_points
 from tests.support.log_lines import HOUR, demand
 
 
@@ -73,7 +73,7 @@ class Killed:
 
         def mortal() -> None:
             os.close(reading)
-            steps.install(at_step(number, lambda _: os.kill(os.getpid(), signal.SIGKILL)))
+            crash_points.install(at_step(number, lambda _: os.kill(os.getpid(), signal.SIGKILL)))
             run(say)
 
         pid = fork(mortal)
@@ -88,7 +88,7 @@ class Killed:
         return self.outcome == 0
 
 
-def at_step(number: int, act: Callable[[str], None]) -> steps.Hook:
+def at_step(number: int, act: Callable[[str], None]) -> crash_points.Hook:
     """A hook that acts at the `number`th step, from 1."""
     passed = 0
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import encode_line
+from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Flag, Kind, Reading, Value
 
 CLOUD_ID = "002738"

@@ -17,7 +17,7 @@ from html import escape
 from hypothesis import strategies as st
 
 from eagle_logger.core.readings import Kind, Reading, Undated
-from eagle_logger.rainforest.numbers import EPOCH
+from eagle_logger.rainforest.decoding.numbers import EPOCH
 
 Fields = tuple[tuple[str, str], ...]
 Expected = Mapping[str, Fraction | str | int | bool | None]

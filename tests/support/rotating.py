@@ -9,12 +9,12 @@ from typing import Any
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.trusted import TrustedArchive
-from eagle_logger.core.entries import Entry, read_entries
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.names import parse_archive_key
+from eagle_logger.core.line_parser import Entry, read_entries
+from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rotation import Rotated, plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
 from tests.support.log_lines import CLOUD_ID, HOUR
 
 GRACE = 600.0

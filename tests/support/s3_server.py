@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eagle_logger.simulator.s3 import StandInS3, serve
-from eagle_logger.simulator.s3_faults import Fault
+from eagle_logger.simulator.s3.faults import Fault
+from eagle_logger.simulator.s3.server import StandInS3, serve
 
 if TYPE_CHECKING:
     from eagle_logger.archive.s3 import S3Archive

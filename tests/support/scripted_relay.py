@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.users import Credentials
-from eagle_logger.rainforest.relay import Decoded
+from eagle_logger.rainforest.source import Decoded
 
 DEVICE = "0xd8d5b90000000001"
 METER = "0x0013500100000001"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from eagle_logger.core.readings import Flag, Kind, Reading, Undated
-from eagle_logger.rainforest.numbers import EPOCH
+from eagle_logger.rainforest.decoding.numbers import EPOCH
 from tests.support.replies import is_the_number
 
 Raw = Mapping[str, str]

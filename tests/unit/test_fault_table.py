@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.table import BEGINS, ENDS, Row, with_rows
+from tests.faults.fault_table import BEGINS, ENDS, Row, with_rows
 
 ROW = Row("redis-kill", 3, "kill -9", 5, 1234, lost=0, doubled=0, unreturnable=2, back_after=10.71)
 PAGE = f"before\n{BEGINS}\n{ENDS}\nafter\n"

@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "eagle_logger"
 ADAPTERS = ("rainforest", "users", "logs", "archive")
-SHARED = {"eagle_logger.core", "eagle_logger.errors", "eagle_logger.clock", "eagle_logger.tls"}
+SHARED = {"eagle_logger.core", "eagle_logger.errors", "eagle_logger.clock", "eagle_logger.network.tls"}
 PROTOCOLS = {
-    "eagle_logger.rainforest.relay",
+    "eagle_logger.rainforest.source",
     "eagle_logger.users.store",
     "eagle_logger.archive.archive",
     "eagle_logger.logs.folder",
@@ -56,7 +56,7 @@ def test_adapters_know_core_errors_and_their_own_room(room: str) -> None:
         assert strangers == set(), f"{file.name} imports {strangers}"
 
 
-@pytest.mark.parametrize("name", ["logger", "visit", "rotation"])
+@pytest.mark.parametrize("name", ["logger", "fetching/visit", "rotation/rotate_shard"])
 def test_the_cycle_and_rotation_know_protocols_not_adapters(name: str) -> None:
     adapters = {f"eagle_logger.{room}" for room in ADAPTERS}
     known = {one for one in ours(PACKAGE / f"{name}.py") if within(one, adapters)}

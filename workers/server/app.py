@@ -10,9 +10,9 @@ from tornado.iostream import IOStream
 from tornado.web import Application
 
 from workers.server import limits
-from workers.server.base import Handler, NotFound
-from workers.server.bridge import Bridge
+from workers.server.context import Bridge
 from workers.server.events import EventHandler
+from workers.server.handlers import Handler, NotFound
 from workers.server.health import HealthHandler, ReadyHandler
 from workers.server.limits import RateLimit
 from workers.server.metrics import MetricsHandler

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eagle_logger.errors import UnknownUser
-from eagle_logger.sns.payload import Asked
-from workers.outcome import tell
-from workers.server.base import ApiHandler
+from eagle_logger.sns.fetch_request import Asked
+from workers.bridge.request_log import tell
+from workers.server.handlers import ApiHandler
 from workers.server.models import EventAnswer
 from workers.server.problems import Problem
 from workers.server.users import cloud_id_in_path

@@ -8,8 +8,8 @@ import time
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection.progress import DISPATCH_PATIENCE, OK, dispatch_check, fetch_check, worker_check
 from workers.server import problems
-from workers.server.base import Handler
-from workers.server.bridge import Bridge
+from workers.server.context import Bridge
+from workers.server.handlers import Handler
 from workers.server.models import Health, Readiness
 
 LOOKS_EVERY = 5.0

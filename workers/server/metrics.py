@@ -12,12 +12,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from eagle_logger.core.breaker import Phase
+from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.telemetry import lateness_counts
 from eagle_logger.users.store import Totals
-from workers.server.base import Handler
-from workers.server.bridge import Bridge, Unarchived
+from workers.server.context import Bridge, Unarchived
+from workers.server.handlers import Handler
 
 LABELLED = {
     "failed_": ("eagle_failed_fetches", "Visits that failed, by why.", "reason"),

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from workers.server import problems
-from workers.server.base import Handler
+from workers.server.handlers import Handler
 from workers.server.models import (
     CLOUD_ID,
     EventAnswer,

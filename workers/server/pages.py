@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.server.base import Handler
+from workers.server.handlers import Handler
 
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}code{background:#8882}"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.sns import envelope
-from eagle_logger.sns.envelope import MESSAGE_ID, Envelope, MessageType
-from eagle_logger.sns.payload import cloud_ids_in
+from eagle_logger.sns import message as message_module
+from eagle_logger.sns.fetch_request import cloud_ids_in
+from eagle_logger.sns.message import MESSAGE_ID, Envelope, MessageType
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from eagle_logger.users.store import Requested
-from workers.outcome import tell
-from workers.server.base import Handler
-from workers.server.bridge import Bridge
+from workers.bridge.request_log import tell
+from workers.server.context import Bridge
+from workers.server.handlers import Handler
 from workers.server.models import SnsAnswer
 from workers.server.problems import Problem, try_again
 
@@ -18,7 +18,7 @@ from workers.server.problems import Problem, try_again
 class SnsHandler(Handler):
     """Answers 200 once the fetch is enqueued (or was before), 4xx for what will never be right, 503 if SNS should try again."""
 
-    max_body = envelope.MAX_BYTES
+    max_body = message_module.MAX_BYTES
 
     def initialize(self, bridge: Bridge) -> None:
         super().initialize(bridge)
@@ -42,7 +42,7 @@ class SnsHandler(Handler):
 
     def _read(self) -> Envelope:
         headers = self.request.headers
-        return envelope.parse(
+        return message_module.parse(
             self.whole_body(),
             header_type=headers.get("x-amz-sns-message-type"),
             raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",

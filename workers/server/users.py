@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eagle_logger.core.names import cloud_id_of
+from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.errors import BadCloudId, UnknownUser
 from eagle_logger.users.store import StoredUser
-from workers.server.base import ApiHandler, log
+from workers.server.handlers import ApiHandler, log
 from workers.server.models import UserBody, UserPage, UserView
 from workers.server.problems import Problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from eagle_logger.simulator.homes import MOST_HOMES
+from eagle_logger.simulator.relay.homes import MOST_HOMES
 
 
 @click.command()
@@ -30,6 +30,6 @@ def up(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: boo
     that are restarted when they die. Ctrl-C stops it gracefully. With --for or --json what is still open is archived at the
     end, a summary is printed, and the exit code is 1 if a reading was lost or is there twice.
     """
-    from workers.up.running import run  # noqa: PLC0415  (loads supervisor, boto3 and more, which help pages do not need)
+    from workers.up.main_loop import run  # noqa: PLC0415  (loads supervisor, boto3 and more, which help pages do not need)
 
     sys.exit(run(data_dir, homes=homes, seconds=seconds, as_json=as_json))

@@ -15,7 +15,7 @@ STARTING_SECONDS = 5
 TRIES = 5
 """So many such deaths in a row, and it is given up."""
 
-_CHILD = Path(__file__).with_name("child.py")
+_CHILD = Path(__file__).with_name("exec_with_parent.py")
 _LOG_BYTES = "10MB"
 _LOG_BACKUPS = 3
 

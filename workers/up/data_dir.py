@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
-from eagle_logger.privacy import close_to_others
+from eagle_logger.logs.private_files import close_to_others
 from eagle_logger.settings import GIVEN_UP_FILE as GIVEN_UP
 from eagle_logger.settings import SERVICES_FILE
 

@@ -18,12 +18,12 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from eagle_logger.errors import ConfigurationError, EagleError
-from workers.up import supervising
-from workers.up.child import PARENT
+from workers.up import supervisord_main
 from workers.up.config import can_be_written, child_command, supervisor_configuration
 from workers.up.data_dir import write_private
-from workers.up.events import DIED, Event, History
+from workers.up.exec_with_parent import PARENT
 from workers.up.programs import Program
+from workers.up.supervisor_log import DIED, Event, History
 
 LOG = "supervisord.log"
 _LONGEST_SOCKET_PATH = 80
@@ -176,7 +176,7 @@ class Manager:
         write_private(self._configuration, text)
 
     def _spawn(self, configuration: Path) -> None:
-        supervisord = [sys.executable, "-m", supervising.__name__, "-n", "-c", str(configuration)]
+        supervisord = [sys.executable, "-m", supervisord_main.__name__, "-n", "-c", str(configuration)]
         with (self._run / "supervisord.err").open("w") as complaints:
             self._process = subprocess.Popen(
                 child_command("TERM", supervisord),

@@ -20,7 +20,7 @@ from workers.up.data_dir import FLOWER_PASSWORD, forget_services, former_service
 from workers.up.ports import free_port, is_free
 from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
-from workers.up.stand_ins import BROUGHT_ALONG, ROTATE_OPEN_EVERY, Plan
+from workers.up.simulators import BROUGHT_ALONG, ROTATE_OPEN_EVERY, Plan
 
 _NOT_NOTED = {
     "data_dir",

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from eagle_logger.queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
+from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
-from eagle_logger.simulator.s3 import FAULTS_PATH
-from workers.up.stand_ins import BUCKET, Plan
+from eagle_logger.simulator.s3.server import FAULTS_PATH
+from workers.up.simulators import BUCKET, Plan
 
 AWS = "aws"
 BEAT = "beat"

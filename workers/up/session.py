@@ -12,22 +12,22 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
+from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues
 from eagle_logger.cli.verify import verified
 from eagle_logger.errors import EagleError, RedisUnavailable
-from eagle_logger.queues import ADHOC, DISPATCH, Broker, fetch_queues
-from workers.up.closing import Summary, complaints, rotate_what_is_open, summarise
+from workers.up.console import Screen, where_everything_is
 from workers.up.data_dir import note_given_up, sign_of_life
-from workers.up.deaths import Deaths
-from workers.up.events import DIED, GAVE_UP, STARTED, Event
-from workers.up.flow import Snapshot, flow_line, snapshot
 from workers.up.manager import Manager
+from workers.up.measured_run.deaths import Deaths
+from workers.up.measured_run.summary import Summary, complaints, rotate_what_is_open, summarise
+from workers.up.measured_run.throughput import Snapshot, flow_line, snapshot
 from workers.up.preparation import System, with_a_free_port
 from workers.up.programs import AWS, REDIS, SIMULATOR, Stage
 from workers.up.readiness import answers, not_ready, silent, still_missing
 from workers.up.redis_server import await_redis
 from workers.up.restarts import Restarts
-from workers.up.screen import Screen, where_everything_is
-from workers.up.stand_ins import create_topic_and_queue, has_homes, homes, register
+from workers.up.simulators import create_topic_and_queue, has_homes, homes, register
+from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, Event
 
 Result = TypeVar("Result")
 

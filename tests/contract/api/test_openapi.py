@@ -22,8 +22,8 @@ from eagle_logger.users.cipher import new_key
 from tests.support.fake_sns import TOPIC
 from tests.support.redis_server import RedisServer
 from workers.server.app import ROUTES
+from workers.server.lifecycle import running
 from workers.server.openapi import document
-from workers.server.serving import running
 
 TOKEN = "a token for tests"
 

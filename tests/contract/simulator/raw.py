@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any, Self
 
-from eagle_logger.simulator.homes import Home
+from eagle_logger.simulator.relay.homes import Home
 
 PATH = "/cgi-bin/post_manager"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eagle_logger.simulator.homes import Home
-from eagle_logger.simulator.ledger import Ledger
-from eagle_logger.simulator.relay import Relay
+from eagle_logger.simulator.relay.homes import Home
+from eagle_logger.simulator.relay.ledger import Ledger
+from eagle_logger.simulator.relay.relay import Relay
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.simulator.homes import homes
+from eagle_logger.simulator.relay.homes import homes
 from tests.contract.simulator.raw import Answer, Wire
 from tests.contract.simulator.serving import serving
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.simulator.homes import Home, homes
+from eagle_logger.simulator.relay.homes import Home, homes
 from tests.contract.simulator.raw import PATH, Answer, Wire
 from tests.contract.simulator.serving import serving
 

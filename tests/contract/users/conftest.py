@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.memory import MemoryUserStore
-from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import UserStore
 from tests.support.hand_clock import HandClock
 

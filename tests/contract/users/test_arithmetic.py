@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.commands.core import Script
 
 from eagle_logger.core.cadence import Grid, missed_turns, next_due
-from eagle_logger.users.redis_connection import lua_file
+from eagle_logger.users.redis.redis_connection import lua_file
 
 _ASK = """
 local due, now, period, phase = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from eagle_logger.core.schedule import REQUEST_GAP
 from eagle_logger.core.users import UserState
-from eagle_logger.core.visits import REQUEST_GAP
 from eagle_logger.users.store import UserStore
 from tests.contract.users.conftest import LEASE
 from tests.contract.users.scheduling import add, claimed, lease_of, reported

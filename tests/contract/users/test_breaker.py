@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eagle_logger.core.breaker import Breaker, Phase, Sample
+from eagle_logger.core.circuit_breaker import Breaker, Phase, Sample
 from eagle_logger.users.store import UserStore
 from tests.contract.users.scheduling import add, claimed, reported
 from tests.support.hand_clock import HandClock

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eagle_logger.core.breaker import Breaker, Phase
+from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.parking import WITHIN
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import StoredUser, UserStore, Woken

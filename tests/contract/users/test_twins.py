@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from eagle_logger.core.breaker import Breaker, Phase
 from eagle_logger.core.cadence import Grid
+from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.memory import MemoryUserStore
-from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import Claim, Report, StoredUser, UserStore
 from tests.support.hand_clock import HandClock
 from tests.support.users import new_user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_logger.core.suspicion import CONVICTED_AFTER, is_convicted
+from eagle_logger.core.poison_users import CONVICTED_AFTER, is_convicted
 from eagle_logger.users.store import UserStore
 from tests.contract.users.scheduling import add, claimed, reported
 from tests.support.hand_clock import HandClock

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-CLIENT = "eagle_logger.rainforest.client"
+CLIENT = "eagle_logger.rainforest.relay.client"
 FILE = "poison"
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
-from eagle_logger.core.entries import read_entries
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import encode_line
-from eagle_logger.core.names import archive_key
+from eagle_logger.core.line_format import encode_line
+from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Kind, Reading, Value
 from eagle_logger.core.sealing import part_of
 from tests.support.log_lines import DEVICE, METER

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
-from eagle_logger.simulator import s3 as stand_in
-from eagle_logger.simulator import s3_faults
+from eagle_logger.simulator.s3 import faults
+from eagle_logger.simulator.s3 import server as stand_in
 from tests.support.proxy import Proxy
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
@@ -144,7 +144,7 @@ def test_without_credentials_it_says_which_to_give(s3: RunningS3, monkeypatch: p
 def test_a_key_that_the_store_will_never_take_is_permanent(
     s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(s3_faults.ANSWERS, "403", (400, "EntityTooLarge"))
+    monkeypatch.setitem(faults.ANSWERS, "403", (400, "EntityTooLarge"))
     s3.misbehave({"fault": "403"})
     with pytest.raises(NotAccepted, match="EntityTooLarge"):
         archive.put(KEY, b"body", {})
@@ -162,7 +162,7 @@ def test_a_key_that_the_store_will_never_take_is_permanent(
 def test_what_is_to_be_done_is_said(
     s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str], advice: str
 ) -> None:
-    monkeypatch.setitem(s3_faults.ANSWERS, "403", answer)
+    monkeypatch.setitem(faults.ANSWERS, "403", answer)
     s3.misbehave({"fault": "403"})
     with pytest.raises(ArchiveUnavailable, match=advice):
         archive.put(KEY, b"body", {})
@@ -183,7 +183,7 @@ def test_a_body_that_was_changed_on_its_way_is_not_taken(
 
 
 def test_a_listing_of_many_pages_is_one_listing(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eagle_logger.simulator.s3._PAGE", 7)
+    monkeypatch.setattr("eagle_logger.simulator.s3.server._PAGE", 7)
     archive = s3.archive()
     names = sorted(f"cloud_id=00000{number % 3}/{number:03}" for number in range(40))
     for name in names:

@@ -18,7 +18,7 @@ from eagle_logger.sns.topics import Topic
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import NewUser, UserStore
 from tests.support.fake_sns import TOPIC, FakeSns
-from workers.server.serving import running
+from workers.server.lifecycle import running
 
 TOKEN = "a token for tests"  # not a secret
 

@@ -15,8 +15,8 @@ from tests.integration.bridge.conftest import Queue
 from tests.support.fake_sns import FakeSns, body
 from workers.server import limits
 from workers.server.app import BoundedServer
+from workers.server.lifecycle import running
 from workers.server.limits import Rate, RateLimit
-from workers.server.serving import running
 from workers.up.ports import free_port
 
 TOO_SLOW = 0.3

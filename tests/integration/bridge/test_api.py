@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
-from workers.server.serving import running
+from workers.server.lifecycle import running
 
 BODY = {"user_email": "b@example.com", "user_pw": "another secret", "intervals": {"demand": 12}, "mac_id": "0x00158d0000000004"}
 

@@ -9,7 +9,7 @@ from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers.server.serving import running
+from workers.server.lifecycle import running
 
 
 async def checks(http: aiohttp.ClientSession) -> tuple[int, dict[str, str]]:

@@ -16,7 +16,7 @@ from tests.integration.bridge.conftest import new_user
 from tests.support.fake_sns import TOPIC, FakeSns
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers.server.serving import running
+from workers.server.lifecycle import running
 
 MESSAGES = 200
 

@@ -16,7 +16,7 @@ import aiohttp
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.support.fake_sns import FakeSns
-from workers.server.serving import running
+from workers.server.lifecycle import running
 
 
 @asynccontextmanager

@@ -13,13 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from eagle_logger.settings import Settings
-from eagle_logger.sns.envelope import MAX_BYTES
+from eagle_logger.sns.message import MAX_BYTES
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Confirmed, Queue
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
 from tests.support.polling import until
-from tests.unit.sns.test_gate import FALSE_SIGNATURES, FORGERIES
-from workers.server.serving import running
+from tests.unit.sns.test_verifier import FALSE_SIGNATURES, FORGERIES
+from workers.server.lifecycle import running
 
 
 async def posted(http: aiohttp.ClientSession, data: bytes, **extra: str) -> tuple[int, dict[str, Any]]:

@@ -28,10 +28,10 @@ from tests.integration.bridge.conftest import Queue, new_user
 from tests.support.fake_sns import TOPIC
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers import aws, bridge_cli
-from workers.gate import make_gate
-from workers.intake import Intake
-from workers.server.confirming import through_boto3
+from workers.bridge import aws_clients, ping_and_subscribe
+from workers.bridge.adhoc_requests import Intake
+from workers.bridge.sns_verifier import make_gate
+from workers.server.subscription_confirmation import through_boto3
 from workers.sqs import Receiver
 
 DEAD_LETTERS_AFTER = 2
@@ -55,8 +55,8 @@ def cloud(settings: Settings, moto: str) -> Settings:
     there = settings.model_copy(
         update={"aws_endpoint_url": moto, "aws_access_key_id": "testing", "aws_secret_access_key": _secret("testing")}
     )
-    aws.sns(there, Topic.parse(TOPIC)).create_topic(Name="fetch")
-    client = aws.sqs(there, moto)
+    aws_clients.sns(there, Topic.parse(TOPIC)).create_topic(Name="fetch")
+    client = aws_clients.sqs(there, moto)
     dead = client.create_queue(QueueName="dead")["QueueUrl"]
     dead_arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": DEAD_LETTERS_AFTER})
@@ -74,7 +74,7 @@ def _secret(text: str) -> object:
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "LONG_POLL", 1)
+    monkeypatch.setattr(aws_clients, "LONG_POLL", 1)
     monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 0.02)
 
 
@@ -90,7 +90,7 @@ class Broker:
 @asynccontextmanager
 async def receiving(cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None) -> AsyncIterator[SQSClient]:
     assert cloud.sqs_queue_url is not None
-    client, stop, intake = aws.sqs(cloud, cloud.sqs_queue_url), asyncio.Event(), Intake(users, queue)
+    client, stop, intake = aws_clients.sqs(cloud, cloud.sqs_queue_url), asyncio.Event(), Intake(users, queue)
     receiver = Receiver(
         client,
         cloud.sqs_queue_url,
@@ -111,7 +111,7 @@ async def receiving(cloud: Settings, users: UserStore, queue: Queue, broker: Bro
 
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> list[str]:
     monkeypatch.setattr("eagle_logger.settings.load", lambda _: settings)
-    result = CliRunner().invoke(getattr(bridge_cli, command), words, catch_exceptions=False)
+    result = CliRunner().invoke(getattr(ping_and_subscribe, command), words, catch_exceptions=False)
     assert result.exit_code == 0
     return result.output.splitlines()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.logs import steps
+from eagle_logger.logs import crash_points
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 
@@ -45,4 +45,4 @@ def writer(make_writer: MakeWriter) -> LogWriter:
 @pytest.fixture(autouse=True)
 def no_hook_is_left() -> Iterator[None]:
     yield
-    steps.install(None)
+    crash_points.install(None)

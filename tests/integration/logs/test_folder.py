@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.logs import steps
+from eagle_logger.logs import crash_points
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.logs.writer import LogWriter
 from tests.support import log_files
@@ -19,12 +19,12 @@ from tests.support.log_files import line
 from tests.support.log_lines import HOUR, demand
 
 USER = "002738"
-SHARD = names.shard_name(names.shard_of(USER, 4))
+SHARD = paths.shard_name(paths.shard_of(USER, 4))
 NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
 
 
 def receipt(sealed: SealedFile, part: int | None = 0) -> Receipt:
-    key = None if part is None else names.archive_key(sealed.cloud_id, sealed.hour, part)
+    key = None if part is None else paths.archive_key(sealed.cloud_id, sealed.hour, part)
     return Receipt(sealed.cloud_id, sealed.hour, part, key, 1, 2, 3, "a" * 64, "b" * 64, 4, 5.0)
 
 
@@ -79,11 +79,11 @@ def test_what_lies_there_is_listed_in_order_and_nothing_else(folder: LogFolder, 
 
     assert folder.hours() == [HOUR, NEXT_HOUR]
     shards = folder.shards(HOUR)
-    assert shards == sorted({names.shard_name(names.shard_of(user, 4)) for user in users})
+    assert shards == sorted({paths.shard_name(paths.shard_of(user, 4)) for user in users})
     found = [file for shard in shards for file in folder.open_files(HOUR, shard)]
     assert sorted(file.cloud_id for file in found) == sorted(users)
     for file in found:
-        assert file == LogFile(root / names.log_file(file.cloud_id, HOUR, 4), file.cloud_id, HOUR, file.path.parent.name)
+        assert file == LogFile(root / paths.log_file(file.cloud_id, HOUR, 4), file.cloud_id, HOUR, file.path.parent.name)
 
 
 def test_sealed_files_are_listed_by_user_and_sequence_with_their_receipts(folder: LogFolder, writer: LogWriter) -> None:
@@ -170,7 +170,7 @@ def test_a_sealed_file_has_another_name_and_the_next_append_another_file(
     writer.append({(USER, HOUR): [line(3)]})
     assert first.path.name == f"rainforest-{USER}-{HOUR}.0001.sealed.jsonl"
     assert (first.path.read_bytes(), second.path.read_bytes()) == (line(1), line(2))
-    assert (root / names.log_file(USER, HOUR, 4)).read_bytes() == line(3)
+    assert (root / paths.log_file(USER, HOUR, 4)).read_bytes() == line(3)
     assert folder.sealed_files(HOUR, SHARD) == [first, second]
 
 
@@ -234,11 +234,11 @@ def test_the_receipt_is_durable_before_what_it_proves_is_deleted(folder: LogFold
     proven = seal_one(folder, writer)
     proven = folder.write_receipt(proven, receipt(proven))
     done: list[str] = []
-    steps.install(done.append)
+    crash_points.install(done.append)
     try:
         folder.remove(proven)
     finally:
-        steps.install(None)
+        crash_points.install(None)
     assert done[:3] == ["before fsync", "after fsync", "before unlink"]
 
 

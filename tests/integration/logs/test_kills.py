@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import appender, steps
+from eagle_logger.logs import appender, crash_points
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.test_folder import receipt
@@ -126,7 +126,7 @@ def test_killed_in_the_middle_of_any_write(root: Path) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return os.write(fd, data)
 
-            steps.write = write
+            crash_points.write = write
             append_all(root, say, 64)
 
         return run
@@ -165,7 +165,7 @@ def test_killed_at_any_step_of_sealing(root: Path) -> None:
 
 def _second() -> str:
     """Whose file was emptied: the second in the order of paths."""
-    return sorted(USERS, key=lambda user: (names.shard_of(user, 2), user))[1]
+    return sorted(USERS, key=lambda user: (paths.shard_of(user, 2), user))[1]
 
 
 def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.lines import encode_line
+from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Flag, Kind, Reading
 from eagle_logger.logs.writer import LogWriter
 from tests.support.log_lines import DEVICE, HOUR, METER, demand

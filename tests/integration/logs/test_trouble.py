@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs import appender, steps
-from eagle_logger.logs.commit import GroupCommit
+from eagle_logger.logs import appender, crash_points
 from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.group_fsync import GroupCommit
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
@@ -36,7 +36,7 @@ def written(number: int, users: list[str]) -> Counter[bytes]:
     return Counter(text for texts in batch(number, users).values() for text in texts)
 
 
-def failing(number: int) -> steps.Hook:
+def failing(number: int) -> crash_points.Hook:
     def refuse(name: str) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -53,9 +53,9 @@ def steps_of_an_append(make_writer: MakeWriter, users: list[str]) -> int:
         nonlocal count
         count += 1
 
-    steps.install(hook)
+    crash_points.install(hook)
     writer.append(batch(902, users))
-    steps.install(None)
+    crash_points.install(None)
     return count
 
 
@@ -73,10 +73,10 @@ def test_a_failure_at_any_step_fails_the_batch_and_takes_it_back(
     writer = make_writer()
     for step in range(1, count + 1):
         writer.append({})
-        steps.install(at_step(step, failing(number)))
+        crash_points.install(at_step(step, failing(number)))
         with pytest.raises(DiskUnavailable, match="fetching resumes by itself"):
             writer.append(batch(1, users))
-        steps.install(None)
+        crash_points.install(None)
         assert log_files.lines(root) == before
 
     writer.append(batch(1, users))
@@ -87,7 +87,7 @@ def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(writer: LogW
     writer.append(batch(1, [USER]))
     opened = writer._ready()._pool._files[next(iter(writer._ready()._pool._files))]
     attempts: list[int] = []
-    real = steps.fsync
+    real = crash_points.fsync
 
     def fsync(fd: int) -> None:
         attempts.append(fd)
@@ -95,7 +95,7 @@ def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(writer: LogW
             raise OSError(errno.EIO, "Input/output error")
         real(fd)
 
-    monkeypatch.setattr(steps, "fsync", fsync)
+    monkeypatch.setattr(crash_points, "fsync", fsync)
     old = opened.fd
     with pytest.raises(DiskUnavailable, match="Input/output error"):
         writer.append(batch(3, [USER]))
@@ -109,10 +109,10 @@ def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter
     writer.check()
     group = GroupCommit(writer.root)
     early, late = group.begin(), group.begin()
-    steps.install(at_step(1, failing(errno.EIO)))
+    crash_points.install(at_step(1, failing(errno.EIO)))
     with pytest.raises(OSError, match="Input/output"):
         group.commit(early)
-    steps.install(None)
+    crash_points.install(None)
     with pytest.raises(OSError, match="Input/output"):
         group.commit(late)
     group.commit(group.begin())
@@ -125,11 +125,11 @@ def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: 
     writer.append(batch(1, [USER]))
 
     def other_appends_then_fail(name: str) -> None:
-        steps.install(None)
+        crash_points.install(None)
         other.append(batch(5, [USER]))
         raise OSError(errno.EIO, "Input/output error")
 
-    steps.install(at_step(3, other_appends_then_fail))
+    crash_points.install(at_step(3, other_appends_then_fail))
     with pytest.raises(DiskUnavailable):
         writer.append(batch(3, [USER]))
     assert log_files.lines(root) == written(1, [USER]) + written(3, [USER]) + written(5, [USER])
@@ -137,21 +137,21 @@ def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: 
 
 def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(writer: LogWriter, root: Path) -> None:
     def seal_then_fail(name: str) -> None:
-        steps.install(None)
+        crash_points.install(None)
         folder = LogFolder(root)
-        [opened] = folder.open_files(HOUR, names.shard_name(names.shard_of(USER, 4)))
+        [opened] = folder.open_files(HOUR, paths.shard_name(paths.shard_of(USER, 4)))
         folder.seal(opened)
         raise OSError(errno.EIO, "Input/output error")
 
     writer.check()
-    steps.install(at_step(3, seal_then_fail))
+    crash_points.install(at_step(3, seal_then_fail))
     with pytest.raises(DiskUnavailable):
         writer.append(batch(1, [USER]))
     assert log_files.lines(root) == written(1, [USER])
 
 
 def test_short_writes_are_carried_on(writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "write", lambda fd, data: os.write(fd, data[:100]))
+    monkeypatch.setattr(crash_points, "write", lambda fd, data: os.write(fd, data[:100]))
     writer.append(batch(1, USERS))
     assert log_files.lines(root) == written(1, USERS)
 
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_none_of_it(
         room[0] -= taken
         return taken
 
-    monkeypatch.setattr(steps, "write", write)
+    monkeypatch.setattr(crash_points, "write", write)
     with pytest.raises(DiskUnavailable, match="No space left"):
         writer.append(batch(3, [USER]))
     assert log_files.lines(root) == written(1, [USER])
@@ -200,7 +200,7 @@ def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(make_writer: Ma
 
 
 def test_a_device_without_space_is_said_to_have_none(writer: LogWriter, root: Path) -> None:
-    path = root / names.log_file(USER, HOUR, 4)
+    path = root / paths.log_file(USER, HOUR, 4)
     path.parent.mkdir(parents=True)
     path.symlink_to("/dev/full")
     with pytest.raises(DiskUnavailable, match="No space left on device"):
@@ -251,7 +251,7 @@ def test_a_volume_that_became_read_only_while_syncing_has_not_synced(
         if name == "before syncfs" or name.endswith("fsync"):
             pretend(monkeypatch, f_flag=os.ST_RDONLY)
 
-    steps.install(goes_read_only)
+    crash_points.install(goes_read_only)
     with pytest.raises(DiskUnavailable, match="Read-only file system"):
         writer.append(batch(3, USERS))
     with pytest.raises(DiskUnavailable, match="Read-only file system"):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.core import names
+from eagle_logger.core import paths
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import appender, commit, pool, steps
+from eagle_logger.logs import appender, crash_points, group_fsync, open_files
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
@@ -30,9 +30,9 @@ def test_lines_go_to_the_file_of_their_user_and_hour(writer: LogWriter, root: Pa
         {(USER, HOUR): [line(1), line(2)], (USER, NEXT_HOUR): [line(3, hour=NEXT_HOUR)], ("00ce69", HOUR): [line(4, "00ce69")]}
     )
 
-    assert (root / names.log_file(USER, HOUR, 4)).read_bytes() == line(1) + line(2)
-    assert (root / names.log_file(USER, NEXT_HOUR, 4)).read_bytes() == line(3, hour=NEXT_HOUR)
-    assert (root / names.log_file("00ce69", HOUR, 4)).read_bytes() == line(4, "00ce69")
+    assert (root / paths.log_file(USER, HOUR, 4)).read_bytes() == line(1) + line(2)
+    assert (root / paths.log_file(USER, NEXT_HOUR, 4)).read_bytes() == line(3, hour=NEXT_HOUR)
+    assert (root / paths.log_file("00ce69", HOUR, 4)).read_bytes() == line(4, "00ce69")
     assert (written.bytes, written.files, written.torn) == (sum(map(len, [line(1)] * 3 + [line(4, "00ce69")])), 3, 0)
 
 
@@ -56,9 +56,9 @@ def test_half_a_line_is_refused_before_anything_is_written(writer: LogWriter, ro
 
 def steps_of(writer: LogWriter, batch: dict[tuple[str, Hour], list[bytes]]) -> Counter[str]:
     taken: Counter[str] = Counter()
-    steps.install(lambda name: taken.update([name]))
+    crash_points.install(lambda name: taken.update([name]))
     writer.append(batch)
-    steps.install(None)
+    crash_points.install(None)
     return taken
 
 
@@ -76,7 +76,7 @@ def test_many_files_share_one_sync_where_that_can_be_trusted(writer: LogWriter) 
     taken = steps_of(writer, {(user, HOUR): [line(1, user)] for user in users})
     assert taken["after write"] == 50
     assert taken["after syncfs"] + taken["after fsync"] >= 1
-    if commit.reports_errors(writer.root):
+    if group_fsync.reports_errors(writer.root):
         assert (taken["after syncfs"], taken["after fsync"]) == (1, 0)
     else:
         assert taken["after fsync"] >= 50
@@ -97,7 +97,7 @@ def test_files_on_another_file_system_are_synced_by_themselves(writer: LogWriter
     """A folder may be a link to another disk, or the volume may have been mounted anew."""
     writer.check()
     users = [f"{number:06x}" for number in range(5)]
-    group = writer._ready()._group = commit.GroupCommit(writer.root)
+    group = writer._ready()._group = group_fsync.GroupCommit(writer.root)
     group.device = -1
     taken = steps_of(writer, {(user, HOUR): [line(1, user)] for user in users})
     assert taken["after fsync"] >= 5
@@ -106,7 +106,7 @@ def test_files_on_another_file_system_are_synced_by_themselves(writer: LogWriter
 
 def test_nobody_else_may_read_the_files(writer: LogWriter, root: Path) -> None:
     writer.append({(USER, HOUR): [line(1)]})
-    assert (root / names.log_file(USER, HOUR, 4)).stat().st_mode & 0o007 == 0
+    assert (root / paths.log_file(USER, HOUR, 4)).stat().st_mode & 0o007 == 0
 
 
 def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(writer: LogWriter, root: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(writer: 
         return original(pieces)
 
     engine._sync_each = after_both  # type: ignore[method-assign,assignment]
-    steps.install(hook)
+    crash_points.install(hook)
     with ThreadPoolExecutor(2) as threads:
         done = [threads.submit(writer.append, {(USER, HOUR): [line(number)]}) for number in (1, 2)]
         assert sorted(one.result().fsyncs for one in done) == [0, 1]
@@ -287,14 +287,14 @@ def test_of_more_files_than_fit_some_are_not_opened_again(
 def test_files_of_an_hour_that_is_over_make_way(make_writer: MakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = make_writer(max_open=4)
     writer.append({(user, HOUR): [line(0, user)] for user in ("000001", "000002", "000003", "000004")})
-    later = time.monotonic() + pool._SETTLED + 1
+    later = time.monotonic() + open_files._SETTLED + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     writer.append({(user, NEXT_HOUR): [line(0, user, hour=NEXT_HOUR)] for user in ("000005", "000006")})
     assert open_users(writer) == ["000003", "000004", "000005", "000006"]
 
 
 def test_an_append_does_not_wait_for_all_unused_files_to_be_closed(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_MOST_CLOSED", 2)
+    monkeypatch.setattr(open_files, "_MOST_CLOSED", 2)
     writer.append({(f"{number:06x}", HOUR): [line(0, f"{number:06x}")] for number in range(5)})
     later = time.monotonic() + appender.UNUSED + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
@@ -315,7 +315,7 @@ def test_a_closed_writer_opens_its_files_again(writer: LogWriter, root: Path) ->
 
 def test_a_file_put_in_the_place_of_the_open_one_is_noticed(writer: LogWriter, root: Path) -> None:
     writer.append({(USER, HOUR): [line(0)]})
-    path = root / names.log_file(USER, HOUR, 4)
+    path = root / paths.log_file(USER, HOUR, 4)
     aside = path.with_suffix(".aside")
     path.rename(aside)
     writer.append({(USER, HOUR): [line(1)]})
@@ -327,7 +327,7 @@ def test_a_file_put_in_the_place_of_the_open_one_is_noticed(writer: LogWriter, r
 
 def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(writer: LogWriter, root: Path) -> None:
     """Sealed, archived and removed, folder and all, between our write and our fsync of the folder."""
-    path = root / names.log_file(USER, HOUR, 4)
+    path = root / paths.log_file(USER, HOUR, 4)
 
     def removed(name: str) -> None:
         if name == "after fsync" and path.exists():
@@ -336,7 +336,7 @@ def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(writer:
             path.parent.parent.rmdir()
 
     writer.check()
-    steps.install(removed)
+    crash_points.install(removed)
     assert writer.append({(USER, HOUR): [line(1)]}).files == 1
     assert not path.parent.parent.exists()
 

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
-from eagle_logger.rainforest.client import RelayClient
-from eagle_logger.rainforest.relay import Decoded, UnreadableReply
+from eagle_logger.rainforest.relay.client import RelayClient
+from eagle_logger.rainforest.source import Decoded, UnreadableReply
 from tests.support.fake_sns import Authority, _server_tls
 from tests.support.raw_relay import RawRelay, hangs_up, raw_relay, replies, says
-from tests.unit.rainforest.quirks.quirk import WHOLE
+from tests.unit.rainforest.decoding.quirks.quirk import WHOLE
 
 JANE = Credentials("00ce69", "jane@example.org", "made-up words")
 Make = Callable[..., RelayClient]

@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from eagle_logger.core.readings import Kind
-from eagle_logger.rainforest.client import RelayClient
+from eagle_logger.rainforest.relay.client import RelayClient
 from tests.support.distance import distance
 from tests.support.fake_sns import Authority, _server_tls
 from tests.support.polling import until
 from tests.support.raw_relay import raw_relay, replies
-from tests.unit.cycle.world import DEMAND_ONLY, HOME, World
-from tests.unit.rainforest.quirks.quirk import WHOLE
+from tests.unit.fetching.world import DEMAND_ONLY, HOME, World
+from tests.unit.rainforest.decoding.quirks.quirk import WHOLE
 
 ONE_WAY = 0.15
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from eagle_logger.clock import Clock
-from eagle_logger.core.lines import value_text
+from eagle_logger.core.line_format import value_text
 from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import Refused
-from eagle_logger.rainforest.client import RelayClient
-from eagle_logger.simulator.homes import homes
-from eagle_logger.simulator.ledger import Ledger
-from eagle_logger.simulator.relay import RELAY_PATH, Relay
+from eagle_logger.rainforest.relay.client import RelayClient
+from eagle_logger.simulator.relay.homes import homes
+from eagle_logger.simulator.relay.ledger import Ledger
+from eagle_logger.simulator.relay.relay import RELAY_PATH, Relay
 
 
 def as_ledger_says(reading: Reading, said: dict[str, Any]) -> bool:

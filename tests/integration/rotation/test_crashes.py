@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.core.entries import read_entries
-from eagle_logger.logs import steps
+from eagle_logger.core.line_parser import read_entries
+from eagle_logger.logs import crash_points
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, Disk, Watched, assert_exactly_once, entries_in
 
@@ -36,7 +36,7 @@ def killed_at(number: int, work: Callable[[], None]) -> bool:
                 os._exit(KILLED)
 
         try:
-            steps.install(count)
+            crash_points.install(count)
             work()
         except BaseException:  # noqa: BLE001  (the child must end here, whatever happens)
             os._exit(1)
@@ -48,7 +48,9 @@ def killed_at(number: int, work: Callable[[], None]) -> bool:
 
 def stepping(archive: Archive) -> Watched:
     """An archive with a step before and after each request that decides something."""
-    return Watched(archive, lambda what, _: steps.step(f"before {what}"), lambda what, _: steps.step(f"after {what}"))
+    return Watched(
+        archive, lambda what, _: crash_points.step(f"before {what}"), lambda what, _: crash_points.step(f"after {what}")
+    )
 
 
 def test_killed_at_every_step_in_turn_and_run_again(tmp_path: Path) -> None:

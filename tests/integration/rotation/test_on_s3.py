@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.names import archive_key
+from eagle_logger.core.paths import archive_key
 from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.core.sealing import opened
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger import rotation
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.names import archive_key
+from eagle_logger.core.paths import archive_key
 from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.core.sealing import opened
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
-from eagle_logger.logs import steps
-from eagle_logger.rotation import Rotated
+from eagle_logger.logs import crash_points
+from eagle_logger.rotation import rotate_shard
+from eagle_logger.rotation.rotate_shard import Rotated
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, entries_in, times
 
@@ -294,7 +294,7 @@ def test_a_file_larger_than_any_that_is_written_is_archived_in_pieces(
     disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = demands(range(100))
-    monkeypatch.setattr(rotation, "LARGEST_HOUR", len(lines) // 4)
+    monkeypatch.setattr(rotate_shard, "LARGEST_HOUR", len(lines) // 4)
     disk.append(lines)
     disk.append(demands([1, 99]))
     done = disk.rotate(archive)
@@ -310,7 +310,7 @@ def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
     disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = demands(range(100))
-    monkeypatch.setattr(rotation, "LARGEST_HOUR", len(lines) // 4)
+    monkeypatch.setattr(rotate_shard, "LARGEST_HOUR", len(lines) // 4)
     for step in ("before unlink", "after link", "before rename", "after rename"):
         disk.append(lines)
         seen = 0
@@ -321,10 +321,10 @@ def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
             if seen == 3:
                 raise OSError("the process is killed here")
 
-        steps.install(ended)
+        crash_points.install(ended)
         with contextlib.suppress(OSError, EagleError):
             disk.rotate(archive)
-        steps.install(None)
+        crash_points.install(None)
         disk.rotate(archive)
         assert disk.unarchived() == 0
     assert sorted(times(archive)) == list(range(100))

@@ -19,12 +19,12 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_PAUSE, LONGEST_PAUSE
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs import folder as folder_module
-from eagle_logger.reach import LEFT_ALONE_FOR, MOST_FAILURES_IN_A_ROW, Reach, probe_key
-from eagle_logger.rotation import UPLOADS, Rotated, rotate_shard
+from eagle_logger.rotation.archive_reach import LEFT_ALONE_FOR, MOST_FAILURES_IN_A_ROW, Reach, probe_key
+from eagle_logger.rotation.rotate_shard import UPLOADS, Rotated, rotate_shard
 from tests.support.log_lines import HOUR, demand
 from tests.support.rotating import GRACE, NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, times
 from tests.support.s3_server import RunningS3
-from workers.resting import Rest
+from workers.process.archive_backoff import Rest
 
 STUCK = "00ce69"
 HONEST = [f"{number:06x}" for number in range(20)]

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from eagle_logger import wiring
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.names import archive_key
+from eagle_logger.core.paths import archive_key
 from eagle_logger.inspection.outside import archive_is_writable
 from eagle_logger.settings import Settings
-from eagle_logger.simulator import s3_requests
+from eagle_logger.simulator.s3 import request_checks
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.pages import Page, differences
 from tests.support.rotating import NOW, RETENTION, Disk, entries_in
@@ -138,7 +138,7 @@ def test_doctor_reports_a_store_that_cannot_be_used_every_time(
 def test_doctor_advises_about_checksums_only_where_they_are_what_is_refused(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_requests, "_CHECKSUMS", {})
+    monkeypatch.setattr(request_checks, "_CHECKSUMS", {})
     assert "EAGLE_S3_CHECKSUMS=when_required" in archive_is_writable(settings).found
     assert archive_is_writable(settings.model_copy(update={"s3_checksums": "when_required"})).well
 

@@ -13,13 +13,13 @@ from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ArchiveUnavailable
+from eagle_logger.inspection.fleet_status import Expected, UnsealedHour, collect
 from eagle_logger.settings import Settings
-from eagle_logger.status import Expected, UnsealedHour, collect
-from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.memory.store import MemoryUserStore
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import Disk, Watched
-from workers.server.bridge import Unarchived
-from workers.server.serving import _unarchived
+from workers.server.context import Unarchived
+from workers.server.lifecycle import _unarchived
 
 NEXT = Hour(HOUR.end)
 

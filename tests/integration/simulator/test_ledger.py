@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.simulator.ledger import Ledger
+from eagle_logger.simulator.relay.ledger import Ledger
 
 
 def test_what_was_added_is_there_at_once_for_a_reader(tmp_path: Path) -> None:

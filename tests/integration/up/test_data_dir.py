@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
 from tests.support.volumes import fill, tmpfs
 from workers.up.data_dir import kept_secret, key_file, last_sign_of_life, locked, sign_of_life, write_private
-from workers.up.deaths import FILE, Deaths, note_unseen
-from workers.up.events import DIED, Event
+from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
+from workers.up.supervisor_log import DIED, Event
 
 DEATH = Event(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
 LOG = """\

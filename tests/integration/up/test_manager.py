@@ -15,10 +15,10 @@ import pytest
 
 from eagle_logger.errors import ConfigurationError
 from tests.support.volumes import fill, tmpfs
-from workers.up.deaths import Deaths, note_unseen
-from workers.up.events import DIED, GAVE_UP, STARTED, STOPPED, Event
 from workers.up.manager import LOG, Manager, ManagerGone
+from workers.up.measured_run.deaths import Deaths, note_unseen
 from workers.up.programs import Program, Stage
+from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, Event
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -23,9 +23,9 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.inspection.this_machine import programs_run
 from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
 from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
-from workers.up.deaths import FILE, Deaths, note_unseen
-from workers.up.events import DIED, Event
+from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
 from workers.up.servers import last_writer
+from workers.up.supervisor_log import DIED, Event
 
 Damage = Callable[[bytes], bytes]
 DAMAGES: dict[str, Damage] = {

@@ -16,16 +16,16 @@ import structlog
 from click.testing import CliRunner, Result
 
 from eagle_logger.cli.main import main
-from eagle_logger.cli.words import keep_logs_apart
+from eagle_logger.cli.terminal_text import keep_logs_apart
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.readings import Kind
-from eagle_logger.core.visits import cadence, visit_period
+from eagle_logger.core.schedule import cadence, visit_period
 from eagle_logger.errors import EagleError, NoSecretKey
 from eagle_logger.inspection.doctor import fleet_findings
 from eagle_logger.settings import load
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.records import encode_state
-from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.redis.encoding import encode_state
+from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import Report
 from tests.support.users import lived_in_state, new_user
 from workers.server.models import UserView

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import redis
 
-from eagle_logger.core.breaker import Breaker
 from eagle_logger.core.cadence import Grid
+from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User, UserState
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.redis_store import RedisUserStore
+from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import Claim, Report
 from tests.support.users import lived_in_state, new_user
 

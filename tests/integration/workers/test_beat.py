@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from eagle_logger.queues import DISPATCH
+from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.settings import Settings
 from tests.support.polling import until
 from tests.support.programs import BEAT, Programs

@@ -12,16 +12,16 @@ import redis
 from cryptography.fernet import Fernet
 
 from eagle_logger import wiring
+from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection import redis_servers
-from eagle_logger.queues import ADHOC, DISPATCH, Broker
 from eagle_logger.settings import Settings
 from tests.faults.proxy import Proxy
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
-from workers.publishing import publisher
+from workers.bridge.publisher import publisher
 from workers.up.ports import free_port
 
 

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from cryptography.fernet import Fernet
 
-from workers.watchdog import HUNG
+from workers.process.watchdog import HUNG
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from eagle_logger import wiring
-from eagle_logger.queues import ADHOC, DISPATCH, fetch_queue
+from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queue
 from eagle_logger.settings import Settings
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
-from workers import messaging
 from workers.app import make_app
-from workers.messaging import LONGEST_DISPATCH_QUEUE
-from workers.publishing import publisher
+from workers.bridge.publisher import publisher
+from workers.process import celery_transport
+from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 
 PREFETCHED = 4 + 1
 """Messages that a worker of four threads takes at once, and one on its way. They are given to another after twenty minutes."""
@@ -71,7 +71,7 @@ def test_what_waits_for_fetching_or_archiving_is_bounded_by_those_who_send_it(ap
 
 
 def test_dropping_is_told_but_not_every_second(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messaging, "_dropped", messaging._DroppedMessages())
+    monkeypatch.setattr(celery_transport, "_dropped", celery_transport._DroppedMessages())
     with capture_logs() as logs:
         for _ in range(LONGEST_DISPATCH_QUEUE + 5):
             app.send_task("dispatch", queue=DISPATCH)

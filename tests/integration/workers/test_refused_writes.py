@@ -10,7 +10,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from eagle_logger.queues import DISPATCH
+from eagle_logger.broker_queues import DISPATCH
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer

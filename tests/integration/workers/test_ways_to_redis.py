@@ -18,17 +18,17 @@ from cryptography.fernet import Fernet
 from kombu.exceptions import OperationalError
 
 from eagle_logger import settings, wiring
+from eagle_logger.broker_queues import ADHOC, Broker
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection import redis_servers
 from eagle_logger.inspection.outside import clocks_agree
-from eagle_logger.queues import ADHOC, Broker
 from eagle_logger.settings import Settings
 from tests.support.certificates import certificate_authority
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
 from tests.support.tls_front import TlsFront
-from workers.publishing import publisher
+from workers.bridge.publisher import publisher
 from workers.up.ports import free_port
 
 USER, PASSWORD = "eagle", "sword/fish:%?#@ 1"

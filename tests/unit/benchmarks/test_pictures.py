@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 from benchmarks.pictures import flame, lateness
 
 STACKS = [
-    "thread (12): event-loop;run (a.py:1);ask (eagle_logger/rainforest/client.py:76) 60",
-    "thread (12): event-loop;run (a.py:9);ask (eagle_logger/rainforest/client.py:80) 30",
+    "thread (12): event-loop;run (a.py:1);ask (eagle_logger/rainforest/relay/client.py:76) 60",
+    "thread (12): event-loop;run (a.py:9);ask (eagle_logger/rainforest/relay/client.py:80) 30",
     "thread (13): pool_1;rare<x> (b.py:3) 10",
 ]
 
@@ -22,7 +22,7 @@ def test_a_function_is_one_frame_whatever_line_it_was_at() -> None:
         "all samples 100.0%",
         "thread event-loop 90.0%",
         "run (a.py) 90.0%",
-        "ask (eagle_logger/rainforest/client.py) 90.0%",
+        "ask (eagle_logger/rainforest/relay/client.py) 90.0%",
         "thread pool 10.0%",
         "rare<x> (b.py) 10.0%",
     ]

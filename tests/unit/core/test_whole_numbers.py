@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core import entries as entries_module
-from eagle_logger.core.entries import in_order, read_entries, read_entry
-from eagle_logger.core.lines import encode_line, value_text
+from eagle_logger.core import line_parser as line_parser_module
+from eagle_logger.core.line_format import encode_line, value_text
+from eagle_logger.core.line_parser import in_order, read_entries, read_entry
 from eagle_logger.core.readings import Kind, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
-from eagle_logger.core.state import after_logging, is_logged
+from eagle_logger.core.user_state import after_logging, is_logged
 from eagle_logger.core.users import UserState
-from eagle_logger.users.records import decode_state, encode_state
+from eagle_logger.users.redis.encoding import decode_state, encode_state
 from tests.support import version_before
 from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand, lines
 from tests.support.version_before import as_it_wrote
@@ -69,7 +69,7 @@ def test_the_version_before_reads_what_has_no_time() -> None:
 
 
 def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(entries_module, "parse_line")
+    monkeypatch.delattr(line_parser_module, "parse_line")
     new = (
         demand(1, 10) + demand(2, "0.5") + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
     )
@@ -83,7 +83,7 @@ def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(monke
 
 @pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
 def test_any_other_spelling_needs_the_json_parser(monkeypatch: pytest.MonkeyPatch, spelled: bytes) -> None:
-    monkeypatch.setattr(entries_module, "parse_line", lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")))
+    monkeypatch.setattr(line_parser_module, "parse_line", lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")))
     text = demand(1, 10).rstrip().replace(b'"value":10.0', b'"value":' + spelled)
     assert read_entries(text, CLOUD_ID) == ([], [(text, "the parser was asked")])
 

@@ -11,8 +11,8 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.inspection.doctor import worst
 from eagle_logger.inspection.finding import Grade
 from eagle_logger.inspection.fleet import findings
+from eagle_logger.inspection.fleet_status import Status, StuckHour, UnsealedHour
 from eagle_logger.settings import Settings
-from eagle_logger.status import Status, StuckHour, UnsealedHour
 from eagle_logger.users.store import Totals
 
 NOW = 1_773_162_100.0

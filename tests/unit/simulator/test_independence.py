@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[3] / "eagle_logger"
-SIMULATED_RELAY = sorted(file for file in (PACKAGE / "simulator").glob("*.py") if not file.name.startswith("s3"))
-REAL_CLIENT = sorted((PACKAGE / "rainforest").glob("*.py"))
+SIMULATED_RELAY = sorted(file for file in (PACKAGE / "simulator").rglob("*.py") if file.parent.name != "s3")
+REAL_CLIENT = sorted((PACKAGE / "rainforest").rglob("*.py"))
 
 
 def ours(file: Path) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.sns.envelope import Envelope, MessageType, parse
+from eagle_logger.sns.message import Envelope, MessageType, parse
 from eagle_logger.sns.refusals import MessageRefused
 from eagle_logger.sns.signature import string_to_sign, verify
 from tests.support.fake_sns import FakeSns, body

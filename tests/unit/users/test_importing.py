@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 
-from eagle_logger.users.entry import as_line
 from eagle_logger.users.importing import BATCH, import_users
-from eagle_logger.users.memory import MemoryUserStore
+from eagle_logger.users.memory.store import MemoryUserStore
 from eagle_logger.users.store import StoredUser
+from eagle_logger.users.user_json import as_line
 from tests.support.hand_clock import HandClock
 
 

@@ -9,14 +9,16 @@ import flower.utils.broker
 import pytest
 from celery import Celery
 
-from eagle_logger import blocking_redis, wiring
+from eagle_logger import wiring
+from eagle_logger.broker_queues import Broker
 from eagle_logger.core.redis_address import TLS_OPTIONS, RedisAddress
-from eagle_logger.queues import Broker
+from eagle_logger.network import blocking_redis
 from eagle_logger.settings import Settings
 from tests.unit.core.test_redis_address import ADDRESSES
-from workers import flower_queues, publishing
 from workers.app import make_app
-from workers.messaging import broker_settings
+from workers.bridge import publisher as publisher_module
+from workers.process import flower_queues
+from workers.process.celery_transport import broker_settings
 
 ClientOptions = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ def beat(settings: Settings) -> ClientOptions:
 
 
 def publisher(settings: Settings) -> ClientOptions:
-    return _kombu(publishing.make_publisher_app(settings), "connection_for_write")
+    return _kombu(publisher_module.make_publisher_app(settings), "connection_for_write")
 
 
 def flower_page(settings: Settings) -> ClientOptions:

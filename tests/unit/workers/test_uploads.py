@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from eagle_logger.rotated import Rotated
+from eagle_logger.rotation.rotation_result import Rotated
 from workers.tasks import _uploads
 
 

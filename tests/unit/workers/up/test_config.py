@@ -27,7 +27,7 @@ def test_its_command_comes_behind_the_one_that_ties_it_to_supervisor() -> None:
     written = section(Program("fetch-1", ("celery", "-n", "fetch-1@%h", "a b", "it's"), Stage.FETCHING))
     words = shlex.split(written["command"])
     assert words[-5:] == ["celery", "-n", "fetch-1@%%h", "a b", "it's"]
-    assert words[-7].endswith("child.py")
+    assert words[-7].endswith("exec_with_parent.py")
     assert words[-6] == "KILL"
 
 

@@ -8,7 +8,7 @@ import pytest
 from eagle_logger.settings import Settings
 from workers.up import programs
 from workers.up.programs import Program, Stage
-from workers.up.stand_ins import Plan
+from workers.up.simulators import Plan
 
 NODE = "0123456789ab"
 ROOT = Path(__file__).parents[4]

@@ -1,0 +1,84 @@
+"""How a user stands: whether anything is wrong with it, and what. For `status` and `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from eagle_logger.core.readings import Kind
+from eagle_logger.core.schedule import cadence, visit_period
+from eagle_logger.core.users import User
+
+OVERDUE_AFTER = 2.0
+"""Real seconds. Users are leased once a second, so a shorter wait is no lateness."""
+
+SILENT_AFTER = 600.0
+"""Seconds without a new reading. Gateways have one every few seconds."""
+PERIODS_BEFORE_SILENT = 3
+"""A user who is visited seldom is silent after this many of its own periods."""
+
+_LONGEST_REASON = 40
+
+
+class Standing(StrEnum):
+    PARKED = "parked"
+    UNREADABLE = "unreadable"
+    """Its record, its state or a part of it cannot be read."""
+    FAILING = "failing"
+    OVERDUE = "overdue"
+    NEVER_READ = "never_read"
+    """It answers, but no reading was ever logged."""
+    SILENT = "silent"
+    """It answers, but no new reading came for long."""
+    LEASED = "leased"
+    NEW = "new"
+    """Not asked yet: its first turn is about to come."""
+    OK = "ok"
+
+    @property
+    def is_well(self) -> bool:
+        return self in WELL
+
+
+WELL = frozenset({Standing.LEASED, Standing.NEW, Standing.OK})
+
+
+def silent_after(intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float) -> float:
+    """Seconds without a new reading after which a user with these intervals of its own is silent."""
+    period = visit_period(cadence(User("", intervals), fleet) if intervals else fleet)
+    return max(least, PERIODS_BEFORE_SILENT * period)
+
+
+def standing(
+    *,
+    parked: bool,
+    failing: bool,
+    unreadable: bool,
+    overdue: bool,
+    leased: bool,
+    visited: bool,
+    silence: float | None,
+    patience: float,
+) -> Standing:
+    """`silence`: seconds since a new reading was logged, None if none ever was; `patience`: the result of
+    `silent_after`."""
+    if parked:
+        return Standing.PARKED
+    if unreadable:
+        return Standing.UNREADABLE
+    if failing:
+        return Standing.FAILING
+    if overdue:
+        return Standing.OVERDUE
+    if silence is None:
+        return Standing.NEVER_READ if visited else Standing.LEASED if leased else Standing.NEW
+    if silence > patience:
+        return Standing.SILENT
+    return Standing.LEASED if leased else Standing.OK
+
+
+def reason(standing: Standing, why: str | None) -> str:
+    """The word under which users who stand alike are counted: `failing: timed_out`, `silent`."""
+    if standing in {Standing.PARKED, Standing.FAILING} and why:
+        return f"{standing}: {why.partition(':')[0][:_LONGEST_REASON]}"
+    return str(standing)

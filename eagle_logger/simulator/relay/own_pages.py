@@ -1,0 +1,51 @@
+"""The simulator's own pages, beside the relay: /healthz, /stats, /ledger, /faults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eagle_logger.simulator.http import responses
+from eagle_logger.simulator.http.connection import Connection
+from eagle_logger.simulator.http.request_parser import Head
+from eagle_logger.simulator.http.responses import Reply
+from eagle_logger.simulator.relay.faults import Faults
+
+if TYPE_CHECKING:
+    from eagle_logger.simulator.relay.relay import Relay
+
+METHODS = {"/healthz": ("GET",), "/stats": ("GET",), "/ledger": ("GET",), "/faults": ("GET", "PUT")}
+
+
+def serve(relay: Relay, connection: Connection, head: Head, body: bytes) -> None:
+    """Answer a request that is not for the relay."""
+    if head.path == "/ledger" and head.method == "GET":
+        _ledger(relay, connection, head)
+    else:
+        connection.send(_page(relay, head, body), head)
+
+
+def _page(relay: Relay, head: Head, body: bytes) -> Reply:
+    if head.path not in METHODS:
+        return responses.problem(404, "there is /cgi-bin/post_manager (POST), /ledger, /stats, /faults and /healthz")
+    if head.method not in METHODS[head.path]:
+        return responses.problem(405, f"{head.path} takes {' and '.join(METHODS[head.path])}")
+    if head.path == "/healthz":
+        return responses.page({"status": "ok", "homes": len(relay.accounts), "now": relay.clock.now()})
+    if head.path == "/stats":
+        return responses.page(relay.accounts.statistics(everybody=head.query.get("homes") == "all"))
+    if head.method == "PUT":
+        try:
+            relay.faults = Faults.parse(body, relay.accounts, relay.clock.now())
+        except ValueError as wrong:
+            return responses.problem(422, "these faults make no sense; the old ones stay", errors=str(wrong).splitlines())
+    return responses.page(relay.faults.shown())
+
+
+def _ledger(relay: Relay, connection: Connection, head: Head) -> None:
+    size = relay.ledger.size()
+    after = head.query.get("after", "0")
+    if not after.isdecimal() or int(after) > size:
+        connection.send(responses.problem(416, f"after must be a byte offset, at most {size}"), head)
+        return
+    connection.write(responses.stream_head(size - int(after), size))
+    connection.stream(relay.ledger.read, int(after), size, head.keep_alive)

@@ -1,0 +1,133 @@
+"""The connection to the users' Redis, its scripts, and its errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+import hiredis
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
+from eagle_logger.errors import RedisUnavailable
+
+Argument = bytes | str | int | float
+
+_CONNECTIONS = 32
+_ANSWER_WITHIN = 5.0
+_CONNECT_WITHIN = 3.0
+_CHECK_AFTER = 25.0
+_TROUBLE = (RedisError, OSError, TimeoutError)
+
+
+class Script(Protocol):
+    async def __call__(self, keys: Sequence[str] = ..., args: Sequence[Argument] = ...) -> Any: ...
+
+
+class RedisConnection:
+    """A pool of connections to one Redis, bound to the event loop it is first used on.
+
+    A command that may have been carried out is never sent twice. After a lost answer nobody knows whether it was; leases make
+    up for that.
+    A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
+    """
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+        self._pool = aioredis.BlockingConnectionPool.from_url(
+            address.url,
+            max_connections=_CONNECTIONS,
+            timeout=_ANSWER_WITHIN,
+            socket_timeout=_ANSWER_WITHIN,
+            socket_connect_timeout=_CONNECT_WITHIN,
+            health_check_interval=_CHECK_AFTER,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            **address.tls_options,
+            **({} if address.socket else {"socket_keepalive": True}),
+        )
+        self._pool.connection_class = _packing_in_c(self._pool.connection_class)  # type: ignore[arg-type]  # mypy means hash()
+        self._client = aioredis.Redis(connection_pool=self._pool)
+        self._scripts: dict[str, Script] = {}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._pool.aclose()
+
+    async def run(self, name: str, args: Sequence[Argument] = ()) -> Any:
+        """Run `scripts/<name>.lua`. Raises RedisUnavailable."""
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._client.register_script(f"{lua_file('common')}\n{lua_file(name)}")
+        return await self._answer(lambda: script(args=args))
+
+    async def command(self, *words: Argument) -> Any:
+        """One command, with its raw answer. Raises RedisUnavailable."""
+        return await self._answer(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # it has no types
+
+    async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """The raw answers of several reading commands, in one round trip. Raises RedisUnavailable."""
+
+        def send() -> Awaitable[list[Any]]:
+            pipeline = self._client.pipeline(transaction=False)
+            for words in commands:
+                pipeline.execute_command(*words)
+            return pipeline.execute()
+
+        answers: list[Any] = await self._answer(send)
+        return answers
+
+    async def _answer(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """Send, and send once more over a new connection if the server is not the primary: it carried out nothing."""
+        try:
+            return await send()
+        except _TROUBLE as exc:
+            if not comes_from_wrong_server(exc):
+                raise self._unavailable(exc) from exc
+        await self._leave_server()
+        try:
+            return await send()
+        except _TROUBLE as exc:
+            await self._leave_server()
+            raise self._unavailable(exc) from exc
+
+    async def _leave_server(self) -> None:
+        """Close all idle connections. One that is in use is closed when the server refuses it too."""
+        await self._pool.disconnect(inuse_connections=False)
+
+    def _unavailable(self, exc: Exception) -> RedisUnavailable:
+        reason = (str(exc) or type(exc).__name__).rstrip(".")
+        if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
+            return RedisUnavailable(f"Redis at {self._address} is out of memory: raise its maxmemory")
+        if comes_from_wrong_server(exc):
+            return RedisUnavailable(f"Redis at {self._address} is not the primary ({reason})")
+        if comes_from_full_disk(exc):
+            return RedisUnavailable(f"Redis at {self._address} cannot write its files: give its disk room ({reason})")
+        return RedisUnavailable(
+            f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
+            "one along), or correct EAGLE_REDIS_URL or --data"
+        )
+
+
+@cache
+def _packing_in_c(connection: type[Any]) -> type[Any]:
+    """Such connections, which spell out commands with hiredis, as redis' own synchronous ones do. The asynchronous ones do it
+    in Python, and copy what they have so far for every word."""
+
+    class Packing(connection):  # type: ignore[misc]  # whichever the URL asks for
+        def pack_command(self, name: str | bytes, *words: Argument) -> list[bytes]:
+            names = name.encode().split() if isinstance(name, str) else name.split()  # `SCRIPT LOAD` are two words
+            return [hiredis.pack_command((*names, *words))]  # type: ignore[arg-type]  # typed as a tuple of one word
+
+    return Packing
+
+
+@cache
+def lua_file(name: str) -> str:
+    return (files("eagle_logger.users.redis") / "scripts" / f"{name}.lua").read_text()

@@ -1,0 +1,160 @@
+"""One worker's cycle on a real disk with an archive, the clock in a test's hands and the gateways in its mouth: for what
+befalls readings over many hours, faster than any system could live through them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from eagle_logger import logger as logger_module
+from eagle_logger.archive.archive import Archive
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.core.hours import HOUR, iso
+from eagle_logger.core.line_format import value_text
+from eagle_logger.core.line_parser import Identity
+from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.logger import EagleDataLogger, Limits, Volume
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.reply_samples import Samples
+from eagle_logger.logs.writer import LogWriter
+from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
+from eagle_logger.users.memory.store import MemoryUserStore
+from tests.support.hand_clock import HandClock
+from tests.support.rotating import entries_in
+from tests.support.scripted_relay import ScriptedRelay
+from tests.support.users import new_user
+
+GRACE, RETENTION = 600.0, 7200.0
+HOME = "00ce69"
+SELDOM = 1e9
+INTERVALS = {Kind.DEMAND: 6.0, Kind.SUMMATION: SELDOM, Kind.PRICE: SELDOM, Kind.MESSAGE: SELDOM}
+
+Said = tuple[Identity, bytes]
+
+
+class Node:
+    """A log volume, and the worker that fetches and rotates on it. The archive belongs to all nodes, and so do the users."""
+
+    def __init__(self, root: Path, world: World, *, shards: int = 16) -> None:
+        self.folder = LogFolder(root / "logs")
+        self.world = world
+        self.logger = EagleDataLogger(
+            users=world.users,
+            relay=world.relay,
+            logs=LogWriter(self.folder.root, shards=shards, max_open=16, min_free_disk=0),
+            samples=Samples(root / "samples"),
+            volume=Volume(self.folder, lambda: world.archive, GRACE, RETENTION),
+            clock=world.clock,
+            intervals=INTERVALS,
+            limits=Limits(),
+            holder=str(root),
+        )
+
+    async def visit(self, *readings: Reading, cloud_id: str = HOME) -> None:
+        """The gateway shows these, and this node fetches it."""
+        self.world.relay.always(cloud_id, *readings)
+        self.world.shown.setdefault(cloud_id, set()).update(map(said, readings))
+        leased = (await self.world.users.request([cloud_id])).leased
+        visits = [await self.logger.fetch_data(claim) for claim in await self.logger.fetch_user_info(leased)]
+        assert [visit.outcome for visit in visits] == ["fetched"]
+        await self.logger.update_user_info(visits)
+
+    def rotate(self, *, include_open: bool = False) -> Rotated:
+        now, done = self.world.clock.now(), Rotated()
+        for hour, shard in plan(self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open):
+            done += rotate_shard(
+                self.folder,
+                self.world.archive,
+                hour,
+                shard,
+                now,
+                grace=GRACE,
+                retention=RETENTION,
+                include_open=include_open,
+            )
+        assert not done.errors
+        return done
+
+
+class World:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.clock = HandClock()
+        self.users = MemoryUserStore(self.clock)
+        self.relay = ScriptedRelay()
+        self.archive: Archive = MemoryArchive()
+        self.shown: dict[str, set[Said]] = {}
+        self.nodes: list[Node] = []
+        self.kept: dict[str, bytes] = {}
+
+    def node(self, *, shards: int = 16, disk: str = "") -> Node:
+        """A worker on a disk of its own, or of this name."""
+        made = Node(self.root / (disk or f"disk-{len(self.nodes)}"), self, shards=shards)
+        self.nodes.append(made)
+        return made
+
+    async def forget_state(self, cloud_id: str = HOME) -> None:
+        """As after a FLUSHDB: the user is added anew, nobody knows what it has said."""
+        await self.users.remove(cloud_id)
+        self.clock.advance(30)
+        await self.users.put([new_user(cloud_id)])
+
+    def later(self, seconds: float = HOUR) -> None:
+        """Time passes and everybody rotates; what has been archived stays what it is."""
+        self.clock.advance(seconds)
+        for node in self.nodes:
+            node.rotate()
+        self.look_at_objects()
+
+    def look_at_objects(self) -> None:
+        for key in self.archive.keys():  # noqa: SIM118  (an archive is no mapping)
+            body = self.archive.get(key)
+            assert self.kept.setdefault(key, body) == body, f"{key} was written again"
+
+    def settle(self) -> None:
+        """Everything that is complete is archived and, in time, deleted here."""
+        for _ in range(6):
+            self.later()
+        for node in self.nodes:
+            assert node.folder.hours() == [], "local disk holds only what is open or retained"
+
+    def archived(self, cloud_id: str = HOME) -> Counter[Said]:
+        objects = entries_in(self.archive)
+        entries = [entry for key, several in objects.items() if f"={cloud_id}/" in key for entry in several]
+        return Counter((entry.identity, entry.values) for entry in entries)
+
+    def assert_exactly_once(self) -> int:
+        """The archive holds what was shown, each reading once; how many there are."""
+        self.settle()
+        for cloud_id, shown in self.shown.items():
+            archived = self.archived(cloud_id)
+            assert set(archived) == shown
+            assert set(archived.values()) <= {1}
+        return sum(map(len, self.shown.values()))
+
+    @property
+    def now(self) -> int:
+        return int(self.clock.now())
+
+
+def said(reading: Reading) -> Said:
+    identity = (iso(reading.time), reading.device, reading.meter, str(reading.kind))
+    time, device, meter, kind = (text.encode() for text in identity)
+    return (time, device, meter, kind), value_text(reading.values).encode()
+
+
+@asynccontextmanager
+async def telling(root: Path) -> AsyncIterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger_module, "REPORTING_PAUSE", 0.0)
+        patch.setattr(logger_module, "REQUEST_GAP", 0.0)
+        world = World(root)
+        await world.users.put([new_user(HOME)])
+        yield world
+        for node in world.nodes:
+            await node.logger._relay.close()
+            await node.logger.close()

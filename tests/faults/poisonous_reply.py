@@ -1,0 +1,66 @@
+"""Fault 9: one home whose reply kills the process that handles it, before anything of it is reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from eagle_logger.core.poison_users import CONVICTED_AFTER
+from tests.faults.poison.sitecustomize import FILE
+from tests.faults.scenario import Scenario, Strike
+from tests.faults.system_under_test import Cast, Trial
+from workers.up.simulators import homes
+
+CAST = Cast(homes=20, environment={"PYTHONPATH": str(Path(__file__).with_name("poison"))})
+PATIENCE = 90.0
+
+
+def poison(trial: Trial, number: int) -> None:
+    victim = homes(trial.plan.users_file)[number].user.cloud_id
+    (trial.data / FILE).write_text(victim)
+
+
+def parked_and_nobody_else(trial: Trial) -> None:
+    """Bounded tries, then parked with a reason; everybody else is fetched all the while."""
+    victim = (trial.data / FILE).read_text()
+    before = trial.deaths_so_far()
+    trial.until(lambda: bool(parked(trial)), PATIENCE)
+    assert list(parked(trial)) == [victim]
+    assert parked(trial)[victim].startswith("poison: ")
+    assert trial.deaths_so_far() - before <= CONVICTED_AFTER + 1
+    trial.await_flow()
+    assert list(parked(trial)) == [victim]
+
+
+def woken(trial: Trial) -> float:
+    """What is wrong is mended, and somebody adds the user again."""
+    (trial.data / FILE).unlink()
+    new = [one for one in homes(trial.plan.users_file) if one.user.cloud_id in parked(trial)]
+    trial.run(trial.users.put(new))
+    began = time.monotonic()
+    trial.await_flow()
+    assert not parked(trial)
+    return time.monotonic() - began
+
+
+def parked(trial: Trial) -> dict[str, str]:
+    return {one.user.cloud_id: one.state.parked for one in trial.everybody() if one.state.parked}
+
+
+def plan(chance: Random) -> Sequence[Strike]:
+    return [struck(number, chance.uniform(1, 4)) for number in chance.sample(range(CAST.homes), 2)]
+
+
+def struck(number: int, calm: float) -> Strike:
+    return Strike(
+        f"the replies of home {number} kill whoever reads them",
+        lambda trial: poison(trial, number),
+        end=parked_and_nobody_else,
+        calm=calm,
+        flow=woken,
+    )
+
+
+SCENARIOS = [Scenario("poison", 9, "a home whose reply kills the process that reads it, and then another one", plan, CAST)]

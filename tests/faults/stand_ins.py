@@ -1,0 +1,92 @@
+"""The world around the system: Rainforest's relay and S3, played by processes that no strike at the system touches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.acceptance.running import until
+from workers.up.config import child_command
+from workers.up.exec_with_parent import PARENT
+from workers.up.programs import SIMULATOR, Program, stand_ins
+from workers.up.readiness import answers
+from workers.up.simulators import Plan
+
+
+class Outside:
+    """The stand-ins of a plan, as processes of the test's own; what they write lies in `logs`."""
+
+    def __init__(self, plan: Plan, logs: Path, environment: Mapping[str, str], *, seed: int, latency: float) -> None:
+        self.plan = plan
+        self._logs = logs
+        self._environment = {**environment, PARENT: str(os.getpid())}
+        self._programs = [_seeded(program, seed, latency) for program in stand_ins(plan)]
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.s3_spoils = False
+        """Whether S3 was ever told to store other bytes than it is sent."""
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for program in self._programs:
+            with (self._logs / f"{program.name}.log").open("ab") as log:
+                command = child_command("KILL", program.command)
+                self._processes[program.name] = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        until(lambda: all(answers(program.answers_at or "") for program in self._programs), 60)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        for name in list(self._processes):
+            self.stop(name)
+
+    def stop(self, name: str) -> None:
+        """End it in good order; the simulator's ledger is complete then."""
+        process = self._processes.pop(name, None)
+        if process is not None:
+            process.terminate()
+            process.wait(20)
+
+    def stop_the_relay(self) -> None:
+        self.stop(SIMULATOR)
+
+    def relay_misbehaves(self, *rules: Mapping[str, Any], seed: int = 0) -> None:
+        """Rules as `eagle_logger.simulator.relay.faults` knows them, instead of those before; none: everything is well."""
+        _put(f"{self.plan.relay_origin}/faults", {"seed": seed, "rules": rules})
+
+    def s3_misbehaves(self, *rules: Mapping[str, Any]) -> None:
+        """Rules as `eagle_logger.simulator.s3.faults` knows them, instead of those before; none: everything is well."""
+        self.s3_spoils |= any(rule["fault"] == "corrupt" for rule in rules)
+        _put(f"{self.plan.s3_url}/_faults", list(rules))
+
+    def puts(self) -> list[dict[str, Any]]:
+        """Every PUT that S3 has seen, in order."""
+        return [json.loads(line) for line in (self.plan.s3_directory / "puts.jsonl").read_text().splitlines()]
+
+    def per_home(self) -> dict[str, dict[str, Any]]:
+        """How politely the relay was asked about each home."""
+        with urllib.request.urlopen(f"{self.plan.relay_origin}/stats?homes=all", timeout=30) as reply:
+            found: dict[str, dict[str, Any]] = json.load(reply)["per_home"]
+        return found
+
+
+def _seeded(program: Program, seed: int, latency: float) -> Program:
+    if program.name != SIMULATOR:
+        return program
+    more = ["--seed", str(seed), "--latency", str(latency), "--latency-spread", str(latency / 4)]
+    return replace(program, command=[*program.command, *more])
+
+
+def _put(url: str, content: Any) -> None:
+    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="PUT")
+    try:
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+    except urllib.error.HTTPError as refused:
+        raise AssertionError(refused.read().decode()) from refused

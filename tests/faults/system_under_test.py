@@ -1,0 +1,383 @@
+"""The system on trial: the programs that `eagle-logger up` starts, with the flags that ship, under supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import redis
+
+from eagle_logger import settings as settings_module
+from eagle_logger import wiring
+from eagle_logger.clock import Clock
+from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.settings import Settings
+from eagle_logger.telemetry import late_percentile
+from eagle_logger.users.store import StoredUser
+from tests.acceptance.running import environment, until
+from tests.faults.proxy import Proxy
+from tests.faults.resource_watch import Watch
+from tests.faults.stand_ins import Outside
+from tests.support import volumes
+from workers.up.data_dir import key_file, write_private
+from workers.up.manager import LOG, Manager
+from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
+from workers.up.measured_run.throughput import grown
+from workers.up.ports import free_port
+from workers.up.programs import Program, Stage, system_programs
+from workers.up.readiness import not_ready
+from workers.up.redis_server import PrivateRedis, await_redis
+from workers.up.servers import find_server
+from workers.up.simulators import Plan, homes, register
+from workers.up.supervisor_log import DIED, GAVE_UP, Event
+
+Result = TypeVar("Result")
+
+BROKER = "broker"
+"""The Redis that holds Celery's messages and nothing else, where a cast has one."""
+STANDBY = "standby"
+"""The name of the second Redis, if a cast has one."""
+PATIENCE = 120.0
+"""Seconds until a test gives up on something that ought to take a few."""
+OLD = ("fetch-1", "rotator", "dispatcher")
+_LEFT_OUT = frozenset({"bridge", "flower"})
+"""No readings pass through these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays. An hour of the system's clock passes in 3600 / `speed` seconds; `settings` are named without EAGLE_."""
+
+    homes: int = 8
+    speed: float = 120.0
+    latency: float = 0.05
+    fetchers: int = 2
+    own_broker: bool = False
+    """The broker is a Redis of its own without a file: killed, it comes back empty."""
+    way_to_redis: bool = False
+    """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
+    standby: bool = False
+    """A second Redis is the first one's replica, `Trial.replica`; the system reaches either through `way_to_redis`."""
+    app: str = "workers.app"
+    """What celery's `-A` names."""
+    twins: Sequence[str] = ()
+    """Programs that run twice, the second as `<name>-2`."""
+    old: Callable[[Path], Path] | None = None
+    """Puts an old version of the system into a directory; the programs in `OLD` begin as that version."""
+    most_waiting: int = 300
+    """Messages in any queue, or handed out and not done, at any time."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of all its processes."""
+    own_clocks: Sequence[str] = ()
+    """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package `faketime`)."""
+    log_volume: str | None = None
+    """The log files lie on a volume of their own, of this size (`24m`)."""
+
+
+_CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
+"""In the system's clock; with a hundred and twenty times the speed everybody is visited every two seconds."""
+_HOURS = {"rotate_grace": 600, "local_retention": 7200}
+_ROTATE_OPEN_EVERY = 5
+"""Real seconds: the rotator always has something to do, and everybody's hours come in many parts."""
+
+
+class Trial:
+    """Use as a context: leaving it ends whatever still runs, by force."""
+
+    def __init__(self, directory: Path, cast: Cast, *, seed: int) -> None:
+        self.data = directory / "data"
+        self.data.mkdir()
+        self.cast = cast
+        self.deaths = Deaths(self.data)
+        self.given_up: list[str] = []
+        self.hostile: frozenset[str] = frozenset()
+        """Homes whose gateways invent readings. Their archived readings are not compared with the ledger."""
+        self.notes: dict[str, str] = {}
+        """What a scenario wants to remember."""
+        self._tally: Mapping[str, int] = {}
+        self._stack = ExitStack()
+        if cast.log_volume is not None:
+            self._stack.enter_context(volumes.tmpfs(self.data / "logs", cast.log_volume))
+        self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost", **cast.environment}
+        self._redis = PrivateRedis(self.data, None)
+        self.direct_redis_url = self._redis.url
+        self.primary = self._redis
+        self.replica = self._standby() if cast.standby else self._redis
+        self.way_to_redis = Proxy(free_port(), self._redis.port)
+        self.plan = Plan.make(cast.homes, self.data, {}, with_aws=False)
+        self.settings = self._settled()
+        self.programs = self._programs()
+        self._runner = asyncio.Runner()  # makes its loop when it is entered
+        self.users = wiring.user_store(self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True)
+        self.outside = Outside(self.plan, self.data / "run" / "outside", self._environment, seed=seed, latency=cast.latency)
+        self.manager = self._new_manager()
+        self.watch = Watch(self)
+
+    # Beginning and end ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            if self.cast.way_to_redis or self.cast.standby:
+                self._stack.enter_context(self.way_to_redis)
+            self._stack.enter_context(self._runner)
+            self._stack.callback(lambda: self.run(self.users.close()))
+            self._stack.enter_context(self.outside)
+            self.manager.__enter__()
+            self._stack.callback(self._end_by_force)
+            self._start()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.watch.end()
+        self._stack.close()
+
+    def stop(self) -> None:
+        """Stop everything but Redis and S3, stage by stage, as `up` does; S3 is well from now on."""
+        self.watch.end()
+        self.outside.s3_misbehaves()
+        for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING):
+            self.manager.stop([program.name for program in self.programs if program.stage == stage])
+        self.outside.stop_the_relay()
+
+    def _start(self) -> None:
+        self._start_stores()
+        self.run(register(self.users, homes(self.plan.users_file)))
+        self.start_the_rest()
+
+    def _start_stores(self) -> None:
+        stores = self.names(Stage.REDIS)
+        self.manager.start(stores)
+        await_redis(RedisAddress.parse(self._redis.url), PATIENCE)
+        if self.cast.standby:
+            await_redis(RedisAddress.parse(self.replica.url), PATIENCE)
+            with redis.Redis.from_url(self.replica.url) as client:
+                client.config_set("masterauth", self.redis_password)
+                client.replicaof("127.0.0.1", self._redis.port)
+
+    def start_the_rest(self) -> None:
+        """Everything but Redis; returns when each has shown that it works."""
+        rest = [program for program in self.programs if program.stage > Stage.STAND_INS]
+        since = self.run(self.users.now())
+        self.manager.start(program.name for program in rest)
+        self.until(lambda: not not_ready(rest, self.run(self.users.progress()), since, self.manager.running()))
+        self.watch.begin()
+
+    def _end_by_force(self) -> None:
+        if self.manager.alive:
+            self._kill_supervisor()
+        self.manager.__exit__()
+
+    # What can be done to it ---------------------------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        """kill -9; supervisor starts it again."""
+        self.signal(name, signal.SIGKILL)
+
+    def signal(self, name: str, number: int) -> None:
+        self.until(lambda: self.manager.pid(name) != 0)
+        os.kill(self.manager.pid(name), number)
+
+    def set_clock(self, name: str, ahead: float) -> None:
+        """Set this program's clock so many seconds ahead of the machine's. Its steady clock goes on."""
+        file = self._clock_file(name)
+        new = file.with_suffix(".new")
+        new.write_text(f"{ahead:+.3f}\n")
+        new.replace(file)
+
+    def kill_everything(self) -> None:
+        """kill -9 of the whole system at once, Redis included, as when a machine's container is killed; it stays down."""
+        self.watch.end()
+        self._kill_supervisor()
+        self.manager.__exit__()
+        until(lambda: not any(_lives(pid) for pid in self._pids))
+
+    def start_again(self) -> None:
+        self.manager = self._new_manager()
+        self.manager.__enter__()
+        self._start_stores()
+        self.start_the_rest()
+
+    def _kill_supervisor(self) -> None:
+        self._pids = [pid for program in self.programs if (pid := self.manager.pid(program.name))]
+        process = self.manager._process
+        assert process is not None
+        process.kill()
+        process.wait()
+
+    # What can be seen of it ---------------------------------------------------------------------------------------------
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self._runner.run(coroutine)
+
+    def names(self, *stages: Stage) -> list[str]:
+        return [program.name for program in self.programs if program.stage in stages]
+
+    def deaths_so_far(self) -> int:
+        path = self.data / FILE
+        return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+    def lateness(self) -> str:
+        """The lateness of visits since this was asked last, in words."""
+        now = self.run(self.users.tally())
+        more, self._tally = grown(self._tally, now), now
+        shares = [late_percentile(more, share) for share in (0.5, 0.99)]
+        return " / ".join("?" if share is None else f"{share:g}" for share in shares) + " s (p50 / p99)"
+
+    def everybody(self) -> list[StoredUser]:
+        """Raises RedisUnavailable."""
+
+        async def gather() -> list[StoredUser]:
+            return [user async for batch in self.users.all() for user in batch]
+
+        return self.run(gather())
+
+    def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Wait for a state while supervisor restarts what dies; a Redis that is away counts as "not yet"."""
+
+        def holds() -> bool:
+            self.manager.running()
+            assert not self.given_up, f"supervisor gave up on {self.given_up}"
+            try:
+                return condition()
+            except RedisUnavailable:
+                return False
+
+        until(holds, patience)
+
+    def await_flow(self) -> float:
+        """Wait until every home has had a reading logged that came after now; how many seconds that took."""
+        began, since = time.monotonic(), self.settings.clock.now()
+        self.until(lambda: not self._waiting_for_readings(since))
+        return time.monotonic() - began
+
+    def await_archive(self) -> float:
+        """Wait until something has been archived, and every hour that is complete now; how many seconds that took."""
+        began, now = time.monotonic(), self.settings.clock.now()
+        folder, complete = wiring.log_folder(self.settings), now - self.settings.rotate_grace
+        before = len(self.outside.puts())
+        self.until(lambda: len(self.outside.puts()) > before)
+        self.until(lambda: not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete))
+        return time.monotonic() - began
+
+    def _waiting_for_readings(self, since: float) -> list[str]:
+        return [
+            one.user.cloud_id
+            for one in self.everybody()
+            if one.state.parked is None and (one.state.last_arrival is None or one.state.last_arrival <= since)
+        ]
+
+    # Settings and programs ----------------------------------------------------------------------------------------------
+
+    def _settled(self) -> Settings:
+        services: dict[str, Any] = {
+            **{name: f"{seconds}" for name, seconds in (_CADENCE | _HOURS).items()},
+            **self.plan.services(),
+            "redis_url": self._redis_url(),
+            "rotate_open_every": str(_ROTATE_OPEN_EVERY),
+            "secret_keys_file": str(key_file(self.data)),
+            "fetch_workers": str(self.cast.fetchers),
+            "rotate_workers": "1",
+            "log_format": "json",
+            "min_free_disk": "0",
+            "test_clock": str(Clock(time.time(), self.cast.speed)),
+            **({"broker_url": f"redis://127.0.0.1:{free_port()}/0"} if self.cast.own_broker else {}),
+            **self.cast.settings,
+        }
+        settings_module.write_services(self.data, services)
+        return settings_module.load(self.data)
+
+    def _redis_url(self) -> str:
+        port = self.way_to_redis.port if self.cast.way_to_redis or self.cast.standby else self._redis.port
+        return self._redis.url.replace(f":{self._redis.port}/", f":{port}/")
+
+    def _programs(self) -> list[Program]:
+        system = system_programs(self.settings, wiring.node(self.settings))
+        system = [self._cast(program) for program in system if program.name not in _LEFT_OUT]
+        twins = [_twin(program) for program in system if program.name in self.cast.twins]
+        standby = [replace(self.replica.program, name=STANDBY)] if self.cast.standby else []
+        programs = [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
+        return [self._with_own_clock(program) if program.name in self.cast.own_clocks else program for program in programs]
+
+    def _with_own_clock(self, program: Program) -> Program:
+        self.set_clock(program.name, 0)
+        preloaded = {
+            "LD_PRELOAD": libfaketime(),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock_file(program.name)),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+        return replace(program, environment={**program.environment, **preloaded})
+
+    def _clock_file(self, name: str) -> Path:
+        return self.data.parent / f"{name}.clock"
+
+    def _standby(self) -> PrivateRedis:
+        directory = self.data / STANDBY
+        (directory / "redis").mkdir(parents=True)
+        write_private(directory / "redis" / "password", self.redis_password)
+        return PrivateRedis(directory, None)
+
+    @property
+    def redis_password(self) -> str:
+        """The ports of the first Redis and the second."""
+        return (self.data / "redis" / "password").read_text().strip()
+
+    def _cast(self, program: Program) -> Program:
+        return replace(program, command=[self.cast.app if word == "workers.app" else word for word in program.command])
+
+    def _aged(self, programs: Iterable[Program]) -> Iterator[Program]:
+        """Some of them as the old version, if the cast has one."""
+        aged = {} if self.cast.old is None else {"PYTHONPATH": str(self.cast.old(self.data.parent / "old"))}
+        yield from (replace(program, environment=aged if program.name in OLD else {}) for program in programs)
+
+    def _own_broker(self) -> Iterator[Program]:
+        if self.cast.own_broker:
+            port = self.settings.broker.rpartition(":")[2].partition("/")[0]
+            options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            yield Program(BROKER, [find_server().path, *options, "--maxmemory-policy", "noeviction"], Stage.REDIS)
+
+    def _new_manager(self) -> Manager:
+        for event in note_unseen(self.deaths, self.data / "run" / LOG, time.time()):
+            print(f"{event.name} had died: {event.status}", file=sys.stderr)
+        return Manager(self.programs, self.data, self._environment, self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        if event.what == DIED:
+            self.deaths.note(event)
+        elif event.what == GAVE_UP:
+            self.given_up.append(event.name)
+
+
+def libfaketime() -> str:
+    """The path of libfaketime. Raises AssertionError if there is none."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert found, "the faults of clocks need libfaketime: apt-get install faketime"
+    return str(found[0])
+
+
+def _twin(program: Program) -> Program:
+    name = f"{program.name}-2"
+    command = [word.replace(f"{program.name}@", f"{name}@") for word in program.command]
+    reports_as = name if program.reports_as == program.name else program.reports_as
+    return replace(program, name=name, command=command, reports_as=reports_as)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

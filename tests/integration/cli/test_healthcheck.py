@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from eagle_logger import settings, wiring
+from eagle_logger.cli.main import main
+from workers.process.beat_heartbeat import Beating
+
+
+@pytest.fixture(autouse=True)
+def _environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAGLE_REDIS_URL", redis_url)
+    monkeypatch.setenv("EAGLE_DATA_DIR", str(tmp_path))
+
+
+def beat_sends_a_message(name: str) -> None:
+    users = wiring.user_store(settings.load(), passwords=False)
+    beating = Beating(users, name)
+    beating(sender="dispatch")
+    beating._runner.run(users.close())
+    beating._runner.close()
+
+
+def check(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["healthcheck", *arguments])
+    return result.exit_code, result.output
+
+
+def test_who_has_never_reported_is_not_well() -> None:
+    assert check("beat") == (1, "beat: has not reported within the hour\n")
+
+
+def test_who_reported_just_now_is_well() -> None:
+    beat_sends_a_message("beat")
+    code, said = check("beat")
+    assert code == 0
+    assert said.startswith("beat: last progress 0.")
+
+
+def test_who_reported_long_ago_is_not(redis_url: str) -> None:
+    beat_sends_a_message("beat")
+    with redis.Redis.from_url(redis_url) as client:
+        seconds, _ = client.time()
+        client.hset("eagle:progress", "beat", f'{{"at": {seconds - 60}}}')
+    assert check("beat", "--within", "90")[0] == 0
+    assert check("beat", "--within", "30")[0] == 1
+
+
+def test_a_name_may_hold_the_hosts() -> None:
+    beat_sends_a_message(f"fetch@{socket.gethostname()}")
+    assert check("fetch@%h")[0] == 0
+
+
+def test_beat_goes_on_without_redis() -> None:
+    store = wiring.user_store(settings.load(redis_url="redis://127.0.0.1:1/0"), passwords=False)
+    beating = Beating(store, "beat")
+    beating(sender="dispatch")
+    beating._runner.run(store.close())
+    beating._runner.close()
+    assert asyncio.run(_progress()) == {}
+
+
+async def _progress() -> dict[str, dict[str, str | int | float]]:
+    store = wiring.user_store(settings.load(), passwords=False)
+    try:
+        return await store.progress()
+    finally:
+        await store.close()

@@ -1,0 +1,173 @@
+"""The simulator as a process of its own: `eagle-logger simulate`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks.certificate import certificates
+from eagle_logger.simulator.relay.homes import Home, homes
+from tests.contract.simulator.raw import Wire
+
+COMMAND = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "simulate"]
+DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
+HOMES = homes(3, seed=21)
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | more
+
+
+@contextmanager
+def simulating(folder: Path, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
+    process = subprocess.Popen(
+        [*COMMAND, "--homes", "3", "--seed", "21", "--ledger", str(folder / "ledger.jsonl"), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=folder,
+        env=environment(**variables),
+    )
+    try:
+        assert process.stdout is not None
+        url = urlsplit(process.stdout.readline().strip())
+        yield process, (str(url.hostname), int(url.port or 0))
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def ask(address: tuple[str, int], home: Home = HOMES[0]) -> bytes:
+    with Wire(address) as wire:
+        wire.post(home, DEMAND)
+        return wire.answer().body
+
+
+def ledger(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+def eventually_in(folder: Path, lines: int) -> None:
+    deadline = time.monotonic() + 5
+    while len(ledger(folder)) < lines:
+        assert time.monotonic() < deadline
+
+
+def test_it_serves_and_its_ledger_file_follows(tmp_path: Path) -> None:
+    with simulating(tmp_path, "--latency", "0") as (_, address):
+        assert HOMES[0].device.encode() in ask(address)
+        eventually_in(tmp_path, 1)
+    assert ledger(tmp_path)[0]["cloud_id"] == HOMES[0].cloud_id
+
+
+def test_replies_in_flight_are_finished_on_sigterm(tmp_path: Path) -> None:
+    with simulating(tmp_path, "--latency", "0.3", "--latency-spread", "0") as (process, address), Wire(address) as wire:
+        with Wire(address) as other:
+            wire.post(HOMES[0], DEMAND)
+            while other.get("/stats").json()["in_flight"]["now"] != 1:
+                pass
+        process.send_signal(signal.SIGTERM)
+        assert b"</InstantaneousDemand>" in wire.answer().body
+        assert process.wait(5) == 0
+    assert len(ledger(tmp_path)) == 1
+
+
+def test_a_hanging_reply_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    (tmp_path / "faults.json").write_text('{"rules": [{"fault": "hang"}]}')
+    with simulating(tmp_path, "--faults", "faults.json") as (process, address), Wire(address) as wire:
+        wire.post(HOMES[0], DEMAND)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert time.monotonic() - started < 4
+
+
+def test_killed_and_started_again_it_carries_on(tmp_path: Path) -> None:
+    for lines in (1, 2):
+        with simulating(tmp_path, "--latency", "0") as (_, address):
+            ask(address)
+            eventually_in(tmp_path, lines)
+    first, second = ledger(tmp_path)
+    assert first["readings"][0]["device"] == second["readings"][0]["device"] == HOMES[0].device
+    assert first["readings"][0]["time"] <= second["readings"][0]["time"]
+    assert first["connection"] != second["connection"]
+
+
+def test_meter_time_runs_in_the_test_clock(tmp_path: Path) -> None:
+    origin = int(time.time()) - 100
+    with simulating(tmp_path, "--latency", "0", EAGLE_TEST_CLOCK=f"{origin}@360") as (_, address):
+        ask(address)
+        eventually_in(tmp_path, 1)
+    (line,) = ledger(tmp_path)
+    assert line["completed"] == pytest.approx(origin + (line["wall"] - origin) * 360, abs=5)
+    assert 2 < line["completed"] - line["readings"][0]["time"] < 140
+
+
+def test_accounts_are_written_for_their_owner_only(tmp_path: Path) -> None:
+    users = tmp_path / "users.jsonl"
+    users.write_text("left over")
+    with simulating(tmp_path, "--users-file", str(users)):
+        pass
+    assert users.stat().st_mode & 0o777 == 0o600
+    assert [json.loads(line) for line in users.read_text().splitlines()] == [
+        {"cloud_id": home.cloud_id, "user_email": home.user_email, "user_pw": home.user_pw} for home in HOMES
+    ]
+
+
+def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, timeout=30, check=False, cwd=folder, env=environment()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--homes", "0"], "--homes"),
+        (["--port", "99999"], "--port"),
+        (["--faults", "none.json"], "none.json: No such file"),
+        (["--faults", "wrong.json"], "rules[0].latency.seconds: Field required"),
+        (["--ledger", "nowhere/ledger.jsonl"], "nowhere/ledger.jsonl: No such file"),
+        (["--users-file", "nowhere/users.jsonl"], "nowhere/users.jsonl: No such file"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(tmp_path: Path, options: list[str], said: str) -> None:
+    (tmp_path / "wrong.json").write_text('{"rules": [{"fault": "latency"}]}')
+    ended = run(*options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_is_one_clear_message(tmp_path: Path) -> None:
+    with simulating(tmp_path) as (_, (_, port)):
+        ended = run("--port", str(port), folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"cannot listen on 127.0.0.1, port {port}: ")
+
+
+def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    pem, (shown, root) = tmp_path / "relay.pem", certificates()
+    pem.write_bytes(shown)
+    trusting = ssl.create_default_context(cadata=root.decode())
+    with (
+        simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
+        urllib.request.urlopen(f"https://{host}:{port}/stats", context=trusting, timeout=10) as reply,
+    ):
+        assert "outcomes" in json.load(reply)

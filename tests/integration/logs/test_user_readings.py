@@ -1,0 +1,162 @@
+"""A user's history from open, sealed and archived files, also while readings move from one to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.archive.archive import Archive
+from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.core import paths
+from eagle_logger.core.hours import HOUR as ONE_HOUR
+from eagle_logger.core.hours import Hour
+from eagle_logger.core.line_format import parse_line
+from eagle_logger.core.readings import Flag
+from eagle_logger.errors import ArchiveUnavailable
+from eagle_logger.inspection.user_readings import History
+from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.writer import LogWriter
+from eagle_logger.rotation.rotate_shard import rotate_shard
+from tests.support.log_lines import HOUR, demand
+
+USER = "002738"
+SHARD = paths.shard_name(paths.shard_of(USER, 4))
+NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+LATER = float(HOUR.start + 2 * ONE_HOUR)
+
+
+class Counted(MemoryArchive):
+    """Counts what is fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.fetched.append(key)
+        return super().get(key)
+
+
+@pytest.fixture
+def archive() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def history(folder: LogFolder, archive: Archive) -> History:
+    return History(USER, folder, archive)
+
+
+def rotate(folder: LogFolder, archive: Archive, retention: float = 86400) -> None:
+    done = rotate_shard(folder, archive, HOUR, SHARD, LATER, grace=600, retention=retention, include_open=True)
+    assert not done.errors
+
+
+def texts(lines: list[bytes]) -> list[bytes]:
+    return [text.rstrip(b"\n") for text in lines]
+
+
+def test_nothing_is_nothing(history: History) -> None:
+    assert history.hours() == []
+    assert history.lines(HOUR) == []
+
+
+def test_readings_come_from_everywhere_in_order_each_once(
+    history: History, folder: LogFolder, archive: Counted, writer: LogWriter
+) -> None:
+    first, second, third, fourth = (demand(offset, 1) for offset in (10, 20, 30, 40))
+    writer.append({(USER, HOUR): [second, second]})
+    rotate(folder, archive, retention=0)
+    rotate(folder, archive, retention=0)
+    assert folder.hours() == []
+    assert history.lines(HOUR) == texts([second])
+    writer.append({(USER, HOUR): [fourth]})
+    rotate(folder, archive)
+    writer.append({(USER, HOUR): [third, second]})
+    [opened] = folder.open_files(HOUR, SHARD)
+    folder.seal(opened)
+    writer.append({(USER, HOUR): [fourth, first], (USER, NEXT_HOUR): [demand(5, 1, hour=NEXT_HOUR)]})
+    archive.fetched.clear()
+
+    assert history.hours() == [HOUR, NEXT_HOUR]
+    assert history.lines(HOUR) == texts([first, second, third, fourth])
+    assert history.lines(NEXT_HOUR) == texts([demand(5, 1, hour=NEXT_HOUR)])
+    assert archive.fetched == [paths.archive_key(USER, HOUR, 0)]  # part 1 still lies here, and its receipt says so
+    assert history.unreadable == 0
+
+
+def test_conflicting_readings_are_both_shown_and_flagged(history: History, writer: LogWriter) -> None:
+    writer.append({(USER, HOUR): [demand(10, 1), demand(10, 2)]})
+    found = [parse_line(text) for text in history.lines(HOUR)]
+    assert len(found) == 2
+    assert all(line.flags == {Flag.CONFLICT} for line in found)
+
+
+def test_what_cannot_be_read_is_counted(history: History, folder: LogFolder, archive: Counted, writer: LogWriter) -> None:
+    writer.append({(USER, HOUR): [demand(10, 1), b"nonsense\n"]})
+    archive.put(paths.archive_key(USER, HOUR, 3), b"not gzip", {})
+    archive.put(paths.archive_key("00ce69", HOUR), b"another's", {})
+    archive.put(f"cloud_id={USER}/date=2026-03-10/notes.txt", b"strange", {})
+    assert history.hours() == [HOUR]
+    assert history.lines(HOUR) == texts([demand(10, 1)])
+    assert history.unreadable == 2
+
+
+def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
+    history: History, folder: LogFolder, archive: Counted, writer: LogWriter
+) -> None:
+    writer.append({(USER, HOUR): [demand(1, 1)]})
+    rotate(folder, archive)
+    rotate_shard(folder, archive, HOUR, SHARD, LATER + 86400, grace=600, retention=86400)
+    writer.append({(USER, NEXT_HOUR): [demand(1, 1, hour=NEXT_HOUR)]})
+
+    def refuse(key: str) -> bytes:
+        raise ArchiveUnavailable(key)
+
+    archive.get = refuse  # type: ignore[method-assign]
+    assert history.lines(HOUR) == []
+    assert texts(history.lines(NEXT_HOUR)) == texts([demand(1, 1, hour=NEXT_HOUR)])
+    assert history.unreadable == 1
+    archive.ping = lambda: refuse("away")  # type: ignore[assignment]
+    with pytest.raises(ArchiveUnavailable):
+        history.lines(HOUR)
+
+
+def test_others_readings_are_not_shown(history: History, writer: LogWriter) -> None:
+    other = next(f"{number:06x}" for number in range(1000) if paths.shard_of(f"{number:06x}", 4) == paths.shard_of(USER, 4))
+    writer.append({(other, HOUR): [demand(10, 1, cloud_id=other)]})
+    assert history.hours() == []
+
+
+def test_nothing_is_missed_while_it_moves(folder: LogFolder, archive: Counted, root: Path) -> None:
+    """A rotator seals, archives and deletes all the time; whoever reads sees every reading that was logged before."""
+    writer = LogWriter(root, shards=4, max_open=4, min_free_disk=0)
+    logged = 0
+    done = threading.Event()
+
+    def keep_rotating() -> None:
+        while not done.is_set():
+            rotate(folder, archive, retention=0)
+
+    def readings() -> Iterator[bytes]:
+        for offset in range(150):
+            yield demand(offset, 1)
+
+    with ThreadPoolExecutor(1) as threads:
+        rotating = threads.submit(keep_rotating)
+        try:
+            for logged, text in enumerate(readings(), 1):
+                writer.append({(USER, HOUR): [text]})
+                if logged % 5 == 0:
+                    history = History(USER, folder, archive)
+                    assert history.hours() == [HOUR]
+                    assert len(history.lines(HOUR)) == logged
+        finally:
+            done.set()
+        rotating.result()
+    writer.close()
+    assert logged == 150

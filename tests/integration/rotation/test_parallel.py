@@ -1,0 +1,102 @@
+"""Several processes on one disk's backlog."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from eagle_logger import wiring
+from eagle_logger.core.hours import Hour
+from eagle_logger.errors import EagleError
+from eagle_logger.rotation import parallel
+from eagle_logger.rotation.parallel import Job, rotate_backlog
+from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.settings import Settings
+from tests.support.log_lines import HOUR, demand
+from tests.support.rotating import GRACE, entries_in
+
+USERS = [f"{number:06x}" for number in range(12)]
+SHARDS = ("01", "02", "03")
+NEXT = Hour(HOUR.end)
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setattr(parallel, "_WORTH_A_PROCESS", 1)
+    settings = Settings(data_dir=tmp_path)
+    for number, cloud_id in enumerate(USERS):
+        for hour in (HOUR, NEXT):
+            path = settings.logs_dir / hour.name / SHARDS[number % 3] / f"rainforest-{cloud_id}-{hour}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(demand(second, 1, cloud_id=cloud_id) for second in range(5)) * 2)
+    return Job(settings, NEXT.end + GRACE + 3600)
+
+
+def test_all_of_it_is_archived_once_oldest_hour_first(job: Job) -> None:
+    done = list(rotate_backlog(job, lambda: False, processes=3))
+    assert [shard for shard, _ in done] == [(hour, shard) for hour in (HOUR, NEXT) for shard in SHARDS]
+    total = sum((one for _, one in done), Rotated())
+    assert (total.users, total.objects, total.errors) == (24, 24, {})
+    found = entries_in(wiring.archive(job.settings))
+    assert len(found) == 24
+    assert all(len(entries) == 5 for entries in found.values())
+    assert not multiprocessing.active_children()
+    assert job.files(job.plan()) == 0
+
+
+def test_one_process_does_the_same(job: Job) -> None:
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=1)), Rotated())
+    assert (total.users, total.objects) == (24, 24)
+
+
+def test_stopped_it_leaves_the_rest_for_next_time(job: Job) -> None:
+    stopped = sum((one for _, one in rotate_backlog(job, lambda: True, processes=1)), Rotated())
+    assert (stopped.users, stopped.deferred) == (0, 24)
+    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=2)), Rotated())
+    assert again.objects == 24
+
+
+def test_a_killed_process_is_told_and_loses_nothing(job: Job) -> None:
+    last = job.settings.logs_dir / NEXT.name / SHARDS[-1] / f"rainforest-{USERS[-1]}-{NEXT}.jsonl"
+    with last.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # so that it cannot be done before the kill
+        rotating = rotate_backlog(job, lambda: False, processes=2)
+        next(rotating)
+        for process in multiprocessing.active_children():
+            process.kill()
+        with pytest.raises(EagleError, match="rotate again"):
+            list(rotating)
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=2)), Rotated())
+    assert total.errors == {}
+    assert len(entries_in(wiring.archive(job.settings))) == 24
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(job: Job, processes: int) -> None:
+    """A file stands where the archive's directory should be made."""
+    directory = Path(wiring.archive(job.settings).url.removeprefix("file://"))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.write_bytes(b"in the way")
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (total.objects, total.stuck, total.deferred) == (0, 0, 24)
+    assert total.users <= processes * len(USERS) // len(SHARDS), "each process tried one shard's users at most"
+    directory.unlink()
+    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (again.objects, again.errors) == (24, {})
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_one_users_hours_that_cannot_be_archived_stop_nobody(job: Job, processes: int) -> None:
+    archive = wiring.archive(job.settings)
+    stuck = Path(archive.url.removeprefix("file://")) / f"cloud_id={USERS[0]}"
+    stuck.parent.mkdir(parents=True, exist_ok=True)
+    stuck.write_bytes(b"in the way")
+    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (total.objects, total.stuck, total.deferred) == (22, 2, 0)
+    assert list(total.errors) == [USERS[0]]
+    stuck.unlink()
+    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    assert (again.objects, again.errors) == (2, {})

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eagle_logger.core.hours import Hour
+from eagle_logger.logs import file_names
+from eagle_logger.logs.group_fsync import _release
+
+PATH = Path("logs/2026-03-10-17/07/rainforest-002738-2026-03-10-17.jsonl")
+
+
+def test_an_open_file_is_known_by_its_name() -> None:
+    found = file_names.open_file(PATH)
+    assert found == file_names.LogFile(PATH, "002738", Hour.parse("2026-03-10-17"), "07")
+
+
+def test_a_sealed_file_and_its_receipt_are_named_after_the_open_one() -> None:
+    path = file_names.sealed_path(PATH, 12)
+    assert path.name == "rainforest-002738-2026-03-10-17.0012.sealed.jsonl"
+    sealed = file_names.sealed_file(path)
+    assert sealed is not None
+    assert (sealed.cloud_id, sealed.hour.name, sealed.shard, sealed.sequence) == ("002738", "2026-03-10-17", "07", 12)
+    assert sealed.receipt_path.name == "rainforest-002738-2026-03-10-17.0012.receipt.json"
+    assert file_names.numbered(sealed.receipt_path.name) == (PATH.name, 12, file_names.RECEIPT)
+    assert file_names.numbered(path.name) == (PATH.name, 12, file_names.SEALED)
+
+
+def test_there_may_be_more_than_ten_thousand() -> None:
+    sealed = file_names.sealed_file(file_names.sealed_path(PATH, 123_456))
+    assert sealed is not None
+    assert sealed.sequence == 123_456
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rainforest-002738-2026-03-10-17.0001.sealed.jsonl",
+        "rainforest-00273-2026-03-10-17.jsonl",
+        "rainforest-002738-2026-03-10-24.jsonl",
+        "rainforest-002738-2026-03-10-17.jsonl.new",
+        ".rainforest-002738-2026-03-10-17.jsonl",
+        "node-id",
+    ],
+)
+def test_nothing_else_is_an_open_file(name: str) -> None:
+    assert file_names.open_file(PATH.with_name(name)) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        PATH.name,
+        "x.0001.sealed.jsonl",
+        "rainforest-002738-2026-02-30-17.0001.sealed.jsonl",
+        "rainforest-002738-2026-03-10-17.0001.receipt.json",
+    ],
+)
+def test_nothing_else_is_a_sealed_file(name: str) -> None:
+    assert file_names.sealed_file(PATH.with_name(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "release"), [("6.18.44-fc", (6, 18)), ("5.8", (5, 8)), ("4.19.0-5-amd64", (4, 19)), ("", (0, 0)), ("odd", (0, 0))]
+)
+def test_the_kernels_release_is_read(text: str, release: tuple[int, int]) -> None:
+    assert _release(text) == release

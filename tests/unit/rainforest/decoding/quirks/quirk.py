@@ -1,0 +1,87 @@
+"""A quirk of a gateway or of the relay: the bytes, and what comes out; and the bytes that most quirks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from eagle_logger.core.hours import iso
+from eagle_logger.core.line_format import value_text
+from eagle_logger.core.reading_flags import flags_for
+from eagle_logger.core.readings import Flag, Reading
+from eagle_logger.errors import Permanent, RelayUnavailable, Transient
+from eagle_logger.rainforest.decoding.reply import interpret
+
+
+@dataclass(frozen=True)
+class Quirk:
+    """`comes_out`: a line for each reading, then one for each problem, or the error that is raised.
+
+    `arrived` (Unix seconds) and `previous` (the summation before, kWh) are given where the flags depend on them.
+    """
+
+    title: str
+    body: bytes
+    comes_out: tuple[str, ...]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    arrived: int | None = None
+    previous: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+def outcome(quirk: Quirk) -> tuple[str, ...]:
+    """What really comes out."""
+    try:
+        decoded = interpret(quirk.status, quirk.headers, quirk.body)
+    except RelayUnavailable as wrong:
+        wait = "" if wrong.retry_after is None else f", wait {wrong.retry_after:g} s"
+        return (f"try again later: {wrong.reason}{wait}",)
+    except (Transient, Permanent) as wrong:
+        return (type(wrong).__name__.replace("Reply", "").lower(),)
+    arrivals = [undated.dated(MOMENT if quirk.arrived is None else quirk.arrived) for undated in decoded.undated]
+    lines = [
+        " ".join([reading.kind, iso(reading.time), value_text(reading.values), *sorted(_flags(quirk, reading))])
+        for reading in (*decoded.readings, *arrivals)
+    ]
+    lines += [f"problem: {problem.what}" for problem in decoded.problems]
+    return tuple(lines) or ("known, carries no reading",)
+
+
+def _flags(quirk: Quirk, reading: Reading) -> frozenset[Flag]:
+    arrived = reading.time if quirk.arrived is None else quirk.arrived
+    return reading.flags | flags_for(reading, arrived, quirk.previous)
+
+
+def demand(*fields: str, time: str = "0x1c91ec39", root: str = "InstantaneousDemand") -> bytes:
+    """A notification with the usual head; each field is `Name=text`."""
+    elements = "".join("<{0}>{1}</{0}>".format(*one.split("=", 1)) for one in fields)
+    return f"<{root}><TimeStamp>{time}</TimeStamp>{elements}</{root}>".encode()
+
+
+def summation(*fields: str, time: str = "0x1c91ec39") -> bytes:
+    return demand(*fields, time=time, root="CurrentSummation")
+
+
+def price(*fields: str, time: str = "0x1c91ec39") -> bytes:
+    return demand(*fields, time=time, root="PriceCluster")
+
+
+def message(*fields: str, time: str = "0x1c91ec39") -> bytes:
+    return demand(*fields, time=time, root="MessageCluster")
+
+
+WHEN = "2015-03-10T17:54:01Z"
+MOMENT = 1_426_010_041
+KW = '"unit":"kW"'
+PLAIN = f'demand {WHEN} "value":0.944,{KW}'
+WHOLE = demand("Demand=0x0003b0", "Multiplier=0x1", "Divisor=0x3e8")
+NO_MESSAGE_STATE = '"priority":null,"confirmation_required":null,"confirmed":null,"read":null,"queue":null'
+
+
+def of_demand(value: str) -> tuple[str, ...]:
+    return (f'demand {WHEN} "value":{value},{KW}',)
+
+
+def of_price(value: str, rest: str = '"currency":"USD","unit":"USD/kWh","tier":null,"label":null') -> str:
+    return f'price {WHEN} "price":{value},{rest}'

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from eagle_logger.simulator.http.timer_wheel import TICK, Wheel
+
+
+async def test_calls_come_at_about_their_time_and_in_order() -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    wheel, came, now = Wheel(loop), list[tuple[str, float]](), loop.time()
+    for name, delay in (("late", 0.03), ("early", 0.01)):
+        wheel.call_at(now + delay, lambda name=name: came.append((name, loop.time() - now)))  # type: ignore[misc]
+    wheel.call_at(now + 0.05, done.set)
+    await done.wait()
+    assert [name for name, _ in came] == ["early", "late"]
+    assert came[0][1] >= 0.01 - TICK
+
+
+async def test_one_calls_mistake_is_not_the_others() -> None:
+    loop, done, wrong = asyncio.get_running_loop(), asyncio.Event(), list[Any]()
+    loop.set_exception_handler(lambda _, context: wrong.append(context["exception"]))
+    wheel, now = Wheel(loop), loop.time()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    wheel.call_at(now, fail)
+    wheel.call_at(now, done.set)
+    await asyncio.wait_for(done.wait(), 5)
+    assert [type(one) for one in wrong] == [ZeroDivisionError]

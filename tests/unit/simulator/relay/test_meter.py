@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_logger.simulator.relay import meter
+from eagle_logger.simulator.relay.homes import Home, homes
+from eagle_logger.simulator.relay.meter import DEMAND, MESSAGE, SUMMATION, Moment, Stream, before, latest, price_stream
+
+HOMES = homes(30, seed=5)
+NOW = 1_764_000_000
+MOMENTS = st.floats(NOW, NOW + 10_000_000, allow_nan=False)
+
+
+def times(home: Home, stream: Stream, seconds: int) -> list[int]:
+    moment, found = latest(home, stream, NOW), []
+    while moment.time > NOW - seconds:
+        found.append(moment.time)
+        moment = before(home, stream, moment)
+    return found[::-1]
+
+
+def intervals(stream_of: Callable[[Home], Stream], seconds: int) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for home in HOMES:
+        series = times(home, stream_of(home), seconds)
+        found.update(later - earlier for earlier, later in pairwise(series))
+    return found
+
+
+def test_demand_comes_about_every_8_seconds_with_gaps_of_16_and_24() -> None:
+    gaps = intervals(lambda _: DEMAND, 40_000)
+    assert gaps.most_common(1)[0][0] == 8
+    assert gaps[7] + gaps[9] > gaps.total() * 0.15
+    assert 0.01 < gaps[16] / gaps.total() < 0.06
+    assert 0 < gaps[24] < gaps[16]
+    assert min(gaps) >= 7
+    assert max(gaps) < 130
+
+
+def test_summation_comes_every_240_seconds() -> None:
+    gaps = intervals(lambda _: SUMMATION, 100_000)
+    assert gaps.most_common(1)[0][0] == 240
+    assert min(gaps) > 236
+    assert max(gaps) < 244
+
+
+def test_each_home_has_its_own_price_interval_between_60_and_180_seconds() -> None:
+    gaps = intervals(price_stream, 10_000)
+    assert min(gaps) >= 60
+    assert max(gaps) <= 180
+    assert len(gaps) > 10
+
+
+def test_messages_come_now_and_then() -> None:
+    gaps = intervals(lambda _: MESSAGE, 1_000_000)
+    assert min(gaps) > 3600
+    assert max(gaps) < 10 * 3600
+
+
+def test_readings_become_visible_2_to_12_seconds_late() -> None:
+    assert min(meter.LAGS) == pytest.approx(2.4)
+    assert max(meter.LAGS) == pytest.approx(12)
+    assert median(meter.LAGS) == pytest.approx(3.6, abs=0.05)
+    assert sum(lag <= 5.9 for lag in meter.LAGS) / len(meter.LAGS) == pytest.approx(0.95, abs=0.01)
+
+
+@given(home=st.sampled_from(HOMES), now=MOMENTS)
+def test_nothing_is_visible_before_its_time(home: Home, now: float) -> None:
+    for stream in (DEMAND, SUMMATION, MESSAGE, price_stream(home)):
+        assert latest(home, stream, now).time <= now - 2.4
+
+
+@given(home=st.sampled_from(HOMES), now=MOMENTS, later=st.floats(0, 300))
+def test_time_never_shows_an_older_reading(home: Home, now: float, later: float) -> None:
+    assert latest(home, DEMAND, now) <= latest(home, DEMAND, now + later)
+
+
+@given(home=st.sampled_from(HOMES), now=MOMENTS)
+def test_every_reading_before_the_latest_was_the_latest_or_overtaken(home: Home, now: float) -> None:
+    newest = latest(home, DEMAND, now)
+    earlier = before(home, DEMAND, newest)
+    assert earlier.turn < newest.turn
+    assert earlier.time < newest.time
+    assert latest(home, DEMAND, earlier.time + 12.1) in (earlier, Moment(*newest))
+
+
+def test_homes_are_not_in_step() -> None:
+    assert len({latest(home, DEMAND, NOW).time for home in HOMES}) > 5

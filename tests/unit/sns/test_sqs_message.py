@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from eagle_logger.sns.certificate_cache import Keyring
+from eagle_logger.sns.fetch_request import Asked
+from eagle_logger.sns.refusals import MessageRefused, Reason
+from eagle_logger.sns.sqs_message import Queued, unwrap
+from eagle_logger.sns.verifier import Gate
+from tests.support.fake_sns import TOPIC, FakeSns
+
+SNS = FakeSns()
+GATE = Gate([TOPIC], Keyring(SNS.fetch_certificate))
+
+
+def wrapped(message: str = "002738", **changes: Any) -> str:
+    return json.dumps({**SNS.notification(message), "MessageId": "one", **changes})
+
+
+@pytest.mark.parametrize("body", ["002738", '{"cloud_id": "002738"}', '{"cloud_ids": ["002738"], "Type": "mine"}'])
+def test_a_raw_message_is_named_by_sqs(body: str) -> None:
+    assert unwrap(body, "two", GATE) == Queued(Asked(("002738",)), "sqs:two")
+
+
+def test_a_wrapped_message_is_named_by_sns() -> None:
+    assert unwrap(wrapped(), "two", GATE) == Queued(Asked(("002738",)), "one")
+
+
+@pytest.mark.parametrize("age", ["2015-01-01T00:00:00.000Z", "never"])
+def test_neither_its_age_nor_its_signature_is_looked_at(age: str) -> None:
+    assert unwrap(wrapped(Timestamp=age, Signature="-", SignatureVersion="9"), "two", GATE).once == "one"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", Reason.NO_CLOUD_ID),
+        ("hello", Reason.NO_CLOUD_ID),
+        ("{}", Reason.NO_CLOUD_ID),
+        ("[" * 100_000, Reason.TOO_COMPLEX),
+        (wrapped(TopicArn=TOPIC + "x"), Reason.TOPIC_NOT_ALLOWED),
+        (wrapped(TopicArn=5), Reason.MALFORMED),
+        (wrapped(MessageId="a\nb"), Reason.MALFORMED),
+        (wrapped(Message=None), Reason.MALFORMED),
+        (wrapped(message="hello"), Reason.NO_CLOUD_ID),
+        (json.dumps(SNS.confirmation()), Reason.UNKNOWN_TYPE),
+    ],
+)
+def test_what_cannot_be_understood(body: str, reason: Reason) -> None:
+    with pytest.raises(MessageRefused) as refused:
+        unwrap(body, "two", GATE)
+    assert refused.value.reason is reason

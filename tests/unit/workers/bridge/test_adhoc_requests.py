@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from eagle_logger.core.users import Credentials, User
+from eagle_logger.errors import RedisUnavailable
+from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.store import NewUser
+from tests.support.polling import until
+from workers.bridge.adhoc_requests import Enqueue, Intake
+from workers.bridge.counters import Counters
+
+
+@pytest.fixture
+async def users() -> MemoryUserStore:
+    store = MemoryUserStore()
+    await store.put([NewUser(User("00ce69"), Credentials("00ce69", "a@example.com", "secret"))])
+    return store
+
+
+def hanging(let_go: threading.Event) -> Enqueue:
+    def enqueue(_: Sequence[str]) -> None:
+        let_go.wait(10)
+
+    return enqueue
+
+
+async def test_what_is_not_enqueued_may_be_asked_again(users: MemoryUserStore) -> None:
+    def away(_: Sequence[str]) -> None:
+        raise OperationalError("connection refused")
+
+    intake = Intake(users, away)
+    with pytest.raises(RedisUnavailable, match="connection refused"):
+        await intake.take(["00ce69"], once="one")
+    again = await users.request(["00ce69"], once="one")
+    assert (again.seen_before, again.leased) == (False, ("00ce69",))
+    intake.close()
+
+
+async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) -> None:
+    def away(_: Sequence[str]) -> None:
+        raise OperationalError("connection refused")
+
+    intake = Intake(users, away)
+    with pytest.raises(RedisUnavailable):
+        await intake.take(["00ce69"])
+    assert (await users.totals()).due == 1
+    assert await users.lease(1) == ["00ce69"]
+    intake.close()
+
+
+async def test_a_broker_that_hangs_is_not_waited_for(users: MemoryUserStore) -> None:
+    let_go = threading.Event()
+    intake = Intake(users, hanging(let_go), patience=0.05)
+    with pytest.raises(RedisUnavailable):
+        await intake.take(["00ce69"], once="one")
+    let_go.set()
+    intake.close()
+
+
+async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
+    let_go, ticks = threading.Event(), 0
+    intake = Intake(users, hanging(let_go))
+    taking = asyncio.create_task(intake.take(["00ce69"]))
+    while ticks < 5:
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert not taking.done()
+    let_go.set()
+    assert (await taking).leased == ("00ce69",)
+    intake.close()
+
+
+async def everybody_is_leased(users: MemoryUserStore) -> bool:
+    totals = await users.totals()
+    return totals.leased == totals.users
+
+
+async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: MemoryUserStore) -> None:
+    await users.put([NewUser(User(name), Credentials(name, "a@example.com", "secret")) for name in ("002738", "ffffff")])
+    began, let_go, published = threading.Event(), threading.Event(), list[Sequence[str]]()
+
+    def slow(cloud_ids: Sequence[str]) -> None:
+        published.append(cloud_ids)
+        began.set()
+        let_go.wait(10)
+
+    intake = Intake(users, slow)
+    first = asyncio.create_task(intake.take(["00ce69"]))
+    await asyncio.to_thread(began.wait, 10)
+    others = [asyncio.create_task(intake.take([name])) for name in ("002738", "ffffff")]
+    await until(lambda: everybody_is_leased(users))
+    let_go.set()
+    assert [taken.leased for taken in await asyncio.gather(first, *others)] == [("00ce69",), ("002738",), ("ffffff",)]
+    assert published == [["00ce69"], ["002738", "ffffff"]]
+    intake.close()
+
+
+async def test_nothing_is_published_for_nobody(users: MemoryUserStore) -> None:
+    published: list[Sequence[str]] = []
+    intake = Intake(users, published.append)
+    assert (await intake.take(["abcdef"])).unknown == ("abcdef",)
+    assert published == []
+    intake.close()
+
+
+async def test_counters_wait_for_redis(users: MemoryUserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = Counters(users)
+
+    async def away(_: object) -> None:
+        raise RedisUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(users, "count", away)
+        counters.add("sns_queued")
+        await counters.flush()
+    counters.add("sns_queued", 2)
+    await counters.flush()
+    await counters.flush()
+    assert await users.tally() == {"sns_queued": 3}

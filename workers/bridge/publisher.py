@@ -1,0 +1,37 @@
+"""Sends `fetch` messages without being a worker: for the command line, where `--data` may name other settings than the
+environment does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import Celery
+
+from eagle_logger.broker_queues import ADHOC
+from eagle_logger.core.message_batches import messages
+from eagle_logger.settings import Settings
+from workers.bridge.adhoc_requests import Enqueue
+from workers.process.celery_transport import Messaging, broker_settings
+
+
+def publisher(settings: Settings) -> Enqueue:
+    """Publishes as `workers.tasks.enqueue_adhoc` does. Raises kombu's OperationalError when the broker is away."""
+    app = make_publisher_app(settings)
+
+    def enqueue(cloud_ids: Sequence[str]) -> None:
+        for _, users in messages(cloud_ids, shards=1, at_most=settings.users_per_message):  # any worker will do
+            app.send_task("fetch", args=[users], queue=ADHOC)
+
+    return enqueue
+
+
+def make_publisher_app(settings: Settings) -> Celery:
+    app = Celery("eagle_logger.publisher", amqp=Messaging, set_as_current=False)
+    app.conf.update(
+        **broker_settings(settings),
+        task_ignore_result=True,
+        task_default_queue=ADHOC,
+        task_serializer="json",
+        timezone="UTC",
+    )
+    return app

@@ -1,0 +1,70 @@
+"""What the handlers work with: built once, passed to each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from eagle_logger.sns.topics import Topic
+from eagle_logger.sns.verifier import Gate
+from eagle_logger.users.store import Totals, UserStore
+from workers.bridge.adhoc_requests import Intake
+from workers.bridge.counters import Counters
+from workers.server.limits import RateLimit
+from workers.server.peers import Network
+
+
+class Confirms(Protocol):
+    def begin(self, topic: Topic, token: str, message_id: str) -> None:
+        """Confirm a subscription in the background."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unarchived:
+    """What this machine's disk holds of hours that are over and that is not in the archive yet.
+
+    `oldest`: start of the oldest hour that has users who wait and are not stuck, Unix seconds; `stuck`: how many users' hours
+    fail for a reason of their own."""
+
+    hours: int
+    files: int
+    oldest: float | None
+    stuck: int = 0
+
+
+class Stall:
+    """For how long users have waited without any being fetched."""
+
+    def __init__(self) -> None:
+        self._fetches = -1
+        self._since = 0.0
+
+    def look(self, fetches: int, totals: Totals, now: float) -> float:
+        """Seconds, as of now. `fetches`: the system's counter; `now`: any clock that only goes forward."""
+        if fetches != self._fetches or not (totals.leased or totals.overdue):
+            self._fetches, self._since = fetches, now
+        return now - self._since
+
+
+@dataclass(frozen=True)
+class Bridge:
+    users: UserStore
+    intake: Intake
+    gate: Gate
+    confirmations: Confirms
+    counters: Counters
+    queues: Callable[[], Awaitable[Mapping[str, int]]]
+    """Messages waiting, by queue. Raises RedisUnavailable."""
+    unarchived: Callable[[], Awaitable[Unarchived]]
+    api_token: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
+    stretched: Callable[[float], float] = float
+    """Real seconds in the store's (they differ only under a test's clock)."""
+    worker_patience: float = 60.0
+    """Real seconds without any progress of a fetching process after which the system is not ready."""
+    stall: Stall = field(default_factory=Stall)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+    under_way: set[object] = field(default_factory=set)
+    """Requests that have not been answered yet."""

@@ -1,0 +1,87 @@
+"""The end of a measured run: archive what is still open, compare the archive with the ledger, say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from eagle_logger import wiring
+from eagle_logger.inspection.ledger_comparison import Verdict
+from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.settings import Settings
+from eagle_logger.telemetry import late_percentile
+from workers.up.measured_run.throughput import Snapshot, grown
+
+_ROUNDS = 3
+"""How often what the archive did not take is offered to it again."""
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What `up --json` prints.
+
+    What was fetched is counted since every program was ready; readings and objects are all that the data directory ever saw.
+    What only a simulator's ledger can tell is None without one.
+    """
+
+    homes: int
+    fetches: int
+    requests: int
+    failed_fetches: int
+    missed_turns: int
+    late_p99_s: float | None
+    readings_served: int | None
+    readings_logged: int
+    readings_archived: int | None
+    objects: int | None
+    lost: int | None
+    duplicated: int | None
+    unreturnable: int | None
+
+    @property
+    def is_well(self) -> bool:
+        return not self.lost and not self.duplicated
+
+
+async def rotate_what_is_open(settings: Settings) -> Rotated:
+    """Seal and archive everything on this log volume, whether its hour is over or not. The rotator must have stopped."""
+    logger = await wiring.data_logger(settings, name="up", holder="up", passwords=False)
+    total = Rotated()
+    try:
+        for _ in range(_ROUNDS):
+            again = Rotated()
+            for hour, shard in logger.plan_rotation(include_open=True, heed_pauses=False):
+                again += await asyncio.to_thread(logger.rotate_log_to_s3, hour, shard, include_open=True, heed_pauses=False)
+            total += again
+            if not again.deferred and not again.errors:
+                break
+    finally:
+        await logger.close()
+    return total
+
+
+def summarise(begin: Snapshot, end: Snapshot, verdict: Verdict | None) -> Summary:
+    more = grown(begin.tally, end.tally)
+    return Summary(
+        homes=end.totals.users,
+        fetches=more["fetches"],
+        requests=more["requests"],
+        failed_fetches=more["failed_fetches"],
+        missed_turns=more["missed_turns"],
+        late_p99_s=late_percentile(more, 0.99),
+        readings_served=None if verdict is None else verdict.readings_served,
+        readings_logged=end.tally.get("readings_logged", 0),
+        readings_archived=None if verdict is None else verdict.readings_archived,
+        objects=None if verdict is None else verdict.objects,
+        lost=None if verdict is None else verdict.lost,
+        duplicated=None if verdict is None else verdict.duplicated,
+        unreturnable=None if verdict is None else verdict.unreturnable,
+    )
+
+
+def complaints(verdict: Verdict) -> list[str]:
+    """What somebody should look at, in a few lines."""
+    counts = {"readings never served": verdict.unexpected, "lines under another hour": verdict.misfiled}
+    lines = [f"{count} {what} are in the archive" for what, count in counts.items() if count]
+    return [*lines, *(f"unreadable: {one}" for one in verdict.unreadable[:_SHOWN]), *verdict.examples[:_SHOWN]]
