@@ -16,7 +16,6 @@ from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.rainforest.decoding import currencies, numbers, root_elements
 from eagle_logger.rainforest.decoding.numbers import Missing, NoTime
 from eagle_logger.rainforest.decoding.scan_result import Fragment
-from eagle_logger.rainforest.relay.requests import mac
 
 Fields = Mapping[str, str]
 """Lower-case names; text as it stood in the reply."""
@@ -75,7 +74,7 @@ def reading_of(fragment: Fragment) -> Reading | Undated:
         time = None
     device, meter = fields.get("devicemacid", ""), fields.get("metermacid", "")
     raw = {name: fields[key] for key, name in _KEPT[kind] if key in fields}
-    known_device, known_meter = mac(device), mac(meter)
+    known_device, known_meter = numbers.mac(device), numbers.mac(meter)
     if device.lower() != known_device:
         raw["DeviceMacId"] = device
     if meter.lower() != known_meter:

@@ -1,4 +1,4 @@
-"""Rainforest's numbers: hex strings whose width carries the sign, and exact decimals made of them.
+"""Rainforest's numbers: hex strings whose width carries the sign, exact decimals made of them, and MACs.
 
 A number is `0x` and 1 to 16 hex digits. Without `0x` it counts only if it means the same in base 10 and in base 16, such as
 `00` or `3`: a guess at anything longer could be wrong by orders of magnitude.
@@ -16,6 +16,7 @@ PLACES = 12
 """Decimal places kept of a division that does not end (1 ÷ 3). One that ends is exact, however long."""
 
 _HEX = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,16})\s*")
+_MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 _SAME_IN_BOTH_BASES = re.compile(r"\s*0{0,15}([0-9])\s*")
 
 _WIDTHS = {6: 1 << 24, 8: 1 << 32, 16: 1 << 64}
@@ -93,6 +94,12 @@ def unix_time(text: str | None) -> int:
     if seconds > 0xFFFFFFFF:
         raise NoTime(f"TimeStamp {text.strip()} is no time")
     return seconds + EPOCH
+
+
+def mac(text: str | None) -> str:
+    """A MAC as `0x` and 16 lower-case hex digits; "" for anything else. `0x` may be missing, and leading zeroes."""
+    match = _MAC.fullmatch(text.strip()) if text else None
+    return f"0x{match[1].lower():0>16}" if match else ""
 
 
 def _digits(text: str) -> str:

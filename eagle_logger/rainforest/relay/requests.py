@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from functools import lru_cache
 from xml.sax.saxutils import escape
@@ -39,7 +38,6 @@ _READING = {
     Kind.PRICE: "get_price",
     Kind.MESSAGE: "get_message",
 }
-_MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 
 
 def command(name: str, *, mac_id: str | None = None, as_json: bool = False, **parameters: str | None) -> bytes:
@@ -113,12 +111,6 @@ def demand_peaks(mac_id: str | None = None, *, as_json: bool = False) -> bytes:
 
 def reboot(target: Target, mac_id: str | None = None) -> bytes:
     return command("reboot", mac_id=mac_id, Target=target)
-
-
-def mac(text: str | None) -> str:
-    """A MAC as `0x` and 16 lower-case hex digits; "" for anything else. `0x` may be missing, and leading zeroes."""
-    match = _MAC.fullmatch(text.strip()) if text else None
-    return f"0x{match[1].lower():0>16}" if match else ""
 
 
 def _hex_time(moment: int) -> str:

@@ -70,20 +70,3 @@ def test_nothing_given_breaks_out_of_its_element(text: str) -> None:
 def test_what_a_gateway_cannot_express_is_refused(start: int, frequency: int | None) -> None:
     with pytest.raises(ValueError, match=r"outside|no frequency"):
         requests.history(start, frequency=frequency)
-
-
-@pytest.mark.parametrize(
-    ("text", "known"),
-    [
-        ("0xD8D5B9000000ABCD", MAC),
-        ("d8d5b9000000abcd", MAC),
-        ("0x78100abcdef01", "0x00078100abcdef01"),
-        (" 0xd8d5b9000000abcd\r\n", MAC),
-        ("", ""),
-        (None, ""),
-        ("0xd8d5b9000000abcd00", ""),
-        ("the meter", ""),
-    ],
-)
-def test_macs_in_one_spelling(text: str | None, known: str) -> None:
-    assert requests.mac(text) == known
