@@ -7,14 +7,11 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from eagle_logger.simulator.http import responses
-from eagle_logger.simulator.http.request_parser import Head
+from eagle_logger.simulator.http.request_parser import Head, Heads
 from eagle_logger.simulator.http.responses import Reply
-
-if TYPE_CHECKING:
-    from eagle_logger.simulator.relay.relay import Relay
 
 LONGEST_HEAD = 32 * 1024
 LONGEST_BODY = 1024 * 1024
@@ -22,14 +19,30 @@ PIECE = 256 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 
 
+class Server(Protocol):
+    """What a connection needs of the server it belongs to."""
+
+    loop: asyncio.AbstractEventLoop
+    heads: Heads
+    connections: set[Connection]
+    """Those that are open. A connection enters and leaves by itself."""
+    is_stopping: bool
+
+    def request(self, connection: Connection, head: Head, body: bytes) -> None:
+        """Answer a whole request."""
+
+    def not_http(self, reason: str) -> None:
+        """Count a client that sent something else than HTTP, and was answered 400."""
+
+
 class Connection(asyncio.Protocol):
-    """Reads one request at a time and hands it to the relay; what a client sends meanwhile waits.
+    """Reads one request at a time and hands it to the server; what a client sends meanwhile waits.
 
     `number` is unique among all connections of all runs; `client_closed` is True once the client has closed its side.
     """
 
-    def __init__(self, relay: Relay, number: int) -> None:
-        self._relay = relay
+    def __init__(self, server: Server, number: int) -> None:
+        self._server = server
         self._buffer = b""
         self._busy = False
         self._paused = False
@@ -47,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=PIECE, low=0)
         peer = transport.get_extra_info("peername")
         self.port = peer[1] if peer else 0
-        self._relay.connections.add(self)
+        self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -63,7 +76,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _why: Exception | None) -> None:
         self._lost = True
         self._closed_by_client()
-        self._relay.connections.discard(self)
+        self._server.connections.discard(self)
         self._after_draining = None
 
     def pause_writing(self) -> None:
@@ -86,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     def drip(self, reply: Reply, head: Head, completed: Callable[[], None], bytes_per_second: float) -> None:
         """The same, drop by drop: at most twenty drops a second."""
-        data, loop = responses.as_bytes(reply, head), self._relay.loop
+        data, loop = responses.as_bytes(reply, head), self._server.loop
         drop = max(1, round(bytes_per_second / 20))
 
         def fall(position: int) -> None:
@@ -105,7 +118,7 @@ class Connection(asyncio.Protocol):
     def break_off(self, reply: Reply, head: Head, after: int) -> None:
         """Send so many bytes of a reply, then reset."""
         self.write(responses.as_bytes(reply, head)[:after])
-        self._relay.loop.call_later(0.05 if after else 0, self.reset)
+        self._server.loop.call_later(0.05 if after else 0, self.reset)
 
     def write(self, data: bytes) -> None:
         """Send a part of a reply; end with `finish`. What is written to a broken connection is lost, as ever."""
@@ -124,7 +137,7 @@ class Connection(asyncio.Protocol):
         if completed is not None:
             completed()
         self.on_close = None
-        if keep and not self.client_closed and not self._relay.is_stopping:
+        if keep and not self.client_closed and not self._server.is_stopping:
             self._busy = False
             if self._buffer:
                 self._next_request()
@@ -155,7 +168,7 @@ class Connection(asyncio.Protocol):
         following = start + len(piece)
 
         def go_on() -> None:
-            self._relay.loop.call_soon(self.stream, read, following, end, keep)
+            self._server.loop.call_soon(self.stream, read, following, end, keep)
 
         self.when_drained(go_on)
 
@@ -171,13 +184,13 @@ class Connection(asyncio.Protocol):
         except ValueError as wrong:
             self._busy = True
             self._transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            self._relay.accounts.outcomes[f"not HTTP: {wrong}"[:40]] += 1
+            self._server.not_http(str(wrong))
             self._transport.close()
             return
         if request is not None:
             self._busy = True
             self._head = None
-            self._relay.request(self, *request)
+            self._server.request(self, *request)
 
     def _take_request(self) -> tuple[Head, bytes] | None:
         """The first whole request in the buffer, taken out of it. Raises ValueError if it cannot be one."""
@@ -189,7 +202,7 @@ class Connection(asyncio.Protocol):
             if len(buffer) > LONGEST_HEAD:
                 raise ValueError("head too long")
             return None
-        head = self._head = self._head or self._relay.heads.read(buffer[:end])
+        head = self._head = self._head or self._server.heads.read(buffer[:end])
         if head.length > LONGEST_BODY:
             raise ValueError("body too long")
         begin = end + 4

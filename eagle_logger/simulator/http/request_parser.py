@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from urllib.parse import parse_qsl, urlsplit
 
-from eagle_logger.simulator.relay.accounts import Account, Accounts
-
 MOST_KEPT = 200_000
+
+Authenticate = Callable[[Mapping[str, str]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a request's head says. `account` is whom it speaks for, or the name of the wording that refuses it."""
+    """What a request's head says. `account` is what the server's `authenticate` made of its headers."""
 
     method: str
     path: str
@@ -27,28 +28,28 @@ class Head:
     """User-Agent, as a JSON string."""
     cloud_id: str
     """As a JSON string: what the client sent, whether or not there is such a home; null if nothing."""
-    account: Account | str
+    account: object
 
 
 class Heads:
-    """Reads heads, and remembers what it has read."""
+    """Reads heads, and remembers what it has read. `authenticate` gets a head's headers, their names in lower case."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+    def __init__(self, authenticate: Authenticate) -> None:
+        self._authenticate = authenticate
         self._known: dict[bytes, Head] = {}
 
     def read(self, text: bytes) -> Head:
         """The head in these bytes, without the blank line that ends it. Raises ValueError if it is none."""
         known = self._known.get(text)
         if known is None:
-            known = _parse(text, self._accounts)
+            known = _parse(text, self._authenticate)
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             self._known[text] = known
         return known
 
 
-def _parse(text: bytes, accounts: Accounts) -> Head:
+def _parse(text: bytes, authenticate: Authenticate) -> Head:
     first, *lines = text.decode("latin-1").split("\r\n")
     method, target, version = first.split(" ")
     if not version.startswith("HTTP/1."):
@@ -71,5 +72,5 @@ def _parse(text: bytes, accounts: Accounts) -> Head:
         expects_continue=headers.get("expect", "").lower() == "100-continue",
         agent=encode_basestring_ascii(headers.get("user-agent", "")),
         cloud_id="null" if cloud_id is None else encode_basestring_ascii(cloud_id.lower()),
-        account=accounts.authenticate(headers),
+        account=authenticate(headers),
     )

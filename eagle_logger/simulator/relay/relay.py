@@ -62,7 +62,7 @@ class Relay:
         spread: float = 0.0,
     ) -> None:
         self.accounts = Accounts(homes)
-        self.heads = Heads(self.accounts)
+        self.heads = Heads(self.accounts.authenticate)
         self.ledger = ledger
         self.clock = clock or Clock()
         self.faults = faults or Faults()
@@ -117,6 +117,10 @@ class Relay:
             self.accounts.outcomes["hang"] += 1
         else:
             self._wheel.call_at(now + self._delay(plan), partial(self._answer, exchange))
+
+    def not_http(self, reason: str) -> None:
+        """Something else than HTTP has come in."""
+        self.accounts.outcomes[f"not HTTP: {reason}"[:40]] += 1
 
     def _connect(self) -> Connection:
         self._opened += 1

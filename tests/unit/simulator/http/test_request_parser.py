@@ -12,7 +12,7 @@ CREDENTIALS = f"Cloud-Id: {HOME.cloud_id}\r\nUser: {HOME.user_email}\r\nPassword
 
 @pytest.fixture
 def heads() -> Heads:
-    return Heads(Accounts([HOME]))
+    return Heads(Accounts([HOME]).authenticate)
 
 
 def test_a_head_says_whom_it_speaks_for(heads: Heads) -> None:
