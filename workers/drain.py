@@ -10,11 +10,11 @@ import click
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
-from eagle_logger.cli.rotate import Stop
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rotation.parallel import Job, rotate_backlog
 from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.rotation.stop_request import StopRequest
 from eagle_logger.settings import Settings
 
 _LOOKING = 0.2
@@ -47,14 +47,14 @@ def drain(settings: Settings, *, undo: bool, patience: float, processes: int | N
         was_asked = wiring.drain(settings).undo()
         click.echo("this node takes fetches again" if was_asked else "this node was not drained")
         return
-    drainage = Drainage(settings, Stop(), patience=patience, processes=processes)
+    drainage = Drainage(settings, StopRequest(), patience=patience, processes=processes)
     sys.exit(0 if drainage.run() else 1)
 
 
 class Drainage:
     """One run of the command, told as it goes; `stop` is asked everywhere. Raises ConfigurationError without a log volume."""
 
-    def __init__(self, settings: Settings, stop: Stop, *, patience: float, processes: int | None) -> None:
+    def __init__(self, settings: Settings, stop: StopRequest, *, patience: float, processes: int | None) -> None:
         self._settings = settings
         self._folder = wiring.log_folder(settings)
         self._drain = wiring.drain(settings)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -14,6 +12,7 @@ from eagle_logger.cli.options import with_settings
 from eagle_logger.core.hours import Hour
 from eagle_logger.rotation.parallel import Job, rotate_backlog
 from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.rotation.stop_request import StopRequest
 from eagle_logger.settings import Settings
 
 
@@ -26,7 +25,7 @@ def rotate(settings: Settings, *, include_open: bool, processes: int | None) -> 
 
     Safe beside a running system. Ctrl-C stops it between two users. Exit 1 if something was left over or went wrong.
     """
-    stop = Stop()
+    stop = StopRequest()
     job = Job(settings, settings.clock.now(), include_open)
     done = [(*shard, one) for shard, one in rotate_backlog(job, lambda: stop.asked, processes=processes)]
     total = sum((one for _, _, one in done), Rotated())
@@ -34,18 +33,6 @@ def rotate(settings: Settings, *, include_open: bool, processes: int | None) -> 
     for cloud_id, reason in total.errors.items():
         print(f"{cloud_id}: {reason}", file=sys.stderr)
     sys.exit(1 if total.errors or total.deferred else 0)
-
-
-class Stop:
-    """Whether Ctrl-C or SIGTERM has come."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 def _show(done: list[tuple[Hour, str, Rotated]], total: Rotated) -> None:
