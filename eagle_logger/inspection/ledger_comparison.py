@@ -6,6 +6,7 @@ Lines are read here with a plain JSON parser and compared as numbers, on purpose
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,18 +16,25 @@ from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import httpx
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
-from eagle_logger.errors import Unreadable
+from eagle_logger.errors import ConfigurationError, Unreadable
+from eagle_logger.logs.folder import LogFolder
 
 UNSYNCED = 12.0
 """Real seconds within which a reply's readings are fsynced, or its process says that they cannot be."""
 _SIGN_OF_LIFE = 5.0
 """Real seconds between two signs of life of a system whose end nobody saw, at most."""
 MOST_EXAMPLES = 10
+_LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
+"""Where a data directory may have its ledger."""
 
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "demand": ("value",),
@@ -78,6 +86,24 @@ class Verdict:
         return asdict(self)
 
 
+def verified(
+    data_dir: Path, archive: Archive, ledger: str | None = None, deaths: Path | None = None, *, logs: LogFolder | None = None
+) -> Verdict:
+    """The verdict on a data directory and its archive. `ledger` is a file or a URL; without it, the directory's own ledger
+    counts. `deaths` is a file, by default the directory's. `logs` are given if the system may still run: a reading that lies
+    in them is not lost.
+
+    Raises ConfigurationError if there is no ledger, ArchiveUnavailable if the archive does not answer.
+    """
+    died = deaths or data_dir / "deaths.jsonl"
+    lines = died.read_bytes().splitlines(keepends=True) if died.exists() else []
+    with TemporaryDirectory(prefix="eagle-logger-") as directory:
+        path = _ledger_file(data_dir, ledger, Path(directory))
+        if logs is None:
+            return compare(lambda: _lines(path), archive, lines)
+        return compare(lambda: _lines(path), archive, lines, on_disk=_lines_on_disk(logs), now=time.time())
+
+
 def compare(
     ledger: Ledger,
     archive: Archive,
@@ -117,6 +143,46 @@ def compare(
         unreadable=found.unreadable,
         examples=examples + found.examples,
     )
+
+
+def _lines(path: Path) -> Iterable[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _lines_on_disk(folder: LogFolder) -> Iterator[tuple[str, bytes]]:
+    """The lines of open and sealed log files, each with its user. A file that is gone has moved on: an open one was sealed,
+    and sealed files are read after the open ones; a sealed one was archived."""
+    for hour in folder.hours():
+        for shard in folder.shards(hour):
+            for files in (folder.open_files, folder.sealed_files):
+                for file in files(hour, shard):
+                    with suppress(FileNotFoundError):
+                        yield from ((file.cloud_id, text) for text in file.path.read_bytes().splitlines())
+
+
+def _ledger_file(data_dir: Path, ledger: str | None, directory: Path) -> Path:
+    if ledger is None:
+        found = [data_dir / name for name in _LEDGERS if (data_dir / name).exists()]
+        if not found:
+            raise ConfigurationError(f"there is no {_LEDGERS[0]} in {data_dir}: name one with --ledger")
+        return found[0]
+    if ledger.startswith(("http://", "https://")):
+        return _fetched(ledger, directory / _LEDGERS[0])
+    if not Path(ledger).is_file():
+        raise ConfigurationError(f"--ledger {ledger}: there is no such file")
+    return Path(ledger)
+
+
+def _fetched(url: str, path: Path) -> Path:
+    try:
+        with httpx.stream("GET", url, timeout=30) as answer, path.open("wb") as file:
+            answer.raise_for_status()
+            for piece in answer.iter_bytes():
+                file.write(piece)
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise ConfigurationError(f"--ledger {url}: {exc}") from None
+    return path
 
 
 class _Found:

@@ -10,14 +10,13 @@ from eagle_logger import wiring
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.archive.s3 import PROBE_KEY
-from eagle_logger.cli.verify import verified
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.line_parser import read_entries
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.rotation_plan import may_be_deleted
 from eagle_logger.core.user_state import short_text
 from eagle_logger.inspection.archive_check import audit
-from eagle_logger.inspection.ledger_comparison import Verdict, compare
+from eagle_logger.inspection.ledger_comparison import Verdict, compare, verified
 from eagle_logger.inspection.user_readings import History
 from eagle_logger.users.store import StoredUser
 from tests.faults.system_under_test import Trial
@@ -34,8 +33,8 @@ _MAY_HOLD_SECRETS = {KEYS, "password", "redis.conf", "services.json", "users.jso
 
 def examine(trial: Trial) -> tuple[Verdict, list[str]]:
     """The verdict on a system that has stopped in order, its archive complete, and everything that is wrong with it."""
-    verdict = verified(trial.settings) if not trial.hostile else _of_the_others(trial)
     archive = wiring.archive(trial.settings)
+    verdict = _of_the_others(trial) if trial.hostile else verified(trial.settings.data_dir, archive)
     stored = {put["key"]: put["sha256"] for put in trial.outside.puts() if put["outcome"] in {"stored", "replaced"}}
     spoilt = {key for key, digest in stored.items() if _digest(trial, key) != digest}
     excused = spoilt if trial.outside.s3_spoils else set()

@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues
-from eagle_logger.cli.verify import verified
 from eagle_logger.errors import EagleError, RedisUnavailable
+from eagle_logger.inspection.ledger_comparison import verified
 from workers.up.console import Screen, where_everything_is
 from workers.up.data_dir import note_given_up, sign_of_life
 from workers.up.manager import Manager
@@ -308,7 +308,7 @@ class Session:
             return summarise(begin, end, None)
         self._stop([SIMULATOR])  # its ledger is complete once it has ended
         self._screen.say("comparing the archive with the simulator's ledger")
-        verdict = verified(self._settings, str(self._system.plan.ledger))
+        verdict = verified(self._settings.data_dir, wiring.archive(self._settings), str(self._system.plan.ledger))
         self._screen.quote(complaints(verdict))
         return summarise(begin, end, verdict)
 
