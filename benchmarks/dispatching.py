@@ -25,7 +25,7 @@ _WRITING = 2.0
 _STRIDE = 7919
 """A prime: its multiples meet every place once."""
 _IDLE = struct.pack("<dH", 0.0, 0)
-"""A turn that nobody has (scripts/common.lua)."""
+"""A turn that nobody has (users/redis/scripts/common.lua)."""
 _SEALED = "gAAAAAB" + "x" * 177
 """As long as a sealed password; nobody opens it here."""
 

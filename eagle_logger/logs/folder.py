@@ -416,7 +416,7 @@ def _written(path: Path) -> float:
 
 
 def _waiting(names: Iterable[str]) -> set[str]:
-    """The users and hours (as `files.user_and_hour_of` names them) that have something to archive."""
+    """The users and hours (as `file_names.user_and_hour_of` names them) that have something to archive."""
     return {file_names.user_and_hour_of(name) for name in _without_receipt(names)}
 
 

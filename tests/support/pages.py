@@ -1,4 +1,4 @@
-"""The fenced blocks of README and docs, and how a test takes them: word for word, so that page and test cannot drift apart.
+"""The fenced blocks of the pages, and how a test takes them: word for word, so that page and test cannot drift apart.
 
 `with Page("docs/how-to/scale.md", "sh") as page:` takes each block of these languages in its order, and fails if one is left.
 What no test can run says why in the page, in a line above it that is not shown: `<!-- not run: … -->`.
@@ -59,7 +59,9 @@ class Step:
 
 
 def pages() -> list[str]:
-    return ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+    """README, what else a reader finds in the root, and docs. (The changelog names what was true once.)"""
+    in_the_root = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+    return [*in_the_root, *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: str) -> Iterator[Block]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from eagle_logger.cli.main import main
+from eagle_logger.cli.main import ENTRY_POINTS, main
 from eagle_logger.settings import PREFIX, Settings
+from tests.support.pages import ROOT, pages
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / page for page in pages()]
 WRITTEN = [page for page in PAGES if page.name not in {"commands.md", "settings.md"}]
 COMMAND = re.compile(r"(?<![\w./])eagle-logger (?=[a-z-])([^`|;&<>\n#…)]+)")
 OPTION = re.compile(r"--[a-z][a-z-]*|-[a-zA-Z]\b")
@@ -24,6 +26,11 @@ FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 TARGET = re.compile(r"^(?:\$ |# )?make ([a-z-]+)", re.MULTILINE)
 COMPOSE = re.compile(r"docker compose\b[^\n|;&`]*? (?:exec|restart|stop|logs|run|rm)\b([^\n|;&`]*)")
+FILE = re.compile(r"(?<![\w/.<-])((?:[\w.-]+/)+(?:[\w-]+\.(?:py|lua|md))?)(?![\w/<])")
+"""A file in a folder, or a folder with a slash at its end."""
+FOLDERS = ("", "eagle_logger", "workers", "tests")
+"""Where the paths in pages and comments begin, besides the folder of the text itself."""
+MODULE = re.compile(r"(?<![\w/.-])(?:eagle_logger|workers|tests|benchmarks)(?:\.[A-Za-z_]\w*)+")
 NONSENSE = {f"{PREFIX}ARCHIV_URL", PREFIX.rstrip("_")}
 """What stands in a page as an example of a mistake."""
 
@@ -118,3 +125,83 @@ def test_compose_has_the_services_that_are_named() -> None:
             typed = re.sub(r"--name \S+|#.*", "", rest)
             words = [word for word in typed.split() if not word.startswith("-") and not word.isdecimal()]
             assert not words or words[0] in there, rest
+
+
+def is_there(path: str, beside: Path) -> bool:
+    return any((folder / path).exists() for folder in (beside, *(ROOT / name for name in FOLDERS)))
+
+
+def is_importable(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def files_in(text: str) -> list[str]:
+    """The sources, pages and folders of the repository that the text names. A folder is named from the root."""
+    rooms = {entry.name for folder in FOLDERS for entry in (ROOT / folder).iterdir() if entry.is_dir()}
+    return [path for path in FILE.findall(text) if path.split("/")[0] in (FOLDERS if path.endswith("/") else rooms)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identified)
+def test_files_and_modules_exist(page: Path) -> None:
+    typed = code(page)
+    assert [path for path in files_in(typed) if not is_there(path, page.parent)] == []
+    assert [name for name in MODULE.findall(typed) if not is_importable(name) and name != ENTRY_POINTS] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/explanation/patterns.md"])
+def test_there_are_files_to_look_at(name: str) -> None:
+    assert len(files_in(code(ROOT / name))) >= 5
+
+
+def test_files_that_moved_would_be_found() -> None:
+    text = "`core/moments.py`, `eagle_logger/core/schedule.py`, `users/redis/scripts/common.lua`, `tests/faults/`, `data/logs/`"
+    assert len(files_in(text)) == 4
+    assert [path for path in files_in(text) if not is_there(path, ROOT)] == ["core/moments.py"]
+    assert not is_importable("eagle_logger.core.moments")
+    assert is_importable("eagle_logger.core.schedule.pause_after")
+
+
+def comments(file: Path) -> str:
+    """The comments and docstrings of a file of Python or Lua."""
+    text = file.read_text()
+    if file.suffix == ".lua":
+        return "\n".join(re.findall(r"--.*", text))
+    with file.open("rb") as stream:
+        tokens = list(tokenize.tokenize(stream.readline))
+    kept = (tokenize.COMMENT, tokenize.STRING)
+    return "\n".join(token.string for token in tokens if token.type in kept and token.string.startswith(("#", '"""')))
+
+
+def test_files_that_comments_name_exist() -> None:
+    sources = [
+        file
+        for folder in ("eagle_logger", "workers", "tests", "benchmarks", "docs", "docker")
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in {".py", ".lua"}
+    ]
+    gone = [
+        f"{identified(file)}: {path}"
+        for file in [*sources, ROOT / "beat_schedule.py"]
+        for path in files_in(comments(file))
+        if not is_there(path, file.parent)
+    ]
+    assert gone == []
+
+
+def test_the_places_of_a_kind_are_listed() -> None:
+    """A module that names the kind `price` is a place that a new kind touches. CONTRIBUTING.md lists just these."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("### A kind of reading\n")[2].partition("\n### ")[0]
+    listed = set(re.findall(r"`(eagle_logger/[\w/]+\.py)`", section))
+    assert listed == {identified(file) for file in (ROOT / "eagle_logger").rglob("*.py") if names_price(file)}
+
+
+def names_price(file: Path) -> bool:
+    """Whether the code of a file, its docstrings and comments apart, names the kind."""
+    with file.open("rb") as stream:
+        tokens = list(tokenize.tokenize(stream.readline))
+    words = [token.string for token in tokens if token.type in {tokenize.NAME, tokenize.STRING}]
+    return any("price" in word.lower() for word in words if not word.startswith('"""'))

@@ -1,7 +1,7 @@
 """A strict S3 on a directory, for tests and for `eagle-logger up --homes`.
 
 It checks signatures, SHA-256, CRC32, Content-MD5 and If-None-Match, keeps its objects and a journal of every PUT, deletes
-nothing, and misbehaves on request (`PUT /_faults`, a JSON list of `s3_faults.Fault`). The bucket is the first part of the
+nothing, and misbehaves on request (`PUT /_faults`, a JSON list of `faults.Fault`). The bucket is the first part of the
 path, or of a host name below `localhost`.
 """
 

@@ -11,7 +11,7 @@ from eagle_logger.core.users import User, UserState
 
 @dataclass(slots=True)
 class Lease:
-    """See `redis/scripts/common.lua`, where the same members are explained."""
+    """See `users/redis/scripts/common.lua`, where the same members are explained."""
 
     due: float
     scheduled: float
