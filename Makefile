@@ -24,11 +24,11 @@ test: $(INSTALLED) ## all tests
 faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis JOBS=1), and write the table of faults
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
 
-check: $(INSTALLED) ## ruff, mypy strict, import law, generated docs up to date
+check: $(INSTALLED) ## ruff, mypy strict, law of imports, names of modules, generated docs up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/unit/test_import_law.py
+	$(BIN)/python -m pytest -q tests/unit/test_import_law.py tests/unit/test_module_names.py
 	$(BIN)/python -m docs.generate --check
 
 docs: $(INSTALLED) ## write the generated reference pages

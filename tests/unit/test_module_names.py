@@ -1,0 +1,64 @@
+"""A newcomer finds the room: names of modules are unique, and the root folders are short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+import pytest
+
+from eagle_logger.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("eagle_logger", "workers")
+SHARED_NAMES = {
+    "app": "the Celery app; the server's",
+    "archive": "the folder; the port of its adapters",
+    "cli": "the commands of each package",
+    "decode": "a command; what it runs",
+    "doctor": "a command; what it runs",
+    "faults": "the faults of each stand-in",
+    "memory": "adapters of two ports",
+    "notifications": "the real ones; a stand-in's",
+    "relay": "the real one's client; its stand-in",
+    "s3": "an adapter; its stand-in",
+    "server": "the HTTP server; a stand-in's",
+    "sns": "the folder; the route of the server",
+    "store": "the port; its adapters",
+    "users": "the folder; a user in core; the command; the routes of the server",
+}
+"""The names that several modules or folders may have, because the folder says which is which."""
+MOST_IN_ROOT = {"eagle_logger": 8, "workers": 6}
+
+
+def names() -> Counter[str]:
+    """Every module and folder, by its own name."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*")]
+    modules = [path.stem for path in paths if path.suffix == ".py" and path.stem[:2] != "__"]
+    return Counter(modules + [path.name for path in paths if (path / "__init__.py").exists()])
+
+
+def test_no_two_modules_have_one_name_unless_the_folder_says_which() -> None:
+    assert {name for name, count in names().items() if count > 1} == set(SHARED_NAMES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_root_is_short(package: str) -> None:
+    modules = [file for file in (ROOT / package).glob("*.py") if not file.stem.startswith("__")]
+    assert 0 < len(modules) <= MOST_IN_ROOT[package]
+
+
+def test_a_command_lies_in_a_module_of_its_name() -> None:
+    context = click.Context(main)
+    found = {name: _module(main.get_command(context, name)) for name in main.list_commands(context)}
+    assert len(found) > 15
+    for command, module in found.items():
+        words = module.replace("_and_", ".").split(".")
+        assert command.replace("-", "_") in words, f"{command} lies in {module}"
+
+
+def _module(command: click.Command | None) -> str:
+    assert command is not None
+    assert command.callback is not None
+    return command.callback.__module__
