@@ -99,7 +99,7 @@ def flame(stacks: Iterable[str]) -> str:
 
 
 def _without_line(name: str) -> str:
-    """`f (a/b.py:12)` → `f (a/b.py)`: a function is one frame, whatever line it was at; and so is a pool's thread."""
+    """`f (b.py:12)` → `f (b.py)`: a function is one frame, whatever line it was at; and so is a pool's thread."""
     place, _, number = name.rpartition(":")
     if name.startswith("thread ("):
         return "thread " + name.partition("): ")[2].rstrip("0123456789").rstrip("_")

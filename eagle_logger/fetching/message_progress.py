@@ -12,7 +12,7 @@ import structlog
 
 from eagle_logger.fetching.visit import FETCHED
 
-_log = structlog.get_logger("eagle_logger.envelope")
+_log = structlog.get_logger("eagle_logger.fetching")
 
 ASKED_ON = "asked_on"
 """Has answered; what else is due of it is asked for a little later, when the message has gone."""

@@ -16,7 +16,7 @@ from eagle_logger.users.store import Requested, UserStore
 Enqueue = Callable[[Sequence[str]], None]
 """Publishes leased users for the ad-hoc workers. Blocking. Raises kombu's OperationalError when the broker is away."""
 
-_log = structlog.get_logger("eagle_logger.intake")
+_log = structlog.get_logger("eagle_logger.adhoc_requests")
 
 _PATIENCE = 5.0
 """Seconds that publishing may take; SNS itself gives up after fifteen."""

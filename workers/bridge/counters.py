@@ -10,7 +10,7 @@ import structlog
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.users.store import UserStore
 
-_log = structlog.get_logger("eagle_logger.counting")
+_log = structlog.get_logger("eagle_logger.counters")
 
 
 class Counters:

@@ -17,7 +17,7 @@ from celery.worker.consumer.tasks import Tasks
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs.drain_flag import Drain, Hold
 
-_log = structlog.get_logger("eagle_logger.taking")
+_log = structlog.get_logger("eagle_logger.drain")
 
 LOOKING = 1.0
 """Seconds between two looks."""

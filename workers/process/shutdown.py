@@ -14,7 +14,7 @@ from collections.abc import Callable, Sized
 
 import structlog
 
-_log = structlog.get_logger("eagle_logger.ending")
+_log = structlog.get_logger("eagle_logger.shutdown")
 
 FAREWELL = 5.0
 """Seconds that Celery has when no task runs any more."""

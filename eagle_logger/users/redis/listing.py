@@ -23,7 +23,7 @@ _STRANGE = "What eagle:users:… holds under these names is no user: look at it 
 
 Row = Sequence[Any]
 
-_log = structlog.get_logger("eagle_logger.users.listing")
+_log = structlog.get_logger("eagle_logger.users.redis.listing")
 
 
 async def pages(redis: RedisConnection, after: str, batch: int) -> AsyncIterator[list[bytes]]:

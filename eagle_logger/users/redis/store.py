@@ -65,7 +65,7 @@ from eagle_logger.users.redis.redis_connection import Argument, RedisConnection
 from eagle_logger.users.redis.rows import moment_of, outline, progress_note, stored_user
 from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
 
-_log = structlog.get_logger("eagle_logger.users.redis_store")
+_log = structlog.get_logger("eagle_logger.users.redis.store")
 
 REQUEST_REMEMBERED = 7200
 PROGRESS_KEPT = 3600.0
