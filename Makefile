@@ -21,6 +21,9 @@ up: $(INSTALLED) ## the whole system on this machine, with 25 simulated homes
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+quick: $(INSTALLED) ## the unit and contract tests, for the inner loop (a minute on two cores)
+	$(BIN)/python -m pytest -q tests/unit tests/contract $(PYTEST_ARGS)
+
 faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis JOBS=1), and write the table of faults
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
 
@@ -60,4 +63,4 @@ clean: ## remove the virtual environment and what was built (never ./data)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install up test faults check docs store-test compose-test bench format lock clean
+.PHONY: help install up test quick faults check docs store-test compose-test bench format lock clean
