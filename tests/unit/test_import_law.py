@@ -175,6 +175,11 @@ def test_the_table_has_no_circle() -> None:
     graph.prepare()  # raises CycleError
 
 
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for annotations alone count, too."""
+    TopologicalSorter({module: imported_modules(module) for module in MODULES}).prepare()
+
+
 def test_only_workers_know_celery_and_tornado() -> None:
     for module in NOT_IN_WORKERS:
         assert uses(module, PROCESS_LIBRARIES) == set(), module

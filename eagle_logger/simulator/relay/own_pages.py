@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from eagle_logger.clock import Clock
 from eagle_logger.simulator.http import responses
 from eagle_logger.simulator.http.connection import Connection
 from eagle_logger.simulator.http.request_parser import Head
 from eagle_logger.simulator.http.responses import Reply
+from eagle_logger.simulator.relay.accounts import Accounts
 from eagle_logger.simulator.relay.faults import Faults
-
-if TYPE_CHECKING:
-    from eagle_logger.simulator.relay.relay import Relay
+from eagle_logger.simulator.relay.ledger import Ledger
 
 METHODS = {"/healthz": ("GET",), "/stats": ("GET",), "/ledger": ("GET",), "/faults": ("GET", "PUT")}
 
 
-def serve(relay: Relay, connection: Connection, head: Head, body: bytes) -> None:
+class Shown(Protocol):
+    """What the pages show of the relay. A PUT replaces its `faults`."""
+
+    accounts: Accounts
+    clock: Clock
+    faults: Faults
+    ledger: Ledger
+
+
+def serve(relay: Shown, connection: Connection, head: Head, body: bytes) -> None:
     """Answer a request that is not for the relay."""
     if head.path == "/ledger" and head.method == "GET":
         _ledger(relay, connection, head)
@@ -24,7 +33,7 @@ def serve(relay: Relay, connection: Connection, head: Head, body: bytes) -> None
         connection.send(_page(relay, head, body), head)
 
 
-def _page(relay: Relay, head: Head, body: bytes) -> Reply:
+def _page(relay: Shown, head: Head, body: bytes) -> Reply:
     if head.path not in METHODS:
         return responses.problem(404, "there is /cgi-bin/post_manager (POST), /ledger, /stats, /faults and /healthz")
     if head.method not in METHODS[head.path]:
@@ -41,7 +50,7 @@ def _page(relay: Relay, head: Head, body: bytes) -> Reply:
     return responses.page(relay.faults.shown())
 
 
-def _ledger(relay: Relay, connection: Connection, head: Head) -> None:
+def _ledger(relay: Shown, connection: Connection, head: Head) -> None:
     size = relay.ledger.size()
     after = head.query.get("after", "0")
     if not after.isdecimal() or int(after) > size:
