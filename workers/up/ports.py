@@ -25,8 +25,21 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of 127.0.0.1 that is free now: the preferred one if it is."""
+    """A port of 127.0.0.1 that is free now: the preferred one if it is, else one this process has not chosen before.
+
+    A chosen port stays free until its program starts, so the system might offer it twice.
+    """
+    port = preferred if preferred and is_free(preferred) else _any_free_port()
+    while port != preferred and port in _chosen:
+        port = _any_free_port()
+    _chosen.add(port)
+    return port
+
+
+_chosen: set[int] = set()
+
+
+def _any_free_port() -> int:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", preferred if preferred and is_free(preferred) else 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

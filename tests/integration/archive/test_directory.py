@@ -125,7 +125,7 @@ def test_a_file_system_whose_links_replace_is_not_used(
             raise FileExistsError
 
     monkeypatch.setattr(os, "link", link)
-    with pytest.raises(NoConditionalWrites, match="replaces what has its name"):
+    with pytest.raises(NoConditionalWrites, match="replaces the file of its name"):
         DirectoryArchive(root).prove()
 
 

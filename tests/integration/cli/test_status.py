@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -35,7 +36,13 @@ from tests.support.pages import Page, differences
 from tests.support.rotating import NOW, Disk, Watched
 from tests.support.users import new_user
 
-READ = UserState(1, last_timestamp=int(time.time()), last_arrival=time.time())
+
+def read_just_now(**differences: Any) -> UserState:
+    """Made anew in each test: the silence of a home counts from its last reading."""
+    now = time.time()
+    return UserState(1, last_timestamp=int(now), last_arrival=now)._replace(**differences)
+
+
 HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
 COMMAND = [sys.executable, "-c", "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"]
 
@@ -246,7 +253,7 @@ class Healthy:
         await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
         await store.request(["00ce69", "00ce70", "00ce71"])
         for claim in await store.claim(["00ce69", "00ce70", "00ce71"], "worker"):
-            mine = state if claim.cloud_id == "00ce69" else READ
+            mine = state if claim.cloud_id == "00ce69" else read_just_now()
             await store.report([Report(claim.cloud_id, claim.token, mine, Grid(60.0, 0.0))], {})
         await store.close()
 
@@ -269,31 +276,31 @@ def healthy(environment: dict[str, str], redis_url: str) -> Iterator[Healthy]:
 
 
 ENDINGS = [
-    (READ, (), 0, None),
-    (READ._replace(failures=3, last_error="refused: 401", parked="refused: 401"), (), 1, "users"),
-    (READ._replace(failures=1, last_error="timed_out: no answer"), (), 1, "users"),
-    (READ._replace(last_timestamp=1, last_arrival=1.0), (), 1, "users"),
-    (READ, ("dispatch",), 2, "dispatch"),
-    (READ, ("fetch-1",), 2, "workers"),
+    ({}, (), 0, None),
+    ({"failures": 3, "last_error": "refused: 401", "parked": "refused: 401"}, (), 1, "users"),
+    ({"failures": 1, "last_error": "timed_out: no answer"}, (), 1, "users"),
+    ({"last_timestamp": 1, "last_arrival": 1.0}, (), 1, "users"),
+    ({}, ("dispatch",), 2, "dispatch"),
+    ({}, ("fetch-1",), 2, "workers"),
 ]
 
 
 ENDED_BY = ["well", "parked", "failing", "silent", "beat", "workers"]
 
 
-@pytest.mark.parametrize(("state", "silent", "code", "name"), ENDINGS, ids=ENDED_BY)
+@pytest.mark.parametrize(("differences", "silent", "code", "name"), ENDINGS, ids=ENDED_BY)
 async def test_doctor_ends_with_the_worst_of_what_it_found(
-    healthy: Healthy, state: UserState, silent: tuple[str, ...], code: int, name: str | None
+    healthy: Healthy, differences: dict[str, Any], silent: tuple[str, ...], code: int, name: str | None
 ) -> None:
     await healthy.reports(*silent)
-    await healthy.visited(state)
+    await healthy.visited(read_just_now(**differences))
     ended, found = await asyncio.to_thread(healthy.doctor)
     assert (ended, list(found)) == (code, [] if name is None else [name]), found
 
 
 async def test_doctor_shows_what_was_put_aside_and_what_could_not_be_read(healthy: Healthy, tmp_path: Path) -> None:
     await healthy.reports()
-    await healthy.visited(READ)
+    await healthy.visited(read_just_now())
     keep_aside(tmp_path / "logs", "00ce69-torn", b"{", "cut off by a power failure")
     Samples(tmp_path / "samples").keep_sample("00ce70", time.time(), "garbage: ?")
     ended, found = await asyncio.to_thread(healthy.doctor)
