@@ -1,8 +1,10 @@
-"""When things happen: Celery beat's entries, and nothing else. `workers/tasks.py` says what each task does.
+"""When things happen: Celery beat's entries, and nothing else. `workers/tasks.py` says what each
+task does.
 
-Nothing depends on a tick having happened: users that are overdue are simply due, and hours that are complete stay complete.
-So the queue keeps only the newest few messages (`workers/process/celery_transport.py`). None of them expires, because clocks
-differ between machines.
+Nothing depends on a tick having happened: users that are overdue are simply due, and hours that are
+complete stay complete. So the queue keeps only the newest few messages
+(`workers/process/celery_transport.py`). None of them expires, because clocks differ between
+machines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`make install`: makes the virtual environment and installs requirements.lock into it. It first names what this machine lacks,
-then shows its progress. It uses the standard library only, because nothing is installed yet. The Makefile has checked that
-this Python is 3.11 or newer."""
+"""`make install`: makes the virtual environment and installs requirements.lock into it. It first
+names what this machine lacks, then shows its progress. It uses the standard library only, because
+nothing is installed yet. The Makefile has checked that this Python is 3.11 or newer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ class Machine:
             glibc=tuple(int(part) for part in version.split(".")) if name == "glibc" else None,
             has_ensurepip=importlib.util.find_spec("ensurepip") is not None,
             has_uv=shutil.which("uv") is not None,
-            has_server=bool(os.environ.get("EAGLE_REDIS_URL") or shutil.which("valkey-server") or shutil.which("redis-server")),
+            has_server=bool(
+                os.environ.get("EAGLE_REDIS_URL")
+                or shutil.which("valkey-server")
+                or shutil.which("redis-server")
+            ),
         )
 
 
@@ -52,9 +56,19 @@ def obstacles(here: Machine) -> list[str]:
     """What would make the installation fail."""
     found = []
     if not here.has_ensurepip and not here.has_uv:
-        found.append("this Python cannot make virtual environments with pip: apt install python3-venv, or install uv")
-    if here.system == "linux" and here.machine in _MACHINES and (here.glibc is None or here.glibc < GLIBC):
-        has = "another C library than glibc" if here.glibc is None else f"glibc {'.'.join(map(str, here.glibc))}"
+        found.append(
+            "this Python cannot make virtual environments with pip: apt install python3-venv, or install uv"
+        )
+    if (
+        here.system == "linux"
+        and here.machine in _MACHINES
+        and (here.glibc is None or here.glibc < GLIBC)
+    ):
+        has = (
+            "another C library than glibc"
+            if here.glibc is None
+            else f"glibc {'.'.join(map(str, here.glibc))}"
+        )
         found.append(
             f"this system has {has}, and packages need glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8): "
             "use the Docker images here (docs/how-to/docker.md)"
@@ -67,7 +81,9 @@ def remarks(here: Machine) -> list[str]:
     if (here.system in {"linux", "darwin"} and here.machine in _MACHINES) or here.has_server:
         return []
     where = f"{here.system} on {here.machine}"
-    return [f"no Redis comes along for {where}: install valkey-server or redis-server, or set EAGLE_REDIS_URL, before `up`"]
+    return [
+        f"no Redis comes along for {where}: install valkey-server or redis-server, or set EAGLE_REDIS_URL, before `up`"
+    ]
 
 
 def install(venv: Path, here: Machine) -> None:
@@ -80,8 +96,18 @@ def install(venv: Path, here: Machine) -> None:
     by_uv = here.has_uv and _with_uv(venv, python, locked, itself)
     if not by_uv:
         run([sys.executable, "-m", "venv", str(venv)])
-        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-        say(f"2/3 the {packages()} packages of {LOCK.name}, by pip: a minute or two (with uv on PATH, some seconds)")
+        pip = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+        ]
+        say(
+            f"2/3 the {packages()} packages of {LOCK.name}, by pip: a minute or two (with uv on PATH, some seconds)"
+        )
         _show_pip([*pip, *locked])
         say("3/3 eagle_logger itself")
         run([*pip, "--quiet", *itself])
@@ -108,8 +134,11 @@ def _with_uv(venv: Path, python: str, locked: list[str], itself: list[str]) -> b
 
 
 def _show_pip(command: Sequence[str]) -> None:
-    """Run pip, and name the packages as they come: each on a terminal, in one line; every twentieth elsewhere."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as pip:
+    """Run pip, and name the packages as they come: each on a terminal, in one line; every twentieth
+    elsewhere."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
         assert pip.stdout is not None
         last_words = _follow(pip.stdout, is_terminal=sys.stdout.isatty())
     if pip.returncode:

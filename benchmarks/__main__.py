@@ -61,7 +61,10 @@ def _ours(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
 
 
 def _flood(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-    _keep_ours(found, ours(stage, relay, f"ours, flooded with {plan.flood}", homes=plan.flood, **_how(plan)))
+    _keep_ours(
+        found,
+        ours(stage, relay, f"ours, flooded with {plan.flood}", homes=plan.flood, **_how(plan)),
+    )
 
 
 def _archiving(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
@@ -81,7 +84,9 @@ def _keep_ours(found: Found, row: Row) -> None:
 
 def _bare(client: str) -> Measurement:
     def measurement(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-        found.rows.append(compared.bare(stage, relay, client, in_flight=plan.in_flight, seconds=plan.seconds / 2))
+        found.rows.append(
+            compared.bare(stage, relay, client, in_flight=plan.in_flight, seconds=plan.seconds / 2)
+        )
 
     return measurement
 
@@ -111,7 +116,11 @@ def _dispatch(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
 
 
 def _overdue(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-    found.chores.append(dispatching.overdue(stage, relay, plan.overdue, seconds=2 * plan.seconds, workers=plan.workers))
+    found.chores.append(
+        dispatching.overdue(
+            stage, relay, plan.overdue, seconds=2 * plan.seconds, workers=plan.workers
+        )
+    )
 
 
 def _ping(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
@@ -139,40 +148,92 @@ MEASUREMENTS: dict[str, Measurement] = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--only", multiple=True, type=click.Choice(list(MEASUREMENTS)), help="Only this; may be given several times.")
-@click.option("--homes", type=click.IntRange(1), multiple=True, help="Homes served by ours, every six seconds. [default: 5000]")
-@click.option("--flood", type=click.IntRange(1), default=20_000, help="Homes that are more than ours can serve.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(MEASUREMENTS)),
+    help="Only this; may be given several times.",
+)
+@click.option(
+    "--homes",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Homes served by ours, every six seconds. [default: 5000]",
+)
+@click.option(
+    "--flood",
+    type=click.IntRange(1),
+    default=20_000,
+    help="Homes that are more than ours can serve.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(1),
     default=20.0,
     help="How long ours and the Celery workers are watched; bare clients half of it.",
 )
-@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, help="Fetching processes of ours.")
-@click.option("--in-flight", type=click.IntRange(1), default=1000, help="Requests at once of a bare client.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    help="Fetching processes of ours.",
+)
+@click.option(
+    "--in-flight", type=click.IntRange(1), default=1000, help="Requests at once of a bare client."
+)
 @click.option("--latency", type=float, default=0.2, help="Seconds the relay takes.")
 @click.option("--spread", type=float, default=0.05, help="Seconds, either way.")
-@click.option("--hanging", type=click.FloatRange(0, 1), default=0.0, help="Share of the homes that never answer.")
+@click.option(
+    "--hanging",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of the homes that never answer.",
+)
 @click.option("--tls", is_flag=True, help="The relay speaks TLS, to ours and to the bare clients.")
 @click.option("--closing", is_flag=True, help="The relay closes the connection after every reply.")
-@click.option("--registered", type=click.IntRange(1), default=100_000, help="Users imported, shown and leased.")
-@click.option("--user-hours", type=click.IntRange(1), default=1000, help="Log files rotated.")
-@click.option("--overdue", type=click.IntRange(1), default=20_000, help="Homes that fell due while nothing ran.")
-@click.option("--long", "is_long", is_flag=True, help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.")
 @click.option(
-    "--profile", metavar="PY-SPY", help="Then record the first fetching worker with this py-spy: profile-<homes>.txt."
+    "--registered",
+    type=click.IntRange(1),
+    default=100_000,
+    help="Users imported, shown and leased.",
 )
-def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **given: Any) -> None:
+@click.option("--user-hours", type=click.IntRange(1), default=1000, help="Log files rotated.")
+@click.option(
+    "--overdue",
+    type=click.IntRange(1),
+    default=20_000,
+    help="Homes that fell due while nothing ran.",
+)
+@click.option(
+    "--long",
+    "is_long",
+    is_flag=True,
+    help=f"The bars: {', '.join(map(str, LONG_HOMES))} homes, ten minutes each.",
+)
+@click.option(
+    "--profile",
+    metavar="PY-SPY",
+    help="Then record the first fetching worker with this py-spy: profile-<homes>.txt.",
+)
+def main(
+    *, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **given: Any
+) -> None:
     """Ours beside what it is compared to: same machine, same simulated relay, one after the other.
 
-    Everything is on 127.0.0.1 and ends by itself. CPU per fetch is what to compare: it hardly minds what else runs.
+    Everything is on 127.0.0.1 and ends by itself. CPU per fetch is what to compare: it hardly minds
+    what else runs.
     """
-    conditions = Conditions(**{name: given.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")})
+    conditions = Conditions(
+        **{name: given.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")}
+    )
     homes = homes or (LONG_HOMES if is_long else (5000,))
     plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **given)
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
     population = max(
-        *plan.homes, plan.flood if "flood" in chosen else 0, plan.overdue if "overdue" in chosen else 0, 10 * plan.in_flight
+        *plan.homes,
+        plan.flood if "flood" in chosen else 0,
+        plan.overdue if "overdue" in chosen else 0,
+        10 * plan.in_flight,
     )
     found, began = Found(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
@@ -181,9 +242,9 @@ def main(*, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_lo
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
                 measurement(stage, relay, plan, found)
-            except Failed as wrong:
-                found.failed[name] = str(wrong)
-                print(f"failed: {wrong}", file=sys.stderr, flush=True)
+            except Failed as exc:
+                found.failed[name] = str(exc)
+                print(f"failed: {exc}", file=sys.stderr, flush=True)
     target = _write(found, began, plan, {**asdict(conditions), "homes_at_the_relay": population})
     _show(found)
     print(f"\n{target.relative_to(ROOT)}")
@@ -206,7 +267,11 @@ def _write(found: Found, began: datetime, plan: Plan, conditions: Mapping[str, A
     report = {
         "began": began.isoformat(),
         "commit": _commit(),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
         "relay": dict(conditions),
         "workers": plan.workers,
         "in_flight": plan.in_flight,
@@ -219,7 +284,13 @@ def _write(found: Found, began: datetime, plan: Plan, conditions: Mapping[str, A
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout.strip()
 
 

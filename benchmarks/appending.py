@@ -1,4 +1,5 @@
-"""What an append to a log file costs, beside the bare system calls: homes in turn, some hundreds in a batch."""
+"""What an append to a log file costs, beside the bare system calls: homes in turn, some hundreds in
+a batch."""
 
 from __future__ import annotations
 
@@ -31,10 +32,15 @@ Append = Callable[[Sequence[str]], object]
 
 
 def appending(stage: Stage) -> list[dict[str, Any]]:
-    """Ours with a few files kept open, with half and with all; then one write and one syncfs a batch, and nothing else."""
+    """Ours with a few files kept open, with half and with all; then one write and one syncfs a
+    batch, and nothing else."""
     raise_limit(2 * HOMES + _OTHERS)
     kept = (512, HOMES // 2, HOMES)
-    return [*(_ours(stage, most) for most in kept), _bare(stage, reopened=True), _bare(stage, reopened=False)]
+    return [
+        *(_ours(stage, most) for most in kept),
+        _bare(stage, reopened=True),
+        _bare(stage, reopened=False),
+    ]
 
 
 def _ours(stage: Stage, most: int) -> dict[str, Any]:
@@ -42,18 +48,25 @@ def _ours(stage: Stage, most: int) -> dict[str, Any]:
         writer = LogWriter(processes.directory, shards=_SHARDS, max_open=most, min_free_disk=0)
         try:
             name = f"append to {HOMES} log files, at most {most} kept open"
-            return _timed(name, lambda homes: writer.append({(home, _HOUR): [_LINE] for home in homes}))
+            return _timed(
+                name, lambda homes: writer.append({(home, _HOUR): [_LINE] for home in homes})
+            )
         finally:
             writer.close()
 
 
 def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
     with stage.processes("bare-append") as processes:
-        paths = {home: str(processes.directory / paths_module.log_file(home, _HOUR, _SHARDS)) for home in _homes()}
+        paths = {
+            home: str(processes.directory / paths_module.log_file(home, _HOUR, _SHARDS))
+            for home in _homes()
+        }
         for folder in {Path(path).parent for path in paths.values()}:
             folder.mkdir(parents=True)
         volume = os.open(processes.directory, os.O_RDONLY)
-        open_files = {} if reopened else {home: os.open(path, _FLAGS) for home, path in paths.items()}
+        open_files = (
+            {} if reopened else {home: os.open(path, _FLAGS) for home, path in paths.items()}
+        )
 
         def append(homes: Sequence[str]) -> None:
             for home in homes:
@@ -66,7 +79,9 @@ def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
             crash_points.syncfs(volume)
 
         try:
-            return _timed(f"bare {'open, write and close' if reopened else 'write to an open file'}", append)
+            return _timed(
+                f"bare {'open, write and close' if reopened else 'write to an open file'}", append
+            )
         finally:
             for fd in (volume, *open_files.values()):
                 os.close(fd)

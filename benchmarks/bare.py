@@ -1,7 +1,9 @@
-"""Clients that do the same requests and nothing else: what this language can do at best, and what 2015 did.
+"""Clients that do the same requests and nothing else: what this language can do at best, and what
+2015 did.
 
-Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|client|sequential URL USERS_FILE IN_FLIGHT`; ends on
-SIGTERM. What to trust over TLS is in SSL_CERT_FILE, which OpenSSL looks at.
+Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|client|sequential URL
+USERS_FILE IN_FLIGHT`; ends on SIGTERM. What to trust over TLS is in SSL_CERT_FILE, which OpenSSL
+looks at.
 """
 
 from __future__ import annotations
@@ -63,10 +65,14 @@ async def with_httpx(url: str, people: Iterable[Mapping[str, str]], in_flight: i
 async def with_transport(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
     """The same transport without the client around it."""
     address, timeout = httpx.URL(url), httpx.Timeout(DEADLINE).as_dict()
-    async with AiohttpTransport(verify=ssl.create_default_context(), limits=_limits(in_flight)) as transport:
+    async with AiohttpTransport(
+        verify=ssl.create_default_context(), limits=_limits(in_flight)
+    ) as transport:
 
         async def ask(person: Mapping[str, str]) -> bytes:
-            request = httpx.Request("POST", address, headers=person, content=BODY, extensions={"timeout": timeout})
+            request = httpx.Request(
+                "POST", address, headers=person, content=BODY, extensions={"timeout": timeout}
+            )
             reply = await transport.handle_async_request(request)
             try:
                 return await reply.aread()
@@ -80,7 +86,9 @@ async def with_aiohttp(url: str, people: Iterable[Mapping[str, str]], in_flight:
     """aiohttp alone."""
     connector = aiohttp.TCPConnector(limit=in_flight)
     timeout = aiohttp.ClientTimeout(DEADLINE)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
 
         async def ask(person: Mapping[str, str]) -> bytes:
             async with session.post(url, headers=person, data=BODY) as reply:
@@ -99,7 +107,9 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
         connect_timeout=DEADLINE,
         ca=Path(ca) if ca else None,
     )
-    known = [Credentials(person["Cloud-Id"], person["User"], person["Password"]) for person in people]
+    known = [
+        Credentials(person["Cloud-Id"], person["User"], person["Password"]) for person in people
+    ]
 
     async def ask(credentials: Credentials) -> None:
         async with asyncio.timeout(DEADLINE):
@@ -113,16 +123,26 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
 
 def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:
     """One request after the other, as in 2015; what came back is appended to a file."""
-    with httpx.Client(timeout=DEADLINE, trust_env=False) as client, Path("/dev/null").open("ab") as log:
+    with (
+        httpx.Client(timeout=DEADLINE, trust_env=False) as client,
+        Path("/dev/null").open("ab") as log,
+    ):
         for person in itertools.cycle(people):
             with suppress(httpx.HTTPError):
                 log.write(client.post(url, headers=person, content=BODY).content)
 
 
-CLIENTS = {"httpx": with_httpx, "transport": with_transport, "aiohttp": with_aiohttp, "client": with_client}
+CLIENTS = {
+    "httpx": with_httpx,
+    "transport": with_transport,
+    "aiohttp": with_aiohttp,
+    "client": with_client,
+}
 
 
-async def _keep_asking(ask: Callable[[Person], Awaitable[object]], people: Iterable[Person], in_flight: int) -> None:
+async def _keep_asking(
+    ask: Callable[[Person], Awaitable[object]], people: Iterable[Person], in_flight: int
+) -> None:
     everybody = itertools.cycle(people)
 
     async def one_after_the_other() -> None:

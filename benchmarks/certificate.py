@@ -1,5 +1,5 @@
-"""Certificates for 127.0.0.1 that nobody but a benchmark trusts: as a public authority issues them, RSA with 2048 bits
-throughout, an intermediate authority between the root and the server."""
+"""Certificates for 127.0.0.1 that nobody but a benchmark trusts: as a public authority issues them,
+RSA with 2048 bits throughout, an intermediate authority between the root and the server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ _new_key = partial(rsa.generate_private_key, public_exponent=65_537, key_size=20
 
 
 def certificates() -> tuple[bytes, bytes]:
-    """What a server shows, its certificate, the intermediate's and its key; and the root to trust. PEM."""
+    """What a server shows, its certificate, the intermediate's and its key; and the root to trust.
+    PEM."""
     root_key, authority_key, key = _new_key(), _new_key(), _new_key()
     root_name, authority_name = _name("root"), _name("authority")
     root = _certificate(root_name, root_key.public_key(), root_name, root_key, is_authority=True)
-    authority = _certificate(authority_name, authority_key.public_key(), root_name, root_key, is_authority=True)
-    server = _certificate(_name("relay"), key.public_key(), authority_name, authority_key, is_authority=False)
+    authority = _certificate(
+        authority_name, authority_key.public_key(), root_name, root_key, is_authority=True
+    )
+    server = _certificate(
+        _name("relay"), key.public_key(), authority_name, authority_key, is_authority=False
+    )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return server + authority + private, root
 
@@ -45,7 +50,12 @@ def _usage(*, is_authority: bool) -> x509.KeyUsage:
 
 
 def _certificate(
-    subject: x509.Name, public: rsa.RSAPublicKey, issuer: x509.Name, signer: rsa.RSAPrivateKey, *, is_authority: bool
+    subject: x509.Name,
+    public: rsa.RSAPublicKey,
+    issuer: x509.Name,
+    signer: rsa.RSAPrivateKey,
+    *,
+    is_authority: bool,
 ) -> bytes:
     now, constraints = datetime.now(UTC), x509.BasicConstraints(ca=is_authority, path_length=None)
     names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
@@ -60,7 +70,9 @@ def _certificate(
         .add_extension(constraints, critical=True)
         .add_extension(_usage(is_authority=is_authority), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
     )
     made = made if is_authority else made.add_extension(names, critical=False)
     return made.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -19,7 +19,17 @@ from benchmarks import proc
 from benchmarks.dispatching import lived_in
 from benchmarks.figures import chore
 from benchmarks.rotating import write_backlog
-from benchmarks.stage import BUCKET, EAGLE, Failed, Processes, Redis, Stage, run, start_redis, start_s3
+from benchmarks.stage import (
+    BUCKET,
+    EAGLE,
+    Failed,
+    Processes,
+    Redis,
+    Stage,
+    run,
+    start_redis,
+    start_s3,
+)
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.rotation.rotate_shard import UPLOADS
@@ -31,7 +41,8 @@ _LEASED_AT_ONCE = 1600
 """A hundred users for each of 16 shards."""
 _USERS_A_MESSAGE = 100
 _THREADS = tuple(sorted({UPLOADS, (os.cpu_count() or 1) * UPLOADS}))
-"""Of a rotation and of what it is compared to: in one process, and in one per core, as `eagle-logger rotate` has them."""
+"""Of a rotation and of what it is compared to: in one process, and in one per core, as
+`eagle-logger rotate` has them."""
 _STRIDE = 0x9E3779
 """Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
 _ALL_DUE_WITHIN = 7.0
@@ -39,8 +50,9 @@ _ALL_DUE_WITHIN = 7.0
 
 
 def registered_users(stage: Stage, count: int) -> list[dict[str, Any]]:
-    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users: once with cloud ids from all
-    of their range, once with ids in a row, as a batch of gateways from one factory has them."""
+    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users:
+    once with cloud ids from all of their range, once with ids in a row, as a batch of gateways from
+    one factory has them."""
     return _registered(stage, count, clustered=False) + _registered(stage, count, clustered=True)
 
 
@@ -56,11 +68,23 @@ def _registered(stage: Stage, count: int, *, clustered: bool) -> list[dict[str, 
         write_people(people, count, clustered=clustered)
         what = f"{count}{' in a row' if clustered else ''}"
         empty = server.info()["used_memory"]
-        imported = _timed(f"users import, {what}", [EAGLE, "users", "import", str(people)], settings, server, count)
-        imported["note"] += f", {(server.info()['used_memory'] - empty) / count:.0f} B a user in Redis"
+        imported = _timed(
+            f"users import, {what}",
+            [EAGLE, "users", "import", str(people)],
+            settings,
+            server,
+            count,
+        )
+        imported["note"] += (
+            f", {(server.info()['used_memory'] - empty) / count:.0f} B a user in Redis"
+        )
         _give_history(server, people)
-        imported["note"] += f", {(server.info()['used_memory'] - empty) / count:.0f} B once it has been fetched"
-        shown = _timed(f"status --json, {what}", [EAGLE, "status", "--json"], settings, server, count)
+        imported["note"] += (
+            f", {(server.info()['used_memory'] - empty) / count:.0f} B once it has been fetched"
+        )
+        shown = _timed(
+            f"status --json, {what}", [EAGLE, "status", "--json"], settings, server, count
+        )
         time.sleep(_ALL_DUE_WITHIN)
         return [imported, shown, *_dispatch(settings, server, count, what)]
 
@@ -78,34 +102,52 @@ def write_people(path: Path, count: int, *, clustered: bool) -> None:
     with path.open("w") as lines:
         for number in range(count):
             cloud_id = number if clustered else number * _STRIDE % 2**24
-            account = {"cloud_id": f"{cloud_id:06x}", "user_email": f"home-{number}@example.org", "user_pw": f"word {number}"}
+            account = {
+                "cloud_id": f"{cloud_id:06x}",
+                "user_email": f"home-{number}@example.org",
+                "user_pw": f"word {number}",
+            }
             lines.write(json.dumps(account) + "\n")
 
 
 def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
-    """Rotate a backlog of one complete hour into a strict stand-in for S3, in one process and in several, and put the same
-    objects with boto3 alone, in one process with as many threads."""
+    """Rotate a backlog of one complete hour into a strict stand-in for S3, in one process and in
+    several, and put the same objects with boto3 alone, in one process with as many threads."""
     with _memory() as objects, stage.processes("rotation") as processes:
         settings = start_s3(processes, Path(objects))
         found = []
         for threads in _THREADS:
             backlog = processes.directory / f"backlog-{threads}"
             lines = write_backlog(backlog, user_hours)
-            own = {**settings, "EAGLE_DATA_DIR": str(backlog), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{threads}"}
+            own = {
+                **settings,
+                "EAGLE_DATA_DIR": str(backlog),
+                "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{threads}",
+            }
             puts = "the same objects put by bare boto3, 1 process"
             rotated = f"rotation, {user_hours} user-hours, {threads // UPLOADS} process{'es' * (threads > UPLOADS)}"
-            ours, bare = (_moved(processes, name, what, threads, own) for what, name in (("rotate", rotated), ("puts", puts)))
-            ours["note"] += f", {lines} lines, {ours['per_second'] / bare['per_second']:.0%} of bare boto3"
+            ours, bare = (
+                _moved(processes, name, what, threads, own)
+                for what, name in (("rotate", rotated), ("puts", puts))
+            )
+            ours["note"] += (
+                f", {lines} lines, {ours['per_second'] / bare['per_second']:.0%} of bare boto3"
+            )
             found += [ours, bare]
         return found
 
 
 def _memory() -> TemporaryDirectory[str]:
-    """For what a store would keep on disks of its own: a directory in memory, where there is such a thing."""
-    return TemporaryDirectory(prefix="eagle-bench-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    """For what a store would keep on disks of its own: a directory in memory, where there is such a
+    thing."""
+    return TemporaryDirectory(
+        prefix="eagle-bench-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    )
 
 
-def _moved(processes: Processes, name: str, what: str, threads: int, settings: dict[str, str]) -> dict[str, Any]:
+def _moved(
+    processes: Processes, name: str, what: str, threads: int, settings: dict[str, str]
+) -> dict[str, Any]:
     before = proc.cpu_seconds(processes.ids()["s3"])
     _, _, said = run([sys.executable, "-m", "benchmarks.rotating", what, str(threads)], settings)
     answer = json.loads(said)
@@ -114,24 +156,39 @@ def _moved(processes: Processes, name: str, what: str, threads: int, settings: d
     return chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
 
 
-def _timed(name: str, command: list[str], settings: dict[str, str], server: Redis, count: int) -> dict[str, Any]:
+def _timed(
+    name: str, command: list[str], settings: dict[str, str], server: Redis, count: int
+) -> dict[str, Any]:
     before = proc.cpu_seconds(server.pid)
     with redis.Redis.from_url(server.url()) as client:
         client.slowlog_reset()
         seconds, cpu, _ = run(command, settings)
         longest = max((one["duration"] / 1000 for one in client.slowlog_get(128)), default=0.0)
     held_up = f"held up for {longest:.0f} ms at most" if longest else "never held up for 10 ms"
-    return chore(name, seconds, cpu, count, f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s, {held_up}")
+    return chore(
+        name,
+        seconds,
+        cpu,
+        count,
+        f"Redis {proc.cpu_seconds(server.pid) - before:.2f} CPU s, {held_up}",
+    )
 
 
-def _dispatch(settings: dict[str, str], server: Redis, count: int, what: str) -> list[dict[str, Any]]:
-    """What a visit asks of Redis: leased by the dispatcher, then claimed, begun and reported by a worker."""
+def _dispatch(
+    settings: dict[str, str], server: Redis, count: int, what: str
+) -> list[dict[str, Any]]:
+    """What a visit asks of Redis: leased by the dispatcher, then claimed, begun and reported by a
+    worker."""
     return asyncio.run(_visit_all(settings, server, count, what))
 
 
-async def _visit_all(settings: dict[str, str], server: Redis, count: int, what: str) -> list[dict[str, Any]]:
+async def _visit_all(
+    settings: dict[str, str], server: Redis, count: int, what: str
+) -> list[dict[str, Any]]:
     given = {name.removeprefix("EAGLE_").lower(): text for name, text in settings.items()}
-    store = wiring.user_store(settings_module.load(Path(given.pop("data_dir")), **given, lease="600"), passwords=False)
+    store = wiring.user_store(
+        settings_module.load(Path(given.pop("data_dir")), **given, lease="600"), passwords=False
+    )
     leased: list[str] = []
     state = lived_in()
 
@@ -149,7 +206,13 @@ async def _visit_all(settings: dict[str, str], server: Redis, count: int, what: 
     try:
         found = [
             await _spent(server, f"lease, {what}", count, f"{_LEASED_AT_ONCE} a call", lease),
-            await _spent(server, f"claim, begin and report, {what}", count, f"{_USERS_A_MESSAGE} a call", visit),
+            await _spent(
+                server,
+                f"claim, begin and report, {what}",
+                count,
+                f"{_USERS_A_MESSAGE} a call",
+                visit,
+            ),
         ]
     finally:
         await store.close()
@@ -158,8 +221,20 @@ async def _visit_all(settings: dict[str, str], server: Redis, count: int, what: 
     return found
 
 
-async def _spent(server: Redis, name: str, count: int, note: str, action: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+async def _spent(
+    server: Redis, name: str, count: int, note: str, action: Callable[[], Awaitable[None]]
+) -> dict[str, Any]:
     before, began, own = proc.cpu_seconds(server.pid), time.monotonic(), time.process_time()
     await action()
-    seconds, cpu, used = time.monotonic() - began, time.process_time() - own, proc.cpu_seconds(server.pid) - before
-    return chore(name, seconds, cpu, count, f"{note}, Redis {used:.2f} CPU s: {used / count * 1e6:.0f} µs a user")
+    seconds, cpu, used = (
+        time.monotonic() - began,
+        time.process_time() - own,
+        proc.cpu_seconds(server.pid) - before,
+    )
+    return chore(
+        name,
+        seconds,
+        cpu,
+        count,
+        f"{note}, Redis {used:.2f} CPU s: {used / count * 1e6:.0f} µs a user",
+    )

@@ -20,7 +20,15 @@ def bare(stage: Stage, relay: Relay, client: str, *, in_flight: int, seconds: fl
     """One process that asks and asks; `client` as in `benchmarks.bare`."""
     name = f"bare {client}" if client != "sequential" else "one after the other"
     with stage.processes(f"bare-{client}") as processes:
-        command = [sys.executable, "-m", "benchmarks.bare", client, relay.post_url, str(relay.users_file), str(in_flight)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.bare",
+            client,
+            relay.post_url,
+            str(relay.users_file),
+            str(in_flight),
+        ]
         processes.start(client, command, {"SSL_CERT_FILE": str(relay.ca)} if relay.ca else {})
         begun = relay.answered()
         processes.wait_until(f"the first replies to {name}", lambda: relay.answered() > begun)
@@ -42,11 +50,26 @@ def tutorial(stage: Stage, relay: Relay, *, children: int, seconds: float) -> Ro
             "BENCH_LOGS": str(logs),
         }
         begun = relay.answered()
-        worker = [sys.executable, "-m", "celery", "-A", "benchmarks.tutorial", "worker", "-P", "prefork", "-c", str(children)]
+        worker = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "benchmarks.tutorial",
+            "worker",
+            "-P",
+            "prefork",
+            "-c",
+            str(children),
+        ]
         processes.start("worker", [*worker, "--loglevel", "WARNING"], settings)
         processes.start("producer", [sys.executable, "-m", "benchmarks.tutorial"], settings)
-        processes.wait_until(f"the first replies to {name}", lambda: relay.answered() > begun + 2 * children)
-        processes.wait_until("a queue that keeps every child busy", lambda: waiting(broker) >= WAITING)
+        processes.wait_until(
+            f"the first replies to {name}", lambda: relay.answered() > begun + 2 * children
+        )
+        processes.wait_until(
+            "a queue that keeps every child busy", lambda: waiting(broker) >= WAITING
+        )
         time.sleep(WARM_UP)
         contenders = processes.ids("worker", "producer")
         return measure(name, processes, contenders, relay, seconds=seconds, redis_server=broker)

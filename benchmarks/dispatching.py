@@ -1,4 +1,5 @@
-"""The dispatcher with very many users, and the whole system after a stop in which everybody fell due."""
+"""The dispatcher with very many users, and the whole system after a stop in which everybody fell
+due."""
 
 from __future__ import annotations
 
@@ -31,14 +32,17 @@ _SEALED = "gAAAAAB" + "x" * 177
 
 
 def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float) -> dict[str, Any]:
-    """So many users, of whom so many fall due every second. Messages are thrown away as they come: what is measured is the
-    dispatcher's process, with beat and Redis beside it."""
+    """So many users, of whom so many fall due every second. Messages are thrown away as they come:
+    what is measured is the dispatcher's process, with beat and Redis beside it."""
     period = registered / due_a_second
     with stage.processes("dispatching") as processes:
         slow = {"EAGLE_DEMAND_INTERVAL": f"{period:g}", "EAGLE_LEASE": "3600"}
         system = System(processes, "http://127.0.0.1:1/", workers=0, **slow)
         empty = system.redis.info()["used_memory"]
-        with redis.Redis.from_url(system.redis.url()) as users, redis.Redis.from_url(system.settings.broker) as broker:
+        with (
+            redis.Redis.from_url(system.redis.url()) as users,
+            redis.Redis.from_url(system.settings.broker) as broker,
+        ):
             _register(users, registered)
             size = (system.redis.info()["used_memory"] - empty) / registered
             system.start()
@@ -62,11 +66,15 @@ def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float
 
 
 def _register(client: redis.Redis, count: int) -> None:
-    """Write users as the store does, with a state as after some months, in the quickest way there is; due in a day."""
+    """Write users as the store does, with a state as after some months, in the quickest way there
+    is; due in a day."""
     state, later = encode_state(lived_in()), time.time() + 86400
     for some in _ids(count):
         pipeline = client.pipeline(transaction=False)
-        pipeline.hset(f"eagle:users:{some[0][:2]}", mapping={one: encode_user(User(one), _SEALED) for one in some})
+        pipeline.hset(
+            f"eagle:users:{some[0][:2]}",
+            mapping={one: encode_user(User(one), _SEALED) for one in some},
+        )
         pipeline.hset("eagle:states", mapping=dict.fromkeys(some, state))
         pipeline.hset("eagle:turns", mapping=dict.fromkeys(some, _IDLE))
         pipeline.zadd("eagle:due", dict.fromkeys(some, later))
@@ -78,7 +86,10 @@ def _have_fall_due(client: redis.Redis, count: int, period: float) -> float:
     first, done = time.time() + _WRITING + count / 100_000, 0
     for some in _ids(count):
         # In a large step, so that each moment has users of all shards.
-        due = {one: first + period * ((done + at) * _STRIDE % count) / count for at, one in enumerate(some)}
+        due = {
+            one: first + period * ((done + at) * _STRIDE % count) / count
+            for at, one in enumerate(some)
+        }
         client.zadd("eagle:due", due)
         done += len(some)
     return first
@@ -108,7 +119,8 @@ def lived_in() -> UserState:
 
 
 def _drain_until(broker: redis.Redis, moment: float) -> tuple[int, float]:
-    """Take away what waits for the fetching workers, every quarter of a second: how many messages, and how long it took."""
+    """Take away what waits for the fetching workers, every quarter of a second: how many messages,
+    and how long it took."""
     began, messages = time.monotonic(), 0
     while time.time() < moment:
         time.sleep(0.25)
@@ -127,7 +139,9 @@ def _look(system: System) -> dict[str, Any]:
     }
 
 
-def overdue(stage: Stage, relay: Relay, homes: int, *, seconds: float, workers: int) -> dict[str, Any]:
+def overdue(
+    stage: Stage, relay: Relay, homes: int, *, seconds: float, workers: int
+) -> dict[str, Any]:
     """Start the system when so many homes are overdue, and watch how that decays."""
     with stage.processes("overdue") as processes:
         system = System(processes, relay.post_url, workers=workers)
@@ -156,7 +170,8 @@ def overdue(stage: Stage, relay: Relay, homes: int, *, seconds: float, workers: 
 
 
 def _decay(system: System, seconds: float) -> Iterator[tuple[float, float, int]]:
-    """Every second: seconds since all processes were up, how long the most overdue has waited, and fetches so far."""
+    """Every second: seconds since all processes were up, how long the most overdue has waited, and
+    fetches so far."""
     began = time.monotonic()
     while (at := time.monotonic() - began) < seconds:
         totals = system.ask(UserStore.totals)

@@ -11,7 +11,8 @@ from eagle_logger.telemetry import late_percentile
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a group of processes has used up to a moment. Seconds of CPU (user and system) since each began; bytes."""
+    """What a group of processes has used up to a moment. Seconds of CPU (user and system) since
+    each began; bytes."""
 
     at: float
     cpu: Mapping[int, float]
@@ -30,8 +31,9 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contender's measurement over `seconds`. `cpu` is of all its processes, without Redis and the relay (they have their
-    own); `others` is the share of the machine that was busy with anything else at all."""
+    """One contender's measurement over `seconds`. `cpu` is of all its processes, without Redis and
+    the relay (they have their own); `others` is the share of the machine that was busy with
+    anything else at all."""
 
     name: str
     seconds: float
@@ -80,37 +82,57 @@ def per(seconds: float, count: int) -> float | None:
 
 
 def cpu_between(before: Use, after: Use) -> float:
-    """CPU seconds used between the two. A process that came in between counts from its start; one that went is left out."""
+    """CPU seconds used between the two. A process that came in between counts from its start; one
+    that went is left out."""
     return sum(used - before.cpu.get(pid, 0.0) for pid, used in after.cpu.items())
 
 
-def used_by_each(names: Mapping[str, int], before: Mapping[int, float], after: Mapping[int, float]) -> dict[str, float]:
+def used_by_each(
+    names: Mapping[str, int], before: Mapping[int, float], after: Mapping[int, float]
+) -> dict[str, float]:
     """CPU seconds between the two by name; without descendants."""
-    return {name: round(after.get(pid, 0.0) - before.get(pid, 0.0), 2) for name, pid in names.items()}
+    return {
+        name: round(after.get(pid, 0.0) - before.get(pid, 0.0), 2) for name, pid in names.items()
+    }
 
 
-def threads_by_role(pid: int, before: Mapping[int, float], after: Mapping[int, float]) -> dict[str, float]:
-    """CPU seconds between the two: a worker's main thread (Celery), its busiest other one (the event loop), and the rest."""
+def threads_by_role(
+    pid: int, before: Mapping[int, float], after: Mapping[int, float]
+) -> dict[str, float]:
+    """CPU seconds between the two: a worker's main thread (Celery), its busiest other one (the
+    event loop), and the rest."""
     used = {thread: cpu - before.get(thread, 0.0) for thread, cpu in after.items()}
     main = used.pop(pid, 0.0)
     busiest = max(used.values(), default=0.0)
-    return {"main": round(main, 2), "loop": round(busiest, 2), "rest": round(max(0.0, sum(used.values()) - busiest), 2)}
+    return {
+        "main": round(main, 2),
+        "loop": round(busiest, 2),
+        "rest": round(max(0.0, sum(used.values()) - busiest), 2),
+    }
 
 
 def share_of_others(before: Machine, after: Machine, accounted: float) -> float:
-    """Which share of the machine was busy with something other than `accounted` CPU seconds; between 0 and 1."""
+    """Which share of the machine was busy with something other than `accounted` CPU seconds;
+    between 0 and 1."""
     total = after.total - before.total
     return min(1.0, max(0.0, (after.busy - before.busy - accounted) / total)) if total > 0 else 0.0
 
 
 def grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     """How much each counter grew; those that did not are left out."""
-    return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    return {
+        name: count - before.get(name, 0)
+        for name, count in after.items()
+        if count != before.get(name, 0)
+    }
 
 
 def lateness(tally: Mapping[str, int]) -> dict[str, float | None]:
     """Seconds from the due time to the start of the fetch, each the upper bound of its counter."""
-    return {f"late_{name}": late_percentile(tally, share) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))}
+    return {
+        f"late_{name}": late_percentile(tally, share)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+    }
 
 
 def times(ours: Row | None, other: Row) -> float | None:

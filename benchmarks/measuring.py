@@ -35,10 +35,13 @@ def measure(
     redis_server: Redis | None = None,
     more: Callable[[], Mapping[str, Any]] = dict,
     watch: Callable[[], Mapping[str, Any]] | None = None,
-    explain: Callable[[Mapping[str, Any], Mapping[str, Any], float], Mapping[str, Any]] = lambda *_: {},
+    explain: Callable[
+        [Mapping[str, Any], Mapping[str, Any], float], Mapping[str, Any]
+    ] = lambda *_: {},
 ) -> Row:
-    """Watch `contenders` (name → process id) for so many seconds. `more` is looked at before and after, and `explain` makes of
-    the two, and of the seconds between, what goes into the row. `watch` is looked at a hundred times between: `over_time`."""
+    """Watch `contenders` (name → process id) for so many seconds. `more` is looked at before and
+    after, and `explain` makes of the two, and of the seconds between, what goes into the row.
+    `watch` is looked at a hundred times between: `over_time`."""
 
     def look() -> _Look:
         return _Look(

@@ -1,4 +1,5 @@
-"""Ours, whole: beat, dispatcher, fetching workers, rotator, Redis, as `eagle-logger up` starts them."""
+"""Ours, whole: beat, dispatcher, fetching workers, rotator, Redis, as `eagle-logger up` starts
+them."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ _BATCH = 500
 class System:
     """All of it but the relay, in a directory of its own."""
 
-    def __init__(self, processes: Processes, relay_url: str, *, workers: int, **settings: str) -> None:
+    def __init__(
+        self, processes: Processes, relay_url: str, *, workers: int, **settings: str
+    ) -> None:
         self.processes = processes
         self.redis = start_redis(processes)
         self.data = processes.directory / "data"
@@ -47,7 +50,9 @@ class System:
 
     @property
     def settings(self) -> Settings:
-        given = {name.removeprefix("EAGLE_").lower(): text for name, text in self.environment.items()}
+        given = {
+            name.removeprefix("EAGLE_").lower(): text for name, text in self.environment.items()
+        }
         return settings_module.load(Path(given.pop("data_dir")), **given)
 
     def start(self) -> None:
@@ -60,14 +65,28 @@ class System:
         beat = ["beat", "-s", str(self.data / "beat"), "--pidfile="]
         self.processes.start("beat", [*_celery(), *beat], self.environment)
         expected = {"dispatcher", "rotator", "dispatch", *self.fetching}
-        self.processes.wait_until("the workers", lambda: expected <= set(self.ask(UserStore.progress)))
+        self.processes.wait_until(
+            "the workers", lambda: expected <= set(self.ask(UserStore.progress))
+        )
 
     def _worker(self, name: str, queues: str, threads: int) -> None:
-        command = [*_celery(), "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", str(threads)]
+        command = [
+            *_celery(),
+            "worker",
+            "-n",
+            f"{name}@%h",
+            "-Q",
+            queues,
+            "-P",
+            "threads",
+            "-c",
+            str(threads),
+        ]
         self.processes.start(name, command, {**self.environment, "EAGLE_PROCESS_NAME": name})
 
     def seed(self, accounts: list[dict[str, Any]]) -> None:
-        """Put these users into Redis as if they had been fetched for long: of the rarer kinds only what falls due is asked."""
+        """Put these users into Redis as if they had been fetched for long: of the rarer kinds only
+        what falls due is asked."""
         asyncio.run(_seed(self.settings, accounts))
 
     def rotate(self) -> None:
@@ -101,8 +120,8 @@ def ours(
     profile: str | None = None,
     backlog: int = 0,
 ) -> Row:
-    """Measured after every home had its turn and five periods more. `profile`: a py-spy to record with. `backlog`:
-    user-hours that wait to be archived when measuring begins."""
+    """Measured after every home had its turn and five periods more. `profile`: a py-spy to record
+    with. `backlog`: user-hours that wait to be archived when measuring begins."""
     with stage.processes("ours") as processes:
         settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
         if backlog:
@@ -171,7 +190,9 @@ def _glance(system: System) -> dict[str, Any]:
     }
 
 
-def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, homes: int, empty: int) -> Mapping[str, Any]:
+def _explain(
+    before: Mapping[str, Any], after: Mapping[str, Any], seconds: float, homes: int, empty: int
+) -> Mapping[str, Any]:
     more = grown(before["tally"], after["tally"])
     info, former = after["info"], before["info"]
     messages, fetches = after["messages"] - before["messages"], more.get("fetches", 0)
@@ -184,7 +205,9 @@ def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
         "failures": {name: count for name, count in more.items() if name.startswith("failed_")},
         "readings_logged": more.get("readings_logged", 0),
         "messages_per_second": round(messages / seconds, 2),
-        "users_per_message": round((after["users"] - before["users"]) / messages, 1) if messages else None,
+        "users_per_message": round((after["users"] - before["users"]) / messages, 1)
+        if messages
+        else None,
         "commits_per_second": round(more.get("log_commits", 0) / seconds, 1),
         "bytes_per_second": round(more.get("bytes_logged", 0) / seconds),
         "archived_per_second": round((after["archived"] - before["archived"]) / seconds, 1),
@@ -194,16 +217,31 @@ def _explain(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
             (info["total_commands_processed"] - former["total_commands_processed"]) / seconds, 1
         ),
         "cpu_by_thread": {
-            str(pid): threads_by_role(pid, before["threads"][pid], threads) for pid, threads in after["threads"].items()
+            str(pid): threads_by_role(pid, before["threads"][pid], threads)
+            for pid, threads in after["threads"].items()
         },
-        "lateness_counters": {name: count for name, count in more.items() if name.startswith("late_")},
+        "lateness_counters": {
+            name: count for name, count in more.items() if name.startswith("late_")
+        },
     }
 
 
 def _record(system: System, py_spy: str, seconds: float, target: Path) -> None:
-    """A profile of the first fetching worker under the same load, after it was measured: collapsed stacks, one a line."""
+    """A profile of the first fetching worker under the same load, after it was measured: collapsed
+    stacks, one a line."""
     pid = system.processes.ids()[system.fetching[0]]
-    command = [py_spy, "record", "--pid", str(pid), "--duration", str(int(seconds)), "--rate", "200", "--format", "raw"]
+    command = [
+        py_spy,
+        "record",
+        "--pid",
+        str(pid),
+        "--duration",
+        str(int(seconds)),
+        "--rate",
+        "200",
+        "--format",
+        "raw",
+    ]
     run([*command, "--nonblocking", "--threads", "--output", str(target)], {})
 
 
@@ -216,7 +254,11 @@ async def _ask(settings: Settings, question: Any) -> Any:
 
 
 async def _seed(settings: Settings, accounts: list[dict[str, Any]]) -> None:
-    store, cipher, now = wiring.user_store(settings, passwords=True), wiring.cipher(settings), time.time()
+    store, cipher, now = (
+        wiring.user_store(settings, passwords=True),
+        wiring.cipher(settings),
+        time.time(),
+    )
     state = UserState(asked=dict.fromkeys(Kind, now))
     users = [
         StoredUser(

@@ -1,7 +1,8 @@
 """Pictures of what was measured, as SVG.
 
-python -m benchmarks.pictures lateness RESULTS.json PICTURE.svg    lateness over time, a panel for each of our runs
-python -m benchmarks.pictures flame PROFILE.txt PICTURE.svg        a flame graph of py-spy's collapsed stacks
+python -m benchmarks.pictures lateness RESULTS.json PICTURE.svg    lateness over time, a panel for
+each of our runs python -m benchmarks.pictures flame PROFILE.txt PICTURE.svg        a flame graph of
+py-spy's collapsed stacks
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _BAR = 2.0
 
 
 def svg(height: float, parts: Iterable[str]) -> str:
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif" font-size="12">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif" font-size="12">'
+    return "\n".join(
+        [head, f'<rect width="{WIDTH}" height="{height:.0f}" fill="white"/>', *parts, "</svg>\n"]
     )
-    return "\n".join([head, f'<rect width="{WIDTH}" height="{height:.0f}" fill="white"/>', *parts, "</svg>\n"])
 
 
 # Lateness over time ---------------------------------------------------------------------------------------------------
@@ -38,7 +39,10 @@ _PANEL, _LEFT, _TOP, _PLOT = 190, 60, 30, 120
 
 def lateness(report: Mapping[str, Any]) -> str:
     runs = [row for row in report["contenders"] if len(row.get("over_time", ())) > 2]
-    return svg(_PANEL * len(runs), [part for number, run in enumerate(runs) for part in _panel(run, _PANEL * number)])
+    return svg(
+        _PANEL * len(runs),
+        [part for number, run in enumerate(runs) for part in _panel(run, _PANEL * number)],
+    )
 
 
 def _panel(run: Mapping[str, Any], top: int) -> Iterator[str]:
@@ -66,7 +70,9 @@ def _panel(run: Mapping[str, Any], top: int) -> Iterator[str]:
     yield f'<text x="{WIDTH - 20}" y="{base + 16}" text-anchor="end">{longest:.0f} s</text>'
 
 
-def _percentiles(glances: Sequence[Mapping[str, Any]], share: float) -> Iterator[tuple[float, float]]:
+def _percentiles(
+    glances: Sequence[Mapping[str, Any]], share: float
+) -> Iterator[tuple[float, float]]:
     """Of the fetches between each two glances."""
     for before, after in pairwise(glances):
         late = late_percentile(grown(before["late"], after["late"]), share)
@@ -99,7 +105,8 @@ def flame(stacks: Iterable[str]) -> str:
 
 
 def _without_line(name: str) -> str:
-    """`f (b.py:12)` → `f (b.py)`: a function is one frame, whatever line it was at; and so is a pool's thread."""
+    """`f (b.py:12)` → `f (b.py)`: a function is one frame, whatever line it was at; and so is a
+    pool's thread."""
     place, _, number = name.rpartition(":")
     if name.startswith("thread ("):
         return "thread " + name.partition("): ")[2].rstrip("0123456789").rstrip("_")
@@ -120,12 +127,18 @@ def _depth(frame: Frame, whole: int) -> int:
 
 def _boxes(frame: Frame, name: str, left: float, top: float, whole: int) -> Iterator[str]:
     width = WIDTH * frame.samples / whole
-    colour = next((colour for package, colour in _COLOURS.items() if f"({package}" in name), "#d0d0d0")
+    colour = next(
+        (colour for package, colour in _COLOURS.items() if f"({package}" in name), "#d0d0d0"
+    )
     text = f"{name} {frame.samples / whole:.1%}"
     place = f'x="{left:.1f}" y="{top:g}" width="{max(0.5, width - 0.5):.1f}" height="{_ROW - 1}"'
     yield f'<g><title>{escape(text)}</title><rect {place} fill="{colour}"/>'
     shown = text[: int(width / 6.5)]
-    yield f'<text x="{left + 3:.1f}" y="{top + 12:g}" font-size="11">{escape(shown)}</text></g>' if len(shown) > 3 else "</g>"
+    yield (
+        f'<text x="{left + 3:.1f}" y="{top + 12:g}" font-size="11">{escape(shown)}</text></g>'
+        if len(shown) > 3
+        else "</g>"
+    )
     for callee, one in sorted(frame.callees.items(), key=lambda item: -item[1].samples):
         if one.samples >= _NARROWEST * whole:
             yield from _boxes(one, callee, left, top - _ROW, whole)

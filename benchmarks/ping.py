@@ -1,7 +1,7 @@
 """From asking for a home to its line on disk, by every way there is, while a fleet is polled.
 
-The homes that are asked for are idle: their own routine lies a day ahead, so that every line is the answer to a ping. A line
-counts when it is in the log file; it is fsynced milliseconds later.
+The homes that are asked for are idle: their own routine lies a day ahead, so that every line is the
+answer to a ping. A line counts when it is in the log file; it is fsynced milliseconds later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from eagle_logger.users.store import StoredUser
 from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
 from workers.bridge import aws_clients
-from workers.bridge.adhoc_requests import Intake
+from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.publisher import publisher
 from workers.up.simulators import homes as accounts_of
 
@@ -40,13 +40,17 @@ A_NEW_READING = 30.0
 """Seconds after which a meter has certainly said something new."""
 PATIENCE = 30.0
 _LOOKS_EVERY = 0.005
-_IDLE = {Kind.DEMAND: 86400.0, **dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 2 * 86400.0)}
+_IDLE = {
+    Kind.DEMAND: 86400.0,
+    **dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 2 * 86400.0),
+}
 
 Ask = Callable[[str], Awaitable[None]]
 
 
 def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[dict[str, Any]]:
-    """Seconds from asking to the line, through SNS and SQS (played by moto), over HTTP from a fake of SNS, and directly."""
+    """Seconds from asking to the line, through SNS and SQS (played by moto), over HTTP from a fake
+    of SNS, and directly."""
     sns = FakeSns()
     with stage.processes("ping") as processes:
         aws_port, bridge_port = free_port(), free_port()
@@ -67,45 +71,69 @@ def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[di
         everybody = [(one.user.cloud_id, one.credentials) for one in people[: FLEET + 3 * PINGS]]
         asyncio.run(_seed(system.settings, everybody[FLEET:], _IDLE))
         asyncio.run(_seed(system.settings, everybody[:FLEET], {}))
-        processes.wait_until("everybody's first visit", lambda: system.tally().get("fetches", 0) >= len(everybody))
+        processes.wait_until(
+            "everybody's first visit", lambda: system.tally().get("fetches", 0) >= len(everybody)
+        )
         time.sleep(A_NEW_READING)
         idle = [cloud_id for cloud_id, _ in everybody[FLEET:]]
-        return asyncio.run(_all_ways(system, sns, f"http://127.0.0.1:{bridge_port}/sns", idle, seconds / PINGS))
+        return asyncio.run(
+            _all_ways(system, sns, f"http://127.0.0.1:{bridge_port}/sns", idle, seconds / PINGS)
+        )
 
 
 def _start_bridge(processes: Processes, system: System, sns: FakeSns, aws_port: int) -> None:
-    processes.start("aws", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(aws_port)])
-    processes.wait_until("the stand-in for AWS", lambda: "Running on" in processes.log("aws").read_text())
+    processes.start(
+        "aws", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(aws_port)]
+    )
+    processes.wait_until(
+        "the stand-in for AWS", lambda: "Running on" in processes.log("aws").read_text()
+    )
     topic, queue = Topic.parse(TOPIC), str(system.settings.sqs_queue_url)
     aws_clients.sqs(system.settings, queue).create_queue(QueueName="fetch")
     client = aws_clients.sns(system.settings, topic)
     client.create_topic(Name="fetch")
-    client.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:fetch")
+    client.subscribe(
+        TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:fetch"
+    )
     certificates = processes.directory / "certificates.json"
     write_certificates(sns, certificates)
     bridge = [sys.executable, "-m", "tests.support.bridge_process", str(certificates)]
     processes.start("bridge", bridge, {**system.environment, "EAGLE_PROCESS_NAME": "bridge"})
-    processes.start("sqs", [sys.executable, "-m", "workers.sqs"], {**system.environment, "EAGLE_PROCESS_NAME": "sqs"})
+    processes.start(
+        "sqs",
+        [sys.executable, "-m", "workers.sqs"],
+        {**system.environment, "EAGLE_PROCESS_NAME": "sqs"},
+    )
     processes.wait_until("the bridge", lambda: "listening" in processes.log("bridge").read_text())
     processes.wait_until("the SQS path", lambda: "receiving" in processes.log("sqs").read_text())
 
 
-async def _seed(settings: Settings, people: Sequence[tuple[str, Credentials]], intervals: dict[Kind, float]) -> None:
+async def _seed(
+    settings: Settings, people: Sequence[tuple[str, Credentials]], intervals: dict[Kind, float]
+) -> None:
     """Users as if they had been asked everything just now."""
     store, cipher = wiring.user_store(settings, passwords=True), wiring.cipher(settings)
     state = UserState(asked=dict.fromkeys(Kind, time.time()))
     try:
         await store.restore(
-            [StoredUser(User(name, intervals), cipher.seal(secret), state, None, None) for name, secret in people]
+            [
+                StoredUser(User(name, intervals), cipher.seal(secret), state, None, None)
+                for name, secret in people
+            ]
         )
     finally:
         await store.close()
 
 
-async def _all_ways(system: System, sns: FakeSns, endpoint: str, idle: Sequence[str], pause: float) -> list[dict[str, Any]]:
+async def _all_ways(
+    system: System, sns: FakeSns, endpoint: str, idle: Sequence[str], pause: float
+) -> list[dict[str, Any]]:
     settings = system.settings
-    client, users = aws_clients.sns(settings, Topic.parse(TOPIC)), wiring.user_store(settings, passwords=False)
-    intake = Intake(users, publisher(settings))
+    client, users = (
+        aws_clients.sns(settings, Topic.parse(TOPIC)),
+        wiring.user_store(settings, passwords=False),
+    )
+    intake = AdhocRequests(users, publisher(settings))
     async with aiohttp.ClientSession() as http:
 
         async def through_sqs(cloud_id: str) -> None:
@@ -120,10 +148,21 @@ async def _all_ways(system: System, sns: FakeSns, endpoint: str, idle: Sequence[
         async def directly(cloud_id: str) -> None:
             await intake.take([cloud_id])
 
-        ways: dict[str, Ask] = {"through SNS and SQS": through_sqs, "over HTTP": over_http, "direct": directly}
+        ways: dict[str, Ask] = {
+            "through SNS and SQS": through_sqs,
+            "over HTTP": over_http,
+            "direct": directly,
+        }
         try:
             return [
-                await _one_way(system.processes, settings, name, ask, idle[number * PINGS : (number + 1) * PINGS], pause=pause)
+                await _one_way(
+                    system.processes,
+                    settings,
+                    name,
+                    ask,
+                    idle[number * PINGS : (number + 1) * PINGS],
+                    pause=pause,
+                )
                 for number, (name, ask) in enumerate(ways.items())
             ]
         finally:
@@ -132,7 +171,13 @@ async def _all_ways(system: System, sns: FakeSns, endpoint: str, idle: Sequence[
 
 
 async def _one_way(
-    processes: Processes, settings: Settings, name: str, ask: Ask, cloud_ids: Sequence[str], *, pause: float
+    processes: Processes,
+    settings: Settings,
+    name: str,
+    ask: Ask,
+    cloud_ids: Sequence[str],
+    *,
+    pause: float,
 ) -> dict[str, Any]:
     before, began = proc.use(processes.ids()), time.monotonic()
     tasks = []
@@ -149,7 +194,8 @@ async def _one_way(
         "cpu": round(sum(after.cpu.values()) - sum(before.cpu.values()), 3),
         "count": len(took),
         "per_second": round(len(took) / seconds, 1),
-        "note": ", ".join(f"{what} {value:.2f} s" for what, value in shown.items()) + f"; {FLEET} homes polled beside",
+        "note": ", ".join(f"{what} {value:.2f} s" for what, value in shown.items())
+        + f"; {FLEET} homes polled beside",
         **{f"{what}_seconds": round(value, 3) for what, value in shown.items()},
     }
 
@@ -168,7 +214,10 @@ async def _until_line(settings: Settings, ask: Ask, cloud_id: str) -> float:
 def _size(settings: Settings, cloud_id: str) -> int:
     """Bytes in this home's log files, of whatever hours."""
     shard = shard_name(shard_of(cloud_id, settings.shards))
-    return sum(path.stat().st_size for path in Path(settings.logs_dir).glob(f"*/{shard}/rainforest-{cloud_id}-*.jsonl"))
+    return sum(
+        path.stat().st_size
+        for path in Path(settings.logs_dir).glob(f"*/{shard}/rainforest-{cloud_id}-*.jsonl")
+    )
 
 
 def _share(ordered: Sequence[float], share: float) -> float:

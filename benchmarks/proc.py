@@ -15,7 +15,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def use(processes: Mapping[str, int]) -> Use:
-    """What these processes (name → id) and all their descendants have used so far. One that has ended is left out."""
+    """What these processes (name → id) and all their descendants have used so far. One that has
+    ended is left out."""
     cpu: dict[int, float] = {}
     memory: dict[str, int] = {}
     for name, root in processes.items():
@@ -27,7 +28,8 @@ def use(processes: Mapping[str, int]) -> Use:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all its threads. Raises FileNotFoundError if there is no such process."""
+    """User and system time of all its threads. Raises FileNotFoundError if there is no such
+    process."""
     return _seconds(_PROC / str(pid) / "stat")
 
 
@@ -37,7 +39,8 @@ def _seconds(stat: Path) -> float:
 
 
 def threads(pid: int) -> dict[int, float]:
-    """CPU seconds of each thread of one process, by thread id; the main thread's id is the process's."""
+    """CPU seconds of each thread of one process, by thread id; the main thread's id is the
+    process's."""
     found = {}
     with suppress(FileNotFoundError, ProcessLookupError):
         for thread in (_PROC / str(pid) / "task").iterdir():

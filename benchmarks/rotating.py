@@ -1,7 +1,7 @@
 """A backlog of log files, and two ways to get it into S3.
 
-Run as a process: `python -m benchmarks.rotating rotate|puts THREADS`, with the EAGLE_ settings of the volume and the archive;
-prints one JSON object.
+Run as a process: `python -m benchmarks.rotating rotate|puts THREADS`, with the EAGLE_ settings of
+the volume and the archive; prints one JSON object.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Kind, Reading
-from eagle_logger.rotation.parallel import Job, rotate_backlog
+from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
 from eagle_logger.rotation.rotate_shard import UPLOADS
 from eagle_logger.settings import Settings
 
@@ -34,7 +34,8 @@ _MODEL = "ffffff"
 
 
 def write_backlog(data_dir: Path, user_hours: int) -> int:
-    """Log files of so many users for one complete hour, as the fetching workers leave them: synced. How many lines."""
+    """Log files of so many users for one complete hour, as the fetching workers leave them: synced.
+    How many lines."""
     model = b"".join(_line(number) for number in range(LINES))
     for number in range(user_hours):
         cloud_id = f"{number:06x}"
@@ -47,7 +48,11 @@ def write_backlog(data_dir: Path, user_hours: int) -> int:
 
 def _line(number: int) -> bytes:
     time_, value = HOUR.start + 6 * number, Decimal(500 + number * 37 % 2900) / 1000
-    raw = {"TimeStamp": f"0x{time_ - 946684800:08x}", "Demand": f"0x{int(value * 1000):06x}", "Multiplier": "0x1"}
+    raw = {
+        "TimeStamp": f"0x{time_ - 946684800:08x}",
+        "Demand": f"0x{int(value * 1000):06x}",
+        "Multiplier": "0x1",
+    }
     reading = Reading(
         "0xd8d5b9000000abcd",
         "0x0013500100000001",
@@ -61,7 +66,7 @@ def _line(number: int) -> bytes:
 
 def rotate(settings: Settings, threads: int) -> int:
     """All of the backlog, in as many processes as make so many threads: how many objects."""
-    job = Job(settings, HOUR.end + settings.rotate_grace + 3600 + 1)
+    job = RotationJob(settings, HOUR.end + settings.rotate_grace + 3600 + 1)
     done = [one for _, one in rotate_backlog(job, lambda: False, processes=threads // UPLOADS)]
     errors = [error for rotated in done for error in rotated.errors.values()]
     if errors:
@@ -70,7 +75,8 @@ def rotate(settings: Settings, threads: int) -> int:
 
 
 def puts(settings: Settings, threads: int) -> int:
-    """The objects that rotation made, put once more under other keys by a bare loop over put_object."""
+    """The objects that rotation made, put once more under other keys by a bare loop over
+    put_object."""
     import boto3.session  # noqa: PLC0415  (rotation's own figures should not carry it twice)
     from botocore.config import Config  # noqa: PLC0415
 
@@ -78,7 +84,9 @@ def puts(settings: Settings, threads: int) -> int:
     objects = [(key, archive.get(key)) for key in archive.keys()]  # noqa: SIM118  (an archive is no dict)
     secret = settings.aws_secret_access_key
     client = boto3.session.Session(
-        settings.aws_access_key_id, secret.get_secret_value() if secret else None, region_name=settings.aws_region
+        settings.aws_access_key_id,
+        secret.get_secret_value() if secret else None,
+        region_name=settings.aws_region,
     ).client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
@@ -105,8 +113,16 @@ def main(which: str, threads: int) -> dict[str, Any]:
     settings = settings_module.load()
     _began = (time.monotonic(), _cpu())
     count = WAYS[which](settings, threads)
-    peaks = (resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"count": count, "seconds": time.monotonic() - _began[0], "cpu": _cpu() - _began[1], "peak_rss": max(peaks)}
+    peaks = (
+        resource.getrusage(who).ru_maxrss * 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return {
+        "count": count,
+        "seconds": time.monotonic() - _began[0],
+        "cpu": _cpu() - _began[1],
+        "peak_rss": max(peaks),
+    }
 
 
 def _cpu() -> float:

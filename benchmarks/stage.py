@@ -1,4 +1,5 @@
-"""What every contender plays on: a directory, a simulated relay, a Redis, and processes that all end with it."""
+"""What every contender plays on: a directory, a simulated relay, a Redis, and processes that all
+end with it."""
 
 from __future__ import annotations
 
@@ -39,17 +40,26 @@ class Failed(Exception):
 
 
 class Processes:
-    """Processes of ours and of nobody else: started here, and ended here in reverse order, each by its id."""
+    """Processes of ours and of nobody else: started here, and ended here in reverse order, each by
+    its id."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None) -> int:
-        """Its id. Its output goes to `<name>.log`; of our environment it gets no EAGLE_ setting but these."""
+    def start(
+        self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> int:
+        """Its id. Its output goes to `<name>.log`; of our environment it gets no EAGLE_ setting but
+        these."""
         with self.log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
-                list(command), cwd=ROOT, env=environment(settings), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                list(command),
+                cwd=ROOT,
+                env=environment(settings),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         return self._running[name].pid
 
@@ -58,15 +68,23 @@ class Processes:
 
     def ids(self, *names: str) -> dict[str, int]:
         """Of these, or of all."""
-        return {name: process.pid for name, process in self._running.items() if not names or name in names}
+        return {
+            name: process.pid
+            for name, process in self._running.items()
+            if not names or name in names
+        }
 
     def check(self) -> None:
         """Raises Failed if one has ended by itself."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise Failed(f"{name} ended with {process.returncode}:\n{self.log(name).read_text(errors='replace')[-2000:]}")
+                raise Failed(
+                    f"{name} ended with {process.returncode}:\n{self.log(name).read_text(errors='replace')[-2000:]}"
+                )
 
-    def wait_until(self, what: str, happened: Callable[[], bool], patience: float = _PATIENCE) -> None:
+    def wait_until(
+        self, what: str, happened: Callable[[], bool], patience: float = _PATIENCE
+    ) -> None:
         until = time.monotonic() + patience
         while not happened():
             self.check()
@@ -77,15 +95,20 @@ class Processes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for process in reversed(self._running.values()):
             _end(process)
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How the relay answers: after `latency` seconds, `spread` either way; a share of the homes never; over TLS, or closing the
-    connection after every reply, as the captured ones do."""
+    """How the relay answers: after `latency` seconds, `spread` either way; a share of the homes
+    never; over TLS, or closing the connection after every reply, as the captured ones do."""
 
     latency: float = 0.2
     spread: float = 0.05
@@ -144,7 +167,8 @@ class Redis:
 
 
 class Stage:
-    """A working directory (removed at the end), and on request a relay and fresh Redis servers in it."""
+    """A working directory (removed at the end), and on request a relay and fresh Redis servers in
+    it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -156,7 +180,12 @@ class Stage:
         self._open.callback(shutil.rmtree, self.directory, ignore_errors=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._open.close()
 
     def processes(self, name: str) -> Processes:
@@ -170,8 +199,22 @@ class Stage:
         """Started once; ends with the stage."""
         processes = self._open.enter_context(self.processes("relay"))
         port, users = free_port(), processes.directory / "users.jsonl"
-        command = [EAGLE, "simulate", "--homes", str(homes), "--port", str(port), "--users-file", str(users)]
-        command += ["--latency", str(conditions.latency), "--latency-spread", str(conditions.spread)]
+        command = [
+            EAGLE,
+            "simulate",
+            "--homes",
+            str(homes),
+            "--port",
+            str(port),
+            "--users-file",
+            str(users),
+        ]
+        command += [
+            "--latency",
+            str(conditions.latency),
+            "--latency-spread",
+            str(conditions.spread),
+        ]
         if rules := conditions.rules():
             faults = processes.directory / "faults.json"
             faults.write_text(json.dumps({"rules": rules}))
@@ -183,26 +226,55 @@ class Stage:
                 path.write_bytes(content)
             command += ["--certificate", str(shown)]
         pid = processes.start("relay", command, {"EAGLE_DATA_DIR": str(processes.directory)})
-        processes.wait_until("the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text())
+        processes.wait_until(
+            "the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text()
+        )
         return Relay(f"http{'s' if ca else ''}://127.0.0.1:{port}", users, pid, homes, ca)
 
 
 def start_redis(processes: Processes) -> Redis:
     """As `eagle-logger up` starts it: every write in its append-only file, on disk within a second."""
     port = free_port()
-    command = [find_server().path, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(processes.directory), "--save", ""]
-    command += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+    command = [
+        find_server().path,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        str(processes.directory),
+        "--save",
+        "",
+    ]
+    command += [
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+        "--maxmemory-policy",
+        "noeviction",
+    ]
     redis_server = Redis(port, processes.start("redis", command))
     await_redis(RedisAddress.parse(redis_server.url()), _PATIENCE)
     return redis_server
 
 
 def start_s3(processes: Processes, objects: Path | None = None) -> dict[str, str]:
-    """The strict stand-in, its objects there or below `s3/`, with the bucket `BUCKET`; the settings to reach it with."""
+    """The strict stand-in, its objects there or below `s3/`, with the bucket `BUCKET`; the settings
+    to reach it with."""
     port = free_port()
     access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
     directory = objects or processes.directory / "s3"
-    command = [EAGLE, "simulate-s3", "--port", str(port), "--directory", str(directory), "--bucket", BUCKET]
+    command = [
+        EAGLE,
+        "simulate-s3",
+        "--port",
+        str(port),
+        "--directory",
+        str(directory),
+        "--bucket",
+        BUCKET,
+    ]
     processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
     url = f"http://127.0.0.1:{port}"
     processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
@@ -211,18 +283,31 @@ def start_s3(processes: Processes, objects: Path | None = None) -> dict[str, str
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, without settings of whoever calls, and with these."""
-    return {**{name: text for name, text in os.environ.items() if not name.startswith("EAGLE_")}, **(settings or {})}
+    return {
+        **{name: text for name, text in os.environ.items() if not name.startswith("EAGLE_")},
+        **(settings or {}),
+    }
 
 
 def run(command: Sequence[str], settings: Mapping[str, str]) -> tuple[float, float, str]:
-    """Run it to its end: seconds, CPU seconds (with its children's), what it printed. Raises Failed."""
+    """Run it to its end: seconds, CPU seconds (with its children's), what it printed. Raises
+    Failed."""
     began = time.monotonic()
     before = os.times()
-    done = subprocess.run(list(command), cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        list(command),
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     after = os.times()
     if done.returncode:
         raise Failed(f"{command}: {done.returncode}\n{done.stderr[-2000:]}")
-    cpu = after.children_user - before.children_user + after.children_system - before.children_system
+    cpu = (
+        after.children_user - before.children_user + after.children_system - before.children_system
+    )
     return time.monotonic() - began, cpu, done.stdout
 
 
@@ -242,7 +327,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(25)
-    # It leads a session of its own: children that outlived it (prefork's) are in its group, and in no other.
+    # It leads a session of its own: children that outlived it (prefork's) are in its group, and in
+    # no other.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

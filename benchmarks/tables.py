@@ -28,21 +28,32 @@ _OURS = (
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Markdown, padded: text to the left, everything else to the right. None is shown as a dash."""
     cells = [[_shown(cell) for cell in row] for row in rows]
-    widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
-    numeric = [all(not isinstance(row[column], str) for row in rows) for column in range(len(headings))]
-    lines = [_line(headings, widths, numeric), _ruler(widths, numeric), *(_line(row, widths, numeric) for row in cells)]
+    widths = [
+        max(len(line[column]) for line in [list(headings), *cells])
+        for column in range(len(headings))
+    ]
+    numeric = [
+        all(not isinstance(row[column], str) for row in rows) for column in range(len(headings))
+    ]
+    lines = [
+        _line(headings, widths, numeric),
+        _ruler(widths, numeric),
+        *(_line(row, widths, numeric) for row in cells),
+    ]
     return "\n".join(lines)
 
 
 def contenders(rows: Sequence[Row], yardstick: Row | None) -> str:
-    """All contenders; the last column says how many times the yardstick's CPU each takes for a fetch."""
+    """All contenders; the last column says how many times the yardstick's CPU each takes for a
+    fetch."""
     return table(_HEADINGS, [_contender(row, yardstick) for row in rows])
 
 
 def ours(rows: Sequence[Row]) -> str:
     """What only ours has: lateness, turns, messages."""
     return table(
-        ["ours", *(title for _, title in _OURS)], [[row.name, *(row.more.get(key) for key, _ in _OURS)] for row in rows]
+        ["ours", *(title for _, title in _OURS)],
+        [[row.name, *(row.more.get(key) for key, _ in _OURS)] for row in rows],
     )
 
 
@@ -50,7 +61,13 @@ def chores(found: Sequence[Mapping[str, object]]) -> str:
     return table(
         ["chore", "seconds", "CPU s", "per second", "note"],
         [
-            [str(one["name"]), one.get("seconds"), one.get("cpu"), one.get("per_second"), str(one.get("note", ""))]
+            [
+                str(one["name"]),
+                one.get("seconds"),
+                one.get("cpu"),
+                one.get("per_second"),
+                str(one.get("note", "")),
+            ]
             for one in found
         ],
     )
@@ -82,7 +99,8 @@ def _shown(cell: object) -> str:
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
     padded = (
-        cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(cells, widths, numeric, strict=True)
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(cells, widths, numeric, strict=True)
     )
     return f"| {' | '.join(padded)} |"
 

@@ -1,7 +1,9 @@
-"""A worker as Celery's first steps lead to it: prefork, a message per user, httpx.Client, append to a file.
+"""A worker as Celery's first steps lead to it: prefork, a message per user, httpx.Client, append to
+a file.
 
-Kinder than most: one client for each child, no result backend, no log line per fetch. The app is `benchmarks.tutorial`; the
-producer, which stands in for beat, runs as `python -m benchmarks.tutorial`.
+Kinder than most: one client for each child, no result backend, no log line per fetch. The app is
+`benchmarks.tutorial`; the producer, which stands in for beat, runs as `python -m
+benchmarks.tutorial`.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def _accounts() -> dict[str, dict[str, str]]:
 
 @app.task(name="tutorial.fetch")  # type: ignore[untyped-decorator]  # Celery's decorators have no types
 def fetch(cloud_id: str) -> None:
-    reply = _client().post(os.environ["BENCH_RELAY_URL"], headers=headers(_accounts()[cloud_id]), content=BODY)
+    reply = _client().post(
+        os.environ["BENCH_RELAY_URL"], headers=headers(_accounts()[cloud_id]), content=BODY
+    )
     with (Path(os.environ["BENCH_LOGS"]) / f"{cloud_id}.log").open("a") as log:
         log.write(json.dumps({"at": time.time(), "reply": reply.text}) + "\n")
 

@@ -35,10 +35,11 @@ SHARED_UNTIL = 12
 def main() -> int:
     make_secrets()
     hand_out()
-    wrong = mistakes()
-    if wrong:
-        print(*wrong, "Nothing was started: correct .env, then `docker compose up` again.", sep="\n", file=sys.stderr)  # noqa: T201
-    return 2 if wrong else 0
+    found = mistakes()
+    if found:
+        found.append("Nothing was started: correct .env, then `docker compose up` again.")
+        print(*found, sep="\n", file=sys.stderr)  # noqa: T201
+    return 2 if found else 0
 
 
 def make_secrets() -> None:
@@ -55,7 +56,9 @@ def hand_out() -> None:
     """Copy to each volume the secrets that its services need, and no others. A file that a person added to `secrets` goes to
     every service that reads settings, which is all but Grafana."""
     known = set().union(*NEEDS.values()) | {"redis_password"}
-    there = {path.name for path in SECRETS.iterdir() if path.is_file() and not path.name.startswith(".")}
+    there = {
+        path.name for path in SECRETS.iterdir() if path.is_file() and not path.name.startswith(".")
+    }
     for name, needed in NEEDS.items():
         volume = HANDED_OUT / name
         if not volume.is_dir():
@@ -73,7 +76,9 @@ def hand_out() -> None:
 def mistake_in_image(image: str) -> str | None:
     """Why the image cannot read the files on the volume, if so. The server would otherwise restart for ever."""
     headers = [path.open("rb").read(9) for path in REDIS_DATA.glob("**/*.rdb")]
-    written = next((header for header in headers if header[:5] == b"REDIS" and header[5:].isdigit()), b"")
+    written = next(
+        (header for header in headers if header[:5] == b"REDIS" and header[5:].isdigit()), b""
+    )
     if "valkey" in image and written and int(written[5:]) >= SHARED_UNTIL:
         return (
             f"REDIS_IMAGE is {image}, but the volume redis-data was written by Redis 7.4 or newer, which Valkey cannot read: "
@@ -94,8 +99,12 @@ def mistakes() -> list[str]:
         wiring.cipher(load())
     except ConfigurationError as mistake:
         wrong += str(mistake).splitlines()
-    if "sqs" in os.environ.get("COMPOSE_PROFILES", "").split(",") and not os.environ.get("EAGLE_SQS_QUEUE_URL"):
-        wrong.append("EAGLE_SQS_QUEUE_URL is not set, but COMPOSE_PROFILES asks for who receives from that queue")
+    if "sqs" in os.environ.get("COMPOSE_PROFILES", "").split(",") and not os.environ.get(
+        "EAGLE_SQS_QUEUE_URL"
+    ):
+        wrong.append(
+            "EAGLE_SQS_QUEUE_URL is not set, but COMPOSE_PROFILES asks for who receives from that queue"
+        )
     if os.environ.get("PUBLISH_ON"):
         wrong.append(
             "PUBLISH_ON is no setting any more: set BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, GRAFANA_PUBLISH_ON or "

@@ -18,7 +18,9 @@ SECRET = Path(os.environ.get("EAGLE_SECRETS_DIR") or "/secrets", "EAGLE_REDIS_UR
 def main(name: str, within: float) -> str | None:
     """What is wrong; None if nothing is."""
     url = os.environ.get("EAGLE_REDIS_URL") or SECRET.read_text().strip()
-    if not url.startswith("redis://") or "?" in url:  # TLS, a Unix socket, another spelling: the command knows how
+    if (
+        not url.startswith("redis://") or "?" in url
+    ):  # TLS, a Unix socket, another spelling: the command knows how
         os.execvp("eagle-logger", ["eagle-logger", "healthcheck", name, "--within", str(within)])  # noqa: S606  (no shell is the point)
     try:
         note, (seconds, _) = ask(url, ("HGET", "eagle:progress", name), ("TIME",))
@@ -37,7 +39,9 @@ def ask(url: str, *commands: tuple[str, ...]) -> list:
     words = [*login, ("SELECT", parts.path.strip("/") or "0"), *commands]
     reader = hiredis.Reader()
     answers = []
-    with socket.create_connection((unquote(parts.hostname or "localhost"), parts.port or 6379), timeout=5) as connection:
+    with socket.create_connection(
+        (unquote(parts.hostname or "localhost"), parts.port or 6379), timeout=5
+    ) as connection:
         connection.sendall(b"".join(map(hiredis.pack_command, words)))
         while len(answers) < len(words):
             received = connection.recv(65536)
@@ -53,4 +57,6 @@ def ask(url: str, *commands: tuple[str, ...]) -> list:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1].replace("%h", socket.gethostname()), float((sys.argv[2:] or ["30"])[0])))
+    sys.exit(
+        main(sys.argv[1].replace("%h", socket.gethostname()), float((sys.argv[2:] or ["30"])[0]))
+    )

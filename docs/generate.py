@@ -1,4 +1,5 @@
-"""Writes the reference pages that the code itself knows best: `make docs`; `make check` sees that they are up to date."""
+"""Writes the reference pages that the code itself knows best: `make docs`; `make check` sees that
+they are up to date."""
 
 from __future__ import annotations
 
@@ -31,13 +32,17 @@ def settings_page() -> str:
         "| --- | --- | --- |",
     ]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.default in (None, "", ()) else f"`{field.default}`"
+        default = (
+            "" if field.default_factory or field.default in (None, "", ()) else f"`{field.default}`"
+        )
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
 def commands_page() -> str:
-    return "# Commands\n\n" + "\n".join(_command(main, click.Context(main, info_name="eagle-logger")))
+    return "# Commands\n\n" + "\n".join(
+        _command(main, click.Context(main, info_name="eagle-logger"))
+    )
 
 
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
@@ -111,7 +116,10 @@ def run(*, check: bool) -> int:
             REFERENCE.mkdir(parents=True, exist_ok=True)
             path.write_text(page)
     if check and stale:
-        print(f"out of date: {', '.join(stale)}; run `make docs` and commit what it writes", file=sys.stderr)
+        print(
+            f"out of date: {', '.join(stale)}; run `make docs` and commit what it writes",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

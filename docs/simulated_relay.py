@@ -8,12 +8,15 @@ from typing import get_args
 
 from pydantic.fields import FieldInfo
 
-from eagle_logger.simulator.relay.faults import AnyRule, Kind, Rule, Wordings
+from eagle_logger.simulator.relay.faults import AnyRule, RefusalTexts, Rule, RuleKind
 from eagle_logger.simulator.relay.own_pages import METHODS
 from eagle_logger.simulator.relay.relay import RELAY_PATH
 
 EXAMPLE = {
-    "rules": [{"fault": "status", "status": 429, "retry_after": 30, "share": 0.1}, {"fault": "hang", "homes_share": 0.04}],
+    "rules": [
+        {"fault": "status", "status": 429, "retry_after": 30, "share": 0.1},
+        {"fault": "hang", "homes_share": 0.04},
+    ],
 }
 _INTRODUCTION = f"""\
 # The simulated relay
@@ -43,13 +46,13 @@ curl -X PUT http://127.0.0.1:8181/faults -d '{json.dumps(EXAMPLE)}'
 Each rule is decided for itself. Of the rules about time, and of those that replace or damage the whole body, the first that
 hits counts; all others add up. Every rule may say which replies it hits: a `share` of them (0 to 1, by chance), those of
 certain `homes` (cloud ids) or of a share of all homes (`homes_share`, always the same ones), those to certain `kinds` of
-question ({", ".join(f"`{kind}`" for kind in get_args(Kind))}). Where a member has a value below, that is its default.
+question ({", ".join(f"`{kind}`" for kind in get_args(RuleKind))}). Where a member has a value below, that is its default.
 
 | fault | members | what happens |
 | --- | --- | --- |"""
 _WORDINGS = f"""
 How the real relay says no is not known. So `wordings`, beside `rules`, may give a `status` and a `text` of its own for each of
-{", ".join(f"`{name}`" for name in Wordings.model_fields)}."""
+{", ".join(f"`{name}`" for name in RefusalTexts.model_fields)}."""
 
 
 def render() -> str:
@@ -58,7 +61,11 @@ def render() -> str:
 
 def _row(rule: type[Rule]) -> str:
     (fault,) = get_args(rule.model_fields["fault"].annotation)
-    own = [_field(name, info) for name, info in rule.model_fields.items() if name != "fault" and name not in Rule.model_fields]
+    own = [
+        _field(name, info)
+        for name, info in rule.model_fields.items()
+        if name != "fault" and name not in Rule.model_fields
+    ]
     said = " ".join(inspect.cleandoc(rule.__doc__ or "").split())
     return f"| `{fault}` | {', '.join(own)} | {said} |"
 

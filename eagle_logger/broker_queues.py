@@ -1,4 +1,5 @@
-"""Celery's queues by name, and how many messages wait in them: read straight from the broker's Redis, without Celery."""
+"""Celery's queues by name, and how many messages wait in them: read straight from the broker's
+Redis, without Celery."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ ROTATE = "rotate"
 
 
 _NEVER_THERE = "eagle:never-there"
-"""A key that does not exist. Deleting it changes nothing, but a replica refuses to. Without it, a replica would answer with
-outdated lengths after a failover."""
+"""A key that does not exist. Deleting it changes nothing, but a replica refuses to. Without it, a
+replica would answer with outdated lengths after a failover."""
 
 
 def fetch_queue(index: int) -> str:
@@ -42,8 +43,8 @@ def resolved(names: Iterable[str], *, fetch_queue_count: int, node: str) -> list
 
 
 def full_queues(waiting: Mapping[str, int], at_most: int) -> set[str]:
-    """Those in which their share of the messages that may wait does so. A queue that nobody takes from is not to stop the
-    others."""
+    """Those in which their share of the messages that may wait does so. A queue that nobody takes
+    from is not to stop the others."""
     share = -(-at_most // len(waiting))
     return {queue for queue, messages in waiting.items() if messages >= share}
 
@@ -65,8 +66,8 @@ class Broker:
                 pipeline.llen(name)
             _, *lengths = pipeline.execute()
             return dict(zip(names, map(int, lengths), strict=True))
-        except redis.RedisError as wrong:
-            raise RedisUnavailable(f"the broker at {self._address} does not answer: {wrong}") from wrong
+        except redis.RedisError as exc:
+            raise RedisUnavailable(f"the broker at {self._address} does not answer: {exc}") from exc
 
     def close(self) -> None:
         self._redis.close()

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Wall-clock time in Unix seconds; with a speed other than 1, time since `origin` runs that many times faster.
+    """Wall-clock time in Unix seconds; with a speed other than 1, time since `origin` runs that
+    many times faster.
 
-    Everything about readings (their times, hours, cadence, grace) is in this clock's seconds. Durations that belong to the
-    machine (deadlines, leases, the gap between two requests) are in real seconds: `stretched` converts those where both meet.
+    Everything about readings (their times, hours, cadence, grace) is in this clock's seconds.
+    Durations that belong to the machine (deadlines, leases, the gap between two requests) are in
+    real seconds: `stretched` converts those where both meet.
     """
 
     origin: float = 0.0
@@ -22,7 +24,8 @@ class Clock:
         return real if self.speed == 1.0 else self.origin + (real - self.origin) * self.speed
 
     def steady(self) -> float:
-        """Real seconds on a clock that nobody can set. Only differences between its values mean anything."""
+        """Real seconds on a clock that nobody can set. Only differences between its values mean
+        anything."""
         return self.real(self.now()) if self.is_accelerated else time.monotonic()
 
     def stretched(self, real_seconds: float) -> float:
@@ -39,7 +42,8 @@ class Clock:
 
     @classmethod
     def parse(cls, text: str) -> Clock:
-        """From EAGLE_TEST_CLOCK: `<origin, real Unix seconds>@<speed>`, such as `1767225600@360`. Raises ValueError."""
+        """From EAGLE_TEST_CLOCK: `<origin, real Unix seconds>@<speed>`, such as `1767225600@360`.
+        Raises ValueError."""
         origin, at, speed = text.partition("@")
         clock = cls(float(origin), float(speed)) if at else None
         if clock is None or not 0 < clock.speed <= 100_000:

@@ -44,10 +44,17 @@ class Permanent(EagleError):
 class RelayUnavailable(Transient):
     """The relay or the gateway gave no usable answer; the user is asked again later."""
 
-    def __init__(self, message: str | None = None, *, reason: str = "unavailable", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        reason: str = "unavailable",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
-        """One of a small fixed set of words, fit for a metric's label: timed_out, connection, empty, busy, http_5xx …"""
+        """One of a small fixed set of words, fit for a metric's label: timed_out, connection,
+        empty, busy, http_5xx …"""
         self.retry_after = retry_after
         """Seconds the relay asked us to wait, if it did."""
 
@@ -57,15 +64,18 @@ class RedisUnavailable(Transient):
 
 
 class ArchiveUnavailable(Transient):
-    """The archive did not take or give an object; rotation tries again, nothing is deleted meanwhile."""
+    """The archive did not take or give an object; rotation tries again, nothing is deleted
+    meanwhile."""
 
 
 class ArchiveDamages(ArchiveUnavailable):
-    """The archive stores other bytes than it was sent. Rotation leaves the user's hour alone for a while."""
+    """The archive stores other bytes than it was sent. Rotation leaves the user's hour alone for a
+    while."""
 
 
 class NoConditionalWrites(ArchiveUnavailable):
-    """The store has no conditional writes and cannot be used. Upgrade it, or name another in EAGLE_ARCHIVE_URL."""
+    """The store has no conditional writes and cannot be used. Upgrade it, or name another in
+    EAGLE_ARCHIVE_URL."""
 
 
 class DiskUnavailable(Transient):
@@ -73,7 +83,8 @@ class DiskUnavailable(Transient):
 
 
 class Refused(Permanent):
-    """The relay refuses this user. Correct the password or the cloud id with `eagle-logger users add`."""
+    """The relay refuses this user. Correct the password or the cloud id with `eagle-logger users
+    add`."""
 
 
 class Unreadable(Permanent):
@@ -85,7 +96,8 @@ class OnlyProblems(Permanent):
 
 
 class UnknownUser(Permanent):
-    """There is no such user. `eagle-logger users list` shows who there is; `eagle-logger users add` adds one."""
+    """There is no such user. `eagle-logger users list` shows who there is; `eagle-logger users add`
+    adds one."""
 
 
 class BadCloudId(Permanent):
@@ -105,12 +117,13 @@ class ConfigurationError(EagleError):
 
 
 class NoSecretKey(ConfigurationError):
-    """EAGLE_SECRET_KEYS is not set, so passwords can be neither read nor written. Set it (or EAGLE_SECRET_KEYS_FILE);
-    `eagle-logger keys generate` makes a key."""
+    """EAGLE_SECRET_KEYS is not set, so passwords can be neither read nor written. Set it (or
+    EAGLE_SECRET_KEYS_FILE); `eagle-logger keys generate` makes a key."""
 
 
 class KeyNotKnown(ConfigurationError):
-    """A running process does not know the first key in EAGLE_SECRET_KEYS. Restart it, then try again."""
+    """A running process does not know the first key in EAGLE_SECRET_KEYS. Restart it, then try
+    again."""
 
 
 class DataDirectoryBusy(ConfigurationError):

@@ -1,4 +1,5 @@
-"""One cycle: users fall due, are asked, their new readings logged and fsynced, and only then does their state move on."""
+"""One cycle: users fall due, are asked, their new readings logged and fsynced, and only then does
+their state move on."""
 
 from __future__ import annotations
 
@@ -20,14 +21,15 @@ from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.core.schedule import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
 from eagle_logger.core.users import User
 from eagle_logger.errors import RedisUnavailable, RelayUnavailable, Unreadable
-from eagle_logger.fetching.batching import Gatherer, Room
-from eagle_logger.fetching.log_volume import Disk, Logs
-from eagle_logger.fetching.message_progress import Envelope, Outcome
-from eagle_logger.fetching.visit import LOST, Samples, Visit
+from eagle_logger.fetching.batching import Batcher, WeightedSemaphore
+from eagle_logger.fetching.log_volume import LogAppender, LogVolume
+from eagle_logger.fetching.message_progress import MessageOutcome, MessageProgress
+from eagle_logger.fetching.visit import LOST, SampleKeeper, Visit
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rainforest.source import Relay
-from eagle_logger.rotation.archive_reach import Reach
-from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
+from eagle_logger.rainforest.source import ReadingSource
+from eagle_logger.rotation.archive_reach import ArchiveReach
+from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
 
 _log = structlog.get_logger(__name__)
@@ -35,13 +37,15 @@ _log = structlog.get_logger(__name__)
 REPORTING_PAUSE = 0.2
 """Seconds between two group commits of one process."""
 PATIENCE = 1.0
-"""Seconds after which a message stops waiting for its stragglers; they go on under their own deadline."""
+"""Seconds after which a message stops waiting for its stragglers; they go on under their own
+deadline."""
 SWIFT = 0.08
-"""Seconds: a claim that came in so fast, and is followed by a request so fast, stands for that request's beginning too. The
-margin of REQUEST_GAP allows for both."""
+"""Seconds: a claim that came in so fast, and is followed by a request so fast, stands for that
+request's beginning too. The margin of REQUEST_GAP allows for both."""
 STATE_UNREADABLE = "This user's state counts as empty and is written anew. A reading may be logged twice; it is archived once."
 HELD = 4
-"""A process holds at most so many times the users it may ask at once: the others wait for a slow disk or Redis."""
+"""A process holds at most so many times the users it may ask at once: the others wait for a slow
+disk or Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,9 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """The log volume of this node, and how what lies on it is archived. `archive` makes the client when it is first needed;
-    times in seconds of the system's clock."""
+class RotationVolume:
+    """The log volume of this node, and how what lies on it is archived. `archive` makes the client
+    when it is first needed; times in seconds of the system's clock."""
 
     folder: LogFolder
     archive: Callable[[], Archive]
@@ -64,10 +68,11 @@ class Volume:
 
 
 class EagleDataLogger:
-    """The business logic, for a batch of users at a time; called from tasks, the command line, the server and tests.
+    """The business logic, for a batch of users at a time; called from tasks, the command line, the
+    server and tests.
 
-    Lives on one event loop. The class methods are pure and keep the signatures of 2015: `user_info` is a User or a mapping
-    with `cloud_id`, moments are Unix seconds or aware datetimes.
+    Lives on one event loop. The class methods are pure and keep the signatures of 2015: `user_info`
+    is a User or a mapping with `cloud_id`, moments are Unix seconds or aware datetimes.
     """
 
     demand_interval: ClassVar[float] = 6.0
@@ -77,10 +82,10 @@ class EagleDataLogger:
         self,
         *,
         users: UserStore,
-        relay: Relay,
-        logs: Logs,
-        samples: Samples,
-        volume: Volume,
+        relay: ReadingSource,
+        logs: LogAppender,
+        samples: SampleKeeper,
+        volume: RotationVolume,
         clock: Clock,
         intervals: Mapping[Kind, float],
         limits: Limits,
@@ -90,16 +95,16 @@ class EagleDataLogger:
         self._relay = relay
         self._samples = samples
         self._volume = volume
-        self._reach = Reach(volume.archive)
+        self._reach = ArchiveReach(volume.archive)
         self._clock = clock
         self._intervals = intervals
         self._limits = limits
         self._holder = holder
-        self._asked = Room(limits.max_in_flight)
-        self._held = Room(HELD * limits.max_in_flight)
-        self._disk = Disk(logs)
-        self._begins: Gatherer[Claim, bool] = Gatherer(self._begin)
-        self._reports: Gatherer[Visit, bool] = Gatherer(self.update_user_info, pause=REPORTING_PAUSE)
+        self._asked = WeightedSemaphore(limits.max_in_flight)
+        self._held = WeightedSemaphore(HELD * limits.max_in_flight)
+        self._disk = LogVolume(logs)
+        self._begins: Batcher[Claim, bool] = Batcher(self._begin)
+        self._reports: Batcher[Visit, bool] = Batcher(self.update_user_info, pause=REPORTING_PAUSE)
         self._visits: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -112,43 +117,59 @@ class EagleDataLogger:
 
     @classmethod
     def get_wait_time(cls, last_timestamp: Moment | None, now: Moment) -> float:
-        """Seconds until the demand interval since `last_timestamp` has passed; 0 when overdue or never fetched."""
-        return 0.0 if last_timestamp is None else max(0.0, unix(last_timestamp) + cls.demand_interval - unix(now))
+        """Seconds until the demand interval since `last_timestamp` has passed; 0 when overdue or
+        never fetched."""
+        return (
+            0.0
+            if last_timestamp is None
+            else max(0.0, unix(last_timestamp) + cls.demand_interval - unix(now))
+        )
 
     @classmethod
     def get_last_timestamp(cls, rainforest_data: Iterable[Mapping[str, Any] | Reading]) -> Any:
         """The greatest TimeStamp, as it was given (a hex string stays one); None if there is none."""
-        stamps = [item.time if isinstance(item, Reading) else item.get("TimeStamp") for item in rainforest_data]
+        stamps = [
+            item.time if isinstance(item, Reading) else item.get("TimeStamp")
+            for item in rainforest_data
+        ]
         return max((stamp for stamp in stamps if stamp is not None), key=_stamp_value, default=None)
 
     @classmethod
-    def is_new_log_filename(cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment | None, now: Moment) -> bool:
-        """Whether the two moments fall in different hours, in either direction; False when nothing was logged yet."""
+    def is_new_log_filename(
+        cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment | None, now: Moment
+    ) -> bool:
+        """Whether the two moments fall in different hours, in either direction; False when nothing
+        was logged yet."""
         if last_timestamp is None:
             return False
-        return cls.get_log_filename(user_info, last_timestamp) != cls.get_log_filename(user_info, now)
+        return cls.get_log_filename(user_info, last_timestamp) != cls.get_log_filename(
+            user_info, now
+        )
 
     @classmethod
     def get_log_filename(cls, user_info: Mapping[str, Any] | User, now: Moment) -> str:
-        """The path of the user's log file for this moment's hour, below `logs/`. Raises ValueError for a bad cloud id."""
+        """The path of the user's log file for this moment's hour, below `logs/`. Raises ValueError
+        for a bad cloud id."""
         return paths.log_file(_cloud_id(user_info), Hour.of(now), cls.shards)
 
     @classmethod
     def get_s3_keyname(cls, user_info: Mapping[str, Any] | User, last_timestamp: Moment) -> str:
-        """The archive key of part 0 of the user's hour, without the prefix. Raises ValueError for a bad cloud id."""
+        """The archive key of part 0 of the user's hour, without the prefix. Raises ValueError for a
+        bad cloud id."""
         return paths.archive_key(_cloud_id(user_info), Hour.of(last_timestamp))
 
     # The cycle --------------------------------------------------------------------------------------------------------
 
-    async def get_new_rainforest_data(self, cloud_ids: Sequence[str]) -> Outcome:
+    async def get_new_rainforest_data(self, cloud_ids: Sequence[str]) -> MessageOutcome:
         """The master method: claim these users, ask the gateways, log what is new, re-arm.
 
-        Returns once all have reported back or been answered once, or after `PATIENCE` without the stragglers. Raises
-        RedisUnavailable, and DiskUnavailable before anything was asked when nothing could be written.
+        Returns once all have reported back or been answered once, or after `PATIENCE` without the
+        stragglers. Raises RedisUnavailable, and DiskUnavailable before anything was asked when
+        nothing could be written.
         """
         await self._disk.ensure()
         claims = await self._claim_when_they_fit(cloud_ids)
-        envelope = Envelope(claim.cloud_id for claim in claims)
+        envelope = MessageProgress(claim.cloud_id for claim in claims)
         for claim in claims:
             self._start(claim, envelope)
         return await envelope.wait(PATIENCE)
@@ -157,28 +178,48 @@ class EagleDataLogger:
         """Claim those that may be fetched now, with their credentials and state: one round trip."""
         sent = time.monotonic()
         claims = await self.users.claim(cloud_ids, self._holder)
-        return claims if time.monotonic() < sent + SWIFT else [claim._replace(begun=False) for claim in claims]
+        return (
+            claims
+            if time.monotonic() < sent + SWIFT
+            else [claim._replace(begun=False) for claim in claims]
+        )
 
     async def fetch_data(
-        self, claim: Claim, *, received: float | None = None, asks_on: Callable[[str], None] = lambda _: None
+        self,
+        claim: Claim,
+        *,
+        received: float | None = None,
+        asks_on: Callable[[str], None] = lambda _: None,
     ) -> Visit:
         """Ask one gateway for all that is due, one request at a time and never two within a second.
 
-        `received` is the monotonic time at which the claim came in, without delay (default: now, perhaps delayed); `asks_on` is
-        told the cloud id when there was an answer and there is more to ask for. Never raises for what a gateway does.
+        `received` is the monotonic time at which the claim came in, without delay (default: now,
+        perhaps delayed); `asks_on` is told the cloud id when there was an answer and there is more
+        to ask for. Never raises for what a gateway does.
         """
         visit = Visit(claim)
         if claim.state_unreadable is not None:
-            _log.warning("state_unreadable", cloud_id=claim.cloud_id, reason=claim.state_unreadable, detail=STATE_UNREADABLE)
+            _log.warning(
+                "state_unreadable",
+                cloud_id=claim.cloud_id,
+                reason=claim.state_unreadable,
+                detail=STATE_UNREADABLE,
+            )
         if is_convicted(claim.abandoned):
             visit.convicted()
-            _log.error("user parked: its replies kill the process", cloud_id=claim.cloud_id, deaths=claim.abandoned)
+            _log.error(
+                "user parked: its replies kill the process",
+                cloud_id=claim.cloud_id,
+                deaths=claim.abandoned,
+            )
             return visit
         intervals = cadence(claim.user, self._intervals)
         turn = _Turn(visit, self._clock, received, self._limits.deadline)
         try:
             async with asyncio.timeout(self._limits.deadline):
-                for kind in kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at):
+                for kind in kinds_due(
+                    claim.cloud_id, intervals, claim.state.asked, claim.claimed_at
+                ):
                     if visit.requests:
                         asks_on(claim.cloud_id)
                     await turn.come()
@@ -192,8 +233,8 @@ class EagleDataLogger:
                 visit.ended(visit_period(intervals))
         except RedisUnavailable:
             visit.outcome = LOST
-        except Exception as wrong:  # noqa: BLE001  (one user's failure, whatever it is, stays that user's)
-            visit.failed(wrong, visit_period(intervals))
+        except Exception as exc:  # noqa: BLE001  (one user's failure, whatever it is, stays that user's)
+            visit.failed(exc, visit_period(intervals))
             if visit.outcome == "internal_error":
                 _log.exception("visit failed", cloud_id=claim.cloud_id)
         return visit
@@ -201,7 +242,8 @@ class EagleDataLogger:
     async def update_user_info(self, visits: Sequence[Visit]) -> list[bool]:
         """Log what these visits brought, fsync, and only then move their users' state on.
 
-        For each visit: whether somebody asked for another fetch meanwhile, in which case the claim is still held.
+        For each visit: whether somebody asked for another fetch meanwhile, in which case the claim
+        is still held.
         """
         lines: dict[tuple[str, Hour], list[bytes]] = {}
         for visit in visits:
@@ -213,19 +255,26 @@ class EagleDataLogger:
                 if left_out := written.left_out.get(visit.claim.cloud_id, 0):
                     visit.note_left_out(left_out)
         self._keep_samples(visits)
-        return await self.push_next_request_to_queue([visit for visit in visits if visit.outcome != LOST], visits)
+        return await self.push_next_request_to_queue(
+            [visit for visit in visits if visit.outcome != LOST], visits
+        )
 
-    async def push_next_request_to_queue(self, reported: Sequence[Visit], visits: Sequence[Visit]) -> list[bool]:
+    async def push_next_request_to_queue(
+        self, reported: Sequence[Visit], visits: Sequence[Visit]
+    ) -> list[bool]:
         """Write state and re-arm the users' due times, with the system's counters: one round trip."""
         tally: Counter[str] = Counter(log_commits=int(any(visit.lines for visit in visits)))
         for visit in reported:
             visit.count(tally)
         try:
             answer = await self.users.report([self._report(visit) for visit in reported], tally)
-        except RedisUnavailable as away:
-            # The lines are safe; the leases run out and the users fall due again with their old state, which costs duplicates.
+        except RedisUnavailable as exc:
+            # The lines are safe; the leases run out and the users fall due again with their old
+            # state, which costs duplicates.
             cloud_ids = [visit.claim.cloud_id for visit in reported]
-            _log.warning("state not written", cloud_ids=cloud_ids, users=len(reported), reason=str(away))
+            _log.warning(
+                "state not written", cloud_ids=cloud_ids, users=len(reported), reason=str(exc)
+            )
             return [False] * len(visits)
         return [visit.claim.cloud_id in answer.again for visit in visits]
 
@@ -234,11 +283,14 @@ class EagleDataLogger:
         """Whether a visit is under way, or what it brought is not on disk yet."""
         return bool(self._visits)
 
-    def plan_rotation(self, *, include_open: bool = False, heed_pauses: bool = True) -> list[tuple[Hour, str]]:
-        """The hours and shards of this node that have something to archive or to delete, oldest first. Those where nothing but
-        failed hours is left come last; with `heed_pauses`, only when their pause is over. Blocking."""
+    def plan_rotation(
+        self, *, include_open: bool = False, heed_pauses: bool = True
+    ) -> list[tuple[Hour, str]]:
+        """The hours and shards of this node that have something to archive or to delete, oldest
+        first. Those where nothing but failed hours is left come last; with `heed_pauses`, only when
+        their pause is over. Blocking."""
         volume = self._volume
-        return plan(
+        return hours_to_rotate(
             volume.folder,
             self._clock.now(),
             grace=volume.grace,
@@ -261,9 +313,9 @@ class EagleDataLogger:
         heed_pauses: bool = True,
         archiving: bool = True,
         stopping: Callable[[], bool] = lambda: False,
-    ) -> Rotated:
-        """Seal and archive one shard's log files of an hour, and delete those whose retention is over. Blocking; `stopping` is
-        called between users. Without `archiving` it only deletes."""
+    ) -> RotationResult:
+        """Seal and archive one shard's log files of an hour, and delete those whose retention is
+        over. Blocking; `stopping` is called between users. Without `archiving` it only deletes."""
         volume = self._volume
         return rotate_shard(
             volume.folder,
@@ -305,17 +357,19 @@ class EagleDataLogger:
             self._held.leave(len(cloud_ids) - claimed)
         return claims
 
-    def _start(self, claim: Claim, envelope: Envelope) -> None:
+    def _start(self, claim: Claim, envelope: MessageProgress) -> None:
         task = asyncio.create_task(self._serve(claim, time.monotonic(), envelope))
         self._visits.add(task)
         task.add_done_callback(self._visits.discard)
 
-    async def _serve(self, claim: Claim, received: float, envelope: Envelope) -> None:
+    async def _serve(self, claim: Claim, received: float, envelope: MessageProgress) -> None:
         """Visit one user until nobody wants it fetched once more."""
         try:
             while True:
                 try:
-                    visit = await self.fetch_data(claim, received=received, asks_on=envelope.asks_on)
+                    visit = await self.fetch_data(
+                        claim, received=received, asks_on=envelope.asks_on
+                    )
                 finally:
                     self._asked.leave()
                 again = await self._reports.add(visit)
@@ -324,7 +378,10 @@ class EagleDataLogger:
                     return
                 await self._asked.enter(1)
                 now = time.monotonic()
-                claim, received = _claim_for_another_round(visit, self._clock.stretched(now - received)), now
+                claim, received = (
+                    _claim_for_another_round(visit, self._clock.stretched(now - received)),
+                    now,
+                )
         finally:
             self._held.leave()
 
@@ -348,9 +405,11 @@ class EagleDataLogger:
                 retry_after=60.0,
             )
         try:
-            decoded = await self._relay.ask(claim.credentials, kind, claim.user.mac_id, turn.before_writing)
-        except Unreadable as wrong:
-            visit.note_unreadable(wrong)
+            decoded = await self._relay.ask(
+                claim.credentials, kind, claim.user.mac_id, turn.before_writing
+            )
+        except Unreadable as exc:
+            visit.note_unreadable(exc)
             return
         visit.note_reply(kind, decoded, self._clock.now(), asked=turn.asked)
 
@@ -373,11 +432,17 @@ class EagleDataLogger:
         for visit in visits:
             for problem in visit.problems:
                 if problem.sample:
-                    self._disk.submit(self._samples.keep_sample, visit.claim.cloud_id, now, f"{problem.what}: {problem.sample}")
+                    self._disk.submit(
+                        self._samples.keep_sample,
+                        visit.claim.cloud_id,
+                        now,
+                        f"{problem.what}: {problem.sample}",
+                    )
 
 
 class _Turn:
-    """When this gateway may be asked next. Its moments are `time.monotonic()`: the event loop's own time may lag behind."""
+    """When this gateway may be asked next. Its moments are `time.monotonic()`: the event loop's own
+    time may lag behind."""
 
     def __init__(self, visit: Visit, clock: Clock, received: float | None, deadline: float) -> None:
         now, claim = time.monotonic(), visit.claim
@@ -396,7 +461,8 @@ class _Turn:
         return self.visit.claim.claimed_at + self._clock.stretched(self._last - self._received)
 
     def is_begun(self) -> bool:
-        """Whether the claim stands for the first request too: it has just been made, and noted the request."""
+        """Whether the claim stands for the first request too: it has just been made, and noted the
+        request."""
         return not self.visit.requests and time.monotonic() < self._begun_until
 
     async def come(self) -> None:
@@ -414,9 +480,11 @@ class _Turn:
             visit.late = max(0.0, before_claim + self._last - self._received)
 
     def before_writing(self) -> None:
-        """Note that the connection is open and the request is about to be written. `REQUEST_GAP` counts from this moment.
+        """Note that the connection is open and the request is about to be written. `REQUEST_GAP`
+        counts from this moment.
 
-        Raises TimeoutError after the deadline: a process that was stopped meanwhile may have lost its claim.
+        Raises TimeoutError after the deadline: a process that was stopped meanwhile may have lost
+        its claim.
         """
         now = time.monotonic()
         if now > self._latest:
@@ -425,16 +493,23 @@ class _Turn:
 
 
 def _claim_for_another_round(visit: Visit, passed: float) -> Claim:
-    """The claim for another round of the same visit, `passed` seconds of the store's time after the claim was made. To be safe,
-    the last request counts as made now."""
+    """The claim for another round of the same visit, `passed` seconds of the store's time after the
+    claim was made. To be safe, the last request counts as made now."""
     now = visit.claim.claimed_at + passed
     return visit.claim._replace(
-        state=visit.state, state_unreadable=None, due=now, claimed_at=now, last_request=now, begun=False
+        state=visit.state,
+        state_unreadable=None,
+        due=now,
+        claimed_at=now,
+        last_request=now,
+        begun=False,
     )
 
 
 def _cloud_id(user_info: Mapping[str, Any] | User) -> str:
-    return paths.cloud_id_of(user_info.cloud_id if isinstance(user_info, User) else user_info["cloud_id"])
+    return paths.cloud_id_of(
+        user_info.cloud_id if isinstance(user_info, User) else user_info["cloud_id"]
+    )
 
 
 def _stamp_value(stamp: Any) -> float:

@@ -1,7 +1,8 @@
 """Every setting, read once at the edge and passed in; nothing else reads the environment.
 
-A setting is looked for in the environment (`EAGLE_…`), then in a file of the same name in EAGLE_SECRETS_DIR, then in
-`services.json` in the data directory, where `eagle-logger up` writes what it started, so that a second terminal finds it.
+A setting is looked for in the environment (`EAGLE_…`), then in a file of the same name in
+EAGLE_SECRETS_DIR, then in `services.json` in the data directory, where `eagle-logger up` writes
+what it started, so that a second terminal finds it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from eagle_logger.sns.topics import Topic
 
 SERVICES_FILE = "services.json"
 GIVEN_UP_FILE = "run/given_up.json"
-"""The file below the data directory that names the programs of `up` that keep dying, as a JSON list."""
+"""The file below the data directory that names the programs of `up` that keep dying, as a JSON
+list."""
 PREFIX = "EAGLE_"
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -52,7 +54,11 @@ def _seconds(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+    return (
+        tuple(word.strip() for word in value.split(",") if word.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _clock(value: Any) -> Any:
@@ -70,17 +76,24 @@ OptionalText = Annotated[str | None, BeforeValidator(_unset_if_blank)]
 
 
 class Settings(BaseSettings):
-    """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are seconds unless they carry a
-    unit (`10m`, `24h`)."""
+    """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are
+    seconds unless they carry a unit (`10m`, `24h`)."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
+        env_prefix=PREFIX,
+        extra="ignore",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
     )
 
-    data_dir: Path = Field(Path("data"), description="Where log files, the private Redis and what `up` started live.")
+    data_dir: Path = Field(
+        Path("data"), description="Where log files, the private Redis and what `up` started live."
+    )
 
     secrets_dir: Path | None = Field(
-        None, description="A directory with a file for each setting that is kept there, named like its variable."
+        None,
+        description="A directory with a file for each setting that is kept there, named like its variable.",
     )
 
     redis_url: str = Field(
@@ -103,71 +116,123 @@ class Settings(BaseSettings):
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
     )
-    secret_keys_file: OptionalPath = Field(None, description="A file that holds EAGLE_SECRET_KEYS, one a line, newest first.")
+    secret_keys_file: OptionalPath = Field(
+        None, description="A file that holds EAGLE_SECRET_KEYS, one a line, newest first."
+    )
 
     relay_url: str = Field(
-        "https://rainforestcloud.com:9445/cgi-bin/post_manager", description="Rainforest's relay, or a simulated one."
+        "https://rainforestcloud.com:9445/cgi-bin/post_manager",
+        description="Rainforest's relay, or a simulated one.",
     )
-    relay_ca: OptionalPath = Field(None, description="A CA bundle (PEM) for a relay with a private certificate authority.")
-    connect_timeout: Seconds = Field(3, gt=0, description="Longest wait for a connection to the relay.")
+    relay_ca: OptionalPath = Field(
+        None, description="A CA bundle (PEM) for a relay with a private certificate authority."
+    )
+    connect_timeout: Seconds = Field(
+        3, gt=0, description="Longest wait for a connection to the relay."
+    )
     deadline: Seconds = Field(10, gt=0, description="Longest a whole visit to one user may take.")
-    lease: Seconds = Field(20, gt=0, description="How long a user handed to a worker is left alone if nobody reports back.")
-    max_in_flight: int = Field(2000, ge=1, le=20_000, description="Requests to the relay at once, per process.")
+    lease: Seconds = Field(
+        20,
+        gt=0,
+        description="How long a user handed to a worker is left alone if nobody reports back.",
+    )
+    max_in_flight: int = Field(
+        2000, ge=1, le=20_000, description="Requests to the relay at once, per process."
+    )
 
     demand_interval: Seconds = Field(6, ge=1, description="How often a user's demand is fetched.")
-    summation_interval: Seconds = Field(240, ge=1, description="How often its summation is fetched.")
+    summation_interval: Seconds = Field(
+        240, ge=1, description="How often its summation is fetched."
+    )
     price_interval: Seconds = Field(300, ge=1, description="How often its price is fetched.")
-    message_interval: Seconds = Field(900, ge=1, description="How often its text message is fetched.")
+    message_interval: Seconds = Field(
+        900, ge=1, description="How often its text message is fetched."
+    )
 
     shards: int = Field(
-        DEFAULT_SHARDS, ge=1, le=4096, description="Groups of users; changed only with `eagle-logger shards set`."
+        DEFAULT_SHARDS,
+        ge=1,
+        le=4096,
+        description="Groups of users; changed only with `eagle-logger shards set`.",
     )
-    fetch_queues: int = Field(1, ge=1, le=1024, description="Fetch queues that the shards are spread over.")
+    fetch_queues: int = Field(
+        1, ge=1, le=1024, description="Fetch queues that the shards are spread over."
+    )
     fetch_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=256,
         description="Fetching processes that `up` starts. Default: one per core.",
     )
-    fetch_threads: int = Field(32, ge=1, le=256, description="Messages that one fetching process handles at once.")
-    users_per_message: int = Field(500, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most.")
+    fetch_threads: int = Field(
+        32, ge=1, le=256, description="Messages that one fetching process handles at once."
+    )
+    users_per_message: int = Field(
+        500, ge=1, le=1000, description="Users of one shard in one `fetch` message, at most."
+    )
     max_waiting_messages: int = Field(
-        1000, ge=1, description="Messages that may wait; a fetch queue in which its share of them waits gets no more."
+        1000,
+        ge=1,
+        description="Messages that may wait; a fetch queue in which its share of them waits gets no more.",
     )
 
     max_open_files: int = Field(
-        32_768, ge=1, description="Log files kept open by one process, at most: one for each home that it fetches, if it may."
+        32_768,
+        ge=1,
+        description="Log files kept open by one process, at most: one for each home that it fetches, if it may.",
     )
     min_free_disk: int = Field(
-        256 * 1024 * 1024, ge=0, description="Bytes that must stay free on the log volume for fetching to go on."
+        256 * 1024 * 1024,
+        ge=0,
+        description="Bytes that must stay free on the log volume for fetching to go on.",
     )
-    rotate_grace: Seconds = Field(600, ge=0, description="How long after its end an hour is sealed.")
+    rotate_grace: Seconds = Field(
+        600, ge=0, description="How long after its end an hour is sealed."
+    )
     rotate_workers: int = Field(
-        1, ge=1, le=64, description="Rotating processes that `up` starts: one keeps up with some 100 000 homes."
+        1,
+        ge=1,
+        le=64,
+        description="Rotating processes that `up` starts: one keeps up with some 100 000 homes.",
     )
     rotate_open_every: Seconds | None = Field(
         None, gt=0, description="Also rotate open hours this often, as further parts. Unset: off."
     )
-    local_retention: Seconds = Field(86400, ge=0, description="How long a log file is kept after it was archived.")
+    local_retention: Seconds = Field(
+        86400, ge=0, description="How long a log file is kept after it was archived."
+    )
 
     archive_url: OptionalText = Field(
-        None, description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data directory."
+        None,
+        description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data directory.",
     )
-    s3_endpoint_url: OptionalText = Field(None, description="An S3-like store with conditional writes, instead of Amazon's.")
+    s3_endpoint_url: OptionalText = Field(
+        None, description="An S3-like store with conditional writes, instead of Amazon's."
+    )
     s3_checksums: str = Field(
         "when_supported",
         pattern="^(when_supported|when_required)$",
         description="`when_required` for stores that refuse checksum headers.",
     )
-    aws_endpoint_url: OptionalText = Field(None, description="Something that speaks SNS and SQS, instead of Amazon's.")
-    aws_region: str = Field("us-east-1", description="Region for SNS and SQS, where their ARN or URL does not say.")
-    aws_access_key_id: OptionalText = Field(None, description="Unset: boto3's own chain (environment, profile, instance role).")
+    aws_endpoint_url: OptionalText = Field(
+        None, description="Something that speaks SNS and SQS, instead of Amazon's."
+    )
+    aws_region: str = Field(
+        "us-east-1", description="Region for SNS and SQS, where their ARN or URL does not say."
+    )
+    aws_access_key_id: OptionalText = Field(
+        None, description="Unset: boto3's own chain (environment, profile, instance role)."
+    )
     aws_secret_access_key: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Goes with EAGLE_AWS_ACCESS_KEY_ID."
     )
 
-    sns_topic_arns: Words = Field((), description="Topics whose messages are obeyed, separated by commas. Empty: none.")
-    sqs_queue_url: OptionalText = Field(None, description="A queue subscribed to the topic, for who has no public address.")
+    sns_topic_arns: Words = Field(
+        (), description="Topics whose messages are obeyed, separated by commas. Empty: none."
+    )
+    sqs_queue_url: OptionalText = Field(
+        None, description="A queue subscribed to the topic, for who has no public address."
+    )
     api_token: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Bearer token of the /api routes. Unset: those routes are off."
     )
@@ -185,13 +250,18 @@ class Settings(BaseSettings):
         description="Addresses or networks of the proxies before the bridge, separated by commas. The address that they give "
         "in X-Forwarded-For counts as the sender.",
     )
-    flower_port: int = Field(5555, ge=0, le=65535, description="Port Flower listens on, on loopback.")
+    flower_port: int = Field(
+        5555, ge=0, le=65535, description="Port Flower listens on, on loopback."
+    )
 
     process_name: str = Field(
-        "", description="Name of this process in logs, leases and the User-Agent; `up` gives each its own."
+        "",
+        description="Name of this process in logs, leases and the User-Agent; `up` gives each its own.",
     )
     log_format: str = Field(
-        "auto", pattern="^(auto|json|console)$", description="How processes log; auto: JSON unless a terminal."
+        "auto",
+        pattern="^(auto|json|console)$",
+        description="How processes log; auto: JSON unless a terminal.",
     )
     test_clock: Annotated[Clock, NoDecode, BeforeValidator(_clock)] = Field(
         default_factory=Clock,
@@ -216,9 +286,13 @@ class Settings(BaseSettings):
     def _makes_sense_together(self) -> Self:
         wrong = []
         if self.lease <= self.deadline:
-            wrong.append(f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE ({self.deadline:g} s)")
+            wrong.append(
+                f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE ({self.deadline:g} s)"
+            )
         if self.test_clock.is_accelerated and _host(self.relay_url) not in _LOOPBACK:
-            wrong.append("EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback")
+            wrong.append(
+                "EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback"
+            )
         for name, url, schemes in (
             ("RELAY_URL", self.relay_url, ("http", "https")),
             ("ARCHIVE_URL", self.archive_url, ("s3", "file")),
@@ -233,11 +307,15 @@ class Settings(BaseSettings):
             if file is not None and (mistake := _mistake_in_certificates(file)):
                 wrong.append(f"EAGLE_{name}: {mistake}")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
-            wrong.append("EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither")
+            wrong.append(
+                "EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither"
+            )
         wrong += _mistakes_in_topics(self.sns_topic_arns)
         wrong += _mistakes_in_networks(self.trusted_proxies)
         if self.secret_keys is not None:
-            wrong += fernet_keys.mistakes_in(fernet_keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS")
+            wrong += fernet_keys.mistakes_in(
+                fernet_keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS"
+            )
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -253,7 +331,8 @@ class Settings(BaseSettings):
 
     @property
     def broker_address(self) -> RedisAddress:
-        """Celery's Redis: EAGLE_BROKER_URL, else database 1 beside the users' (or 0 if they are in 1)."""
+        """Celery's Redis: EAGLE_BROKER_URL, else database 1 beside the users' (or 0 if they are in
+        1)."""
         if self.broker_url:
             return self._redis_address(self.broker_url)
         users = self.redis_address
@@ -274,8 +353,8 @@ class Settings(BaseSettings):
                 continue
             try:
                 addresses.append(self._redis_address(url))
-            except ValueError as mistake:
-                wrong.append(f"EAGLE_{name} {mistake}")
+            except ValueError as exc:
+                wrong.append(f"EAGLE_{name} {exc}")
         if not wrong and len(addresses) > 1 and addresses[0].is_same_database(addresses[1]):
             wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
         return wrong
@@ -307,7 +386,8 @@ class Settings(BaseSettings):
 
 
 def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
-    """The settings in force. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides` win over everything.
+    """The settings in force. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides`
+    win over everything.
 
     Raises ConfigurationError that lists every mistake at once, by variable name.
     """
@@ -315,19 +395,25 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
     if directory.exists() and not directory.is_dir():
         raise ConfigurationError(f"EAGLE_DATA_DIR: {directory} is not a directory")
     secrets = _secrets_directory()
-    given = {"secrets_dir": secrets, **overrides, "services": _services(directory), "data_dir": directory}
+    given = {
+        "secrets_dir": secrets,
+        **overrides,
+        "services": _services(directory),
+        "data_dir": directory,
+    }
     wrong = _unknown_variables(os.environ)
     try:
         settings = Settings(**given)
-    except ValidationError as invalid:
-        wrong += _by_variable_name(invalid) + _mistakes_between_the_rest(given, invalid)
+    except ValidationError as exc:
+        wrong += _by_variable_name(exc) + _mistakes_between_the_rest(given, exc)
     if wrong:
         raise ConfigurationError("\n".join(wrong))
     return settings
 
 
 def write_services(directory: Path, services: Mapping[str, str]) -> None:
-    """Note what `up` started, for the other commands. Only the owner may read it: URLs carry passwords."""
+    """Note what `up` started, for the other commands. Only the owner may read it: URLs carry
+    passwords."""
     target = directory / SERVICES_FILE
     temporary = target.with_suffix(".new")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -361,8 +447,8 @@ def _mistake_in_certificates(file: Path) -> str | None:
         return f"there is no file {file}"
     try:
         client_context(file)
-    except OSError as wrong:  # an SSLError is one too
-        return f"{file} cannot be read as certificates in PEM: {wrong.strerror or wrong}"
+    except OSError as exc:  # an SSLError is one too
+        return f"{file} cannot be read as certificates in PEM: {exc.strerror or exc}"
     return None
 
 
@@ -371,8 +457,8 @@ def _mistakes_in_topics(arns: Iterable[str]) -> list[str]:
     for arn in arns:
         try:
             Topic.parse(arn)
-        except ValueError as mistake:
-            wrong.append(f"EAGLE_SNS_TOPIC_ARNS: {mistake}")
+        except ValueError as exc:
+            wrong.append(f"EAGLE_SNS_TOPIC_ARNS: {exc}")
     return wrong
 
 
@@ -382,7 +468,9 @@ def _mistakes_in_networks(texts: Iterable[str]) -> list[str]:
         try:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
-            mistakes.append(f"EAGLE_TRUSTED_PROXIES: {text!r} is neither an address nor a network such as 10.0.0.0/8")
+            mistakes.append(
+                f"EAGLE_TRUSTED_PROXIES: {text!r} is neither an address nor a network such as 10.0.0.0/8"
+            )
     return mistakes
 
 
@@ -405,9 +493,9 @@ def _services(directory: Path) -> dict[str, Any]:
         found = json.loads((directory / SERVICES_FILE).read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError) as exc:
         raise ConfigurationError(
-            f"{directory / SERVICES_FILE} cannot be read ({wrong}); start `eagle-logger up` anew"
+            f"{directory / SERVICES_FILE} cannot be read ({exc}); start `eagle-logger up` anew"
         ) from None
     return found if isinstance(found, dict) else {}
 
@@ -420,20 +508,26 @@ def _unknown_variables(environ: Iterable[str]) -> list[str]:
             wrong.append(f"{name}: only Celery would follow it; unset it, and set EAGLE_BROKER_URL")
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, 1)
-            wrong.append(f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else ""))
+            wrong.append(
+                f"{name}: there is no such setting"
+                + (f"; did you mean {close[0]}?" if close else "")
+            )
     return wrong
 
 
 def _mistakes_between_the_rest(given: Mapping[str, Any], invalid: ValidationError) -> list[str]:
-    """What does not go together among the settings that are right each by itself: pydantic looks at that only when all are."""
+    """What does not go together among the settings that are right each by itself: pydantic looks at
+    that only when all are."""
     failing = [str(error["loc"][0]) for error in invalid.errors() if error["loc"]]
     if not failing:
         return []
-    defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in failing}
+    defaults = {
+        name: Settings.model_fields[name].get_default(call_default_factory=True) for name in failing
+    }
     try:
         Settings(**{**given, **defaults})
-    except ValidationError as between:
-        return _by_variable_name(between)
+    except ValidationError as exc:
+        return _by_variable_name(exc)
     return []
 
 

@@ -1,4 +1,5 @@
-"""What the system says about itself: counters, lateness, and one structured log line per unit of work."""
+"""What the system says about itself: counters, lateness, and one structured log line per unit of
+work."""
 
 from __future__ import annotations
 
@@ -15,13 +16,18 @@ LATENESS_BOUNDS_MS = (
     *(10, 20, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1250, 1500, 1750, 2000),
     *(2500, 3000, 4000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 300_000, 3_600_000),
 )
-"""Upper bounds of the lateness counters, in milliseconds: fine where the promise (2 s) lies. The last one is open."""
+"""Upper bounds of the lateness counters, in milliseconds: fine where the promise (2 s) lies. The
+last one is open."""
 
 _LATE = "late_"
 
 _CHATTY = (
     *("httpx", "httpcore", "botocore", "boto3", "urllib3", "aiohttp"),
-    *("celery.app.trace", "celery.beat", "celery.worker.strategy"),  # three lines a task, where its own line says more
+    *(
+        "celery.app.trace",
+        "celery.beat",
+        "celery.worker.strategy",
+    ),  # three lines a task, where its own line says more
 )
 
 
@@ -37,7 +43,8 @@ def lateness_counts(tally: Mapping[str, int]) -> dict[int, int]:
 
 
 def late_percentile(tally: Mapping[str, int], share: float) -> float | None:
-    """The lateness in seconds that this share of fetches did not exceed (the upper bound of its counter); None without any."""
+    """The lateness in seconds that this share of fetches did not exceed (the upper bound of its
+    counter); None without any."""
     counts = lateness_counts(tally)
     wanted = share * sum(counts.values())
     passed = 0
@@ -48,8 +55,11 @@ def late_percentile(tally: Mapping[str, int], share: float) -> float | None:
     return None
 
 
-def _without_control_characters(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Replace control characters in an event for a terminal, which would obey them. JSON escapes them by itself."""
+def _without_control_characters(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Replace control characters in an event for a terminal, which would obey them. JSON escapes
+    them by itself."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = harmless_lines(value) if name == "event" else harmless(value)
@@ -57,7 +67,8 @@ def _without_control_characters(_: object, __: str, event: structlog.typing.Even
 
 
 def configure_logging(log_format: str) -> None:
-    """Everything that is logged, ours and the libraries', as one line each: JSON unless standard error is a terminal."""
+    """Everything that is logged, ours and the libraries', as one line each: JSON unless standard
+    error is a terminal."""
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -72,7 +83,9 @@ def configure_logging(log_format: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
     tail: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info] if as_json else [_without_control_characters]
     )
@@ -80,7 +93,11 @@ def configure_logging(log_format: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *tail,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()

@@ -15,7 +15,7 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.fernet_keys import keys_in
 from eagle_logger.errors import ConfigurationError, NoSecretKey
-from eagle_logger.logs.drain_flag import Drain
+from eagle_logger.logs.drain_flag import DrainFlag
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.open_files import SPARE
 from eagle_logger.settings import Settings
@@ -28,30 +28,39 @@ if TYPE_CHECKING:
 
 
 def user_store(settings: Settings, *, passwords: bool) -> UserStore:
-    """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are sound keys; without,
-    no key is needed, and claims carry no credentials. Nothing is connected yet; it lives on the loop it is first used on."""
+    """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are
+    sound keys; without, no key is needed, and claims carry no credentials. Nothing is connected
+    yet; it lives on the loop it is first used on."""
     keys = cipher(settings) if passwords else None
-    return RedisUserStore(settings.redis_address, cipher=keys, clock=settings.clock, lease=settings.lease)
+    return RedisUserStore(
+        settings.redis_address, cipher=keys, clock=settings.clock, lease=settings.lease
+    )
 
 
 def cipher(settings: Settings) -> Cipher:
-    """The cipher with the keys of EAGLE_SECRET_KEYS or, when that is unset, of EAGLE_SECRET_KEYS_FILE. `Cipher.refresh` reads
-    keys in a file again. Raises NoSecretKey, ConfigurationError."""
+    """The cipher with the keys of EAGLE_SECRET_KEYS or, when that is unset, of
+    EAGLE_SECRET_KEYS_FILE. `Cipher.refresh` reads keys in a file again. Raises NoSecretKey,
+    ConfigurationError."""
     if settings.secret_keys is None:
         if settings.secret_keys_file is None:
             return Cipher([])
-        return _cipher_of_file(settings.secret_keys_file, f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})")
+        return _cipher_of_file(
+            settings.secret_keys_file, f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})"
+        )
     keys = keys_in(settings.secret_keys.get_secret_value())
     file = settings.secrets_dir and settings.secrets_dir / "EAGLE_SECRET_KEYS"
     with contextlib.suppress(ConfigurationError):
-        # The environment wins over the directory of secrets. Only keys that came from the directory are read again there.
+        # The environment wins over the directory of secrets. Only keys that came from the directory
+        # are read again there.
         if file and _keys_in_file(file, "EAGLE_SECRETS_DIR") == keys:
             return _cipher_of_file(file, f"EAGLE_SECRET_KEYS ({file})")
     return Cipher(keys, source="EAGLE_SECRET_KEYS")
 
 
 def _cipher_of_file(file: Path, source: str) -> Cipher:
-    return Cipher(_keys_in_file(file, source), source=source, reread=lambda: _keys_in_file(file, source))
+    return Cipher(
+        _keys_in_file(file, source), source=source, reread=lambda: _keys_in_file(file, source)
+    )
 
 
 def _keys_in_file(file: Path, source: str) -> list[str]:
@@ -70,8 +79,9 @@ def _keys_in_file(file: Path, source: str) -> list[str]:
 
 
 def archive(settings: Settings) -> Archive:
-    """The archive of completed hours: EAGLE_ARCHIVE_URL, else a directory under the data directory. Nothing is connected yet,
-    and nothing is put before the store has proved that it replaces no object."""
+    """The archive of completed hours: EAGLE_ARCHIVE_URL, else a directory under the data directory.
+    Nothing is connected yet, and nothing is put before the store has proved that it replaces no
+    object."""
     return TrustedArchive(_adapter(settings))
 
 
@@ -80,7 +90,9 @@ def _adapter(settings: Settings) -> Archive:
     if url.scheme == "file":
         return DirectoryArchive(Path(unquote(url.path)))
     if url.scheme != "s3" or not url.netloc:
-        raise ConfigurationError("the archive's URL should read s3://bucket/prefix or file:///directory")
+        raise ConfigurationError(
+            "the archive's URL should read s3://bucket/prefix or file:///directory"
+        )
     from eagle_logger.archive.s3 import S3Archive  # noqa: PLC0415  (boto3 takes a third of a second to import)
 
     secret = settings.aws_secret_access_key
@@ -98,9 +110,9 @@ def log_folder(settings: Settings) -> LogFolder:
     return LogFolder(settings.logs_dir)
 
 
-def drain(settings: Settings) -> Drain:
+def drain(settings: Settings) -> DrainFlag:
     """Whether this log volume takes new readings."""
-    return Drain(settings.logs_dir)
+    return DrainFlag(settings.logs_dir)
 
 
 def node(settings: Settings) -> str:
@@ -109,7 +121,8 @@ def node(settings: Settings) -> str:
 
 
 def descriptors(settings: Settings) -> int:
-    """How many a fetching process would have open: log files, connections to the relay, and some for everything else."""
+    """How many a fetching process would have open: log files, connections to the relay, and some
+    for everything else."""
     return settings.max_open_files + _spare(settings)
 
 
@@ -117,14 +130,18 @@ def _spare(settings: Settings) -> int:
     return settings.max_in_flight + SPARE
 
 
-async def data_logger(settings: Settings, *, name: str, holder: str, passwords: bool = True) -> EagleDataLogger:
-    """The cycle, on the event loop this is awaited on. `name` (of the process) shows in the User-Agent, `holder` in leases.
+async def data_logger(
+    settings: Settings, *, name: str, holder: str, passwords: bool = True
+) -> EagleDataLogger:
+    """The cycle, on the event loop this is awaited on. `name` (of the process) shows in the
+    User-Agent, `holder` in leases.
 
-    Without `passwords` no key is needed, and it can archive but not fetch. Raises NoSecretKey, ConfigurationError.
+    Without `passwords` no key is needed, and it can archive but not fetch. Raises NoSecretKey,
+    ConfigurationError.
     """
     # Most commands never fetch, and httpx and aiohttp take half a second to import.
-    from eagle_logger.logger import EagleDataLogger, Limits, Volume  # noqa: PLC0415
-    from eagle_logger.logs.reply_samples import Samples  # noqa: PLC0415
+    from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume  # noqa: PLC0415
+    from eagle_logger.logs.reply_samples import ReplySamples  # noqa: PLC0415
     from eagle_logger.logs.writer import LogWriter  # noqa: PLC0415
     from eagle_logger.rainforest.relay.client import RelayClient  # noqa: PLC0415
 
@@ -144,8 +161,13 @@ async def data_logger(settings: Settings, *, name: str, holder: str, passwords: 
             min_free_disk=settings.min_free_disk,
             spare=_spare(settings),
         ),
-        samples=Samples(settings.data_dir / "samples"),
-        volume=Volume(log_folder(settings), cache(lambda: archive(settings)), settings.rotate_grace, settings.local_retention),
+        samples=ReplySamples(settings.data_dir / "samples"),
+        volume=RotationVolume(
+            log_folder(settings),
+            cache(lambda: archive(settings)),
+            settings.rotate_grace,
+            settings.local_retention,
+        ),
         clock=settings.clock,
         intervals=settings.intervals,
         limits=Limits(settings.max_in_flight, settings.deadline),

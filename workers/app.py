@@ -20,13 +20,13 @@ from workers.process.celery_transport import Messaging, broker_settings
 
 _EXCHANGE = "eagle_logger"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-"""The assumed time of beat's last messages, which makes every entry due when beat starts. Otherwise a beat that restarts often
-would never send the messages that are due rarely."""
+"""The assumed time of beat's last messages, which makes every entry due when beat starts. Otherwise
+a beat that restarts often would never send the messages that are due rarely."""
 
 
 def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries. Each is due when beat starts. Rotation depends on the hours of readings, so it follows the tests'
-    accelerated clock."""
+    """Beat's entries. Each is due when beat starts. Rotation depends on the hours of readings, so
+    it follows the tests' accelerated clock."""
     entries = {name: dict(entry) for name, entry in beat_schedule.items()}
     entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
     if settings.rotate_open_every:
@@ -40,7 +40,8 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _queue(name: str) -> Queue:
-    # Its own routing key: queues without one share the default queue's, and each would get every message.
+    # Its own routing key: queues without one share the default queue's, and each would get every
+    # message.
     return Queue(name, Exchange(_EXCHANGE, type="direct"), routing_key=name)  # type: ignore[no-untyped-call]
 
 
@@ -48,15 +49,19 @@ def make_app(settings: Settings) -> Celery:
     app = Celery(
         "eagle_logger",
         amqp=Messaging,
-        include=["workers.tasks", "workers.process.beat_heartbeat", "workers.process.flower_queues"],
+        include=[
+            "workers.tasks",
+            "workers.process.beat_heartbeat",
+            "workers.process.flower_queues",
+        ],
     )
     app.conf.update(
         **broker_settings(settings),
         accept_content=["json"],
         beat_max_loop_interval=1,
         beat_schedule=_schedule(settings),
-        # It keeps its schedule in memory. Nothing depends on when beat last sent a message, and a schedule file that a power
-        # cut tore would keep beat from starting.
+        # It keeps its schedule in memory. Nothing depends on when beat last sent a message, and a
+        # schedule file that a power cut tore would keep beat from starting.
         beat_scheduler="workers.process.beat_scheduler:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
@@ -64,7 +69,9 @@ def make_app(settings: Settings) -> Celery:
         task_create_missing_queues=True,
         task_default_queue=ADHOC,
         task_ignore_result=True,
-        task_queues=[_queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))],
+        task_queues=[
+            _queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))
+        ],
         task_reject_on_worker_lost=True,
         task_send_sent_event=True,
         task_serializer="json",
@@ -84,6 +91,6 @@ def _configure_logging(**_: Any) -> None:
 
 try:
     app = make_app(settings_module.load())
-except ConfigurationError as wrong:
-    print(wrong, file=sys.stderr)  # noqa: T201  (the celery command line would show a traceback)
+except ConfigurationError as exc:
+    print(exc, file=sys.stderr)  # noqa: T201  (the celery command line would show a traceback)
     sys.exit(2)

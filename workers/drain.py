@@ -12,8 +12,8 @@ from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rotation.parallel import Job, rotate_backlog
-from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
+from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.stop_request import StopRequest
 from eagle_logger.settings import Settings
 
@@ -35,26 +35,35 @@ _STILL_DRAINED = "The node stays drained: `eagle-logger drain` goes on, `eagle-l
     show_default=True,
     help="Seconds without any progress after which to give up.",
 )
-@click.option("--processes", type=click.IntRange(1, 256), help="How many archive at once. [default: one per core]")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    help="How many archive at once. [default: one per core]",
+)
 def drain(settings: Settings, *, undo: bool, patience: float, processes: int | None) -> None:
-    """Empty this node: no more fetches, what is under way is finished, and everything is archived, open hours too.
+    """Empty this node: no more fetches, what is under way is finished, and everything is archived,
+    open hours too.
 
-    The workers that mount this data directory stop taking fetches within a second or two, and keep to that, started anew or
-    not, until --undo; other nodes that take the same queues carry on. Exit 0 once every reading of this disk is in the
-    archive. May be repeated, and interrupted (Ctrl-C) at any moment. Needs no Redis.
+    The workers that mount this data directory stop taking fetches within a second or two, and keep
+    to that, started anew or not, until --undo; other nodes that take the same queues carry on. Exit
+    0 once every reading of this disk is in the archive. May be repeated, and interrupted (Ctrl-C)
+    at any moment. Needs no Redis.
     """
     if undo:
         was_asked = wiring.drain(settings).undo()
         click.echo("this node takes fetches again" if was_asked else "this node was not drained")
         return
-    drainage = Drainage(settings, StopRequest(), patience=patience, processes=processes)
+    drainage = DrainCommand(settings, StopRequest(), patience=patience, processes=processes)
     sys.exit(0 if drainage.run() else 1)
 
 
-class Drainage:
-    """One run of the command, told as it goes; `stop` is asked everywhere. Raises ConfigurationError without a log volume."""
+class DrainCommand:
+    """One run of the command, told as it goes; `stop` is asked everywhere. Raises
+    ConfigurationError without a log volume."""
 
-    def __init__(self, settings: Settings, stop: StopRequest, *, patience: float, processes: int | None) -> None:
+    def __init__(
+        self, settings: Settings, stop: StopRequest, *, patience: float, processes: int | None
+    ) -> None:
         self._settings = settings
         self._folder = wiring.log_folder(settings)
         self._drain = wiring.drain(settings)
@@ -62,7 +71,9 @@ class Drainage:
         self._patience = patience
         self._processes = processes
         if not settings.logs_dir.is_dir():
-            raise ConfigurationError(f"there are no log files in {settings.data_dir}: name the data directory with --data")
+            raise ConfigurationError(
+                f"there are no log files in {settings.data_dir}: name the data directory with --data"
+            )
         self._node = self._folder.node()
 
     def run(self) -> bool:
@@ -80,7 +91,9 @@ class Drainage:
         if self._until(lambda: not self._drain.is_held(), "some worker still has fetches in hand"):
             return True
         if not self._stop.asked:
-            _say("a worker still holds on to this disk: look at its log, or stop it; a killed one lets go by itself")
+            _say(
+                "a worker still holds on to this disk: look at its log, or stop it; a killed one lets go by itself"
+            )
         return False
 
     def _archive_all(self) -> bool:
@@ -99,8 +112,12 @@ class Drainage:
         self._say_empty()
         return True
 
-    def _archive_once(self) -> Rotated:
-        job, total, said = Job(self._settings, self._settings.clock.now(), include_open=True), Rotated(), time.monotonic()
+    def _archive_once(self) -> RotationResult:
+        job, total, said = (
+            RotationJob(self._settings, self._settings.clock.now(), include_open=True),
+            RotationResult(),
+            time.monotonic(),
+        )
         for _, one in rotate_backlog(job, lambda: self._stop.asked, processes=self._processes):
             total += one
             if time.monotonic() - said > _SAYING:
@@ -110,7 +127,9 @@ class Drainage:
             _say(f"{cloud_id}: {reason}")
         return total
 
-    def _until(self, condition: Callable[[], bool], what: str, *, patience: float | None = None) -> bool:
+    def _until(
+        self, condition: Callable[[], bool], what: str, *, patience: float | None = None
+    ) -> bool:
         until = time.monotonic() + (self._patience if patience is None else patience)
         said = time.monotonic()
         while not condition():
@@ -127,7 +146,9 @@ class Drainage:
         _say(f"empty: the archive holds every reading of node {self._node}, and its disk may go")
         aside = self._folder.kept_aside()
         if aside:
-            _say(f"but for {aside} files in {self._settings.logs_dir / 'quarantine'}, which no archive takes: keep a copy")
+            _say(
+                f"but for {aside} files in {self._settings.logs_dir / 'quarantine'}, which no archive takes: keep a copy"
+            )
 
 
 def _unarchived(folder: LogFolder) -> int:

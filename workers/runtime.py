@@ -22,10 +22,10 @@ from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.settings import Settings
 from workers.process.cpu_priority import yield_to_others
-from workers.process.drain_consumer import Taking, has_task, taking_step
+from workers.process.drain_consumer import DrainConsumer, has_task, taking_step
 from workers.process.file_limits import raise_limit
-from workers.process.shutdown import Ending
-from workers.process.watchdog import Vitals, Watchdog, consumer_step, watch_tasks
+from workers.process.shutdown import ForcedShutdown
+from workers.process.watchdog import Watchdog, WorkerHealth, consumer_step, watch_tasks
 
 Result = TypeVar("Result")
 
@@ -34,7 +34,8 @@ _log = structlog.get_logger("eagle_logger.runtime")
 HEARTBEAT = 2.0
 """Seconds between two notes of progress in Redis."""
 ENDING = 15.0
-"""Seconds, beside the deadline of visits under way, for everything else that has to come to an end."""
+"""Seconds, beside the deadline of visits under way, for everything else that has to come to an end.
+"""
 ROTATORS_ENDING = 45.0
 """The same for who rotates: uploads under way have their time-outs and tries."""
 REGISTERING = 10.0
@@ -42,7 +43,8 @@ REGISTERING = 10.0
 
 
 class Runtime:
-    """An event loop in a thread of its own, with the logger on it. Tasks run coroutines there and wait for them."""
+    """An event loop in a thread of its own, with the logger on it. Tasks run coroutines there and
+    wait for them."""
 
     def __init__(self, settings: Settings, name: str, *, holder: str, fetches: bool) -> None:
         self.settings = settings
@@ -51,12 +53,16 @@ class Runtime:
         self.stopping = threading.Event()
         self.grace = settings.deadline + ENDING
         """Seconds from being told to stop to the end, at most."""
-        self.vitals = Vitals(time.monotonic())
+        self.vitals = WorkerHealth(time.monotonic())
         self.broker = Broker(settings.broker_address)
         self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="event-loop", daemon=True
+        )
         self._thread.start()
-        self.logger = self.run(wiring.data_logger(settings, name=name, holder=holder, passwords=fetches))
+        self.logger = self.run(
+            wiring.data_logger(settings, name=name, holder=holder, passwords=fetches)
+        )
         self._clock_is_wrong = False
         self._background: list[Any] = []
         self._closing = threading.Lock()
@@ -67,8 +73,8 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def start(self, node: str | None) -> None:
-        """Wait for Redis, take over from a predecessor that died, and begin to report progress. `node`: whose disk this
-        process rotates, if it does. Raises ConfigurationError."""
+        """Wait for Redis, take over from a predecessor that died, and begin to report progress.
+        `node`: whose disk this process rotates, if it does. Raises ConfigurationError."""
         self.run(self._take_over())
         self._every(HEARTBEAT, self._note_progress)
         self._every(1.0, self._loop_turns)
@@ -84,7 +90,8 @@ class Runtime:
         self.run(self.logger.users.note_progress(what, {"by": self.name}))
 
     def stop(self) -> None:
-        """Let what is under way finish, write what is to be written, close everything. A second caller waits for the first."""
+        """Let what is under way finish, write what is to be written, close everything. A second
+        caller waits for the first."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -101,7 +108,9 @@ class Runtime:
         self.broker.close()
 
     def _every(self, seconds: float, action: Any) -> None:
-        self._background.append(asyncio.run_coroutine_threadsafe(_repeat(seconds, action), self._loop))
+        self._background.append(
+            asyncio.run_coroutine_threadsafe(_repeat(seconds, action), self._loop)
+        )
 
     async def _note_progress(self) -> None:
         trouble = self.logger.disk_trouble
@@ -120,14 +129,19 @@ class Runtime:
             detail = "this machine's clock differs from Redis', so arrival times in log lines are wrong: set it, with NTP"
             _log.warning("clock_is_wrong", seconds_ahead=ahead, detail=detail)
         elif self._clock_is_wrong and not wrong:
-            _log.info("clock_is_right", seconds_ahead=ahead, detail="this machine's clock agrees with Redis' again")
+            _log.info(
+                "clock_is_right",
+                seconds_ahead=ahead,
+                detail="this machine's clock agrees with Redis' again",
+            )
         self._clock_is_wrong = wrong
 
     async def _loop_turns(self) -> None:
         self.vitals.loop = time.monotonic()
 
     def has_fetches(self) -> bool:
-        """Whether a fetch is in hand; asked in this order, for a task leaves its stragglers behind as visits."""
+        """Whether a fetch is in hand; asked in this order, for a task leaves its stragglers behind
+        as visits."""
         return has_task("fetch") or self.logger.has_visits
 
     def consumer_turns(self) -> None:
@@ -141,8 +155,8 @@ class Runtime:
                 agreed = await users.agree_on_shards(self.settings.shards)
                 freed = await users.free(self._holder)
                 break
-            except RedisUnavailable as away:
-                _log.warning("waiting for Redis", reason=str(away))
+            except RedisUnavailable as exc:
+                _log.warning("waiting for Redis", reason=str(exc))
                 await asyncio.sleep(1)
         if agreed != self.settings.shards:
             raise ConfigurationError(
@@ -150,12 +164,17 @@ class Runtime:
                 "or change the system with `eagle-logger shards set`"
             )
         if freed:
-            _log.info("freed the users of a predecessor that died", users=len(freed), cloud_ids=sorted(freed))
+            _log.info(
+                "freed the users of a predecessor that died",
+                users=len(freed),
+                cloud_ids=sorted(freed),
+            )
 
 
 def _collect_garbage_seldom() -> None:
-    """Visits leave hardly a cycle behind, but thousands of them at once look like garbage to be searched: with Python's own
-    thresholds that was a good part of a worker's time. What was loaded by now is not looked at again."""
+    """Visits leave hardly a cycle behind, but thousands of them at once look like garbage to be
+    searched: with Python's own thresholds that was a good part of a worker's time. What was loaded
+    by now is not looked at again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
@@ -165,8 +184,8 @@ async def _repeat(seconds: float, action: Any) -> None:
     while True:
         try:
             await action()
-        except RedisUnavailable as away:
-            _log.warning("no heartbeat", reason=str(away))
+        except RedisUnavailable as exc:
+            _log.warning("no heartbeat", reason=str(exc))
         await asyncio.sleep(seconds)
 
 
@@ -187,23 +206,29 @@ def _start(sender: WorkController, **_: Any) -> None:
     settings: Settings = sender.app.eagle_settings
     name = settings.process_name or sender.hostname
     own = wiring.node(settings)
-    queues = resolved(sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own)
+    queues = resolved(
+        sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own
+    )
     sender.app.amqp.queues.select(queues)
     fetching = [queue for queue in queues if queue in {ADHOC, *fetch_queues(settings.fetch_queues)}]
     if fetching:
         raise_limit(wiring.descriptors(settings))
     try:
         # The node too: two nodes may well have processes, even hosts, of the same name.
-        _current = Runtime(settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching))
+        _current = Runtime(
+            settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching)
+        )
         rotates = rotate_queue(own) in queues
         _current.start(own if rotates else None)
         sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
         if rotates and not fetching:
             yield_to_others()
         if fetching:
-            sender.app.steps["consumer"].add(taking_step(Taking(wiring.drain(settings), fetching, _current.has_fetches)))
-    except ConfigurationError as wrong:
-        print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
+            sender.app.steps["consumer"].add(
+                taking_step(DrainConsumer(wiring.drain(settings), fetching, _current.has_fetches))
+            )
+    except ConfigurationError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
         sys.exit(2)
 
 
@@ -211,7 +236,7 @@ def _start(sender: WorkController, **_: Any) -> None:
 def _stop_long_work(**_: Any) -> None:
     if _current is not None and not _current.stopping.is_set():
         _current.stopping.set()
-        Ending(_current.vitals.tasks, _current.stop, within=_current.grace).start()
+        ForcedShutdown(_current.vitals.tasks, _current.stop, within=_current.grace).start()
 
 
 @worker_shutdown.connect

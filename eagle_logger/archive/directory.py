@@ -1,8 +1,9 @@
 """An archive in a directory, with the same keys as in S3: for who has no bucket.
 
-Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. What an object says about itself lies apart, under
-`.metadata/<key>.<SHA-256 of the object>.json`: named by content, so that of two writers of one key neither can put its
-metadata beside the other's bytes. Files on their way in are in `.incoming`.
+Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. What an object says about
+itself lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`: named by content, so that
+of two writers of one key neither can put its metadata beside the other's bytes. Files on their way
+in are in `.incoming`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _INCOMING = ".incoming"
 _METADATA = ".metadata"
 _ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV})
-"""The errors of link(2) on a file system without hard links, and across a mount point below the directory."""
+"""The errors of link(2) on a file system without hard links, and across a mount point below the
+directory."""
 
 
 class DirectoryArchive:
@@ -43,10 +45,13 @@ class DirectoryArchive:
         target = self._path(key)
         with self._unavailable_on_error():
             if target.exists():
-                # the writer may have died before the name was on disk for good, and the caller is about to rely on it
+                # the writer may have died before the name was on disk for good, and the caller is
+                # about to rely on it
                 _sync_directory(target.parent)
                 raise AlreadyThere
-            self._store(self._sidecar(key, hashlib.sha256(body).hexdigest()), json.dumps(metadata).encode())
+            self._store(
+                self._sidecar(key, hashlib.sha256(body).hexdigest()), json.dumps(metadata).encode()
+            )
             if not self._store(target, body):
                 raise AlreadyThere
 
@@ -95,7 +100,9 @@ class DirectoryArchive:
                 else:
                     replaced = True
                 if replaced:
-                    raise NoConditionalWrites(f"{NOT_USABLE}: in {self.url} a link replaces the file of its name")
+                    raise NoConditionalWrites(
+                        f"{NOT_USABLE}: in {self.url} a link replaces the file of its name"
+                    )
             finally:
                 for path in (first, second, name):
                     path.unlink(missing_ok=True)
@@ -114,10 +121,15 @@ class DirectoryArchive:
             found = json.loads(self._sidecar(key, digest).read_bytes())
         except (FileNotFoundError, ValueError):
             return {}
-        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+        return (
+            {str(name): str(value) for name, value in found.items()}
+            if isinstance(found, dict)
+            else {}
+        )
 
     def _store(self, target: Path, body: bytes) -> bool:
-        """Whether it is there now with these bytes by our doing; either way the name is on disk for good."""
+        """Whether it is there now with these bytes by our doing; either way the name is on disk for
+        good."""
         _make_directory(target.parent)
         temporary = self._write_apart(body)
         try:
@@ -130,7 +142,8 @@ class DirectoryArchive:
         return True
 
     def _link(self, source: Path, target: Path) -> None:
-        """Raises FileExistsError if `target` exists, NoConditionalWrites if the file system cannot link."""
+        """Raises FileExistsError if `target` exists, NoConditionalWrites if the file system cannot
+        link."""
         try:
             os.link(source, target)
         except OSError as exc:
@@ -155,7 +168,11 @@ class DirectoryArchive:
         except (FileNotFoundError, NotADirectoryError):
             return
         start = f"{folder}/" if folder else ""
-        names = [entry.name + ("/" if entry.is_dir() else "") for entry in entries if not entry.name.startswith(".")]
+        names = [
+            entry.name + ("/" if entry.is_dir() else "")
+            for entry in entries
+            if not entry.name.startswith(".")
+        ]
         for name in sorted(names, key=os.fsencode):
             if name.endswith("/"):
                 yield from self._below(start + name[:-1])
@@ -172,10 +189,10 @@ class DirectoryArchive:
     def _unavailable_on_error(self) -> Iterator[None]:
         try:
             yield
-        except OSError as failed:
+        except OSError as exc:
             raise ArchiveUnavailable(
-                f"the archive {self.url} failed ({failed.strerror or failed}): make the directory writable and give it space"
-            ) from failed
+                f"the archive {self.url} failed ({exc.strerror or exc}): make the directory writable and give it space"
+            ) from exc
 
 
 def _make_directory(path: Path) -> None:

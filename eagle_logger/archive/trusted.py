@@ -18,7 +18,8 @@ PROOF_ASKED_AGAIN_AFTER = 60.0
 
 
 class TrustedArchive:
-    """Puts nothing before the proof. It asks for the proof once, so every process that archives does so once. Thread-safe."""
+    """Puts nothing before the proof. It asks for the proof once, so every process that archives
+    does so once. Thread-safe."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive

@@ -19,17 +19,23 @@ from eagle_logger.rainforest.decoding.decode import decode as decode_reply
 
 @click.command()
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--cloud-id", default="000000", show_default=True, help="Whose reply it is: stands in each line.")
+@click.option(
+    "--cloud-id",
+    default="000000",
+    show_default=True,
+    help="Whose reply it is: stands in each line.",
+)
 def decode(file: BinaryIO, cloud_id: str) -> None:
     """Show what the system makes of a reply, in FILE or on standard input.
 
-    Prints one JSON line per reading, as it would be logged if it arrived now; problems go to standard error, without what is
-    secret. Exit 0 if there is a reading, or a known notification that carries none; 1 otherwise.
+    Prints one JSON line per reading, as it would be logged if it arrived now; problems go to
+    standard error, without what is secret. Exit 0 if there is a reading, or a known notification
+    that carries none; 1 otherwise.
     """
     try:
         cloud_id = cloud_id_of(cloud_id)
-    except ValueError as wrong:
-        raise BadCloudId(str(wrong)) from None
+    except ValueError as exc:
+        raise BadCloudId(str(exc)) from None
     decoded = decode_reply(file.read(LARGEST_BODY + 1))
     arrived = time.time()
     readings = [*decoded.readings, *(undated.dated(arrived) for undated in decoded.undated)]

@@ -13,7 +13,7 @@ from rich.text import Text
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.inspection.doctor import run_all, worst
-from eagle_logger.inspection.finding import Finding, Grade
+from eagle_logger.inspection.finding import CheckResult, Grade
 from eagle_logger.settings import Settings
 
 WORDS = {Grade.OK: "ok", Grade.LOOK: "LOOK", Grade.WRONG: "WRONG"}
@@ -40,11 +40,17 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
         console.print(_table(findings))
     else:
         for finding in findings:
-            print(WORDS[finding.grade], finding.name, harmless(finding.found), finding.advice, sep="\t")
+            print(
+                WORDS[finding.grade],
+                finding.name,
+                harmless(finding.found),
+                finding.advice,
+                sep="\t",
+            )
     sys.exit(worst(findings))
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: list[CheckResult]) -> Table:
     table = Table(show_lines=False)
     for heading in ("", "check", "found", "what to do"):
         table.add_column(heading, overflow="fold")

@@ -22,16 +22,21 @@ from eagle_logger.settings import Settings
 @click.command()
 @with_settings
 @click.argument("cloud_id")
-@click.option("--dry-run", is_flag=True, help="Ask the gateway, but log nothing and leave the user's state as it was.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Ask the gateway, but log nothing and leave the user's state as it was.",
+)
 def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
     """Fetch one user now and print the new readings, one JSON line each, as they are logged.
 
-    Waits its turn if the user is being fetched at this moment: a gateway is never asked twice at once.
+    Waits its turn if the user is being fetched at this moment: a gateway is never asked twice at
+    once.
     """
     try:
         cloud_id = cloud_id_of(cloud_id)
-    except ValueError as wrong:
-        raise BadCloudId(str(wrong)) from None
+    except ValueError as exc:
+        raise BadCloudId(str(exc)) from None
     visit = asyncio.run(_fetch(settings, cloud_id, dry_run=dry_run))
     for lines in visit.lines.values():
         for line in lines:
@@ -48,9 +53,13 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
 async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
     hold = wiring.drain(settings).hold()
     if hold is None:
-        raise EagleError("this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that")
+        raise EagleError(
+            "this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that"
+        )
     try:
-        name = DRY_RUN if dry_run else "by-hand"  # the simulator's ledger notes it, and `verify` reads it there
+        name = (
+            DRY_RUN if dry_run else "by-hand"
+        )  # the simulator's ledger notes it, and `verify` reads it there
         logger = await wiring.data_logger(settings, name=name, holder=f"by-hand/{os.getpid()}")
         try:
             return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)

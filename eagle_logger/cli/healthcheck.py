@@ -16,16 +16,23 @@ from eagle_logger.users.store import UserStore
 
 @click.command()
 @click.argument("name")
-@click.option("--within", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds.")
+@click.option(
+    "--within", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds."
+)
 @with_settings
 def healthcheck(settings: Settings, *, name: str, within: float) -> None:
-    """Exit 0 if the process NAME reported progress lately, 1 if not. `%h` in NAME stands for this host's name.
+    """Exit 0 if the process NAME reported progress lately, 1 if not. `%h` in NAME stands for this
+    host's name.
 
-    Workers go by their node name (fetch@HOST), or by EAGLE_PROCESS_NAME where that is set; beat's is `beat`.
+    Workers go by their node name (fetch@HOST), or by EAGLE_PROCESS_NAME where that is set; beat's
+    is `beat`.
     """
     process = name.replace("%h", socket.gethostname())
     age = with_users(settings, lambda store: _age(store, process))
-    print(f"{process}: " + ("has not reported within the hour" if age is None else f"last progress {age:.1f} s ago"))
+    print(
+        f"{process}: "
+        + ("has not reported within the hour" if age is None else f"last progress {age:.1f} s ago")
+    )
     sys.exit(0 if age is not None and age <= within else 1)
 
 

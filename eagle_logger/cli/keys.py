@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from eagle_logger.cli.click_groups import Group
+from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def keys() -> None:
     """The keys that encrypt passwords."""
 
@@ -27,9 +27,9 @@ def generate() -> None:
 def rotate(settings: Settings) -> None:
     """Encrypt every password anew with the newest key, the first in EAGLE_SECRET_KEYS.
 
-    Put the new key first, keep the old ones behind it, rotate, and only then take the old ones out. The command is refused
-    while a running process does not know the newest key. Processes read keys in a file again within seconds, others at a
-    restart.
+    Put the new key first, keep the old ones behind it, rotate, and only then take the old ones out.
+    The command is refused while a running process does not know the newest key. Processes read keys
+    in a file again within seconds, others at a restart.
     """
     changed = with_users(settings, lambda store: store.reseal(), passwords=True)
     print(f"{changed} passwords encrypted anew; all are sealed with the newest key")

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points, version
 
 import click
 
-from eagle_logger.cli.click_groups import Group
+from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.terminal_text import keep_logs_apart, protect_terminals
 from eagle_logger.errors import ConfigurationError, EagleError
 from eagle_logger.logs.private_files import write_for_own_user_only
@@ -35,7 +35,7 @@ ENTRY_POINTS = "eagle_logger.commands"
 """Commands that need Celery or Tornado live in `workers` and join by this entry point group."""
 
 
-class _LazyGroup(Group):
+class _LazyGroup(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return sorted({*_COMMANDS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
@@ -54,11 +54,13 @@ class _LazyGroup(Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("eagle-logger"), prog_name="eagle-logger")
 def main() -> None:
-    """Collects smart-meter readings from a fleet of Rainforest EAGLE gateways into an hourly archive."""
+    """Collects smart-meter readings from a fleet of Rainforest EAGLE gateways into an hourly
+    archive."""
 
 
 def run() -> None:
-    """Run the command line: a mistake of ours shows a traceback, anything foreseen is one clear message.
+    """Run the command line: a mistake of ours shows a traceback, anything foreseen is one clear
+    message.
 
     Exit 2 for a setting that makes no sense (and for wrong usage), 1 for whatever else went wrong.
     """
@@ -67,16 +69,17 @@ def run() -> None:
     keep_logs_apart()
     try:
         main(standalone_mode=True)
-    except ConfigurationError as wrong:
-        print(wrong, file=sys.stderr)
+    except ConfigurationError as exc:
+        print(exc, file=sys.stderr)
         sys.exit(2)
-    except EagleError as wrong:
-        print(wrong, file=sys.stderr)
+    except EagleError as exc:
+        print(exc, file=sys.stderr)
         sys.exit(1)
-    except OSError as wrong:
-        if wrong.errno not in _THE_DISKS_FAULT:
+    except OSError as exc:
+        if exc.errno not in _THE_DISKS_FAULT:
             raise
         print(
-            f"{wrong.filename or 'the disk'}: {wrong.strerror}; `eagle-logger doctor` looks at disk and rights", file=sys.stderr
+            f"{exc.filename or 'the disk'}: {exc.strerror}; `eagle-logger doctor` looks at disk and rights",
+            file=sys.stderr,
         )
         sys.exit(1)

@@ -16,7 +16,9 @@ from eagle_logger.core.time_arguments import duration_of
 class _Age(click.ParamType[float]):
     name = "age"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         try:
             return value if isinstance(value, float) else duration_of(value)
         except ValueError as exc:

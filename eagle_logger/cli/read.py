@@ -13,12 +13,12 @@ from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.line_format import Line, number_text, parse_line
+from eagle_logger.core.line_format import ParsedLine, number_text, parse_line
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.readings import Flag, Kind
 from eagle_logger.core.time_arguments import moment_of
 from eagle_logger.errors import ArchiveUnavailable, BadCloudId, UnknownUser
-from eagle_logger.inspection.user_readings import History
+from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.settings import Settings
 
 FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"
@@ -26,34 +26,50 @@ FORMAT = "{:20}  {:9}  {:<32}  {:18}  {}"
 
 @click.command()
 @click.argument("cloud_id")
-@click.option("--since", metavar="WHEN", help="Not before: 2026-03-10T17:00Z, Unix seconds, or how long ago, such as 2h.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Not before: 2026-03-10T17:00Z, Unix seconds, or how long ago, such as 2h.",
+)
 @click.option("--until", metavar="WHEN", help="Before this moment, written likewise.")
-@click.option("--last", "count", type=click.IntRange(min=1), metavar="N", help="The newest N of them only.")
+@click.option(
+    "--last", "count", type=click.IntRange(min=1), metavar="N", help="The newest N of them only."
+)
 @click.option("--json", "as_json", is_flag=True, help="The log lines themselves.")
 @with_settings
-def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | None, count: int | None, as_json: bool) -> None:
+def read(
+    settings: Settings,
+    cloud_id: str,
+    *,
+    since: str | None,
+    until: str | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
     """A user's readings from open, sealed and archived files: in order of time, each once.
 
-    A reading whose gateway's clock was too wrong to be believed stands where it arrived. When the archive does not answer,
-    what lies on this disk is shown all the same, and the exit code is 1.
+    A reading whose gateway's clock was too wrong to be believed stands where it arrived. When the
+    archive does not answer, what lies on this disk is shown all the same, and the exit code is 1.
     """
     try:
         user = cloud_id_of(cloud_id)
-    except ValueError as wrong:
-        raise BadCloudId(str(wrong)) from None
+    except ValueError as exc:
+        raise BadCloudId(str(exc)) from None
     now = settings.clock.now()
     first, last = _bound("--since", since, now), _bound("--until", until, now)
-    history = History(user, wiring.log_folder(settings), wiring.archive(settings))
+    history = UserReadings(user, wiring.log_folder(settings), wiring.archive(settings))
     away = None
     try:
         hours = history.hours()
-    except ArchiveUnavailable as wrong:
-        away, history = wrong, replace(history, archive=None)
+    except ArchiveUnavailable as exc:
+        away, history = exc, replace(history, archive=None)
         hours = history.hours()
     if not hours:
         if away:
             raise away
-        raise UnknownUser(f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is.")
+        raise UnknownUser(
+            f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is."
+        )
     show = _as_it_is if as_json else _printer()
     if count is None:
         found: Iterable[bytes] = _between(history, hours, first, last)
@@ -64,7 +80,10 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
     if history.unreadable:
         sys.stdout.flush()
         lines = "1 line" if history.unreadable == 1 else f"{history.unreadable} lines"
-        print(f"{lines} could not be read and {'was' if history.unreadable == 1 else 'were'} left out", file=sys.stderr)
+        print(
+            f"{lines} could not be read and {'was' if history.unreadable == 1 else 'were'} left out",
+            file=sys.stderr,
+        )
     if away:
         sys.stdout.flush()
         print(f"only what lies on this disk is shown: {away}", file=sys.stderr)
@@ -74,11 +93,13 @@ def read(settings: Settings, cloud_id: str, *, since: str | None, until: str | N
 def _bound(option: str, text: str | None, now: float) -> float | None:
     try:
         return None if text is None else moment_of(text, now)
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong), param_hint=option) from None
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint=option) from None
 
 
-def _between(history: History, hours: list[Hour], first: float | None, last: float | None) -> Iterator[bytes]:
+def _between(
+    history: UserReadings, hours: list[Hour], first: float | None, last: float | None
+) -> Iterator[bytes]:
     for hour in hours:
         if (first is None or hour.end > first) and (last is None or hour.start < last):
             whole = (first is None or first <= hour.start) and (last is None or last >= hour.end)
@@ -87,8 +108,11 @@ def _between(history: History, hours: list[Hour], first: float | None, last: flo
                     yield text
 
 
-def _newest(history: History, hours: list[Hour], first: float | None, last: float | None, count: int) -> list[bytes]:
-    """The last `count` of those lines. It reads the newest hour first, and no more hours than it needs."""
+def _newest(
+    history: UserReadings, hours: list[Hour], first: float | None, last: float | None, count: int
+) -> list[bytes]:
+    """The last `count` of those lines. It reads the newest hour first, and no more hours than it
+    needs."""
     found: list[bytes] = []
     for hour in reversed(hours):
         if len(found) >= count:
@@ -97,7 +121,7 @@ def _newest(history: History, hours: list[Hour], first: float | None, last: floa
     return found[-count:]
 
 
-def _is_between(line: Line, first: float | None, last: float | None) -> bool:
+def _is_between(line: ParsedLine, first: float | None, last: float | None) -> bool:
     at = line.arrived if Flag.FILED_BY_ARRIVAL in line.flags else line.time
     return (first is None or at >= first) and (last is None or at < last)
 
@@ -114,12 +138,18 @@ def _printer() -> Callable[[bytes], None]:
     return lambda text: print(FORMAT.format(*_row(parse_line(text))).rstrip())
 
 
-def _row(line: Line) -> tuple[str, ...]:
-    columns = (iso(line.time), line.identity.kind, _reading(line), line.identity.meter or "-", " ".join(sorted(line.flags)))
+def _row(line: ParsedLine) -> tuple[str, ...]:
+    columns = (
+        iso(line.time),
+        line.identity.kind,
+        _reading(line),
+        line.identity.meter or "-",
+        " ".join(sorted(line.flags)),
+    )
     return tuple(_printable(column) for column in columns)
 
 
-def _reading(line: Line) -> str:
+def _reading(line: ParsedLine) -> str:
     """Its values in words, on one line."""
     data, kind = line.data, str(line.identity.kind)
     match kind:
@@ -128,7 +158,9 @@ def _reading(line: Line) -> str:
         case Kind.SUMMATION:
             return f"{_shown(data.get('delivered'))} in, {_shown(data.get('received'))} out {data.get('unit')}"
         case Kind.PRICE:
-            return f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
+            return (
+                f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
+            )
         case Kind.MESSAGE:
             return str(data.get("text"))
         case _:  # a kind that a newer version wrote
@@ -136,7 +168,8 @@ def _reading(line: Line) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text on one line, without characters that could steer a terminal: a gateway may send anything."""
+    """The text on one line, without characters that could steer a terminal: a gateway may send
+    anything."""
     return harmless(" ".join(text.split()))
 
 

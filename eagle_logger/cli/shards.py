@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from eagle_logger.cli.click_groups import Group
+from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.settings import Settings
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def shards() -> None:
     """How many groups the users are divided into."""
 
@@ -27,7 +27,7 @@ def show(settings: Settings) -> None:
 @with_settings
 @click.argument("number", type=click.IntRange(1, 4096))
 def set_(settings: Settings, *, number: int) -> None:
-    """Change it. Stop the workers before, and start them with EAGLE_SHARDS set to the same; files lying in folders of the old
-    number are found and rotated all the same."""
+    """Change it. Stop the workers before, and start them with EAGLE_SHARDS set to the same; files
+    lying in folders of the old number are found and rotated all the same."""
     with_users(settings, lambda store: store.set_shards(number))
     print(f"{number} shards from the next start on; start everything with EAGLE_SHARDS={number}")

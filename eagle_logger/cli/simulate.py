@@ -1,4 +1,5 @@
-"""`eagle-logger simulate`: a relay with simulated homes, for people who have no gateway and for every test."""
+"""`eagle-logger simulate`: a relay with simulated homes, for people who have no gateway and for
+every test."""
 
 from __future__ import annotations
 
@@ -17,25 +18,59 @@ import click
 from eagle_logger import settings
 from eagle_logger.clock import Clock
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.simulator.relay.faults import Faults
+from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import MOST_HOMES, Home, homes
 from eagle_logger.simulator.relay.ledger import Ledger
-from eagle_logger.simulator.relay.relay import RELAY_PATH, Relay
+from eagle_logger.simulator.relay.relay import RELAY_PATH, SimulatedRelay
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--homes", "number", type=click.IntRange(1, MOST_HOMES), default=25, show_default=True, help="How many homes.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: a free one.")
+@click.option(
+    "--homes",
+    "number",
+    type=click.IntRange(1, MOST_HOMES),
+    default=25,
+    show_default=True,
+    help="How many homes.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: a free one."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same homes and the same days.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The same seed gives the same homes and the same days.",
+)
 @click.option("--faults", "faults_file", type=_FILE, help="JSON, as GET /faults shows it.")
-@click.option("--ledger", "ledger_file", type=_FILE, help="Keep the ledger here (appended to). Default: nowhere.")
-@click.option("--latency", type=click.FloatRange(0, 3600), default=0.2, show_default=True, help="Seconds a reply takes.")
-@click.option("--latency-spread", type=click.FloatRange(0, 3600), default=0.05, show_default=True, help="Seconds, either way.")
+@click.option(
+    "--ledger",
+    "ledger_file",
+    type=_FILE,
+    help="Keep the ledger here (appended to). Default: nowhere.",
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 3600),
+    default=0.2,
+    show_default=True,
+    help="Seconds a reply takes.",
+)
+@click.option(
+    "--latency-spread",
+    type=click.FloatRange(0, 3600),
+    default=0.05,
+    show_default=True,
+    help="Seconds, either way.",
+)
 @click.option("--certificate", type=_FILE, help="PEM with a certificate and its key: speak TLS.")
-@click.option("--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`.")
+@click.option(
+    "--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`."
+)
 def simulate(  # noqa: PLR0917  (click calls it by name)
     number: int,
     port: int,
@@ -50,8 +85,9 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
 ) -> None:
     """Be a Rainforest relay with simulated homes.
 
-    Prints its URL when it is ready. GET /ledger tells what was served, GET /stats how politely it was asked, GET and PUT
-    /faults what goes wrong (docs/reference/simulated-relay.md lists what can). Ends on Ctrl-C or SIGTERM.
+    Prints its URL when it is ready. GET /ledger tells what was served, GET /stats how politely it
+    was asked, GET and PUT /faults what goes wrong (docs/reference/simulated-relay.md lists what
+    can). Ends on Ctrl-C or SIGTERM.
     """
     # What the simulator itself talks to is nobody: the relay's setting plays no part here.
     clock = settings.load(relay_url="http://127.0.0.1").clock
@@ -61,9 +97,9 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     if users_file is not None:
         try:
             write_users(users_file, population)
-        except OSError as wrong:
-            raise ConfigurationError(f"--users-file {users_file}: {wrong.strerror}") from None
-    relay = Relay(
+        except OSError as exc:
+            raise ConfigurationError(f"--users-file {users_file}: {exc.strerror}") from None
+    relay = SimulatedRelay(
         population,
         _ledger(ledger_file),
         seed=seed,
@@ -82,23 +118,33 @@ def write_users(path: Path, population: Iterable[Home]) -> None:
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         for home in population:
-            account = {"cloud_id": home.cloud_id, "user_email": home.user_email, "user_pw": home.user_pw}
+            account = {
+                "cloud_id": home.cloud_id,
+                "user_email": home.user_email,
+                "user_pw": home.user_pw,
+            }
             file.write(json.dumps(account) + "\n")
     temporary.replace(path)
 
 
-async def _serve(relay: Relay, host: str, port: int, tls: ssl.SSLContext | None, what: str) -> None:
+async def _serve(
+    relay: SimulatedRelay, host: str, port: int, tls: ssl.SSLContext | None, what: str
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         url = await relay.start(host, port, tls=tls)
-    except OSError as wrong:
-        raise ConfigurationError(f"cannot listen on {host}, port {port}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(f"cannot listen on {host}, port {port}: {exc.strerror}") from None
     gc.collect()
     gc.freeze()  # the homes stay; collecting them again and again would cost more than serving them
     print(url, flush=True)
-    print(f"Simulated Rainforest with {what}: EAGLE_RELAY_URL={url}{RELAY_PATH}", file=sys.stderr, flush=True)
+    print(
+        f"Simulated Rainforest with {what}: EAGLE_RELAY_URL={url}{RELAY_PATH}",
+        file=sys.stderr,
+        flush=True,
+    )
     await stop.wait()
     await relay.stop()
 
@@ -109,27 +155,29 @@ def _tls(certificate: Path | None) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate)
-    except OSError as wrong:  # an SSLError is one too
-        raise ConfigurationError(f"--certificate {certificate}: {wrong.strerror or wrong}") from None
+    except OSError as exc:  # an SSLError is one too
+        raise ConfigurationError(f"--certificate {certificate}: {exc.strerror or exc}") from None
     return context
 
 
 def _ledger(path: Path | None) -> Ledger:
     try:
         return Ledger(path)
-    except OSError as wrong:
-        raise ConfigurationError(f"--ledger {path}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(f"--ledger {path}: {exc.strerror}") from None
 
 
-def _faults(path: Path | None, population: Iterable[Home], clock: Clock) -> Faults | None:
+def _faults(path: Path | None, population: Iterable[Home], clock: Clock) -> RelayFaults | None:
     if path is None:
         return None
     try:
-        return Faults.parse(path.read_bytes(), {home.cloud_id for home in population}, clock.now())
-    except OSError as wrong:
-        raise ConfigurationError(f"--faults {path}: {wrong.strerror}") from None
-    except ValueError as wrong:
-        raise ConfigurationError(f"--faults {path}: {wrong}") from None
+        return RelayFaults.parse(
+            path.read_bytes(), {home.cloud_id for home in population}, clock.now()
+        )
+    except OSError as exc:
+        raise ConfigurationError(f"--faults {path}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise ConfigurationError(f"--faults {path}: {exc}") from None
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:

@@ -16,31 +16,46 @@ from eagle_logger.simulator.s3.server import StandInS3, serve
 
 
 @click.command(name="simulate-s3")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: a free one."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--directory", type=click.Path(path_type=Path, file_okay=False), help="Where objects are kept (default: <data>/s3)."
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where objects are kept (default: <data>/s3).",
 )
-@click.option("--bucket", "buckets", multiple=True, default=("eagle",), show_default=True, help="Buckets to create.")
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    default=("eagle",),
+    show_default=True,
+    help="Buckets to create.",
+)
 @with_settings
-def simulate_s3(settings: Settings, port: int, host: str, directory: Path | None, buckets: tuple[str, ...]) -> None:
+def simulate_s3(
+    settings: Settings, port: int, host: str, directory: Path | None, buckets: tuple[str, ...]
+) -> None:
     """Be an S3 that keeps its objects in a directory.
 
-    Checks digests and conditions, and signatures too if EAGLE_AWS_ACCESS_KEY_ID is set. Prints its URL when it is ready.
-    GET and PUT /_faults tell what goes wrong. Ends on Ctrl-C or SIGTERM.
+    Checks digests and conditions, and signatures too if EAGLE_AWS_ACCESS_KEY_ID is set. Prints its
+    URL when it is ready. GET and PUT /_faults tell what goes wrong. Ends on Ctrl-C or SIGTERM.
     """
     asyncio.run(_run(settings, host, port, directory or settings.data_dir / "s3", buckets))
 
 
-async def _run(settings: Settings, host: str, port: int, directory: Path, buckets: tuple[str, ...]) -> None:
+async def _run(
+    settings: Settings, host: str, port: int, directory: Path, buckets: tuple[str, ...]
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stand_in = StandInS3(directory, buckets=buckets, credentials=_credentials(settings))
     try:
         await serve(stand_in, host, port, stop, lambda url: print(url, flush=True))
-    except OSError as wrong:
-        raise ConfigurationError(f"cannot listen on {host}, port {port}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(f"cannot listen on {host}, port {port}: {exc.strerror}") from None
     print("stopped", file=sys.stderr)
 
 

@@ -28,7 +28,14 @@ from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.core.user_standing import Standing
-from eagle_logger.inspection.fleet_status import Expected, Status, StuckHour, UserStatus, collect, worst_first
+from eagle_logger.inspection.fleet_status import (
+    Expected,
+    FleetStatus,
+    StuckHour,
+    UserStatus,
+    collect,
+    worst_first,
+)
 from eagle_logger.settings import Settings
 
 WATCH_EVERY = 2.0
@@ -56,7 +63,7 @@ RELAY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class UserSelection:
     """Which users are shown, and in which order."""
 
     failing: bool = False
@@ -86,8 +93,17 @@ class Chosen:
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
-@click.option("--failing", is_flag=True, help="Only users whose visits fail, who are parked, or who cannot be read.")
-@click.option("--stale", type=AGE, metavar="AGE", help="Only users without a new reading for this long: 90s, 15m, 1h, 2d.")
+@click.option(
+    "--failing",
+    is_flag=True,
+    help="Only users whose visits fail, who are parked, or who cannot be read.",
+)
+@click.option(
+    "--stale",
+    type=AGE,
+    metavar="AGE",
+    help="Only users without a new reading for this long: 90s, 15m, 1h, 2d.",
+)
 @click.option(
     "--sort",
     type=click.Choice(list(ORDERS)),
@@ -95,16 +111,27 @@ class Chosen:
     show_default=True,
     help="silence: users who are not well first, and of those the longest without a new reading.",
 )
-@click.option("--limit", type=click.IntRange(0), help=f"The most users to show. Default: {MOST_ROWS} on a terminal, else all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help=f"The most users to show. Default: {MOST_ROWS} on a terminal, else all.",
+)
 def status(
-    settings: Settings, *, as_json: bool, watch: bool, failing: bool, stale: float | None, sort: str, limit: int | None
+    settings: Settings,
+    *,
+    as_json: bool,
+    watch: bool,
+    failing: bool,
+    stale: float | None,
+    sort: str,
+    limit: int | None,
 ) -> None:
     """Every user's last reading, failures and next turn; totals, queues and hours not archived yet.
 
     Whatever is chosen, the totals below are everybody's.
     """
     console = Console()
-    chosen = Chosen(failing, stale, sort, limit)
+    chosen = UserSelection(failing, stale, sort, limit)
     if not watch:
         gc.disable()  # with many users it would look again and again through what is all needed until the end
         _show(asyncio.run(_collect(settings)), console, chosen, as_json=as_json)
@@ -118,7 +145,7 @@ def status(
             time.sleep(WATCH_EVERY)
 
 
-def _show(found: Status, console: Console, chosen: Chosen, *, as_json: bool) -> None:
+def _show(found: FleetStatus, console: Console, chosen: UserSelection, *, as_json: bool) -> None:
     if as_json:
         print_json(_json(replace(found, users=chosen.users(found.users))) + b"\n")
     elif console.is_terminal:
@@ -127,29 +154,37 @@ def _show(found: Status, console: Console, chosen: Chosen, *, as_json: bool) -> 
         _print_plain(found, chosen)
 
 
-def _json(found: Status) -> bytes:
-    """As `json.dumps`, which takes three times as long and is asked only where half a character, that a gateway made up, is not
-    taken."""
+def _json(found: FleetStatus) -> bytes:
+    """As `json.dumps`, which takes three times as long and is asked only where half a character,
+    that a gateway made up, is not taken."""
     try:
         return to_json(found.as_json())
     except ValueError:
         return json.dumps(found.as_json()).encode()
 
 
-async def _collect(settings: Settings) -> Status:
+async def _collect(settings: Settings) -> FleetStatus:
     store = wiring.user_store(settings, passwords=False)
     broker = Broker(settings.broker_address)
     try:
-        names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await store.nodes())]
+        names = [
+            DISPATCH,
+            ADHOC,
+            *fetch_queues(settings.fetch_queues),
+            *map(rotate_queue, await store.nodes()),
+        ]
         return await collect(
-            store, queues=broker.waiting(names), folder=wiring.log_folder(settings), expected=Expected.by(settings)
+            store,
+            queues=broker.waiting(names),
+            folder=wiring.log_folder(settings),
+            expected=Expected.by(settings),
         )
     finally:
         broker.close()
         await store.close()
 
 
-def _watch(settings: Settings, console: Console, chosen: Chosen) -> NoReturn:
+def _watch(settings: Settings, console: Console, chosen: UserSelection) -> NoReturn:
     first = _picture(asyncio.run(_collect(settings)), chosen)
     with Live(first, console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -183,10 +218,12 @@ def _state(user: UserStatus) -> str:
             return WORDS[standing]
 
 
-def _picture(found: Status, chosen: Chosen) -> RenderableType:
+def _picture(found: FleetStatus, chosen: UserSelection) -> RenderableType:
     table = Table(title=f"{found.totals.users} users at {found.at}", title_justify="left")
     for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
-        table.add_column(heading, justify="right" if heading in {"age", "last hour", "total"} else "left")
+        table.add_column(
+            heading, justify="right" if heading in {"age", "last hour", "total"} else "left"
+        )
     users = chosen.users(found.users, MOST_ROWS)
     for user in users:
         table.add_row(
@@ -200,7 +237,9 @@ def _picture(found: Status, chosen: Chosen) -> RenderableType:
             style=_style(Standing(user.standing)),
         )
     if len(found.users) > len(users):
-        table.caption = f"{len(users)} of {len(found.users)}, by {chosen.sort}; --limit and --json have more"
+        table.caption = (
+            f"{len(users)} of {len(found.users)}, by {chosen.sort}; --limit and --json have more"
+        )
     return Group(table, "", *map(Text, _totals(found)))
 
 
@@ -210,11 +249,16 @@ def _style(standing: Standing) -> str | None:
     return None if standing.is_well else "yellow"
 
 
-def _totals(found: Status) -> list[str]:
+def _totals(found: FleetStatus) -> list[str]:
     totals = found.totals
     queues = ", ".join(f"{name} {length}" for name, length in found.queues.items())
-    hours = ", ".join(f"{hour.hour} ({hour.files} files)" for hour in found.unarchived_hours) or "none"
-    processes = ", ".join(f"{name} {_age(age)} ago" for name, age in found.processes.items()) or "none has reported"
+    hours = (
+        ", ".join(f"{hour.hour} ({hour.files} files)" for hour in found.unarchived_hours) or "none"
+    )
+    processes = (
+        ", ".join(f"{name} {_age(age)} ago" for name, age in found.processes.items())
+        or "none has reported"
+    )
     refused = (
         f"refused by the relay, and asked again within the hour: {totals.refused} (`eagle-logger users wake --all` asks them "
         "at once; `eagle-logger users add` enters a changed password)"
@@ -228,7 +272,11 @@ def _totals(found: Status) -> list[str]:
         for name, ahead in found.clocks_ahead.items()
         if abs(ahead) > LARGEST_SKEW
     )
-    longest = f", the longest for {_age(found.longest_wait)}" if totals.overdue and found.longest_wait else ""
+    longest = (
+        f", the longest for {_age(found.longest_wait)}"
+        if totals.overdue and found.longest_wait
+        else ""
+    )
     waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue{longest})"
     opened = sum(hour.files for hour in found.open_hours)
     return [
@@ -262,13 +310,15 @@ def _stuck(hours: list[StuckHour]) -> list[str]:
     ]
 
 
-def _reasons(found: Status) -> str:
-    shown = [f"{harmless(why)} {users}" for why, users in islice(found.reasons.items(), MOST_REASONS)]
+def _reasons(found: FleetStatus) -> str:
+    shown = [
+        f"{harmless(why)} {users}" for why, users in islice(found.reasons.items(), MOST_REASONS)
+    ]
     more = sum(found.reasons.values()) - sum(islice(found.reasons.values(), MOST_REASONS))
     return ", ".join([*shown, *([f"others {more}"] if more else [])]) or "none"
 
 
-def _print_plain(found: Status, chosen: Chosen) -> None:
+def _print_plain(found: FleetStatus, chosen: UserSelection) -> None:
     for user in chosen.users(found.users):
         fields = (
             user.cloud_id,

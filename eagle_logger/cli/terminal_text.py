@@ -13,7 +13,8 @@ __all__ = ["harmless", "keep_logs_apart", "print_json", "protect_terminals"]
 
 
 def print_json(line: bytes) -> None:
-    """Print a line of JSON, its newline included: byte for byte into a pipe or file, with escapes to a terminal."""
+    """Print a line of JSON, its newline included: byte for byte into a pipe or file, with escapes
+    to a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(harmless_json(line.decode(errors="replace")))
         return
@@ -22,12 +23,14 @@ def print_json(line: bytes) -> None:
 
 
 def keep_logs_apart() -> None:
-    """Send log lines to standard error from now on, so that they do not mix with the command's output."""
+    """Send log lines to standard error from now on, so that they do not mix with the command's
+    output."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def protect_terminals() -> None:
-    """Let no command of this process write characters to a terminal that steer it, whatever the command prints."""
+    """Let no command of this process write characters to a terminal that steer it, whatever the
+    command prints."""
     if sys.stdout.isatty():
         sys.stdout = cast(TextIO, _Protected(sys.stdout))
     if sys.stderr.isatty():

@@ -15,8 +15,11 @@ from eagle_logger.users.store import UserStore
 Result = TypeVar("Result")
 
 
-def with_users(settings: Settings, action: Callable[[UserStore], Awaitable[Result]], *, passwords: bool = False) -> Result:
-    """Run `action` on the users, on an event loop of its own. Raises NoSecretKey, ConfigurationError, RedisUnavailable."""
+def with_users(
+    settings: Settings, action: Callable[[UserStore], Awaitable[Result]], *, passwords: bool = False
+) -> Result:
+    """Run `action` on the users, on an event loop of its own. Raises NoSecretKey,
+    ConfigurationError, RedisUnavailable."""
     store = wiring.user_store(settings, passwords=passwords)
 
     async def run() -> Result:
@@ -32,5 +35,5 @@ def checked_cloud_id(text: str) -> str:
     """In its one spelling. Raises BadCloudId."""
     try:
         return cloud_id_of(text)
-    except ValueError as wrong:
-        raise BadCloudId(str(wrong)) from None
+    except ValueError as exc:
+        raise BadCloudId(str(exc)) from None

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eagle_logger import wiring
-from eagle_logger.cli.click_groups import Group
+from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.cli.user_store_context import checked_cloud_id, with_users
@@ -26,7 +26,7 @@ from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.fetching.visit import POISON
 from eagle_logger.settings import Settings
 from eagle_logger.users.importing import Imported, import_users
-from eagle_logger.users.store import Outline, StoredUser, UserStore, Woken
+from eagle_logger.users.store import Outline, StoredUser, UserStore, WakeResult
 from eagle_logger.users.user_json import as_line, new_user
 
 _LONGEST_INPUT = 4096
@@ -34,14 +34,17 @@ _LONGEST_INPUT = 4096
 _COLUMNS = ("cloud id", "turn", "last reading", "readings", "failures", "own cadence", "MacId")
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def users() -> None:
     """Who is fetched: add, list, show, wake, remove; import and export many at once."""
 
 
 def _interval(kind: str) -> Callable[[Any], Any]:
     return click.option(
-        f"--{kind}-interval", type=float, metavar="SECONDS", help=f"Its own {kind} interval (default: the fleet's)."
+        f"--{kind}-interval",
+        type=float,
+        metavar="SECONDS",
+        help=f"Its own {kind} interval (default: the fleet's).",
     )
 
 
@@ -53,20 +56,30 @@ def _interval(kind: str) -> Callable[[Any], Any]:
 @_interval("summation")
 @_interval("price")
 @_interval("message")
-@click.option("--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways.")
-def add(settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None) -> None:
+@click.option(
+    "--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways."
+)
+def add(
+    settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None
+) -> None:
     """Add a user, or give one a new password.
 
-    A parked one wakes. Asks for the password, or reads it from standard input when that is not a terminal. Intervals that are
-    not given follow the fleet's cadence again.
+    A parked one wakes. Asks for the password, or reads it from standard input when that is not a
+    terminal. Intervals that are not given follow the fleet's cadence again.
     """
     name = checked_cloud_id(cloud_id)
     wiring.cipher(settings)  # complain about a missing key before asking for a password
-    members = {"cloud_id": name, "user_email": email, "user_pw": _password(name), "mac_id": mac_id, **intervals}
+    members = {
+        "cloud_id": name,
+        "user_email": email,
+        "user_pw": _password(name),
+        "mac_id": mac_id,
+        **intervals,
+    }
     try:
         user = new_user(members)
-    except ValueError as wrong:
-        raise Permanent(f"{name}: {wrong}") from None
+    except ValueError as exc:
+        raise Permanent(f"{name}: {exc}") from None
 
     async def put(store: UserStore) -> bool:
         known = await store.get(name) is not None
@@ -80,7 +93,9 @@ def _password(name: str) -> str:
     try:
         if sys.stdin.isatty():
             return str(click.prompt(f"Password of {name}", hide_input=True))
-        password = sys.stdin.buffer.read(_LONGEST_INPUT).decode().removesuffix("\n").removesuffix("\r")
+        password = (
+            sys.stdin.buffer.read(_LONGEST_INPUT).decode().removesuffix("\n").removesuffix("\r")
+        )
     except UnicodeDecodeError:
         raise Permanent(f"{name}: user_pw: must be text in UTF-8") from None
     if not password:
@@ -178,25 +193,34 @@ def _email(settings: Settings, stored: StoredUser) -> str:
 @users.command()
 @with_settings
 @click.argument("cloud_ids", nargs=-1, metavar="CLOUD_ID...")
-@click.option("--all", "everybody", is_flag=True, help="All who are parked or wait, unless their replies kill the process.")
+@click.option(
+    "--all",
+    "everybody",
+    is_flag=True,
+    help="All who are parked or wait, unless their replies kill the process.",
+)
 def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> None:
     """Have parked users fetched again, with the passwords they have.
 
-    Users who wait after failures fall due at once, too. Their count of failures begins anew, so a user whom the relay still
-    refuses is parked again, or waits again. `users add` corrects a wrong password.
+    Users who wait after failures fall due at once, too. Their count of failures begins anew, so a
+    user whom the relay still refuses is parked again, or waits again. `users add` corrects a wrong
+    password.
     """
     if everybody == bool(cloud_ids):
         raise click.UsageError("name the users to wake, or say --all")
     names = [checked_cloud_id(text) for text in cloud_ids]
 
-    async def wake_them(store: UserStore) -> Woken:
+    async def wake_them(store: UserStore) -> WakeResult:
         return await store.wake(names or [outline.cloud_id async for outline in _asleep(store)])
 
     found = with_users(settings, wake_them)
     if everybody:
         print(f"{len(found.woken)} users woken")
         return
-    for word, some in (("woken", found.woken), ("is not parked, nor does it wait after a failure", found.awake)):
+    for word, some in (
+        ("woken", found.woken),
+        ("is not parked, nor does it wait after a failure", found.awake),
+    ):
         for name in some:
             print(f"{name} {word}")
     if found.unknown:
@@ -204,10 +228,13 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> 
 
 
 async def _asleep(store: UserStore) -> AsyncIterator[Outline]:
-    """Users who are parked or have failed, except those whose reply kills the process: `wake` needs their names."""
+    """Users who are parked or have failed, except those whose reply kills the process: `wake` needs
+    their names."""
     async for batch in store.outlines():
         for outline in batch:
-            if (outline.parked or outline.failures) and not (outline.parked or "").startswith(POISON):
+            if (outline.parked or outline.failures) and not (outline.parked or "").startswith(
+                POISON
+            ):
                 yield outline
 
 
@@ -236,7 +263,9 @@ def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
 
 
 def _unknown(*names: str) -> UnknownUser:
-    return UnknownUser(f"there is no user {', '.join(names)}; `eagle-logger users list` shows who there is")
+    return UnknownUser(
+        f"there is no user {', '.join(names)}; `eagle-logger users list` shows who there is"
+    )
 
 
 @users.command("import")
@@ -245,12 +274,14 @@ def _unknown(*names: str) -> UnknownUser:
 def import_(settings: Settings, *, file: BinaryIO) -> None:
     """Add users from FILE, one JSON object a line.
 
-    FILE may be - for standard input. Members: cloud_id, user_email, user_pw; if they differ from the fleet's, intervals
-    ({"demand": 10, ...}) and mac_id. What `export` wrote is taken too. A line is imported whole, or refused and reported; of
-    two lines of one user the later wins.
+    FILE may be - for standard input. Members: cloud_id, user_email, user_pw; if they differ from
+    the fleet's, intervals ({"demand": 10, ...}) and mac_id. What `export` wrote is taken too. A
+    line is imported whole, or refused and reported; of two lines of one user the later wins.
     """
     with _progress(file) as tell:
-        result = with_users(settings, lambda store: import_users(store, file, tell=tell), passwords=True)
+        result = with_users(
+            settings, lambda store: import_users(store, file, tell=tell), passwords=True
+        )
     _report(result)
     if result.refused:
         sys.exit(1)
@@ -259,8 +290,16 @@ def import_(settings: Settings, *, file: BinaryIO) -> None:
 @contextlib.contextmanager
 def _progress(file: BinaryIO) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
-    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("bytes"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("bytes"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("importing", total=_size(file))
         yield lambda size: progress.advance(task, size)
 
@@ -276,7 +315,9 @@ def _size(file: BinaryIO) -> int | None:
 def _report(result: Imported) -> None:
     for number, what in sorted(result.replaced + result.refused):
         print(f"line {number}: {what}", file=sys.stderr)
-    print(f"{result.users} lines imported, {len(result.refused)} refused, {len(result.replaced)} replaced an earlier one")
+    print(
+        f"{result.users} lines imported, {len(result.refused)} refused, {len(result.replaced)} replaced an earlier one"
+    )
 
 
 @users.command()
@@ -285,9 +326,10 @@ def _report(result: Imported) -> None:
 def export(settings: Settings, *, file: str) -> None:
     """Write everybody out, passwords encrypted.
 
-    To FILE (replaced only once everybody is written), or to standard output; one JSON object a line. The backup of what cannot
-    be fetched anew: keep it, and the keys in another place. `import` reads it. It leaves out users whose record cannot be
-    read, names them on standard error, and exits with 1.
+    To FILE (replaced only once everybody is written), or to standard output; one JSON object a
+    line. The backup of what cannot be fetched anew: keep it, and the keys in another place.
+    `import` reads it. It leaves out users whose record cannot be read, names them on standard
+    error, and exits with 1.
     """
     left_out: list[str] = []
 
@@ -304,7 +346,9 @@ def export(settings: Settings, *, file: str) -> None:
         # Users who were added or removed meanwhile do not count.
         lost = min(before, (await store.totals()).users) - listed
         if lost > 0:
-            left_out.append(f"{lost} users who have no record in Redis: `eagle-logger users add` enters one again")
+            left_out.append(
+                f"{lost} users who have no record in Redis: `eagle-logger users add` enters one again"
+            )
 
     with _written_whole(file) as backup:
         with_users(settings, write_all)
@@ -326,16 +370,19 @@ def _backed_up(stored: StoredUser) -> tuple[str, str | None]:
 
 @contextlib.contextmanager
 def _written_whole(file: str) -> Iterator[TextIO]:
-    """A file that takes its name only if all goes well. (click's atomic files take it even when something failed.)"""
+    """A file that takes its name only if all goes well. (click's atomic files take it even when
+    something failed.)"""
     path = Path(file)
     if file == "-" or (path.exists() and not path.is_file()):  # a pipe, or /dev/stdout
         with click.open_file(file, "w", encoding="utf-8") as text:
             yield cast("TextIO", text)
         return
     try:
-        opened = NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115  (closed below)
-    except OSError as wrong:
-        raise click.FileError(file, wrong.strerror) from None
+        opened = NamedTemporaryFile(  # noqa: SIM115  (closed below)
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        )
+    except OSError as exc:
+        raise click.FileError(file, exc.strerror) from None
     try:
         with opened as text:
             yield cast("TextIO", text)

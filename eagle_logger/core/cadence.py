@@ -1,6 +1,7 @@
 """The grid: when a user's next turn is, and how many turns passed without a visit.
 
-The Redis store works this out inside its scripts (`users/redis/scripts/common.lua`), with the same steps on the same doubles.
+The Redis store works this out inside its scripts (`users/redis/scripts/common.lua`), with the same
+steps on the same doubles.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ def next_due(now: float, grid: Grid) -> float:
 
 
 def missed_turns(due: float, now: float, grid: Grid) -> int:
-    """How many points of the grid have passed by `now` without a visit, when this visit fell due at `due`.
+    """How many points of the grid have passed by `now` without a visit, when this visit fell due at
+    `due`.
 
-    A `due` that is no point of the grid counts as the next point: the user was added or woken, or is fetched once more.
+    A `due` that is no point of the grid counts as the next point: the user was added or woken, or
+    is fetched once more.
     """
     served = _last_point(due, grid)
     if grid.phase + served * grid.period != due:
@@ -45,12 +48,14 @@ def missed_turns(due: float, now: float, grid: Grid) -> int:
 
 
 def bounded_pause(seconds: float) -> float:
-    """A pause that the arithmetic can bear, whatever a relay wished for: not negative, not endless, a number."""
+    """A pause that the arithmetic can bear, whatever a relay wished for: not negative, not endless,
+    a number."""
     return min(seconds, LONGEST_PAUSE) if seconds > 0 else 0.0
 
 
 def _last_point(moment: float, grid: Grid) -> int:
-    """The number k of the last point that is not after `moment`. Division rounds, so its answer is checked."""
+    """The number k of the last point that is not after `moment`. Division rounds, so its answer is
+    checked."""
     k = math.floor((moment - grid.phase) / grid.period)
     if grid.phase + (k + 1) * grid.period <= moment:
         return k + 1

@@ -1,10 +1,12 @@
-"""The circuit breaker for the relay as a whole: whether most users fail at once, and how many may be asked meanwhile.
+"""The circuit breaker for the relay as a whole: whether most users fail at once, and how many may
+be asked meanwhile.
 
-One home's failures are its own: it is left alone for longer and longer (`core.schedule.pause_after`). When nearly every visit
-fails, and not a few users have failed but most, it is the relay, or the way to it. Then each user's own back-off would be
-wrong twice: thousands of last tries first, and minutes of silence after the relay is back. So everybody waits, a few at a time
-ask on, what fails meanwhile is not held against its user, and when the few are answered the others follow, twice as many
-every second.
+One home's failures are its own: it is left alone for longer and longer
+(`core.schedule.pause_after`). When nearly every visit fails, and not a few users have failed but
+most, it is the relay, or the way to it. Then each user's own back-off would be wrong twice:
+thousands of last tries first, and minutes of silence after the relay is back. So everybody waits, a
+few at a time ask on, what fails meanwhile is not held against its user, and when the few are
+answered the others follow, twice as many every second.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from typing import NamedTuple
 from eagle_logger.core.schedule import LONG_OVERDUE
 
 OPENS_AT = 0.9
-"""Of the visits lately: a relay that gives one reading in five is still worth asking for all of them."""
+"""Of the visits lately: a relay that gives one reading in five is still worth asking for all of
+them."""
 RETURNS_AT = 0.5
 FEWEST_USERS = 3
 """One user, or two, can never tell anything about the relay."""
 PROBES = 0.01
 """Of an ordinary second's visits, but one at least: who asks while the breaker is open."""
 
-OWN_FAULTS = frozenset({"no_key", "record_unreadable", "too_much", "only_problems", "internal_error", "poison"})
+OWN_FAULTS = frozenset(
+    {"no_key", "record_unreadable", "too_much", "only_problems", "internal_error", "poison"}
+)
 """Reasons of failures that say nothing about the relay: it was not asked, or answered."""
 
 
@@ -54,9 +59,9 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """Users who are not parked; how many of them failed when they were last visited; how long one waits for its next turn, and
-    how late the latest is (both in real seconds)."""
+class FleetLoad:
+    """Users who are not parked; how many of them failed when they were last visited; how long one
+    waits for its next turn, and how late the latest is (both in real seconds)."""
 
     users: int
     failing: int
@@ -71,11 +76,16 @@ class _Window(NamedTuple):
     visits: int
 
 
-_LATELY = {Phase.CLOSED: _Window(10.0, 20), Phase.OPEN: _Window(3.0, 3), Phase.RETURNING: _Window(3.0, 10)}
+_LATELY = {
+    Phase.CLOSED: _Window(10.0, 20),
+    Phase.OPEN: _Window(3.0, 3),
+    Phase.RETURNING: _Window(3.0, 10),
+}
 
 
-def _window(phase: Phase, fleet: Fleet) -> _Window:
-    """Users who come round faster are also parked faster, so the breaker must open within their first turn."""
+def _window(phase: Phase, fleet: FleetLoad) -> _Window:
+    """Users who come round faster are also parked faster, so the breaker must open within their
+    first turn."""
     window = _LATELY[phase]
     return window._replace(seconds=min(window.seconds, fleet.period))
 
@@ -86,7 +96,7 @@ def sampled(at: float, tally: Mapping[str, int]) -> Sample:
     return Sample(at, tally.get("fetches", 0) - own, tally.get("failed_fetches", 0) - own)
 
 
-def stepped(breaker: Breaker, now: Sample, fleet: Fleet, ordinary: int) -> Breaker:
+def stepped(breaker: Breaker, now: Sample, fleet: FleetLoad, ordinary: int) -> Breaker:
     """The breaker a second later. `ordinary` is how many users this second would lease without one."""
     if breaker.samples and now.at < breaker.samples[-1].at:  # the clock was set back
         breaker = Breaker(breaker.phase, now.at)
@@ -98,7 +108,7 @@ def stepped(breaker: Breaker, now: Sample, fleet: Fleet, ordinary: int) -> Break
     return Breaker(phase, now.at, (now,))
 
 
-def most_to_lease(breaker: Breaker, now: float, fleet: Fleet, ordinary: int) -> int:
+def most_to_lease(breaker: Breaker, now: float, fleet: FleetLoad, ordinary: int) -> int:
     """How many users this second may lease: all of the ordinary ones while the breaker is closed."""
     if breaker.phase is Phase.CLOSED:
         return ordinary
@@ -108,8 +118,13 @@ def most_to_lease(breaker: Breaker, now: float, fleet: Fleet, ordinary: int) -> 
     return min(math.ceil(probes * math.pow(2.0, min(now - breaker.since, 32.0))), ordinary)
 
 
-def _next(breaker: Breaker, samples: Sequence[Sample], window: _Window, fleet: Fleet, ordinary: int) -> Phase:
-    visits, failed = (samples[-1].visits - samples[0].visits, samples[-1].failed - samples[0].failed)
+def _next(
+    breaker: Breaker, samples: Sequence[Sample], window: _Window, fleet: FleetLoad, ordinary: int
+) -> Phase:
+    visits, failed = (
+        samples[-1].visits - samples[0].visits,
+        samples[-1].failed - samples[0].failed,
+    )
     enough, away = visits >= window.visits, failed >= OPENS_AT * visits
     match breaker.phase:
         case Phase.CLOSED:
@@ -125,13 +140,18 @@ def _next(breaker: Breaker, samples: Sequence[Sample], window: _Window, fleet: F
 
 
 def _lately(samples: Sequence[Sample], window: _Window) -> tuple[Sample, ...]:
-    """The shortest tail that reaches back far enough. Counters that went back begin anew: Redis was emptied."""
+    """The shortest tail that reaches back far enough. Counters that went back begin anew: Redis was
+    emptied."""
     *earlier, now = samples
     if earlier and (earlier[-1].visits > now.visits or earlier[-1].failed > now.failed):
         return (now,)
     if len(earlier) > 1 and earlier[-2].visits == now.visits:
         earlier.pop()  # nothing has happened for a while
     kept = [*earlier, now]
-    while len(kept) > 1 and now.at - kept[1].at >= window.seconds and now.visits - kept[1].visits >= window.visits:
+    while (
+        len(kept) > 1
+        and now.at - kept[1].at >= window.seconds
+        and now.visits - kept[1].visits >= window.visits
+    ):
         del kept[0]
     return tuple(kept)

@@ -5,11 +5,13 @@ from __future__ import annotations
 GIVE = 0.1
 """Seconds. A smaller change of the difference between the two clocks is no jump."""
 DRIFT = 0.02
-"""Share of the time since the last look that is added to `GIVE`: a clock that is being slewed drifts that fast."""
+"""Share of the time since the last look that is added to `GIVE`: a clock that is being slewed
+drifts that fast."""
 
 
 class ClockJumps:
-    """The jumps of one other clock. `sent`, `received` and `moment` are steady seconds of this process."""
+    """The jumps of one other clock. `sent`, `received` and `moment` are steady seconds of this
+    process."""
 
     def __init__(self) -> None:
         self._least, self._most, self._seen = float("-inf"), float("inf"), 0.0

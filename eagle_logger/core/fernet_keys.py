@@ -14,7 +14,8 @@ def keys_in(text: str) -> list[str]:
 
 
 def mistakes_in(keys: Sequence[str], source: str) -> list[str]:
-    """A sentence for each that is no Fernet key; `source` is the setting they came from. None ever shows a key."""
+    """A sentence for each that is no Fernet key; `source` is the setting they came from. None ever
+    shows a key."""
     return [
         f"{source}: key {number} of {len(keys)} is not a Fernet key (32 bytes in URL-safe base64); "
         "put the right key back, or, where no password is stored yet, make one with `eagle-logger keys generate`"

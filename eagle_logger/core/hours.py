@@ -17,7 +17,9 @@ def unix(moment: Moment) -> float:
     """Unix seconds of a moment. Raises ValueError for a naive datetime: it could mean any hour."""
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
-            raise ValueError(f"{moment!r} has no time zone: give an aware datetime, or Unix seconds")
+            raise ValueError(
+                f"{moment!r} has no time zone: give an aware datetime, or Unix seconds"
+            )
         return moment.timestamp()
     return float(moment)
 

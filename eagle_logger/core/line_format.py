@@ -4,12 +4,14 @@
      "time":"2015-03-10T17:54:01Z","arrived":"2015-03-10T17:54:05.250Z","value":0.944,"unit":"kW",
      "raw":{"TimeStamp":"0x1c91ec39","Demand":"0x0003b0","Multiplier":"0x1","Divisor":"0x3e8"},"flags":[]}
 
-(on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow a decoder's mistake to be
-repaired later. A whole decimal ends in `.0`; otherwise a reader that infers types takes the column for integers and rounds
-every other value. Older versions wrote `10` for `10.0`; both mean the same.
+(on one line). Numbers are written as exact decimals and read back as Decimal; the raw fields allow
+a decoder's mistake to be repaired later. A whole decimal ends in `.0`; otherwise a reader that
+infers types takes the column for integers and rounds every other value. Older versions wrote `10`
+for `10.0`; both mean the same.
 
-A newer version may write kinds, flags and members that this one does not know, or another `v`. This version reads such a line
-as far as order and comparison need it, and archives it byte for byte: it never discards what a newer version wrote.
+A newer version may write kinds, flags and members that this one does not know, or another `v`. This
+version reads such a line as far as order and comparison need it, and archives it byte for byte: it
+never discards what a newer version wrote.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ from eagle_logger.core.readings import Flag, Identity, Reading, Value, flag_of, 
 
 VERSION = 1
 
-_ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"})
+_ENVELOPE = frozenset(
+    {"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"}
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FLAGS_AT_THE_END = re.compile(rb',"flags":\[[^\[\]{}]*\]\}\Z')
-_text = json.JSONEncoder(ensure_ascii=False, default=lambda number: {"\0number": str(number)}).encode
-"""JSON of any value. Only a newer version writes a number inside a list or an object; here it gets a spelling that no other
-value has, which is enough to compare lines."""
+_text = json.JSONEncoder(
+    ensure_ascii=False, default=lambda number: {"\0number": str(number)}
+).encode
+"""JSON of any value. Only a newer version writes a number inside a list or an object; here it gets
+a spelling that no other value has, which is enough to compare lines."""
 _string = json.encoder.encode_basestring
 """What `_text` makes of a string, without finding out that it is one."""
 
@@ -62,13 +68,16 @@ def _member(value: Value, number: Callable[[Decimal], str]) -> str:
 
 
 def value_text(values: Mapping[str, Value]) -> str:
-    """A reading's values in one canonical spelling: two texts are equal exactly when the values are. Lines and states are
-    compared by it. A log line spells whole decimals differently."""
+    """A reading's values in one canonical spelling: two texts are equal exactly when the values
+    are. Lines and states are compared by it. A log line spells whole decimals differently."""
     return _members(values, number_text)
 
 
-def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable[Flag] = ()) -> bytes:
-    """The line of a reading that arrived at `arrived` (Unix seconds), newline included; `flags` add to the reading's own."""
+def encode_line(
+    cloud_id: str, reading: Reading, arrived: float, flags: Iterable[Flag] = ()
+) -> bytes:
+    """The line of a reading that arrived at `arrived` (Unix seconds), newline included; `flags` add
+    to the reading's own."""
     all_flags = ",".join([_string(flag) for flag in sorted(reading.flags.union(flags))])
     raw = ",".join([f"{_string(name)}:{_string(value)}" for name, value in reading.raw.items()])
     return (
@@ -79,14 +88,15 @@ def encode_line(cloud_id: str, reading: Reading, arrived: float, flags: Iterable
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ParsedLine:
     """A log line read back. `text` is the line exactly as it was, without its newline."""
 
     text: bytes
     cloud_id: str
     identity: Identity
     values: str
-    """Canonical, as `value_text` gives it: two lines say the same exactly when identity and values are equal."""
+    """Canonical, as `value_text` gives it: two lines say the same exactly when identity and values
+    are equal."""
     arrived: float
     flags: frozenset[Flag]
     data: Mapping[str, Any]
@@ -97,11 +107,11 @@ class Line:
         return self.identity.time
 
 
-def parse_line(text: bytes) -> Line:
+def parse_line(text: bytes) -> ParsedLine:
     """Read one line (without its newline).
 
-    Raises ValueError, saying what is wrong, for a line that no version of this program wrote, and for a line of a newer
-    schema whose user, stream or time is not where this schema has it."""
+    Raises ValueError, saying what is wrong, for a line that no version of this program wrote, and
+    for a line of a newer schema whose user, stream or time is not where this schema has it."""
     data = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
@@ -113,26 +123,32 @@ def parse_line(text: bytes) -> Line:
             kind_of(_name(data["kind"])),
             int(datetime.fromisoformat(data["time"]).timestamp()),
         )
-        # Any member of a newer schema may have a meaning, so only equal lines (but for the arrival) mean the same.
+        # Any member of a newer schema may have a meaning, so only equal lines (but for the arrival)
+        # mean the same.
         left_out = {"arrived"} if is_newer else _ENVELOPE
-        return Line(
+        return ParsedLine(
             text=text,
             cloud_id=str(data["cloud_id"]),
             identity=identity,
-            values=value_text({name: value for name, value in data.items() if name not in left_out}),
+            values=value_text(
+                {name: value for name, value in data.items() if name not in left_out}
+            ),
             arrived=datetime.fromisoformat(data["arrived"]).timestamp(),
-            flags=frozenset(flag_of(_name(flag)) for flag in (data.get("flags", []) if is_newer else data["flags"])),
+            flags=frozenset(
+                flag_of(_name(flag))
+                for flag in (data.get("flags", []) if is_newer else data["flags"])
+            ),
             data=data,
         )
-    except KeyError as missing:
-        raise ValueError(f"the member {missing} is missing") from missing
-    except (TypeError, AttributeError) as wrong:
-        raise ValueError(f"a member has the wrong type: {wrong}") from wrong
+    except KeyError as exc:
+        raise ValueError(f"the member {exc} is missing") from exc
+    except (TypeError, AttributeError) as exc:
+        raise ValueError(f"a member has the wrong type: {exc}") from exc
 
 
-def with_flag(line: Line, flag: Flag) -> bytes:
-    """The line's text with one more flag; the rest stays byte for byte. A line of a newer schema stays as it is, and so does
-    one that does not end with its flags."""
+def with_flag(line: ParsedLine, flag: Flag) -> bytes:
+    """The line's text with one more flag; the rest stays byte for byte. A line of a newer schema
+    stays as it is, and so does one that does not end with its flags."""
     end = _FLAGS_AT_THE_END.search(line.text)
     if flag in line.flags or end is None or _is_newer(line.data["v"]):
         return line.text
@@ -142,7 +158,11 @@ def with_flag(line: Line, flag: Flag) -> bytes:
 
 def _is_newer(version: object) -> bool:
     """Whether a newer schema has this version. Raises ValueError if it is no schema version."""
-    if not isinstance(version, Decimal) or version < VERSION or version != version.to_integral_value():
+    if (
+        not isinstance(version, Decimal)
+        or version < VERSION
+        or version != version.to_integral_value()
+    ):
         raise ValueError(f"schema version {version!r}; this program writes version {VERSION}")
     return version > VERSION
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from eagle_logger.core.paths import shard_of
 
 
-def messages(cloud_ids: Iterable[str], *, shards: int, at_most: int) -> Iterator[tuple[int, list[str]]]:
-    """Each message's shard and users: no more messages than needed, as full as each other; the order within a shard is kept."""
+def messages(
+    cloud_ids: Iterable[str], *, shards: int, at_most: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Each message's shard and users: no more messages than needed, as full as each other; the
+    order within a shard is kept."""
     by_shard: dict[int, list[str]] = {}
     for cloud_id in cloud_ids:
         by_shard.setdefault(shard_of(cloud_id, shards), []).append(cloud_id)

@@ -1,12 +1,15 @@
-"""When the system stops asking for a refused user, and when it does not believe the relay's refusals.
+"""When the system stops asking for a refused user, and when it does not believe the relay's
+refusals.
 
-Credentials that never worked are most likely mistyped: after three refusals in a row the user is parked until a person corrects
-them. Credentials that have worked may be refused because the relay, or a part of it, is in trouble: their user is asked again
-less and less often, but never parked. Nobody is parked while the relay refuses many users at once.
+Credentials that never worked are most likely mistyped: after three refusals in a row the user is
+parked until a person corrects them. Credentials that have worked may be refused because the relay,
+or a part of it, is in trouble: their user is asked again less and less often, but never parked.
+Nobody is parked while the relay refuses many users at once.
 
-A user's credentials have worked if the relay answered a request since they were entered. The store remembers the users whose
-credentials have had no answer yet; a user with an empty state never had an answer either. (A state that is older than this
-rule counts as answered with the present credentials.)
+A user's credentials have worked if the relay answered a request since they were entered. The store
+remembers the users whose credentials have had no answer yet; a user with an empty state never had
+an answer either. (A state that is older than this rule counts as answered with the present
+credentials.)
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ WITHIN = 600.0
 FEW = 3
 """Users. So few may always be parked together."""
 PART = 0.05
-"""Share of all users that may be parked together. (`users/redis/scripts/report.lua` repeats these three numbers.)"""
+"""Share of all users that may be parked together. (`users/redis/scripts/report.lua` repeats these
+three numbers.)"""
 
 
 def many_at_once(parkings: int, users: int) -> bool:
@@ -38,13 +42,15 @@ def many_at_once(parkings: int, users: int) -> bool:
 
 
 def have_worked(state: UserState, *, unproven: bool, unknown: bool = False) -> bool:
-    """Whether a user's credentials have worked. `unproven`: the relay has not answered since they were entered. `unknown`: a
-    part of the state could not be read, so an answer may be recorded there."""
+    """Whether a user's credentials have worked. `unproven`: the relay has not answered since they
+    were entered. `unknown`: a part of the state could not be read, so an answer may be recorded
+    there."""
     return not unproven and (unknown or has_been_answered(state))
 
 
 def pause_after_refusals(refusals: int, period: float, cloud_id: str) -> float:
-    """Seconds to leave a user alone after so many refusals in a row. The first two count like any failure."""
+    """Seconds to leave a user alone after so many refusals in a row. The first two count like any
+    failure."""
     further = refusals - REFUSALS_BEFORE_PARKING
     if further < 0:
         return pause_after(refusals, period, cloud_id)
@@ -53,4 +59,6 @@ def pause_after_refusals(refusals: int, period: float, cloud_id: str) -> float:
 
 def is_refused(state: UserState) -> bool:
     """Whether the relay has refused this user often enough in a row to be believed, parked or not."""
-    return state.failures >= REFUSALS_BEFORE_PARKING and (state.last_error or "").startswith(REFUSED)
+    return state.failures >= REFUSALS_BEFORE_PARKING and (state.last_error or "").startswith(
+        REFUSED
+    )

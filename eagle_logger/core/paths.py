@@ -13,17 +13,21 @@ _CLOUD_ID = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})([:-]?)([0-9a-fA-F]{2})\2([0-
 _SHOWN = 60
 """Characters of a malformed cloud id that an error message repeats."""
 _LOG_FILE = re.compile(r"rainforest-([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl")
-_KEY = re.compile(r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz")
+_KEY = re.compile(
+    r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz"
+)
 
 
 def cloud_id_of(text: object) -> str:
-    """The cloud id in its one spelling: 6 hex digits, lower case. Stickers and gateways also write 00CE69, 00:CE:69, 00-CE-69
-    and 0x00ce69. Raises ValueError for anything else."""
+    """The cloud id in its one spelling: 6 hex digits, lower case. Stickers and gateways also write
+    00CE69, 00:CE:69, 00-CE-69 and 0x00ce69. Raises ValueError for anything else."""
     match = _CLOUD_ID.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         shown = repr(text)
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-        raise ValueError(f"{shown} is not a cloud id: 6 hex digits, leading zeroes included, such as 00ce69 or 00:CE:69")
+        raise ValueError(
+            f"{shown} is not a cloud id: 6 hex digits, leading zeroes included, such as 00ce69 or 00:CE:69"
+        )
     return f"{match[1]}{match[3]}{match[4]}".lower()
 
 
@@ -55,7 +59,8 @@ def archive_key(cloud_id: str, hour: Hour, part: int = 0) -> str:
 
 
 def parse_archive_key(key: str) -> tuple[str, Hour, int] | None:
-    """The cloud id, hour and part in an archive key (without the prefix), or None if it is not one of ours."""
+    """The cloud id, hour and part in an archive key (without the prefix), or None if it is not one
+    of ours."""
     match = _KEY.fullmatch(key)
     hour = _hour(match[2]) if match else None
     return (match[1], hour, int(match[3] or 0)) if match and hour else None

@@ -1,6 +1,7 @@
 """Makes text from a gateway, a person or a message safe for a terminal. Pure.
 
-A terminal obeys control characters. Marks that change the direction of text make a line look like another one.
+A terminal obeys control characters. Marks that change the direction of text make a line look like
+another one.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ import json
 import re
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_MAY_STEER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
-"""Control characters but tab and newline, line separators, and marks that change the direction of text."""
-_BEYOND_ASCII = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_MAY_STEER = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+"""Control characters but tab and newline, line separators, and marks that change the direction of
+text."""
+_BEYOND_ASCII = re.compile(
+    r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 
 
 def harmless(text: str) -> str:
@@ -30,6 +36,6 @@ def harmless_lines(text: str) -> str:
 
 
 def without_steering(text: str) -> str:
-    """Text of this program, whose colours and line breaks stay. Only characters that the program itself never writes are
-    replaced."""
+    """Text of this program, whose colours and line breaks stay. Only characters that the program
+    itself never writes are replaced."""
     return _BEYOND_ASCII.sub(REPLACEMENT, text)

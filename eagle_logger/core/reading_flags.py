@@ -1,4 +1,5 @@
-"""What an analyst should know about a reading, worked out when it arrives. No flag changes, moves or drops anything."""
+"""What an analyst should know about a reading, worked out when it arrives. No flag changes, moves
+or drops anything."""
 
 from __future__ import annotations
 
@@ -8,17 +9,20 @@ from decimal import Decimal
 from eagle_logger.core.readings import Flag, Kind, Reading
 
 AHEAD = 300.0
-"""Seconds. A gateway's clock may be a little fast; one that shows local time is off by whole hours."""
+"""Seconds. A gateway's clock may be a little fast; one that shows local time is off by whole hours.
+"""
 
 BEHIND = 86_400.0
-"""Seconds. After an outage backlogs of hours are normal; what is a day old is worth a second look."""
+"""Seconds. After an outage backlogs of hours are normal; what is a day old is worth a second look.
+"""
 
 
 def flags_for(reading: Reading, arrived: float, previous: Mapping[str, object]) -> frozenset[Flag]:
-    """The flags of a reading that arrived at `arrived` (Unix seconds), beside those it was decoded with.
+    """The flags of a reading that arrived at `arrived` (Unix seconds), beside those it was decoded
+    with.
 
-    `previous` are the values of the same stream at an earlier time of its own; empty if nothing is known, or for any other kind
-    than a summation.
+    `previous` are the values of the same stream at an earlier time of its own; empty if nothing is
+    known, or for any other kind than a summation.
     """
     flags = set()
     if reading.time > arrived + AHEAD:
@@ -31,7 +35,10 @@ def flags_for(reading: Reading, arrived: float, previous: Mapping[str, object]) 
 
 
 def _went_back(reading: Reading, previous: Mapping[str, object]) -> bool:
-    return any(_is_less(reading.values.get(counter), previous.get(counter)) for counter in ("delivered", "received"))
+    return any(
+        _is_less(reading.values.get(counter), previous.get(counter))
+        for counter in ("delivered", "received")
+    )
 
 
 def _is_less(now: object, before: object) -> bool:

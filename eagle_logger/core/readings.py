@@ -17,12 +17,14 @@ class Kind(StrEnum):
     PRICE = "price"
     MESSAGE = "message"
 
-    __hash__ = str.__hash__  # Enum's own is written in Python, and kinds are keys in every step of a visit
+    __hash__ = (
+        str.__hash__
+    )  # Enum's own is written in Python, and kinds are keys in every step of a visit
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of this name. A kind that only a newer version knows stays a plain string: its lines are archived, but no
-    gateway is asked for it."""
+    """The kind of this name. A kind that only a newer version knows stays a plain string: its lines
+    are archived, but no gateway is asked for it."""
     return _KINDS.get(name) or cast("Kind", name)
 
 
@@ -37,7 +39,9 @@ class Flag(StrEnum):
     LONG_PAST = "long_past"  # its own time lies well behind its arrival
     BACKWARDS = "backwards"  # a summation lower than the one before
     CONFLICT = "conflict"  # the same identity was seen with another value
-    FILED_BY_ARRIVAL = "filed_by_arrival"  # its gateway gave no usable time, so the hour of arrival was used
+    FILED_BY_ARRIVAL = (
+        "filed_by_arrival"  # its gateway gave no usable time, so the hour of arrival was used
+    )
 
 
 def flag_of(name: str) -> Flag:
@@ -68,10 +72,11 @@ class Identity(NamedTuple):
 class Reading(NamedTuple):
     """One decoded reading.
 
-    `device` and `meter` are MACs as `0x` and 16 lower-case hex digits ("" where the gateway left it out). `time` is the
-    reading's own time in Unix seconds (UTC). `values` are the members of its log line, in order: `demand` has `value`
-    (Decimal, kW) and `unit`; `summation` has `delivered` and `received` (Decimal or None, kWh) and `unit`; `price` has `price`
-    (Decimal), `currency`, `unit`, `tier`, `label`; `message` has `id`, `text`, `priority`, … `raw` holds the fields these
+    `device` and `meter` are MACs as `0x` and 16 lower-case hex digits ("" where the gateway left it
+    out). `time` is the reading's own time in Unix seconds (UTC). `values` are the members of its
+    log line, in order: `demand` has `value` (Decimal, kW) and `unit`; `summation` has `delivered`
+    and `received` (Decimal or None, kWh) and `unit`; `price` has `price` (Decimal), `currency`,
+    `unit`, `tier`, `label`; `message` has `id`, `text`, `priority`, … `raw` holds the fields these
     came from, exactly as the gateway spelled them.
     """
 
@@ -93,9 +98,11 @@ class Reading(NamedTuple):
 
 
 class Undated(NamedTuple):
-    """A decoded reading without a usable time of its own: a price set on the gateway itself, a summation of old firmware.
+    """A decoded reading without a usable time of its own: a price set on the gateway itself, a
+    summation of old firmware.
 
-    The gateway shows it again and again, so only changed values make a new reading. The members are those of a Reading.
+    The gateway shows it again and again, so only changed values make a new reading. The members are
+    those of a Reading.
     """
 
     device: str
@@ -110,6 +117,9 @@ class Undated(NamedTuple):
         return Stream(self.device, self.meter, self.kind)
 
     def dated(self, arrived: float) -> Reading:
-        """The reading with the second of its arrival (Unix seconds) as its time, flagged `filed_by_arrival`."""
+        """The reading with the second of its arrival (Unix seconds) as its time, flagged
+        `filed_by_arrival`."""
         flags = self.flags | {Flag.FILED_BY_ARRIVAL}
-        return Reading(self.device, self.meter, self.kind, floor(arrived), self.values, self.raw, flags)
+        return Reading(
+            self.device, self.meter, self.kind, floor(arrived), self.values, self.raw, flags
+        )

@@ -1,8 +1,8 @@
-"""The address of a Redis database. It is read once, from any spelling that a setting may have; each program gets the form that
-its own client understands.
+"""The address of a Redis database. It is read once, from any spelling that a setting may have; each
+program gets the form that its own client understands.
 
-An address holds a place and a login, nothing else. Time-outs and certificates are not taken from it, because the programs'
-clients read such options differently, or not at all.
+An address holds a place and a login, nothing else. Time-outs and certificates are not taken from
+it, because the programs' clients read such options differently, or not at all.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ TLS_OPTIONS: Mapping[str, Any] = MappingProxyType(
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
         # No CPython judges the form of certificates: see eagle_logger/network/tls.py.
-        "ssl_exclude_verify_flags": [ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN],
+        "ssl_exclude_verify_flags": [
+            ssl.VerifyFlags.VERIFY_X509_STRICT,
+            ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN,
+        ],
     }
 )
 """redis-py's options that make a server prove its identity."""
 
 _TCP, _TLS, _SOCKET = ("redis",), ("rediss",), ("unix", "redis+socket")
 _DATABASE_OPTIONS = ("db", "virtual_host")
-_HARMLESS = {"ssl_cert_reqs": ("required", "cert_required"), "ssl_check_hostname": ("true", "1", "yes")}
+_HARMLESS = {
+    "ssl_cert_reqs": ("required", "cert_required"),
+    "ssl_check_hostname": ("true", "1", "yes"),
+}
 """Options that ask for what every client does anyway."""
 _KNOWN_OPTIONS = frozenset({
     "client_name", "decode_responses", "health_check_interval", "max_connections", "password", "protocol", "retry_on_timeout",
@@ -39,8 +45,8 @@ _KNOWN_OPTIONS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One database of one server. `socket` is a path; if it is set, `host`, `port` and `tls` mean nothing. `ca` is a file of
-    certificates (PEM) that clients trust beside the system's."""
+    """One database of one server. `socket` is a path; if it is set, `host`, `port` and `tls` mean
+    nothing. `ca` is a file of certificates (PEM) that clients trust beside the system's."""
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
@@ -85,7 +91,14 @@ class RedisAddress:
             raise ValueError("names more than one host: name one that always leads to the primary")
         tls = parts.scheme in _TLS
         database = _database(options, unquote(parts.path))
-        return cls(host=host, port=port or DEFAULT_PORT, tls=tls, database=database, ca=ca if tls else None, **common)
+        return cls(
+            host=host,
+            port=port or DEFAULT_PORT,
+            tls=tls,
+            database=database,
+            ca=ca if tls else None,
+            **common,
+        )
 
     def on_database(self, number: int) -> Self:
         """Another database of the same server."""
@@ -106,12 +119,15 @@ class RedisAddress:
     def celery_url(self) -> str:
         """The address as Celery and Flower read it, without certificates: `tls_options` has those."""
         if self.socket is not None:
-            return f"redis+socket://{self._login()}{quote(self.socket)}?virtual_host={self.database}"
+            return (
+                f"redis+socket://{self._login()}{quote(self.socket)}?virtual_host={self.database}"
+            )
         return self.url
 
     @property
     def tls_options(self) -> dict[str, Any]:
-        """Options for redis-py and Celery's `broker_use_ssl` that make the server prove its identity. Empty without TLS."""
+        """Options for redis-py and Celery's `broker_use_ssl` that make the server prove its
+        identity. Empty without TLS."""
         if not self.tls:
             return {}
         return {**TLS_OPTIONS, **({"ssl_ca_certs": self.ca} if self.ca else {})}

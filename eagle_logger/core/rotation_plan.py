@@ -1,4 +1,5 @@
-"""When a log file is complete, when one that failed is tried again, and when an archived one may be deleted."""
+"""When a log file is complete, when one that failed is tried again, and when an archived one may be
+deleted."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * 3600.0
 def complete_at(hour: Hour, first_arrival: float, grace: float, now: float) -> float:
     """When nothing more is expected in a user's file of this hour (Unix seconds).
 
-    A file begun about its own time is complete `grace` seconds after the hour. One begun later (late readings), or more than
-    an hour ahead (a gateway whose clock is wrong), gets an hour from its first line's arrival, so that what is late together
-    becomes one part. The wall clock decides, never the next reading: a quiet gateway does not hold its hour open.
+    A file begun about its own time is complete `grace` seconds after the hour. One begun later
+    (late readings), or more than an hour ahead (a gateway whose clock is wrong), gets an hour from
+    its first line's arrival, so that what is late together becomes one part. The wall clock
+    decides, never the next reading: a quiet gateway does not hold its hour open.
 
-    A wrong clock wrote an arrival that is ahead of `now`. Such a file gets an hour and the grace from its hour's end; if that
-    hour is ahead of `now` too, it counts as complete at once.
+    A wrong clock wrote an arrival that is ahead of `now`. Such a file gets an hour and the grace
+    from its hour's end; if that hour is ahead of `now` too, it counts as complete at once.
     """
     if first_arrival > now:
         return now if hour.start - HOUR > now else hour.end + HOUR + grace
@@ -31,7 +33,8 @@ def is_complete(hour: Hour, first_arrival: float, grace: float, now: float) -> b
 
 
 def is_current(hour: Hour, grace: float, now: float) -> bool:
-    """Whether readings may be arriving in their own time for this hour, so that its files need not be looked into."""
+    """Whether readings may be arriving in their own time for this hour, so that its files need not
+    be looked into."""
     return hour.start - HOUR <= now < hour.end + grace
 
 
@@ -41,27 +44,34 @@ def is_over(hour: Hour, grace: float, now: float) -> bool:
 
 
 def came_late(hour: Hour, grace: float, now: float) -> tuple[float, float]:
-    """A file of an hour that is over and that was last written between these moments holds what came late: it is sealed an hour
-    after its first line came, and does not wait for the archive yet. What was written ahead of `now` has a wrong clock."""
+    """A file of an hour that is over and that was last written between these moments holds what
+    came late: it is sealed an hour after its first line came, and does not wait for the archive
+    yet. What was written ahead of `now` has a wrong clock."""
     return max(hour.end + grace, now - HOUR), now + HOUR
 
 
 def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
-    """Whether to try an hour again that failed `tries` times for a reason of its own, the last time at `tried_at`. The pause
-    doubles with each failure. A wrong clock wrote a `tried_at` that is ahead of `now`; it holds nothing back."""
+    """Whether to try an hour again that failed `tries` times for a reason of its own, the last time
+    at `tried_at`. The pause doubles with each failure. A wrong clock wrote a `tried_at` that is
+    ahead of `now`; it holds nothing back."""
     pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE)
     return not tried_at <= now < tried_at + pause
 
 
 def may_be_deleted(hour: Hour, archived_at: float, retention: float, now: float) -> bool:
-    """Whether a sealed file of this hour has been kept long enough. If `archived_at` is more than an hour ahead of `now`, a
-    wrong clock wrote it, and the hour's end counts instead if that is earlier."""
-    return now >= (archived_at if archived_at <= now + HOUR else min(hour.end, archived_at)) + retention
+    """Whether a sealed file of this hour has been kept long enough. If `archived_at` is more than
+    an hour ahead of `now`, a wrong clock wrote it, and the hour's end counts instead if that is
+    earlier."""
+    return (
+        now
+        >= (archived_at if archived_at <= now + HOUR else min(hour.end, archived_at)) + retention
+    )
 
 
 def nothing_to_delete_yet(hour: Hour, retention: float, now: float) -> bool:
-    """Whether no file of this hour can have been kept long enough: told without a look at its receipts, and right but for
-    open hours that were archived early, whose files then stay until an hour longer."""
+    """Whether no file of this hour can have been kept long enough: told without a look at its
+    receipts, and right but for open hours that were archived early, whose files then stay until an
+    hour longer."""
     return hour.start <= now < hour.end + retention
 
 

@@ -10,8 +10,9 @@ from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User
 
 REQUEST_GAP = 1.2
-"""Real seconds between the writing of two requests to one gateway. EAGLE-100s freeze when polled within a second. The other 0.2
-seconds allow for a first request that travels more slowly than the second."""
+"""Real seconds between the writing of two requests to one gateway. EAGLE-100s freeze when polled
+within a second. The other 0.2 seconds allow for a first request that travels more slowly than the
+second."""
 
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 1.0, 366 * 86400.0
 """Seconds. The bounds of a user's own interval."""
@@ -20,7 +21,8 @@ LONGEST_PAUSE = 300.0
 """Seconds: however often a gateway failed, it is tried again after this."""
 
 LONG_OVERDUE = 10.0
-"""Real seconds: whoever is later than this waited for a system that was stopped or stuck, not for its turn."""
+"""Real seconds: whoever is later than this waited for a system that was stopped or stuck, not for
+its turn."""
 FEWEST_AT_ONCE = 100
 
 _ORDER = tuple(Kind)
@@ -46,17 +48,21 @@ def visit_phase(cloud_id: str, period: float) -> float:
     return share(cloud_id, "visit") * period
 
 
-def kinds_due(cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kind, float], now: float) -> list[Kind]:
+def kinds_due(
+    cloud_id: str, intervals: Mapping[Kind, float], asked: Mapping[Kind, float], now: float
+) -> list[Kind]:
     """What to ask a user who is visited at `now` (Unix seconds), demand first.
 
-    The kind with the shortest interval is asked at every visit, another one at the first visit after a point of its own grid
-    that it was not asked since. What was asked in the future was asked before the clock was set back.
+    The kind with the shortest interval is asked at every visit, another one at the first visit
+    after a point of its own grid that it was not asked since. What was asked in the future was
+    asked before the clock was set back.
     """
     period = visit_period(intervals)
     return [
         kind
         for kind, interval in intervals.items()
-        if interval == period or not _latest_point(cloud_id, kind, interval, now) <= asked.get(kind, -math.inf) <= now
+        if interval == period
+        or not _latest_point(cloud_id, kind, interval, now) <= asked.get(kind, -math.inf) <= now
     ]
 
 
@@ -66,24 +72,31 @@ def _latest_point(cloud_id: str, kind: Kind, interval: float, moment: float) -> 
 
 
 def most_at_once(users: int, period: float, overdue: float) -> int:
-    """How many users one tick (a second) may lease, when the longest due one is that late (real seconds, as `period` is).
+    """How many users one tick (a second) may lease, when the longest due one is that late (real
+    seconds, as `period` is).
 
-    Everybody who is due, in the ordinary course. After a stop the whole fleet is overdue: then half as many again as an
-    ordinary second has, so that they do not all come at once. That ends by itself as soon as nobody is long overdue.
+    Everybody who is due, in the ordinary course. After a stop the whole fleet is overdue: then half
+    as many again as an ordinary second has, so that they do not all come at once. That ends by
+    itself as soon as nobody is long overdue.
     """
     if overdue <= LONG_OVERDUE:
         return users
     return max(FEWEST_AT_ONCE, math.ceil(1.5 * users / period))
 
 
-def pause_after(failures: int, period: float, cloud_id: str, retry_after: float | None = None) -> float:
+def pause_after(
+    failures: int, period: float, cloud_id: str, retry_after: float | None = None
+) -> float:
     """Seconds to leave a user alone after that many failed visits in a row.
 
-    The first failure costs nothing but the turn; then twice as long each time, capped, and spread by up to a quarter so that
-    a fleet that failed together does not come back together. Never less than the relay asked for.
+    The first failure costs nothing but the turn; then twice as long each time, capped, and spread
+    by up to a quarter so that a fleet that failed together does not come back together. Never less
+    than the relay asked for.
     """
     if failures <= 1:
         backoff = 0.0
     else:
-        backoff = min(LONGEST_PAUSE, period * 2.0 ** min(failures - 2, 16)) * (1 - share(cloud_id, str(failures)) / 4)
+        backoff = min(LONGEST_PAUSE, period * 2.0 ** min(failures - 2, 16)) * (
+            1 - share(cloud_id, str(failures)) / 4
+        )
     return max(backoff, retry_after or 0.0)

@@ -1,4 +1,5 @@
-"""From the lines of a log file to one part of the archive: in order, each reading once, nothing an earlier part holds."""
+"""From the lines of a log file to one part of the archive: in order, each reading once, nothing an
+earlier part holds."""
 
 from __future__ import annotations
 
@@ -9,15 +10,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from eagle_logger.core.line_format import VERSION, parse_line, with_flag
-from eagle_logger.core.line_parser import Entry, Identity, in_order, read_entries
+from eagle_logger.core.line_parser import Identity, LogLine, in_order, read_entries
 from eagle_logger.core.readings import Flag
 
 _GZIP_LEVEL = 6
 _GZIP = 31  # zlib's window size and header that mean a gzip member: no name, and the time is 0
 
 LARGEST_HOUR = 4 << 20
-"""Bytes of log lines of one user and hour on a log volume; further lines are not written. A home that is asked every 6 seconds
-writes 240 KB, one that is asked every second 1 MB. Archiving a file takes six to seven times its size in memory."""
+"""Bytes of log lines of one user and hour on a log volume; further lines are not written. A home
+that is asked every 6 seconds writes 240 KB, one that is asked every second 1 MB. Archiving a file
+takes six to seven times its size in memory."""
 
 LARGEST_OBJECT = 4 * LARGEST_HOUR
 """Bytes that are read of an object, packed or not. A part holds an hour's lines at most."""
@@ -48,8 +50,8 @@ class Part:
     conflicts: int
     """Lines flagged because their identity occurs with another value."""
     digest: str = field(init=False)
-    """SHA-256 (hex) of the plain lines: what decides whether two parts are the same. The object's own bytes may change with the
-    library that compresses them."""
+    """SHA-256 (hex) of the plain lines: what decides whether two parts are the same. The object's
+    own bytes may change with the library that compresses them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "digest", hashlib.sha256(self.plain).hexdigest())
@@ -70,18 +72,18 @@ class Part:
         }
 
 
-class Content:
-    """The lines of a user's log file, or of an object once it is opened, taken apart no further than is asked for. For one
-    thread."""
+class PartContent:
+    """The lines of a user's log file, or of an object once it is opened, taken apart no further
+    than is asked for. For one thread."""
 
     def __init__(self, plain: bytes, cloud_id: str) -> None:
         self._plain = plain
         self._cloud_id = cloud_id
         self._as_it_lies = _as_it_lies(plain, cloud_id)
-        self._read: tuple[list[Entry], list[tuple[bytes, str]]] | None = None
+        self._read: tuple[list[LogLine], list[tuple[bytes, str]]] | None = None
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LogLine]:
         return self._taken_apart()[0]
 
     @property
@@ -93,8 +95,9 @@ class Content:
         """The next part that this makes, given what the parts before it hold."""
         return self._as_it_lies if self._as_it_lies and not held else part_of(self.entries, held)
 
-    def _taken_apart(self) -> tuple[list[Entry], list[tuple[bytes, str]]]:
-        # Not a cached_property: before Python 3.12 that has one lock for all objects, and rotation has many threads.
+    def _taken_apart(self) -> tuple[list[LogLine], list[tuple[bytes, str]]]:
+        # Not a cached_property: before Python 3.12 that has one lock for all objects, and rotation
+        # has many threads.
         if self._read is None:
             self._read = read_entries(self._plain, self._cloud_id)
         return self._read
@@ -103,16 +106,20 @@ class Content:
 def _as_it_lies(plain: bytes, cloud_id: str) -> Part | None:
     """The first part, if that is these very lines."""
     times = in_order(plain, cloud_id)
-    return Part(plain, len(times), times[0].decode(), times[-1].decode(), 0, 0, 0) if times else None
+    return (
+        Part(plain, len(times), times[0].decode(), times[-1].decode(), 0, 0, 0) if times else None
+    )
 
 
-def part_of(entries: Iterable[Entry], held: Held) -> Part:
-    """The next part of a user's hour, given its file's entries in any order and what the parts before it hold.
+def part_of(entries: Iterable[LogLine], held: Held) -> Part:
+    """The next part of a user's hour, given its file's entries in any order and what the parts
+    before it hold.
 
-    Ordered by time, device, meter, kind and arrival. Of equal readings (identity and values) the one that arrived first is
-    kept. Where one identity occurs with several values, here or in an earlier part, all are kept and flagged `conflict`.
+    Ordered by time, device, meter, kind and arrival. Of equal readings (identity and values) the
+    one that arrived first is kept. Where one identity occurs with several values, here or in an
+    earlier part, all are kept and flagged `conflict`.
     """
-    kept: list[Entry] = []
+    kept: list[LogLine] = []
     disputed: set[Identity] = set()
     duplicates = archived = 0
     previous, values = None, set[bytes]()
@@ -130,8 +137,13 @@ def part_of(entries: Iterable[Entry], held: Held) -> Part:
             archived += 1
         else:
             kept.append(entry)
-    conflicting = [entry.identity in disputed for entry in kept] if disputed else [False] * len(kept)
-    texts = [_flagged(entry.text) if flag else entry.text for entry, flag in zip(kept, conflicting, strict=True)]
+    conflicting = (
+        [entry.identity in disputed for entry in kept] if disputed else [False] * len(kept)
+    )
+    texts = [
+        _flagged(entry.text) if flag else entry.text
+        for entry, flag in zip(kept, conflicting, strict=True)
+    ]
     return Part(
         plain=b"".join(text + b"\n" for text in texts),
         rows=len(kept),
@@ -169,7 +181,9 @@ def opened(body: bytes) -> bytes:
             raise ValueError(f"not gzip: {exc}") from None
         room -= len(plain[-1])
         if room < 0:
-            raise ValueError(f"it unpacks to more than {LARGEST_OBJECT >> 20} MiB: this program did not write it")
+            raise ValueError(
+                f"it unpacks to more than {LARGEST_OBJECT >> 20} MiB: this program did not write it"
+            )
         if not member.eof:
             raise ValueError("cut short")
         body = member.unused_data

@@ -14,11 +14,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def sendable(text: str) -> str:
-    """The text itself. Raises ValueError, which names the rule and never repeats the text: it may be a password."""
+    """The text itself. Raises ValueError, which names the rule and never repeats the text: it may
+    be a password."""
     if not text or len(text) > LONGEST or _CONTROL.search(text):
         raise ValueError(f"must have 1 to {LONGEST} characters, and no control characters")
     if text != text.strip():
-        raise ValueError("must not begin or end with a blank: no header carries it, so the relay would never see it")
+        raise ValueError(
+            "must not begin or end with a blank: no header carries it, so the relay would never see it"
+        )
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ LARGEST_SKEW = 2.0
 
 
 def skew(sent: float, took: float, there: float) -> float:
-    """Seconds that one's own clock is ahead of the other. It showed `sent` when the question left. The answer came `took`
-    seconds later and holds the other clock's time, `there`, which is taken as read half way."""
+    """Seconds that one's own clock is ahead of the other. It showed `sent` when the question left.
+    The answer came `took` seconds later and holds the other clock's time, `there`, which is taken
+    as read half way."""
     return sent + took / 2 - there

@@ -18,8 +18,8 @@ def duration_of(text: str) -> float:
 
 
 def moment_of(text: str, now: float) -> float:
-    """Unix seconds of `2026-03-10`, `2026-03-10T17:54:01+01:00` (UTC where it names no zone), `1773164041`, `2h` (ago, counted
-    from `now`) or `now`. Raises ValueError."""
+    """Unix seconds of `2026-03-10`, `2026-03-10T17:54:01+01:00` (UTC where it names no zone),
+    `1773164041`, `2h` (ago, counted from `now`) or `now`. Raises ValueError."""
     text = text.strip()
     if text == "now":
         return now
@@ -31,4 +31,6 @@ def moment_of(text: str, now: float) -> float:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no moment: write 2026-03-10T17:54Z, Unix seconds, or how long ago, such as 2h") from None
+        raise ValueError(
+            f"{text!r} is no moment: write 2026-03-10T17:54Z, Unix seconds, or how long ago, such as 2h"
+        ) from None

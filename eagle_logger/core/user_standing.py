@@ -43,7 +43,9 @@ class Standing(StrEnum):
 WELL = frozenset({Standing.LEASED, Standing.NEW, Standing.OK})
 
 
-def silent_after(intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float) -> float:
+def silent_after(
+    intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float
+) -> float:
     """Seconds without a new reading after which a user with these intervals of its own is silent."""
     period = visit_period(cadence(User("", intervals), fleet) if intervals else fleet)
     return max(least, PERIODS_BEFORE_SILENT * period)
@@ -60,8 +62,8 @@ def standing(
     silence: float | None,
     patience: float,
 ) -> Standing:
-    """`silence`: seconds since a new reading was logged, None if none ever was; `patience`: the result of
-    `silent_after`."""
+    """`silence`: seconds since a new reading was logged, None if none ever was; `patience`: the
+    result of `silent_after`."""
     if parked:
         return Standing.PARKED
     if unreadable:

@@ -14,11 +14,18 @@ from eagle_logger.core.line_format import value_text
 from eagle_logger.core.readings import Kind, Reading, Stream, Undated
 from eagle_logger.core.users import Seen, UserState
 
-KEPT_PER_STREAM: Mapping[Kind, int] = {Kind.DEMAND: 4, Kind.SUMMATION: 2, Kind.PRICE: 2, Kind.MESSAGE: 2}
-"""How many recent readings of a stream are remembered. An older one shown again costs a line that sealing drops."""
+KEPT_PER_STREAM: Mapping[Kind, int] = {
+    Kind.DEMAND: 4,
+    Kind.SUMMATION: 2,
+    Kind.PRICE: 2,
+    Kind.MESSAGE: 2,
+}
+"""How many recent readings of a stream are remembered. An older one shown again costs a line that
+sealing drops."""
 
 MOST_STREAMS = 16
-"""Streams that a user's state remembers: those that were logged last. A gateway has four for each meter."""
+"""Streams that a user's state remembers: those that were logged last. A gateway has four for each
+meter."""
 
 LONGEST_TEXT = 128
 """Characters. The state holds longer values as a digest, because a message may have any length."""
@@ -28,7 +35,8 @@ SLOT = 600
 SLOTS_IN_AN_HOUR = 6
 
 STRANGE_HOURS_A_DAY = 48
-"""A gateway that dates its readings into more hours than these, other than the current one, in one day has no usable clock."""
+"""A gateway that dates its readings into more hours than these, other than the current one, in one
+day has no usable clock."""
 
 _DAY = 86400
 
@@ -38,8 +46,9 @@ def seen(reading: Reading) -> Seen:
 
 
 def short_text(text: str) -> str:
-    """What a state holds for these values: their text, or for a long one `#` and its digest (no values begin with `#`). Equal
-    values give equal texts. A text that was shortened before stays as it is."""
+    """What a state holds for these values: their text, or for a long one `#` and its digest (no
+    values begin with `#`). Equal values give equal texts. A text that was shortened before stays as
+    it is."""
     if len(text) <= LONGEST_TEXT:
         return text
     return f"#{hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
@@ -59,7 +68,8 @@ def is_logged(state: UserState, reading: Reading) -> bool:
 def is_unchanged(state: UserState, undated: Undated) -> bool:
     """Whether the last reading of this stream had the same values, be it dated or not.
 
-    One reply may hold several readings without a time. They were logged under one arrival, so each of them is the last.
+    One reply may hold several readings without a time. They were logged under one arrival, so each
+    of them is the last.
     """
     recent = state.recent.get(undated.stream, ())
     return bool(recent) and (recent[-1][0], short_text(value_text(undated.values))) in recent
@@ -71,7 +81,8 @@ def has_been_answered(state: UserState) -> bool:
 
 
 def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
-    """The values (numbers as Decimal) of the newest remembered reading of this stream whose own time is before this one's."""
+    """The values (numbers as Decimal) of the newest remembered reading of this stream whose own
+    time is before this one's."""
     earlier = [one for one in state.recent.get(reading.stream, ()) if one[0] < reading.time]
     text = max(earlier)[1] if earlier else ""
     if text.startswith("#"):
@@ -83,8 +94,8 @@ def values_before(state: UserState, reading: Reading) -> Mapping[str, Any]:
 def filing_hour(state: UserState, reading: Reading, arrived: float) -> tuple[Hour, UserState]:
     """The hour whose file a reading goes to, and the state that remembers so.
 
-    Its own hour; but a gateway whose clock has strewn its readings over too many other hours today is filed by hour of
-    arrival (the caller flags the line).
+    Its own hour; but a gateway whose clock has strewn its readings over too many other hours today
+    is filed by hour of arrival (the caller flags the line).
     """
     own, current = Hour.of(reading.time), Hour.of(arrived)
     if own == current:
@@ -105,8 +116,12 @@ def after_logging(state: UserState, readings: Sequence[Reading], arrived: float)
     times = [reading.time for reading in readings]
     return state._replace(
         total_events_logged=state.total_events_logged + len(readings),
-        first_timestamp=min(times) if state.first_timestamp is None else min(state.first_timestamp, *times),
-        last_timestamp=max(times) if state.last_timestamp is None else max(state.last_timestamp, *times),
+        first_timestamp=min(times)
+        if state.first_timestamp is None
+        else min(state.first_timestamp, *times),
+        last_timestamp=max(times)
+        if state.last_timestamp is None
+        else max(state.last_timestamp, *times),
         last_arrival=arrived,
         recent=_remembering(state.recent, readings),
         recent_counts=_counted(state.recent_counts, len(readings), arrived),
@@ -119,7 +134,11 @@ def after_asking(state: UserState, kinds: Iterable[Kind], asked: float) -> UserS
 
 
 def after_success(state: UserState) -> UserState:
-    return state if not state.failures and state.last_error is None else state._replace(failures=0, last_error=None)
+    return (
+        state
+        if not state.failures and state.last_error is None
+        else state._replace(failures=0, last_error=None)
+    )
 
 
 def after_failure(state: UserState, why: str, *, park: bool = False) -> UserState:
@@ -135,8 +154,11 @@ def readings_in_the_last_hour(recent_counts: Sequence[int], now: float) -> int:
     return sum(counts[: max(0, SLOTS_IN_AN_HOUR - (slot - newest))])
 
 
-def _remembering(recent: Mapping[Stream, tuple[Seen, ...]], readings: Sequence[Reading]) -> dict[Stream, tuple[Seen, ...]]:
-    """The readings that the state remembers from now on. The stream that was logged last stands last."""
+def _remembering(
+    recent: Mapping[Stream, tuple[Seen, ...]], readings: Sequence[Reading]
+) -> dict[Stream, tuple[Seen, ...]]:
+    """The readings that the state remembers from now on. The stream that was logged last stands
+    last."""
     updated = dict(recent)
     for reading in readings:
         kept = (*updated.pop(reading.stream, ()), seen(reading))

@@ -34,8 +34,8 @@ Seen = tuple[int, str]
 class UserState(NamedTuple):
     """What is remembered of a user between visits; times in Unix seconds of the system's clock.
 
-    `last_timestamp` informs, it never filters: `recent` (the last few readings of each stream, identity and value) is what
-    decides that something has been logged already.
+    `last_timestamp` informs, it never filters: `recent` (the last few readings of each stream,
+    identity and value) is what decides that something has been logged already.
     """
 
     total_events_logged: int = 0
@@ -45,14 +45,16 @@ class UserState(NamedTuple):
     asked: Mapping[Kind, float] = {}
     recent: Mapping[Stream, tuple[Seen, ...]] = {}
     recent_counts: tuple[int, ...] = ()
-    """The number of the ten-minute slot the first count belongs to, then readings logged in it and in the five before it."""
+    """The number of the ten-minute slot the first count belongs to, then readings logged in it and
+    in the five before it."""
     strange_hours: tuple[int, ...] = ()
-    """The UTC day (days since 1970), then the starts of the hours, other than the current one, that what arrived on that day
-    was filed under."""
+    """The UTC day (days since 1970), then the starts of the hours, other than the current one, that
+    what arrived on that day was filed under."""
     failures: int = 0
     """Failed visits in a row."""
     last_error: str | None = None
     parked: str | None = None
     """Why this user is not fetched any more, until it is updated or woken."""
     later: tuple[Any, ...] = ()
-    """Further members that a newer version wrote. This version stores them again and never reads them."""
+    """Further members that a newer version wrote. This version stores them again and never reads
+    them."""

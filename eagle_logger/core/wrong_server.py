@@ -17,12 +17,13 @@ _NO_ROOM = re.compile(r"\bMISCONF\b|Errors writing to the AOF file|unable to per
 def comes_from_wrong_server(error: Exception) -> bool:
     """Whether this reply says that another server, or a new connection, is needed.
 
-    After a failover, connections to the old primary may stay open for years, and it refuses every write. Only a new connection
-    leads to the new primary.
+    After a failover, connections to the old primary may stay open for years, and it refuses every
+    write. Only a new connection leads to the new primary.
     """
     return bool(_REPLIES.search(f"{getattr(error, 'status_code', None) or ''} {error}"))
 
 
 def comes_from_full_disk(error: Exception) -> bool:
-    """Whether the server refuses writes because its disk is full. It accepts them again once there is room."""
+    """Whether the server refuses writes because its disk is full. It accepts them again once there
+    is room."""
     return bool(_NO_ROOM.search(f"{getattr(error, 'status_code', None) or ''} {error}"))

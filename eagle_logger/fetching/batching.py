@@ -12,13 +12,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Gatherer(Generic[Item, Result]):
-    """Hands on what was handed in, together: at most once per `pause` seconds, and one call at a time.
+class Batcher(Generic[Item, Result]):
+    """Hands on what was handed in, together: at most once per `pause` seconds, and one call at a
+    time.
 
-    `carry` gets the items and answers with one result each, in the same order; if it raises, so does every `add` it served.
+    `carry` gets the items and answers with one result each, in the same order; if it raises, so
+    does every `add` it served.
     """
 
-    def __init__(self, carry: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, pause: float = 0.0) -> None:
+    def __init__(
+        self, carry: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, pause: float = 0.0
+    ) -> None:
         self._carry = carry
         self._pause = pause
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -48,18 +52,19 @@ class Gatherer(Generic[Item, Result]):
     async def _carry_all(self, gathered: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._carry([item for item, _ in gathered])
-        except Exception as wrong:  # noqa: BLE001  (handed to those who wait)
+        except Exception as exc:  # noqa: BLE001  (handed to those who wait)
             for _, answer in gathered:
                 if not answer.done():
-                    answer.set_exception(wrong)
+                    answer.set_exception(exc)
             return
         for (_, answer), result in zip(gathered, results, strict=True):
             if not answer.done():
                 answer.set_result(result)
 
 
-class Room:
-    """How many users one process serves at once. A message's users come in together, first come, first served."""
+class WeightedSemaphore:
+    """How many users one process serves at once. A message's users come in together, first come,
+    first served."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -11,7 +11,7 @@ import structlog
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs.appender import Written
+from eagle_logger.logs.appender import AppendResult
 
 _log = structlog.get_logger("eagle_logger.disk")
 
@@ -21,18 +21,18 @@ RETRY = 1.0
 """Seconds between two tries to write to a volume that is full or failing."""
 
 
-class Logs(Protocol):
+class LogAppender(Protocol):
     """What the cycle needs of the local log files; blocking. Raises DiskUnavailable."""
 
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written: ...
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> AppendResult: ...
     def check(self) -> None: ...
     def close(self) -> None: ...
 
 
-class Disk:
+class LogVolume:
     """For one event loop."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: LogAppender) -> None:
         self.trouble: str | None = None
         """Why fetching has stopped, if it has."""
         self._logs = logs
@@ -45,21 +45,24 @@ class Disk:
             raise DiskUnavailable(self.trouble)
         try:
             await self._run(self._logs.check)
-        except DiskUnavailable as trouble:
-            self._note(str(trouble))
+        except DiskUnavailable as exc:
+            self._note(str(exc))
             raise
         if not self._trying:
             self._note(None)
 
-    async def append(self, lines: Mapping[tuple[str, Hour], Sequence[bytes]], *, stopping: Callable[[], bool]) -> Written:
-        """Write until it succeeds: these readings cannot be fetched again. Raises DiskUnavailable when it is time to stop."""
+    async def append(
+        self, lines: Mapping[tuple[str, Hour], Sequence[bytes]], *, stopping: Callable[[], bool]
+    ) -> AppendResult:
+        """Write until it succeeds: these readings cannot be fetched again. Raises DiskUnavailable
+        when it is time to stop."""
         self._trying = True
         try:
             while True:
                 try:
                     written = await self._run(self._logs.append, lines)
-                except DiskUnavailable as trouble:
-                    self._note(str(trouble))
+                except DiskUnavailable as exc:
+                    self._note(str(exc))
                     if stopping():
                         raise
                     await asyncio.sleep(RETRY)

@@ -1,4 +1,5 @@
-"""One message and its users: it waits for those who answer, never for the slowest, and says in words what became of them."""
+"""One message and its users: it waits for those who answer, never for the slowest, and says in
+words what became of them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ STILL_OUT = "still_out"
 
 
 @dataclass(slots=True)
-class Outcome:
+class MessageOutcome:
     """What became of one message's users, in words: `12 users, 11 fetched, 1 timed out`."""
 
     users: int
@@ -44,17 +45,18 @@ class Outcome:
         return ", ".join([f"{self.users} user{'' if self.users == 1 else 's'}", *parts])
 
 
-class Envelope:
-    """Made, asked and waited for on one event loop. What is heard of a user counts once, and only while the message waits; what
-    became of those it did not wait for is one line in the log, if there was anything out of the ordinary."""
+class MessageProgress:
+    """Made, asked and waited for on one event loop. What is heard of a user counts once, and only
+    while the message waits; what became of those it did not wait for is one line in the log, if
+    there was anything out of the ordinary."""
 
     def __init__(self, cloud_ids: Iterable[str]) -> None:
         self._missing = set(cloud_ids)
-        self._outcome = Outcome(len(self._missing))
+        self._outcome = MessageOutcome(len(self._missing))
         self._complete = asyncio.Event()
         self._later: set[str] = set()
         self._stragglers: list[str] = []
-        self._afterwards = Outcome(0)
+        self._afterwards = MessageOutcome(0)
         self._look()
 
     def reported(self, cloud_id: str, outcome: str, readings: int) -> None:
@@ -72,7 +74,7 @@ class Envelope:
             self._later.add(cloud_id)
             self._heard_of(cloud_id)
 
-    async def wait(self, patience: float) -> Outcome:
+    async def wait(self, patience: float) -> MessageOutcome:
         """Once everybody was heard of, or after so many seconds without the stragglers."""
         try:
             async with asyncio.timeout(patience):
@@ -96,4 +98,6 @@ class Envelope:
         found = self._afterwards
         if self._missing or self._later or not (self._stragglers or found.failed):
             return
-        _log.info("stragglers", cloud_ids=self._stragglers, readings=found.readings, **found.words())
+        _log.info(
+            "stragglers", cloud_ids=self._stragglers, readings=found.readings, **found.words()
+        )

@@ -1,4 +1,5 @@
-"""One user's turn: what it was asked, what came back, and what is to be logged and remembered of it."""
+"""One user's turn: what it was asked, what came back, and what is to be logged and remembered of
+it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ from typing import Protocol
 from eagle_logger.core.circuit_breaker import OWN_FAULTS
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.parking import REFUSALS_BEFORE_PARKING, REFUSED, have_worked, pause_after_refusals
+from eagle_logger.core.parking import (
+    REFUSALS_BEFORE_PARKING,
+    REFUSED,
+    have_worked,
+    pause_after_refusals,
+)
 from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.core.readings import Flag, Kind, Reading
 from eagle_logger.core.schedule import pause_after
@@ -27,7 +33,7 @@ from eagle_logger.core.user_state import (
 )
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import OnlyProblems, Refused, RelayUnavailable, Unreadable
-from eagle_logger.rainforest.source import Decoded, Problem, UnreadableReply
+from eagle_logger.rainforest.source import Decoded, ReplyProblem, UnreadableReply
 from eagle_logger.telemetry import lateness_counter
 from eagle_logger.users.store import Claim
 
@@ -48,34 +54,37 @@ WHY_REFUSED = (
 )
 
 
-class Samples(Protocol):
+class SampleKeeper(Protocol):
     def keep_sample(self, cloud_id: str, when: float, text: str) -> None: ...
 
 
 @dataclass(slots=True)
 class Visit:
-    """The book kept while a user is asked. `state` is what its state becomes once `lines` are on disk, not before."""
+    """The book kept while a user is asked. `state` is what its state becomes once `lines` are on
+    disk, not before."""
 
     claim: Claim
     state: UserState = field(init=False)
     lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReplyProblem] = field(default_factory=list)
     outcome: str = FETCHED
     pause: float = 0.0
     requests: int = 0
     unanswered: list[Kind] = field(default_factory=list)
     """The kinds that were asked for, and of which no readable reply came."""
     last_request: float | None = None
-    """When the last request was written to its connection (monotonic seconds), or begun if it was never written."""
+    """When the last request was written to its connection (monotonic seconds), or begun if it was
+    never written."""
     said_something: bool = False
     """Whether a reply held a reading, new or known."""
-    first_problem: Problem | None = None
+    first_problem: ReplyProblem | None = None
     """The first problem in its replies, which stood in place of a reading."""
     left_out: int = 0
     """Readings that were not written, because their hour had no room."""
     unreadable: Unreadable | None = None
-    """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they should."""
+    """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they
+    should."""
     answered: bool = False
     """Whether the relay accepted the credentials, and sent a reply that could be read."""
     late: float | None = None
@@ -84,15 +93,15 @@ class Visit:
     def __post_init__(self) -> None:
         self.state = self.claim.state
         if self.claim.state_unreadable is not None:
-            self.problems.append(Problem("state_unreadable", self.claim.state_unreadable))
+            self.problems.append(ReplyProblem("state_unreadable", self.claim.state_unreadable))
 
     def begin(self, kind: Kind) -> None:
         """Note that this kind is asked for now."""
         self.unanswered.append(kind)
 
     def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
-        """Take the new readings of a reply. `arrived` is when it came, by this machine's clock; `asked` is when it was asked
-        for, by the store's (Unix seconds)."""
+        """Take the new readings of a reply. `arrived` is when it came, by this machine's clock;
+        `asked` is when it was asked for, by the store's (Unix seconds)."""
         self.answered = True
         self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
@@ -119,7 +128,8 @@ class Visit:
         self.state = after_logging(state, [reading], arrived)
 
     def note_unreadable(self, wrong: Unreadable) -> None:
-        """Take note of a reply that is nothing we know. Its kind does not count as asked, and so is asked again next time."""
+        """Take note of a reply that is nothing we know. Its kind does not count as asked, and so is
+        asked again next time."""
         self.unreadable = wrong
         if isinstance(wrong, UnreadableReply):
             self.problems.append(wrong.problem)
@@ -134,11 +144,13 @@ class Visit:
             self.state = after_success(self.state)
 
     def failed(self, wrong: Exception, period: float) -> None:
-        """Note why the visit ended early. The readings that it had by then are logged, but it counts as a failure: a home that
-        answers one question and hangs at the next is left alone like one that hangs at the first.
+        """Note why the visit ended early. The readings that it had by then are logged, but it
+        counts as a failure: a home that answers one question and hangs at the next is left alone
+        like one that hangs at the first.
 
-        From the second failure in a row on, the kind that was not answered waits for its own next turn. The next visit then
-        asks only for the others and succeeds, so a kind that is never answered does not cost the home its other readings.
+        From the second failure in a row on, the kind that was not answered waits for its own next
+        turn. The next visit then asks only for the others and succeeds, so a kind that is never
+        answered does not cost the home its other readings.
         """
         self.outcome, retry_after = _outcome_of(wrong)
         if self.answered and self.state.failures:
@@ -165,18 +177,22 @@ class Visit:
         self.pause = pause_after_refusals(refusals, period, self.claim.cloud_id)
 
     def note_left_out(self, readings: int) -> None:
-        """Note how many readings had no room in their hours. They are counted, and not written later."""
+        """Note how many readings had no room in their hours. They are counted, and not written
+        later."""
         self.left_out = readings
         why = WHY_TOO_MUCH.format(readings)
-        self.problems.append(Problem(TOO_MUCH, why))
+        self.problems.append(ReplyProblem(TOO_MUCH, why))
         if self.outcome == FETCHED:
             self.outcome = TOO_MUCH
             self.state = after_failure(self.state, f"{TOO_MUCH}: {why}")
 
     def convicted(self) -> None:
-        """Its replies killed the process that handled them, again and again: the user is not asked any more."""
+        """Its replies killed the process that handled them, again and again: the user is not asked
+        any more."""
         self.outcome = POISON
-        self.state = after_failure(self.state, f"{POISON}: {WHY_POISON.format(self.claim.abandoned)}", park=True)
+        self.state = after_failure(
+            self.state, f"{POISON}: {WHY_POISON.format(self.claim.abandoned)}", park=True
+        )
 
     @property
     def blames_relay(self) -> bool:

@@ -1,4 +1,5 @@
-"""The promises checked in production: walk log files, receipts and archive, and tell what is missing, doubled or unreadable."""
+"""The promises checked in production: walk log files, receipts and archive, and tell what is
+missing, doubled or unreadable."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from itertools import groupby
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Entry, Identity, read_entries, said
+from eagle_logger.core.line_parser import Identity, LogLine, read_entries, said
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, opened
 from eagle_logger.errors import ArchiveUnavailable, Unreadable
-from eagle_logger.logs.folder import Bad, LogFile, LogFolder, SealedFile
+from eagle_logger.logs.folder import BadLine, LogFile, LogFolder, SealedFile
 
 BEGINNING = Hour(0)
 
@@ -25,8 +26,9 @@ _FILED_BY_ARRIVAL = f'"{Flag.FILED_BY_ARRIVAL}"'.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as promised. `what` is one of missing, doubled, unreadable, damaged, misfiled."""
+class AuditFinding:
+    """Something that is not as promised. `what` is one of missing, doubled, unreadable, damaged,
+    misfiled."""
 
     what: str
     where: str
@@ -37,8 +39,9 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Audit:
-    """What was looked at, and what was found wrong. A lasting finding may be long known: objects are never rewritten."""
+class ArchiveCheck:
+    """What was looked at, and what was found wrong. A lasting finding may be long known: objects
+    are never rewritten."""
 
     objects: int = 0
     readings: int = 0
@@ -48,17 +51,22 @@ class Audit:
     """Log files, open or sealed, that are not archived yet."""
     quarantined: int = 0
     """Files kept aside, each with the reason beside it."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
 
 
 def audit(
-    folder: LogFolder, archive: Archive, *, since: Hour = BEGINNING, seen: Callable[[str], None] = lambda _: None
-) -> Audit:
-    """Check everything of the hours from `since` on; `seen` is told each key. Changes nothing. Raises ArchiveUnavailable.
+    folder: LogFolder,
+    archive: Archive,
+    *,
+    since: Hour = BEGINNING,
+    seen: Callable[[str], None] = lambda _: None,
+) -> ArchiveCheck:
+    """Check everything of the hours from `since` on; `seen` is told each key. Changes nothing.
+    Raises ArchiveUnavailable.
 
     Safe beside a running system: what is written meanwhile is looked at or not.
     """
-    found = Audit()
+    found = ArchiveCheck()
     proven = _local(folder, found, since)
     for user_hour, keys in groupby(_parts(archive, since), key=lambda key: key[1]):
         held: dict[Identity, set[bytes]] = {}
@@ -70,7 +78,7 @@ def audit(
                 _object(archive, key, user_hour, held, found)
             except ArchiveUnavailable as exc:
                 archive.ping()  # raises if the whole archive is away, not just this object
-                found.findings.append(Finding("unreadable", key, str(exc)))
+                found.findings.append(AuditFinding("unreadable", key, str(exc)))
                 refused = True
         _gaps(user_hour, numbers, found)
         files = proven.pop(user_hour, [])
@@ -81,14 +89,20 @@ def audit(
     return found
 
 
-def _local(folder: LogFolder, found: Audit, since: Hour) -> dict[_UserHour, list[SealedFile]]:
+def _local(
+    folder: LogFolder, found: ArchiveCheck, since: Hour
+) -> dict[_UserHour, list[SealedFile]]:
     """Count what lies on this disk; the sealed files that a receipt says are archived."""
     proven: defaultdict[_UserHour, list[SealedFile]] = defaultdict(list)
     found.quarantined = sum(1 for _ in (folder.root / "quarantine").glob("*.reason"))
     hours = [hour for hour in folder.hours() if hour >= since]
     for at, shard in [(hour, shard) for hour in hours for shard in folder.shards(hour)]:
         for path in folder.strays(at, shard):
-            found.findings.append(Finding("unreadable", str(path), "not a log file's name: nobody will archive it"))
+            found.findings.append(
+                AuditFinding(
+                    "unreadable", str(path), "not a log file's name: nobody will archive it"
+                )
+            )
         for opened_file in folder.open_files(at, shard):
             found.log_files += 1
             found.waiting += 1
@@ -102,16 +116,28 @@ def _local(folder: LogFolder, found: Audit, since: Hour) -> dict[_UserHour, list
                 continue
             _lines(folder, sealed, found)
             if sealed.receipt_path.exists():
-                found.findings.append(Finding("unreadable", str(sealed.receipt_path), "rotation will make this receipt anew"))
+                found.findings.append(
+                    AuditFinding(
+                        "unreadable",
+                        str(sealed.receipt_path),
+                        "rotation will make this receipt anew",
+                    )
+                )
     return proven
 
 
-def _lines(folder: LogFolder, file: LogFile | SealedFile, found: Audit) -> None:
+def _lines(folder: LogFolder, file: LogFile | SealedFile, found: ArchiveCheck) -> None:
     """What of a file that is not archived yet will be kept aside instead."""
     with suppress(FileNotFoundError):  # sealed, or archived and deleted, a moment ago
         for bad in folder.each(file):
-            if isinstance(bad, Bad):
-                found.findings.append(Finding("unreadable", f"{file.path}:{bad.number}", f"{bad.reason}: {bad.content[:80]!r}"))
+            if isinstance(bad, BadLine):
+                found.findings.append(
+                    AuditFinding(
+                        "unreadable",
+                        f"{file.path}:{bad.number}",
+                        f"{bad.reason}: {bad.content[:80]!r}",
+                    )
+                )
 
 
 def _parts(archive: Archive, since: Hour) -> Iterator[tuple[str, _UserHour, int]]:
@@ -121,7 +147,13 @@ def _parts(archive: Archive, since: Hour) -> Iterator[tuple[str, _UserHour, int]
             yield key, (named[0], named[1]), named[2]
 
 
-def _object(archive: Archive, key: str, user_hour: _UserHour, held: dict[Identity, set[bytes]], found: Audit) -> None:
+def _object(
+    archive: Archive,
+    key: str,
+    user_hour: _UserHour,
+    held: dict[Identity, set[bytes]],
+    found: ArchiveCheck,
+) -> None:
     """Look into one object, and add what it holds to `held`."""
     found.objects += 1
     try:
@@ -129,54 +161,72 @@ def _object(archive: Archive, key: str, user_hour: _UserHour, held: dict[Identit
         plain = opened(body)
     except KeyError:
         if key in archive.keys(key):  # otherwise it was deleted after it was listed
-            found.findings.append(Finding("missing", key, "the archive lists it, and says that there is no such object"))
+            found.findings.append(
+                AuditFinding(
+                    "missing", key, "the archive lists it, and says that there is no such object"
+                )
+            )
         return
-    except (Unreadable, ValueError) as wrong:
-        found.findings.append(Finding("unreadable", key, str(wrong)))
+    except (Unreadable, ValueError) as exc:
+        found.findings.append(AuditFinding("unreadable", key, str(exc)))
         return
     _digests(archive, key, body, plain, found)
     entries, unreadable = read_entries(plain, user_hour[0])
     found.readings += len(entries)
-    found.findings += [Finding("unreadable", key, f"{reason}: {text[:80]!r}") for text, reason in unreadable]
+    found.findings += [
+        AuditFinding("unreadable", key, f"{reason}: {text[:80]!r}") for text, reason in unreadable
+    ]
     for entry in entries:
         values = held.setdefault(entry.identity, set())
         if entry.values in values:
-            found.findings.append(Finding("doubled", key, _words(entry)))
+            found.findings.append(AuditFinding("doubled", key, _words(entry)))
         values.add(entry.values)
-        if Hour.parse(f"{entry.time[:10].decode()}-{entry.time[11:13].decode()}") != user_hour[1] and not _is_excused(entry):
-            found.findings.append(Finding("misfiled", key, _words(entry)))
+        if Hour.parse(f"{entry.time[:10].decode()}-{entry.time[11:13].decode()}") != user_hour[
+            1
+        ] and not _is_excused(entry):
+            found.findings.append(AuditFinding("misfiled", key, _words(entry)))
 
 
-def _digests(archive: Archive, key: str, body: bytes, plain: bytes, found: Audit) -> None:
+def _digests(archive: Archive, key: str, body: bytes, plain: bytes, found: ArchiveCheck) -> None:
     info = archive.head(key)
     claims = info.metadata if info else {}
     for name, content in ((OBJECT_DIGEST, body), (PLAIN_DIGEST, plain)):
         if claims.get(name) != hashlib.sha256(content).hexdigest():
-            found.findings.append(Finding("damaged", key, f"{name} in its metadata is not that of its content"))
+            found.findings.append(
+                AuditFinding("damaged", key, f"{name} in its metadata is not that of its content")
+            )
 
 
-def _gaps(user_hour: _UserHour, numbers: list[int], found: Audit) -> None:
+def _gaps(user_hour: _UserHour, numbers: list[int], found: ArchiveCheck) -> None:
     for number in range(max(numbers)):
         if number not in numbers:
-            found.findings.append(Finding("missing", archive_key(*user_hour, number), "a later part is there"))
+            found.findings.append(
+                AuditFinding("missing", archive_key(*user_hour, number), "a later part is there")
+            )
 
 
-def _compare(files: list[SealedFile], held: dict[Identity, set[bytes]], found: Audit) -> None:
+def _compare(
+    files: list[SealedFile], held: dict[Identity, set[bytes]], found: ArchiveCheck
+) -> None:
     """Whether everything that receipts speak for is really there."""
     for file in files:
         try:
             entries, _ = read_entries(file.path.read_bytes(), file.cloud_id)
         except FileNotFoundError:
             continue
-        absent = sum(len(values - held.get(identity, set())) for identity, values in said(entries).items())
+        absent = sum(
+            len(values - held.get(identity, set())) for identity, values in said(entries).items()
+        )
         if absent:
             detail = f"{absent} of its readings are not in the archive, though its receipt says so"
-            found.findings.append(Finding("missing", str(file.path), detail))
+            found.findings.append(AuditFinding("missing", str(file.path), detail))
 
 
-def _is_excused(entry: Entry) -> bool:
+def _is_excused(entry: LogLine) -> bool:
     return _FILED_BY_ARRIVAL in entry.text
 
 
-def _words(entry: Entry) -> str:
-    return b" ".join((entry.time, entry.kind, entry.device, entry.meter, entry.values)).decode(errors="replace")
+def _words(entry: LogLine) -> str:
+    return b" ".join((entry.time, entry.kind, entry.device, entry.meter, entry.values)).decode(
+        errors="replace"
+    )

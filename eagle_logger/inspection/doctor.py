@@ -8,10 +8,14 @@ from collections.abc import Callable
 from eagle_logger import wiring
 from eagle_logger.errors import EagleError
 from eagle_logger.inspection import fleet
-from eagle_logger.inspection.finding import Finding, Grade, wrong
-from eagle_logger.inspection.fleet_status import Expected, Status, collect
+from eagle_logger.inspection.finding import CheckResult, Grade, wrong
+from eagle_logger.inspection.fleet_status import Expected, FleetStatus, collect
 from eagle_logger.inspection.outside import archive_is_writable, clocks_agree, relay_is_reachable
-from eagle_logger.inspection.redis_servers import broker_answers, redis_answers, redis_keeps_everything
+from eagle_logger.inspection.redis_servers import (
+    broker_answers,
+    redis_answers,
+    redis_keeps_everything,
+)
 from eagle_logger.inspection.this_machine import (
     disk_has_room,
     key_is_there,
@@ -22,7 +26,7 @@ from eagle_logger.inspection.this_machine import (
 )
 from eagle_logger.settings import Settings
 
-CHECKS: list[Callable[[Settings], Finding]] = [
+CHECKS: list[Callable[[Settings], CheckResult]] = [
     redis_answers,
     redis_keeps_everything,
     broker_answers,
@@ -38,16 +42,16 @@ CHECKS: list[Callable[[Settings], Finding]] = [
 ]
 
 
-def run_all(settings: Settings) -> list[Finding]:
+def run_all(settings: Settings) -> list[CheckResult]:
     """Run every check, whatever the others found. Blocking; each takes a few seconds at most."""
     return [*(check(settings) for check in CHECKS), *fleet_findings(settings)]
 
 
-def worst(findings: list[Finding]) -> Grade:
+def worst(findings: list[CheckResult]) -> Grade:
     return max((finding.grade for finding in findings), default=Grade.OK)
 
 
-def fleet_findings(settings: Settings) -> list[Finding]:
+def fleet_findings(settings: Settings) -> list[CheckResult]:
     try:
         return list(fleet.findings(asyncio.run(_status(settings)), settings))
     except EagleError as exc:
@@ -55,9 +59,11 @@ def fleet_findings(settings: Settings) -> list[Finding]:
         return [wrong("fleet", f"nothing is known of users and processes: {exc}", advice)]
 
 
-async def _status(settings: Settings) -> Status:
+async def _status(settings: Settings) -> FleetStatus:
     store = wiring.user_store(settings, passwords=False)
     try:
-        return await collect(store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings))
+        return await collect(
+            store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)
+        )
     finally:
         await store.close()

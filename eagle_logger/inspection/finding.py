@@ -18,7 +18,7 @@ class Grade(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found; `advice` says what to do when it is not well."""
 
     name: str
@@ -40,13 +40,13 @@ class Finding:
         }
 
 
-def ok(name: str, found: str) -> Finding:
-    return Finding(name, Grade.OK, found)
+def ok(name: str, found: str) -> CheckResult:
+    return CheckResult(name, Grade.OK, found)
 
 
-def look(name: str, found: str, advice: str) -> Finding:
-    return Finding(name, Grade.LOOK, found, advice)
+def look(name: str, found: str, advice: str) -> CheckResult:
+    return CheckResult(name, Grade.LOOK, found, advice)
 
 
-def wrong(name: str, found: str, advice: str) -> Finding:
-    return Finding(name, Grade.WRONG, found, advice)
+def wrong(name: str, found: str, advice: str) -> CheckResult:
+    return CheckResult(name, Grade.WRONG, found, advice)

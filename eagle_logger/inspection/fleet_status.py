@@ -13,9 +13,17 @@ from typing import Any, NamedTuple, Protocol, Self
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.rotation_plan import came_late, is_over
-from eagle_logger.core.user_standing import OVERDUE_AFTER, SILENT_AFTER, WELL, Standing, reason, silent_after, standing
+from eagle_logger.core.user_standing import (
+    OVERDUE_AFTER,
+    SILENT_AFTER,
+    WELL,
+    Standing,
+    reason,
+    silent_after,
+    standing,
+)
 from eagle_logger.core.user_state import readings_in_the_last_hour
-from eagle_logger.logs.folder import Stuck
+from eagle_logger.logs.folder import StuckUserHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Outline, Totals, UserStore
 
@@ -26,7 +34,8 @@ _HURRIED = 60.0
 
 
 class UserStatus(NamedTuple):
-    """One user. `age` is the age of the last reading in seconds; `why_not` says why it is not fetched, if it is not."""
+    """One user. `age` is the age of the last reading in seconds; `why_not` says why it is not
+    fetched, if it is not."""
 
     cloud_id: str
     last_reading: str | None
@@ -55,7 +64,8 @@ class UnsealedHour:
 
 @dataclass(frozen=True, slots=True)
 class StuckHour:
-    """An hour of one user that cannot be archived for a reason of its own. `since` and `tried_at` are ISO 8601."""
+    """An hour of one user that cannot be archived for a reason of its own. `since` and `tried_at`
+    are ISO 8601."""
 
     cloud_id: str
     hour: str
@@ -66,13 +76,16 @@ class StuckHour:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class FleetStatus:
     at: str
     totals: Totals
-    users: list[UserStatus] = field(repr=False)  # asyncio makes a text of what a coroutine returns, for an error it drops
+    users: list[UserStatus] = field(
+        repr=False
+    )  # asyncio makes a text of what a coroutine returns, for an error it drops
     queues: dict[str, int]
     unarchived_hours: list[UnsealedHour]
-    """Hours that ended more than the grace ago, with their files, but for those that late readings came to a moment ago."""
+    """Hours that ended more than the grace ago, with their files, but for those that late readings
+    came to a moment ago."""
     stuck_hours: list[StuckHour]
     """Those on this disk, oldest first, a thousand at most."""
     processes: dict[str, float]
@@ -81,7 +94,8 @@ class Status:
     """Seconds by which the clock of each process' machine is ahead of Redis'."""
     counters: dict[str, int]
     relay: str
-    """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask on) or returning."""
+    """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask
+    on) or returning."""
     reasons: dict[str, int] = field(default_factory=dict)
     """How many users are not well, by standing and reason; the most frequent first."""
     longest_wait: float = 0.0
@@ -90,12 +104,13 @@ class Status:
     """Hours with the files that readings still arrive for."""
 
     def as_json(self) -> dict[str, Any]:
-        """A hundred thousand users are put into words apart: `asdict` copies whatever it meets, which takes it a second."""
+        """A hundred thousand users are put into words apart: `asdict` copies whatever it meets,
+        which takes it a second."""
         users = [user._asdict() for user in self.users]
         return {**asdict(replace(self, users=[])), "users": users}
 
 
-class Folder(Protocol):
+class LogFolderView(Protocol):
     def hours(self) -> list[Hour]: ...
     def unarchived(self, hour: Hour) -> int:
         """Files of this hour, open or sealed, that have no receipt yet."""
@@ -105,7 +120,7 @@ class Folder(Protocol):
         """Open files of this hour that were last written between these moments."""
         ...
 
-    def stuck(self, hour: Hour) -> list[Stuck]:
+    def stuck(self, hour: Hour) -> list[StuckUserHour]:
         """The notes about users whose hour cannot be archived."""
         ...
 
@@ -198,7 +213,9 @@ def worst_first(user: UserStatus) -> tuple[bool, float, int, str]:
 def reasons(users: Iterable[UserStatus]) -> dict[str, int]:
     """How many users are not well, by standing and reason; the most frequent first."""
     found = Counter(
-        reason(Standing(user.standing), user.why_not or user.last_error) for user in users if user.standing not in WELL
+        reason(Standing(user.standing), user.why_not or user.last_error)
+        for user in users
+        if user.standing not in WELL
     )
     return dict(found.most_common(MOST_REASONS))
 
@@ -209,7 +226,9 @@ def _second(moment: int) -> str:
     return iso(moment)
 
 
-async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, expected: Expected) -> Status:
+async def collect(
+    store: UserStore, *, queues: dict[str, int], folder: LogFolderView, expected: Expected
+) -> FleetStatus:
     """Raises RedisUnavailable."""
     now = await store.now()
     users = [user_status(user, now, expected) async for batch in store.outlines() for user in batch]
@@ -218,7 +237,7 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
     late = 0.0 if totals.oldest_due is None else now - totals.oldest_due
     waiting = list(_unarchived(folder))
     still_open = {hour.hour: _still_open(folder, hour, expected.grace, now) for hour in waiting}
-    return Status(
+    return FleetStatus(
         at=iso(now),
         totals=totals,
         users=users,
@@ -229,8 +248,13 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
             if hour.files > still_open[hour.hour]
         ],
         stuck_hours=list(islice(_stuck(folder, waiting), MOST_STUCK)),
-        processes={name: max(0.0, round(now - float(note["at"]), 1)) for name, note in sorted(progress.items())},
-        clocks_ahead={name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())},
+        processes={
+            name: max(0.0, round(now - float(note["at"]), 1))
+            for name, note in sorted(progress.items())
+        },
+        clocks_ahead={
+            name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())
+        },
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
         reasons=reasons(users),
@@ -239,7 +263,7 @@ async def collect(store: UserStore, *, queues: dict[str, int], folder: Folder, e
     )
 
 
-def _still_open(folder: Folder, waiting: UnsealedHour, grace: float, now: float) -> int:
+def _still_open(folder: LogFolderView, waiting: UnsealedHour, grace: float, now: float) -> int:
     """How many of these files readings may still arrive for."""
     hour = Hour.parse(waiting.hour)
     if not is_over(hour, grace, now):
@@ -247,17 +271,24 @@ def _still_open(folder: Folder, waiting: UnsealedHour, grace: float, now: float)
     return min(waiting.files, folder.open_written(hour, *came_late(hour, grace, now)))
 
 
-def _unarchived(folder: Folder) -> Iterator[UnsealedHour]:
+def _unarchived(folder: LogFolderView) -> Iterator[UnsealedHour]:
     for hour in folder.hours():
         files = folder.unarchived(hour)
         if files:
             yield UnsealedHour(hour.name, files)
 
 
-def _stuck(folder: Folder, unarchived: list[UnsealedHour]) -> Iterator[StuckHour]:
+def _stuck(folder: LogFolderView, unarchived: list[UnsealedHour]) -> Iterator[StuckHour]:
     for hour in unarchived:
         for one in folder.stuck(Hour.parse(hour.hour)):
-            yield StuckHour(one.cloud_id, hour.hour, _moment(one.since), _moment(one.tried_at), one.tries, one.reason)
+            yield StuckHour(
+                one.cloud_id,
+                hour.hour,
+                _moment(one.since),
+                _moment(one.tried_at),
+                one.tries,
+                one.reason,
+            )
 
 
 def _moment(seconds: float) -> str:

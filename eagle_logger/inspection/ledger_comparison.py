@@ -1,6 +1,8 @@
-"""What was served against what is archived: the simulator's ledger and the archive, and nothing of the pipeline between them.
+"""What was served against what is archived: the simulator's ledger and the archive, and nothing of
+the pipeline between them.
 
-Lines are read here with a plain JSON parser and compared as numbers, on purpose apart from how they are written and sealed.
+Lines are read here with a plain JSON parser and compared as numbers, on purpose apart from how they
+are written and sealed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from eagle_logger.errors import ConfigurationError, Unreadable
 from eagle_logger.logs.folder import LogFolder
 
 UNSYNCED = 12.0
-"""Real seconds within which a reply's readings are fsynced, or its process says that they cannot be."""
+"""Real seconds within which a reply's readings are fsynced, or its process says that they cannot
+be."""
 _SIGN_OF_LIFE = 5.0
 """Real seconds between two signs of life of a system whose end nobody saw, at most."""
 MOST_EXAMPLES = 10
@@ -55,8 +58,9 @@ Digest = bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Counts of distinct readings (cloud id, device, meter, kind, time and values), unless they say otherwise."""
+class LedgerComparison:
+    """Counts of distinct readings (cloud id, device, meter, kind, time and values), unless they say
+    otherwise."""
 
     objects: int
     readings_served: int
@@ -64,13 +68,16 @@ class Verdict:
     lost: int
     """Served and not archived, without an excuse."""
     not_archived_yet: int
-    """Readings that were served, and are on this disk or on their way there. Rotation will archive them."""
+    """Readings that were served, and are on this disk or on their way there. Rotation will archive
+    them."""
     duplicated: int
     """Lines of the archive that say what another one says."""
     unreturnable: int
-    """Served and not archived, but each time to a process that died before it could have been fsynced."""
+    """Served and not archived, but each time to a process that died before it could have been
+    fsynced."""
     unexpected: int
-    """Archived, and never served with these values: a decoder's mistake shows as lost and unexpected."""
+    """Archived, and never served with these values: a decoder's mistake shows as lost and
+    unexpected."""
     misfiled: int
     """Lines under another hour than their own, without the flag that says so."""
     unreadable: list[str] = field(default_factory=list)
@@ -87,13 +94,19 @@ class Verdict:
 
 
 def verified(
-    data_dir: Path, archive: Archive, ledger: str | None = None, deaths: Path | None = None, *, logs: LogFolder | None = None
-) -> Verdict:
-    """The verdict on a data directory and its archive. `ledger` is a file or a URL; without it, the directory's own ledger
-    counts. `deaths` is a file, by default the directory's. `logs` are given if the system may still run: a reading that lies
-    in them is not lost.
+    data_dir: Path,
+    archive: Archive,
+    ledger: str | None = None,
+    deaths: Path | None = None,
+    *,
+    logs: LogFolder | None = None,
+) -> LedgerComparison:
+    """The verdict on a data directory and its archive. `ledger` is a file or a URL; without it, the
+    directory's own ledger counts. `deaths` is a file, by default the directory's. `logs` are given
+    if the system may still run: a reading that lies in them is not lost.
 
-    Raises ConfigurationError if there is no ledger, ArchiveUnavailable if the archive does not answer.
+    Raises ConfigurationError if there is no ledger, ArchiveUnavailable if the archive does not
+    answer.
     """
     died = deaths or data_dir / "deaths.jsonl"
     lines = died.read_bytes().splitlines(keepends=True) if died.exists() else []
@@ -101,7 +114,9 @@ def verified(
         path = _ledger_file(data_dir, ledger, Path(directory))
         if logs is None:
             return compare(lambda: _lines(path), archive, lines)
-        return compare(lambda: _lines(path), archive, lines, on_disk=_lines_on_disk(logs), now=time.time())
+        return compare(
+            lambda: _lines(path), archive, lines, on_disk=_lines_on_disk(logs), now=time.time()
+        )
 
 
 def compare(
@@ -111,12 +126,13 @@ def compare(
     *,
     on_disk: Iterable[tuple[str, bytes]] = (),
     now: float | None = None,
-) -> Verdict:
+) -> LedgerComparison:
     """Hold the archive against the ledger. `deaths` are the lines of `deaths.jsonl`.
 
-    Beside a running system, `on_disk` gives the lines of its log files, each with its user, and `now` is the time (real Unix
-    seconds). A reading in these lines, or one that was served a moment ago, counts as not archived yet. Replies to
-    `fetch --dry-run` do not count. It needs some hundred bytes of memory for each reading served.
+    Beside a running system, `on_disk` gives the lines of its log files, each with its user, and
+    `now` is the time (real Unix seconds). A reading in these lines, or one that was served a moment
+    ago, counts as not archived yet. Replies to `fetch --dry-run` do not count. It needs some
+    hundred bytes of memory for each reading served.
 
     Raises ArchiveUnavailable, and Unreadable for a file that is no ledger.
     """
@@ -128,9 +144,11 @@ def compare(
         was_served = served.get(cloud_id, set())
         here = found.add(archive, cloud_id, (key for key, _, _ in keys), was_served)
         missing[cloud_id] = was_served - here
-    nowhere = {cloud_id: digests - waiting.get(cloud_id, _NONE) for cloud_id, digests in missing.items()}
+    nowhere = {
+        cloud_id: digests - waiting.get(cloud_id, _NONE) for cloud_id, digests in missing.items()
+    }
     lost, fresh, unreturnable, examples = _excused(ledger, nowhere, deaths, now)
-    return Verdict(
+    return LedgerComparison(
         objects=found.objects,
         readings_served=sum(map(len, served.values())),
         readings_archived=found.readings,
@@ -151,21 +169,26 @@ def _lines(path: Path) -> Iterable[bytes]:
 
 
 def _lines_on_disk(folder: LogFolder) -> Iterator[tuple[str, bytes]]:
-    """The lines of open and sealed log files, each with its user. A file that is gone has moved on: an open one was sealed,
-    and sealed files are read after the open ones; a sealed one was archived."""
+    """The lines of open and sealed log files, each with its user. A file that is gone has moved on:
+    an open one was sealed, and sealed files are read after the open ones; a sealed one was
+    archived."""
     for hour in folder.hours():
         for shard in folder.shards(hour):
             for files in (folder.open_files, folder.sealed_files):
                 for file in files(hour, shard):
                     with suppress(FileNotFoundError):
-                        yield from ((file.cloud_id, text) for text in file.path.read_bytes().splitlines())
+                        yield from (
+                            (file.cloud_id, text) for text in file.path.read_bytes().splitlines()
+                        )
 
 
 def _ledger_file(data_dir: Path, ledger: str | None, directory: Path) -> Path:
     if ledger is None:
         found = [data_dir / name for name in _LEDGERS if (data_dir / name).exists()]
         if not found:
-            raise ConfigurationError(f"there is no {_LEDGERS[0]} in {data_dir}: name one with --ledger")
+            raise ConfigurationError(
+                f"there is no {_LEDGERS[0]} in {data_dir}: name one with --ledger"
+            )
         return found[0]
     if ledger.startswith(("http://", "https://")):
         return _fetched(ledger, directory / _LEDGERS[0])
@@ -193,7 +216,9 @@ class _Found:
         self.unreadable: list[str] = []
         self.examples: list[str] = []
 
-    def add(self, archive: Archive, cloud_id: str, keys: Iterable[str], served: set[Digest]) -> set[Digest]:
+    def add(
+        self, archive: Archive, cloud_id: str, keys: Iterable[str], served: set[Digest]
+    ) -> set[Digest]:
         """Count what one user's objects hold; which readings they are."""
         lines: set[Digest] = set()
         here: set[Digest] = set()
@@ -206,7 +231,11 @@ class _Found:
                     self._show("doubled", key, text)
                 lines.add(whole)
                 reading, undated = _digests(line)
-                is_expected = reading in served or reading in here or (undated in served and _is_filed_by_arrival(line))
+                is_expected = (
+                    reading in served
+                    or reading in here
+                    or (undated in served and _is_filed_by_arrival(line))
+                )
                 if not is_expected:
                     self.unexpected += 1
                     self._show("unexpected", key, text)
@@ -220,15 +249,15 @@ class _Found:
     def _lines(self, archive: Archive, key: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
         try:
             texts = opened(archive.get(key)).splitlines()
-        except (ValueError, Unreadable, KeyError) as wrong:
-            self.unreadable.append(f"{key}: {wrong}")
+        except (ValueError, Unreadable, KeyError) as exc:
+            self.unreadable.append(f"{key}: {exc}")
             return
         for text in texts:
             try:
                 line = json.loads(text, parse_float=Decimal, parse_int=Decimal)
                 _digest(line, _VALUES[line["kind"]])
-            except (ValueError, ArithmeticError, TypeError, KeyError) as wrong:
-                self.unreadable.append(f"{key}: {wrong!r}: {text[:80]!r}")
+            except (ValueError, ArithmeticError, TypeError, KeyError) as exc:
+                self.unreadable.append(f"{key}: {exc!r}: {text[:80]!r}")
             else:
                 yield text, line
 
@@ -261,8 +290,11 @@ def _served(ledger: Ledger) -> dict[str, set[Digest]]:
     return served
 
 
-def _found_on_disk(lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[Digest]]) -> dict[str, set[Digest]]:
-    """Which of the readings that were served are in these lines. A line that is still being written is left out."""
+def _found_on_disk(
+    lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[Digest]]
+) -> dict[str, set[Digest]]:
+    """Which of the readings that were served are in these lines. A line that is still being written
+    is left out."""
     found: defaultdict[str, set[Digest]] = defaultdict(set)
     for cloud_id, text in lines:
         if cloud_id in served:
@@ -273,7 +305,8 @@ def _found_on_disk(lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[
 
 
 def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The replies that a logging client received. A killed simulator leaves a last line without its end, which is left out."""
+    """The replies that a logging client received. A killed simulator leaves a last line without its
+    end, which is left out."""
     for number, text in enumerate(lines, 1):
         try:
             row = json.loads(text)
@@ -283,7 +316,11 @@ def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             raise Unreadable(f"line {number} of the ledger is not JSON") from None
         if not isinstance(row, dict) or "readings" not in row:
             raise Unreadable(f"line {number} of the ledger is no reply")
-        if row["readings"] and not row.get("client_closed") and f" {DRY_RUN}/" not in row.get("agent", ""):
+        if (
+            row["readings"]
+            and not row.get("client_closed")
+            and f" {DRY_RUN}/" not in row.get("agent", "")
+        ):
             yield row
 
 
@@ -295,8 +332,8 @@ def _readings(row: Mapping[str, Any]) -> Iterator[tuple[Digest, dict[str, Any]]]
 def _excused(
     ledger: Ledger, missing: Mapping[str, set[Digest]], deaths: Iterable[bytes], now: float | None
 ) -> tuple[int, int, int, list[str]]:
-    """How many of the missing readings are lost, how many a living process may still write, how many are unreturnable, and some
-    of the lost in words."""
+    """How many of the missing readings are lost, how many a living process may still write, how
+    many are unreturnable, and some of the lost in words."""
     if not any(missing.values()):
         return 0, 0, 0, []
     died = _deaths(deaths)
@@ -318,7 +355,8 @@ def _excused(
 
 
 def _deaths(lines: Iterable[bytes]) -> dict[str, list[float]]:
-    """The times of deaths, by agent. A line that a power cut damaged proves no death, and is left out."""
+    """The times of deaths, by agent. A line that a power cut damaged proves no death, and is left
+    out."""
     died: defaultdict[str, list[float]] = defaultdict(list)
     for text in lines:
         with suppress(ValueError, KeyError, TypeError):
@@ -330,23 +368,29 @@ def _deaths(lines: Iterable[bytes]) -> dict[str, list[float]]:
 def _died_with_it(row: Mapping[str, Any], died: Mapping[str, list[float]]) -> bool:
     """Whether the process that got this reply died before it could have fsynced its readings.
 
-    A death may be recorded a little before the last replies to the process: what reaches a dead process's socket is read by
-    nobody, and what died together with `up` is only known to have lived at the last sign of life.
+    A death may be recorded a little before the last replies to the process: what reaches a dead
+    process's socket is read by nobody, and what died together with `up` is only known to have lived
+    at the last sign of life.
     """
-    return any(-_SIGN_OF_LIFE <= wall - row["wall"] <= UNSYNCED for wall in died.get(row["agent"], ()))
+    return any(
+        -_SIGN_OF_LIFE <= wall - row["wall"] <= UNSYNCED for wall in died.get(row["agent"], ())
+    )
 
 
 def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
-    """The digest of a reading in a line, or of one that a gateway showed. One without a time is archived if any line of its
-    stream has these values."""
+    """The digest of a reading in a line, or of one that a gateway showed. One without a time is
+    archived if any line of its stream has these values."""
     time = None if reading["time"] is None else _seconds(reading["time"])
     identity = (reading["device"], reading["meter"], reading["kind"], time)
     values = (f"{name}={_comparable(name, reading.get(name))}" for name in names if name != "time")
-    return blake2b("\0".join((*map(str, identity), *values)).encode(errors="replace"), digest_size=16).digest()
+    return blake2b(
+        "\0".join((*map(str, identity), *values)).encode(errors="replace"), digest_size=16
+    ).digest()
 
 
 def _digests(line: Mapping[str, Any]) -> tuple[Digest, Digest]:
-    """The digest of the reading in a line, and of the same reading served without a time. No demand is logged without one."""
+    """The digest of the reading in a line, and of the same reading served without a time. No demand
+    is logged without one."""
     names = _VALUES[line["kind"]]
     dated = _digest(line, names)
     return dated, dated if line["kind"] == "demand" else _digest({**line, "time": None}, names)

@@ -29,7 +29,11 @@ def kind_of_process(name: str) -> str:
 
 def fetch_check(stalled: float, patience: float) -> str:
     """Whether users are fetched. A worker may live and report, yet consume nothing."""
-    return OK if stalled <= patience else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
+    return (
+        OK
+        if stalled <= patience
+        else f"users wait, and none was fetched for {stalled:.0f} s: do the workers consume?"
+    )
 
 
 def dispatch_check(progress: Progress, now: float, patience: float) -> str:
@@ -43,7 +47,13 @@ def dispatch_check(progress: Progress, now: float, patience: float) -> str:
 def worker_check(progress: Progress, totals: Totals, now: float, patience: float) -> str:
     if totals.users == totals.parked:
         return OK
-    ages = [now - float(note["at"]) for name, note in progress.items() if kind_of_process(name) == "fetch"]
+    ages = [
+        now - float(note["at"])
+        for name, note in progress.items()
+        if kind_of_process(name) == "fetch"
+    ]
     if not ages:
         return "no fetching process has reported within the hour"
-    return OK if min(ages) <= patience else f"no fetching process has reported for {min(ages):.0f} s"
+    return (
+        OK if min(ages) <= patience else f"no fetching process has reported for {min(ages):.0f} s"
+    )

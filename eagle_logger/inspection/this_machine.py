@@ -11,7 +11,7 @@ from pathlib import Path
 from eagle_logger import wiring
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
-from eagle_logger.inspection.finding import Finding, look, ok, wrong
+from eagle_logger.inspection.finding import CheckResult, look, ok, wrong
 from eagle_logger.logs.quarantine import FOLDER, REASON
 from eagle_logger.settings import GIVEN_UP_FILE, Settings
 
@@ -19,7 +19,7 @@ MOST_COUNTED = 1000
 """Files of a folder that are counted."""
 
 
-def key_is_there(settings: Settings) -> Finding:
+def key_is_there(settings: Settings) -> CheckResult:
     try:
         wiring.cipher(settings)
     except EagleError as exc:
@@ -27,25 +27,33 @@ def key_is_there(settings: Settings) -> Finding:
     return ok("key", found="passwords can be encrypted and decrypted")
 
 
-def disk_has_room(settings: Settings) -> Finding:
+def disk_has_room(settings: Settings) -> CheckResult:
     folder = _nearest_folder(settings.logs_dir)
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:.1f} GB free for {settings.logs_dir}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return wrong("disk", found=f"{folder} cannot be written", advice="Give this user the right to write there.")
+        return wrong(
+            "disk",
+            found=f"{folder} cannot be written",
+            advice="Give this user the right to write there.",
+        )
     if free < settings.min_free_disk:
-        return wrong("disk", found=found, advice="Free some space: fetching has stopped (EAGLE_MIN_FREE_DISK).")
+        return wrong(
+            "disk",
+            found=found,
+            advice="Free some space: fetching has stopped (EAGLE_MIN_FREE_DISK).",
+        )
     return ok("disk", found=found)
 
 
-def node_takes_fetches(settings: Settings) -> Finding:
+def node_takes_fetches(settings: Settings) -> CheckResult:
     if wiring.drain(settings).is_asked():
         advice = "`eagle-logger drain --undo` puts it back to work."
         return look("node", found="it is drained: nothing is fetched here", advice=advice)
     return ok("node", found="it takes fetches")
 
 
-def programs_run(settings: Settings) -> Finding:
+def programs_run(settings: Settings) -> CheckResult:
     """Check that no program of the `up` on this data directory keeps dying."""
     file = settings.data_dir / GIVEN_UP_FILE
     try:
@@ -58,7 +66,7 @@ def programs_run(settings: Settings) -> Finding:
     return look("programs", found=f"keeps dying: {given_up}", advice=advice)
 
 
-def nothing_is_in_quarantine(settings: Settings) -> Finding:
+def nothing_is_in_quarantine(settings: Settings) -> CheckResult:
     """Files that rotation could not use, and put aside with the reason beside them."""
     name, folder = "quarantine", settings.logs_dir / FOLDER
     files = [file for file in _files(folder) if not file.name.endswith(REASON)]
@@ -67,10 +75,14 @@ def nothing_is_in_quarantine(settings: Settings) -> Finding:
     newest = max(files, key=_written)
     why = _text(newest.with_name(newest.name + REASON)).strip()[:200]
     advice = f"Read the .reason beside each in {folder}. Move away what you have dealt with: it is the only copy."
-    return look(name, f"{_count(files)} files; the newest: {newest.name}: {why or 'no reason beside it'}", advice)
+    return look(
+        name,
+        f"{_count(files)} files; the newest: {newest.name}: {why or 'no reason beside it'}",
+        advice,
+    )
 
 
-def nothing_was_unreadable_today(settings: Settings) -> Finding:
+def nothing_was_unreadable_today(settings: Settings) -> CheckResult:
     """Unreadable replies of which samples were kept since midnight (UTC)."""
     name, folder = "samples", settings.data_dir / "samples" / Hour.of(settings.clock.now()).date
     files = _files(folder)
@@ -84,7 +96,11 @@ def nothing_was_unreadable_today(settings: Settings) -> Finding:
 def _files(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as found:
-            return [Path(entry.path) for entry in islice(found, MOST_COUNTED) if entry.is_file(follow_symlinks=False)]
+            return [
+                Path(entry.path)
+                for entry in islice(found, MOST_COUNTED)
+                if entry.is_file(follow_symlinks=False)
+            ]
     except OSError:
         return []
 

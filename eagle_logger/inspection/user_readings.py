@@ -1,4 +1,5 @@
-"""A user's readings from wherever they lie: open files, sealed files, the archive. In order, each once, an hour at a time."""
+"""A user's readings from wherever they lie: open files, sealed files, the archive. In order, each
+once, an hour at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Entry, read_entries
+from eagle_logger.core.line_parser import LogLine, read_entries
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.sealing import opened, part_of
 from eagle_logger.errors import ArchiveUnavailable, Unreadable
@@ -15,11 +16,11 @@ from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile
 
 
 @dataclass
-class History:
+class UserReadings:
     """One user's readings on this log volume and in the archive.
 
-    A file is on its way from open to sealed to archived to deleted while it is read; so places are looked at in that order,
-    and nothing is missed. Only one hour is held in memory.
+    A file is on its way from open to sealed to archived to deleted while it is read; so places are
+    looked at in that order, and nothing is missed. Only one hour is held in memory.
     """
 
     cloud_id: str
@@ -35,9 +36,10 @@ class History:
         return sorted(local.union(hour for _, hour in self._named(f"cloud_id={self.cloud_id}/")))
 
     def lines(self, hour: Hour) -> list[bytes]:
-        """The log lines (without newline) filed under this hour, in order of time, each reading once; of readings with one
-        identity and several values all, flagged `conflict`. Raises ArchiveUnavailable."""
-        entries: list[Entry] = []
+        """The log lines (without newline) filed under this hour, in order of time, each reading
+        once; of readings with one identity and several values all, flagged `conflict`. Raises
+        ArchiveUnavailable."""
+        entries: list[LogLine] = []
         proven: set[str] = set()
         for file in self._local(hour):
             found = self._entries_of(file)
@@ -62,7 +64,7 @@ class History:
             yield self.folder.open_file_of(self.cloud_id, hour, shard)
             yield from self.folder.sealed_files_of(self.cloud_id, hour, shard)
 
-    def _entries_of(self, file: LogFile | SealedFile) -> list[Entry] | None:
+    def _entries_of(self, file: LogFile | SealedFile) -> list[LogLine] | None:
         """None if it is gone: what it held has moved on."""
         try:
             found = self.folder.read(file)
@@ -72,8 +74,8 @@ class History:
         return found.lines
 
     def _keys_proven_by(self, file: LogFile | SealedFile) -> set[str]:
-        """Objects that hold nothing that this file, read just now, does not hold. The receipt must still be there: the file may
-        have been removed, and another have taken its name."""
+        """Objects that hold nothing that this file, read just now, does not hold. The receipt must
+        still be there: the file may have been removed, and another have taken its name."""
         if not isinstance(file, SealedFile) or file.receipt is None or file.receipt.key is None:
             return set()
         return {file.receipt.key} if self.folder.receipt_of(file) == file.receipt else set()
@@ -88,7 +90,7 @@ class History:
             if (named := parse_archive_key(key)) is not None:
                 yield key, named[1]
 
-    def _archived(self, key: str) -> list[Entry]:
+    def _archived(self, key: str) -> list[LogLine]:
         assert self.archive is not None
         try:
             entries, unreadable = read_entries(opened(self.archive.get(key)), self.cloud_id)

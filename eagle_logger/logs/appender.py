@@ -1,7 +1,7 @@
 """Putting bytes behind what a log file holds: whole or not at all, and durable afterwards.
 
-Per file: take it (one thread of ours), take its flock (one process), see that the path still names it, cut off a torn last
-line, write once. Then one commit for all files.
+Per file: take it (one thread of ours), take its flock (one process), see that the path still names
+it, cut off a torn last line, write once. Then one commit for all files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eagle_logger.logs.file_names import sealed_bytes
 from eagle_logger.logs.free_space import refuse_read_only
 from eagle_logger.logs.group_fsync import GroupCommit, reports_errors
 from eagle_logger.logs.locking import FLAGS, locked_file
-from eagle_logger.logs.open_files import CLOSED, FilePool, OpenFile
+from eagle_logger.logs.open_files import CLOSED, OpenFile, OpenFiles
 from eagle_logger.logs.torn_line import repair
 
 FEW = 3
@@ -31,10 +31,10 @@ UNUSED = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What an append did. `fsyncs` counts those of folders and a `syncfs` too. `torn` counts torn last lines that were cut off
-    and kept aside; a killed process leaves them. `left_out` counts lines that were not written, by path: their user's hour has
-    `LARGEST_HOUR` bytes already."""
+class AppendResult:
+    """What an append did. `fsyncs` counts those of folders and a `syncfs` too. `torn` counts torn
+    last lines that were cut off and kept aside; a killed process leaves them. `left_out` counts
+    lines that were not written, by path: their user's hour has `LARGEST_HOUR` bytes already."""
 
     bytes: int = 0
     files: int = 0
@@ -44,8 +44,8 @@ class Written:
 
 
 class _Piece(NamedTuple):
-    """What one batch added to one file: the bytes from `start` to `end`. What is synced `apart`, not with the group, was the
-    `ticket`-th such append to this descriptor."""
+    """What one batch added to one file: the bytes from `start` to `end`. What is synced `apart`,
+    not with the group, was the `ticket`-th such append to this descriptor."""
 
     file: OpenFile
     start: int
@@ -57,18 +57,18 @@ class _Piece(NamedTuple):
 
 
 class Appender:
-    """What one process has open of the log files below `root`. Not to be used on both sides of a fork: a descriptor inherited
-    shares its flock with the parent."""
+    """What one process has open of the log files below `root`. Not to be used on both sides of a
+    fork: a descriptor inherited shares its flock with the parent."""
 
     def __init__(self, root: Path, max_open: int, spare: int) -> None:
         self.root = root
         self.pid = os.getpid()
-        self._pool = FilePool(max_open, spare)
+        self._pool = OpenFiles(max_open, spare)
         self._group = GroupCommit(root) if reports_errors(root) else None
 
-    def append(self, content: Mapping[str, bytes]) -> Written:
-        """Add these bytes, which end with a newline, to each file, durably. Raises OSError if that is not certain; then nothing
-        torn is left, and as little as possible of the rest."""
+    def append(self, content: Mapping[str, bytes]) -> AppendResult:
+        """Add these bytes, which end with a newline, to each file, durably. Raises OSError if that
+        is not certain; then nothing torn is left, and as little as possible of the rest."""
         self._pool.close_unused(UNUSED)
         pieces: list[_Piece] = []
         try:
@@ -83,14 +83,15 @@ class Appender:
             self._group.close()
 
     def abandon(self) -> None:
-        """In a forked child: give up the parent's descriptors without a word to the kernel about their locks."""
+        """In a forked child: give up the parent's descriptors without a word to the kernel about
+        their locks."""
         self._pool.abandon()
         if self._group is not None:
             self._group.abandon()
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
-    def _write_and_commit(self, content: Mapping[str, bytes], pieces: list[_Piece]) -> Written:
+    def _write_and_commit(self, content: Mapping[str, bytes], pieces: list[_Piece]) -> AppendResult:
         group = self._group if len(content) > FEW else None
         window = group.begin() if group else 0
         for path, data in content.items():
@@ -100,7 +101,7 @@ class Appender:
             group.commit(window)
             fsyncs += 1
         refuse_read_only(self.root)
-        return Written(
+        return AppendResult(
             bytes=sum(piece.end - piece.start for piece in pieces),
             files=len(pieces),
             fsyncs=fsyncs,
@@ -141,8 +142,8 @@ class Appender:
     def _open(self, file: OpenFile) -> None:
         try:
             file.fd = _open_or_create(file.path)
-        except OSError as refused:
-            if refused.errno not in (errno.EMFILE, errno.ENFILE):
+        except OSError as exc:
+            if exc.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             self._pool.close_idle()
             file.fd = _open_or_create(file.path)
@@ -156,9 +157,13 @@ class Appender:
         """Returns how many fsyncs that took."""
         synced = sum(self._sync(piece) for piece in pieces)
         unnamed = [piece.file for piece in pieces if not piece.file.named]
-        folders = dict.fromkeys(folder for file in unnamed for folder in parents_up_to(Path(file.path), self.root))
+        folders = dict.fromkeys(
+            folder for file in unnamed for folder in parents_up_to(Path(file.path), self.root)
+        )
         for folder in folders:
-            with suppress(FileNotFoundError):  # all that was in it has been sealed, archived and removed since
+            with suppress(
+                FileNotFoundError
+            ):  # all that was in it has been sealed, archived and removed since
                 sync_directory(folder)
         for file in unnamed:
             file.named = True
@@ -177,8 +182,8 @@ class Appender:
             self._pool.release(file)
 
     def _withdraw(self, pieces: Iterable[_Piece]) -> None:
-        """After a failure: close the files, and take back what nobody has appended to since. What cannot be taken back are
-        whole lines, which do no harm."""
+        """After a failure: close the files, and take back what nobody has appended to since. What
+        cannot be taken back are whole lines, which do no harm."""
         for piece in pieces:
             self._pool.drop(piece.file)
             with suppress(OSError), locked_file(Path(piece.file.path)) as fd:
@@ -218,5 +223,9 @@ def _put(file: OpenFile, data: bytes, size: int) -> None:
 
 def _take_back(fd: int, piece: _Piece) -> None:
     found = os.fstat(fd)
-    if (found.st_dev, found.st_ino, found.st_size) == (piece.file.device, piece.file.inode, piece.end):
+    if (found.st_dev, found.st_ino, found.st_size) == (
+        piece.file.device,
+        piece.file.inode,
+        piece.end,
+    ):
         crash_points.truncate(fd, piece.start)

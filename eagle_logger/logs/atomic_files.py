@@ -24,8 +24,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses into DiskUnavailable, naming the path."""
     try:
         yield
-    except OSError as refused:
-        raise disk_unavailable(refused, path) from refused
+    except OSError as exc:
+        raise disk_unavailable(exc, path) from exc
 
 
 def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
@@ -33,7 +33,9 @@ def disk_unavailable(refused: OSError, path: Path) -> DiskUnavailable:
         advice = "Raise the limit of open files (ulimit -n)"
     else:
         advice = "Free some space or repair the log volume"
-    return DiskUnavailable(f"{refused.strerror or refused}: {refused.filename or path}. {advice}; fetching resumes by itself.")
+    return DiskUnavailable(
+        f"{refused.strerror or refused}: {refused.filename or path}. {advice}; fetching resumes by itself."
+    )
 
 
 def concerns_whole_volume(failed: BaseException) -> bool:
@@ -67,11 +69,14 @@ def make_root(path: Path) -> None:
     path = path.absolute()
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    # The last two are synced even if they are there: who made them may have been killed before it did that.
+    # The last two are synced even if they are there: who made them may have been killed before it
+    # did that.
     for folder in dict.fromkeys([*missing, path, path.parent]):
         with suppress(PermissionError):  # a folder that may be passed through, but not read
             sync_directory(folder.parent)
-    sync_directory(path)  # refused where the volume has become read-only, though statvfs may not say so
+    sync_directory(
+        path
+    )  # refused where the volume has become read-only, though statvfs may not say so
 
 
 def parents_up_to(path: Path, root: Path) -> list[Path]:
@@ -86,7 +91,8 @@ def sync_file(path: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` there whole, whoever is killed meanwhile. Not synced: a power loss may leave half of it, or nothing."""
+    """Put `content` there whole, whoever is killed meanwhile. Not synced: a power loss may leave
+    half of it, or nothing."""
     crash_points.rename(_write_temporary(path, content, synced=False), path)
 
 

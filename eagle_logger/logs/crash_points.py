@@ -1,7 +1,7 @@
 """The system calls that change the disk, each with a step before and after it.
 
-Nothing happens at a step in production. A crash test installs a hook to end the process, or to raise the OSError of a failing
-disk, at every step in turn.
+Nothing happens at a step in production. A crash test installs a hook to end the process, or to
+raise the OSError of a failing disk, at every step in turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def install(hook: Hook | None) -> None:
-    """Call `hook` with each step's name, such as `before write` or `after rename`, from now on; None ends that."""
+    """Call `hook` with each step's name, such as `before write` or `after rename`, from now on;
+    None ends that."""
     global _hook  # noqa: PLW0603 - one seam for the whole process, used by tests only
     _hook = hook
 
@@ -59,7 +60,8 @@ def fsync(fd: int) -> None:
 
 
 def syncfs(fd: int) -> None:
-    """Make everything written to this descriptor's file system durable. Reports each write error once per open descriptor."""
+    """Make everything written to this descriptor's file system durable. Reports each write error
+    once per open descriptor."""
     step("before syncfs")
     if _libc.syncfs(fd) != 0:
         number = ctypes.get_errno()

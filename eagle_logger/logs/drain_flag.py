@@ -1,10 +1,10 @@
 """Whether this log volume takes new readings: a file on it asks, a lock on another one answers.
 
-<root>/draining   is there while the node is drained
-<root>/taking     locked (shared) by every process that takes fetches, until the last of its visits is on disk
+<root>/draining   is there while the node is drained <root>/taking     locked (shared) by every
+process that takes fetches, until the last of its visits is on disk
 
-Both lie on the volume because the volume is the node: whoever mounts it obeys, whatever it is called and wherever Redis is. The
-kernel gives back the lock of a process that dies.
+Both lie on the volume because the volume is the node: whoever mounts it obeys, whatever it is
+called and wherever Redis is. The kernel gives back the lock of a process that dies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TAKING = "taking"
 _SAYS = b"This node takes no fetches until somebody runs `eagle-logger drain --undo`.\n"
 
 
-class Hold:
+class NodeLock:
     """The right to add readings to a volume, until it is released or the process ends."""
 
     def __init__(self, fd: int) -> None:
@@ -33,8 +33,9 @@ class Hold:
         os.close(self._fd)
 
 
-class Drain:
-    """The two files of the volume at `root` (settings.logs_dir). Blocking; whatever the disk refuses is DiskUnavailable."""
+class DrainFlag:
+    """The two files of the volume at `root` (settings.logs_dir). Blocking; whatever the disk
+    refuses is DiskUnavailable."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -44,7 +45,8 @@ class Drain:
         return self._flag.exists()
 
     def ask(self) -> bool:
-        """Have nobody take fetches for this volume from now on, durably; False if that was asked already."""
+        """Have nobody take fetches for this volume from now on, durably; False if that was asked
+        already."""
         with disk_errors(self._flag):
             make_root(self._root)
             return create_file(self._flag, _SAYS)
@@ -59,17 +61,19 @@ class Drain:
             sync_directory(self._root)
             return True
 
-    def hold(self) -> Hold | None:
+    def hold(self) -> NodeLock | None:
         """To be had before anything is fetched; None while the volume is drained."""
         with disk_errors(self._root):
             make_root(self._root)
             fd = self._open()
             # Whoever looks whether anybody holds it has it for an instant only.
             fcntl.flock(fd, fcntl.LOCK_SH)
-        if self.is_asked():  # looked at with the lock in hand: from now on whoever drains waits for us
+        if (
+            self.is_asked()
+        ):  # looked at with the lock in hand: from now on whoever drains waits for us
             os.close(fd)
             return None
-        return Hold(fd)
+        return NodeLock(fd)
 
     def is_held(self) -> bool:
         """Whether some process takes fetches, or still has some in hand."""

@@ -1,4 +1,5 @@
-"""The files of one user's hour: one that is open, any number that are sealed, a receipt beside each of these.
+"""The files of one user's hour: one that is open, any number that are sealed, a receipt beside each
+of these.
 
 rainforest-002738-2015-03-10-17.jsonl               open: may be appended to
 rainforest-002738-2015-03-10-17.0001.sealed.jsonl   closed for good
@@ -17,7 +18,7 @@ from pathlib import Path
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import parse_log_file
 from eagle_logger.logs.receipt import Receipt
-from eagle_logger.logs.stuck import MOST_BYTES, Stuck
+from eagle_logger.logs.stuck import MOST_BYTES, StuckUserHour
 
 OPEN = ".jsonl"
 SEALED = ".sealed.jsonl"
@@ -39,8 +40,8 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """A log file that is closed for good. `sequence` counts the sealed files of this user's hour on this disk; `receipt` is
-    what lay beside it when it was listed."""
+    """A log file that is closed for good. `sequence` counts the sealed files of this user's hour on
+    this disk; `receipt` is what lay beside it when it was listed."""
 
     path: Path
     cloud_id: str
@@ -61,7 +62,8 @@ def open_file(path: Path) -> LogFile | None:
 
 
 def numbered(name: str) -> tuple[str, int, str] | None:
-    """The open file's name, the sequence number and the ending in the name of a sealed file or a receipt; None if neither."""
+    """The open file's name, the sequence number and the ending in the name of a sealed file or a
+    receipt; None if neither."""
     match = _NUMBERED.fullmatch(name)
     return (match[1] + OPEN, int(match[2]), match[3]) if match else None
 
@@ -91,7 +93,8 @@ def sealed_bytes(path: Path) -> int:
 
 
 def sealed_file(path: Path) -> SealedFile | None:
-    """What this path says, and the receipt beside it if there is a readable one; None if it is not a sealed log file."""
+    """What this path says, and the receipt beside it if there is a readable one; None if it is not
+    a sealed log file."""
     parts = numbered(path.name)
     named = parse_log_file(parts[0]) if parts and parts[2] == SEALED else None
     if parts is None or named is None:
@@ -101,7 +104,8 @@ def sealed_file(path: Path) -> SealedFile | None:
 
 
 def receipt_of(sealed: SealedFile) -> Receipt | None:
-    """A receipt that cannot be read, or is another file's, proves nothing: the file counts as not archived."""
+    """A receipt that cannot be read, or is another file's, proves nothing: the file counts as not
+    archived."""
     try:
         receipt = Receipt.from_json(sealed.receipt_path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -114,16 +118,18 @@ def stuck_path(folder: Path, cloud_id: str, hour: Hour) -> Path:
     return folder / f"rainforest-{cloud_id}-{hour}{STUCK}"
 
 
-def read_stuck(path: Path) -> Stuck | None:
-    """The note at `path`. None for a note that cannot be read or is about another hour: then rotation tries the hour."""
+def read_stuck(path: Path) -> StuckUserHour | None:
+    """The note at `path`. None for a note that cannot be read or is about another hour: then
+    rotation tries the hour."""
     try:
         with path.open("rb") as file:
-            found = Stuck.from_json(file.read(MOST_BYTES))
+            found = StuckUserHour.from_json(file.read(MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return found if path == stuck_path(path.parent, found.cloud_id, found.hour) else None
 
 
 def user_and_hour_of(name: str) -> str:
-    """The part of a note's, log file's or receipt's name that stands for its user and hour: the beginning of all of them."""
+    """The part of a note's, log file's or receipt's name that stands for its user and hour: the
+    beginning of all of them."""
     return name.partition(".")[0]

@@ -10,7 +10,8 @@ from eagle_logger.errors import DiskUnavailable
 
 
 def ensure_room(root: Path, wanted: int) -> None:
-    """Raises DiskUnavailable unless `wanted` bytes and a name for a file are free; OSError if the volume is read-only."""
+    """Raises DiskUnavailable unless `wanted` bytes and a name for a file are free; OSError if the
+    volume is read-only."""
     stat = os.statvfs(root)
     _refuse_read_only(stat, root)
     free = stat.f_bavail * stat.f_frsize
@@ -26,7 +27,8 @@ def ensure_room(root: Path, wanted: int) -> None:
 
 
 def refuse_read_only(root: Path) -> None:
-    """Raises OSError if the volume is mounted read-only: syncing one succeeds, whatever had been written before."""
+    """Raises OSError if the volume is mounted read-only: syncing one succeeds, whatever had been
+    written before."""
     _refuse_read_only(os.statvfs(root), root)
 
 

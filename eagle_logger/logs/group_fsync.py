@@ -1,7 +1,8 @@
 """Group commit: one `syncfs` makes the appends of many files, and of many threads, durable.
 
-The kernel reports a write error once to each open descriptor of the file system. So one descriptor is kept open from before
-the first write, only one thread at a time syncs on it, and an error fails every window that was open when it came to light.
+The kernel reports a write error once to each open descriptor of the file system. So one descriptor
+is kept open from before the first write, only one thread at a time syncs on it, and an error fails
+every window that was open when it came to light.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ from pathlib import Path
 from eagle_logger.logs import crash_points
 from eagle_logger.logs.free_space import refuse_read_only
 
-_REPORTING = {0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0xF2F52010: "f2fs", 0x01021994: "tmpfs"}
-"""statfs(2) magic numbers of file systems whose syncfs reports their own write errors. An overlay's does not."""
+_REPORTING = {
+    0xEF53: "ext4",
+    0x58465342: "xfs",
+    0x9123683E: "btrfs",
+    0xF2F52010: "f2fs",
+    0x01021994: "tmpfs",
+}
+"""statfs(2) magic numbers of file systems whose syncfs reports their own write errors. An overlay's
+does not."""
 
 
 def reports_errors(path: Path) -> bool:
-    """Whether a `syncfs` there can be trusted: Linux 5.8 or later, and a file system known to pass its errors on."""
+    """Whether a `syncfs` there can be trusted: Linux 5.8 or later, and a file system known to pass
+    its errors on."""
     uname = os.uname()
     if uname.sysname != "Linux" or _release(uname.release) < (5, 8):
         return False
@@ -41,7 +50,8 @@ def _magic(path: Path) -> int:
 
 
 class GroupCommit:
-    """Windows of appends to one file system. `begin` before the first write, `commit` after the last."""
+    """Windows of appends to one file system. `begin` before the first write, `commit` after the
+    last."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -61,7 +71,8 @@ class GroupCommit:
             return self._failures
 
     def commit(self, window: int) -> None:
-        """Return when everything written before this call is durable. Raises OSError if any of the window may not be."""
+        """Return when everything written before this call is durable. Raises OSError if any of the
+        window may not be."""
         with self._changed:
             mine = self._started + 1
             while self._finished < mine:
@@ -83,7 +94,8 @@ class GroupCommit:
         os.close(self._fd)
 
     def _sync(self) -> None:
-        """Sync once, for everybody who waits; called and left with the lock held, which is given up meanwhile."""
+        """Sync once, for everybody who waits; called and left with the lock held, which is given up
+        meanwhile."""
         self._running = True
         self._started += 1
         self._changed.release()
@@ -91,8 +103,8 @@ class GroupCommit:
         try:
             crash_points.syncfs(self._fd)
             refuse_read_only(self._root)
-        except OSError as refused:
-            failed = refused
+        except OSError as exc:
+            failed = exc
         finally:
             self._changed.acquire()
             self._running = False

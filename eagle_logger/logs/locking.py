@@ -1,7 +1,8 @@
-"""The lock that appending, repairing and sealing take, and the check that the locked file still is the one meant.
+"""The lock that appending, repairing and sealing take, and the check that the locked file still is
+the one meant.
 
-A flock belongs to the open file: within a process, a second thread on the same descriptor gets it too. Whoever shares a
-descriptor needs a lock of its own around it.
+A flock belongs to the open file: within a process, a second thread on the same descriptor gets it
+too. Whoever shares a descriptor needs a lock of its own around it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 def is_at(found: os.stat_result, path: Path) -> bool:
-    """Whether `path` still names that file: between opening and locking it may have been sealed or removed."""
+    """Whether `path` still names that file: between opening and locking it may have been sealed or
+    removed."""
     try:
         now = path.stat()
     except FileNotFoundError:
@@ -52,7 +54,8 @@ def _open_locked(path: Path) -> int | None:
 
 @contextmanager
 def lock_or_not(path: Path) -> Iterator[bool]:
-    """Hold the lock file at `path`, made for this and removed at the end; False if somebody else holds it."""
+    """Hold the lock file at `path`, made for this and removed at the end; False if somebody else
+    holds it."""
     fd = _try_lock(path)
     if fd is None:
         yield False

@@ -19,10 +19,12 @@ SPARE = 1024
 _SHARE = 4
 """Where that would leave less, log files may use a fourth of them."""
 _SETTLED = 30.0
-"""Seconds without an append after which a file makes way for another. The users of a fleet come in turn: were the least
-recently used always the first to go, every file would be closed just before it is wanted again, once one more than fit is."""
+"""Seconds without an append after which a file makes way for another. The users of a fleet come in
+turn: were the least recently used always the first to go, every file would be closed just before it
+is wanted again, once one more than fit is."""
 _MOST_CLOSED = 500
-"""Unused files closed at once: at the turn of the hour all of them go unused, and appends are not to wait for that."""
+"""Unused files closed at once: at the turn of the hour all of them go unused, and appends are not
+to wait for that."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,12 +46,14 @@ class OpenFile:
     synced: int = 0
     """… and how many of these have had it."""
     failed: OSError | None = None
-    """Why its fsync failed. It is never tried again on this descriptor: the kernel has marked the pages clean."""
+    """Why its fsync failed. It is never tried again on this descriptor: the kernel has marked the
+    pages clean."""
     busy: bool = True
     used: float = 0.0
 
     def lock(self) -> int | None:
-        """Take the file's flock; the size it has now, or None if it is not the file at its path any more."""
+        """Take the file's flock; the size it has now, or None if it is not the file at its path any
+        more."""
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         try:
             found = os.stat(self.path)  # noqa: PTH116 - a Path would be made for every append
@@ -66,28 +70,36 @@ class OpenFile:
             raise self.failed
         try:
             crash_points.fsync(self.fd)
-        except OSError as refused:
-            self.failed = refused
+        except OSError as exc:
+            self.failed = exc
             raise
         self.synced = self.written
 
 
-class FilePool:
-    """At most `limit` files at once, fewer if the process would not have `spare` descriptors for others then. A file that makes
-    way is synced first if anybody counts on that; what came of it stays noted on the OpenFile."""
+class OpenFiles:
+    """At most `limit` files at once, fewer if the process would not have `spare` descriptors for
+    others then. A file that makes way is synced first if anybody counts on that; what came of it
+    stays noted on the OpenFile."""
 
     def __init__(self, limit: int, spare: int) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.limit = limit if soft == resource.RLIM_INFINITY else max(1, min(limit, max(soft - spare, soft // _SHARE)))
+        self.limit = (
+            limit
+            if soft == resource.RLIM_INFINITY
+            else max(1, min(limit, max(soft - spare, soft // _SHARE)))
+        )
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         """In order of their last use."""
         self._open = 0
-        self._lock = threading.Lock()  # taken as it is for every append: a Condition around it costs as much as a write does
+        self._lock = (
+            threading.Lock()
+        )  # taken as it is for every append: a Condition around it costs as much as a write does
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
 
     def acquire(self, path: str) -> OpenFile:
-        """The pool's file for this path, for this thread alone until it is released; its descriptor may be CLOSED yet."""
+        """The pool's file for this path, for this thread alone until it is released; its descriptor
+        may be CLOSED yet."""
         while True:
             with self._lock:
                 file, victim = self._claim(path)
@@ -135,7 +147,8 @@ class FilePool:
                 os.close(file.fd)
 
     def close_unused(self, seconds: float) -> None:
-        """Close what was not used for so long: a removed file keeps its space for as long as it is open."""
+        """Close what was not used for so long: a removed file keeps its space for as long as it is
+        open."""
         before = time.monotonic() - seconds
         for _ in range(_MOST_CLOSED):
             with self._lock:
@@ -156,7 +169,8 @@ class FilePool:
             self._close(victim)
 
     def _claim(self, path: str) -> tuple[OpenFile | None, OpenFile | None]:
-        """With the lock held: the file if it can be had now, else who makes way for it; neither after waiting in vain."""
+        """With the lock held: the file if it can be had now, else who makes way for it; neither
+        after waiting in vain."""
         file = self._files.get(path)
         if file is not None and not file.busy:
             file.busy = True
@@ -188,7 +202,8 @@ class FilePool:
         del self._files[file.path]
 
     def _close(self, file: OpenFile) -> None:
-        """Only for who has the file to itself, and with the file out of the pool. What its fsync said is noted on it."""
+        """Only for who has the file to itself, and with the file out of the pool. What its fsync
+        said is noted on it."""
         try:
             if file.fd != CLOSED and file.failed is None and file.synced < file.written:
                 with suppress(OSError):

@@ -1,4 +1,5 @@
-"""Closes what a process writes to other users: log files, the archive, Redis' files, a dump of its memory."""
+"""Closes what a process writes to other users: log files, the archive, Redis' files, a dump of its
+memory."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def write_for_own_user_only() -> None:
 
 
 def close_to_others(directory: Path) -> None:
-    """Let no other user into this directory, and so to nothing below it. A directory of another owner stays as it is."""
+    """Let no other user into this directory, and so to nothing below it. A directory of another
+    owner stays as it is."""
     with contextlib.suppress(PermissionError):
         if directory.stat().st_mode & 0o777 != DIRECTORY_MODE:
             directory.chmod(DIRECTORY_MODE)

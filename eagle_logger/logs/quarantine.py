@@ -12,8 +12,8 @@ REASON = ".reason"
 
 
 def keep_aside(root: Path, name: str, content: bytes, reason: str) -> Path:
-    """Keep `content` under `<root>/quarantine/`, durably, and return where: its name is `name` and a digest of the content, so
-    the same content is kept once. Raises OSError."""
+    """Keep `content` under `<root>/quarantine/`, durably, and return where: its name is `name` and
+    a digest of the content, so the same content is kept once. Raises OSError."""
     folder = root / FOLDER
     path = folder / f"{name.replace('/', '_')}.{hashlib.sha256(content).hexdigest()[:16]}"
     if not path.exists():

@@ -1,4 +1,5 @@
-"""Samples of what could not be read, so that somebody can find out why: few, small, and gone after two weeks."""
+"""Samples of what could not be read, so that somebody can find out why: few, small, and gone after
+two weeks."""
 
 from __future__ import annotations
 
@@ -20,9 +21,10 @@ DAYS = 14
 """Days of samples that are kept."""
 
 
-class Samples:
-    """Unreadable replies below `root`: `<YYYY-MM-DD>/<cloud_id>.jsonl`, one JSON object a line. Blocking; safe from several
-    threads and processes. What is kept is not synced: losing it to a power cut loses no reading."""
+class ReplySamples:
+    """Unreadable replies below `root`: `<YYYY-MM-DD>/<cloud_id>.jsonl`, one JSON object a line.
+    Blocking; safe from several threads and processes. What is kept is not synced: losing it to a
+    power cut loses no reading."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -31,8 +33,8 @@ class Samples:
         self._full: set[str] = set()
 
     def keep_sample(self, cloud_id: str, when: float, text: str) -> None:
-        """Keep the first 4 KiB of this text, redacted already, of what arrived at `when` (Unix seconds), unless this user has
-        had its 20 of this UTC day. Raises DiskUnavailable."""
+        """Keep the first 4 KiB of this text, redacted already, of what arrived at `when` (Unix
+        seconds), unless this user has had its 20 of this UTC day. Raises DiskUnavailable."""
         day = Hour.of(when).date
         with self._lock, disk_errors(self.root):
             if day != self._day:
@@ -68,7 +70,11 @@ def _append(path: Path, sample: bytes) -> bool:
 def _sample(cloud_id: str, when: float, text: str) -> bytes:
     cut = text.encode("utf-8", "backslashreplace")[:SIZE].decode("utf-8", "ignore")
     return (
-        json.dumps({"cloud_id": cloud_id, "at": iso(when, milliseconds=True), "text": cut}, ensure_ascii=False).encode() + b"\n"
+        json.dumps(
+            {"cloud_id": cloud_id, "at": iso(when, milliseconds=True), "text": cut},
+            ensure_ascii=False,
+        ).encode()
+        + b"\n"
     )
 
 

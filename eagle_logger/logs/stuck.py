@@ -1,5 +1,5 @@
-"""The note that says why a user's hour could not be archived. It is kept beside the hour's log files, where every rotator of
-the volume finds it, after a restart too."""
+"""The note that says why a user's hour could not be archived. It is kept beside the hour's log
+files, where every rotator of the volume finds it, after a restart too."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Stuck:
+class StuckUserHour:
     """A user's hour that fails for a reason of its own, while the archive takes other users' hours.
 
-    `since` and `tried_at` are Unix seconds of the system's clock; `tries` counts the failures, from 1.
+    `since` and `tried_at` are Unix seconds of the system's clock; `tries` counts the failures, from
+    1.
     """
 
     cloud_id: str
@@ -30,10 +31,10 @@ class Stuck:
     reason: str
 
     @classmethod
-    def first(cls, cloud_id: str, hour: Hour, reason: str, now: float) -> Stuck:
+    def first(cls, cloud_id: str, hour: Hour, reason: str, now: float) -> StuckUserHour:
         return cls(cloud_id, hour, now, now, 1, reason[:_LONGEST_REASON])
 
-    def again(self, reason: str, now: float) -> Stuck:
+    def again(self, reason: str, now: float) -> StuckUserHour:
         return replace(self, tried_at=now, tries=self.tries + 1, reason=reason[:_LONGEST_REASON])
 
     def to_json(self) -> bytes:
@@ -41,7 +42,7 @@ class Stuck:
         return (json.dumps({"v": VERSION, **members, "hour": self.hour.name}) + "\n").encode()
 
     @classmethod
-    def from_json(cls, text: bytes) -> Stuck:
+    def from_json(cls, text: bytes) -> StuckUserHour:
         """Raises ValueError for anything but what `to_json` writes."""
         data = json.loads(text)
         if not isinstance(data, dict) or data.get("v") != VERSION:

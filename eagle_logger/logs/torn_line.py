@@ -1,4 +1,5 @@
-"""A torn last line: what a kill or a full disk leaves behind the last newline. It never counted as logged."""
+"""A torn last line: what a kill or a full disk leaves behind the last newline. It never counted as
+logged."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ def whole_size(fd: int, size: int) -> int:
 
 
 def repair(fd: int, path: str, root: Path, size: int) -> tuple[int, bool]:
-    """Cut a torn last line off the locked file of this size, keeping its bytes aside first; its size then, and whether it was
-    torn."""
+    """Cut a torn last line off the locked file of this size, keeping its bytes aside first; its
+    size then, and whether it was torn."""
     if size == 0 or os.pread(fd, 1, size - 1) == b"\n":
         return size, False
     whole = whole_size(fd, size)

@@ -1,4 +1,5 @@
-"""Appending readings to the log files: whole lines, from many threads and processes at once, durable when it returns."""
+"""Appending readings to the log files: whole lines, from many threads and processes at once,
+durable when it returns."""
 
 from __future__ import annotations
 
@@ -11,23 +12,26 @@ from pathlib import Path
 
 from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs.appender import Appender, Written
+from eagle_logger.logs.appender import Appender, AppendResult
 from eagle_logger.logs.atomic_files import disk_errors, make_root
 from eagle_logger.logs.free_space import ensure_room
 from eagle_logger.logs.open_files import SPARE
 
-__all__ = ["LogWriter", "Written"]
+__all__ = ["AppendResult", "LogWriter"]
 
 
 class LogWriter:
-    """Appends to the log files below `root` (settings.logs_dir). Blocking; safe from several threads, with any number of
-    other writers on the same folder.
+    """Appends to the log files below `root` (settings.logs_dir). Blocking; safe from several
+    threads, with any number of other writers on the same folder.
 
-    At most `max_open` files are open at once. They leave `spare` of the process's descriptors to others, or three fourths of
-    them if there are too few for that. Nothing is written while fewer than `min_free_disk` bytes are free.
+    At most `max_open` files are open at once. They leave `spare` of the process's descriptors to
+    others, or three fourths of them if there are too few for that. Nothing is written while fewer
+    than `min_free_disk` bytes are free.
     """
 
-    def __init__(self, root: Path, *, shards: int, max_open: int, min_free_disk: int, spare: int = SPARE) -> None:
+    def __init__(
+        self, root: Path, *, shards: int, max_open: int, min_free_disk: int, spare: int = SPARE
+    ) -> None:
         self.root = root
         self._max_open = max_open
         self._spare = spare
@@ -41,12 +45,13 @@ class LogWriter:
 
         self._path = path
 
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
-        """Add complete lines to the log file of each (cloud id, hour); return when all of them are durable. A user's hour has
-        at most `LARGEST_HOUR` bytes; `left_out` counts the lines beyond, by cloud id.
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> AppendResult:
+        """Add complete lines to the log file of each (cloud id, hour); return when all of them are
+        durable. A user's hour has at most `LARGEST_HOUR` bytes; `left_out` counts the lines beyond,
+        by cloud id.
 
-        Raises DiskUnavailable when lines may not be durable. The caller may then append the whole batch again: no torn line
-        stays visible, and sealing removes a line that was written twice.
+        Raises DiskUnavailable when lines may not be durable. The caller may then append the whole
+        batch again: no torn line stays visible, and sealing removes a line that was written twice.
         """
         paths = {self._path(*key): key for key, lines in batch.items() if lines}
         content = {path: b"".join(batch[key]) for path, key in paths.items()}
@@ -56,10 +61,15 @@ class LogWriter:
             appender = self._ready()
             ensure_room(self.root, self._min_free_disk)
             written = appender.append(content)
-        return replace(written, left_out=_by_user(written.left_out, paths)) if written.left_out else written
+        return (
+            replace(written, left_out=_by_user(written.left_out, paths))
+            if written.left_out
+            else written
+        )
 
     def check(self) -> None:
-        """Raises DiskUnavailable while the volume is read-only, or has less room than must stay free."""
+        """Raises DiskUnavailable while the volume is read-only, or has less room than must stay
+        free."""
         with disk_errors(self.root):
             self._ready()
             ensure_room(self.root, self._min_free_disk)

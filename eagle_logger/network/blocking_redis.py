@@ -1,5 +1,5 @@
-"""Blocking clients of Redis. They close a connection whose server is not the primary any more, or takes no writes because its
-disk is full."""
+"""Blocking clients of Redis. They close a connection whose server is not the primary any more, or
+takes no writes because its disk is full."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def client(address: RedisAddress, **options: Any) -> redis.Redis:
 
 
 def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
-    """A subclass of `connection` that closes itself when the server says that it is not the primary or that its disk is full.
-    That answer becomes redis-py's ConnectionError, so callers handle it like any lost connection. Another error would end a
-    worker."""
+    """A subclass of `connection` that closes itself when the server says that it is not the primary
+    or that its disk is full. That answer becomes redis-py's ConnectionError, so callers handle it
+    like any lost connection. Another error would end a worker."""
 
     class Leaving(connection):  # type: ignore[misc]  # redis-py has three classes of them, and kombu a fourth
         def read_response(self, *args: Any, **kwargs: Any) -> Any:

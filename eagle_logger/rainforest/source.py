@@ -1,4 +1,5 @@
-"""What the fetch cycle needs of Rainforest. Adapters: `relay.client.RelayClient`; tests use a scripted one."""
+"""What the fetch cycle needs of Rainforest. Adapters: `relay.client.RelayClient`; tests use a
+scripted one."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from eagle_logger.errors import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in a reply that gave no reading. `what` is one of a small fixed set of words (a metric's label): sentinel,
-    no_time, truncated, bad_number, unknown_root, …; `detail` says it to a person; `sample` is redacted and at most 4 KiB."""
+class ReplyProblem:
+    """Something in a reply that gave no reading. `what` is one of a small fixed set of words (a
+    metric's label): sentinel, no_time, truncated, bad_number, unknown_root, …; `detail` says it to
+    a person; `sample` is redacted and at most 4 KiB."""
 
     what: str
     detail: str
@@ -23,24 +25,28 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a reply held. `known` is True if it held at least one notification that we recognise, reading or not."""
+    """What a reply held. `known` is True if it held at least one notification that we recognise,
+    reading or not."""
 
     readings: tuple[Reading, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[ReplyProblem, ...]
     known: bool
     undated: tuple[Undated, ...] = ()
     """Readings without a usable time of their own."""
 
 
 class UnreadableReply(Unreadable):
-    """A reply holds nothing we know. `problem` has the sample to keep; the message is short, and as redacted."""
+    """A reply holds nothing we know. `problem` has the sample to keep; the message is short, and as
+    redacted."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"the reply cannot be read: {problem.what}: {problem.detail}; it begins {problem.sample[:120]!r}")
+    def __init__(self, problem: ReplyProblem) -> None:
+        super().__init__(
+            f"the reply cannot be read: {problem.what}: {problem.detail}; it begins {problem.sample[:120]!r}"
+        )
         self.problem = problem
 
 
-class Relay(Protocol):
+class ReadingSource(Protocol):
     async def ask(
         self,
         credentials: Credentials,
@@ -50,11 +56,11 @@ class Relay(Protocol):
     ) -> Decoded:
         """The gateway's current reading of this kind.
 
-        `before_writing` is called when the connection is open, just before the request is written. If it raises a
-        TimeoutError, nothing is written.
+        `before_writing` is called when the connection is open, just before the request is written.
+        If it raises a TimeoutError, nothing is written.
 
-        Raises RelayUnavailable (try again later), Refused (credentials or cloud id), UnreadableReply (the reply is nothing we
-        know; carries the problem, with a redacted sample).
+        Raises RelayUnavailable (try again later), Refused (credentials or cloud id),
+        UnreadableReply (the reply is nothing we know; carries the problem, with a redacted sample).
         """
         ...
 

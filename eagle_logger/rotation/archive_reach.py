@@ -1,8 +1,9 @@
 """Whether the whole archive is away, or one user's hour fails for a reason of its own.
 
-A refusal alone does not show which: a store answers 403 when credentials were revoked, but also when one object is in a slow
-storage class, or is encrypted with a key that is gone. So after a failure the process puts an object that belongs to no user.
-If the archive takes it, the failure is the user's own.
+A refusal alone does not show which: a store answers 403 when credentials were revoked, but also
+when one object is in a slow storage class, or is encrypted with a key that is gone. So after a
+failure the process puts an object that belongs to no user. If the archive takes it, the failure is
+the user's own.
 """
 
 from __future__ import annotations
@@ -24,17 +25,20 @@ _log = structlog.get_logger("eagle_logger.reach")
 LEFT_ALONE_FOR = 10.0
 """Seconds. A process sends nothing to an archive that is away for this long."""
 MOST_FAILURES_IN_A_ROW = 16
-"""Users. If so many hours fail and none is stored between, the archive is left alone although it answers: it may be full."""
+"""Users. If so many hours fail and none is stored between, the archive is left alone although it
+answers: it may be full."""
 _TEXT = b"eagle_logger asked here whether this archive takes objects.\n"
 
 
 def probe_key(now: float) -> str:
-    """The object that is put after a failure. Each day has its own: an old one may be in a slow storage class by now."""
+    """The object that is put after a failure. Each day has its own: an old one may be in a slow
+    storage class by now."""
     return f"probe/{Hour.of(now).date}.txt"
 
 
-class Reach:
-    """What one process knows of its archive. Thread-safe. `rest`: real seconds to leave an archive alone; infinity for good."""
+class ArchiveReach:
+    """What one process knows of its archive. Thread-safe. `rest`: real seconds to leave an archive
+    alone; infinity for good."""
 
     def __init__(
         self,
@@ -61,7 +65,8 @@ class Reach:
     def is_there(self, now: float) -> bool:
         """Whether the archive still answers after a failure. If not, it counts as away from now on.
 
-        `now`: the system's clock. It makes two requests; other threads that call it meanwhile wait for its answer.
+        `now`: the system's clock. It makes two requests; other threads that call it meanwhile wait
+        for its answer.
         """
         with self._lock:
             if self.is_away():
@@ -76,7 +81,9 @@ class Reach:
         with self._lock:
             self._failed.add(cloud_id)
             if len(self._failed) >= MOST_FAILURES_IN_A_ROW:
-                self._leave_alone(f"it answers, but took nothing from {MOST_FAILURES_IN_A_ROW} users one after another")
+                self._leave_alone(
+                    f"it answers, but took nothing from {MOST_FAILURES_IN_A_ROW} users one after another"
+                )
 
     def _leave_alone(self, why: str) -> None:
         _log.warning("archive_left_alone", seconds=self._rest, detail=why)

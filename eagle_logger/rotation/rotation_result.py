@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Rotated:
-    """The result of a rotation. `deferred` users were left for next time: it was time to stop, or the archive was away."""
+class RotationResult:
+    """The result of a rotation. `deferred` users were left for next time: it was time to stop, or
+    the archive was away."""
 
     cloud_ids: tuple[str, ...] = ()
     """Users who had something to archive."""
@@ -35,20 +36,28 @@ class Rotated:
 
     def counts(self) -> dict[str, int]:
         """The counts that are not 0, by name."""
-        names = [name for name in Rotated.__slots__ if name not in {"cloud_ids", "errors"}]
-        found = {"users": self.users, **{name: getattr(self, name) for name in names}, "errors": len(self.errors)}
+        names = [name for name in RotationResult.__slots__ if name not in {"cloud_ids", "errors"}]
+        found = {
+            "users": self.users,
+            **{name: getattr(self, name) for name in names},
+            "errors": len(self.errors),
+        }
         return {name: count for name, count in found.items() if count}
 
-    def __add__(self, other: Rotated) -> Rotated:
-        names = [name for name in Rotated.__slots__ if name != "errors"]
+    def __add__(self, other: RotationResult) -> RotationResult:
+        names = [name for name in RotationResult.__slots__ if name != "errors"]
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return Rotated(**sums, errors=self.errors | other.errors)
+        return RotationResult(**sums, errors=self.errors | other.errors)
 
     def __str__(self) -> str:
         """In words: `12 users, 12 objects, 6000 rows, 3 duplicates dropped`."""
         if self.busy and not self.users:
             return "another process rotates it"
-        always = [_counted(self.users, "user"), _counted(self.objects, "object"), _counted(self.rows, "row")]
+        always = [
+            _counted(self.users, "user"),
+            _counted(self.objects, "object"),
+            _counted(self.rows, "row"),
+        ]
         rare = (
             _counted(self.duplicates, "duplicate", "dropped"),
             _counted(self.conflicts, "conflict"),

@@ -7,7 +7,8 @@ from types import FrameType
 
 
 class StopRequest:
-    """`asked` is True once Ctrl-C or SIGTERM has come. Must be made in the main thread: it takes over both signals."""
+    """`asked` is True once Ctrl-C or SIGTERM has come. Must be made in the main thread: it takes
+    over both signals."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 from eagle_logger.sns.refusals import MessageRefused, Reason
 
 MAX_BRACKETS = 256
-"""Opening brackets in one document, which bounds its depth without reading it. Ours need two; SNS has some for attributes."""
+"""Opening brackets in one document, which bounds its depth without reading it. Ours need two; SNS
+has some for attributes."""
 
 
 def loads(text: str) -> Any:
@@ -17,8 +18,8 @@ def loads(text: str) -> Any:
         raise MessageRefused(Reason.TOO_COMPLEX, "the JSON nests more than a message of ours could")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as wrong:
-        raise MessageRefused(Reason.NOT_JSON, f"this is not JSON: {wrong}") from None
+    except (ValueError, RecursionError) as exc:
+        raise MessageRefused(Reason.NOT_JSON, f"this is not JSON: {exc}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -23,15 +23,18 @@ _FETCHES_AT_ONCE = 10
 _SECONDS_PER_FETCH = 2.0
 
 
-class Keyring:
+class CertificateCache:
     """Signing certificates by URL: the last few are kept, as are the URLs that proved to hold none.
 
-    The path of a certificate's URL is the sender's to choose, so fetches are rationed: at most ten at once and one every two
-    seconds in the long run, whatever comes in. Concurrent messages with the same URL share one fetch. What is kept is checked
-    for name and date by whoever uses it, each time.
+    The path of a certificate's URL is the sender's to choose, so fetches are rationed: at most ten
+    at once and one every two seconds in the long run, whatever comes in. Concurrent messages with
+    the same URL share one fetch. What is kept is checked for name and date by whoever uses it, each
+    time.
     """
 
-    def __init__(self, fetch: FetchCertificate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, fetch: FetchCertificate, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
         self._kept: OrderedDict[str, Certificate] = OrderedDict()
@@ -41,7 +44,8 @@ class Keyring:
         self._counted_at = monotonic()
 
     async def get(self, url: str) -> Certificate:
-        """The certificate at a URL that has been checked. Raises MessageRefused or CertificateUnavailable."""
+        """The certificate at a URL that has been checked. Raises MessageRefused or
+        CertificateUnavailable."""
         if kept := self._kept.get(url):
             self._kept.move_to_end(url)
             return kept
@@ -64,14 +68,16 @@ class Keyring:
         self._fetches_left = min(self._fetches_left + earned, float(_FETCHES_AT_ONCE))
         self._counted_at = now
         if self._fetches_left < 1:
-            raise CertificateUnavailable("too many certificates are asked for", Reason.CERTIFICATE_FETCHES_EXHAUSTED)
+            raise CertificateUnavailable(
+                "too many certificates are asked for", Reason.CERTIFICATE_FETCHES_EXHAUSTED
+            )
         self._fetches_left -= 1
 
     async def _obtain(self, url: str) -> Certificate:
         try:
             certificate = Certificate.parse(await self._fetch(url))
-        except MessageRefused as refusal:
-            _keep(self._refused, url, (self._monotonic() + _REFUSED_FOR, refusal), _REFUSALS_KEPT)
+        except MessageRefused as exc:
+            _keep(self._refused, url, (self._monotonic() + _REFUSED_FOR, exc), _REFUSALS_KEPT)
             raise
         _keep(self._kept, url, certificate, _KEPT)
         return certificate

@@ -21,27 +21,39 @@ class _Content(Protocol):
 
 
 class CertificateDownload:
-    """Call it with a checked URL. It follows no redirect, uses no proxy, unpacks nothing, and stops at 16 KiB and at 5 seconds.
+    """Call it with a checked URL. It follows no redirect, uses no proxy, unpacks nothing, and stops
+    at 16 KiB and at 5 seconds.
 
-    `resolver` and `tls` are for tests: where the host is looked up, and whom to trust (default: the system's store).
+    `resolver` and `tls` are for tests: where the host is looked up, and whom to trust (default: the
+    system's store).
     """
 
-    def __init__(self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._resolver = resolver
         self._tls = tls or client_context()
 
     async def __call__(self, url: str) -> bytes:
-        """Raises MessageRefused for what will be the same next time, CertificateUnavailable for what may not."""
+        """Raises MessageRefused for what will be the same next time, CertificateUnavailable for
+        what may not."""
         try:
-            async with self._session() as session, session.get(url, allow_redirects=False) as response:
+            async with (
+                self._session() as session,
+                session.get(url, allow_redirects=False) as response,
+            ):
                 _check_status(response.status)
                 return await _at_most(response.content, MAX_BYTES)
-        except (aiohttp.ClientError, TimeoutError, OSError) as wrong:
-            raise CertificateUnavailable(f"the signing certificate could not be fetched: {type(wrong).__name__}") from wrong
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise CertificateUnavailable(
+                f"the signing certificate could not be fetched: {type(exc).__name__}"
+            ) from exc
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=self._resolver, ssl=self._tls, force_close=True),
+            connector=aiohttp.TCPConnector(
+                resolver=self._resolver, ssl=self._tls, force_close=True
+            ),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity"},
@@ -52,11 +64,16 @@ class CertificateDownload:
 
 def _check_status(status: int) -> None:
     if 300 <= status < 400:
-        raise MessageRefused(Reason.CERTIFICATE_REDIRECT, "the certificate's host points elsewhere; nothing is followed")
+        raise MessageRefused(
+            Reason.CERTIFICATE_REDIRECT,
+            "the certificate's host points elsewhere; nothing is followed",
+        )
     if status in (408, 429) or status >= 500:
         raise CertificateUnavailable(f"the certificate's host answered {status}")
     if status != 200:
-        raise MessageRefused(Reason.CERTIFICATE_MISSING, f"there is no such certificate (status {status})")
+        raise MessageRefused(
+            Reason.CERTIFICATE_MISSING, f"there is no such certificate (status {status})"
+        )
 
 
 async def _at_most(content: _Content, limit: int) -> bytes:
@@ -64,5 +81,7 @@ async def _at_most(content: _Content, limit: int) -> bytes:
     while chunk := await content.read(limit + 1 - len(found)):
         found += chunk
         if len(found) > limit:
-            raise MessageRefused(Reason.CERTIFICATE_TOO_LARGE, f"a certificate is at most {limit} bytes")
+            raise MessageRefused(
+                Reason.CERTIFICATE_TOO_LARGE, f"a certificate is at most {limit} bytes"
+            )
     return bytes(found)

@@ -1,7 +1,8 @@
-"""The certificate a message says it was signed with: where it may lie, whose it must be, and when it is good.
+"""The certificate a message says it was signed with: where it may lie, whose it must be, and when
+it is good.
 
-Amazon serves one leaf without its chain, so there is no chain to check: what is trusted is the https connection to the one host
-that may serve it.
+Amazon serves one leaf without its chain, so there is no chain to check: what is trusted is the
+https connection to the one host that may serve it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _MIN_KEY_BITS = 2048
 
 
 def check_url(url: str, topic: Topic) -> None:
-    """Raises MessageRefused unless the URL is, letter by letter, one where this topic's region keeps its certificates.
+    """Raises MessageRefused unless the URL is, letter by letter, one where this topic's region
+    keeps its certificates.
 
-    What is compared is the whole text, so nothing depends on how a URL parser reads the odd ones; the parser only finds words
-    for the refusal.
+    What is compared is the whole text, so nothing depends on how a URL parser reads the odd ones;
+    the parser only finds words for the refusal.
     """
     prefix = f"https://{topic.certificate_host}"
     if not (url.startswith(prefix) and _PATH.fullmatch(url[len(prefix) :])):
@@ -65,26 +67,37 @@ class Certificate:
 
     @classmethod
     def parse(cls, pem: bytes) -> Certificate:
-        """Raises MessageRefused unless it is a certificate in PEM with an RSA key of at least 2048 bits."""
+        """Raises MessageRefused unless it is a certificate in PEM with an RSA key of at least 2048
+        bits."""
         try:
             found = x509.load_pem_x509_certificate(pem)
             key = found.public_key()
             names = _names(found)
         except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
-            raise MessageRefused(Reason.CERTIFICATE_UNREADABLE, "what lies there is no certificate") from None
+            raise MessageRefused(
+                Reason.CERTIFICATE_UNREADABLE, "what lies there is no certificate"
+            ) from None
         if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
-            raise MessageRefused(Reason.CERTIFICATE_UNREADABLE, "the certificate has no RSA key of 2048 bits or more")
+            raise MessageRefused(
+                Reason.CERTIFICATE_UNREADABLE, "the certificate has no RSA key of 2048 bits or more"
+            )
         return cls(key, names, found.not_valid_before_utc, found.not_valid_after_utc)
 
     def check(self, topic: Topic, now: float) -> None:
         """Raises MessageRefused unless it is SNS's own and valid now (Unix seconds)."""
         if not self.names & topic.certificate_names:
-            raise MessageRefused(Reason.CERTIFICATE_NAME, "the certificate was issued to somebody else than SNS")
+            raise MessageRefused(
+                Reason.CERTIFICATE_NAME, "the certificate was issued to somebody else than SNS"
+            )
         moment = datetime.fromtimestamp(now, UTC)
         if moment < self.not_before:
-            raise MessageRefused(Reason.CERTIFICATE_NOT_YET_VALID, f"the certificate is valid from {self.not_before}")
+            raise MessageRefused(
+                Reason.CERTIFICATE_NOT_YET_VALID, f"the certificate is valid from {self.not_before}"
+            )
         if moment > self.not_after:
-            raise MessageRefused(Reason.CERTIFICATE_EXPIRED, f"the certificate expired at {self.not_after}")
+            raise MessageRefused(
+                Reason.CERTIFICATE_EXPIRED, f"the certificate expired at {self.not_after}"
+            )
 
 
 def _names(found: x509.Certificate) -> frozenset[str]:

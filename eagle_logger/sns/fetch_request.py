@@ -15,31 +15,36 @@ MAX_CLOUD_IDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Whom a message asks to fetch: each once, in order. `not_ids` counts what stood among them and can be nobody's id."""
+class FetchRequest:
+    """Whom a message asks to fetch: each once, in order. `not_ids` counts what stood among them and
+    can be nobody's id."""
 
     cloud_ids: tuple[str, ...]
     not_ids: int = 0
 
 
-def cloud_ids_in(message: str) -> Asked:
+def cloud_ids_in(message: str) -> FetchRequest:
     """Raises MessageRefused: no_cloud_id, too_many_cloud_ids, too_complex."""
     alone = _cloud_id_or_none(message)
-    return Asked((alone,)) if alone is not None else _asked(_listed(_read(message)))
+    return FetchRequest((alone,)) if alone is not None else _asked(_listed(_read(message)))
 
 
 def message_for(cloud_ids: Sequence[str]) -> str:
     """The message that asks to fetch these users; the inverse of `cloud_ids_in`."""
-    return json.dumps({"cloud_id": cloud_ids[0]} if len(cloud_ids) == 1 else {"cloud_ids": list(cloud_ids)})
+    return json.dumps(
+        {"cloud_id": cloud_ids[0]} if len(cloud_ids) == 1 else {"cloud_ids": list(cloud_ids)}
+    )
 
 
 def _read(message: str) -> Any:
     try:
         return bounded_json.loads(message)
-    except MessageRefused as refused:
-        if refused.reason is not Reason.NOT_JSON:
+    except MessageRefused as exc:
+        if exc.reason is not Reason.NOT_JSON:
             raise
-        raise MessageRefused(Reason.NO_CLOUD_ID, "the message is neither a cloud id nor JSON") from None
+        raise MessageRefused(
+            Reason.NO_CLOUD_ID, "the message is neither a cloud id nor JSON"
+        ) from None
 
 
 def _listed(found: Any) -> list[Any]:
@@ -52,14 +57,20 @@ def _listed(found: Any) -> list[Any]:
     raise MessageRefused(Reason.NO_CLOUD_ID, "the message names no cloud_id and no cloud_ids")
 
 
-def _asked(listed: list[Any]) -> Asked:
+def _asked(listed: list[Any]) -> FetchRequest:
     if len(listed) > MAX_CLOUD_IDS:
-        raise MessageRefused(Reason.TOO_MANY_CLOUD_IDS, f"{len(listed)} cloud ids: one message carries at most {MAX_CLOUD_IDS}")
+        raise MessageRefused(
+            Reason.TOO_MANY_CLOUD_IDS,
+            f"{len(listed)} cloud ids: one message carries at most {MAX_CLOUD_IDS}",
+        )
     cloud_ids = [_cloud_id_or_none(item) for item in listed]
     known = tuple(dict.fromkeys(cloud_id for cloud_id in cloud_ids if cloud_id is not None))
     if not known:
-        raise MessageRefused(Reason.NO_CLOUD_ID, "the message holds nothing that is a cloud id (6 hex digits, as text)")
-    return Asked(known, cloud_ids.count(None))
+        raise MessageRefused(
+            Reason.NO_CLOUD_ID,
+            "the message holds nothing that is a cloud id (6 hex digits, as text)",
+        )
+    return FetchRequest(known, cloud_ids.count(None))
 
 
 def _cloud_id_or_none(item: Any) -> str | None:

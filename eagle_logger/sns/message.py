@@ -28,7 +28,7 @@ class MessageType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SnsMessage:
     """A delivered message. Nothing in it may be believed before its signature has been checked."""
 
     type: MessageType
@@ -46,22 +46,25 @@ class Envelope:
     subscribe_url: str | None = None
 
 
-def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> Envelope:
-    """The envelope in a request's body; `header_type` is what `x-amz-sns-message-type` said, `raw_delivery` what
-    `x-amz-sns-rawdelivery` did. Raises MessageRefused.
+def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> SnsMessage:
+    """The envelope in a request's body; `header_type` is what `x-amz-sns-message-type` said,
+    `raw_delivery` what `x-amz-sns-rawdelivery` did. Raises MessageRefused.
 
-    Every field but the message is held to one line: what is signed is lines, and a field with a line break could pass for
-    two.
+    Every field but the message is held to one line: what is signed is lines, and a field with a
+    line break could pass for two.
     """
     if len(body) > MAX_BYTES:
         raise MessageRefused(Reason.TOO_LARGE, f"a message is at most {MAX_BYTES} bytes")
     if raw_delivery:
-        raise MessageRefused(Reason.RAW_DELIVERY, "raw delivery carries no signature; turn it off for this subscription")
+        raise MessageRefused(
+            Reason.RAW_DELIVERY,
+            "raw delivery carries no signature; turn it off for this subscription",
+        )
     fields = _fields(body)
     kind = _type(fields, header_type)
     confirms = kind is not MessageType.NOTIFICATION
     timestamp = _text(fields, "Timestamp", _TIMESTAMP)
-    return Envelope(
+    return SnsMessage(
         type=kind,
         message_id=_text(fields, "MessageId", MESSAGE_ID),
         topic_arn=_text(fields, "TopicArn", _ONE_WORD),
@@ -71,7 +74,9 @@ def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = F
         signature_version=_text(fields, "SignatureVersion", _ONE_WORD),
         signature=_text(fields, "Signature", _ONE_WORD),
         certificate_url=_text(fields, "SigningCertURL"),
-        subject=_text(fields, "Subject", _ONE_LINE) if not confirms and fields.get("Subject") is not None else None,
+        subject=_text(fields, "Subject", _ONE_LINE)
+        if not confirms and fields.get("Subject") is not None
+        else None,
         token=_text(fields, "Token", _ONE_WORD) if confirms else None,
         subscribe_url=_text(fields, "SubscribeURL", _ONE_WORD) if confirms else None,
     )

@@ -1,4 +1,5 @@
-"""Amazon's partitions (the public cloud, China, GovCloud, the European Sovereign Cloud …) and their domains.
+"""Amazon's partitions (the public cloud, China, GovCloud, the European Sovereign Cloud …) and their
+domains.
 
 botocore ships them as data, so an update of botocore brings new partitions.
 """
@@ -21,7 +22,8 @@ class Partition:
     regions: re.Pattern[str]
 
     def has(self, region: str) -> bool:
-        """Whether the region's name fits the partition's pattern. There is no list, because new regions appear."""
+        """Whether the region's name fits the partition's pattern. There is no list, because new
+        regions appear."""
         return self.regions.match(region) is not None
 
 
@@ -35,13 +37,17 @@ def partitions() -> Mapping[str, Partition]:
 
 
 def _partition(name: str, outputs: Mapping[str, str], regions: str) -> Partition:
-    return Partition(name, outputs["dnsSuffix"], outputs["implicitGlobalRegion"], re.compile(regions, re.ASCII))
+    return Partition(
+        name, outputs["dnsSuffix"], outputs["implicitGlobalRegion"], re.compile(regions, re.ASCII)
+    )
 
 
 def region_of_queue(host: str) -> str | None:
     """The region in the host of an SQS queue's URL; None if it is not Amazon's host."""
     for partition in partitions().values():
-        match = re.fullmatch(rf"(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.{re.escape(partition.domain)}", host)
+        match = re.fullmatch(
+            rf"(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.{re.escape(partition.domain)}", host
+        )
         if match and partition.has(region := match[1] or match[2]):
             return region
     return None

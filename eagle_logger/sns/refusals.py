@@ -1,4 +1,5 @@
-"""Why an SNS message is not obeyed: one word for each reason, fit for a metric's label, and what SNS is answered."""
+"""Why an SNS message is not obeyed: one word for each reason, fit for a metric's label, and what
+SNS is answered."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class Reason(StrEnum):
 
     @property
     def status(self) -> int:
-        """The HTTP status SNS is answered: it tries again after 5xx, and after no other 4xx than 429."""
+        """The HTTP status SNS is answered: it tries again after 5xx, and after no other 4xx than
+        429."""
         return _STATUS.get(self, 403)
 
 

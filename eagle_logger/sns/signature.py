@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from eagle_logger.sns.message import Envelope, MessageType
+from eagle_logger.sns.message import MessageType, SnsMessage
 from eagle_logger.sns.refusals import MessageRefused, Reason
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -22,8 +22,9 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 
 
-def string_to_sign(envelope: Envelope) -> bytes:
-    """`Key`, line feed, value, line feed for each signed field, in byte order of the keys (Amazon SNS developer guide)."""
+def string_to_sign(envelope: SnsMessage) -> bytes:
+    """`Key`, line feed, value, line feed for each signed field, in byte order of the keys (Amazon
+    SNS developer guide)."""
     signed = {
         "Message": envelope.message,
         "MessageId": envelope.message_id,
@@ -39,7 +40,7 @@ def string_to_sign(envelope: Envelope) -> bytes:
     return "".join(f"{key}\n{signed[key]}\n" for key in sorted(signed)).encode()
 
 
-def decoded(envelope: Envelope) -> tuple[hashes.HashAlgorithm, bytes]:
+def decoded(envelope: SnsMessage) -> tuple[hashes.HashAlgorithm, bytes]:
     """How and what was signed, as far as it can be told without a key. Raises MessageRefused."""
     algorithm = _HASHES.get(envelope.signature_version)
     if algorithm is None:
@@ -50,10 +51,12 @@ def decoded(envelope: Envelope) -> tuple[hashes.HashAlgorithm, bytes]:
         raise MessageRefused(Reason.SIGNATURE_ENCODING, "the Signature is not base64") from None
 
 
-def verify(envelope: Envelope, key: RSAPublicKey) -> None:
+def verify(envelope: SnsMessage, key: RSAPublicKey) -> None:
     """Raises MessageRefused unless the holder of the key signed exactly this."""
     algorithm, signature = decoded(envelope)
     try:
         key.verify(signature, string_to_sign(envelope), PKCS1v15(), algorithm)
     except InvalidSignature:
-        raise MessageRefused(Reason.BAD_SIGNATURE, "the signature does not match the message") from None
+        raise MessageRefused(
+            Reason.BAD_SIGNATURE, "the signature does not match the message"
+        ) from None

@@ -1,4 +1,5 @@
-"""Passwords at rest: Fernet tokens, sealed with the newest key, opened with any, each bound to its user's cloud id."""
+"""Passwords at rest: Fernet tokens, sealed with the newest key, opened with any, each bound to its
+user's cloud id."""
 
 from __future__ import annotations
 
@@ -25,12 +26,14 @@ def new_key() -> str:
 
 
 class Cipher:
-    """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from, for messages.
+    """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from,
+    for messages.
 
-    `reread` reads the keys from their file again, if they came from one; `refresh` adds those that are new. A key that was
-    removed from the file stays known until the process ends.
+    `reread` reads the keys from their file again, if they came from one; `refresh` adds those that
+    are new. A key that was removed from the file stays known until the process ends.
 
-    Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever shows a key.
+    Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever
+    shows a key.
     """
 
     def __init__(
@@ -58,13 +61,16 @@ class Cipher:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """One for each key, newest first. A fingerprint distinguishes a key and reveals nothing else about it."""
+        """One for each key, newest first. A fingerprint distinguishes a key and reveals nothing
+        else about it."""
         return tuple(_fingerprint(key) for key in self._keys)
 
     def refresh(self) -> bool:
-        """Read the key file again, at most once a second. Returns whether it holds a key that was not known.
+        """Read the key file again, at most once a second. Returns whether it holds a key that was
+        not known.
 
-        A file that cannot be read, or holds something other than keys, changes nothing; this is logged once.
+        A file that cannot be read, or holds something other than keys, changes nothing; this is
+        logged once.
         """
         now = time.monotonic()
         if self._reread is None or now < self._reread_at + REREAD_PAUSE:
@@ -94,7 +100,9 @@ class Cipher:
 
     def seal(self, credentials: Credentials) -> str:
         """The cloud id lies inside, so that a token moved to another user is noticed."""
-        plain = json.dumps([credentials.cloud_id, credentials.user_email, credentials.user_pw], ensure_ascii=False)
+        plain = json.dumps(
+            [credentials.cloud_id, credentials.user_email, credentials.user_pw], ensure_ascii=False
+        )
         return self._newest.encrypt(plain.encode()).decode()
 
     def open(self, cloud_id: str, sealed: str) -> Credentials:

@@ -14,15 +14,19 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the lines: every one is imported whole or refused. `replaced`: a later line of the same user won."""
+    """What became of the lines: every one is imported whole or refused. `replaced`: a later line of
+    the same user won."""
 
     users: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
     replaced: list[tuple[int, str]] = field(default_factory=list)
 
 
-async def import_users(store: UserStore, lines: Iterable[bytes], *, tell: Callable[[int], None]) -> Imported:
-    """Put every line's user into the store, in batches; blank lines are passed over. `tell` hears of every line's bytes.
+async def import_users(
+    store: UserStore, lines: Iterable[bytes], *, tell: Callable[[int], None]
+) -> Imported:
+    """Put every line's user into the store, in batches; blank lines are passed over. `tell` hears
+    of every line's bytes.
 
     Raises RedisUnavailable; what came before it stays imported, and importing again does no harm.
     """
@@ -47,14 +51,16 @@ class _Importer:
             return
         try:
             user = parse_line(line)
-        except ValueError as wrong:
-            self.result.refused.append((number, str(wrong)))
+        except ValueError as exc:
+            self.result.refused.append((number, str(exc)))
             return
         cloud_id = user.user.cloud_id
         if cloud_id in self._waiting or len(self._waiting) >= BATCH:
             await self.write()
         if cloud_id in self._lines:
-            self.result.replaced.append((number, f"{cloud_id} again: it replaces line {self._lines[cloud_id]}"))
+            self.result.replaced.append(
+                (number, f"{cloud_id} again: it replaces line {self._lines[cloud_id]}")
+            )
         self._lines[cloud_id] = number
         self._waiting[cloud_id] = number, user
 
@@ -73,9 +79,9 @@ class _Importer:
             return 0
         try:
             await self._store.restore([user for _, user in sealed])
-        except ValueError as wrong:
+        except ValueError as exc:
             if len(sealed) == 1:
-                self.result.refused.append((sealed[0][0], str(wrong)))
+                self.result.refused.append((sealed[0][0], str(exc)))
                 return 1
             return sum([await self._restore([one]) for one in sealed])
         return 0

@@ -13,7 +13,8 @@ Swap = tuple[str, bytes, bytes]
 
 
 def resealed(cipher: Cipher, records: Iterable[tuple[str, bytes]]) -> tuple[list[Swap], list[str]]:
-    """What to write in place of records not sealed with the newest key; and the ids of those no key opens."""
+    """What to write in place of records not sealed with the newest key; and the ids of those no key
+    opens."""
     swaps: list[Swap] = []
     locked: list[str] = []
     for cloud_id, record in records:

@@ -1,7 +1,9 @@
-"""Which process knows which keys. Each process that has keys writes their fingerprints into its progress note.
+"""Which process knows which keys. Each process that has keys writes their fingerprints into its
+progress note.
 
-No password may be stored that is sealed with a key which a living process does not have, because that process could not
-fetch the user any more. So sealing is refused until every living process has the key, and so is restoring.
+No password may be stored that is sealed with a key which a living process does not have, because
+that process could not fetch the user any more. So sealing is refused until every living process has
+the key, and so is restoring.
 """
 
 from __future__ import annotations
@@ -39,8 +41,11 @@ def refuse_unknown_key(cipher: Cipher, notes: Mapping[str, Note], now: float, al
         )
 
 
-def refuse_to_restore(fingerprints: AbstractSet[str], notes: Mapping[str, Note], now: float, alive: float) -> None:
-    """Raise KeyNotKnown if a living process has keys, but not all of these, with which passwords to restore are sealed.
+def refuse_to_restore(
+    fingerprints: AbstractSet[str], notes: Mapping[str, Note], now: float, alive: float
+) -> None:
+    """Raise KeyNotKnown if a living process has keys, but not all of these, with which passwords to
+    restore are sealed.
 
     `now` and `alive` are as for `refuse_unknown_key`.
     """
@@ -53,7 +58,9 @@ def refuse_to_restore(fingerprints: AbstractSet[str], notes: Mapping[str, Note],
         )
 
 
-def _processes_without(fingerprints: AbstractSet[str], notes: Mapping[str, Note], since: float) -> set[str]:
+def _processes_without(
+    fingerprints: AbstractSet[str], notes: Mapping[str, Note], since: float
+) -> set[str]:
     """A process may write several notes, each under a name of its own."""
     lacking = set()
     for name, note in notes.items():

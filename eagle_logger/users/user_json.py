@@ -1,8 +1,9 @@
 """A user as a line of JSON: what `users import` takes, and what `users export` writes.
 
-{"cloud_id": "00ce69", "user_email": "…", "user_pw": "…"}                          as somebody writes it
-{"cloud_id": "00ce69", "sealed": "…", "state": {…}}                                as it is exported
-both with "intervals": {"demand": 6} (or "demand_interval": 6, …) and "mac_id": "0x…" if they differ from the rule
+{"cloud_id": "00ce69", "user_email": "…", "user_pw": "…"}                          as somebody
+writes it {"cloud_id": "00ce69", "sealed": "…", "state": {…}}                                as it
+is exported both with "intervals": {"demand": 6} (or "demand_interval": 6, …) and "mac_id": "0x…" if
+they differ from the rule
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.readings import Kind, Stream
@@ -48,23 +58,23 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
 
-class StreamEntry(_Strict):
+class StreamJson(_Strict):
     device: str
     meter: str
     kind: Kind
     seen: list[tuple[int, str]]
 
 
-class StateEntry(_Strict):
-    """A state without failures and parking, because an imported user begins without them, and without members that only a newer
-    version understands."""
+class StateJson(_Strict):
+    """A state without failures and parking, because an imported user begins without them, and
+    without members that only a newer version understands."""
 
     total_events_logged: int = Field(0, ge=0)
     first_timestamp: int | None = None
     last_timestamp: int | None = None
     last_arrival: _Moment | None = None
     asked: dict[Kind, _Moment] = {}
-    recent: list[StreamEntry] = []
+    recent: list[StreamJson] = []
     recent_counts: list[int] = []
     strange_hours: list[int] = []
 
@@ -77,7 +87,7 @@ class StateEntry(_Strict):
             last_arrival=state.last_arrival,
             asked={kind: moment for kind, moment in state.asked.items() if isinstance(kind, Kind)},
             recent=[
-                StreamEntry(**stream._asdict(), seen=list(seen))
+                StreamJson(**stream._asdict(), seen=list(seen))
                 for stream, seen in state.recent.items()
                 if isinstance(stream.kind, Kind)
             ],
@@ -94,7 +104,9 @@ class StateEntry(_Strict):
             asked=self.asked,
             recent=newest_streams(
                 {
-                    Stream(one.device, one.meter, one.kind): tuple([(time, short_text(text)) for time, text in one.seen])
+                    Stream(one.device, one.meter, one.kind): tuple(
+                        [(time, short_text(text)) for time, text in one.seen]
+                    )
                     for one in self.recent
                 }
             ),
@@ -103,7 +115,7 @@ class StateEntry(_Strict):
         )
 
 
-class UserEntry(_Strict):
+class UserJson(_Strict):
     cloud_id: CloudId
     user_email: Sendable | None = None
     user_pw: Password | None = None
@@ -114,13 +126,15 @@ class UserEntry(_Strict):
     price_interval: Interval | None = None
     message_interval: Interval | None = None
     mac_id: MacId | None = Field(None, validation_alias=AliasChoices("mac_id", "MacId"))
-    state: StateEntry | None = None
+    state: StateJson | None = None
 
     @model_validator(mode="after")
     def _has_one_password(self) -> Self:
         if self.sealed is not None:
             if self.user_email is not None or self.user_pw is not None:
-                raise ValueError("sealed stands beside user_email or user_pw: give one or the other")
+                raise ValueError(
+                    "sealed stands beside user_email or user_pw: give one or the other"
+                )
             return self
         for name in ("user_email", "user_pw"):
             if getattr(self, name) is None:
@@ -130,44 +144,59 @@ class UserEntry(_Strict):
     @property
     def user(self) -> User:
         own = {kind: getattr(self, f"{kind}_interval") for kind in Kind}
-        intervals = {**self.intervals, **{kind: seconds for kind, seconds in own.items() if seconds is not None}}
+        intervals = {
+            **self.intervals,
+            **{kind: seconds for kind, seconds in own.items() if seconds is not None},
+        }
         return User(self.cloud_id, intervals, self.mac_id)
 
     def stored(self) -> NewUser | StoredUser:
         """What to put, or to restore if the password is sealed."""
         if self.sealed is not None:
-            return StoredUser(self.user, self.sealed, self.state.state() if self.state else UserState(), None, None)
+            return StoredUser(
+                self.user,
+                self.sealed,
+                self.state.state() if self.state else UserState(),
+                None,
+                None,
+            )
         assert self.user_email is not None
         assert self.user_pw is not None
-        return NewUser(self.user, Credentials(self.cloud_id, self.user_email, self.user_pw.get_secret_value()))
+        return NewUser(
+            self.user, Credentials(self.cloud_id, self.user_email, self.user_pw.get_secret_value())
+        )
 
 
 def parse_line(text: str | bytes) -> NewUser | StoredUser:
     """Raises ValueError that says all that is wrong, and never repeats a password."""
     try:
-        return UserEntry.model_validate_json(text).stored()
-    except ValidationError as wrong:
-        raise ValueError(_reasons(wrong)) from None
+        return UserJson.model_validate_json(text).stored()
+    except ValidationError as exc:
+        raise ValueError(_reasons(exc)) from None
 
 
 def new_user(members: Mapping[str, Any]) -> NewUser:
     """From members as in a line. Raises ValueError like `parse_line`."""
     try:
-        found = UserEntry.model_validate(members, strict=False).stored()
-    except ValidationError as wrong:
-        raise ValueError(_reasons(wrong)) from None
+        found = UserJson.model_validate(members, strict=False).stored()
+    except ValidationError as exc:
+        raise ValueError(_reasons(exc)) from None
     assert isinstance(found, NewUser)
     return found
 
 
 def as_line(stored: StoredUser) -> str:
     """A user as it is exported, without the newline."""
-    entry = UserEntry(
+    entry = UserJson(
         cloud_id=stored.user.cloud_id,
         sealed=stored.sealed,
-        intervals={kind: seconds for kind, seconds in stored.user.intervals.items() if isinstance(kind, Kind)},
+        intervals={
+            kind: seconds
+            for kind, seconds in stored.user.intervals.items()
+            if isinstance(kind, Kind)
+        },
         mac_id=stored.user.mac_id,
-        state=StateEntry.of(stored.state),
+        state=StateJson.of(stored.state),
     )
     return entry.model_dump_json(exclude_defaults=True)
 

@@ -1,4 +1,5 @@
-"""Several nodes as processes: each a log volume and a worker that fetches and rotates; one Redis, relay, archive and beat."""
+"""Several nodes as processes: each a log volume and a worker that fetches and rotates; one Redis,
+relay, archive and beat."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ _ENDING = 40.0
 class Fleet:
     """Processes of this test's own, their output in files; leaving the context ends them all."""
 
-    def __init__(self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]
+    ) -> None:
         self.directory = directory
         self.shards = shards
         self.fetch_queues = int(settings["EAGLE_FETCH_QUEUES"])
@@ -48,7 +51,12 @@ class Fleet:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._end_all()
 
     def _start_services(self) -> None:
@@ -57,9 +65,16 @@ class Fleet:
         self._settings |= self._access | {"EAGLE_REDIS_URL": self._redis.url}
         ledger, users = self.directory / "ledger.jsonl", self.directory / "users.jsonl"
         what = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
-        relay = self._url("relay", "simulate", *what, "--latency", "0.05", "--latency-spread", "0.02")
-        self._settings |= {"EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager", "EAGLE_ARCHIVE_URL": "s3://eagle/archive"}
-        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._url("s3", "simulate-s3", "--directory", str(self.directory / "s3"))
+        relay = self._url(
+            "relay", "simulate", *what, "--latency", "0.05", "--latency-spread", "0.02"
+        )
+        self._settings |= {
+            "EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager",
+            "EAGLE_ARCHIVE_URL": "s3://eagle/archive",
+        }
+        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._url(
+            "s3", "simulate-s3", "--directory", str(self.directory / "s3")
+        )
         self.run("control", "users", "import", str(users))
         self.homes = [json.loads(line)["cloud_id"] for line in users.read_text().splitlines()]
 
@@ -80,7 +95,9 @@ class Fleet:
 
     def start_worker(self, name: str, data: str, queues: str) -> None:
         options = ["-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "8"]
-        self._start(name, data, [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *options])
+        self._start(
+            name, data, [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *options]
+        )
 
     def kill(self, name: str) -> None:
         """At once, and noted as `up` would."""
@@ -98,14 +115,23 @@ class Fleet:
 
     def run(self, data: str, *words: str, code: int = 0) -> str:
         """An `eagle-logger` command on this data directory: what it said."""
-        done = subprocess.run([*EAGLE_LOGGER, *words], env=self._environment(data), capture_output=True, check=False, text=True)
+        done = subprocess.run(
+            [*EAGLE_LOGGER, *words],
+            env=self._environment(data),
+            capture_output=True,
+            check=False,
+            text=True,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     def drain(self, *data: str) -> None:
         """All of these, side by side."""
         command = [*EAGLE_LOGGER, "drain"]
-        runs = [subprocess.Popen(command, env=self._environment(one), stdout=subprocess.PIPE, text=True) for one in data]
+        runs = [
+            subprocess.Popen(command, env=self._environment(one), stdout=subprocess.PIPE, text=True)
+            for one in data
+        ]
         for run in runs:
             said, _ = run.communicate()
             assert run.returncode == 0, said
@@ -116,12 +142,19 @@ class Fleet:
     def _start(self, name: str, data: str, command: list[str]) -> None:
         with (self.directory / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                command, env={**self._environment(data), "EAGLE_PROCESS_NAME": name}, stdout=log, stderr=log
+                command,
+                env={**self._environment(data), "EAGLE_PROCESS_NAME": name},
+                stdout=log,
+                stderr=log,
             )
 
     def _url(self, name: str, *words: str) -> str:
         self._start(name, "control", [*EAGLE_LOGGER, *words])
-        until(lambda: URL.search(self.output(name)) is not None or self._running[name].poll() is not None)
+        until(
+            lambda: (
+                URL.search(self.output(name)) is not None or self._running[name].poll() is not None
+            )
+        )
         found = URL.search(self.output(name))
         assert found, self.output(name)
         return found[0]
@@ -138,11 +171,15 @@ class Fleet:
         return LogFolder(self.data(data) / "logs")
 
     def homes_of(self, queue: int) -> set[str]:
-        return {home for home in self.homes if shard_of(home, self.shards) % self.fetch_queues == queue}
+        return {
+            home for home in self.homes if shard_of(home, self.shards) % self.fetch_queues == queue
+        }
 
     def logged(self, data: str) -> set[str]:
         """Homes of which this disk holds a log file, open or sealed."""
-        return {path.name[11:17] for path in (self.data(data) / "logs").glob("*/*/rainforest-*.jsonl")}
+        return {
+            path.name[11:17] for path in (self.data(data) / "logs").glob("*/*/rainforest-*.jsonl")
+        }
 
     def unarchived(self, data: str) -> int:
         folder = self.folder(data)
@@ -154,11 +191,16 @@ class Fleet:
 
     def waiting(self, queue: str) -> int:
         """Messages that nobody has taken."""
-        with contextlib.closing(Broker(RedisAddress.parse(self._redis.url).on_database(1))) as broker:
+        with contextlib.closing(
+            Broker(RedisAddress.parse(self._redis.url).on_database(1))
+        ) as broker:
             return broker.waiting([queue])[queue]
 
     def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:
-        """The archive against the relay's ledger. Without the deaths, what only a dead process had seen counts as lost."""
+        """The archive against the relay's ledger. Without the deaths, what only a dead process had
+        seen counts as lost."""
         deaths = ["--deaths", str(self.directory / "deaths.jsonl")] if with_deaths else []
         ledger = ["--ledger", str(self.directory / "ledger.jsonl")]
-        return dict(json.loads(self.run("control", "verify", *ledger, *deaths, "--json", code=code)))
+        return dict(
+            json.loads(self.run("control", "verify", *ledger, *deaths, "--json", code=code))
+        )

@@ -39,8 +39,12 @@ def processes(data: Path) -> dict[int, str]:
     found = {}
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and (_works_in(entry, data) or mark in (entry / "environ").read_bytes() + b"\0"):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if entry.name.isdigit() and (
+                _works_in(entry, data) or mark in (entry / "environ").read_bytes() + b"\0"
+            ):
+                found[int(entry.name)] = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                )
         except OSError:
             continue
     return {pid: command for pid, command in found.items() if command and pid != os.getpid()}
@@ -52,7 +56,8 @@ def _works_in(entry: Path, data: Path) -> bool:
 
 
 class Up:
-    """One `eagle-logger up`, its output in files beside the data directory. Leaving the context ends it and all it started."""
+    """One `eagle-logger up`, its output in files beside the data directory. Leaving the context
+    ends it and all it started."""
 
     def __init__(self, data: Path, *arguments: str, **settings: str) -> None:
         self.data = data
@@ -69,7 +74,12 @@ class Up:
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.kill()
         until(lambda: not processes(self.data))
 
@@ -86,7 +96,9 @@ class Up:
         self.await_line(re.escape(HEADER))
 
     def await_line(self, pattern: str) -> None:
-        until(lambda: re.search(pattern, self.screen) is not None or self.process.poll() is not None)
+        until(
+            lambda: re.search(pattern, self.screen) is not None or self.process.poll() is not None
+        )
         assert re.search(pattern, self.screen), self.screen
 
     def ask_to_stop(self) -> None:

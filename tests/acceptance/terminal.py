@@ -21,12 +21,19 @@ SETTINGS = {
 
 
 class Terminal:
-    """A shell in a folder. It keeps exported variables from one command to the next; it has `settings` from the start."""
+    """A shell in a folder. It keeps exported variables from one command to the next; it has
+    `settings` from the start."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._folder, self._started = folder, list[Running]()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-        self._environment = {**clean, **SETTINGS, "HOME": str(folder), "PYTHONWARNINGS": "ignore", **settings}
+        self._environment = {
+            **clean,
+            **SETTINGS,
+            "HOME": str(folder),
+            "PYTHONWARNINGS": "ignore",
+            **settings,
+        }
 
     def export(self, command: str) -> None:
         output = self.enter(f"{command}; env -0")
@@ -49,7 +56,8 @@ class Terminal:
         return done.stdout
 
     def answer(self, command: str, question: str, words: str) -> str:
-        """Run a command on a terminal, type `words` once it has asked `question`, and return what was seen."""
+        """Run a command on a terminal, type `words` once it has asked `question`, and return what
+        was seen."""
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             ["bash", "-c", command],
@@ -79,7 +87,12 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for running in self._started:
             running.kill()
 
@@ -91,7 +104,11 @@ class Running:
         self._output = folder / f"screen-{len(list(folder.glob('screen-*')))}"
         with self._output.open("w") as file:
             self._process = subprocess.Popen(
-                ["bash", "-c", f"exec env --default-signal=INT {command}"],  # as a terminal would give it
+                [
+                    "bash",
+                    "-c",
+                    f"exec env --default-signal=INT {command}",
+                ],  # as a terminal would give it
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -105,7 +122,9 @@ class Running:
         return self._output.read_text()
 
     def await_line(self, pattern: str) -> str:
-        until(lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None)
+        until(
+            lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None
+        )
         found = re.search(pattern, self.screen)
         assert found, self.screen
         return found[0]

@@ -1,5 +1,6 @@
-"""Follows README and the tutorial to the letter, as a person does who has just cloned the repository. Each command of the
-pages is typed as it is written, in its order, and does what the page says."""
+"""Follows README and the tutorial to the letter, as a person does who has just cloned the
+repository. Each command of the pages is typed as it is written, in its order, and does what the
+page says."""
 
 from __future__ import annotations
 
@@ -68,9 +69,13 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert "25" in reader.enter(readme.next(".venv/bin/eagle-logger status"))
         listed = reader.enter(readme.next(".venv/bin/eagle-logger users list"))
         cloud_id = re.findall(r"^\W*([0-9a-f]{6})\b", listed, re.MULTILINE)[0]
-        assert "demand" in reader.enter(readme.next(".venv/bin/eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id))
+        assert "demand" in reader.enter(
+            readme.next(".venv/bin/eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id)
+        )
         reader.enter(readme.next(".venv/bin/eagle-logger doctor"), codes=(0, 1))
-        assert "online" in reader.enter(readme.next("EAGLE_DATA_DIR=data .venv/bin/celery -A workers.app inspect active"))
+        assert "online" in reader.enter(
+            readme.next("EAGLE_DATA_DIR=data .venv/bin/celery -A workers.app inspect active")
+        )
 
         # Tutorial: look around.
         reader.export(tutorial.next("export EAGLE_DATA_DIR=data PATH="))
@@ -78,15 +83,24 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         watching.await_line(cloud_id)
         watching.control_c()
         assert cloud_id in reader.enter(tutorial.next("eagle-logger users list"))
-        assert "demand" in reader.enter(tutorial.next("eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id))
-        lines = reader.enter(tutorial.next("eagle-logger read CLOUD_ID --since 10m").replace("CLOUD_ID", cloud_id)).splitlines()
+        assert "demand" in reader.enter(
+            tutorial.next("eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id)
+        )
+        lines = reader.enter(
+            tutorial.next("eagle-logger read CLOUD_ID --since 10m").replace("CLOUD_ID", cloud_id)
+        ).splitlines()
         assert [json.loads(line)["cloud_id"] for line in lines] == [cloud_id] * 3
-        reader.enter(tutorial.next("eagle-logger fetch CLOUD_ID --dry-run").replace("CLOUD_ID", cloud_id))
+        reader.enter(
+            tutorial.next("eagle-logger fetch CLOUD_ID --dry-run").replace("CLOUD_ID", cloud_id)
+        )
         assert "OK" in reader.enter(tutorial.next("celery -A workers.app status"))
         assert "online" in reader.enter(tutorial.next("celery -A workers.app inspect active"))
 
         # Break something.
-        pid = re.findall(r'"pid": (\d+)', reader.enter(tutorial.next("celery -A workers.app inspect stats | grep")))[0]
+        pid = re.findall(
+            r'"pid": (\d+)',
+            reader.enter(tutorial.next("celery -A workers.app inspect stats | grep")),
+        )[0]
         reader.enter(tutorial.next("kill -9 PID").replace("PID", pid))
         running.await_line(rf"\(pid {pid}\) died")
         running.control_c()
@@ -94,7 +108,9 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         running = up.start(as_make_does(make_up))
         running.await_line(READY)
         running.await_line(r"\d+ readings logged")
-        verdict = reader.enter(tutorial.next("eagle-logger rotate --include-open && eagle-logger verify"))
+        verdict = reader.enter(
+            tutorial.next("eagle-logger rotate --include-open && eagle-logger verify")
+        )
         assert re.search(r"^lost +0$", verdict, re.MULTILINE), verdict
         assert re.search(r"^duplicated +0$", verdict, re.MULTILINE), verdict
         running.control_c()
@@ -103,7 +119,9 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert re.search(r"\bduplicated\W+0\b", ended), ended
 
         # A gateway of one's own; here nobody answers for it.
-        owner.export("export PATH=$PWD/.venv/bin:$PATH EAGLE_RELAY_URL=http://127.0.0.1:1/")  # not the real one
+        owner.export(
+            "export PATH=$PWD/.venv/bin:$PATH EAGLE_RELAY_URL=http://127.0.0.1:1/"
+        )  # not the real one
         running = owner.start(tutorial.next("eagle-logger up --data ~/eagle"))
         running.await_line(READY)
         owner.export(tutorial.next("export EAGLE_DATA_DIR=~/eagle"))
@@ -112,4 +130,6 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         running.control_c()
         assert readme.next(".venv/bin/eagle-logger up") == ".venv/bin/eagle-logger up"
         adding = readme.next(".venv/bin/eagle-logger users add 00ce69 --email")
-        assert adding.endswith("eagle-logger users add 00ce69 --email you@example.org"), "as in the tutorial"
+        assert adding.endswith("eagle-logger users add 00ce69 --email you@example.org"), (
+            "as in the tutorial"
+        )

@@ -73,7 +73,10 @@ class Stage:
     def start(self, name: str, *command: str) -> None:
         log = self._stack.enter_context((self.directory / f"{name}.log").open("wb"))
         process = subprocess.Popen(
-            [sys.executable, *command], env={**self._environment, "EAGLE_PROCESS_NAME": name}, stdout=log, stderr=log
+            [sys.executable, *command],
+            env={**self._environment, "EAGLE_PROCESS_NAME": name},
+            stdout=log,
+            stderr=log,
         )
         self._stack.callback(process.wait, 20)
         self._stack.callback(process.kill)
@@ -91,7 +94,16 @@ class Relay:
         self.users_file = stage.directory / "users.jsonl"
         files = ["--users-file", str(self.users_file)]
         stage.start(
-            "simulator", *EAGLE_LOGGER[1:], "simulate", "--homes", str(HOMES), "--port", port, "--latency", "0.1", *files
+            "simulator",
+            *EAGLE_LOGGER[1:],
+            "simulate",
+            "--homes",
+            str(HOMES),
+            "--port",
+            port,
+            "--latency",
+            "0.1",
+            *files,
         )
         until_true(lambda: "EAGLE_RELAY_URL=" in stage.said("simulator"))
 
@@ -115,18 +127,29 @@ def until_answers(url: str) -> None:
 def start_workers(stage: Stage) -> None:
     celery = ["-m", "celery", "-A", "workers.app"]
     for name, queues in (("dispatcher", "dispatch,adhoc"), ("fetch-1", "fetch")):
-        stage.start(name, *celery, "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "16")
+        stage.start(
+            name, *celery, "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "16"
+        )
     stage.start("beat", *celery, "beat", "--pidfile=")
     stage.start("sqs", "-m", "workers.sqs")
-    stage.start("bridge", "-m", "tests.support.bridge_process", str(stage.directory / "certificates.json"))
+    stage.start(
+        "bridge", "-m", "tests.support.bridge_process", str(stage.directory / "certificates.json")
+    )
 
 
 def create_topic_and_queue(settings: Settings) -> None:
-    """A topic, a queue that is subscribed to it, and a queue for what was received three times without being deleted."""
-    sqs, sns = aws_clients.sqs(settings, str(settings.sqs_queue_url)), aws_clients.sns(settings, Topic.parse(TOPIC))
+    """A topic, a queue that is subscribed to it, and a queue for what was received three times
+    without being deleted."""
+    sqs, sns = (
+        aws_clients.sqs(settings, str(settings.sqs_queue_url)),
+        aws_clients.sns(settings, Topic.parse(TOPIC)),
+    )
     sqs.create_queue(QueueName="dead")
     redrive = json.dumps({"deadLetterTargetArn": f"{QUEUE_ARN}:dead", "maxReceiveCount": 3})
-    assert sqs.create_queue(QueueName="fetch", Attributes={"RedrivePolicy": redrive})["QueueUrl"] == settings.sqs_queue_url
+    assert (
+        sqs.create_queue(QueueName="fetch", Attributes={"RedrivePolicy": redrive})["QueueUrl"]
+        == settings.sqs_queue_url
+    )
     sns.create_topic(Name="fetch")
     sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"{QUEUE_ARN}:fetch")
 
@@ -134,33 +157,47 @@ def create_topic_and_queue(settings: Settings) -> None:
 def publish(settings: Settings, cloud_ids: Sequence[str]) -> None:
     client = aws_clients.sns(settings, Topic.parse(TOPIC))
     for start in range(0, len(cloud_ids), 10):
-        entries = [{"Id": cloud_id, "Message": cloud_id} for cloud_id in cloud_ids[start : start + 10]]
-        assert not client.publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=entries).get("Failed")  # type: ignore[arg-type]
+        entries: list[Any] = [
+            {"Id": cloud_id, "Message": cloud_id} for cloud_id in cloud_ids[start : start + 10]
+        ]
+        published = client.publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=entries)
+        assert not published.get("Failed")
 
 
 def left(settings: Settings, name: str) -> int:
     client = aws_clients.sqs(settings, str(settings.sqs_queue_url))
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     url = client.get_queue_url(QueueName=name)["QueueUrl"]
-    found: Mapping[str, str] = dict(client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])  # type: ignore[arg-type]
-    return sum(int(found[one]) for one in names)
+    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(number) for name, number in found.items() if name in names)
 
 
 async def register(users: UserStore, settings: Settings, users_file: Path) -> list[str]:
-    """The homes as users of long standing: their routine visits lie far ahead, but for one that comes at once."""
+    """The homes as users of long standing: their routine visits lie far ahead, but for one that
+    comes at once."""
     cipher, state = wiring.cipher(settings), UserState(asked=dict.fromkeys(Kind, time.time()))
     found = homes(users_file)
     for start in range(0, len(found), 500):
         await users.restore(
-            [StoredUser(one.user, cipher.seal(one.credentials), state, None, None) for one in found[start : start + 500]]
+            [
+                StoredUser(one.user, cipher.seal(one.credentials), state, None, None)
+                for one in found[start : start + 500]
+            ]
         )
     return [one.user.cloud_id for one in found]
 
 
-async def deliver(sns: FakeSns, endpoint: str, cloud_ids: Sequence[str], statuses: Mapping[str, list[int]]) -> None:
+async def deliver(
+    sns: FakeSns, endpoint: str, cloud_ids: Sequence[str], statuses: Mapping[str, list[int]]
+) -> None:
     await asyncio.gather(
         *(
-            sns.deliver(endpoint, sns.notification(cloud_id), pause=SNS_TRIES_AGAIN, statuses=statuses[cloud_id])
+            sns.deliver(
+                endpoint,
+                sns.notification(cloud_id),
+                pause=SNS_TRIES_AGAIN,
+                statuses=statuses[cloud_id],
+            )
             for cloud_id in cloud_ids
         )
     )
@@ -193,10 +230,20 @@ async def test_a_thousand_messages_while_redis_is_away(tmp_path: Path) -> None:
                 await users.close()
 
 
-async def outage(stage: Stage, server: RedisServer, users: UserStore, sns: FakeSns, bridge: str) -> None:
+async def outage(
+    stage: Stage, server: RedisServer, users: UserStore, sns: FakeSns, bridge: str
+) -> None:
     settings = stage.settings
     relay = Relay(stage, settings.relay_url)
-    stage.start("aws", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(urlsplit(settings.aws_endpoint_url).port))
+    stage.start(
+        "aws",
+        "-m",
+        "moto.server",
+        "-H",
+        "127.0.0.1",
+        "-p",
+        str(urlsplit(settings.aws_endpoint_url).port),
+    )
     until_answers(f"{settings.aws_endpoint_url}/moto-api/")
     create_topic_and_queue(settings)
     start_workers(stage)
@@ -211,15 +258,24 @@ async def outage(stage: Stage, server: RedisServer, users: UserStore, sns: FakeS
     statuses: dict[str, list[int]] = {cloud_id: [] for cloud_id in cloud_ids[BY_HTTP]}
     delivering = asyncio.create_task(deliver(sns, f"{bridge}/sns", cloud_ids[BY_HTTP], statuses))
     await asyncio.to_thread(publish, settings, cloud_ids[BY_SQS])
-    await until(lambda: time.monotonic() > gone + OUTAGE and all(statuses.values()), patience=2 * OUTAGE)
-    # Polled, because the stand-in counts what is visible, and then what is not: one that an open poll has got may pass between.
+    await until(
+        lambda: time.monotonic() > gone + OUTAGE and all(statuses.values()), patience=2 * OUTAGE
+    )
+    # Polled, because the stand-in counts what is visible, and then what is not: one that an open
+    # poll has got may pass between.
     await until(lambda: left(settings, "fetch") == len(cloud_ids[BY_SQS]))
     server.start()
 
     await asyncio.wait_for(delivering, 60)
-    await until(lambda: at_rest(users, relay, {name: count + 1 for name, count in asked_before.items()}), patience=60)
+    await until(
+        lambda: at_rest(users, relay, {name: count + 1 for name, count in asked_before.items()}),
+        patience=60,
+    )
     assert {told[-1] for told in statuses.values()} == {200}
-    assert Counter(status for told in statuses.values() for status in told[:-1]).keys() <= {503, 429}
+    assert Counter(status for told in statuses.values() for status in told[:-1]).keys() <= {
+        503,
+        429,
+    }
     assert left(settings, "fetch") == left(settings, "dead") == 0
     assert {home["most_in_flight"] for home in relay.per_home().values()} == {1}
     assert await users.check_invariant() == []

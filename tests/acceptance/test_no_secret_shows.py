@@ -1,4 +1,5 @@
-"""The whole system, used and abused in every way that involves a secret; then everything it has written is searched."""
+"""The whole system, used and abused in every way that involves a secret; then everything it has
+written is searched."""
 
 from __future__ import annotations
 
@@ -33,7 +34,14 @@ TOKEN = "token of the bridge, made for this test"
 WRONG = 'no <password> & "none" at all'
 INSTALL_CODE, LINK_KEY = "0x8ba7f1d6c3e90452", "0x1f2e3d4c5b6a79880796a5b4c3d2e1f0"
 HOLD_SECRETS = {
-    *("secret.keys", "services.json", "password", "redis.conf", "flower.password", "supervisord.conf"),
+    *(
+        "secret.keys",
+        "services.json",
+        "password",
+        "redis.conf",
+        "flower.password",
+        "supervisord.conf",
+    ),
     *("users.jsonl", "aws-secret"),  # the stand-ins' own
 }
 """Below the data directory, for their owner only."""
@@ -51,7 +59,10 @@ class System:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.services: Mapping[str, str] = json.loads((data / "services.json").read_text())
-        self.homes = [json.loads(line) for line in (data / "simulator" / "users.jsonl").read_text().splitlines()]
+        self.homes = [
+            json.loads(line)
+            for line in (data / "simulator" / "users.jsonl").read_text().splitlines()
+        ]
         self.bridge = f"http://127.0.0.1:{self.services['bridge_port']}"
         self.flower = f"http://127.0.0.1:{self.services['flower_port']}"
         self.flower_password = (data / "flower.password").read_text().strip()
@@ -60,24 +71,38 @@ class System:
     def __call__(self, *words: str, given: str = "", **other: str) -> str:
         """Run `eagle-logger …`; what it says is kept for the search."""
         command, settings = [*EAGLE_LOGGER, *words], environment(self.data, **other)
-        done = subprocess.run(command, env=settings, input=given, capture_output=True, text=True, check=False, timeout=60)
-        self.said.append((f"what `eagle-logger {words[0]}` says", (done.stdout + done.stderr).encode()))
+        done = subprocess.run(
+            command,
+            env=settings,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.said.append(
+            (f"what `eagle-logger {words[0]}` says", (done.stdout + done.stderr).encode())
+        )
         return done.stdout
 
     def celery(self, *words: str) -> None:
         command = [sys.executable, "-m", "celery", "-A", "workers.app", *words]
-        done = subprocess.run(command, env=environment(self.data), capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, env=environment(self.data), capture_output=True, check=False, timeout=60
+        )
         assert done.stdout
         self.said.append((f"what `celery {' '.join(words)}` says", done.stdout + done.stderr))
 
-    def ask(self, url: str, *, body: bytes | None = None, method: str | None = None, **headers: str) -> bytes:
+    def ask(
+        self, url: str, *, body: bytes | None = None, method: str | None = None, **headers: str
+    ) -> bytes:
         """The answer, kept for the search, whatever its status."""
         request = urllib.request.Request(url, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 told = answer.read() + str(answer.headers).encode()
-        except urllib.error.HTTPError as refused:
-            told = refused.read() + str(refused.headers).encode()
+        except urllib.error.HTTPError as exc:
+            told = exc.read() + str(exc.headers).encode()
         self.said.append((f"{method or 'GET'} {re.sub('[?].*', '', url)}", told))
         return bytes(told)
 
@@ -89,11 +114,15 @@ class System:
         return {user["cloud_id"]: user for user in json.loads(self("status", "--json"))["users"]}
 
     def has_logged(self, words: str) -> bool:
-        return any(words in path.read_text(errors="replace") for path in (self.data / "run" / "log").glob("*.log*"))
+        return any(
+            words in path.read_text(errors="replace")
+            for path in (self.data / "run" / "log").glob("*.log*")
+        )
 
 
 class Overheard:
-    """Everything that is published while it listens: Celery's events, and what `inspect` asks and is answered."""
+    """Everything that is published while it listens: Celery's events, and what `inspect` asks and
+    is answered."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
@@ -131,14 +160,20 @@ def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
             look_at_everything(system)
             running = [*redis_content(system.services["redis_url"]), *command_lines(), *system.said]
         what_is_no_secret = {"an event": "task-succeeded", "a result in words": "1 user, 1 fetched"}
-        assert {line.partition(" shows")[0] for line in shown(what_is_no_secret, overheard.places)} == set(what_is_no_secret)
+        assert {
+            line.partition(" shows")[0] for line in shown(what_is_no_secret, overheard.places)
+        } == set(what_is_no_secret)
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
     written = [*files(data, but=HOLD_SECRETS), ("the screen", up.screen.encode())]
     looked_at = {where for where, _ in written}
     assert "run/log/fetch-1.log" in looked_at
-    assert any(where.startswith("redis/appendonly") and where.endswith(".aof") for where in looked_at)
-    assert any(where.startswith("flower.db") for where in looked_at)  # .dat, .db or nothing: as Python was built
+    assert any(
+        where.startswith("redis/appendonly") and where.endswith(".aof") for where in looked_at
+    )
+    assert any(
+        where.startswith("flower.db") for where in looked_at
+    )  # .dat, .db or nothing: as Python was built
     assert any(where.startswith("samples/") for where, _ in written)
     assert any(where.endswith(".gz, unpacked") for where, _ in written)
     leaks = list(shown(secrets, [*written, *running, *overheard.places]))
@@ -171,7 +206,11 @@ def use_and_abuse(system: System) -> None:
     body = json.dumps({"user_email": by_hand["user_email"], "user_pw": by_hand["user_pw"]}).encode()
     system.ask(f"{system.bridge}/api/users/{put}", body=body, Authorization=f"Bearer {TOKEN}")
     system.ask(f"{system.bridge}/api/users/{put}", body=body[:-1], Authorization=f"Bearer {TOKEN}")
-    system.ask(f"{system.bridge}/api/users/{put}?token={TOKEN.replace(' ', '+')}", body=body, Authorization=f"bearer{TOKEN}")
+    system.ask(
+        f"{system.bridge}/api/users/{put}?token={TOKEN.replace(' ', '+')}",
+        body=body,
+        Authorization=f"bearer{TOKEN}",
+    )
     system.ask(f"{system.bridge}/sns", body=body)
     put_faults(system, faults(system, telling, strange))
     system("ping", pinged)
@@ -179,12 +218,17 @@ def use_and_abuse(system: System) -> None:
     until(lambda: system.has_logged("sqs message"))
     until(lambda: (system.users()[refused]["why_not"] or "").startswith("refused"))
     until(lambda: "no_key" in (system.users()[locked]["last_error"] or ""))
-    until(lambda: all(any(system.data.rglob(f"samples/*/{cloud_id}.jsonl")) for cloud_id in (telling, strange)))
+    until(
+        lambda: all(
+            any(system.data.rglob(f"samples/*/{cloud_id}.jsonl")) for cloud_id in (telling, strange)
+        )
+    )
     until(lambda: any(system.data.rglob("*.gz")))
 
 
 def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
-    """As after a restore from a backup whose key is gone. The command line refuses to seal with such a key."""
+    """As after a restore from a backup whose key is gone. The command line refuses to seal with
+    such a key."""
     sealed = Cipher([new_key()]).seal(Credentials(cloud_id, "owner@homes.example", WRONG))
     with redis.Redis.from_url(system.services["redis_url"]) as server:
         server.hset(f"eagle:users:{cloud_id[:2]}", cloud_id, encode_user(User(cloud_id), sealed))
@@ -193,12 +237,15 @@ def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
 def put_faults(system: System, faults: bytes) -> None:
     """The relay's answer repeats them, secrets and all."""
     url = system.services["relay_url"].replace("/cgi-bin/post_manager", "/faults")
-    with urllib.request.urlopen(urllib.request.Request(url, faults, method="PUT"), timeout=10) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, faults, method="PUT"), timeout=10
+    ) as answer:
         assert answer.status == 200
 
 
 def faults(system: System, telling: str, strange: str) -> bytes:
-    """A relay that says in its errors who logs in and how, and one that sends what nobody may know of a gateway."""
+    """A relay that says in its errors who logs in and how, and one that sends what nobody may know
+    of a gateway."""
     password = next(home["user_pw"] for home in system.homes if home["cloud_id"] == telling)
     told = f"cannot log in with password {password}, tell us why"
     keys = f"<DeviceInfo><InstallCode>{INSTALL_CODE}</InstallCode><LinkKey>{LINK_KEY}</LinkKey><What/></Nothing>"
@@ -216,7 +263,9 @@ def look_at_everything(system: System) -> None:
     listed = system.ask(f"{system.bridge}/api/users/", Authorization=f"Bearer {TOKEN}")
     assert system.homes[0]["cloud_id"].encode() in listed
     half = json.dumps(system.homes[5])
-    assert "1 lines imported, 1 refused" in system("users", "import", "-", given=f"{half}\n{half[:-1]}\n")
+    assert "1 lines imported, 1 refused" in system(
+        "users", "import", "-", given=f"{half}\n{half[:-1]}\n"
+    )
     for words in (("status",), ("users", "list"), ("users", "export"), ("doctor",), ("check",)):
         system(*words)
     system("users", "show", system.homes[0]["cloud_id"])
@@ -239,13 +288,19 @@ def fetching(workers: bytes) -> str:
 
 def readable_by_others(data: Path) -> Iterator[str]:
     for path in data.rglob("*"):
-        if path.name in HOLD_SECRETS and path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if (
+            path.name in HOLD_SECRETS
+            and path.is_file()
+            and stat.S_IMODE(path.stat().st_mode) & 0o077
+        ):
             yield str(path)
 
 
 def assert_lines_can_be_found(data: Path) -> None:
     """One line a message; each bears its message's id, and a message's way can be followed by it."""
-    logged = [json.loads(line) for path in (data / "run" / "log").glob("*.log") for line in lines_of(path)]
+    logged = [
+        json.loads(line) for path in (data / "run" / "log").glob("*.log") for line in lines_of(path)
+    ]
     by_event: dict[str, list[dict[str, Any]]] = {}
     for line in logged:
         by_event.setdefault(line["event"], []).append(line)
@@ -255,7 +310,9 @@ def assert_lines_can_be_found(data: Path) -> None:
     assert len(sent & set(fetched)) > len(fetched) / 2
     assert all(line["cloud_ids"] and "seconds" in line for line in by_event["fetch"])
     archived = by_event["rotate_shard"]
-    assert {message for line in by_event["rotate"] for message in line["messages"]} >= {line["message_id"] for line in archived}
+    assert {message for line in by_event["rotate"] for message in line["messages"]} >= {
+        line["message_id"] for line in archived
+    }
     assert all("users" not in line or line["cloud_ids"] for line in archived)
 
 

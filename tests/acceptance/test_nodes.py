@@ -1,4 +1,5 @@
-"""Three nodes share a fleet; one is killed and replaced under load, one is drained, and a lost disk comes back."""
+"""Three nodes share a fleet; one is killed and replaced under load, one is drained, and a lost disk
+comes back."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
         fleet.start_worker(f"node-{number}", f"disk-{number}", f"fetch.{number},rotate")
     for number in range(3):
         until(lambda number=number: fleet.archived(f"disk-{number}") > 0)  # type: ignore[misc]
-        assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number), "a home's hours lie on the disk of its own node"
+        assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number), (
+            "a home's hours lie on the disk of its own node"
+        )
 
     # One node dies under load, and a new one takes its queue.
     until(lambda: fleet.unarchived("disk-1") > 0)
@@ -55,7 +58,9 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     assert fleet.unarchived("disk-1") > 0, "what only this disk holds"
     until(lambda: fleet.waiting("fetch.1") > 0)
     hour = fleet.folder("disk-2").hours()[-1]
-    until(lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600)  # a full queue does not stop the others
+    until(
+        lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600
+    )  # a full queue does not stop the others
     fleet.start_worker("node-3", "disk-3", "fetch.1,rotate")
 
     # Meanwhile another is drained and put back to work.

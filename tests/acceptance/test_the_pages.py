@@ -1,5 +1,6 @@
-"""The how-to pages, followed to the letter on a system that runs: what they have a reader type is typed as it stands, and what
-they show is compared with what is printed, but for ids, times and numbers."""
+"""The how-to pages, followed to the letter on a system that runs: what they have a reader type is
+typed as it stands, and what they show is compared with what is printed, but for ids, times and
+numbers."""
 
 from __future__ import annotations
 
@@ -62,13 +63,17 @@ class Reader:
             command = command.replace(there, here)
         return command
 
-    def type(self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}") -> str:
+    def type(
+        self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
+    ) -> str:
         """What is printed, which must look as the page shows it, if it shows something."""
         printed = self._typed(page.next(begins), codes, wrapped)
         assert not page.output or differences(page.output, printed) == [], printed
         return printed
 
-    def type_until(self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}") -> str:
+    def type_until(
+        self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
+    ) -> str:
         """The same again and again, until it looks as the page shows it."""
         command, end = page.next(begins), time.monotonic() + PATIENCE
         while True:
@@ -83,7 +88,9 @@ class Reader:
         assert not page.output or differences(page.output, seen) == [], seen
 
     def _typed(self, command: str, codes: tuple[int, ...], wrapped: str) -> str:
-        return self.terminal.enter(f"{{ {wrapped.format(self.translated(command))}\n}} 2>&1", codes=codes)
+        return self.terminal.enter(
+            f"{{ {wrapped.format(self.translated(command))}\n}} 2>&1", codes=codes
+        )
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +134,14 @@ def test_readme_shows_a_line_as_it_is_written() -> None:
         text = page.next().encode()
     line = parse_line(text.rstrip(b"\n"))
     number, data = Decimal("0.944"), line.data
-    reading = Reading(data["device"], data["meter"], Kind.DEMAND, line.time, {"value": number, "unit": "kW"}, data["raw"])
+    reading = Reading(
+        data["device"],
+        data["meter"],
+        Kind.DEMAND,
+        line.time,
+        {"value": number, "unit": "kW"},
+        data["raw"],
+    )
     assert encode_line("00ce69", reading, line.arrived) == text
 
 
@@ -137,11 +151,16 @@ def test_add_users(system: Reader) -> None:
     right = known["01fba2"]["user_pw"]
     for home in HOMES:
         system.terminal.enter(f"eagle-logger users remove {home}")
-    with Page("docs/how-to/add-users.md", "console") as page, Page("docs/how-to/add-users.md", "json") as files:
+    with (
+        Page("docs/how-to/add-users.md", "console") as page,
+        Page("docs/how-to/add-users.md", "json") as files,
+    ):
         system.answer(page, "eagle-logger users add 01fba2", right)
         lines = [json.loads(line) for line in files.next().splitlines()]
         assert {line["user_pw"] for line in lines} == {"…"}
-        filled = [json.dumps({**line, "user_pw": known[line["cloud_id"]]["user_pw"]}) for line in lines]
+        filled = [
+            json.dumps({**line, "user_pw": known[line["cloud_id"]]["user_pw"]}) for line in lines
+        ]
         (system.folder / "homes.jsonl").write_text("\n".join(filled))
         system.type(page, "eagle-logger users import homes.jsonl")
         system.type_until(page, "eagle-logger users show 01fba2")
@@ -173,7 +192,9 @@ def test_celery_command_line(system: Reader) -> None:
         system.type_until(page, f"{celery} inspect registered", codes=QUIET)
         system.type_until(page, f"{celery} inspect stats", codes=QUIET)
         # It goes on until Ctrl-C.
-        system.type_until(page, f"{celery} events --dump", codes=(0, 124, 130), wrapped="timeout -s INT 8 {}")
+        system.type_until(
+            page, f"{celery} events --dump", codes=(0, 124, 130), wrapped="timeout -s INT 8 {}"
+        )
         system.type_until(page, "eagle-logger status | grep")
         # A queue has something in it while nobody takes from it.
         control = f"{celery} control -d fetch-1@{HOST}"
@@ -199,12 +220,21 @@ def test_rotate_keys(system: Reader) -> None:
 
 
 def test_wake_users(system: Reader) -> None:
-    # An earlier page entered these homes anew: until the relay has taken their credentials, they are parked instead.
+    # An earlier page entered these homes anew: until the relay has taken their credentials, they
+    # are parked instead.
     for home in ("01fba2", "63c429"):
         before = int(shown(system, home)["readings"])
         until(lambda: int(shown(system, home)["readings"]) > before)  # noqa: B023  (waited for here)
     with Page("docs/how-to/wake-users.md", "console") as page:
-        faults(system, {"fault": "status", "status": 401, "text": "Wrong User or Password", "homes": ["01fba2", "63c429"]})
+        faults(
+            system,
+            {
+                "fault": "status",
+                "status": 401,
+                "text": "Wrong User or Password",
+                "homes": ["01fba2", "63c429"],
+            },
+        )
         try:
             for home in ("01fba2", "63c429"):
                 until(lambda: int(shown(system, home)["failures in a row"]) >= 3)  # noqa: B023  (waited for here)
@@ -219,10 +249,15 @@ def test_wake_users(system: Reader) -> None:
 
 def test_drain_a_node(system: Reader) -> None:
     found = system.folder / "found"
-    with Page("docs/how-to/drain-a-node.md", "sh") as page, Page("docs/how-to/drain-a-node.md", "text") as screen:
+    with (
+        Page("docs/how-to/drain-a-node.md", "sh") as page,
+        Page("docs/how-to/drain-a-node.md", "text") as screen,
+    ):
         drained = system.terminal.enter(f"{{ {page.next('eagle-logger drain')}\n}} 2>&1")
         assert differences(screen.next().splitlines(), drained) == []
-        assert "eagle-logger drain --undo" in system.terminal.enter("eagle-logger doctor", codes=(0, 1))
+        assert "eagle-logger drain --undo" in system.terminal.enter(
+            "eagle-logger doctor", codes=(0, 1)
+        )
         system.type(page, "eagle-logger drain --undo")
         # A disk that was found has a full hour of another day on it.
         hour = Hour.of((datetime.now(UTC) - timedelta(days=3)).timestamp())
@@ -230,13 +265,18 @@ def test_drain_a_node(system: Reader) -> None:
         path.parent.mkdir(parents=True)
         path.write_bytes(demand(7, "0.944", cloud_id="01fba2", hour=hour))
         services = json.loads((system.folder / "data/services.json").read_text())
-        where = " ".join(f"EAGLE_{name.upper()}='{value}'" for name, value in services.items() if name != "fetch_workers")
+        where = " ".join(
+            f"EAGLE_{name.upper()}='{value}'"
+            for name, value in services.items()
+            if name != "fetch_workers"
+        )
         command = page.next("EAGLE_DATA_DIR=/mnt/found celery").replace("/mnt/found", str(found))
         finder = system.terminal.start(f"env {where} {command}")
         until(lambda: "finder@" in system.terminal.enter("celery -A workers.app status"))
         until(lambda: any(path.parent.glob("*.receipt.json")), 40)
         finder.kill()
-    # Nobody rotates that disk any more: the system is to forget it, as it does by itself after a day.
+    # Nobody rotates that disk any more: the system is to forget it, as it does by itself after a
+    # day.
     with redis.Redis.from_url(services["redis_url"]) as server:
         assert server.zrem("eagle:nodes", (found / "logs" / "node-id").read_text().strip())
 
@@ -256,7 +296,9 @@ def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:
         for options in ("", " --failing", " --stale 1h", " --sort failures --limit 100"):
             assert "# users: 3" in system.type(page, f"eagle-logger status{options}")
     with Page("docs/how-to/sns-and-sqs.md", "sh") as page:
-        system.terminal.export(page.next("export EAGLE_SNS_TOPIC_ARNS="))  # the one that `up` has, too
+        system.terminal.export(
+            page.next("export EAGLE_SNS_TOPIC_ARNS=")
+        )  # the one that `up` has, too
         system.terminal.export(page.next("export EAGLE_TRUSTED_PROXIES="))
         system.here["002738"] = "01fba2"
         assert "published 01fba2" in system.type(page, "eagle-logger ping 002738")
@@ -283,26 +325,38 @@ def test_redis_backup(system: Reader) -> None:
 def at_rest(tmp_path: Path, redis_url: str) -> Iterator[Reader]:
     """A terminal in a folder where nothing runs but a Redis."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    with Terminal(tmp_path, EAGLE_REDIS_URL=redis_url, EAGLE_RELAY_URL="http://127.0.0.1:1/") as terminal:
+    with Terminal(
+        tmp_path, EAGLE_REDIS_URL=redis_url, EAGLE_RELAY_URL="http://127.0.0.1:1/"
+    ) as terminal:
         terminal.export("export EAGLE_DATA_DIR=data PATH=$PWD/.venv/bin:$PATH")
         yield Reader(terminal, tmp_path)
 
 
 def test_restore_an_hour(at_rest: Reader) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    at_rest.here = {"2026-11-24": f"{yesterday:%Y-%m-%d}", "2026-11-22": f"{yesterday - timedelta(days=2):%Y-%m-%d}"}
+    at_rest.here = {
+        "2026-11-24": f"{yesterday:%Y-%m-%d}",
+        "2026-11-22": f"{yesterday - timedelta(days=2):%Y-%m-%d}",
+    }
     hour = Hour.parse(f"{yesterday:%Y-%m-%d}-06")
 
     def lines(cloud_id: str) -> bytes:
-        return b"".join(demand(8 * turn, "0.944", cloud_id=cloud_id, hour=hour) for turn in range(5))
+        return b"".join(
+            demand(8 * turn, "0.944", cloud_id=cloud_id, hour=hour) for turn in range(5)
+        )
 
     for home in ("01fba2", "1910ff"):
         path = at_rest.folder / "data/logs" / log_file(home, hour, 16)
         path.parent.mkdir(parents=True)
         path.write_bytes(lines(home))
     at_rest.terminal.enter("eagle-logger rotate")
-    objects = {home: next(at_rest.folder.glob(f"data/archive/cloud_id={home}/*/*.gz")) for home in ("01fba2", "1910ff")}
-    (at_rest.folder / "copy.jsonl.gz").write_bytes(gzip.compress(lines("1910ff").splitlines(keepends=True)[0]))
+    objects = {
+        home: next(at_rest.folder.glob(f"data/archive/cloud_id={home}/*/*.gz"))
+        for home in ("01fba2", "1910ff")
+    }
+    (at_rest.folder / "copy.jsonl.gz").write_bytes(
+        gzip.compress(lines("1910ff").splitlines(keepends=True)[0])
+    )
     with Page("docs/how-to/restore-an-hour.md", "console") as page:
         objects["01fba2"].unlink()
         at_rest.type(page, "eagle-logger check", codes=(1,))
@@ -328,7 +382,9 @@ def test_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
         assert load().archive_url == settings["EAGLE_ARCHIVE_URL"]
     with Page("docs/how-to/install.md", "console") as page:
         mistaken = {"EAGLE_ARCHIV_URL": "s3://bucket", "EAGLE_SHARDS": "many", "EAGLE_LEASE": "3"}
-        at_rest.terminal.export("export " + " ".join(f"{variable}={value}" for variable, value in mistaken.items()))
+        at_rest.terminal.export(
+            "export " + " ".join(f"{variable}={value}" for variable, value in mistaken.items())
+        )
         at_rest.type(page, "eagle-logger up", codes=(2,))
 
 
@@ -344,7 +400,9 @@ def test_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
         }
         at_rest.terminal.export(at_rest.translated(page.next("export EAGLE_REDIS_URL=rediss://")))
         at_rest.terminal.export(at_rest.translated(page.next("export EAGLE_REDIS_CA=")))
-        found = at_rest.type(page, "eagle-logger doctor", codes=(2,))  # nothing but this Redis is there
+        found = at_rest.type(
+            page, "eagle-logger doctor", codes=(2,)
+        )  # nothing but this Redis is there
         assert re.search(r"^ok\tredis\trediss://", found, re.MULTILINE), found
         assert "append-only file off" in found
 
@@ -365,14 +423,21 @@ def test_scale(at_rest: Reader, redis_url: str) -> None:
         fetching = at_rest.terminal.start(page.next("celery -A workers.app worker -n fetch-1@%h"))
         rotating = at_rest.terminal.start(page.next("celery -A workers.app worker -n rotator@%h"))
         beat = at_rest.terminal.start(page.next("celery -A workers.app beat"))
-        dispatching = at_rest.terminal.start(page.next("celery -A workers.app worker -n dispatcher@%h"))
+        dispatching = at_rest.terminal.start(
+            page.next("celery -A workers.app worker -n dispatcher@%h")
+        )
         assert page.next("celery -A workers.app worker -n rotator@%h"), "it runs"
         bridge = at_rest.terminal.start(page.next("python -m workers.server"))
         everybody = {f"{name}@{HOST}" for name in ("fetch-1", "rotator", "dispatcher")}
         until(
             lambda: (
                 everybody
-                <= set(re.findall(r"->  (\S+):", at_rest.terminal.enter("celery -A workers.app status", codes=(0, 69))))
+                <= set(
+                    re.findall(
+                        r"->  (\S+):",
+                        at_rest.terminal.enter("celery -A workers.app status", codes=(0, 69)),
+                    )
+                )
             )
         )
         until(lambda: "beat" in at_rest.terminal.enter("eagle-logger status"))

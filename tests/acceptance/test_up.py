@@ -27,7 +27,15 @@ pytestmark = [
 
 KEYS = {
     *("homes", "fetches", "requests", "failed_fetches", "missed_turns", "late_p99_s"),
-    *("readings_served", "readings_logged", "readings_archived", "objects", "lost", "duplicated", "unreturnable"),
+    *(
+        "readings_served",
+        "readings_logged",
+        "readings_archived",
+        "objects",
+        "lost",
+        "duplicated",
+        "unreturnable",
+    ),
 }
 ACCELERATED_HOUR = 4.0
 """Real seconds."""
@@ -55,13 +63,29 @@ def _nice_of_session(pid: int) -> int:
 
 def open_to_others(data: Path) -> list[str]:
     """What another user of this machine could read."""
-    return [str(path) for path in data.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+    return [
+        str(path)
+        for path in data.rglob("*")
+        if not path.is_symlink() and path.stat().st_mode & 0o077
+    ]
 
 
 def pinged(data: Path) -> str:
     """Which workers answer Celery's own command line, run in a second terminal."""
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "5"]
-    return subprocess.run(command, env=environment(data), capture_output=True, check=False, text=True).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "workers.app",
+        "inspect",
+        "ping",
+        "--timeout",
+        "5",
+    ]
+    return subprocess.run(
+        command, env=environment(data), capture_output=True, check=False, text=True
+    ).stdout
 
 
 def core_limit(pid: int) -> str:
@@ -80,7 +104,8 @@ def accelerated() -> dict[str, str]:
         "EAGLE_MESSAGE_INTERVAL": "6h",
         "EAGLE_ROTATE_OPEN_EVERY": "1h",  # of real time: what is archived here, is because its hour is over
         "EAGLE_FETCH_WORKERS": "2",
-        # Real time: whoever was handed to the worker that is killed has to come round again before the end.
+        # Real time: whoever was handed to the worker that is killed has to come round again before
+        # the end.
         "EAGLE_DEADLINE": "4",
         "EAGLE_LEASE": "6",
     }
@@ -97,7 +122,16 @@ def archived_hours(data: Path) -> dict[str, set[str]]:
 
 def test_hours_of_operation_with_a_death_in_the_middle(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with Up(data, "--homes", "20", "--for", str(5 * ACCELERATED_HOUR), "--json", **ports(), **accelerated()) as up:
+    with Up(
+        data,
+        "--homes",
+        "20",
+        "--for",
+        str(5 * ACCELERATED_HOUR),
+        "--json",
+        **ports(),
+        **accelerated(),
+    ) as up:
         up.await_ready()
         first = up.pid("worker -n fetch-1@")
         os.kill(first, signal.SIGKILL)
@@ -105,7 +139,11 @@ def test_hours_of_operation_with_a_death_in_the_middle(tmp_path: Path) -> None:
         until(lambda: up.pid("worker -n fetch-1@") not in {0, first})
 
         second = subprocess.run(
-            [*EAGLE_LOGGER, "up", "--data", str(data)], env=environment(data), capture_output=True, check=False, text=True
+            [*EAGLE_LOGGER, "up", "--data", str(data)],
+            env=environment(data),
+            capture_output=True,
+            check=False,
+            text=True,
         )
         assert second.returncode == 2
         assert "Another `eagle-logger up` runs on this data directory" in second.stderr
@@ -137,13 +175,24 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
         running = processes(data)
         all_of_it = " ".join(running.values())
         assert all(
-            word in all_of_it for word in ("-server 127.0.0.1:", "supervisord", "workers.server", "moto.server", "flower")
+            word in all_of_it
+            for word in (
+                "-server 127.0.0.1:",
+                "supervisord",
+                "workers.server",
+                "moto.server",
+                "flower",
+            )
         )
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
         assert open_to_others(data) == []
         assert {core_limit(pid) for pid in running} == {"0"}
-        until(lambda: "rotator@" in pinged(data))  # a worker reports progress a moment before it hears of broadcasts
-        assert ranks(data, "rotator") == {(10, 0)}, "nice to the others, without speaking for the session they share"
+        until(
+            lambda: "rotator@" in pinged(data)
+        )  # a worker reports progress a moment before it hears of broadcasts
+        assert ranks(data, "rotator") == {(10, 0)}, (
+            "nice to the others, without speaking for the session they share"
+        )
         assert ranks(data, "fetch-1") == {(0, 0)}
         up.await_line(r"[1-9]\d* readings logged")
         up.kill()
@@ -160,7 +209,10 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
     assert summary["homes"] == 3
     assert summary["lost"] == summary["duplicated"] == 0
     assert (data / "simulator" / "ledger.jsonl").read_text().count("\n") >= before
-    assert all((data / name).stat().st_mode & 0o077 == 0 for name in ("services.json", "secret.keys", "redis/redis.conf"))
+    assert all(
+        (data / name).stat().st_mode & 0o077 == 0
+        for name in ("services.json", "secret.keys", "redis/redis.conf")
+    )
 
 
 def test_what_keeps_dying_ends_the_whole(tmp_path: Path) -> None:
@@ -184,7 +236,9 @@ def take_flowers_port(data: Path) -> socket.socket:
 
 def findings(data: Path) -> dict[str, dict[str, Any]]:
     command = [*EAGLE_LOGGER, "doctor", "--json"]
-    done = subprocess.run(command, env=environment(data), capture_output=True, check=False, text=True)
+    done = subprocess.run(
+        command, env=environment(data), capture_output=True, check=False, text=True
+    )
     return {found["name"]: found for found in json.loads(done.stdout)}
 
 
@@ -200,9 +254,14 @@ def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> Non
         assert up.wait() == 0, up.screen
 
 
-def test_flower_on_a_taken_port_that_was_asked_for_costs_nobody_else_anything(tmp_path: Path) -> None:
+def test_flower_on_a_taken_port_that_was_asked_for_costs_nobody_else_anything(
+    tmp_path: Path,
+) -> None:
     data, port = tmp_path / "data", free_port()
-    with Up(data, "--homes", "3", **ports(EAGLE_FLOWER_PORT=str(port))) as up, take_flowers_port(data):
+    with (
+        Up(data, "--homes", "3", **ports(EAGLE_FLOWER_PORT=str(port))) as up,
+        take_flowers_port(data),
+    ):
         up.await_line("flower keeps dying; the system goes on without it")
         up.await_ready()
         up.await_line(r"[1-9]\d* readings logged")
@@ -241,7 +300,9 @@ def test_services_are_found_by_the_other_commands(tmp_path: Path) -> None:
     """What an earlier `up` wrote is no setting of a later one: without --homes, the real relay."""
     data = tmp_path / "data"
     data.mkdir()
-    (data / "services.json").write_text(json.dumps({"relay_url": "http://127.0.0.1:1/stale", "archive_url": "s3://stale/x"}))
+    (data / "services.json").write_text(
+        json.dumps({"relay_url": "http://127.0.0.1:1/stale", "archive_url": "s3://stale/x"})
+    )
     with Up(data, **ports(EAGLE_REDIS_URL="redis://127.0.0.1:1/0")) as up:
         assert up.wait() == 1
         assert "Redis does not answer" in up.screen

@@ -41,10 +41,17 @@ class Compose:
         self.flower_port, self.bridge_port = _free_port(), _free_port()
         ports = {"FLOWER_PORT": str(self.flower_port), "BRIDGE_PORT": str(self.bridge_port)}
         files = "docker-compose.yml:docker-compose.override.yml"  # whatever a .env here says
-        self._environment = {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": files, **settings}
+        self._environment = {
+            **os.environ,
+            **ports,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_FILE": files,
+            **settings,
+        }
 
     def __call__(self, *words: str, within: float = 120, stdin: str | None = None) -> str:
-        """Run `docker compose …`; what it printed. Raises CommandFailed, or TimeoutExpired after `within` seconds."""
+        """Run `docker compose …`; what it printed. Raises CommandFailed, or TimeoutExpired after
+        `within` seconds."""
         return self._run("docker", "compose", *words, within=within, stdin=stdin)
 
     def docker(self, *words: str) -> str:
@@ -58,7 +65,10 @@ class Compose:
         """All of them, or a service's, those that ended too."""
         lines = self("ps", "-a", "--format", "json", *([service] if service else [])).splitlines()
         rows = [json.loads(line) for line in lines if line.startswith("{")]
-        return [Container(row["ID"], row["Service"], row["State"], row["Health"], int(row["ExitCode"])) for row in rows]
+        return [
+            Container(row["ID"], row["Service"], row["State"], row["Health"], int(row["ExitCode"]))
+            for row in rows
+        ]
 
     def container(self, service: str) -> Container:
         return self.containers(service)[0]
@@ -67,7 +77,8 @@ class Compose:
         return int(self.docker("inspect", "--format", "{{.RestartCount}}", container.id))
 
     def kill(self, container: Container, signal: str = "KILL") -> int:
-        """Send a signal to the program in a container (not to the init process above it); its pid there."""
+        """Send a signal to the program in a container (not to the init process above it); its pid
+        there."""
         pid = self.docker("exec", container.id, "cat", "/proc/1/task/1/children").split()[0]
         self.docker("exec", container.id, "sh", "-c", f"kill -{signal} {pid}")
         return int(pid)
@@ -89,15 +100,28 @@ class Compose:
         request = urllib.request.Request(f"http://127.0.0.1:{self.flower_port}{path}")
         if password:
             secret = self.exec("flower", "cat", "/secrets/flower_password").strip()
-            request.add_header("Authorization", "Basic " + base64.b64encode(f"eagle:{secret}".encode()).decode())
+            request.add_header(
+                "Authorization", "Basic " + base64.b64encode(f"eagle:{secret}".encode()).decode()
+            )
         return answer(request)
 
-    def _run(self, *command: str, within: float, stdin: str | None = None, errors_too: bool = False) -> str:
+    def _run(
+        self, *command: str, within: float, stdin: str | None = None, errors_too: bool = False
+    ) -> str:
         done = subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=within, check=False, input=stdin
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+            input=stdin,
         )
         if done.returncode:
-            raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise CommandFailed(
+                f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
         return done.stdout + done.stderr if errors_too else done.stdout
 
 
@@ -105,21 +129,22 @@ def answer(request: urllib.request.Request | str) -> tuple[int, Any]:
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.status, json.load(response)
-    except urllib.error.HTTPError as refused:
-        refused.close()
-        return refused.code, None
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        return exc.code, None
     except (urllib.error.URLError, OSError):
         return 0, None
 
 
 def eventually(ask: Callable[[], Found], *, within: float, what: str) -> Found:
-    """The first answer that is true; while the system is in motion, a command that fails counts as no answer."""
+    """The first answer that is true; while the system is in motion, a command that fails counts as
+    no answer."""
     until = time.monotonic() + within
     while True:
         try:
             found = ask()
-        except CommandFailed as failed:
-            last: object = failed
+        except CommandFailed as exc:
+            last: object = exc
         else:
             if found:
                 return found

@@ -1,4 +1,5 @@
-"""`make faults`: everything here, a few at once (they mostly wait), each in a pytest of its own; then the table."""
+"""`make faults`: everything here, a few at once (they mostly wait), each in a pytest of its own;
+then the table."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def main() -> int:
     given = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     tests = collected(given.only)
-    print(f"{len(tests)} to run, {given.jobs} at once, seed {given.seed}; what they say is in {OUTPUT}", flush=True)
+    print(
+        f"{len(tests)} to run, {given.jobs} at once, seed {given.seed}; what they say is in {OUTPUT}",
+        flush=True,
+    )
     with ThreadPoolExecutor(given.jobs) as pool:
         done = list(pool.map(partial(run, seed=given.seed), tests))
     rows = [row for one in done for row in one.rows]
@@ -46,7 +50,15 @@ def main() -> int:
 
 
 def collected(only: str) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", str(HERE), *(["-k", only] if only else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        str(HERE),
+        *(["-k", only] if only else []),
+    ]
     told = subprocess.run(command, env=_environment(0), capture_output=True, text=True, check=False)
     return [line for line in told.stdout.splitlines() if "::" in line]
 
@@ -58,9 +70,14 @@ def run(test: str, *, seed: int) -> Done:
     with (OUTPUT / f"{name}.log").open("wb") as log:
         command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", test]
         environment = {**_environment(seed), "FAULTS_ROWS": str(rows)}
-        status = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False).returncode
+        status = subprocess.run(
+            command, env=environment, stdout=log, stderr=log, check=False
+        ).returncode
     noted = tuple(Row(**row) for row in json.loads(rows.read_text())) if rows.exists() else ()
-    print(f"{'well' if status == 0 else 'FAILED'} after {time.monotonic() - began:4.0f} s: {name}", flush=True)
+    print(
+        f"{'well' if status == 0 else 'FAILED'} after {time.monotonic() - began:4.0f} s: {name}",
+        flush=True,
+    )
     return Done(test, status == 0, noted)
 
 

@@ -1,4 +1,5 @@
-"""For celery's `-A`: the same app, but a message that is not done after a second is given to somebody else too."""
+"""For celery's `-A`: the same app, but a message that is not done after a second is given to
+somebody else too."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Fault 6, the whole system: clocks of single processes, and Redis' own, are wrong or are set while everything goes on.
+"""Fault 6, the whole system: clocks of single processes, and Redis' own, are wrong or are set while
+everything goes on.
 
-Each program has its own clock here, the ordinary one of a machine, and no test clock: that is everybody's at once.
+Each program has its own clock here, the ordinary one of a machine, and no test clock: that is
+everybody's at once.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from workers.up.programs import DISPATCHER, REDIS, ROTATOR
 PERIOD = 3.0
 """Seconds between two visits to a home."""
 SELDOM = 120
-CADENCE = {"demand_interval": "3", **{f"{kind}_interval": str(SELDOM) for kind in ("summation", "price", "message")}}
+CADENCE = {
+    "demand_interval": "3",
+    **{f"{kind}_interval": str(SELDOM) for kind in ("summation", "price", "message")},
+}
 FETCHERS = ("fetch-1", "fetch-2")
 CLOSEST = 1.0
 """Seconds between two requests to one gateway, at least."""
@@ -27,7 +32,8 @@ def cast(*programs: str) -> Cast:
 
 
 def flowing(trial: Trial) -> float:
-    """Wait until every home has brought another reading, and check how the gateways were asked. Returns how long it took.
+    """Wait until every home has brought another reading, and check how the gateways were asked.
+    Returns how long it took.
 
     No clock is asked: the workers' arrival times have the error of their clocks.
     """
@@ -74,8 +80,9 @@ def workers(chance: Random) -> Sequence[Strike]:
 
 
 def dispatching(chance: Random) -> Sequence[Strike]:
-    """Against beat's clock and the workers'. Beat's own is set in tests/unit/workers/process/test_beat_scheduler.py: it lives
-    by time.sleep(), which libfaketime spoils."""
+    """Against beat's clock and the workers'. Beat's own is set in
+    tests/unit/workers/process/test_beat_scheduler.py: it lives by time.sleep(), which libfaketime
+    spoils."""
     return [wrong(chance.uniform(1, 4), dispatcher=ahead) for ahead in (-40, 40, -3600, 0)]
 
 

@@ -1,5 +1,5 @@
-"""Which scenarios run (`FAULTS=all`: every one), with which seed (`FAULTS_SEED`), and where their rows go
-(`FAULTS_ROWS`: a file). `make faults` sets all three."""
+"""Which scenarios run (`FAULTS=all`: every one), with which seed (`FAULTS_SEED`), and where their
+rows go (`FAULTS_ROWS`: a file). `make faults` sets all three."""
 
 from __future__ import annotations
 

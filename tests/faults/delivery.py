@@ -1,4 +1,5 @@
-"""Fault 7: messages that come ten times, or again; two of what should be one; two versions side by side."""
+"""Fault 7: messages that come ten times, or again; two of what should be one; two versions side by
+side."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 ROOT = Path(__file__).parents[2]
 FLOOD = 20_000
 COMMIT = "de17400"
-"""Of before the circuit breaker, the parking of poison users, and what else came with this harness."""
+"""Of before the circuit breaker, the parking of poison users, and what else came with this harness.
+"""
 
 
 def goes_on(words: str, lasts: float) -> Strike:
@@ -39,28 +41,44 @@ def tenfold(_: Random) -> Sequence[Strike]:
 
 
 def again(chance: Random) -> Sequence[Strike]:
-    """Slower than the visibility timeout, so that the broker gives each message to somebody else meanwhile."""
+    """Slower than the visibility timeout, so that the broker gives each message to somebody else
+    meanwhile."""
 
     def slow(trial: Trial) -> None:
-        trial.outside.s3_misbehaves({"fault": "slow", "seconds": 3.0, "methods": ("PUT", "HEAD", "GET"), "share": 0.5})
-        trial.outside.relay_misbehaves({"fault": "latency", "seconds": 4.0, "share": 0.5}, seed=chance.randrange(1000))
+        trial.outside.s3_misbehaves(
+            {"fault": "slow", "seconds": 3.0, "methods": ("PUT", "HEAD", "GET"), "share": 0.5}
+        )
+        trial.outside.relay_misbehaves(
+            {"fault": "latency", "seconds": 4.0, "share": 0.5}, seed=chance.randrange(1000)
+        )
 
     def well(trial: Trial) -> None:
         trial.outside.s3_misbehaves()
         trial.outside.relay_misbehaves()
 
-    return [Strike("relay and S3 take longer than a message stays invisible", slow, well, lasts=25, flow=archiving)]
+    return [
+        Strike(
+            "relay and S3 take longer than a message stays invisible",
+            slow,
+            well,
+            lasts=25,
+            flow=archiving,
+        )
+    ]
 
 
 def two_of_each(chance: Random) -> Sequence[Strike]:
     names = ["beat", "beat-2", "dispatcher", "dispatcher-2"]
     chance.shuffle(names)
-    return [goes_on("two beats, two dispatchers", 10), *(killed(name, chance.uniform(0, 3)) for name in names)]
+    return [
+        goes_on("two beats, two dispatchers", 10),
+        *(killed(name, chance.uniform(0, 3)) for name in names),
+    ]
 
 
 def dispatcher_away(chance: Random) -> Sequence[Strike]:
-    """Keep the dispatcher away while beat sends on. Before the second end, twenty thousand messages of a version that let
-    messages expire are added."""
+    """Keep the dispatcher away while beat sends on. Before the second end, twenty thousand messages
+    of a version that let messages expire are added."""
 
     def stop(trial: Trial) -> None:
         trial.manager.stop(["dispatcher"])
@@ -81,7 +99,13 @@ def dispatcher_away(chance: Random) -> Sequence[Strike]:
     words = "no dispatcher"
     return [
         Strike(words, stop, start, lasts=chance.uniform(20, 30), flow=archiving),
-        Strike(f"{words}, then {FLOOD} old messages", stop, start_before_a_flood, lasts=chance.uniform(5, 10), flow=archiving),
+        Strike(
+            f"{words}, then {FLOOD} old messages",
+            stop,
+            start_before_a_flood,
+            lasts=chance.uniform(5, 10),
+            flow=archiving,
+        ),
     ]
 
 
@@ -89,7 +113,10 @@ def deployment(chance: Random) -> Sequence[Strike]:
     """The old programs end one by one, each a while after its successor has come."""
     old = list(OLD)
     chance.shuffle(old)
-    return [goes_on("half of the programs are of an old version", 15), *(stopped(f"the old {name}", name) for name in old)]
+    return [
+        goes_on("half of the programs are of an old version", 15),
+        *(stopped(f"the old {name}", name) for name in old),
+    ]
 
 
 def stopped(words: str, name: str) -> Strike:
@@ -98,21 +125,42 @@ def stopped(words: str, name: str) -> Strike:
 
 def old_version(directory: Path) -> Path:
     """The system as it was at COMMIT. Skips the test where the repository's history is not at hand."""
-    archived = subprocess.run(["git", "archive", COMMIT], cwd=ROOT, capture_output=True, check=False)
+    archived = subprocess.run(
+        ["git", "archive", COMMIT], cwd=ROOT, capture_output=True, check=False
+    )
     if archived.returncode != 0:
         pytest.skip("the repository's history is not here")
     directory.mkdir()
     subprocess.run(["tar", "-x", "-C", str(directory)], input=archived.stdout, check=True)
-    where = [sys.executable, "-P", "-c", "import workers.app, eagle_logger; print(workers.app.__file__, eagle_logger.__file__)"]
-    told = subprocess.run(where, env={**environment(directory), "PYTHONPATH": str(directory)}, capture_output=True, check=True)
+    where = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import workers.app, eagle_logger; print(workers.app.__file__, eagle_logger.__file__)",
+    ]
+    told = subprocess.run(
+        where,
+        env={**environment(directory), "PYTHONPATH": str(directory)},
+        capture_output=True,
+        check=True,
+    )
     assert told.stdout.count(str(directory).encode()) == 2
     return directory
 
 
 def came_again(trial: Trial) -> Sequence[str]:
     """That messages really were carried out more than once."""
-    lines = [line for log in trial.manager.log_dir.glob("*.log") for line in log.read_text().splitlines() if line[:1] == "{"]
-    done = Counter(told["message_id"] for told in map(json.loads, lines) if told["event"] in {"fetch", "rotate_shard"})
+    lines = [
+        line
+        for log in trial.manager.log_dir.glob("*.log")
+        for line in log.read_text().splitlines()
+        if line[:1] == "{"
+    ]
+    done = Counter(
+        told["message_id"]
+        for told in map(json.loads, lines)
+        if told["event"] in {"fetch", "rotate_shard"}
+    )
     again = sum(1 for count in done.values() if count > 1)
     trial.notes["again"] = f"{again} of {len(done)} messages"
     return [] if again else ["no message came twice: this run shows nothing"]

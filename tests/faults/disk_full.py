@@ -1,4 +1,5 @@
-"""Fault 5, the whole system: the log volume fills up. Fetching stops before it would lose, says so, and resumes by itself."""
+"""Fault 5, the whole system: the log volume fills up. Fetching stops before it would lose, says so,
+and resumes by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def fill(trial: Trial, leave: int) -> None:
 
 
 def has_stopped(trial: Trial) -> None:
-    """Every worker that fetches says so, and no gateway is asked any more: what it showed could not be kept."""
+    """Every worker that fetches says so, and no gateway is asked any more: what it showed could not
+    be kept."""
     trial.until(lambda: {"fetch-1", "fetch-2"} <= troubled(trial), NOTICED_WITHIN)
     time.sleep(2)  # whoever was being asked this moment
     before = asked(trial)
@@ -32,16 +34,36 @@ def has_stopped(trial: Trial) -> None:
 
 
 def troubled(trial: Trial) -> set[str]:
-    return {name for name, note in trial.run(trial.users.progress()).items() if "disk_trouble" in note}
+    return {
+        name for name, note in trial.run(trial.users.progress()).items() if "disk_trouble" in note
+    }
 
 
 def full(leave: int, calm: float) -> Strike:
     words = f"the log volume has {leave // 1024} KiB left"
-    return Strike(words, lambda trial: fill(trial, leave), end=has_stopped, lasts=1.0, calm=calm, flow=archiving)
+    return Strike(
+        words,
+        lambda trial: fill(trial, leave),
+        end=has_stopped,
+        lasts=1.0,
+        calm=calm,
+        flow=archiving,
+    )
 
 
 def plan(chance: Random) -> Sequence[Strike]:
-    return [full(leave, chance.uniform(1, 4)) for leave in (0, chance.randrange(1, 64) * 4096, GUARD // 2, 0)]
+    return [
+        full(leave, chance.uniform(1, 4))
+        for leave in (0, chance.randrange(1, 64) * 4096, GUARD // 2, 0)
+    ]
 
 
-SCENARIOS = [Scenario("disk-full", 5, "the log volume fills up to its last byte, or below EAGLE_MIN_FREE_DISK", plan, CAST)]
+SCENARIOS = [
+    Scenario(
+        "disk-full",
+        5,
+        "the log volume fills up to its last byte, or below EAGLE_MIN_FREE_DISK",
+        plan,
+        CAST,
+    )
+]

@@ -1,4 +1,5 @@
-"""Fault 3, continued: another Redis becomes the primary, and every connection to the old one stays open."""
+"""Fault 3, continued: another Redis becomes the primary, and every connection to the old one stays
+open."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from tests.faults.system_under_test import Cast, Trial
 
 
 def fail_over(trial: Trial) -> None:
-    """Make the replica the primary, the primary its replica, and let the proxy lead to the new primary. Writes that the old
-    primary accepted in between are lost, as with any failover."""
+    """Make the replica the primary, the primary its replica, and let the proxy lead to the new
+    primary. Writes that the old primary accepted in between are lost, as with any failover."""
     primary, replica = trial.primary, trial.replica
     trial.until(lambda: _follows(replica.url))
     with redis.Redis.from_url(replica.url) as client:
@@ -32,7 +33,9 @@ def _follows(url: str) -> bool:
 
 def there_and_back(chance: Random) -> Sequence[Strike]:
     """Fail over an even number of times, because the oracle reads the first Redis."""
-    return [Strike("failover", fail_over, calm=chance.uniform(1, 4), flow=archiving) for _ in range(4)]
+    return [
+        Strike("failover", fail_over, calm=chance.uniform(1, 4), flow=archiving) for _ in range(4)
+    ]
 
 
 SCENARIOS = [

@@ -18,7 +18,8 @@ _NAMED = re.compile(r"\| (\d+) `(\S+)` \|")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one run. `back_after`: seconds, the longest after any strike; None where nothing had to come back."""
+    """What came of one run. `back_after`: seconds, the longest after any strike; None where nothing
+    had to come back."""
 
     name: str
     number: int
@@ -47,7 +48,8 @@ def unharmed(number: int, name: str, what: str, strikes: int, readings: int) -> 
 
 
 def with_rows(page: str, rows: Iterable[Row], *, whole: bool) -> str:
-    """The page with these rows in place of those of the same name; the others stay, unless these are the whole table."""
+    """The page with these rows in place of those of the same name; the others stay, unless these
+    are the whole table."""
     before, mark, rest = page.partition(BEGINS)
     table, end, after = rest.partition(ENDS)
     if not mark or not end:

@@ -1,8 +1,10 @@
-"""A disk that forgets: what may be left below a folder when the power fails, worked out from what was synced and nothing else.
+"""A disk that forgets: what may be left below a folder when the power fails, worked out from what
+was synced and nothing else.
 
-The model is no file system's in particular, and kinder than none: a name is there for good once its folder was fsynced, a
-file's content is what it was at its last fsync, and a syncfs is an fsync of everything. What was not synced may be there, or in
-part, or as zeroes, so four disks are possible at each moment (`Left`).
+The model is no file system's in particular, and kinder than none: a name is there for good once its
+folder was fsynced, a file's content is what it was at its last fsync, and a syncfs is an fsync of
+everything. What was not synced may be there, or in part, or as zeroes, so four disks are possible
+at each moment (`Left`).
 
 It needs a file system that does not use inode numbers again at once: tmpfs.
 """
@@ -51,8 +53,8 @@ class Moment(NamedTuple):
 
 @dataclass
 class Forgetting:
-    """Records, for everything below `root`, what would be left at each moment. `deaf` steps are carried out but do not count:
-    for seeing that a missing sync is found out."""
+    """Records, for everything below `root`, what would be left at each moment. `deaf` steps are
+    carried out but do not count: for seeing that a missing sync is found out."""
 
     root: Path
     wanted: Callable[[], Iterable[Left]]
@@ -67,10 +69,21 @@ class Forgetting:
     @contextmanager
     def watching(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("write", "ftruncate", "rename", "replace", "link", "unlink", "mkdir", "rmdir"):
+            for name in (
+                "write",
+                "ftruncate",
+                "rename",
+                "replace",
+                "link",
+                "unlink",
+                "mkdir",
+                "rmdir",
+            ):
                 patch.setattr(os, name, self._noted(name, getattr(os, name)))
             patch.setattr(os, "fsync", self._noted("fsync", os.fsync, self._synced))
-            patch.setattr(crash_points, "syncfs", self._noted("syncfs", crash_points.syncfs, self._all_synced))
+            patch.setattr(
+                crash_points, "syncfs", self._noted("syncfs", crash_points.syncfs, self._all_synced)
+            )
             yield
 
     def mark(self) -> None:
@@ -78,20 +91,26 @@ class Forgetting:
         with self._lock:
             self.marks += 1
 
-    def _noted(self, name: str, call: Callable[..., Any], synced: Callable[[int], None] | None = None) -> Callable[..., Any]:
+    def _noted(
+        self, name: str, call: Callable[..., Any], synced: Callable[[int], None] | None = None
+    ) -> Callable[..., Any]:
         def noted(*args: Any, **more: Any) -> Any:
             with self._lock:
                 result = call(*args, **more)
                 if synced is not None:
                     synced(args[0])
-                self.moments.append(Moment(name, self.marks, {left: self._image(left) for left in self.wanted()}))
+                self.moments.append(
+                    Moment(name, self.marks, {left: self._image(left) for left in self.wanted()})
+                )
                 return result
 
         return noted
 
     def _synced(self, fd: int) -> None:
         path = Path(f"/proc/self/fd/{fd}").readlink()
-        if not path.is_relative_to(self.root) or self.deaf(f"fsync {'folder' if path.is_dir() else 'file'}"):
+        if not path.is_relative_to(self.root) or self.deaf(
+            f"fsync {'folder' if path.is_dir() else 'file'}"
+        ):
             return
         inode = os.fstat(fd).st_ino
         if path.is_dir():
@@ -122,13 +141,17 @@ class Forgetting:
                     image[f"{prefix}{name}/"] = b""
                     look(inode, f"{prefix}{name}/")
                 else:
-                    image[prefix + name] = _content(left, self._files.get(inode, b""), now.get(inode, b""))
+                    image[prefix + name] = _content(
+                        left, self._files.get(inode, b""), now.get(inode, b"")
+                    )
 
         look(self.root.stat().st_ino, "")
         return image
 
     def _contents_now(self) -> dict[int, bytes]:
-        return {path.stat().st_ino: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        return {
+            path.stat().st_ino: path.read_bytes() for path in self.root.rglob("*") if path.is_file()
+        }
 
     def _folders_now(self) -> dict[int, dict[str, _Name]]:
         folders = (Path(folder) for folder, _, _ in os.walk(self.root))

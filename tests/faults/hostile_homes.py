@@ -1,4 +1,5 @@
-"""Fault 8: homes whose gateways are hostile, or so broken that they seem to be. Checks that they cost other homes nothing."""
+"""Fault 8: homes whose gateways are hostile, or so broken that they seem to be. Checks that they
+cost other homes nothing."""
 
 from __future__ import annotations
 
@@ -75,7 +76,11 @@ def longest_wait(trial: Trial) -> float:
         if row["cloud_id"] not in trial.hostile and begins <= row["wall"] <= ends:
             served[row["cloud_id"]].append(row["wall"])
     assert len(served) == CAST.homes - len(trial.hostile)
-    return max(later - sooner for moments in served.values() for sooner, later in pairwise([begins, *moments, ends]))
+    return max(
+        later - sooner
+        for moments in served.values()
+        for sooner, later in pairwise([begins, *moments, ends])
+    )
 
 
 def harm(trial: Trial) -> list[str]:
@@ -89,7 +94,8 @@ def _waited(trial: Trial) -> Iterator[str]:
 
 
 def _grown(trial: Trial) -> Iterator[str]:
-    """The size of files on the disk. The archive's files have the same bound, because they were on the disk before."""
+    """The size of files on the disk. The archive's files have the same bound, because they were on
+    the disk before."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):

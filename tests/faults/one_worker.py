@@ -1,5 +1,6 @@
-"""One worker's cycle on a real disk with an archive, the clock in a test's hands and the gateways in its mouth: for what
-befalls readings over many hours, faster than any system could live through them."""
+"""One worker's cycle on a real disk with an archive, the clock in a test's hands and the gateways
+in its mouth: for what befalls readings over many hours, faster than any system could live through
+them."""
 
 from __future__ import annotations
 
@@ -17,11 +18,12 @@ from eagle_logger.core.hours import HOUR, iso
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.line_parser import Identity
 from eagle_logger.core.readings import Kind, Reading
-from eagle_logger.logger import EagleDataLogger, Limits, Volume
+from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.logs.reply_samples import Samples
+from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.users.memory.store import MemoryUserStore
 from tests.support.hand_clock import HandClock
 from tests.support.rotating import entries_in
@@ -37,7 +39,8 @@ Said = tuple[Identity, bytes]
 
 
 class Node:
-    """A log volume, and the worker that fetches and rotates on it. The archive belongs to all nodes, and so do the users."""
+    """A log volume, and the worker that fetches and rotates on it. The archive belongs to all
+    nodes, and so do the users."""
 
     def __init__(self, root: Path, world: World, *, shards: int = 16) -> None:
         self.folder = LogFolder(root / "logs")
@@ -46,8 +49,8 @@ class Node:
             users=world.users,
             relay=world.relay,
             logs=LogWriter(self.folder.root, shards=shards, max_open=16, min_free_disk=0),
-            samples=Samples(root / "samples"),
-            volume=Volume(self.folder, lambda: world.archive, GRACE, RETENTION),
+            samples=ReplySamples(root / "samples"),
+            volume=RotationVolume(self.folder, lambda: world.archive, GRACE, RETENTION),
             clock=world.clock,
             intervals=INTERVALS,
             limits=Limits(),
@@ -59,13 +62,18 @@ class Node:
         self.world.relay.always(cloud_id, *readings)
         self.world.shown.setdefault(cloud_id, set()).update(map(said, readings))
         leased = (await self.world.users.request([cloud_id])).leased
-        visits = [await self.logger.fetch_data(claim) for claim in await self.logger.fetch_user_info(leased)]
+        visits = [
+            await self.logger.fetch_data(claim)
+            for claim in await self.logger.fetch_user_info(leased)
+        ]
         assert [visit.outcome for visit in visits] == ["fetched"]
         await self.logger.update_user_info(visits)
 
-    def rotate(self, *, include_open: bool = False) -> Rotated:
-        now, done = self.world.clock.now(), Rotated()
-        for hour, shard in plan(self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open):
+    def rotate(self, *, include_open: bool = False) -> RotationResult:
+        now, done = self.world.clock.now(), RotationResult()
+        for hour, shard in hours_to_rotate(
+            self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open
+        ):
             done += rotate_shard(
                 self.folder,
                 self.world.archive,
@@ -124,7 +132,9 @@ class World:
 
     def archived(self, cloud_id: str = HOME) -> Counter[Said]:
         objects = entries_in(self.archive)
-        entries = [entry for key, several in objects.items() if f"={cloud_id}/" in key for entry in several]
+        entries = [
+            entry for key, several in objects.items() if f"={cloud_id}/" in key for entry in several
+        ]
         return Counter((entry.identity, entry.values) for entry in entries)
 
     def assert_exactly_once(self) -> int:

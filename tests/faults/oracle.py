@@ -1,4 +1,5 @@
-"""What must hold after every run, whatever befell it. Each check gives its findings in words; none means that all is well."""
+"""What must hold after every run, whatever befell it. Each check gives its findings in words; none
+means that all is well."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.rotation_plan import may_be_deleted
 from eagle_logger.core.user_state import short_text
 from eagle_logger.inspection.archive_check import audit
-from eagle_logger.inspection.ledger_comparison import Verdict, compare, verified
-from eagle_logger.inspection.user_readings import History
+from eagle_logger.inspection.ledger_comparison import LedgerComparison, compare, verified
+from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.users.store import StoredUser
 from tests.faults.system_under_test import Trial
 from tests.support import leaks
@@ -31,11 +32,16 @@ _MAY_HOLD_SECRETS = {KEYS, "password", "redis.conf", "services.json", "users.jso
 """Files made to hold them, readable by their owner only."""
 
 
-def examine(trial: Trial) -> tuple[Verdict, list[str]]:
-    """The verdict on a system that has stopped in order, its archive complete, and everything that is wrong with it."""
+def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
+    """The verdict on a system that has stopped in order, its archive complete, and everything that
+    is wrong with it."""
     archive = wiring.archive(trial.settings)
     verdict = _of_the_others(trial) if trial.hostile else verified(trial.settings.data_dir, archive)
-    stored = {put["key"]: put["sha256"] for put in trial.outside.puts() if put["outcome"] in {"stored", "replaced"}}
+    stored = {
+        put["key"]: put["sha256"]
+        for put in trial.outside.puts()
+        if put["outcome"] in {"stored", "replaced"}
+    }
     spoilt = {key for key, digest in stored.items() if _digest(trial, key) != digest}
     excused = spoilt if trial.outside.s3_spoils else set()
     findings = [
@@ -48,19 +54,31 @@ def examine(trial: Trial) -> tuple[Verdict, list[str]]:
         *bounded(trial),
         *leaks.shown(_secrets(trial), leaks.files(trial.data, but=_MAY_HOLD_SECRETS)),
     ]
-    return verdict, [one for one in [*verdict.unreadable, *findings] if not any(_name(key) in one for key in excused)]
+    return verdict, [
+        one
+        for one in [*verdict.unreadable, *findings]
+        if not any(_name(key) in one for key in excused)
+    ]
 
 
-def _of_the_others(trial: Trial) -> Verdict:
+def _of_the_others(trial: Trial) -> LedgerComparison:
     """The verdict on all homes but the hostile ones."""
     everything, theirs = wiring.archive(trial.settings), MemoryArchive()
     for key in everything.keys("cloud_id="):
         named = parse_archive_key(key)
         if named is not None and named[0] not in trial.hostile:
             theirs.put(key, everything.get(key), {})
-    served = [row for row in trial.plan.ledger.read_bytes().splitlines(keepends=True) if not _is_hostile(trial, row)]
+    served = [
+        row
+        for row in trial.plan.ledger.read_bytes().splitlines(keepends=True)
+        if not _is_hostile(trial, row)
+    ]
     deaths = trial.data / FILE
-    return compare(lambda: served, theirs, deaths.read_bytes().splitlines(keepends=True) if deaths.exists() else [])
+    return compare(
+        lambda: served,
+        theirs,
+        deaths.read_bytes().splitlines(keepends=True) if deaths.exists() else [],
+    )
 
 
 def _is_hostile(trial: Trial, row: bytes) -> bool:
@@ -76,9 +94,9 @@ def _name(key: str) -> str:
     return key.partition("/")[2]
 
 
-def exactly_once(verdict: Verdict, *, deaths: int, homes: int) -> Iterator[str]:
-    """The archive holds every reading once. What is unreturnable stands beside a recorded death (see `verify`), and is rare:
-    on average less than one reading of each home for each death."""
+def exactly_once(verdict: LedgerComparison, *, deaths: int, homes: int) -> Iterator[str]:
+    """The archive holds every reading once. What is unreturnable stands beside a recorded death
+    (see `verify`), and is rare: on average less than one reading of each home for each death."""
     wrong = {
         "lost": verdict.lost,
         "doubled": verdict.duplicated,
@@ -95,7 +113,8 @@ def exactly_once(verdict: Verdict, *, deaths: int, homes: int) -> Iterator[str]:
 
 
 def never_written_twice(trial: Trial) -> Iterator[str]:
-    """Check S3's journal of every PUT: each key was stored once. Only a store's probe may be replaced."""
+    """Check S3's journal of every PUT: each key was stored once. Only a store's probe may be
+    replaced."""
     seen: set[str] = set()
     for put in (put for put in trial.outside.puts() if _name(put["key"]) != PROBE_KEY):
         if put["outcome"] == "replaced" or (put["outcome"] == "stored" and put["key"] in seen):
@@ -105,25 +124,30 @@ def never_written_twice(trial: Trial) -> Iterator[str]:
 
 
 def only_what_is_retained(trial: Trial, archive: Archive) -> Iterator[str]:
-    """After a last rotation nothing waits, nothing is past its retention, and nothing unfinished lies about."""
+    """After a last rotation nothing waits, nothing is past its retention, and nothing unfinished
+    lies about."""
     folder = wiring.log_folder(trial.settings)
     found = audit(folder, archive)
     yield from (str(finding) for finding in found.findings)
     if found.waiting:
         yield f"{found.waiting} log files were not archived"
     clock = trial.settings.clock
-    # A minute longer, rather than as of a minute ago: what was archived since would look like a wrong clock's doing.
+    # A minute longer, rather than as of a minute ago: what was archived since would look like a
+    # wrong clock's doing.
     retention, now = trial.settings.local_retention + clock.stretched(60), clock.now()
     for hour in folder.hours():
         for shard in folder.shards(hour):
             for file in folder.sealed_files(hour, shard):
-                if file.receipt is not None and may_be_deleted(hour, file.receipt.archived_at, retention, now):
+                if file.receipt is not None and may_be_deleted(
+                    hour, file.receipt.archived_at, retention, now
+                ):
                     yield f"{file.path.name} is kept longer than its retention"
     yield from (f"left over: {path}" for path in folder.root.rglob("*.new"))
 
 
 def state_behind_files(trial: Trial, archive: Archive | None) -> Iterator[str]:
-    """Every reading that a user's state says was logged is in a file. Safe beside a running system: state is read first."""
+    """Every reading that a user's state says was logged is in a file. Safe beside a running system:
+    state is read first."""
     for user in trial.everybody():
         for place in (None, archive):
             absent = list(_absent(user, trial, place))
@@ -133,19 +157,28 @@ def state_behind_files(trial: Trial, archive: Archive | None) -> Iterator[str]:
 
 
 def _absent(user: StoredUser, trial: Trial, archive: Archive | None) -> Iterator[str]:
-    history = History(user.user.cloud_id, wiring.log_folder(trial.settings), archive)
+    history = UserReadings(user.user.cloud_id, wiring.log_folder(trial.settings), archive)
     for stream, several in user.state.recent.items():
         for time, values in several:
-            identity = tuple(text.encode() for text in (iso(time), stream.device, stream.meter, stream.kind))
+            identity = tuple(
+                text.encode() for text in (iso(time), stream.device, stream.meter, stream.kind)
+            )
             entries, _ = read_entries(b"\n".join(history.lines(Hour.of(time))), user.user.cloud_id)
-            if not any(entry.identity == identity and short_text(entry.values.decode()) == values for entry in entries):
+            if not any(
+                entry.identity == identity and short_text(entry.values.decode()) == values
+                for entry in entries
+            ):
                 yield f"the state of {user.user.cloud_id} is ahead of its files: {stream.kind} of {iso(time)}"
 
 
 def in_one_set_each(trial: Trial) -> Iterator[str]:
     """Due or leased, never both; and no strike at the system is held against a user."""
     yield from trial.run(trial.users.check_invariant())
-    yield from (f"{one.user.cloud_id} is parked: {one.state.parked}" for one in trial.everybody() if one.state.parked)
+    yield from (
+        f"{one.user.cloud_id} is parked: {one.state.parked}"
+        for one in trial.everybody()
+        if one.state.parked
+    )
 
 
 def bounded(trial: Trial) -> Iterator[str]:
@@ -164,11 +197,15 @@ def bounded(trial: Trial) -> Iterator[str]:
 
 
 def _secrets(trial: Trial) -> dict[str, str]:
-    """For logs, messages, Redis' file (it holds everything that was ever written there), samples, archive."""
+    """For logs, messages, Redis' file (it holds everything that was ever written there), samples,
+    archive."""
     accounts = [json.loads(line) for line in trial.plan.users_file.read_text().splitlines()]
     return {
         **{f"the password of {one['cloud_id']}": one["user_pw"] for one in accounts},
-        **{f"key {number}": key for number, key in enumerate(trial.data.joinpath(KEYS).read_text().split(), 1)},
+        **{
+            f"key {number}": key
+            for number, key in enumerate(trial.data.joinpath(KEYS).read_text().split(), 1)
+        },
         "the secret of S3": trial.plan.secret,
         "the password of Redis": trial.data.joinpath("redis", "password").read_text().strip(),
     }

@@ -1,4 +1,5 @@
-"""Fault 9: one home whose reply kills the process that handles it, before anything of it is reported."""
+"""Fault 9: one home whose reply kills the process that handles it, before anything of it is
+reported."""
 
 from __future__ import annotations
 
@@ -63,4 +64,12 @@ def struck(number: int, calm: float) -> Strike:
     )
 
 
-SCENARIOS = [Scenario("poison", 9, "a home whose reply kills the process that reads it, and then another one", plan, CAST)]
+SCENARIOS = [
+    Scenario(
+        "poison",
+        9,
+        "a home whose reply kills the process that reads it, and then another one",
+        plan,
+        CAST,
+    )
+]

@@ -1,4 +1,5 @@
-"""A way to Redis that can go dead without a word, or lead elsewhere from now on: what was open stays open."""
+"""A way to Redis that can go dead without a word, or lead elsewhere from now on: what was open
+stays open."""
 
 from __future__ import annotations
 
@@ -25,12 +26,18 @@ class Proxy:
         assert self._ready.wait(10)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
     def go_dead(self) -> None:
-        """Every connection there is, and every one that comes until `come_back`, is half-open for good."""
+        """Every connection there is, and every one that comes until `come_back`, is half-open for
+        good."""
         self._loop.call_soon_threadsafe(self._die)
 
     def come_back(self) -> None:
@@ -75,10 +82,15 @@ class Proxy:
                 await self._forward(reader, writer, cut)
         writer.transport.abort()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event
+    ) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         dead = asyncio.create_task(cut.wait())
-        pumps = [asyncio.create_task(_pump(reader, back, cut)), asyncio.create_task(_pump(there, writer, cut))]
+        pumps = [
+            asyncio.create_task(_pump(reader, back, cut)),
+            asyncio.create_task(_pump(there, writer, cut)),
+        ]
         try:
             await asyncio.wait([*pumps, dead], return_when=asyncio.FIRST_COMPLETED)
             for task in (*pumps, dead):
@@ -94,7 +106,9 @@ class Proxy:
             pass
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event
+) -> None:
     while (data := await reader.read(65536)) and not cut.is_set():
         writer.write(data)
         await writer.drain()

@@ -45,14 +45,20 @@ def roomy(trial: Trial) -> None:
         server.config_set("maxmemory", 0)
 
 
-def strike(words: str, begin: Act, end: Act | None = None, *, lasts: float = 0.0, calm: float = 2.0) -> Strike:
+def strike(
+    words: str, begin: Act, end: Act | None = None, *, lasts: float = 0.0, calm: float = 2.0
+) -> Strike:
     return Strike(words, begin, end or (lambda _: None), lasts=lasts, calm=calm, flow=archiving)
 
 
 def kills(chance: Random) -> Sequence[Strike]:
     return [
         *(
-            strike("kill -9 of Redis, which starts again with its AOF", killed(REDIS), calm=chance.uniform(1, 4))
+            strike(
+                "kill -9 of Redis, which starts again with its AOF",
+                killed(REDIS),
+                calm=chance.uniform(1, 4),
+            )
             for _ in range(3)
         ),
         strike("FLUSHDB of the broker's database", forget_messages, calm=chance.uniform(1, 4)),
@@ -63,7 +69,11 @@ def kills(chance: Random) -> Sequence[Strike]:
 def broker_empty(chance: Random) -> Sequence[Strike]:
     return [
         *(
-            strike("kill -9 of the broker, which starts again empty", killed(BROKER), calm=chance.uniform(1, 4))
+            strike(
+                "kill -9 of the broker, which starts again empty",
+                killed(BROKER),
+                calm=chance.uniform(1, 4),
+            )
             for _ in range(3)
         ),
         strike("the broker away", stopped(BROKER), started(BROKER), lasts=chance.uniform(5, 10)),
@@ -76,15 +86,26 @@ def asleep(seconds: float) -> Callable[[Random], Sequence[Strike]]:
 
 
 def half_open(chance: Random) -> Sequence[Strike]:
-    cut, back = (lambda trial: trial.way_to_redis.go_dead()), (lambda trial: trial.way_to_redis.come_back())
+    cut, back = (
+        (lambda trial: trial.way_to_redis.go_dead()),
+        (lambda trial: trial.way_to_redis.come_back()),
+    )
     return [
         strike("all connections to Redis half-open", cut, back, calm=chance.uniform(1, 4)),
-        strike("all connections to Redis half-open, new ones too", cut, back, lasts=chance.uniform(20, 40)),
+        strike(
+            "all connections to Redis half-open, new ones too",
+            cut,
+            back,
+            lasts=chance.uniform(20, 40),
+        ),
     ]
 
 
 def out_of_memory(chance: Random) -> Sequence[Strike]:
-    return [strike("maxmemory reached under noeviction", full, roomy, lasts=chance.uniform(5, 25)) for _ in range(2)]
+    return [
+        strike("maxmemory reached under noeviction", full, roomy, lasts=chance.uniform(5, 25))
+        for _ in range(2)
+    ]
 
 
 SCENARIOS = [

@@ -1,4 +1,5 @@
-"""Fault 8, the relay as a whole: it answers nobody for a while. It is asked gently meanwhile, and then not stormed."""
+"""Fault 8, the relay as a whole: it answers nobody for a while. It is asked gently meanwhile, and
+then not stormed."""
 
 from __future__ import annotations
 
@@ -45,12 +46,15 @@ def was_asked_gently_and_is_well(trial: Trial) -> None:
     time.sleep(5)
     rate = (asked(trial) - before) / (time.monotonic() - began)
     assert rate <= GENTLE, f"{rate:.1f} requests a second reach a relay that is away"
-    assert not [one for one in trial.everybody() if one.state.parked], "a relay in trouble parks nobody"
+    assert not [one for one in trial.everybody() if one.state.parked], (
+        "a relay in trouble parks nobody"
+    )
     trial.outside.relay_misbehaves()
 
 
 def back_without_a_burst(trial: Trial) -> float:
-    """Two of everybody's turns in a row would be a stampede; half as many again as usual, and the other kinds, are none."""
+    """Two of everybody's turns in a row would be a stampede; half as many again as usual, and the
+    other kinds, are none."""
     began, since, most = time.monotonic(), trial.settings.clock.now(), 0.0
     while trial._waiting_for_readings(since):
         before, at = asked(trial), time.monotonic()
@@ -62,7 +66,10 @@ def back_without_a_burst(trial: Trial) -> float:
 
 
 def plan(chance: Random) -> Sequence[Strike]:
-    return [away(kind, chance.uniform(20, 40), chance.uniform(3, 6)) for kind in chance.sample(sorted(ANSWERS), len(ANSWERS))]
+    return [
+        away(kind, chance.uniform(20, 40), chance.uniform(3, 6))
+        for kind in chance.sample(sorted(ANSWERS), len(ANSWERS))
+    ]
 
 
 SCENARIOS = [

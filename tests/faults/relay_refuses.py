@@ -1,4 +1,5 @@
-"""Fault 8, a part of the relay: it refuses some homes whose credentials have worked. They come back by themselves."""
+"""Fault 8, a part of the relay: it refuses some homes whose credentials have worked. They come back
+by themselves."""
 
 from __future__ import annotations
 
@@ -31,18 +32,31 @@ def some_are_refused(words: str, lasts: float, chance: Random, **rule: Any) -> S
         trial.outside.relay_misbehaves()
         totals = trial.run(trial.users.totals())
         trial.notes.setdefault("refused", str(totals.refused))
-        assert totals.parked == 0, f"{totals.parked} homes are parked, though their credentials have worked"
+        assert totals.parked == 0, (
+            f"{totals.parked} homes are parked, though their credentials have worked"
+        )
 
     return Strike(
-        f"{REFUSED} of {CAST.homes} homes get {words}", begin, end, lasts=lasts, calm=chance.uniform(1, 3), flow=fetching
+        f"{REFUSED} of {CAST.homes} homes get {words}",
+        begin,
+        end,
+        lasts=lasts,
+        calm=chance.uniform(1, 3),
+        flow=fetching,
     )
 
 
 def plan(chance: Random) -> Sequence[Strike]:
     return [
-        some_are_refused("401", 45, chance, fault="status", status=401, text="Wrong User or Password"),
-        some_are_refused("403 with a proxy's block page", 15, chance, fault="status", status=403, text=_PAGE),
-        some_are_refused("200 with PHP's trouble with its database", 15, chance, fault="error_text", text=_PHP),
+        some_are_refused(
+            "401", 45, chance, fault="status", status=401, text="Wrong User or Password"
+        ),
+        some_are_refused(
+            "403 with a proxy's block page", 15, chance, fault="status", status=403, text=_PAGE
+        ),
+        some_are_refused(
+            "200 with PHP's trouble with its database", 15, chance, fault="error_text", text=_PHP
+        ),
     ]
 
 

@@ -1,4 +1,5 @@
-"""Fault 8: whatever can go wrong with a reply of Rainforest's does, for some, for many, for all; and one home that hangs."""
+"""Fault 8: whatever can go wrong with a reply of Rainforest's does, for some, for many, for all;
+and one home that hangs."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ _MORE: Mapping[str, Rule] = {
 }
 """What a rule needs beside its name."""
 FAULTS = tuple(
-    fault for rule in get_args(get_args(AnyRule)[0]) if (fault := rule.model_fields["fault"].annotation.__args__[0]) != "flood"
+    fault
+    for rule in get_args(get_args(AnyRule)[0])
+    if (fault := rule.model_fields["fault"].annotation.__args__[0]) != "flood"
 )
 """Every fault of the simulator, except the one that invents readings: `hostile` plays that."""
 
@@ -40,14 +43,24 @@ def unwell(words: str, lasts: float, rules: Sequence[Rule], seed: int) -> Strike
 
 def each_alone(chance: Random) -> Sequence[Strike]:
     """Each fault in all replies."""
-    return [unwell(f"{fault} in all replies", 3, [rule(fault, 1.0)], chance.randrange(1000)) for fault in FAULTS]
+    return [
+        unwell(f"{fault} in all replies", 3, [rule(fault, 1.0)], chance.randrange(1000))
+        for fault in FAULTS
+    ]
 
 
 def all_at_once(share: float) -> Any:
     def plan(chance: Random) -> Sequence[Strike]:
         rules = [rule(fault, share) for fault in FAULTS]
         chance.shuffle(rules)
-        return [unwell(f"every fault there is in {share:.0%} of the replies", 30, rules, chance.randrange(1000))]
+        return [
+            unwell(
+                f"every fault there is in {share:.0%} of the replies",
+                30,
+                rules,
+                chance.randrange(1000),
+            )
+        ]
 
     return plan
 
@@ -65,7 +78,9 @@ def one_hangs(_: Random) -> Sequence[Strike]:
 
 
 def lateness(trial: Trial) -> str:
-    return f"lateness of all visits {trial.notes['well']} before, {trial.notes['hanging']} meanwhile"
+    return (
+        f"lateness of all visits {trial.notes['well']} before, {trial.notes['hanging']} meanwhile"
+    )
 
 
 SCENARIOS = [

@@ -22,7 +22,8 @@ PAUSE = 0.5
 
 
 class Watch:
-    """Looks twice a second from a thread of its own, between `begin` and `end`; keeps the most of everything."""
+    """Looks twice a second from a thread of its own, between `begin` and `end`; keeps the most of
+    everything."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -50,7 +51,12 @@ class Watch:
         from eagle_logger import wiring
 
         settings = self._trial.settings
-        queues = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), rotate_queue(wiring.node(settings))]
+        queues = [
+            DISPATCH,
+            ADHOC,
+            *fetch_queues(settings.fetch_queues),
+            rotate_queue(wiring.node(settings)),
+        ]
         with contextlib.closing(Broker(settings.broker_address)) as broker:
             while not self._over.wait(PAUSE):
                 self._look_at_processes()
@@ -64,7 +70,9 @@ class Watch:
             with contextlib.suppress(OSError, ValueError):  # it may die at any moment
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
                 open_now = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-                self.memory[program.name] = max(self.memory[program.name], pages * os.sysconf("SC_PAGE_SIZE"))
+                self.memory[program.name] = max(
+                    self.memory[program.name], pages * os.sysconf("SC_PAGE_SIZE")
+                )
                 self.descriptors[program.name] = max(self.descriptors[program.name], open_now)
 
     def _look_at_disk(self) -> None:

@@ -1,4 +1,5 @@
-"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes, replaces objects; two rotators; three days of backlog."""
+"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes, replaces objects; two rotators;
+three days of backlog."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def answers(chance: Random) -> Sequence[Strike]:
         misbehaves("503 SlowDown", chance.uniform(3, 7), always("503", *EVERY_METHOD)),
         misbehaves("409 on every PUT", chance.uniform(3, 7), always("409")),
         misbehaves("412 on every PUT, and no such object", chance.uniform(3, 7), always("412")),
-        misbehaves("403 on what is read, PUT goes on", chance.uniform(3, 7), always("403", "HEAD", "GET")),
+        misbehaves(
+            "403 on what is read, PUT goes on", chance.uniform(3, 7), always("403", "HEAD", "GET")
+        ),
     ]
     chance.shuffle(strikes)
     return strikes
@@ -49,9 +52,17 @@ def wire(chance: Random) -> Sequence[Strike]:
     strikes = [
         misbehaves("no answer", chance.uniform(12, 20), always("hang", *EVERY_METHOD)),
         misbehaves("connections reset", chance.uniform(3, 7), always("reset", *EVERY_METHOD)),
-        misbehaves("every answer after 3 s", chance.uniform(6, 12), always("slow", *EVERY_METHOD, seconds=3.0)),
+        misbehaves(
+            "every answer after 3 s",
+            chance.uniform(6, 12),
+            always("slow", *EVERY_METHOD, seconds=3.0),
+        ),
         misbehaves("it stores, and its answer is lost", chance.uniform(6, 12), always("lost")),
-        misbehaves("it stores other bytes than were sent", chance.uniform(6, 12), always("corrupt", share=0.5)),
+        misbehaves(
+            "it stores other bytes than were sent",
+            chance.uniform(6, 12),
+            always("corrupt", share=0.5),
+        ),
     ]
     chance.shuffle(strikes)
     return strikes
@@ -61,7 +72,9 @@ def heedless(chance: Random) -> Sequence[Strike]:
     """A store without conditional writes, under a rotator that has not had its proof yet."""
 
     def begin(trial: Trial, rule: Rule) -> None:
-        trial.kill("rotator")  # before the store changes: it takes longer to start than the rule to come into force
+        trial.kill(
+            "rotator"
+        )  # before the store changes: it takes longer to start than the rule to come into force
         trial.outside.s3_misbehaves(rule)
 
     return [
@@ -85,7 +98,11 @@ def nothing_was_entrusted(trial: Trial) -> Iterator[str]:
     if not replaced:
         yield "nothing was replaced: this run shows nothing"
     for put in trial.outside.puts():
-        if replaced and replaced[0] <= put["time"] <= replaced[-1] and _key(put["key"]) != PROBE_KEY:
+        if (
+            replaced
+            and replaced[0] <= put["time"] <= replaced[-1]
+            and _key(put["key"]) != PROBE_KEY
+        ):
             yield f"{put['key']} was put into a store that replaces objects"
 
 
@@ -100,8 +117,13 @@ def two_rotators(chance: Random) -> Sequence[Strike]:
         {"fault": "409", "share": 0.1},
         {"fault": "slow", "share": 0.2, "seconds": 1.0, "methods": EVERY_METHOD},
     ]
-    unwell = Strike("S3 is moody from now on", lambda trial: trial.outside.s3_misbehaves(*rules), flow=archiving)
-    return [unwell, *(killed(chance.choice(["rotator", "rotator-2"]), chance.uniform(1, 6)) for _ in range(6))]
+    unwell = Strike(
+        "S3 is moody from now on", lambda trial: trial.outside.s3_misbehaves(*rules), flow=archiving
+    )
+    return [
+        unwell,
+        *(killed(chance.choice(["rotator", "rotator-2"]), chance.uniform(1, 6)) for _ in range(6)),
+    ]
 
 
 def backlog(_: Random) -> Sequence[Strike]:
@@ -109,10 +131,15 @@ def backlog(_: Random) -> Sequence[Strike]:
 
 
 def oldest_first(trial: Trial) -> Iterator[str]:
-    """Once S3 takes objects again, nobody's hour is archived before an hour that is much older: four are in hand at once."""
+    """Once S3 takes objects again, nobody's hour is archived before an hour that is much older:
+    four are in hand at once."""
     puts = [put for put in trial.outside.puts() if put["outcome"] == "stored"]
     refused = max(put["time"] for put in trial.outside.puts() if put["outcome"] == "AccessDenied")
-    hours = [named[1].start for put in puts if put["time"] > refused and (named := parse_archive_key(_key(put["key"])))]
+    hours = [
+        named[1].start
+        for put in puts
+        if put["time"] > refused and (named := parse_archive_key(_key(put["key"])))
+    ]
     waited = [hour for hour in hours if trial.settings.clock.now() - hour > 48 * 3600]
     if len({*waited}) < 24:
         yield f"only {len({*waited})} hours had waited for more than two days: this run shows nothing"
@@ -137,7 +164,8 @@ FAST = Cast(
     },
     most_waiting=2 * 72 * 8,
 )
-"""An hour a second; nothing but complete hours is archived. A round of rotation is a message for each hour and shard."""
+"""An hour a second; nothing but complete hours is archived. A round of rotation is a message for
+each hour and shard."""
 
 SCENARIOS = [
     Scenario("s3-answers", 4, "S3 answers 500, 503 SlowDown, 409, 412, 403", answers),

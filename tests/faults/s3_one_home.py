@@ -1,4 +1,5 @@
-"""Fault 4, of one home alone: its objects are in a storage class that is not read at once, or its prefix is denied."""
+"""Fault 4, of one home alone: its objects are in a storage class that is not read at once, or its
+prefix is denied."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def befalls(words: str, number: int, *, fault: str, methods: Sequence[str]) -> S
     def begin(trial: Trial) -> None:
         home = homes(trial.plan.users_file)[number].user.cloud_id
         trial.notes["home"] = home
-        trial.outside.s3_misbehaves({"fault": fault, "methods": methods, "key": f"cloud_id={home}/"})
+        trial.outside.s3_misbehaves(
+            {"fault": fault, "methods": methods, "key": f"cloud_id={home}/"}
+        )
         trial.until(lambda: is_stuck(trial, home))
 
     def end(trial: Trial) -> None:
@@ -31,8 +34,8 @@ def befalls(words: str, number: int, *, fault: str, methods: Sequence[str]) -> S
 
 
 def is_stuck(trial: Trial, home: str) -> bool:
-    """Whether an hour of this home is stuck. It deletes archived files, as if their retention were over, so that only the
-    archive shows what the parts hold."""
+    """Whether an hour of this home is stuck. It deletes archived files, as if their retention were
+    over, so that only the archive shows what the parts hold."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -43,7 +46,8 @@ def is_stuck(trial: Trial, home: str) -> bool:
 
 
 def await_the_others(trial: Trial) -> None:
-    """Wait until every complete hour of every home but the stuck one is archived, and more of theirs is stored."""
+    """Wait until every complete hour of every home but the stuck one is archived, and more of
+    theirs is stored."""
     folder, home = wiring.log_folder(trial.settings), trial.notes["home"]
     complete = trial.settings.clock.now() - trial.settings.rotate_grace
     hours = [hour for hour in folder.hours() if hour.end <= complete]
@@ -52,7 +56,11 @@ def await_the_others(trial: Trial) -> None:
         for hour in hours:
             for shard in folder.shards(hour):
                 yield from (file.cloud_id for file in folder.open_files(hour, shard))
-                yield from (file.cloud_id for file in folder.sealed_files(hour, shard) if file.receipt is None)
+                yield from (
+                    file.cloud_id
+                    for file in folder.sealed_files(hour, shard)
+                    if file.receipt is None
+                )
 
     trial.until(lambda: set(waiting()) <= {home})
     before = len(stored_for_others(trial))
@@ -60,13 +68,19 @@ def await_the_others(trial: Trial) -> None:
 
 
 def stored_for_others(trial: Trial) -> list[str]:
-    named = [parse_archive_key(put["key"].partition("/")[2]) for put in trial.outside.puts() if put["outcome"] == "stored"]
+    named = [
+        parse_archive_key(put["key"].partition("/")[2])
+        for put in trial.outside.puts()
+        if put["outcome"] == "stored"
+    ]
     return [one[0] for one in named if one is not None and one[0] != trial.notes["home"]]
 
 
 def one_home(_: Random) -> Sequence[Strike]:
     glacier = befalls("one home's objects are in Glacier", 2, fault="glacier", methods=["GET"])
-    denied = befalls("S3 denies whatever is another home's", 5, fault="403", methods=["PUT", "HEAD", "GET"])
+    denied = befalls(
+        "S3 denies whatever is another home's", 5, fault="403", methods=["PUT", "HEAD", "GET"]
+    )
     return [glacier, denied]
 
 
@@ -74,7 +88,11 @@ def were_stuck(trial: Trial) -> Sequence[str]:
     log = (trial.manager.log_dir / "rotator.log").read_text().splitlines()
     stuck = [json.loads(line) for line in log if '"hour_is_stuck"' in line and line[:1] == "{"]
     trial.notes["stuck"] = str(len({(one["cloud_id"], one["hour"]) for one in stuck}))
-    return [] if len({one["cloud_id"] for one in stuck}) == 2 else ["the two homes were not stuck: this run shows nothing"]
+    return (
+        []
+        if len({one["cloud_id"] for one in stuck}) == 2
+        else ["the two homes were not stuck: this run shows nothing"]
+    )
 
 
 def how_many(trial: Trial) -> str:

@@ -36,7 +36,8 @@ def archiving(trial: Trial) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """After `calm` seconds `begin` is done, `lasts` seconds later `end`; then what `flow` waits for must come back."""
+    """After `calm` seconds `begin` is done, `lasts` seconds later `end`; then what `flow` waits for
+    must come back."""
 
     words: str
     begin: Act
@@ -52,7 +53,8 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`number` is the fault's in the list that `docs/explanation/promises.md` keeps; `name` is short, for `ONLY=`."""
+    """`number` is the fault's in the list that `docs/explanation/promises.md` keeps; `name` is
+    short, for `ONLY=`."""
 
     name: str
     number: int

@@ -14,12 +14,26 @@ def a_bit_of_everything(chance: Random) -> Sequence[Strike]:
     calm = [chance.uniform(0, 1) for _ in range(4)]
     return [
         killed_processes.killed("fetch-1", calm[0]),
-        s3_away.misbehaves("it stores, and its answer is lost", 3, s3_away.always("lost"), calm=calm[1]),
-        redis_away.strike("kill -9 of Redis, which starts again with its AOF", redis_away.killed(REDIS), calm=calm[2]),
+        s3_away.misbehaves(
+            "it stores, and its answer is lost", 3, s3_away.always("lost"), calm=calm[1]
+        ),
+        redis_away.strike(
+            "kill -9 of Redis, which starts again with its AOF",
+            redis_away.killed(REDIS),
+            calm=calm[2],
+        ),
         killed_processes.killed("rotator", calm[3]),
         sigterm.stopped("while all is well", lasts=chance.uniform(0, 1)),
         redis_away.strike("FLUSHDB of the broker's database", redis_away.forget_messages, calm=0.5),
     ]
 
 
-SCENARIOS = [Scenario("brief", 1, "a strike each of faults 1, 3, 4 and 11 on one system", a_bit_of_everything, short=True)]
+SCENARIOS = [
+    Scenario(
+        "brief",
+        1,
+        "a strike each of faults 1, 3, 4 and 11 on one system",
+        a_bit_of_everything,
+        short=True,
+    )
+]

@@ -1,4 +1,5 @@
-"""Fault 11: SIGTERM, whatever goes on: nothing lost, nothing doubled, and the end comes within the grace period."""
+"""Fault 11: SIGTERM, whatever goes on: nothing lost, nothing doubled, and the end comes within the
+grace period."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _SYSTEM = (Stage.ROTATING, Stage.FETCHING, Stage.DISPATCHING, Stage.TRIGGERS)
 
 
 def all_at_once(trial: Trial) -> None:
-    """Every program is told at the same moment. Whoever needs longer than it is given is killed, and that is a death."""
+    """Every program is told at the same moment. Whoever needs longer than it is given is killed,
+    and that is a death."""
     before, began = trial.deaths_so_far(), time.monotonic()
     trial.watch.end()
     trial.manager.stop(trial.names(*_SYSTEM))
@@ -26,7 +28,8 @@ def all_at_once(trial: Trial) -> None:
 
 
 def stopped(words: str, begin: Act = nothing, end: Act = nothing, *, lasts: float) -> Strike:
-    """`begin` is done, a while later everything is stopped, `end` is done, and everything starts again."""
+    """`begin` is done, a while later everything is stopped, `end` is done, and everything starts
+    again."""
 
     def stop_and_mend(trial: Trial) -> None:
         all_at_once(trial)
@@ -58,9 +61,24 @@ def during_everything(chance: Random) -> Sequence[Strike]:
             s3,
             lasts=chance.uniform(4, 8),
         ),
-        stopped("while S3 does not answer", lambda trial: s3(trial, {"fault": "hang", "methods": everything}), s3, lasts=8),
-        stopped("while every gateway hangs", lambda trial: relay(trial, {"fault": "hang"}), relay, lasts=chance.uniform(4, 8)),
-        stopped("while Redis is paused", send(REDIS, signal.SIGSTOP), send(REDIS, signal.SIGCONT), lasts=chance.uniform(2, 8)),
+        stopped(
+            "while S3 does not answer",
+            lambda trial: s3(trial, {"fault": "hang", "methods": everything}),
+            s3,
+            lasts=8,
+        ),
+        stopped(
+            "while every gateway hangs",
+            lambda trial: relay(trial, {"fault": "hang"}),
+            relay,
+            lasts=chance.uniform(4, 8),
+        ),
+        stopped(
+            "while Redis is paused",
+            send(REDIS, signal.SIGSTOP),
+            send(REDIS, signal.SIGCONT),
+            lasts=chance.uniform(2, 8),
+        ),
     ]
     chance.shuffle(strikes)
     return strikes

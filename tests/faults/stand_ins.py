@@ -1,4 +1,5 @@
-"""The world around the system: Rainforest's relay and S3, played by processes that no strike at the system touches."""
+"""The world around the system: Rainforest's relay and S3, played by processes that no strike at the
+system touches."""
 
 from __future__ import annotations
 
@@ -18,13 +19,21 @@ from workers.up.config import child_command
 from workers.up.exec_with_parent import PARENT
 from workers.up.programs import SIMULATOR, Program, stand_ins
 from workers.up.readiness import answers
-from workers.up.simulators import Plan
+from workers.up.simulators import SimulatorSetup
 
 
 class Outside:
     """The stand-ins of a plan, as processes of the test's own; what they write lies in `logs`."""
 
-    def __init__(self, plan: Plan, logs: Path, environment: Mapping[str, str], *, seed: int, latency: float) -> None:
+    def __init__(
+        self,
+        plan: SimulatorSetup,
+        logs: Path,
+        environment: Mapping[str, str],
+        *,
+        seed: int,
+        latency: float,
+    ) -> None:
         self.plan = plan
         self._logs = logs
         self._environment = {**environment, PARENT: str(os.getpid())}
@@ -38,11 +47,18 @@ class Outside:
         for program in self._programs:
             with (self._logs / f"{program.name}.log").open("ab") as log:
                 command = child_command("KILL", program.command)
-                self._processes[program.name] = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+                self._processes[program.name] = subprocess.Popen(
+                    command, env=self._environment, stdout=log, stderr=log
+                )
         until(lambda: all(answers(program.answers_at or "") for program in self._programs), 60)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for name in list(self._processes):
             self.stop(name)
 
@@ -57,21 +73,28 @@ class Outside:
         self.stop(SIMULATOR)
 
     def relay_misbehaves(self, *rules: Mapping[str, Any], seed: int = 0) -> None:
-        """Rules as `eagle_logger.simulator.relay.faults` knows them, instead of those before; none: everything is well."""
+        """Rules as `eagle_logger.simulator.relay.faults` knows them, instead of those before; none:
+        everything is well."""
         _put(f"{self.plan.relay_origin}/faults", {"seed": seed, "rules": rules})
 
     def s3_misbehaves(self, *rules: Mapping[str, Any]) -> None:
-        """Rules as `eagle_logger.simulator.s3.faults` knows them, instead of those before; none: everything is well."""
+        """Rules as `eagle_logger.simulator.s3.faults` knows them, instead of those before; none:
+        everything is well."""
         self.s3_spoils |= any(rule["fault"] == "corrupt" for rule in rules)
         _put(f"{self.plan.s3_url}/_faults", list(rules))
 
     def puts(self) -> list[dict[str, Any]]:
         """Every PUT that S3 has seen, in order."""
-        return [json.loads(line) for line in (self.plan.s3_directory / "puts.jsonl").read_text().splitlines()]
+        return [
+            json.loads(line)
+            for line in (self.plan.s3_directory / "puts.jsonl").read_text().splitlines()
+        ]
 
     def per_home(self) -> dict[str, dict[str, Any]]:
         """How politely the relay was asked about each home."""
-        with urllib.request.urlopen(f"{self.plan.relay_origin}/stats?homes=all", timeout=30) as reply:
+        with urllib.request.urlopen(
+            f"{self.plan.relay_origin}/stats?homes=all", timeout=30
+        ) as reply:
             found: dict[str, dict[str, Any]] = json.load(reply)["per_home"]
         return found
 
@@ -84,9 +107,11 @@ def _seeded(program: Program, seed: int, latency: float) -> Program:
 
 
 def _put(url: str, content: Any) -> None:
-    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="PUT")
+    request = urllib.request.Request(
+        url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="PUT"
+    )
     try:
         with urllib.request.urlopen(request, timeout=30):
             pass
-    except urllib.error.HTTPError as refused:
-        raise AssertionError(refused.read().decode()) from refused
+    except urllib.error.HTTPError as exc:
+        raise AssertionError(exc.read().decode()) from exc

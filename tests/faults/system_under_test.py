@@ -1,4 +1,5 @@
-"""The system on trial: the programs that `eagle-logger up` starts, with the flags that ship, under supervisor."""
+"""The system on trial: the programs that `eagle-logger up` starts, with the flags that ship, under
+supervisor."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ from workers.up.programs import Program, Stage, system_programs
 from workers.up.readiness import not_ready
 from workers.up.redis_server import PrivateRedis, await_redis
 from workers.up.servers import find_server
-from workers.up.simulators import Plan, homes, register
-from workers.up.supervisor_log import DIED, GAVE_UP, Event
+from workers.up.simulators import SimulatorSetup, homes, register
+from workers.up.supervisor_log import DIED, GAVE_UP, ProcessEvent
 
 Result = TypeVar("Result")
 
@@ -56,7 +57,8 @@ _LEFT_OUT = frozenset({"bridge", "flower"})
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who plays. An hour of the system's clock passes in 3600 / `speed` seconds; `settings` are named without EAGLE_."""
+    """Who plays. An hour of the system's clock passes in 3600 / `speed` seconds; `settings` are
+    named without EAGLE_."""
 
     homes: int = 8
     speed: float = 120.0
@@ -67,29 +69,39 @@ class Cast:
     way_to_redis: bool = False
     """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
     standby: bool = False
-    """A second Redis is the first one's replica, `Trial.replica`; the system reaches either through `way_to_redis`."""
+    """A second Redis is the first one's replica, `Trial.replica`; the system reaches either through
+    `way_to_redis`."""
     app: str = "workers.app"
     """What celery's `-A` names."""
     twins: Sequence[str] = ()
     """Programs that run twice, the second as `<name>-2`."""
     old: Callable[[Path], Path] | None = None
-    """Puts an old version of the system into a directory; the programs in `OLD` begin as that version."""
+    """Puts an old version of the system into a directory; the programs in `OLD` begin as that
+    version."""
     most_waiting: int = 300
     """Messages in any queue, or handed out and not done, at any time."""
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of all its processes."""
     own_clocks: Sequence[str] = ()
-    """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package `faketime`)."""
+    """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package
+    `faketime`)."""
     log_volume: str | None = None
     """The log files lie on a volume of their own, of this size (`24m`)."""
 
 
-_CADENCE = {"demand_interval": 240, "summation_interval": 480, "price_interval": 900, "message_interval": 3600}
-"""In the system's clock; with a hundred and twenty times the speed everybody is visited every two seconds."""
+_CADENCE = {
+    "demand_interval": 240,
+    "summation_interval": 480,
+    "price_interval": 900,
+    "message_interval": 3600,
+}
+"""In the system's clock; with a hundred and twenty times the speed everybody is visited every two
+seconds."""
 _HOURS = {"rotate_grace": 600, "local_retention": 7200}
 _ROTATE_OPEN_EVERY = 5
-"""Real seconds: the rotator always has something to do, and everybody's hours come in many parts."""
+"""Real seconds: the rotator always has something to do, and everybody's hours come in many parts.
+"""
 
 
 class Trial:
@@ -102,25 +114,38 @@ class Trial:
         self.deaths = Deaths(self.data)
         self.given_up: list[str] = []
         self.hostile: frozenset[str] = frozenset()
-        """Homes whose gateways invent readings. Their archived readings are not compared with the ledger."""
+        """Homes whose gateways invent readings. Their archived readings are not compared with the
+        ledger."""
         self.notes: dict[str, str] = {}
         """What a scenario wants to remember."""
         self._tally: Mapping[str, int] = {}
         self._stack = ExitStack()
         if cast.log_volume is not None:
             self._stack.enter_context(volumes.tmpfs(self.data / "logs", cast.log_volume))
-        self._environment = {**environment(self.data), "NO_PROXY": "127.0.0.1,localhost", **cast.environment}
+        self._environment = {
+            **environment(self.data),
+            "NO_PROXY": "127.0.0.1,localhost",
+            **cast.environment,
+        }
         self._redis = PrivateRedis(self.data, None)
         self.direct_redis_url = self._redis.url
         self.primary = self._redis
         self.replica = self._standby() if cast.standby else self._redis
         self.way_to_redis = Proxy(free_port(), self._redis.port)
-        self.plan = Plan.make(cast.homes, self.data, {}, with_aws=False)
+        self.plan = SimulatorSetup.make(cast.homes, self.data, {}, with_aws=False)
         self.settings = self._settled()
         self.programs = self._programs()
         self._runner = asyncio.Runner()  # makes its loop when it is entered
-        self.users = wiring.user_store(self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True)
-        self.outside = Outside(self.plan, self.data / "run" / "outside", self._environment, seed=seed, latency=cast.latency)
+        self.users = wiring.user_store(
+            self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True
+        )
+        self.outside = Outside(
+            self.plan,
+            self.data / "run" / "outside",
+            self._environment,
+            seed=seed,
+            latency=cast.latency,
+        )
         self.manager = self._new_manager()
         self.watch = Watch(self)
 
@@ -139,7 +164,12 @@ class Trial:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.watch.end()
         self._stack.close()
 
@@ -171,7 +201,11 @@ class Trial:
         rest = [program for program in self.programs if program.stage > Stage.STAND_INS]
         since = self.run(self.users.now())
         self.manager.start(program.name for program in rest)
-        self.until(lambda: not not_ready(rest, self.run(self.users.progress()), since, self.manager.running()))
+        self.until(
+            lambda: (
+                not not_ready(rest, self.run(self.users.progress()), since, self.manager.running())
+            )
+        )
         self.watch.begin()
 
     def _end_by_force(self) -> None:
@@ -190,14 +224,16 @@ class Trial:
         os.kill(self.manager.pid(name), number)
 
     def set_clock(self, name: str, ahead: float) -> None:
-        """Set this program's clock so many seconds ahead of the machine's. Its steady clock goes on."""
+        """Set this program's clock so many seconds ahead of the machine's. Its steady clock goes
+        on."""
         file = self._clock_file(name)
         new = file.with_suffix(".new")
         new.write_text(f"{ahead:+.3f}\n")
         new.replace(file)
 
     def kill_everything(self) -> None:
-        """kill -9 of the whole system at once, Redis included, as when a machine's container is killed; it stays down."""
+        """kill -9 of the whole system at once, Redis included, as when a machine's container is
+        killed; it stays down."""
         self.watch.end()
         self._kill_supervisor()
         self.manager.__exit__()
@@ -233,7 +269,10 @@ class Trial:
         now = self.run(self.users.tally())
         more, self._tally = grown(self._tally, now), now
         shares = [late_percentile(more, share) for share in (0.5, 0.99)]
-        return " / ".join("?" if share is None else f"{share:g}" for share in shares) + " s (p50 / p99)"
+        return (
+            " / ".join("?" if share is None else f"{share:g}" for share in shares)
+            + " s (p50 / p99)"
+        )
 
     def everybody(self) -> list[StoredUser]:
         """Raises RedisUnavailable."""
@@ -244,7 +283,8 @@ class Trial:
         return self.run(gather())
 
     def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-        """Wait for a state while supervisor restarts what dies; a Redis that is away counts as "not yet"."""
+        """Wait for a state while supervisor restarts what dies; a Redis that is away counts as "not
+        yet"."""
 
         def holds() -> bool:
             self.manager.running()
@@ -257,25 +297,32 @@ class Trial:
         until(holds, patience)
 
     def await_flow(self) -> float:
-        """Wait until every home has had a reading logged that came after now; how many seconds that took."""
+        """Wait until every home has had a reading logged that came after now; how many seconds that
+        took."""
         began, since = time.monotonic(), self.settings.clock.now()
         self.until(lambda: not self._waiting_for_readings(since))
         return time.monotonic() - began
 
     def await_archive(self) -> float:
-        """Wait until something has been archived, and every hour that is complete now; how many seconds that took."""
+        """Wait until something has been archived, and every hour that is complete now; how many
+        seconds that took."""
         began, now = time.monotonic(), self.settings.clock.now()
         folder, complete = wiring.log_folder(self.settings), now - self.settings.rotate_grace
         before = len(self.outside.puts())
         self.until(lambda: len(self.outside.puts()) > before)
-        self.until(lambda: not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete))
+        self.until(
+            lambda: (
+                not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete)
+            )
+        )
         return time.monotonic() - began
 
     def _waiting_for_readings(self, since: float) -> list[str]:
         return [
             one.user.cloud_id
             for one in self.everybody()
-            if one.state.parked is None and (one.state.last_arrival is None or one.state.last_arrival <= since)
+            if one.state.parked is None
+            and (one.state.last_arrival is None or one.state.last_arrival <= since)
         ]
 
     # Settings and programs ----------------------------------------------------------------------------------------------
@@ -292,14 +339,20 @@ class Trial:
             "log_format": "json",
             "min_free_disk": "0",
             "test_clock": str(Clock(time.time(), self.cast.speed)),
-            **({"broker_url": f"redis://127.0.0.1:{free_port()}/0"} if self.cast.own_broker else {}),
+            **(
+                {"broker_url": f"redis://127.0.0.1:{free_port()}/0"} if self.cast.own_broker else {}
+            ),
             **self.cast.settings,
         }
         settings_module.write_services(self.data, services)
         return settings_module.load(self.data)
 
     def _redis_url(self) -> str:
-        port = self.way_to_redis.port if self.cast.way_to_redis or self.cast.standby else self._redis.port
+        port = (
+            self.way_to_redis.port
+            if self.cast.way_to_redis or self.cast.standby
+            else self._redis.port
+        )
         return self._redis.url.replace(f":{self._redis.port}/", f":{port}/")
 
     def _programs(self) -> list[Program]:
@@ -308,7 +361,10 @@ class Trial:
         twins = [_twin(program) for program in system if program.name in self.cast.twins]
         standby = [replace(self.replica.program, name=STANDBY)] if self.cast.standby else []
         programs = [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
-        return [self._with_own_clock(program) if program.name in self.cast.own_clocks else program for program in programs]
+        return [
+            self._with_own_clock(program) if program.name in self.cast.own_clocks else program
+            for program in programs
+        ]
 
     def _with_own_clock(self, program: Program) -> Program:
         self.set_clock(program.name, 0)
@@ -337,25 +393,39 @@ class Trial:
         return (self.data / "redis" / "password").read_text().strip()
 
     def _cast(self, program: Program) -> Program:
-        return replace(program, command=[self.cast.app if word == "workers.app" else word for word in program.command])
+        return replace(
+            program,
+            command=[self.cast.app if word == "workers.app" else word for word in program.command],
+        )
 
     def _aged(self, programs: Iterable[Program]) -> Iterator[Program]:
         """Some of them as the old version, if the cast has one."""
-        aged = {} if self.cast.old is None else {"PYTHONPATH": str(self.cast.old(self.data.parent / "old"))}
-        yield from (replace(program, environment=aged if program.name in OLD else {}) for program in programs)
+        aged = (
+            {}
+            if self.cast.old is None
+            else {"PYTHONPATH": str(self.cast.old(self.data.parent / "old"))}
+        )
+        yield from (
+            replace(program, environment=aged if program.name in OLD else {})
+            for program in programs
+        )
 
     def _own_broker(self) -> Iterator[Program]:
         if self.cast.own_broker:
             port = self.settings.broker.rpartition(":")[2].partition("/")[0]
             options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            yield Program(BROKER, [find_server().path, *options, "--maxmemory-policy", "noeviction"], Stage.REDIS)
+            yield Program(
+                BROKER,
+                [find_server().path, *options, "--maxmemory-policy", "noeviction"],
+                Stage.REDIS,
+            )
 
     def _new_manager(self) -> Manager:
         for event in note_unseen(self.deaths, self.data / "run" / LOG, time.time()):
             print(f"{event.name} had died: {event.status}", file=sys.stderr)
         return Manager(self.programs, self.data, self._environment, self._on_event)
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: ProcessEvent) -> None:
         if event.what == DIED:
             self.deaths.note(event)
         elif event.what == GAVE_UP:

@@ -1,4 +1,5 @@
-"""Fault 5, in one process: a disk that is full, failing or read-only at each phase, from the append to the receipt."""
+"""Fault 5, in one process: a disk that is full, failing or read-only at each phase, from the append
+to the receipt."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
             writer.check()
             ballast = volumes.fill(volume, pages * 4096)
             batch: dict[tuple[str, Hour], list[bytes]] = {
-                (user, HOUR): [line(10 * pages + number, user) for number in range(8)] for user in USERS
+                (user, HOUR): [line(10 * pages + number, user) for number in range(8)]
+                for user in USERS
             }
             refusals += not_possible(lambda: writer.append(batch))  # noqa: B023  (called at once)
             refusals += not_possible(lambda: disk.rotate(archive, include_open=True))
@@ -62,7 +64,18 @@ def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
         assert disk.folder.hours() == []
     assert refusals > 10, "the disk was hardly ever full"
     readings = sum(text.count(b"\n") for text in written.values())
-    noted(Row("disk-pages", 5, "a real disk with 0 to 23 free pages while logging and rotating", 24, readings, 0, 0, 0))
+    noted(
+        Row(
+            "disk-pages",
+            5,
+            "a real disk with 0 to 23 free pages while logging and rotating",
+            24,
+            readings,
+            0,
+            0,
+            0,
+        )
+    )
 
 
 def not_possible(act: Callable[[], object]) -> bool:
@@ -76,14 +89,19 @@ def not_possible(act: Callable[[], object]) -> bool:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=errno.errorcode.get)
 def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted: Noted) -> None:
     lines = demands([3, 1, 2, 2]) + demand(3, 7)
-    later = NOW + FIRST_PAUSE if number == errno.EIO else NOW  # only EIO may be one file's own trouble
+    later = (
+        NOW + FIRST_PAUSE if number == errno.EIO else NOW
+    )  # only EIO may be one file's own trouble
 
     def refuse(name: str, refused: list[str]) -> None:
         refused.append(name)
         raise OSError(number, os.strerror(number))
 
     for step in range(1, 200):
-        disk, archive = Disk(tmp_path / f"{step}" / "logs"), DirectoryArchive(tmp_path / f"{step}" / "archive")
+        disk, archive = (
+            Disk(tmp_path / f"{step}" / "logs"),
+            DirectoryArchive(tmp_path / f"{step}" / "archive"),
+        )
         disk.append(lines + b'{"v":1,"torn')
         refused: list[str] = []
         crash_points.install(at_step(step, lambda name: refuse(name, refused)))  # noqa: B023  (used in this round only)
@@ -102,8 +120,11 @@ def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted:
 
 
 @pytest.mark.parametrize("below", ["", "logs"])
-def test_a_file_system_that_becomes_read_only_acknowledges_nothing(tmp_path: Path, below: str, noted: Noted) -> None:
-    """As ext4 does after an error. What it says in statvfs since Linux 6.16 is that it can be written."""
+def test_a_file_system_that_becomes_read_only_acknowledges_nothing(
+    tmp_path: Path, below: str, noted: Noted
+) -> None:
+    """As ext4 does after an error. What it says in statvfs since Linux 6.16 is that it can be
+    written."""
     image, at = tmp_path / "image", tmp_path / "volume"
     root = at / below
     acknowledged: list[bytes] = []
@@ -115,9 +136,16 @@ def test_a_file_system_that_becomes_read_only_acknowledges_nothing(tmp_path: Pat
         volumes.break_ext4(at)
         for number in range(5, 8):
             with pytest.raises(DiskUnavailable, match="Read-only file system"):
-                writer.append({(CLOUD_ID, HOUR): [line(number)], **{(user, HOUR): [line(number, user)] for user in USERS}})
+                writer.append(
+                    {
+                        (CLOUD_ID, HOUR): [line(number)],
+                        **{(user, HOUR): [line(number, user)] for user in USERS},
+                    }
+                )
         writer.close()
-        with pytest.raises(DiskUnavailable, match="Read-only file system"):  # before anybody is asked for what cannot be kept
+        with pytest.raises(
+            DiskUnavailable, match="Read-only file system"
+        ):  # before anybody is asked for what cannot be kept
             LogWriter(root, shards=8, max_open=8, min_free_disk=0).check()
     with volumes.ext4(image, at):
         writer = LogWriter(root, shards=8, max_open=8, min_free_disk=0)
@@ -125,4 +153,15 @@ def test_a_file_system_that_becomes_read_only_acknowledges_nothing(tmp_path: Pat
         writer.append({(CLOUD_ID, HOUR): [line(5)]})
         writer.close()
         assert log_files.contents(root) == b"".join([*acknowledged, line(5)])
-    noted(Row("disk-read-only", 5, "an ext4 that becomes read-only at an error, and is mounted again", 1, 6, 0, 0, 0))
+    noted(
+        Row(
+            "disk-read-only",
+            5,
+            "an ext4 that becomes read-only at an error, and is mounted again",
+            1,
+            6,
+            0,
+            0,
+            0,
+        )
+    )

@@ -1,7 +1,8 @@
-"""Fault 1, without the processes around: kill -9 of the log writer and of the rotation, at every step, a thousand times.
+"""Fault 1, without the processes around: kill -9 of the log writer and of the rotation, at every
+step, a thousand times.
 
-A kill is a forked child that ends itself with SIGKILL at one of its system calls that change the disk (`logs/crash_points.py`),
-or at one of its requests to the archive.
+A kill is a forked child that ends itself with SIGKILL at one of its system calls that change the
+disk (`logs/crash_points.py`), or at one of its requests to the archive.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ KILLS = 1200 if EVERYTHING else 100
 KILLS_OF_A_STORY = 100
 LONGEST = 80
 """Steps of a round, about: who is to be killed later gets to the end."""
-WHAT = (
-    "kill -9 of the log writer and of the rotation at every write, fsync, rename, link, unlink and request (forked processes)"
-)
+WHAT = "kill -9 of the log writer and of the rotation at every write, fsync, rename, link, unlink and request (forked processes)"
 USERS = [f"{number:06x}" for number in range(4)]
 HOURS = [Hour(HOUR.start - 3600), HOUR]
 
@@ -41,7 +40,8 @@ Batch = dict[tuple[str, Hour], list[bytes]]
 
 
 class Story:
-    """One disk and one archive, to which killed writers and killed rotators do what they were killed in the middle of."""
+    """One disk and one archive, to which killed writers and killed rotators do what they were
+    killed in the middle of."""
 
     def __init__(self, directory: Path, chance: Random) -> None:
         self.disk, self.archive = Disk(directory / "logs"), DirectoryArchive(directory / "archive")
@@ -69,7 +69,8 @@ class Story:
         self.kills += not child.finished
 
     def look(self) -> None:
-        """Rotate undisturbed; then everything that was acknowledged is archived once, and nothing that nobody wrote."""
+        """Rotate undisturbed; then everything that was acknowledged is archived once, and nothing
+        that nobody wrote."""
         self._rotate(self.archive)
         assert self.disk.unarchived() == 0
         for user in USERS:
@@ -90,14 +91,21 @@ class Story:
 
     def _batch(self) -> Batch:
         users = self._chance.sample(USERS, self._chance.randint(1, len(USERS)))
-        return {(user, hour): self._lines(user, hour) for user in users for hour in [self._chance.choice(HOURS)]}
+        return {
+            (user, hour): self._lines(user, hour)
+            for user in users
+            for hour in [self._chance.choice(HOURS)]
+        }
 
     def _lines(self, user: str, hour: Hour) -> list[bytes]:
-        """New ones, and now and then one that was tried before: whoever is not told that it was logged tries again."""
+        """New ones, and now and then one that was tried before: whoever is not told that it was
+        logged tries again."""
         lines = []
         for _ in range(self._chance.randint(1, 4)):
             self._number += 1
-            lines.append(demand(self._chance.randrange(3600), self._number, cloud_id=user, hour=hour))
+            lines.append(
+                demand(self._chance.randrange(3600), self._number, cloud_id=user, hour=hour)
+            )
         own = f'"time":"{hour.name[:10]}T{hour.name[11:]}:'.encode()
         before = [line for line in self.tried[user].splitlines(keepends=True) if own in line]
         return lines + self._chance.sample(before, min(len(before), self._chance.choice([0, 0, 1])))
@@ -106,9 +114,15 @@ class Story:
 def assert_holds(archive: Archive, user: str, acknowledged: bytes, tried: bytes) -> None:
     """Each reading once; all that was acknowledged, and nothing that nobody tried to write."""
     keys = entries_in(archive)
-    found = Counter((entry.identity, entry.values) for key, one in keys.items() if f"={user}/" in key for entry in one)
+    found = Counter(
+        (entry.identity, entry.values)
+        for key, one in keys.items()
+        if f"={user}/" in key
+        for entry in one
+    )
     wanted, possible = (
-        {(entry.identity, entry.values) for entry in read_entries(text, user)[0]} for text in (acknowledged, tried)
+        {(entry.identity, entry.values) for entry in read_entries(text, user)[0]}
+        for text in (acknowledged, tried)
     )
     assert wanted <= set(found)
     assert set(found) <= possible
@@ -119,7 +133,9 @@ def assert_holds(archive: Archive, user: str, acknowledged: bytes, tried: bytes)
 def directory(tmp_path: Path) -> Iterator[Path]:
     """In memory where there is such a place: a kill loses nothing that was written, synced or not."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as name:
+    with tempfile.TemporaryDirectory(
+        dir=memory if os.access(memory, os.W_OK) else tmp_path
+    ) as name:
         yield Path(name)
 
 
@@ -127,10 +143,15 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 def test_killed_a_thousand_times(directory: Path, seed: int, noted: Noted) -> None:
     """The writer at each step in turn and the rotator at any, then the other way round."""
     chance = Random(f"{seed}/kills")
-    stories = [Story(directory / f"{number}", chance) for number in range(KILLS // KILLS_OF_A_STORY)]
+    stories = [
+        Story(directory / f"{number}", chance) for number in range(KILLS // KILLS_OF_A_STORY)
+    ]
     for story in stories:
         kill_again_and_again(story, chance)
-    kills, readings = sum(story.kills for story in stories), sum(story.readings() for story in stories)
+    kills, readings = (
+        sum(story.kills for story in stories),
+        sum(story.readings() for story in stories),
+    )
     noted(Row("kills", 1, WHAT, kills, readings, lost=0, doubled=0, unreturnable=0))
 
 

@@ -1,4 +1,5 @@
-"""Fault 12: a user's hour in several parts, from several disks and versions; no reading is in two of them."""
+"""Fault 12: a user's hour in several parts, from several disks and versions; no reading is in two
+of them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ row = partial(unharmed, 12)
 
 
 async def test_a_gateway_that_shows_the_same_for_hours(world: World, noted: Noted) -> None:
-    """Frozen for a day: its reading's hour is archived and deleted here, and nobody remembers that it was said before."""
+    """Frozen for a day: its reading's hour is archived and deleted here, and nobody remembers that
+    it was said before."""
     node, frozen = world.node(), [demand(world.now + second, "1.5") for second in range(0, 60, 6)]
     for hour in range(24):
         for _ in range(3):
@@ -34,15 +36,22 @@ async def test_a_gateway_that_shows_the_same_for_hours(world: World, noted: Note
             await world.forget_state()
     count = world.assert_exactly_once()
     assert len(world.kept) == 1, "one object, and nothing but receipts afterwards"
-    noted(row("parts-frozen", "a gateway frozen for a day, its state forgotten six times", 24, count))
+    noted(
+        row("parts-frozen", "a gateway frozen for a day, its state forgotten six times", 24, count)
+    )
 
 
-async def test_another_number_of_shards_in_the_middle_of_an_hour(world: World, noted: Noted) -> None:
-    """The user's hour lies in two folders; a worker that was not told yet writes to the old one still."""
+async def test_another_number_of_shards_in_the_middle_of_an_hour(
+    world: World, noted: Noted
+) -> None:
+    """The user's hour lies in two folders; a worker that was not told yet writes to the old one
+    still."""
     old, new = world.node(shards=16, disk="one"), world.node(shards=3, disk="one")
     for number in range(60):
         world.clock.advance(60)
-        await (old, new)[number % 2 if number > 20 else 0].visit(demand(world.now - 3, "1.5"), demand(world.now - 63, "1.5"))
+        await (old, new)[number % 2 if number > 20 else 0].visit(
+            demand(world.now - 3, "1.5"), demand(world.now - 63, "1.5")
+        )
         if number % 9 == 8:
             await world.forget_state()
             old.rotate(include_open=True)
@@ -62,8 +71,17 @@ async def test_one_user_on_two_nodes(world: World, seed: int, noted: Noted) -> N
         if chance.random() < 0.1:
             nodes[chance.randrange(2)].rotate(include_open=True)
     assert world.assert_exactly_once() > 230
-    assert max(int(key.split(".")[1]) for key in world.kept if key.count(".") > 2) > 2, "there were several parts"
-    noted(row("parts-nodes", "one user on two nodes, both archiving all the time", 2, world.assert_exactly_once()))
+    assert max(int(key.split(".")[1]) for key in world.kept if key.count(".") > 2) > 2, (
+        "there were several parts"
+    )
+    noted(
+        row(
+            "parts-nodes",
+            "one user on two nodes, both archiving all the time",
+            2,
+            world.assert_exactly_once(),
+        )
+    )
 
 
 class KilledError(BaseException):
@@ -89,7 +107,8 @@ class Mortal:
 async def test_a_library_that_compresses_to_other_bytes(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted
 ) -> None:
-    """Upgraded between the upload and its receipt, again and again: the object is recognised by its lines, not by its bytes."""
+    """Upgraded between the upload and its receipt, again and again: the object is recognised by its
+    lines, not by its bytes."""
     stored, level = DirectoryArchive(tmp_path / "archive"), count(1)
     dying = iter([True, False] * 1000)
     world.archive = Mortal(stored, lambda: next(dying))
@@ -109,4 +128,11 @@ async def test_a_library_that_compresses_to_other_bytes(
     assert deaths > 10
     numbers = sorted(key for key in world.kept)
     assert len(numbers) == len(set(numbers)) > 15
-    noted(row("parts-gzip", "killed between upload and receipt, then gzip gives other bytes", deaths, count_of_readings))
+    noted(
+        row(
+            "parts-gzip",
+            "killed between upload and receipt, then gzip gives other bytes",
+            deaths,
+            count_of_readings,
+        )
+    )

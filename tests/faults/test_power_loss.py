@@ -1,4 +1,5 @@
-"""Fault 2: the power fails at any moment of writing and rotating, and the disk forgets what was not synced."""
+"""Fault 2: the power fails at any moment of writing and rotating, and the disk forgets what was not
+synced."""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Entry, Identity, read_entries
+from eagle_logger.core.line_parser import Identity, LogLine, read_entries
 from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation.rotate_shard import plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
 from tests.faults.conftest import EVERYTHING
 from tests.faults.fault_table import Row
 from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
@@ -29,7 +30,8 @@ from tests.support.rotating import GRACE, RETENTION, assert_exactly_once, entrie
 USERS = [f"{number:06x}" for number in range(5)]
 NEXT = Hour(HOUR.end)
 SHARE = 0.25
-"""Of the moments that are looked at when there is little time, each with one of the disks that may be left."""
+"""Of the moments that are looked at when there is little time, each with one of the disks that may
+be left."""
 LATER = HOUR.end + GRACE
 
 Said = set[tuple[str, Identity, bytes]]
@@ -37,7 +39,9 @@ Batch = dict[tuple[str, Hour], list[bytes]]
 
 
 def batch(number: int, users: list[str], hour: Hour = HOUR) -> Batch:
-    return {(user, hour): [line(number, user, hour), line(number + 1, user, hour)] for user in users}
+    return {
+        (user, hour): [line(number, user, hour), line(number + 1, user, hour)] for user in users
+    }
 
 
 BATCHES = [
@@ -72,8 +76,19 @@ class Disk:
 
     def rotate(self, now: float) -> None:
         folder = LogFolder(self.logs)
-        for hour, shard in plan(folder, now, grace=GRACE, retention=RETENTION, include_open=True):
-            rotated = rotate_shard(folder, self.archive, hour, shard, now, grace=GRACE, retention=RETENTION, include_open=True)
+        for hour, shard in hours_to_rotate(
+            folder, now, grace=GRACE, retention=RETENTION, include_open=True
+        ):
+            rotated = rotate_shard(
+                folder,
+                self.archive,
+                hour,
+                shard,
+                now,
+                grace=GRACE,
+                retention=RETENTION,
+                include_open=True,
+            )
             assert not rotated.errors
 
     def live(self, told: Callable[[], None]) -> None:
@@ -86,19 +101,28 @@ class Disk:
 
     def said(self) -> Said:
         """What its files and its archive hold."""
-        found = {(key[9:15], *entry) for key, several in entries_in(self.archive).items() for entry in _said(several)}
+        found = {
+            (key[9:15], *entry)
+            for key, several in entries_in(self.archive).items()
+            for entry in _said(several)
+        }
         for path in self.logs.glob("*/*/rainforest-*.jsonl"):
             user = path.name[11:17]
             found |= {(user, *entry) for entry in _said(read_entries(path.read_bytes(), user)[0])}
         return found
 
 
-def _said(entries: Iterable[Entry]) -> set[tuple[Identity, bytes]]:
+def _said(entries: Iterable[LogLine]) -> set[tuple[Identity, bytes]]:
     return {(entry.identity, entry.values) for entry in entries}
 
 
 def promised(marks: int) -> Said:
-    lines = [(user, text) for one in BATCHES[:marks] for (user, _), texts in one.items() for text in texts]
+    lines = [
+        (user, text)
+        for one in BATCHES[:marks]
+        for (user, _), texts in one.items()
+        for text in texts
+    ]
     return {(user, *entry) for user, text in lines for entry in _said(read_entries(text, user)[0])}
 
 
@@ -111,7 +135,9 @@ def memory() -> Iterator[Path]:
         yield Path(name)
 
 
-def lived(root: Path, wanted: Callable[[], Iterable[Left]], deaf: Callable[[str], bool] = lambda _: False) -> Forgetting:
+def lived(
+    root: Path, wanted: Callable[[], Iterable[Left]], deaf: Callable[[str], bool] = lambda _: False
+) -> Forgetting:
     root.mkdir()
     recorded = Forgetting(root, wanted, deaf)
     with recorded.watching():
@@ -124,7 +150,8 @@ class LostError(AssertionError):
 
 
 def examine(memory: Path, image: Image, marks: int) -> None:
-    """Whether this disk holds what was acknowledged, and what becomes of the machine that starts on it. Raises LostError."""
+    """Whether this disk holds what was acknowledged, and what becomes of the machine that starts on
+    it. Raises LostError."""
     disk = Disk(memory / "after")
     lay_out(image, disk.root)
     try:
@@ -136,22 +163,33 @@ def examine(memory: Path, image: Image, marks: int) -> None:
 
 
 def recover(disk: Disk) -> None:
-    """What was not acknowledged is fetched again (here: everything), and rotation goes on: each reading once in the end."""
+    """What was not acknowledged is fetched again (here: everything), and rotation goes on: each
+    reading once in the end."""
     before = {key: disk.archive.get(key) for key in disk.archive.keys()}  # noqa: SIM118  (an archive is no mapping)
     disk.append(BATCHES)
     disk.rotate(LATER)
     disk.rotate(LATER + RETENTION)
     for user in USERS:
-        texts = [text for one in BATCHES for (whose, _), lines in one.items() if whose == user for text in lines]
+        texts = [
+            text
+            for one in BATCHES
+            for (whose, _), lines in one.items()
+            if whose == user
+            for text in lines
+        ]
         assert_exactly_once(disk.archive, b"".join(texts), user)
     folder = LogFolder(disk.logs)
     assert [hour for hour in folder.hours() if folder.unarchived(hour)] == []
-    assert all(disk.archive.get(key) == body for key, body in before.items()), "no object is ever rewritten"
+    assert all(disk.archive.get(key) == body for key, body in before.items()), (
+        "no object is ever rewritten"
+    )
 
 
 def examine_all(memory: Path, recorded: Forgetting) -> int:
     """How many disks there were to examine."""
-    images = [(image, moment.marks) for moment in recorded.moments for image in moment.images.values()]
+    images = [
+        (image, moment.marks) for moment in recorded.moments for image in moment.images.values()
+    ]
     for image, marks in images:
         examine(memory, image, marks)
     return len(images)
@@ -170,8 +208,13 @@ def test_what_was_acknowledged_survives_power_loss(
     if not trusted:
         monkeypatch.setattr(appender, "reports_errors", lambda _: False)
     chance = Random(seed)
-    recorded = lived(memory / "before", lambda: Left if EVERYTHING else chance.sample(list(Left), int(chance.random() < SHARE)))
-    assert [moment.marks for moment in recorded.moments if moment.step == "rename"][-1] == len(BATCHES)
+    recorded = lived(
+        memory / "before",
+        lambda: Left if EVERYTHING else chance.sample(list(Left), int(chance.random() < SHARE)),
+    )
+    assert [moment.marks for moment in recorded.moments if moment.step == "rename"][-1] == len(
+        BATCHES
+    )
     losses = examine_all(memory, recorded)
     kind = "syncfs" if trusted else "fsync"
     what = f"the power fails after each step of logging and rotating ({kind}): what was not synced is gone, or in pieces"
@@ -179,9 +222,13 @@ def test_what_was_acknowledged_survives_power_loss(
 
 
 @pytest.mark.parametrize("deaf", ["fsync folder", "fsync file", "syncfs"])
-def test_a_missing_sync_would_be_found_out(memory: Path, deaf: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sync_would_be_found_out(
+    memory: Path, deaf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if deaf == "fsync file":
         monkeypatch.setattr(appender, "reports_errors", lambda _: False)
-    recorded = lived(memory / "before", lambda: [Left.ONLY_WHAT_WAS_SYNCED], lambda step: step == deaf)
+    recorded = lived(
+        memory / "before", lambda: [Left.ONLY_WHAT_WAS_SYNCED], lambda step: step == deaf
+    )
     with pytest.raises(LostError):
         examine_all(memory, recorded)

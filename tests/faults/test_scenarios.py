@@ -50,6 +50,8 @@ ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("scenario", [one for one in ALL if EVERYTHING or one.short], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "scenario", [one for one in ALL if EVERYTHING or one.short], ids=lambda one: one.name
+)
 def test_exactly_once(scenario: Scenario, seed: int, tmp_path: Path, noted: Noted) -> None:
     noted(run(scenario, seed, tmp_path))

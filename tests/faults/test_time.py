@@ -1,4 +1,5 @@
-"""Fault 6: clocks that are set, that run in a time zone, that leap; gateways with clocks of their own; hours long rotated."""
+"""Fault 6: clocks that are set, that run in a time zone, that leap; gateways with clocks of their
+own; hours long rotated."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from tests.support.users import new_user
 row = partial(unharmed, 6)
 
 
-async def test_our_clock_is_set_forward_and_back_by_an_hour(world: World, seed: int, noted: Noted) -> None:
+async def test_our_clock_is_set_forward_and_back_by_an_hour(
+    world: World, seed: int, noted: Noted
+) -> None:
     """The gateways' clocks go on as they should."""
     node, chance, truth, steps = world.node(), Random(seed), world.now, 0
     for _ in range(400):
@@ -43,7 +46,9 @@ NIGHTS = [
 ]
 
 
-async def test_the_nights_when_clocks_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted) -> None:
+async def test_the_nights_when_clocks_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted
+) -> None:
     count = 0
     for zone, night in NIGHTS:
         monkeypatch.setenv("TZ", zone)
@@ -54,7 +59,14 @@ async def test_the_nights_when_clocks_change(tmp_path: Path, monkeypatch: pytest
         finally:
             monkeypatch.undo()
             time.tzset()
-    noted(row("time-zone", "the nights when clocks change, in Berlin, New York and on Lord Howe", len(NIGHTS), count))
+    noted(
+        row(
+            "time-zone",
+            "the nights when clocks change, in Berlin, New York and on Lord Howe",
+            len(NIGHTS),
+            count,
+        )
+    )
 
 
 async def a_night(world: World, start: int) -> int:
@@ -65,19 +77,29 @@ async def a_night(world: World, start: int) -> int:
         await node.visit(demand(start + 60 * minute, "1.5"))
         node.rotate()
     count = world.assert_exactly_once()
-    assert sorted(key[-22:-9] for key in world.kept) == [Hour(start + n * HOUR).name for n in range(4)]
+    assert sorted(key[-22:-9] for key in world.kept) == [
+        Hour(start + n * HOUR).name for n in range(4)
+    ]
     return count
 
 
 async def test_a_leap_second(world: World, noted: Noted) -> None:
-    """Unix time says the last second of the hour twice; a gateway may say 60, which is the next hour's first."""
+    """Unix time says the last second of the hour twice; a gateway may say 60, which is the next
+    hour's first."""
     node, last = world.node(), Hour.parse("2016-12-31-23").end - 1
     world.clock.advance(last - 30 - world.clock.now())
     for second in (-2, -1, 0, 0, 1, 2):
         world.clock.advance(8)
         await node.visit(demand(last + second, "1.5"), demand(last + second, "2.5"))
         world.clock.advance(-1)
-    noted(row("time-leap", "a second that comes twice, at the end of an hour", 1, world.assert_exactly_once()))
+    noted(
+        row(
+            "time-leap",
+            "a second that comes twice, at the end of an hour",
+            1,
+            world.assert_exactly_once(),
+        )
+    )
 
 
 OFFSETS = (-63 * 86400, -HOUR, -30, 400, 5 * HOUR, 20 * 365 * 86400)
@@ -95,9 +117,18 @@ async def test_gateways_whose_clocks_are_wrong(world: World, noted: Noted) -> No
             node.rotate()
     for _ in range(4):
         world.later()
-    assert all(world.archived(cloud_id) for cloud_id in homes), "the readings of the future wait for nothing"
+    assert all(world.archived(cloud_id) for cloud_id in homes), (
+        "the readings of the future wait for nothing"
+    )
     count = world.assert_exactly_once()
-    noted(row("time-gateways", "gateways whose clocks are 63 days behind to 20 years ahead", len(OFFSETS), count))
+    noted(
+        row(
+            "time-gateways",
+            "gateways whose clocks are 63 days behind to 20 years ahead",
+            len(OFFSETS),
+            count,
+        )
+    )
 
 
 async def test_a_gateway_without_any_clock_is_filed_by_arrival_and_nothing_is_lost(
@@ -110,11 +141,14 @@ async def test_a_gateway_without_any_clock_is_filed_by_arrival_and_nothing_is_lo
         await node.visit(demand(chance.randrange(1_000_000_000, 2_000_000_000), "1.5"))
     count = world.assert_exactly_once()
     assert len(world.kept) <= STRANGE_HOURS_A_DAY + 3, "a few objects, not one for each reading"
-    noted(row("time-none", "a gateway whose every reading has a time of its own invention", 1, count))
+    noted(
+        row("time-none", "a gateway whose every reading has a time of its own invention", 1, count)
+    )
 
 
 async def test_readings_for_hours_long_rotated(world: World, seed: int, noted: Noted) -> None:
-    """A backlog, newest first, mixed with live readings, some of it said before; state and local files may be gone."""
+    """A backlog, newest first, mixed with live readings, some of it said before; state and local
+    files may be gone."""
     node, chance = world.node(), Random(seed)
     start = world.now
     for day_hour in range(12):
@@ -125,11 +159,21 @@ async def test_readings_for_hours_long_rotated(world: World, seed: int, noted: N
     for number in range(40):
         world.clock.advance(120)
         old = [start + chance.randrange(12) * HOUR + chance.randrange(720) * 5 for _ in range(10)]
-        await node.visit(*(demand(moment, "1.5") for moment in sorted(old, reverse=True)), demand(world.now - 3, "2"))
+        await node.visit(
+            *(demand(moment, "1.5") for moment in sorted(old, reverse=True)),
+            demand(world.now - 3, "2"),
+        )
         if number % 10 == 9:
             await world.forget_state()
             world.later()
-    noted(row("time-late", "backlogs of ten for hours long rotated, state lost now and then", 40, world.assert_exactly_once()))
+    noted(
+        row(
+            "time-late",
+            "backlogs of ten for hours long rotated, state lost now and then",
+            40,
+            world.assert_exactly_once(),
+        )
+    )
 
 
 async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, noted: Noted) -> None:
@@ -144,4 +188,6 @@ async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, noted: No
         await node.visit(*readings, cloud_id=cloud_id)
     count = world.assert_exactly_once()
     assert len(world.kept) == 2 * 21
-    noted(row("time-boundary", "an hour begins in the middle of a batch, and of a reply", 21, count))
+    noted(
+        row("time-boundary", "an hour begins in the middle of a batch, and of a reply", 21, count)
+    )

@@ -68,7 +68,8 @@ def removed(numbers: Sequence[int], lasts: float, calm: float) -> Strike:
 
 
 def take_a_new_key(trial: Trial) -> None:
-    """As the how-to says: the new key before the old one, everything sealed anew, and then the old key away.
+    """As the how-to says: the new key before the old one, everything sealed anew, and then the old
+    key away.
 
     Sealing before every process has read the new key must change nothing."""
     keys = key_file(trial.data)
@@ -92,7 +93,9 @@ def _put_keys(trial: Trial, keys: Sequence[str]) -> None:
     file = key_file(trial.data)
     write_private(file, "\n".join(keys) + "\n")
     trial.run(trial.users.close())
-    trial.users = wiring.user_store(trial.settings.model_copy(update={"redis_url": trial.direct_redis_url}), passwords=True)
+    trial.users = wiring.user_store(
+        trial.settings.model_copy(update={"redis_url": trial.direct_redis_url}), passwords=True
+    )
 
 
 def _start_again(trial: Trial) -> None:
@@ -104,7 +107,12 @@ def _start_again(trial: Trial) -> None:
 
 
 def new_keys(calm: float) -> Strike:
-    return Strike("a new key, everything sealed anew, the old key away", take_a_new_key, calm=calm, flow=fetching)
+    return Strike(
+        "a new key, everything sealed anew, the old key away",
+        take_a_new_key,
+        calm=calm,
+        flow=fetching,
+    )
 
 
 # Users that are gone --------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""Throws damaged replies at the decoder for as long as it is told to: `python -m tests.fuzz.decoder --minutes 10`.
+"""Throws damaged replies at the decoder for as long as it is told to: `python -m tests.fuzz.decoder
+--minutes 10`.
 
-What must hold whatever comes: nothing is raised, no reading is there that did not stand whole in the bytes, each one is what
-its fields say and survives its log line, what stood whole before and behind the damage is still there, no prefix shows what the
-whole does not, no secret shows, and no reply takes long. Exit 1, with the bytes, at the first finding.
+What must hold whatever comes: nothing is raised, no reading is there that did not stand whole in
+the bytes, each one is what its fields say and survives its log line, what stood whole before and
+behind the damage is still there, no prefix shows what the whole does not, no secret shows, and no
+reply takes long. Exit 1, with the bytes, at the first finding.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from tests.support.replies import Notification, stands_whole
 from tests.support.second_opinion import agrees, agrees_but_for_time
 
 LONGEST = 2.0
-"""Seconds of CPU one small reply may take: a thousand times what it should, so that a busy machine is no finding."""
+"""Seconds of CPU one small reply may take: a thousand times what it should, so that a busy machine
+is no finding."""
 
 ROUND = 200
 """Examples in a row from one seed."""
@@ -38,13 +41,22 @@ DAMAGES = 40
 """Ways in which each example is damaged."""
 
 READ_BYTE_BY_BYTE = 1 << 12
-"""Bytes of whole replies with damage between: in more, text that is not UTF-8 is not read byte by byte."""
+"""Bytes of whole replies with damage between: in more, text that is not UTF-8 is not read byte by
+byte."""
 
-_ROOTS = re.compile(rf"<[/\s]*(?:{root_elements.PATTERN}|error)|\"(?:{root_elements.PATTERN})\"".encode(), re.IGNORECASE)
+_ROOTS = re.compile(
+    rf"<[/\s]*(?:{root_elements.PATTERN}|error)|\"(?:{root_elements.PATTERN})\"".encode(),
+    re.IGNORECASE,
+)
 _TOKENS = [
     *(f"<{name}>" for name in root_elements.SPELLING.values()),
     *(f"</{name}>" for name in root_elements.SPELLING.values()),
-    *("<TimeStamp>0x1c91ec39</TimeStamp>", "<Demand>0x0003b0</Demand>", "<Divisor>0x3e8</Divisor>", "<Price>0x7d</Price>"),
+    *(
+        "<TimeStamp>0x1c91ec39</TimeStamp>",
+        "<Demand>0x0003b0</Demand>",
+        "<Divisor>0x3e8</Divisor>",
+        "<Price>0x7d</Price>",
+    ),
     *(
         "<TimeStamp>",
         "</TimeStamp>",
@@ -75,12 +87,32 @@ _TOKENS = [
         "0x",
         "f" * 17,
     ),
-    *('{"InstantaneousDemand":', '"HistoryData":{"CurrentSummation":[', '"TimeStamp":"0x1c91ec39"', '"Demand":"0x0003b0"'),
-    *('"', "\\", "{", "}", "[", "]", ":", ",", "null", "1e999999999", f"<InstallCode>{replies.SECRET}</InstallCode>", "\ud83d"),
+    *(
+        '{"InstantaneousDemand":',
+        '"HistoryData":{"CurrentSummation":[',
+        '"TimeStamp":"0x1c91ec39"',
+        '"Demand":"0x0003b0"',
+    ),
+    *(
+        '"',
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "null",
+        "1e999999999",
+        f"<InstallCode>{replies.SECRET}</InstallCode>",
+        "\ud83d",
+    ),
 ]
 
 # A splice may put the secret where a MAC or a counter stands: then nobody can know it for one.
-_MISNAMED = re.compile(rf'(?:id|guid|received|delivered|demand)(?:\s*>|"\s*:\s*")\s*{replies.SECRET}', re.IGNORECASE)
+_MISNAMED = re.compile(
+    rf'(?:id|guid|received|delivered|demand)(?:\s*>|"\s*:\s*")\s*{replies.SECRET}', re.IGNORECASE
+)
 
 _told = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
 
@@ -137,28 +169,42 @@ def check(body: bytes, tally: Counter[str]) -> None:
     assert took < LONGEST, f"{took:.1f} s"
     text = text_of(body)
     for reading in decoded.readings:
-        assert stands_whole(reading, text) or stands_whole(reading, xml_replies._without_markup(text)[0]), reading
+        assert stands_whole(reading, text) or stands_whole(
+            reading, xml_replies._without_markup(text)[0]
+        ), reading
         assert agrees(reading), reading
         line = parse_line(encode_line("00ce69", reading, reading.time + 1)[:-1])
         assert (line.identity, line.values) == (reading.identity, value_text(reading.values))
     for undated in decoded.undated:
-        assert stands_whole(undated, text) or stands_whole(undated, xml_replies._without_markup(text)[0]), undated
+        assert stands_whole(undated, text) or stands_whole(
+            undated, xml_replies._without_markup(text)[0]
+        ), undated
         assert agrees_but_for_time(undated), undated
     knowable = not _MISNAMED.search(text)
     assert not (knowable and replies.SECRET[2:] in repr(decoded.problems))
-    assert all(len(problem.sample.encode("utf-8", "surrogatepass")) <= 4096 for problem in decoded.problems)
-    tally.update(replies=1, readings=len(decoded.readings) + len(decoded.undated), problems=len(decoded.problems))
+    assert all(
+        len(problem.sample.encode("utf-8", "surrogatepass")) <= 4096 for problem in decoded.problems
+    )
+    tally.update(
+        replies=1,
+        readings=len(decoded.readings) + len(decoded.undated),
+        problems=len(decoded.problems),
+    )
     for status in (200, 500, 404):
         try:
             interpret(status, {}, body, ("made-up words",))
-        except EagleError as wrong:
-            assert not (knowable and replies.SECRET[2:] in str(wrong))  # noqa: PT017  (whatever it is, it must not tell)
+        except EagleError as exc:
+            assert not (knowable and replies.SECRET[2:] in str(exc))  # noqa: PT017  (whatever it is, it must not tell)
             tally["errors"] += 1
 
 
 def check_neighbours(first: bytes, last: bytes, between: bytes) -> None:
-    """What stands whole before and behind something damaged is kept, unless that opens a comment or the like."""
-    if len(first + between + last) > READ_BYTE_BY_BYTE or len(_ROOTS.findall(between)) > MOST_NOTIFICATIONS - 8:
+    """What stands whole before and behind something damaged is kept, unless that opens a comment or
+    the like."""
+    if (
+        len(first + between + last) > READ_BYTE_BY_BYTE
+        or len(_ROOTS.findall(between)) > MOST_NOTIFICATIONS - 8
+    ):
         return  # what is behind so many is not looked at
     before, behind = decode(first).readings, decode(last).readings
     found = decode(first + between + last).readings
@@ -173,16 +219,22 @@ def check_prefix(body: bytes, cut: int) -> None:
     assert found == decode(body).readings[: len(found)]
 
 
-def several(whole: Sequence[bytes], neighbours: tuple[bytes, bytes], chance: random.Random, tally: Counter[str]) -> None:
-    """These replies as they are, and damaged in many ways (Hypothesis itself is too slow for that many)."""
+def several(
+    whole: Sequence[bytes],
+    neighbours: tuple[bytes, bytes],
+    chance: random.Random,
+    tally: Counter[str],
+) -> None:
+    """These replies as they are, and damaged in many ways (Hypothesis itself is too slow for that
+    many)."""
     first, last = neighbours
     for body in [*whole, *(damaged([*whole, *neighbours], chance) for _ in range(DAMAGES))]:
         try:
             check(body, tally)
             check_neighbours(first, last, body)
             check_prefix(first, chance.randint(0, len(first)))
-        except Exception as wrong:
-            raise AssertionError(f"a finding: {body!r} (between {first!r} and {last!r})") from wrong
+        except Exception as exc:
+            raise AssertionError(f"a finding: {body!r} (between {first!r} and {last!r})") from exc
 
 
 def fuzz(minutes: float, first_seed: int) -> Counter[str]:

@@ -19,12 +19,16 @@ LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 
 def promtool(*words: str) -> None:
     tool = shutil.which("promtool") or pytest.skip("no promtool: it comes with Prometheus")
-    told = subprocess.run([tool, *words], cwd=MONITORING, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [tool, *words], cwd=MONITORING, capture_output=True, text=True, check=False
+    )
     assert told.returncode == 0, told.stdout + told.stderr
 
 
 def on_the_dashboard() -> list[str]:
-    dashboard = json.loads((MONITORING / "grafana" / "dashboards" / "eagle-logger.json").read_text())
+    dashboard = json.loads(
+        (MONITORING / "grafana" / "dashboards" / "eagle-logger.json").read_text()
+    )
     return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
 
 
@@ -33,7 +37,10 @@ def test_the_alert_rules_fire_when_they_should() -> None:
 
 
 def test_what_the_dashboard_asks_can_be_asked(tmp_path: Path) -> None:
-    rules = [{"record": f"panel:{number}", "expr": asked} for number, asked in enumerate(on_the_dashboard())]
+    rules = [
+        {"record": f"panel:{number}", "expr": asked}
+        for number, asked in enumerate(on_the_dashboard())
+    ]
     assert len(rules) > 10
     file = tmp_path / "dashboard.json"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -44,7 +51,9 @@ def test_every_alert_is_explained_and_tried() -> None:
     alerts = set(ALERT.findall((MONITORING / "alerts.yml").read_text()))
     page = (MONITORING.parents[1] / "docs" / "how-to" / "read-an-alert.md").read_text()
     assert alerts == set(re.findall(r"\*\*(Eagle\w+)\*\*", page))
-    assert alerts == set(re.findall(r"alertname=\"(\w+)\"", (MONITORING / "alerts.test.yml").read_text()))
+    assert alerts == set(
+        re.findall(r"alertname=\"(\w+)\"", (MONITORING / "alerts.test.yml").read_text())
+    )
 
 
 def test_every_metric_asked_for_exists() -> None:

@@ -1,4 +1,5 @@
-"""Certificates of authorities that nobody trusts yet, as Python 3.13 wants them too (with the identifiers of their keys)."""
+"""Certificates of authorities that nobody trusts yet, as Python 3.13 wants them too (with the
+identifiers of their keys)."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ class CertificateAuthority:
             encipher_only=False,
             decipher_only=False,
         )
-        builder = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        builder = self._builder(self._name, self._key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), True
+        )
         self._certificate = builder.add_extension(usage, True).sign(self._key, hashes.SHA256())
 
     @property
@@ -53,7 +56,11 @@ class CertificateAuthority:
         with tempfile.NamedTemporaryFile(suffix=".pem") as file:
             file.write(certificate.public_bytes(serialization.Encoding.PEM))
             file.write(
-                key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
             )
             file.flush()
             context.load_cert_chain(file.name)
@@ -63,7 +70,9 @@ class CertificateAuthority:
         file.write_bytes(self.pem)
         return file
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -74,7 +83,9 @@ class CertificateAuthority:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=2))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False
+            )
         )
 
 

@@ -1,8 +1,8 @@
-"""A small SNS: it signs with certificates of its own authority, sets the headers, asks for confirmation, and delivers again
-what was not taken, as the real one does.
+"""A small SNS: it signs with certificates of its own authority, sets the headers, asks for
+confirmation, and delivers again what was not taken, as the real one does.
 
-`FakeSns.fetch_certificate` stands for the way to Amazon's host in tests that open no socket; `serve_certificates` is that host
-itself, with TLS, on loopback.
+`FakeSns.fetch_certificate` stands for the way to Amazon's host in tests that open no socket;
+`serve_certificates` is that host itself, with TLS, on loopback.
 """
 
 from __future__ import annotations
@@ -35,8 +35,24 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:fetch"
 HOST = "sns.us-east-1.amazonaws.com"
 SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
-    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
-    "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+    "SubscriptionConfirmation": (
+        "Message",
+        "MessageId",
+        "SubscribeURL",
+        "Timestamp",
+        "Token",
+        "TopicArn",
+        "Type",
+    ),
+    "UnsubscribeConfirmation": (
+        "Message",
+        "MessageId",
+        "SubscribeURL",
+        "Timestamp",
+        "Token",
+        "TopicArn",
+        "Type",
+    ),
 }
 
 Fields = dict[str, Any]
@@ -65,9 +81,9 @@ class Authority:
     def __init__(self) -> None:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
         self._key = rsa_key("authority")
-        self.root = self._build(self._name, self._key, timedelta(days=-1), timedelta(days=2)).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
+        self.root = self._build(
+            self._name, self._key, timedelta(days=-1), timedelta(days=2)
+        ).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.certificate = self.root.sign(self._key, hashes.SHA256())
 
     def issue(
@@ -78,7 +94,8 @@ class Authority:
         end: timedelta = timedelta(days=1),
         key: Any = None,
     ) -> Issued:
-        """A leaf with these alternative names (none: only the common name), valid from `start` to `end` as seen from now."""
+        """A leaf with these alternative names (none: only the common name), valid from `start` to
+        `end` as seen from now."""
         key = key or rsa_key("leaf")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
         builder = self._build(subject, key, start, end)
@@ -90,10 +107,14 @@ class Authority:
     def trusted(self) -> ssl.SSLContext:
         """For a client that trusts this authority and no other."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        context.load_verify_locations(
+            cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        )
         return context
 
-    def _build(self, subject: x509.Name, key: Any, start: timedelta, end: timedelta) -> x509.CertificateBuilder:
+    def _build(
+        self, subject: x509.Name, key: Any, start: timedelta, end: timedelta
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -111,8 +132,11 @@ def timestamp(age: timedelta = timedelta()) -> str:
 
 
 def sign(fields: Fields, key: rsa.RSAPrivateKey) -> Fields:
-    """The same message with a Signature by this key, over what SNS signs, in the version the message names."""
-    lines = "".join(f"{name}\n{fields[name]}\n" for name in SIGNED[fields["Type"]] if name in fields)
+    """The same message with a Signature by this key, over what SNS signs, in the version the
+    message names."""
+    lines = "".join(
+        f"{name}\n{fields[name]}\n" for name in SIGNED[fields["Type"]] if name in fields
+    )
     algorithm = hashes.SHA1() if fields["SignatureVersion"] == "1" else hashes.SHA256()
     signature = key.sign(lines.encode(), padding.PKCS1v15(), algorithm)
     return {**fields, "Signature": base64.b64encode(signature).decode()}
@@ -135,7 +159,8 @@ def body(fields: Mapping[str, Any]) -> bytes:
 
 @dataclass
 class FakeSns:
-    """One topic. What lies at certificate URLs is in `certificates`; whoever asked for one is in `fetched`."""
+    """One topic. What lies at certificate URLs is in `certificates`; whoever asked for one is in
+    `fetched`."""
 
     topic: str = TOPIC
     host: str = HOST
@@ -162,14 +187,18 @@ class FakeSns:
             raise MessageRefused(Reason.CERTIFICATE_MISSING, "there is no such certificate")
         return self.certificates[url]
 
-    def notification(self, message: str, *, subject: str | None = None, version: str = "1", **changes: Any) -> Fields:
+    def notification(
+        self, message: str, *, subject: str | None = None, version: str = "1", **changes: Any
+    ) -> Fields:
         """A signed notification; `changes` replace fields before it is signed."""
         fields = {**self._common("Notification", version), "Message": message}
         if subject is not None:
             fields["Subject"] = subject
         return sign({**fields, **changes}, self.signer.key)
 
-    def confirmation(self, kind: str = "SubscriptionConfirmation", *, version: str = "1", **changes: Any) -> Fields:
+    def confirmation(
+        self, kind: str = "SubscriptionConfirmation", *, version: str = "1", **changes: Any
+    ) -> Fields:
         token = uuid.uuid4().hex
         fields = {
             **self._common(kind, version),
@@ -199,8 +228,8 @@ class FakeSns:
         attempts: int = 200,
         statuses: list[int] | None = None,
     ) -> list[int]:
-        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no answer at all), as they come
-        also in `statuses`."""
+        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no
+        answer at all), as they come also in `statuses`."""
         statuses = [] if statuses is None else statuses
         async with aiohttp.ClientSession() as session:
             while len(statuses) < attempts:
@@ -227,11 +256,18 @@ class LoopbackResolver(AbstractResolver):
         self._port = port
         self.asked: list[str] = []
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         del port
         self.asked.append(host)
         found = ResolveResult(
-            hostname=host, host="127.0.0.1", port=self._port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+            hostname=host,
+            host="127.0.0.1",
+            port=self._port,
+            family=family,
+            proto=0,
+            flags=socket.AI_NUMERICHOST,
         )
         return [found]
 
@@ -243,7 +279,8 @@ class LoopbackResolver(AbstractResolver):
 async def serve_certificates(
     tls: Issued, responses: Sequence[web.StreamResponse] | web.Application, tmp_path: Path
 ) -> AsyncIterator[LoopbackResolver]:
-    """A TLS server that bears `tls` and gives these responses in turn (or is this application); where to look it up."""
+    """A TLS server that bears `tls` and gives these responses in turn (or is this application);
+    where to look it up."""
     application = responses if isinstance(responses, web.Application) else _in_turn(responses)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
@@ -269,7 +306,9 @@ def _in_turn(responses: Sequence[web.StreamResponse]) -> web.Application:
 
 def _server_tls(issued: Issued, tmp_path: Path) -> ssl.SSLContext:
     path = tmp_path / f"{uuid.uuid4().hex}.pem"
-    key = issued.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = issued.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(key + issued.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)

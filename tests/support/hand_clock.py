@@ -6,7 +6,8 @@ from eagle_logger.clock import Clock
 
 
 class HandClock(Clock):
-    """Says what it was set to. It counts as accelerated, so the Redis store hands it to its scripts."""
+    """Says what it was set to. It counts as accelerated, so the Redis store hands it to its
+    scripts."""
 
     def __init__(self, at: float = 1_767_225_600.0) -> None:
         super().__init__()

@@ -19,7 +19,8 @@ Place = tuple[str, bytes]
 
 
 def shown(secrets: Mapping[str, str], places: Iterable[Place]) -> Iterator[str]:
-    """A line for each secret that shows, in any of its spellings; `secrets`: what each is → the secret itself."""
+    """A line for each secret that shows, in any of its spellings; `secrets`: what each is → the
+    secret itself."""
     spelled = {what: spellings(secret) for what, secret in secrets.items()}
     for where, content in places:
         for what, spelt in spelled.items():
@@ -30,8 +31,13 @@ def shown(secrets: Mapping[str, str], places: Iterable[Place]) -> Iterator[str]:
 def spellings(secret: str) -> list[bytes]:
     """As it is, and as XML, JSON, a URL or a header with a password would have it."""
     plain = secret.encode()
-    # In base64 a text looks different at each of three places; its first and last letters depend on its neighbours.
-    coded = [base64.b64encode(b"\0" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)] if len(plain) > 8 else []
+    # In base64 a text looks different at each of three places; its first and last letters depend on
+    # its neighbours.
+    coded = (
+        [base64.b64encode(b"\0" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)]
+        if len(plain) > 8
+        else []
+    )
     others = (escape(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""))
     return list({plain, *(other.encode() for other in others), *coded})
 

@@ -31,18 +31,26 @@ def contents(root: Path) -> bytes:
 
 def lines(root: Path) -> Counter[bytes]:
     """Every line, with its newline, and how often it is there; a torn one has none."""
-    return Counter(text for path in files(root) for text in path.read_bytes().splitlines(keepends=True))
+    return Counter(
+        text for path in files(root) for text in path.read_bytes().splitlines(keepends=True)
+    )
 
 
 def torn(root: Path) -> list[Path]:
     """Files that do not end with a newline."""
-    return [path for path in files(root) if path.stat().st_size and not path.read_bytes().endswith(b"\n")]
+    return [
+        path
+        for path in files(root)
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n")
+    ]
 
 
 def fork(run: Callable[[], None]) -> int:
     """The pid of a child that runs this and exits 0, or 1 after a traceback."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads may live in the test process; the child uses none
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # other threads may live in the test process; the child uses none
         pid = os.fork()
     if pid:
         return pid
@@ -101,9 +109,11 @@ def at_step(number: int, act: Callable[[str], None]) -> crash_points.Hook:
     return hook
 
 
-def killed_at_every_step(run: Callable[[Callable[[bytes], None]], None], before: Callable[[], None]) -> Iterator[Killed]:
-    """After `before`, a child killed at its first step; after `before` again, one killed at its second, and so on until one
-    is done before it gets there."""
+def killed_at_every_step(
+    run: Callable[[Callable[[bytes], None]], None], before: Callable[[], None]
+) -> Iterator[Killed]:
+    """After `before`, a child killed at its first step; after `before` again, one killed at its
+    second, and so on until one is done before it gets there."""
     number = 1
     while True:
         before()

@@ -26,10 +26,16 @@ def demand(
     hour: Hour = HOUR,
     meter: str = METER,
 ) -> bytes:
-    """The line (with newline) of a demand `offset` seconds into the hour, which arrived five seconds later unless said."""
+    """The line (with newline) of a demand `offset` seconds into the hour, which arrived five
+    seconds later unless said."""
     time = hour.start + offset
     reading = Reading(
-        DEVICE, METER, Kind.DEMAND, time, {"value": Decimal(value), "unit": "kW"}, {"TimeStamp": f"0x{time - 946684800:x}"}
+        DEVICE,
+        METER,
+        Kind.DEMAND,
+        time,
+        {"value": Decimal(value), "unit": "kW"},
+        {"TimeStamp": f"0x{time - 946684800:x}"},
     )
     return encode_line(cloud_id, reading, time + 5 if arrived is None else arrived)
 
@@ -38,7 +44,9 @@ def demands(offsets: Iterable[int], value: str = "0.944") -> bytes:
     return b"".join(demand(offset, value) for offset in offsets)
 
 
-numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-99_999, max_value=99_999)
+numbers = st.decimals(
+    allow_nan=False, allow_infinity=False, places=3, min_value=-99_999, max_value=99_999
+)
 flags = st.frozensets(st.sampled_from(sorted(set(Flag) - {Flag.CONFLICT})), max_size=2)
 words = st.text(max_size=12)
 
@@ -48,16 +56,26 @@ def readings(draw: st.DrawFn, *, few: bool = False) -> Reading:
     """Any reading; with `few`, out of so small a world that equal and conflicting ones are common."""
     kind = draw(st.sampled_from([Kind.DEMAND, Kind.PRICE] if few else list(Kind)))
     time = HOUR.start + draw(st.integers(0, 3 if few else 3599))
-    number = draw(st.sampled_from([Decimal("0.944"), Decimal(1), Decimal("-2.5")]) if few else numbers)
+    number = draw(
+        st.sampled_from([Decimal("0.944"), Decimal(1), Decimal("-2.5")]) if few else numbers
+    )
     device = DEVICE if few else draw(st.sampled_from([DEVICE, "", "0x00158d0000000001"]))
     of_kind: dict[Kind, dict[str, Value]] = {
         Kind.DEMAND: {"value": number, "unit": "kW"},
         Kind.SUMMATION: {"delivered": number, "received": None, "unit": "kWh"},
-        Kind.PRICE: {"price": number, "currency": "USD", "unit": "kWh", "tier": 1, "label": "Peak" if few else draw(words)},
+        Kind.PRICE: {
+            "price": number,
+            "currency": "USD",
+            "unit": "kWh",
+            "tier": 1,
+            "label": "Peak" if few else draw(words),
+        },
         Kind.MESSAGE: {"id": 7, "text": "Save" if few else draw(words), "confirmed": True},
     }
     raw = {"TimeStamp": "0x1c91ec39"} if few else draw(st.dictionaries(words, words, max_size=3))
-    return Reading(device, METER, kind, time, of_kind[kind], raw, frozenset() if few else draw(flags))
+    return Reading(
+        device, METER, kind, time, of_kind[kind], raw, frozenset() if few else draw(flags)
+    )
 
 
 @st.composite

@@ -1,7 +1,9 @@
-"""The fenced blocks of the pages, and how a test takes them: word for word, so that page and test cannot drift apart.
+"""The fenced blocks of the pages, and how a test takes them: word for word, so that page and test
+cannot drift apart.
 
-`with Page("docs/how-to/scale.md", "sh") as page:` takes each block of these languages in its order, and fails if one is left.
-What no test can run says why in the page, in a line above it that is not shown: `<!-- not run: … -->`.
+`with Page("docs/how-to/scale.md", "sh") as page:` takes each block of these languages in its order,
+and fails if one is left. What no test can run says why in the page, in a line above it that is not
+shown: `<!-- not run: … -->`.
 """
 
 from __future__ import annotations
@@ -59,9 +61,13 @@ class Step:
 
 
 def pages() -> list[str]:
-    """README, what else a reader finds in the root, and docs. (The changelog names what was true once.)"""
+    """README, what else a reader finds in the root, and docs. (The changelog names what was true
+    once.)"""
     in_the_root = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
-    return [*in_the_root, *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))]
+    return [
+        *in_the_root,
+        *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def blocks(page: str) -> Iterator[Block]:
@@ -69,14 +75,23 @@ def blocks(page: str) -> Iterator[Block]:
     for found in FENCE.finditer(text):
         indent = len(found["indent"])
         lines = "".join(line[indent:] for line in found["text"].splitlines(keepends=True))
-        yield Block(page, text.count("\n", 0, found.start("indent")) + 1, found["language"], lines, found["reason"])
+        yield Block(
+            page,
+            text.count("\n", 0, found.start("indent")) + 1,
+            found["language"],
+            lines,
+            found["reason"],
+        )
 
 
 class Page:
-    """The steps of a page's blocks in these languages, without those that say why they are not run. `untyped` are commands
-    that stand among others and are not typed, with the reasons. Leaving the context, no step may be left."""
+    """The steps of a page's blocks in these languages, without those that say why they are not run.
+    `untyped` are commands that stand among others and are not typed, with the reasons. Leaving the
+    context, no step may be left."""
 
-    def __init__(self, name: str, *languages: str, untyped: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, *languages: str, untyped: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.output: tuple[str, ...] = ()
         """What the page shows below the step that `next` gave."""
@@ -92,13 +107,28 @@ class Page:
         return step.text
 
     def __enter__(self) -> Self:
-        run = [block for block in blocks(self.name) if block.language in self._languages and block.reason is None]
-        assert {block.language for block in run} == set(self._languages), f"{self.name} has no such blocks"
-        self._left = [step for block in run for step in block.steps if step.text not in self._untyped]
+        run = [
+            block
+            for block in blocks(self.name)
+            if block.language in self._languages and block.reason is None
+        ]
+        assert {block.language for block in run} == set(self._languages), (
+            f"{self.name} has no such blocks"
+        )
+        self._left = [
+            step for block in run for step in block.steps if step.text not in self._untyped
+        ]
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        assert error is not None or not self._left, f"{self.name}: nobody took {[step.text for step in self._left]}"
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert error is not None or not self._left, (
+            f"{self.name}: nobody took {[step.text for step in self._left]}"
+        )
 
 
 # Shapes: what two outputs have in common that differ in ids, times and numbers only. ----------------------------------
@@ -125,11 +155,23 @@ def shape(line: str) -> str:
 
 
 def differences(shown: Sequence[str], printed: str) -> list[str]:
-    """What of the page is not printed, and what is printed that the page does not show (unless it shows a line `…`).
-    Lines may come in another order and another number."""
-    patterns = {re.escape(shape(line)).replace(REST, ".*") for line in shown if line.strip() not in {"", REST}}
+    """What of the page is not printed, and what is printed that the page does not show (unless it
+    shows a line `…`). Lines may come in another order and another number."""
+    patterns = {
+        re.escape(shape(line)).replace(REST, ".*")
+        for line in shown
+        if line.strip() not in {"", REST}
+    }
     shapes = {shape(line): line for line in printed.splitlines() if line.strip()}
-    missing = [f"not printed: {one}" for one in sorted(patterns) if not any(re.fullmatch(one, line) for line in shapes)]
+    missing = [
+        f"not printed: {one}"
+        for one in sorted(patterns)
+        if not any(re.fullmatch(one, line) for line in shapes)
+    ]
     if any(line.strip() == REST for line in shown):
         return missing
-    return missing + [f"not shown: {line}" for one, line in shapes.items() if not any(re.fullmatch(p, one) for p in patterns)]
+    return missing + [
+        f"not shown: {line}"
+        for one, line in shapes.items()
+        if not any(re.fullmatch(p, one) for p in patterns)
+    ]

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 PATIENCE = 10.0
 
 
-async def until(happened: Callable[[], bool | Awaitable[bool]], *, patience: float = PATIENCE) -> None:
+async def until(
+    happened: Callable[[], bool | Awaitable[bool]], *, patience: float = PATIENCE
+) -> None:
     """Come back once it has happened; fail if it does not within `patience` seconds."""
     end = time.monotonic() + patience
     while True:

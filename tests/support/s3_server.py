@@ -47,17 +47,28 @@ class RunningS3:
         self._stand_in.faults.rules = [Fault.parse(fault) for fault in faults]
 
     def archive(self, url: str = f"s3://{BUCKET}/archive", **options: Any) -> S3Archive:
-        from eagle_logger.archive.s3 import S3Archive  # boto3 is slow to import, and most tests do without
+        from eagle_logger.archive.s3 import (
+            S3Archive,  # boto3 is slow to import, and most tests do without
+        )
 
-        given = {"endpoint_url": self.url, "region": "us-east-1", "access_key_id": KEY_ID, "secret_access_key": SECRET}
+        given = {
+            "endpoint_url": self.url,
+            "region": "us-east-1",
+            "access_key_id": KEY_ID,
+            "secret_access_key": SECRET,
+        }
         return S3Archive(url, **{**given, **options})
 
     def puts(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.directory / "puts.jsonl").read_text().splitlines()]
+        return [
+            json.loads(line) for line in (self.directory / "puts.jsonl").read_text().splitlines()
+        ]
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(serve(self._stand_in, "127.0.0.1", 0, self._stop, self._is_ready))
+            self._loop.run_until_complete(
+                serve(self._stand_in, "127.0.0.1", 0, self._stop, self._is_ready)
+            )
         finally:
             self._loop.close()
 
@@ -69,7 +80,9 @@ class RunningS3:
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS3]:
     monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE", 0.001)
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.001)
+    monkeypatch.setattr(
+        "botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.001
+    )
     running = RunningS3(tmp_path / "s3")
     running.start()
     yield running

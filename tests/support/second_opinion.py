@@ -1,4 +1,5 @@
-"""What a reading's raw fields are worth, worked out a second time and in another way than the decoder does."""
+"""What a reading's raw fields are worth, worked out a second time and in another way than the
+decoder does."""
 
 from __future__ import annotations
 
@@ -17,8 +18,11 @@ _SIGN_BITS = {8: 23, 10: 31, 18: 63}
 
 
 def agrees(reading: Reading) -> bool:
-    """Whether time, values and flags are what the raw fields say. Of a message only the time is looked at."""
-    return reading.time == _number(reading.raw["TimeStamp"]) + EPOCH and agrees_but_for_time(reading)
+    """Whether time, values and flags are what the raw fields say. Of a message only the time is
+    looked at."""
+    return reading.time == _number(reading.raw["TimeStamp"]) + EPOCH and agrees_but_for_time(
+        reading
+    )
 
 
 def agrees_but_for_time(reading: Reading | Undated) -> bool:
@@ -42,7 +46,9 @@ def _demand(raw: Raw) -> dict[str, Fraction]:
 
 
 def _summation(raw: Raw) -> dict[str, Fraction]:
-    counters = {name: raw.get(f"Summation{name.title()}", "").strip() for name in ("delivered", "received")}
+    counters = {
+        name: raw.get(f"Summation{name.title()}", "").strip() for name in ("delivered", "received")
+    }
     return {name: _number(text) * _scale(raw) for name, text in counters.items() if text}
 
 
@@ -54,7 +60,12 @@ def _message(_raw: Raw) -> dict[str, Fraction]:
     return {}
 
 
-_EXPECTED = {Kind.DEMAND: _demand, Kind.SUMMATION: _summation, Kind.PRICE: _price, Kind.MESSAGE: _message}
+_EXPECTED = {
+    Kind.DEMAND: _demand,
+    Kind.SUMMATION: _summation,
+    Kind.PRICE: _price,
+    Kind.MESSAGE: _message,
+}
 
 
 def _scale(raw: Raw) -> Fraction:

@@ -1,4 +1,5 @@
-"""TLS in front of a server that speaks none: what arrives is decrypted, kept, and passed on to 127.0.0.1:`target`."""
+"""TLS in front of a server that speaks none: what arrives is decrypted, kept, and passed on to
+127.0.0.1:`target`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Self
 
 
 class TlsFront:
-    """Use as a context. `heard` is everything that clients said after a handshake, `handshakes` how many there were."""
+    """Use as a context. `heard` is everything that clients said after a handshake, `handshakes` how
+    many there were."""
 
     def __init__(self, target: int, context: ssl.SSLContext) -> None:
         self.port = 0
@@ -26,7 +28,12 @@ class TlsFront:
         assert self._ready.wait(10)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
@@ -36,7 +43,9 @@ class TlsFront:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._loop.set_exception_handler(lambda _loop, _context: None)  # a client that refuses the certificate is expected
+        self._loop.set_exception_handler(
+            lambda _loop, _context: None
+        )  # a client that refuses the certificate is expected
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -55,7 +64,10 @@ class TlsFront:
         except OSError:
             writer.transport.abort()
             return
-        pumps = [asyncio.create_task(self._forward(reader, back)), asyncio.create_task(_pump(there, writer))]
+        pumps = [
+            asyncio.create_task(self._forward(reader, back)),
+            asyncio.create_task(_pump(there, writer)),
+        ]
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)

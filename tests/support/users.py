@@ -9,7 +9,9 @@ from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.store import NewUser
 
 
-def new_user(cloud_id: str, password: str = "a-password", *, intervals: Mapping[Kind, float] | None = None) -> NewUser:
+def new_user(
+    cloud_id: str, password: str = "a-password", *, intervals: Mapping[Kind, float] | None = None
+) -> NewUser:
     user = User(cloud_id, intervals or {})
     return NewUser(user, Credentials(cloud_id, f"{cloud_id}@example.org", password))
 
@@ -18,8 +20,13 @@ def lived_in_state(now: float = 1_767_225_600.25) -> UserState:
     """A state as it is after some weeks, with as many recent readings as are ever kept."""
     device, meter, whole = "0xd8d5b9000000abcd", "0x0013500100000001", int(now)
 
-    def stream(kind: Kind, count: int, every: int, text: str) -> tuple[Stream, tuple[tuple[int, str], ...]]:
-        seen = tuple((whole - every * number, text.replace("%", str(731 + 97 * number))) for number in range(count))
+    def stream(
+        kind: Kind, count: int, every: int, text: str
+    ) -> tuple[Stream, tuple[tuple[int, str], ...]]:
+        seen = tuple(
+            (whole - every * number, text.replace("%", str(731 + 97 * number)))
+            for number in range(count)
+        )
         return Stream(device, meter, kind), seen
 
     return UserState(
@@ -32,8 +39,18 @@ def lived_in_state(now: float = 1_767_225_600.25) -> UserState:
             [
                 stream(Kind.DEMAND, 8, 6, '"value":1.%,"unit":"kW"'),
                 stream(Kind.SUMMATION, 3, 240, '"delivered":31234.%,"received":0.%,"unit":"kWh"'),
-                stream(Kind.PRICE, 2, 300, '"price":0.%,"currency":"USD","unit":"USD/kWh","tier":2,"label":"Block 1"'),
-                stream(Kind.MESSAGE, 2, 900, '"id":"0x00000%","text":"A planned outage tonight","priority":"low"'),
+                stream(
+                    Kind.PRICE,
+                    2,
+                    300,
+                    '"price":0.%,"currency":"USD","unit":"USD/kWh","tier":2,"label":"Block 1"',
+                ),
+                stream(
+                    Kind.MESSAGE,
+                    2,
+                    900,
+                    '"id":"0x00000%","text":"A planned outage tonight","priority":"low"',
+                ),
             ]
         ),
         recent_counts=(whole // 600, 98, 100, 101, 99, 100, 100),

@@ -1,6 +1,8 @@
-"""How the version that wrote `10` for `10.0` read lines (4a5c825), kept as it was: what it could not read may not be written.
+"""How the version that wrote `10` for `10.0` read lines (4a5c825), kept as it was: what it could
+not read may not be written.
 
-Its short way took canonical lines only; its parser judged all others. `read_entry` gives what it compared lines by.
+Its short way took canonical lines only; its parser judged all others. `read_entry` gives what it
+compared lines by.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _CANONICAL = re.compile(
         rf',"raw":{{(?:{_RAW})?}},"flags":\[(?:{_several(_FLAG)})?\]}}'
     ).encode()
 )
-_ENVELOPE = frozenset({"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"})
+_ENVELOPE = frozenset(
+    {"v", "cloud_id", "device", "meter", "kind", "time", "arrived", "raw", "flags"}
+)
 
 
 def read_entry(text: bytes) -> tuple[str, str, str, str, str]:
@@ -46,12 +50,15 @@ def read_entry(text: bytes) -> tuple[str, str, str, str, str]:
     if data["v"] != 1 or data["kind"] not in _KINDS or not set(data["flags"]) <= set(_FLAGS):
         raise ValueError(f"unknown to that version: {text!r}")
     time = datetime.fromisoformat(data["time"]).astimezone(UTC).isoformat().replace("+00:00", "Z")
-    values = ",".join(f"{_text(name)}:{_member(value)}" for name, value in data.items() if name not in _ENVELOPE)
+    values = ",".join(
+        f"{_text(name)}:{_member(value)}" for name, value in data.items() if name not in _ENVELOPE
+    )
     return time, data["device"], data["meter"], data["kind"], values
 
 
 def as_it_wrote(line: bytes) -> bytes:
-    """A line as that version spelled it: whole decimals without `.0`. For lines whose strings hold no quotes."""
+    """A line as that version spelled it: whole decimals without `.0`. For lines whose strings hold
+    no quotes."""
     head, raw, rest = line.partition(b',"raw":{')
     return re.sub(rb'(":-?[0-9]+)\.0(?=,|$)', rb"\1", head) + raw + rest
 

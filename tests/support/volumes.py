@@ -1,4 +1,5 @@
-"""Real file systems of a test's own, where the machine lets us mount any; a test is skipped elsewhere."""
+"""Real file systems of a test's own, where the machine lets us mount any; a test is skipped
+elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def tmpfs(at: Path, size: str) -> Iterator[Path]:
 def ext4(image: Path, at: Path) -> Iterator[Path]:
     """An ext4 in a file, made if it is not there yet, that becomes read-only by itself at an error."""
     if not image.exists():
-        make = shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/sbin:/usr/sbin") or pytest.skip("no mkfs.ext4")
+        make = shutil.which(
+            "mkfs.ext4", path=f"{os.environ['PATH']}:/sbin:/usr/sbin"
+        ) or pytest.skip("no mkfs.ext4")
         with image.open("wb") as file:
             file.truncate(16 * 2**20)
         subprocess.run([make, "-q", "-F", str(image)], check=True, capture_output=True)
@@ -40,15 +43,16 @@ def ext4(image: Path, at: Path) -> Iterator[Path]:
 
 
 def break_ext4(at: Path) -> None:
-    """An error, as of a disk: the volume is read-only from now on, whatever was written and not synced."""
+    """An error, as of a disk: the volume is read-only from now on, whatever was written and not
+    synced."""
     for mount in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = mount.partition(" - ")
         if before.split()[4] == str(at):
             device = Path(after.split()[1]).name
             try:
                 Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
-            except OSError as refused:
-                pytest.skip(f"this kernel breaks no file system on request: {refused}")
+            except OSError as exc:
+                pytest.skip(f"this kernel breaks no file system on request: {exc}")
             return
     raise AssertionError(f"nothing is mounted at {at}")
 

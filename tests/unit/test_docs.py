@@ -46,7 +46,8 @@ def code(page: Path) -> str:
 
 
 def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
-    """The command that these words call, and the words left for it. Raises KeyError if there is none."""
+    """The command that these words call, and the words left for it. Raises KeyError if there is
+    none."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(click.Context(command), words[0])
@@ -57,16 +58,25 @@ def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
 
 
 def known_options(command: click.Command) -> set[str]:
-    return {"--help", *(spelling for parameter in command.params for spelling in (*parameter.opts, *parameter.secondary_opts))}
+    return {
+        "--help",
+        *(
+            spelling
+            for parameter in command.params
+            for spelling in (*parameter.opts, *parameter.secondary_opts)
+        ),
+    }
 
 
 def mistakes_in(line: str) -> Iterator[str]:
     try:
         command, rest = resolved(shlex.split(line.replace("'", "").replace('"', "")))
-    except KeyError as unknown:
-        yield f"eagle-logger {line}: there is no {unknown}"
+    except KeyError as exc:
+        yield f"eagle-logger {line}: there is no {exc}"
         return
-    unknown_options = set(OPTION.findall(" ".join(word for word in rest if word.startswith("-")))) - known_options(command)
+    unknown_options = set(
+        OPTION.findall(" ".join(word for word in rest if word.startswith("-")))
+    ) - known_options(command)
     yield from (f"eagle-logger {line}: there is no {option}" for option in unknown_options)
 
 
@@ -119,11 +129,17 @@ def test_make_has_what_is_made() -> None:
 
 def test_compose_has_the_services_that_are_named() -> None:
     files = (ROOT / "docker-compose.yml", ROOT / "docker-compose.override.yml")
-    there = {name for file in files for name in re.findall(r"^  ([a-z0-9]+):", file.read_text(), re.MULTILINE)}
+    there = {
+        name
+        for file in files
+        for name in re.findall(r"^  ([a-z0-9]+):", file.read_text(), re.MULTILINE)
+    }
     for page in PAGES:
         for rest in COMPOSE.findall(code(page)):
             typed = re.sub(r"--name \S+|#.*", "", rest)
-            words = [word for word in typed.split() if not word.startswith("-") and not word.isdecimal()]
+            words = [
+                word for word in typed.split() if not word.startswith("-") and not word.isdecimal()
+            ]
             assert not words or words[0] in there, rest
 
 
@@ -140,15 +156,22 @@ def is_importable(name: str) -> bool:
 
 
 def files_in(text: str) -> list[str]:
-    """The sources, pages and folders of the repository that the text names. A folder is named from the root."""
-    return [path for path in FILE.findall(text) if not path.endswith("/") or path.split("/")[0] in FOLDERS]
+    """The sources, pages and folders of the repository that the text names. A folder is named from
+    the root."""
+    return [
+        path
+        for path in FILE.findall(text)
+        if not path.endswith("/") or path.split("/")[0] in FOLDERS
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=identified)
 def test_files_and_modules_exist(page: Path) -> None:
     typed = code(page)
     assert [path for path in files_in(typed) if not is_there(path, page.parent)] == []
-    assert [name for name in MODULE.findall(typed) if not is_importable(name) and name != ENTRY_POINTS] == []
+    assert [
+        name for name in MODULE.findall(typed) if not is_importable(name) and name != ENTRY_POINTS
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/explanation/patterns.md"])
@@ -172,7 +195,11 @@ def comments(file: Path) -> str:
     with file.open("rb") as stream:
         tokens = list(tokenize.tokenize(stream.readline))
     kept = (tokenize.COMMENT, tokenize.STRING)
-    return "\n".join(token.string for token in tokens if token.type in kept and token.string.startswith(("#", '"""')))
+    return "\n".join(
+        token.string
+        for token in tokens
+        if token.type in kept and token.string.startswith(("#", '"""'))
+    )
 
 
 def test_files_that_comments_name_exist() -> None:
@@ -192,10 +219,18 @@ def test_files_that_comments_name_exist() -> None:
 
 
 def test_the_places_of_a_kind_are_listed() -> None:
-    """A module that names the kind `price` is a place that a new kind touches. CONTRIBUTING.md lists just these."""
-    section = (ROOT / "CONTRIBUTING.md").read_text().partition("### A kind of reading\n")[2].partition("\n### ")[0]
+    """A module that names the kind `price` is a place that a new kind touches. CONTRIBUTING.md
+    lists just these."""
+    section = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text()
+        .partition("### A kind of reading\n")[2]
+        .partition("\n### ")[0]
+    )
     listed = set(re.findall(r"`(eagle_logger/[\w/]+\.py)`", section))
-    assert listed == {identified(file) for file in (ROOT / "eagle_logger").rglob("*.py") if names_price(file)}
+    assert listed == {
+        identified(file) for file in (ROOT / "eagle_logger").rglob("*.py") if names_price(file)
+    }
 
 
 def names_price(file: Path) -> bool:

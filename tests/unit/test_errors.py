@@ -7,7 +7,9 @@ import pytest
 from eagle_logger import errors
 from eagle_logger.errors import EagleError, RelayUnavailable
 
-ALL = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, EagleError)]
+ALL = [
+    one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, EagleError)
+]
 
 
 def test_the_whole_tree_is_looked_at() -> None:

@@ -30,7 +30,9 @@ def test_a_row_takes_the_place_of_the_one_of_its_name_and_the_others_stay() -> N
 
 def test_a_whole_table_leaves_nothing_of_the_old_one() -> None:
     page = with_rows(PAGE, [ROW], whole=False)
-    assert lines(with_rows(page, [replace(ROW, name="other")], whole=True)) == [str(replace(ROW, name="other"))]
+    assert lines(with_rows(page, [replace(ROW, name="other")], whole=True)) == [
+        str(replace(ROW, name="other"))
+    ]
 
 
 def test_a_page_without_a_place_for_it() -> None:

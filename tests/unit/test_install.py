@@ -49,11 +49,20 @@ def test_the_progress_of_pip_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
         "Installing collected packages: aiohttp, yarl\n",
     ]
     assert install._follow(lines, is_terminal=False) == [line.rstrip() for line in lines]
-    assert capsys.readouterr().out.split("\n") == ["    1: aiohttp", "    2 are here; unpacking them", ""]
+    assert capsys.readouterr().out.split("\n") == [
+        "    1: aiohttp",
+        "    2 are here; unpacking them",
+        "",
+    ]
     install._follow(lines, is_terminal=True)
     assert "\r\033[K    2: yarl" in capsys.readouterr().out
 
 
 def test_this_machine_can_be_installed_on() -> None:
     assert obstacles(Machine.this()) == []
-    assert install.packages("aiohttp==3.14.1 \\\n    --hash=sha256:00\nyarl==1.25.1 ; sys_platform == 'linux' \\\n") == 2
+    assert (
+        install.packages(
+            "aiohttp==3.14.1 \\\n    --hash=sha256:00\nyarl==1.25.1 ; sys_platform == 'linux' \\\n"
+        )
+        == 2
+    )

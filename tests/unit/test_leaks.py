@@ -19,11 +19,16 @@ SPELT = {
     "in JSON": json.dumps({"pw": SECRET}).encode(),
     "in XML": b"<Password>one &amp; &quot;two&quot;/\xc3\xa9</Password>",
     "in a URL": quote(SECRET, safe="").encode(),
-    **{f"in base64, {before} bytes in": base64.b64encode(b"x" * before + SECRET.encode() + b"end") for before in range(5)},
+    **{
+        f"in base64, {before} bytes in": base64.b64encode(b"x" * before + SECRET.encode() + b"end")
+        for before in range(5)
+    },
 }
 
 
-@pytest.mark.parametrize("content", [pytest.param(content, id=how) for how, content in SPELT.items()])
+@pytest.mark.parametrize(
+    "content", [pytest.param(content, id=how) for how, content in SPELT.items()]
+)
 def test_a_secret_is_found_however_it_is_spelt(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "log").write_bytes(b"before " + content + b" after")
     (tmp_path / "part.gz").write_bytes(gzip.compress(content))

@@ -25,7 +25,9 @@ def test_wait_time_counts_against_the_demand_interval() -> None:
 
 
 @given(last=st.none() | moments, now=moments)
-def test_wait_time_is_never_negative_and_never_longer_than_needed(last: int | None, now: int) -> None:
+def test_wait_time_is_never_negative_and_never_longer_than_needed(
+    last: int | None, now: int
+) -> None:
     wait = EagleDataLogger.get_wait_time(last, now)
     assert wait >= 0
     if last is None or now >= last + 6:
@@ -48,7 +50,9 @@ def test_wait_time_with_the_clock_of_the_day() -> None:
         ([Reading("", "", Kind.DEMAND, time, {"value": Decimal(1)}, {}) for time in (2, 9, 4)], 9),
     ],
 )
-def test_the_last_timestamp_is_the_greatest_as_it_was_given(data: list[object], greatest: object) -> None:
+def test_the_last_timestamp_is_the_greatest_as_it_was_given(
+    data: list[object], greatest: object
+) -> None:
     assert EagleDataLogger.get_last_timestamp(data) == greatest  # type: ignore[arg-type]
 
 
@@ -63,8 +67,14 @@ def test_a_new_file_exactly_when_the_hours_differ(last: int, now: int) -> None:
 
 def test_files_and_keys_are_named_by_hour_in_utc() -> None:
     late = datetime(2026, 3, 10, 23, 30, tzinfo=UTC)
-    assert EagleDataLogger.get_log_filename(USER, late) == "2026-03-10-23/03/rainforest-00ce69-2026-03-10-23.jsonl"
-    assert EagleDataLogger.get_s3_keyname(USER, late) == "cloud_id=00ce69/date=2026-03-10/00ce69-2026-03-10-23.jsonl.gz"
+    assert (
+        EagleDataLogger.get_log_filename(USER, late)
+        == "2026-03-10-23/03/rainforest-00ce69-2026-03-10-23.jsonl"
+    )
+    assert (
+        EagleDataLogger.get_s3_keyname(USER, late)
+        == "cloud_id=00ce69/date=2026-03-10/00ce69-2026-03-10-23.jsonl.gz"
+    )
 
 
 @given(moments, st.from_regex(r"[0-9a-fA-F]{6}", fullmatch=True))
@@ -74,7 +84,11 @@ def test_names_can_be_read_back(now: int, cloud_id: str) -> None:
     hour_folder, _, file = path.split("/")
     parsed = parse_log_file(file)
     assert parsed is not None
-    assert (parsed[0], parsed[1].name, parsed[1].start) == (cloud_id.lower(), hour_folder, now // 3600 * 3600)
+    assert (parsed[0], parsed[1].name, parsed[1].start) == (
+        cloud_id.lower(),
+        hour_folder,
+        now // 3600 * 3600,
+    )
     assert parse_archive_key(key) == (*parsed, 0)
 
 
@@ -106,7 +120,9 @@ def test_a_bad_cloud_id_is_refused(cloud_id: str) -> None:
         EagleDataLogger.get_s3_keyname({"cloud_id": cloud_id}, NOON)
 
 
-@pytest.mark.parametrize("cloud_id", ["00CE69", "00:ce:69", "00-CE-69", "0x00ce69", "0X00:CE:69", "\t00ce69\n"])
+@pytest.mark.parametrize(
+    "cloud_id", ["00CE69", "00:ce:69", "00-CE-69", "0x00ce69", "0X00:CE:69", "\t00ce69\n"]
+)
 def test_a_gateways_own_spellings_mean_the_same(cloud_id: str) -> None:
     assert cloud_id_of(cloud_id) == "00ce69"
 

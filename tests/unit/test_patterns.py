@@ -23,4 +23,7 @@ def test_a_pattern_shows_the_mistake_and_asserts_the_remedy(pattern: Block) -> N
 def test_every_pattern_is_true() -> None:
     with Page("docs/explanation/patterns.md", "python") as page:
         for number in range(PAIRS):
-            exec(compile(page.next("# Don't: "), f"{PAGE}, pattern {number + 1}", "exec"), {"__name__": "a_pattern"})
+            exec(
+                compile(page.next("# Don't: "), f"{PAGE}, pattern {number + 1}", "exec"),
+                {"__name__": "a_pattern"},
+            )

@@ -1,4 +1,5 @@
-"""The systemd unit of the page about installing: what it must keep (`.ci/run` has systemd judge all of it)."""
+"""The systemd unit of the page about installing: what it must keep (`.ci/run` has systemd judge all
+of it)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"EAGLE_{name.upper()}", raising=False)
 
 
-def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_mistake_is_listed_at_once_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mistakes = {
         "EAGLE_DEMAND_INTERVAL": "0",
         "EAGLE_ROTATE_GRACE": "soon",
@@ -40,7 +42,11 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:six/0", "is no URL"),
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:70000/0", "is no URL"),
         ("EAGLE_BROKER_URL", "redis://:swordfish@[::1/0", "is no URL"),
-        ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:6379/0?health_check_interval=30", "only db is taken"),
+        (
+            "EAGLE_REDIS_URL",
+            "redis://:swordfish@127.0.0.1:6379/0?health_check_interval=30",
+            "only db is taken",
+        ),
         ("EAGLE_BROKER_URL", "sentinel://:swordfish@127.0.0.1:26379/0", "not supported"),
         ("EAGLE_REDIS_CA", "/nowhere/ca.pem", "there is no file"),
         ("EAGLE_RELAY_URL", "http://[::1", "is no URL"),
@@ -48,9 +54,17 @@ def test_every_mistake_is_listed_at_once_by_its_variable(tmp_path: Path, monkeyp
         ("EAGLE_ARCHIVE_URL", "s3:///prefix", "names no bucket"),
         ("EAGLE_ARCHIVE_URL", "file://archive", "file:///directory"),
         ("EAGLE_RELAY_CA", "/nowhere/ca.pem", "there is no file"),
-        ("EAGLE_SNS_TOPIC_ARNS", "arn:aws:sns:us-east-1:123456789012:fetch,foo", "'foo' is not the ARN"),
+        (
+            "EAGLE_SNS_TOPIC_ARNS",
+            "arn:aws:sns:us-east-1:123456789012:fetch,foo",
+            "'foo' is not the ARN",
+        ),
         ("EAGLE_SECRET_KEYS", "swordfish,swordfish", "key 2 of 2 is not a Fernet key"),
-        ("EAGLE_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy' is neither an address nor a network"),
+        (
+            "EAGLE_TRUSTED_PROXIES",
+            "10.0.0.0/8,proxy",
+            "'proxy' is neither an address nor a network",
+        ),
         ("EAGLE_AWS_ACCESS_KEY_ID", "swordfish", "set both or neither"),
         ("EAGLE_DEMAND_INTERVAL", "inf", "finite"),
         ("EAGLE_LOCAL_RETENTION", "nan", "finite"),
@@ -70,11 +84,16 @@ def test_a_value_that_cannot_be_used_is_named_and_not_shown(
     assert "swordfish" not in str(wrong.value)
 
 
-def test_certificates_that_are_none_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_that_are_none_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     monkeypatch.setenv("EAGLE_RELAY_CA", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("EAGLE_LEASE", "3")
-    with pytest.raises(ConfigurationError, match=r"(?s)EAGLE_LEASE.*EAGLE_RELAY_CA: .*ca.pem cannot be read as certificates"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"(?s)EAGLE_LEASE.*EAGLE_RELAY_CA: .*ca.pem cannot be read as certificates",
+    ):
         settings.load(tmp_path)
 
 
@@ -91,14 +110,22 @@ def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
         settings.load(tmp_path / "data")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("600", 600), ("10m", 600), ("1.5h", 5400), ("2d", 172_800), ("30s", 30)])
-def test_durations_may_carry_a_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("600", 600), ("10m", 600), ("1.5h", 5400), ("2d", 172_800), ("30s", 30)]
+)
+def test_durations_may_carry_a_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float
+) -> None:
     monkeypatch.setenv("EAGLE_ROTATE_GRACE", text)
     assert settings.load(tmp_path).rotate_grace == seconds
 
 
-def test_what_up_wrote_is_found_there_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:7001/0", "bridge_port": "9000"})
+def test_what_up_wrote_is_found_there_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.write_services(
+        tmp_path, {"redis_url": "redis://127.0.0.1:7001/0", "bridge_port": "9000"}
+    )
     monkeypatch.setenv("EAGLE_BRIDGE_PORT", "9001")
     found = settings.load(tmp_path)
     assert (found.redis_url, found.bridge_port) == ("redis://127.0.0.1:7001/0", 9001)
@@ -115,7 +142,9 @@ def test_a_broken_services_file_is_named(tmp_path: Path) -> None:
         settings.load(tmp_path)
 
 
-def test_the_brokers_database_is_another_than_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_brokers_database_is_another_than_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert settings.load(tmp_path).broker.endswith("/1")
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://h:1/1")
     assert settings.load(tmp_path).broker == "redis://h:1/0"
@@ -125,7 +154,9 @@ def test_the_brokers_database_is_another_than_the_users(tmp_path: Path, monkeypa
     assert settings.load(tmp_path).broker == "unix:///run/redis.sock?db=1"
 
 
-@pytest.mark.parametrize("other", ["redis://h:6379/3", "redis://h?db=3", "redis://:word@h/3", "rediss://h/3"])
+@pytest.mark.parametrize(
+    "other", ["redis://h:6379/3", "redis://h?db=3", "redis://:word@h/3", "rediss://h/3"]
+)
 def test_the_broker_must_not_use_the_users_database_in_any_spelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
@@ -135,7 +166,9 @@ def test_the_broker_must_not_use_the_users_database_in_any_spelling(
         settings.load(tmp_path)
 
 
-def test_an_authority_of_ones_own_goes_with_both_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_of_ones_own_goes_with_both_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text(certificate_authority().pem.decode())
     monkeypatch.setenv("EAGLE_REDIS_URL", "rediss://h/0")
@@ -145,7 +178,9 @@ def test_an_authority_of_ones_own_goes_with_both_addresses(tmp_path: Path, monke
     assert found.broker_address.tls_options["ssl_ca_certs"] == str(bundle)
 
 
-@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"])
+@pytest.mark.parametrize(
+    "name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"]
+)
 def test_celerys_own_variables_would_lead_celery_alone_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -154,7 +189,9 @@ def test_celerys_own_variables_would_lead_celery_alone_elsewhere(
         settings.load(tmp_path)
 
 
-def test_an_accelerated_clock_needs_a_relay_on_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accelerated_clock_needs_a_relay_on_loopback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1790000000@360")
     with pytest.raises(ConfigurationError, match="loopback"):
         settings.load(tmp_path)
@@ -179,7 +216,9 @@ def test_the_cadence_covers_every_kind(tmp_path: Path) -> None:
     assert set(settings.load(tmp_path).intervals) == set(Kind)
 
 
-def test_a_setting_may_stand_in_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_may_stand_in_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "EAGLE_REDIS_URL").write_text("redis://:abc@redis:6379/0\n")
@@ -194,15 +233,21 @@ def test_a_setting_may_stand_in_a_file_of_its_own(tmp_path: Path, monkeypatch: p
     assert found.api_token.get_secret_value() == "from the environment"
 
 
-def test_a_mistake_in_such_a_file_is_named_without_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_in_such_a_file_is_named_without_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "EAGLE_REDIS_URL").write_text("http://:abc@redis")
     monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path))
-    with pytest.raises(ConfigurationError, match=r"^EAGLE_REDIS_URL must begin with redis://") as wrong:
+    with pytest.raises(
+        ConfigurationError, match=r"^EAGLE_REDIS_URL must begin with redis://"
+    ) as wrong:
         settings.load(tmp_path)
     assert "abc" not in str(wrong.value)
 
 
-def test_a_directory_of_secrets_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_of_secrets_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(ConfigurationError, match="EAGLE_SECRETS_DIR"):
         settings.load(tmp_path)

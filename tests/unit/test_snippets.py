@@ -28,14 +28,23 @@ NAMED = re.compile(r"[\w./-]+\.py(?:::\w+)?|\.ci/[\w-]+")
 
 
 def taken() -> Iterator[tuple[str, str]]:
-    """The page and language of each `with Page(…)` in a test. Leaving it fails unless all such blocks were taken."""
+    """The page and language of each `with Page(…)` in a test. Leaving it fails unless all such
+    blocks were taken."""
     for path in TESTS.rglob("test_*.py"):
         text = path.read_text()
-        for statement in ast.walk(ast.parse(text)) if "with Page(" in text or " Page(" in text else ():
+        for statement in (
+            ast.walk(ast.parse(text)) if "with Page(" in text or " Page(" in text else ()
+        ):
             for item in statement.items if isinstance(statement, ast.With) else ():
                 match item.context_expr:
-                    case ast.Call(func=ast.Name(id="Page"), args=[ast.Constant(value=str(page)), *languages]):
-                        yield from ((page, str(one.value)) for one in languages if isinstance(one, ast.Constant))
+                    case ast.Call(
+                        func=ast.Name(id="Page"), args=[ast.Constant(value=str(page)), *languages]
+                    ):
+                        yield from (
+                            (page, str(one.value))
+                            for one in languages
+                            if isinstance(one, ast.Constant)
+                        )
 
 
 def is_generated(block: Block) -> bool:
@@ -70,16 +79,29 @@ def test_what_a_mark_says_is_so(block: Block) -> None:
     for name in NAMED.findall(reason):
         path, _, test = name.partition("::")
         assert (ROOT / path).is_file(), name
-        assert not test or re.search(rf"^(?:async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE), name
+        assert not test or re.search(
+            rf"^(?:async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE
+        ), name
 
 
 def test_a_block_that_nobody_takes_would_be_found() -> None:
-    with pytest.raises(AssertionError, match="nobody took"), Page("docs/how-to/rotate-keys.md", "console") as page:
+    with (
+        pytest.raises(AssertionError, match="nobody took"),
+        Page("docs/how-to/rotate-keys.md", "console") as page,
+    ):
         page.next("(umask 077")
 
 
 def test_what_differs_from_a_page_would_be_found() -> None:
     shown = ["00ce69\t2026-03-10T17:54:01Z", "2 users, 3 waiting", "fetch@0123456789ab: … OK"]
-    assert differences(shown, "1 user, 30 waiting\n002738\t2026-11-28T01:02:03Z\nfetch-1@host: it is OK\n") == []
-    assert differences(shown[1:2], "1 user, 1 gone\n") == ["not printed: 0\\ user,\\ 0\\ waiting", "not shown: 1 user, 1 gone"]
+    assert (
+        differences(
+            shown, "1 user, 30 waiting\n002738\t2026-11-28T01:02:03Z\nfetch-1@host: it is OK\n"
+        )
+        == []
+    )
+    assert differences(shown[1:2], "1 user, 1 gone\n") == [
+        "not printed: 0\\ user,\\ 0\\ waiting",
+        "not shown: 1 user, 1 gone",
+    ]
     assert differences(["…", "2 users, 3 waiting"], "whatever\n1 user, 1 waiting\n") == []

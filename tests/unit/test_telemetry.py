@@ -9,7 +9,12 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.telemetry import LATENESS_BOUNDS_MS, configure_logging, late_percentile, lateness_counter
+from eagle_logger.telemetry import (
+    LATENESS_BOUNDS_MS,
+    configure_logging,
+    late_percentile,
+    lateness_counter,
+)
 
 
 def test_without_fetches_there_is_no_percentile() -> None:

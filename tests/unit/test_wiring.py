@@ -14,7 +14,10 @@ from eagle_logger.settings import Settings
 
 def test_the_archive_is_what_its_url_says(tmp_path: Path) -> None:
     assert wiring.archive(Settings(data_dir=tmp_path)).url == (tmp_path / "archive").as_uri()
-    assert wiring.archive(Settings(archive_url="file:///somewhere/with%20space")).url == "file:///somewhere/with%20space"
+    assert (
+        wiring.archive(Settings(archive_url="file:///somewhere/with%20space")).url
+        == "file:///somewhere/with%20space"
+    )
     assert wiring.archive(Settings(archive_url="s3://bucket/prefix")).url == "s3://bucket/prefix"
 
 

@@ -19,20 +19,30 @@ if TYPE_CHECKING:  # the stubs are there for the type checker only
 LONG_POLL = 20
 """Seconds: the longest that SQS lets a receiver wait."""
 
-_CONFIG = Config(connect_timeout=3, read_timeout=LONG_POLL + 5, retries={"mode": "standard", "total_max_attempts": 2})
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=LONG_POLL + 5,
+    retries={"mode": "standard", "total_max_attempts": 2},
+)
 
 
 def sns(settings: Settings, topic: Topic) -> SNSClient:
-    return _session(settings).client("sns", region_name=topic.region, endpoint_url=settings.aws_endpoint_url, config=_CONFIG)
+    return _session(settings).client(
+        "sns", region_name=topic.region, endpoint_url=settings.aws_endpoint_url, config=_CONFIG
+    )
 
 
 def sqs(settings: Settings, queue_url: str) -> SQSClient:
     """A client for the region that the queue's URL names; for `EAGLE_AWS_REGION` if it names none."""
-    return sqs_in(settings, region_of_queue(urlsplit(queue_url).hostname or "") or settings.aws_region)
+    return sqs_in(
+        settings, region_of_queue(urlsplit(queue_url).hostname or "") or settings.aws_region
+    )
 
 
 def sqs_in(settings: Settings, region: str) -> SQSClient:
-    return _session(settings).client("sqs", region_name=region, endpoint_url=settings.aws_endpoint_url, config=_CONFIG)
+    return _session(settings).client(
+        "sqs", region_name=region, endpoint_url=settings.aws_endpoint_url, config=_CONFIG
+    )
 
 
 def _session(settings: Settings) -> boto3.session.Session:

@@ -29,9 +29,9 @@ class Counters:
             return
         try:
             await self._users.count(tally)
-        except RedisUnavailable as away:
+        except RedisUnavailable as exc:
             self._waiting += tally
-            _log.warning("counters are kept until Redis is back", reason=str(away))
+            _log.warning("counters are kept until Redis is back", reason=str(exc))
 
     async def run(self, *, every: float = 1.0) -> None:
         while True:

@@ -15,18 +15,22 @@ from eagle_logger.errors import BadCloudId, ConfigurationError, EagleError, Unkn
 from eagle_logger.settings import Settings
 from eagle_logger.sns.fetch_request import MAX_CLOUD_IDS, message_for
 from eagle_logger.sns.topics import Topic
-from eagle_logger.users.store import Requested
+from eagle_logger.users.store import RequestResult
 from workers.bridge import aws_clients, subscriptions
-from workers.bridge.adhoc_requests import Intake
+from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.publisher import publisher
 
 
 @click.command()
 @with_settings
 @click.argument("cloud_ids", metavar="CLOUD_ID...", nargs=-1, required=True)
-@click.option("--topic", help="ARN of the topic to publish to. Default: the first of EAGLE_SNS_TOPIC_ARNS.")
+@click.option(
+    "--topic", help="ARN of the topic to publish to. Default: the first of EAGLE_SNS_TOPIC_ARNS."
+)
 @click.option("--direct", is_flag=True, help="Without SNS: straight to the workers.")
-def ping(settings: Settings, cloud_ids: tuple[str, ...], *, topic: str | None, direct: bool) -> None:
+def ping(
+    settings: Settings, cloud_ids: tuple[str, ...], *, topic: str | None, direct: bool
+) -> None:
     """Have these users fetched at once, by way of the SNS topic.
 
     Whether they are known shows only with --direct: what is published, nobody answers.
@@ -42,7 +46,12 @@ def ping(settings: Settings, cloud_ids: tuple[str, ...], *, topic: str | None, d
 
 @click.command()
 @with_settings
-@click.option("--http", "url", metavar="URL", help="Deliver to the bridge here: http(s)://host/sns, as SNS can reach it.")
+@click.option(
+    "--http",
+    "url",
+    metavar="URL",
+    help="Deliver to the bridge here: http(s)://host/sns, as SNS can reach it.",
+)
 @click.option("--sqs", "queue", metavar="QUEUE", help="Deliver to this queue: its ARN or its URL.")
 @click.option("--topic", help="ARN of the topic. Default: the first of EAGLE_SNS_TOPIC_ARNS.")
 def subscribe(settings: Settings, *, url: str | None, queue: str | None, topic: str | None) -> None:
@@ -51,9 +60,13 @@ def subscribe(settings: Settings, *, url: str | None, queue: str | None, topic: 
         raise click.UsageError("say where to: either --http URL or --sqs QUEUE")
     chosen = topic_of(settings, topic)
     try:
-        told = subscriptions.http(settings, chosen, url) if url else subscriptions.sqs(settings, chosen, queue or "")
-    except (BotoCoreError, ClientError) as wrong:
-        raise EagleError(f"not subscribed: {wrong}") from None
+        told = (
+            subscriptions.http(settings, chosen, url)
+            if url
+            else subscriptions.sqs(settings, chosen, queue or "")
+        )
+    except (BotoCoreError, ClientError) as exc:
+        raise EagleError(f"not subscribed: {exc}") from None
     for line in told:
         click.echo(line)
 
@@ -62,18 +75,22 @@ def topic_of(settings: Settings, given: str | None) -> Topic:
     """The topic to use. Raises ConfigurationError."""
     arn = given or next(iter(settings.sns_topic_arns), None)
     if arn is None:
-        raise ConfigurationError("EAGLE_SNS_TOPIC_ARNS is not set: name a topic there, or with --topic")
+        raise ConfigurationError(
+            "EAGLE_SNS_TOPIC_ARNS is not set: name a topic there, or with --topic"
+        )
     try:
         return Topic.parse(arn)
-    except ValueError as wrong:
-        raise ConfigurationError(f"{'--topic' if given else 'EAGLE_SNS_TOPIC_ARNS'}: {wrong}") from None
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"{'--topic' if given else 'EAGLE_SNS_TOPIC_ARNS'}: {exc}"
+        ) from None
 
 
 def _cloud_id(text: str) -> str:
     try:
         return cloud_id_of(text)
-    except ValueError as wrong:
-        raise BadCloudId(str(wrong)) from None
+    except ValueError as exc:
+        raise BadCloudId(str(exc)) from None
 
 
 def _publish(settings: Settings, topic: Topic, cloud_ids: Sequence[str]) -> None:
@@ -81,9 +98,11 @@ def _publish(settings: Settings, topic: Topic, cloud_ids: Sequence[str]) -> None
     for batch in _batches(cloud_ids):
         try:
             published = client.publish(TopicArn=topic.arn, Message=message_for(batch))
-        except (BotoCoreError, ClientError) as wrong:
-            raise EagleError(f"not published to {topic.arn}: {wrong}") from None
-        click.echo(f"published {', '.join(batch)} to {topic.arn} as message {published['MessageId']}")
+        except (BotoCoreError, ClientError) as exc:
+            raise EagleError(f"not published to {topic.arn}: {exc}") from None
+        click.echo(
+            f"published {', '.join(batch)} to {topic.arn} as message {published['MessageId']}"
+        )
 
 
 def _batches(cloud_ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -91,9 +110,9 @@ def _batches(cloud_ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield cloud_ids[start : start + MAX_CLOUD_IDS]
 
 
-async def _request(settings: Settings, cloud_ids: Sequence[str]) -> Requested:
+async def _request(settings: Settings, cloud_ids: Sequence[str]) -> RequestResult:
     users = wiring.user_store(settings, passwords=False)
-    intake = Intake(users, publisher(settings))
+    intake = AdhocRequests(users, publisher(settings))
     try:
         return await intake.take(cloud_ids)
     finally:
@@ -101,7 +120,7 @@ async def _request(settings: Settings, cloud_ids: Sequence[str]) -> Requested:
         await users.close()
 
 
-def _tell(requested: Requested) -> None:
+def _tell(requested: RequestResult) -> None:
     """Raises UnknownUser, or EagleError for those who are parked, once all others have been told."""
     told = {
         "sent to the workers": requested.leased,
@@ -111,6 +130,8 @@ def _tell(requested: Requested) -> None:
         if cloud_ids:
             click.echo(f"{', '.join(cloud_ids)}: {what}")
     if requested.unknown:
-        raise UnknownUser(f"unknown: {', '.join(requested.unknown)}; `eagle-logger users list` shows who there is")
+        raise UnknownUser(
+            f"unknown: {', '.join(requested.unknown)}; `eagle-logger users list` shows who there is"
+        )
     if requested.parked:
         raise EagleError(f"parked: {', '.join(requested.parked)}; `eagle-logger status` says why")

@@ -1,4 +1,5 @@
-"""Subscribes the bridge, or a queue, to a topic. Each step may be repeated; the answer is lines that say what was done."""
+"""Subscribes the bridge, or a queue, to a topic. Each step may be repeated; the answer is lines
+that say what was done."""
 
 from __future__ import annotations
 
@@ -15,23 +16,32 @@ from workers.bridge import aws_clients
 if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sqs import SQSClient
 
-_QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:([a-z0-9-]+):([0-9]{12}):([A-Za-z0-9_-]{1,80}(?:\.fifo)?)")
+_QUEUE_ARN = re.compile(
+    r"arn:aws[a-z-]*:sqs:([a-z0-9-]+):([0-9]{12}):([A-Za-z0-9_-]{1,80}(?:\.fifo)?)"
+)
 
 
 def http(settings: Settings, topic: Topic, url: str) -> list[str]:
-    """SNS will ask the endpoint to confirm, and the bridge will. Raises EagleError, botocore's errors."""
+    """SNS will ask the endpoint to confirm, and the bridge will. Raises EagleError, botocore's
+    errors."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise EagleError(f"{url!r} is not a URL that SNS could deliver to: http(s)://host/sns")
     client = aws_clients.sns(settings, topic)
-    answer = client.subscribe(TopicArn=topic.arn, Protocol=parts.scheme, Endpoint=url, ReturnSubscriptionArn=True)
+    answer = client.subscribe(
+        TopicArn=topic.arn, Protocol=parts.scheme, Endpoint=url, ReturnSubscriptionArn=True
+    )
     told = [f"subscribed {url} to {topic.arn}", f"subscription: {answer['SubscriptionArn']}"]
     if topic.arn not in settings.sns_topic_arns:
-        told.append("EAGLE_SNS_TOPIC_ARNS does not name this topic: the bridge refuses to confirm until it does")
+        told.append(
+            "EAGLE_SNS_TOPIC_ARNS does not name this topic: the bridge refuses to confirm until it does"
+        )
     else:
         told.append("SNS now asks the bridge to confirm; its log says when that is done")
     if parts.scheme == "http":
-        told.append("over http anybody on the way can read the messages; the signature still keeps them from being altered")
+        told.append(
+            "over http anybody on the way can read the messages; the signature still keeps them from being altered"
+        )
     return told
 
 
@@ -57,7 +67,11 @@ def _queue(settings: Settings, queue: str) -> tuple[SQSClient, str, str]:
     if match := _QUEUE_ARN.fullmatch(queue):
         region, account, name = match.groups()
         client = aws_clients.sqs_in(settings, region)
-        return client, client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"], queue
+        return (
+            client,
+            client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"],
+            queue,
+        )
     if urlsplit(queue).scheme not in ("http", "https"):
         raise EagleError(f"{queue!r} is neither the ARN nor the URL of a queue")
     client = aws_clients.sqs(settings, queue)
@@ -67,7 +81,11 @@ def _queue(settings: Settings, queue: str) -> tuple[SQSClient, str, str]:
 
 def _allow(client: SQSClient, queue_url: str, queue_arn: str, topic: Topic) -> list[str]:
     """Add to the queue's policy that the topic may send to it; whatever else the policy says stays."""
-    found = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["Policy"]).get("Attributes", {}).get("Policy")
+    found = (
+        client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["Policy"])
+        .get("Attributes", {})
+        .get("Policy")
+    )
     policy = with_permission(json.loads(found) if found else None, queue_arn, topic)
     if policy is None:
         return [f"{queue_arn} takes messages from {topic.arn} already"]
@@ -75,7 +93,9 @@ def _allow(client: SQSClient, queue_url: str, queue_arn: str, topic: Topic) -> l
     return [f"allowed {topic.arn} to send to {queue_arn}"]
 
 
-def with_permission(policy: dict[str, Any] | None, queue_arn: str, topic: Topic) -> dict[str, Any] | None:
+def with_permission(
+    policy: dict[str, Any] | None, queue_arn: str, topic: Topic
+) -> dict[str, Any] | None:
     """The policy with the permission in it; None if it is there already."""
     wanted = {
         "Effect": "Allow",

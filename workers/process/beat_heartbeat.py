@@ -1,4 +1,5 @@
-"""Beat's progress: what it sends has really left. A beat that hangs, or whose broker takes nothing, falls silent."""
+"""Beat's progress: what it sends has really left. A beat that hangs, or whose broker takes nothing,
+falls silent."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ NAME = "beat"
 _log = structlog.get_logger("eagle_logger.beat")
 
 
-class Beating:
-    """Notes progress with every message sent. Beat has no event loop of its own: this one runs only meanwhile."""
+class BeatHeartbeat:
+    """Notes progress with every message sent. Beat has no event loop of its own: this one runs only
+    meanwhile."""
 
     def __init__(self, users: UserStore, name: str) -> None:
         self._users = users
@@ -30,12 +32,14 @@ class Beating:
     def __call__(self, **_: Any) -> None:
         try:
             self._runner.run(self._users.note_progress(self._name, {}))
-        except RedisUnavailable as away:
-            _log.warning("no heartbeat", reason=str(away))
+        except RedisUnavailable as exc:
+            _log.warning("no heartbeat", reason=str(exc))
 
 
 @beat_init.connect
 def _start(sender: Service, **_: Any) -> None:
     settings: Settings = sender.app.eagle_settings
-    beating = Beating(wiring.user_store(settings, passwords=False), settings.process_name or NAME)
+    beating = BeatHeartbeat(
+        wiring.user_store(settings, passwords=False), settings.process_name or NAME
+    )
     after_task_publish.connect(beating, weak=False)

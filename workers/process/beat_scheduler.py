@@ -1,4 +1,5 @@
-"""Beat's scheduler: Celery's in-memory one, which goes on sending when its machine's clock is set back."""
+"""Beat's scheduler: Celery's in-memory one, which goes on sending when its machine's clock is set
+back."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ _SMALLEST_STEP_BACK = 1.0
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
-    """Celery's scheduler notes, by the machine's clock, when each entry is next due. If that clock is set back by an hour, beat
-    would send nothing for an hour; so each entry begins its period anew."""
+    """Celery's scheduler notes, by the machine's clock, when each entry is next due. If that clock
+    is set back by an hour, beat would send nothing for an hour; so each entry begins its period
+    anew."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ahead = _ahead_of_steady()
@@ -27,7 +29,9 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
         if self._ahead < before - _SMALLEST_STEP_BACK:
             seconds = round(before - self._ahead, 1)
             _log.warning(
-                "clock_set_back", seconds=seconds, detail="this machine's clock was set back: beat begins its periods anew"
+                "clock_set_back",
+                seconds=seconds,
+                detail="this machine's clock was set back: beat begins its periods anew",
             )
             for entry in self.schedule.values():
                 entry.last_run_at = entry.default_now()

@@ -15,8 +15,8 @@ _AUTOGROUP = Path("/proc/self/autogroup")
 def yield_to_others() -> None:
     """Rank this process behind the others on its machine.
 
-    Where Linux weighs sessions (autogroup) before it looks at what is in them, its session too, if that is its own. A
-    container's share is its engine's to give.
+    Where Linux weighs sessions (autogroup) before it looks at what is in them, its session too, if
+    that is its own. A container's share is its engine's to give.
     """
     with suppress(OSError):  # a limit of the system's administrator
         os.nice(max(0, NICE - os.nice(0)))  # who started it may have ranked it lower yet

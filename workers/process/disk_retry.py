@@ -15,11 +15,15 @@ LOOKING = 0.5
 """Seconds between two looks at the disk."""
 
 
-def when_there_is_room(work: Callable[[], Result], stopping: threading.Event, patience: float) -> Result:
-    """The result of `work`, which is tried again for so many seconds while the disk refuses. Raises DiskUnavailable.
+def when_there_is_room(
+    work: Callable[[], Result], stopping: threading.Event, patience: float
+) -> Result:
+    """The result of `work`, which is tried again for so many seconds while the disk refuses. Raises
+    DiskUnavailable.
 
-    One that failed at once would do harm: a node whose disk is full would take message after message from those that could
-    have served them, and each one's users would wait for the end of their lease.
+    One that failed at once would do harm: a node whose disk is full would take message after
+    message from those that could have served them, and each one's users would wait for the end of
+    their lease.
     """
     until = time.monotonic() + patience
     while True:

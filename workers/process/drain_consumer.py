@@ -1,7 +1,7 @@
 """Whether this worker takes fetches: not while its node is drained (`eagle-logger drain`).
 
-Looked at every second in Celery's own consumer, which stops consuming from the fetch queues, lets what it has finish, and then
-gives up its hold on the volume. Other queues (dispatch, rotate) go on.
+Looked at every second in Celery's own consumer, which stops consuming from the fetch queues, lets
+what it has finish, and then gives up its hold on the volume. Other queues (dispatch, rotate) go on.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs.drain_flag import Drain, Hold
+from eagle_logger.logs.drain_flag import DrainFlag, NodeLock
 
 _log = structlog.get_logger("eagle_logger.drain")
 
 LOOKING = 1.0
 """Seconds between two looks."""
 _QUIET_LOOKS = 3
-"""Looks in a row without anything in hand before the hold is given up: a message may have been on its way to us."""
+"""Looks in a row without anything in hand before the hold is given up: a message may have been on
+its way to us."""
 
 
 class Consumer(Protocol):
@@ -32,14 +33,17 @@ class Consumer(Protocol):
     def cancel_task_queue(self, queue: str) -> None: ...
 
 
-class Taking:
-    """`queues` are those that this worker takes fetches from; `is_busy` tells whether it has any in hand."""
+class DrainConsumer:
+    """`queues` are those that this worker takes fetches from; `is_busy` tells whether it has any in
+    hand."""
 
-    def __init__(self, drain: Drain, queues: Sequence[str], is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, drain: DrainFlag, queues: Sequence[str], is_busy: Callable[[], bool]
+    ) -> None:
         self._drain = drain
         self._queues = queues
         self._is_busy = is_busy
-        self._hold: Hold | None = None
+        self._hold: NodeLock | None = None
         self._consuming = True
         self._quiet = 0
 
@@ -52,11 +56,11 @@ class Taking:
         else:
             self._take(consumer)
 
-    def _held(self) -> Hold | None:
+    def _held(self) -> NodeLock | None:
         try:
             return self._drain.hold()
-        except DiskUnavailable as trouble:
-            _log.error("fetching stops: the log volume cannot be written", reason=str(trouble))
+        except DiskUnavailable as exc:
+            _log.error("fetching stops: the log volume cannot be written", reason=str(exc))
             return None
 
     def _take(self, consumer: Consumer) -> None:
@@ -89,10 +93,10 @@ def has_task(name: str) -> bool:
         return True
 
 
-def taking_step(taking: Taking) -> type[bootsteps.StartStopStep]:
+def taking_step(taking: DrainConsumer) -> type[bootsteps.StartStopStep]:
     """A step for Celery's consumer: before it has taken anything, and every second from then on."""
 
-    class TakingStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    class DrainConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = (Tasks,)
 
         def start(self, parent: Any) -> None:
@@ -102,4 +106,4 @@ def taking_step(taking: Taking) -> type[bootsteps.StartStopStep]:
         def stop(self, parent: Any) -> None:  # noqa: ARG002  (Celery's signature)
             self._entry.cancel()
 
-    return TakingStep
+    return DrainConsumerStep

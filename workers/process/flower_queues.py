@@ -1,5 +1,5 @@
-"""A client with which Flower counts queues through a Unix socket. Flower's own ignores the user name and the database, so it
-would count the queues of database 0."""
+"""A client with which Flower counts queues through a Unix socket. Flower's own ignores the user
+name and the database, so it would count the queues of database 0."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def install() -> None:
         def __init__(self, broker_url: str, *args: Any, **kwargs: Any) -> None:
             super().__init__(broker_url, *args, **kwargs)
             options = RedisAddress.parse(broker_url).client_options
-            self.redis = aioredis.Redis(**options, socket_timeout=self.socket_timeout, retry=Retry(NoBackoff(), 0))
+            self.redis = aioredis.Redis(
+                **options, socket_timeout=self.socket_timeout, retry=Retry(NoBackoff(), 0)
+            )
 
     broker.RedisSocket = RedisSocket  # type: ignore[attr-defined]
 

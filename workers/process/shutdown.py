@@ -1,8 +1,8 @@
 """The end of a worker comes within its grace period, whatever Celery still waits for.
 
-While Redis does not answer, Celery's consumer tries for ever to tell it good-bye. Nothing depends on that: users come free when
-their lease ends, and a message that was not acknowledged comes again. What does count, visits under way and their readings on
-disk, is brought to an end here.
+While Redis does not answer, Celery's consumer tries for ever to tell it good-bye. Nothing depends
+on that: users come free when their lease ends, and a message that was not acknowledged comes again.
+What does count, visits under way and their readings on disk, is brought to an end here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ FAREWELL = 5.0
 _LOOKING = 0.1
 
 
-class Ending(threading.Thread):
-    """Begun when the worker is told to stop: at the latest `within` seconds later `close` has been called and the process has
-    ended, by `end`. Does nothing if Celery comes to an end before."""
+class ForcedShutdown(threading.Thread):
+    """Begun when the worker is told to stop: at the latest `within` seconds later `close` has been
+    called and the process has ended, by `end`. Does nothing if Celery comes to an end before."""
 
     def __init__(
-        self, tasks: Sized, close: Callable[[], None], *, within: float, end: Callable[[int], None] = os._exit
+        self,
+        tasks: Sized,
+        close: Callable[[], None],
+        *,
+        within: float,
+        end: Callable[[int], None] = os._exit,
     ) -> None:
         super().__init__(name="ending", daemon=True)
         self._tasks = tasks

@@ -1,6 +1,8 @@
-"""A process that hangs ends itself. Whatever restarts processes restarts dead ones only; one that hangs looks alive.
+"""A process that hangs ends itself. Whatever restarts processes restarts dead ones only; one that
+hangs looks alive.
 
-Nothing that counts is lost by such an end: a reading counts once it is fsynced, and users come free when their lease ends.
+Nothing that counts is lost by such an end: a reading counts once it is fsynced, and users come free
+when their lease ends.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _log = structlog.get_logger("eagle_logger.watchdog")
 LOOP_PATIENCE = 30.0
 """Seconds that the event loop may stand still."""
 CONSUMER_PATIENCE = 90.0
-"""Seconds that Celery's consumer may stand still while Redis answers: to leave half-open connections takes it up to 30."""
+"""Seconds that Celery's consumer may stand still while Redis answers: to leave half-open
+connections takes it up to 30."""
 TASK_PATIENCE = 1260.0
 """Seconds that a task may take: by then the broker has given its message to somebody else."""
 LOOKING = 5.0
@@ -32,7 +35,7 @@ HUNG = 70
 Moment = float
 
 
-class Vitals:
+class WorkerHealth:
     """When each part of a worker last showed a sign of life. Moments are monotonic seconds."""
 
     def __init__(self, now: Moment) -> None:
@@ -54,10 +57,17 @@ class Vitals:
         """What hangs, in words."""
         if now - self.loop > LOOP_PATIENCE:
             return f"the event loop has stood still for {now - self.loop:.0f} s"
-        if self.redis_since is not None and now - max(self.consumer, self.redis_since) > CONSUMER_PATIENCE:
+        if (
+            self.redis_since is not None
+            and now - max(self.consumer, self.redis_since) > CONSUMER_PATIENCE
+        ):
             return f"Celery's consumer has stood still for {now - self.consumer:.0f} s"
         oldest = min(list(self.tasks.values()), default=now)
-        return f"a task has not ended for {now - oldest:.0f} s" if now - oldest > TASK_PATIENCE else None
+        return (
+            f"a task has not ended for {now - oldest:.0f} s"
+            if now - oldest > TASK_PATIENCE
+            else None
+        )
 
     def forgive(self, now: Moment) -> None:
         """The whole process was asleep: nobody has had a chance to show a sign of life."""
@@ -68,7 +78,13 @@ class Vitals:
 class Watchdog(threading.Thread):
     """Looks every few seconds, until it is stopped; `end` is called, once, with what hangs."""
 
-    def __init__(self, vitals: Vitals, stopping: threading.Event, *, end: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        vitals: WorkerHealth,
+        stopping: threading.Event,
+        *,
+        end: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._vitals = vitals
         self._stopping = stopping

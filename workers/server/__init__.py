@@ -1,1 +1,2 @@
-"""The bridge: a Tornado server that turns messages from outside into fetches. `python -m workers.server`."""
+"""The bridge: a Tornado server that turns messages from outside into fetches. `python -m
+workers.server`."""

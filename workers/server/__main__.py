@@ -20,8 +20,8 @@ def main() -> int:
     configure_logging(settings.log_format)
     try:
         uvloop.run(serve(settings, enqueue_adhoc))
-    except (EagleError, OSError) as wrong:
-        print(wrong, file=sys.stderr)  # noqa: T201  (one clear line instead of a traceback)
+    except (EagleError, OSError) as exc:
+        print(exc, file=sys.stderr)  # noqa: T201  (one clear line instead of a traceback)
         return 2
     return 0
 

@@ -82,10 +82,12 @@ def _server(bridge: Bridge, routes: list[tuple[str, type[Handler]]]) -> BoundedS
 
 
 def _log_request(handler: Handler) -> None:
-    """One line a request, but for what would be noise: probes that went well, and those who are told to slow down. Never the
-    query or a header: somebody may have put a password there."""
+    """One line a request, but for what would be noise: probes that went well, and those who are
+    told to slow down. Never the query or a header: somebody may have put a password there."""
     request = handler.request
-    if handler.get_status() == 429 or (handler.get_status() == 200 and request.path in dict(PROBES)):
+    if handler.get_status() == 429 or (
+        handler.get_status() == 200 and request.path in dict(PROBES)
+    ):
         return
     handler.log.info(
         "request",

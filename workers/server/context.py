@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from eagle_logger.sns.topics import Topic
-from eagle_logger.sns.verifier import Gate
+from eagle_logger.sns.verifier import SnsVerifier
 from eagle_logger.users.store import Totals, UserStore
-from workers.bridge.adhoc_requests import Intake
+from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.counters import Counters
 from workers.server.limits import RateLimit
 from workers.server.peers import Network
 
 
-class Confirms(Protocol):
+class ConfirmationStarter(Protocol):
     def begin(self, topic: Topic, token: str, message_id: str) -> None:
         """Confirm a subscription in the background."""
         ...
@@ -25,8 +25,8 @@ class Confirms(Protocol):
 class Unarchived:
     """What this machine's disk holds of hours that are over and that is not in the archive yet.
 
-    `oldest`: start of the oldest hour that has users who wait and are not stuck, Unix seconds; `stuck`: how many users' hours
-    fail for a reason of their own."""
+    `oldest`: start of the oldest hour that has users who wait and are not stuck, Unix seconds;
+    `stuck`: how many users' hours fail for a reason of their own."""
 
     hours: int
     files: int
@@ -34,7 +34,7 @@ class Unarchived:
     stuck: int = 0
 
 
-class Stall:
+class StallDetector:
     """For how long users have waited without any being fetched."""
 
     def __init__(self) -> None:
@@ -42,7 +42,8 @@ class Stall:
         self._since = 0.0
 
     def look(self, fetches: int, totals: Totals, now: float) -> float:
-        """Seconds, as of now. `fetches`: the system's counter; `now`: any clock that only goes forward."""
+        """Seconds, as of now. `fetches`: the system's counter; `now`: any clock that only goes
+        forward."""
         if fetches != self._fetches or not (totals.leased or totals.overdue):
             self._fetches, self._since = fetches, now
         return now - self._since
@@ -51,9 +52,9 @@ class Stall:
 @dataclass(frozen=True)
 class Bridge:
     users: UserStore
-    intake: Intake
-    gate: Gate
-    confirmations: Confirms
+    intake: AdhocRequests
+    gate: SnsVerifier
+    confirmations: ConfirmationStarter
     counters: Counters
     queues: Callable[[], Awaitable[Mapping[str, int]]]
     """Messages waiting, by queue. Raises RedisUnavailable."""
@@ -63,8 +64,9 @@ class Bridge:
     stretched: Callable[[float], float] = float
     """Real seconds in the store's (they differ only under a test's clock)."""
     worker_patience: float = 60.0
-    """Real seconds without any progress of a fetching process after which the system is not ready."""
-    stall: Stall = field(default_factory=Stall)
+    """Real seconds without any progress of a fetching process after which the system is not ready.
+    """
+    stall: StallDetector = field(default_factory=StallDetector)
     rate_limit: RateLimit = field(default_factory=RateLimit)
     under_way: set[object] = field(default_factory=set)
     """Requests that have not been answered yet."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from eagle_logger.errors import UnknownUser
-from eagle_logger.sns.fetch_request import Asked
+from eagle_logger.sns.fetch_request import FetchRequest
 from workers.bridge.request_log import tell
 from workers.server.handlers import ApiHandler
 from workers.server.models import EventAnswer
-from workers.server.problems import Problem
+from workers.server.problems import HttpProblem
 from workers.server.users import cloud_id_in_path
 
 
@@ -18,10 +18,10 @@ class EventHandler(ApiHandler):
         if requested.unknown:
             raise UnknownUser
         if requested.parked:
-            raise Problem(
+            raise HttpProblem(
                 409,
                 "parked",
                 f"{cloud_id} is parked; put it again with credentials that work, or `eagle-logger users wake {cloud_id}`",
             )
-        outcome = tell(self.log, self.bridge.counters, "api", Asked((cloud_id,)), requested)
+        outcome = tell(self.log, self.bridge.counters, "api", FetchRequest((cloud_id,)), requested)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

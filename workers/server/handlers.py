@@ -15,7 +15,7 @@ from eagle_logger.errors import Transient
 from workers.server import limits, problems
 from workers.server.context import Bridge
 from workers.server.peers import peer_of
-from workers.server.problems import Problem
+from workers.server.problems import HttpProblem
 
 log = structlog.get_logger("eagle_logger.bridge")
 
@@ -45,25 +45,32 @@ class Handler(RequestHandler):
         self.bridge.under_way.discard(self)
 
     def prepare(self) -> None:
-        """Before the body arrives. An answer given now would have Tornado cut the connection, and the sender, still sending,
-        might never read it: so a refusal waits for the end of the body, unless that is far away."""
+        """Before the body arrives. An answer given now would have Tornado cut the connection, and
+        the sender, still sending, might never read it: so a refusal waits for the end of the body,
+        unless that is far away."""
         self.bridge.under_way.add(self)
         forwarded = self.request.headers.get_list("X-Forwarded-For")
-        self.request.remote_ip = peer_of(self.request.remote_ip or "", forwarded, self.bridge.trusted_proxies)
+        self.request.remote_ip = peer_of(
+            self.request.remote_ip or "", forwarded, self.bridge.trusted_proxies
+        )
         length = self.request.headers.get("Content-Length", "0")
         if length.isdecimal() and len(length) < 16 and int(length) > limits.DRAINED:
             raise self.too_large()
         try:
             self.check()
-        except Problem as refusal:
-            self._refuse_later(refusal)
+        except HttpProblem as exc:
+            self._refuse_later(exc)
 
     def check(self) -> None:
         """Whatever can be said by the headers alone. Raises Problem."""
-        if self.limited and (wait := self.bridge.rate_limit.take(self.request.remote_ip or "", time.monotonic())):
-            raise problems.try_again("too_many_requests", "too many requests; slow down", after=wait, status=429)
+        if self.limited and (
+            wait := self.bridge.rate_limit.take(self.request.remote_ip or "", time.monotonic())
+        ):
+            raise problems.try_again(
+                "too_many_requests", "too many requests; slow down", after=wait, status=429
+            )
 
-    def _refuse_later(self, refusal: Problem) -> None:
+    def _refuse_later(self, refusal: HttpProblem) -> None:
         def refuse(*_: str) -> None:
             raise refusal
 
@@ -78,8 +85,10 @@ class Handler(RequestHandler):
             raise self.too_large()
         return bytes(self.received)
 
-    def too_large(self) -> Problem:
-        return Problem(413, "too_large", f"the body of such a request is at most {self.max_body} bytes")
+    def too_large(self) -> HttpProblem:
+        return HttpProblem(
+            413, "too_large", f"the body of such a request is at most {self.max_body} bytes"
+        )
 
     def answer(self, what: BaseModel, status: int = 200) -> None:
         self.set_status(status)
@@ -105,8 +114,12 @@ class Handler(RequestHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, Transient):
             self.log.warning("answered 503", path=self.request.path[:200], reason=str(value))
-        elif problems.problem_of(value, 500).status_code >= 500 and not isinstance(value, Problem):
-            self.log.error("an error of ours", path=self.request.path[:200], exc_info=(typ, value, tb))
+        elif problems.problem_of(value, 500).status_code >= 500 and not isinstance(
+            value, HttpProblem
+        ):
+            self.log.error(
+                "an error of ours", path=self.request.path[:200], exc_info=(typ, value, tb)
+            )
 
     def compute_etag(self) -> None:
         """None: nothing here is worth it."""
@@ -119,11 +132,17 @@ class ApiHandler(Handler):
         super().check()
         token = self.bridge.api_token
         if token is None:
-            raise Problem(404, "api_off", "these routes are off; set EAGLE_API_TOKEN to turn them on")
+            raise HttpProblem(
+                404, "api_off", "these routes are off; set EAGLE_API_TOKEN to turn them on"
+            )
         scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
         # Tornado reads headers as Latin-1; the bytes that were sent are what is compared.
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), token.encode()):
-            raise Problem(401, "no_token", "send the token: Authorization: Bearer …").with_header("WWW-Authenticate", "Bearer")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode("latin-1"), token.encode()
+        ):
+            raise HttpProblem(
+                401, "no_token", "send the token: Authorization: Bearer …"
+            ).with_header("WWW-Authenticate", "Bearer")
 
 
 class NotFound(Handler):
@@ -131,4 +150,4 @@ class NotFound(Handler):
 
     def check(self) -> None:
         super().check()
-        raise Problem(404, "no_such_route", "there is nothing here; / says what there is")
+        raise HttpProblem(404, "no_such_route", "there is nothing here; / says what there is")

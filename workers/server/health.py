@@ -1,4 +1,5 @@
-"""`/healthz`: this process. `/readyz`: the system, by recent progress rather than by living processes."""
+"""`/healthz`: this process. `/readyz`: the system, by recent progress rather than by living
+processes."""
 
 from __future__ import annotations
 
@@ -6,7 +7,13 @@ import asyncio
 import time
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection.progress import DISPATCH_PATIENCE, OK, dispatch_check, fetch_check, worker_check
+from eagle_logger.inspection.progress import (
+    DISPATCH_PATIENCE,
+    OK,
+    dispatch_check,
+    fetch_check,
+    worker_check,
+)
 from workers.server import problems
 from workers.server.context import Bridge
 from workers.server.handlers import Handler
@@ -27,7 +34,9 @@ class ReadyHandler(Handler):
     async def get(self) -> None:
         found = await readiness(self.bridge)
         if not found.ready:
-            raise problems.Problem(503, "not_ready", "the system makes no progress", **found.model_dump())
+            raise problems.HttpProblem(
+                503, "not_ready", "the system makes no progress", **found.model_dump()
+            )
         self.answer(found)
 
 
@@ -35,14 +44,19 @@ async def readiness(bridge: Bridge) -> Readiness:
     try:
         async with asyncio.timeout(5):
             users = bridge.users
-            now, progress, totals, tally = await asyncio.gather(users.now(), users.progress(), users.totals(), users.tally())
+            now, progress, totals, tally = await asyncio.gather(
+                users.now(), users.progress(), users.totals(), users.tally()
+            )
     except (RedisUnavailable, TimeoutError):
         return Readiness(ready=False, checks={"redis": "does not answer"})
     checks = {
         "redis": OK,
         "dispatch": dispatch_check(progress, now, bridge.stretched(DISPATCH_PATIENCE)),
         "workers": worker_check(progress, totals, now, bridge.stretched(bridge.worker_patience)),
-        "fetches": fetch_check(bridge.stall.look(tally.get("fetches", 0), totals, time.monotonic()), bridge.worker_patience),
+        "fetches": fetch_check(
+            bridge.stall.look(tally.get("fetches", 0), totals, time.monotonic()),
+            bridge.worker_patience,
+        ),
     }
     return Readiness(ready=set(checks.values()) == {OK}, checks=checks)
 

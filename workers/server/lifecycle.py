@@ -17,7 +17,7 @@ from eagle_logger.inspection.progress import worker_patience
 from eagle_logger.settings import Settings
 from eagle_logger.sns.certificate_cache import FetchCertificate
 from eagle_logger.users.store import UserStore
-from workers.bridge.adhoc_requests import Enqueue, Intake
+from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
 from workers.bridge.sns_verifier import make_gate
 from workers.process.stop_signal import stop_signal
@@ -44,13 +44,19 @@ async def running(
     confirm: Confirm | None = None,
     patience: float | None = None,
 ) -> AsyncIterator[str]:
-    """A listening bridge; its URL. `fetch_certificate`, `confirm` and `patience` (seconds) are for tests. Raises
-    ConfigurationError."""
+    """A listening bridge; its URL. `fetch_certificate`, `confirm` and `patience` (seconds) are for
+    tests. Raises ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
     gate = make_gate(settings, fetch_certificate)
-    counters, intake, broker = Counters(users), Intake(users, enqueue), Broker(settings.broker_address)
-    confirmations = Confirmations(confirm or subscription_confirmation.through_boto3(settings), counters)
+    counters, intake, broker = (
+        Counters(users),
+        AdhocRequests(users, enqueue),
+        Broker(settings.broker_address),
+    )
+    confirmations = Confirmations(
+        confirm or subscription_confirmation.through_boto3(settings), counters
+    )
     bridge = Bridge(
         users=users,
         intake=intake,
@@ -90,26 +96,37 @@ async def running(
         await users.close()
 
 
-async def serve(settings: Settings, enqueue: Enqueue, *, fetch_certificate: FetchCertificate | None = None) -> None:
+async def serve(
+    settings: Settings, enqueue: Enqueue, *, fetch_certificate: FetchCertificate | None = None
+) -> None:
     """Until SIGTERM or SIGINT."""
     stop = stop_signal()
     async with running(settings, enqueue, fetch_certificate=fetch_certificate) as url:
         if not settings.sns_topic_arns:
             log.warning("EAGLE_SNS_TOPIC_ARNS is empty: every message from SNS is refused")
-        log.info("listening", url=url, api=settings.api_token is not None, topics=settings.sns_topic_arns)
+        log.info(
+            "listening", url=url, api=settings.api_token is not None, topics=settings.sns_topic_arns
+        )
         await stop.wait()
         log.info("stopping")
 
 
 async def _report_progress(users: UserStore, name: str) -> None:
     while True:
-        with contextlib.suppress(RedisUnavailable):  # every route that needs Redis reports that itself
+        with contextlib.suppress(
+            RedisUnavailable
+        ):  # every route that needs Redis reports that itself
             await users.note_progress(name, {})
         await asyncio.sleep(HEARTBEAT)
 
 
 async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict[str, int]:
-    names = [DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues), *map(rotate_queue, await users.nodes())]
+    names = [
+        DISPATCH,
+        ADHOC,
+        *fetch_queues(settings.fetch_queues),
+        *map(rotate_queue, await users.nodes()),
+    ]
     return await asyncio.to_thread(broker.waiting, names)
 
 
@@ -120,8 +137,14 @@ def _unarchived(settings: Settings) -> Unarchived:
     late = {hour: folder.open_written(hour, *came_late(hour, grace, now)) for hour in hours}
     files = {hour: found for hour in hours if (found := folder.unarchived(hour) - late[hour]) > 0}
     stuck = {hour: folder.stuck(hour) for hour in files}
-    waiting = [float(hour.start) for hour in files if len(stuck[hour]) < min(folder.users_waiting(hour), files[hour])]
-    return Unarchived(len(files), sum(files.values()), min(waiting, default=None), sum(map(len, stuck.values())))
+    waiting = [
+        float(hour.start)
+        for hour in files
+        if len(stuck[hour]) < min(folder.users_waiting(hour), files[hour])
+    ]
+    return Unarchived(
+        len(files), sum(files.values()), min(waiting, default=None), sum(map(len, stuck.values()))
+    )
 
 
 async def _finish(http: BoundedServer, under_way: Collection[object]) -> None:

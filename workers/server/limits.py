@@ -8,7 +8,8 @@ from dataclasses import dataclass
 MAX_BODY = 64 * 1024
 """Bytes in a request's body, where a handler does not say otherwise."""
 DRAINED = 16 * 1024 * 1024
-"""A body that is too large is read to its end and thrown away, so that its sender can read the answer; up to this length."""
+"""A body that is too large is read to its end and thrown away, so that its sender can read the
+answer; up to this length."""
 MAX_HEADERS = 16 * 1024
 HEADERS_WITHIN = 15.0
 """Seconds from the first byte, or from the last answer, to the end of the headers."""
@@ -58,7 +59,8 @@ class RateLimit:
         self._all = Bucket(altogether, 0.0)
 
     def take(self, peer: str, now: float) -> float:
-        """0 if the peer may go on, else the seconds it should wait. A peer over its own limit takes nothing from the others."""
+        """0 if the peer may go on, else the seconds it should wait. A peer over its own limit takes
+        nothing from the others."""
         bucket = self._peers.get(peer) or Bucket(self._per_peer, now)
         self._peers[peer] = bucket
         self._peers.move_to_end(peer)

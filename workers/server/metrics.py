@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
@@ -47,10 +52,11 @@ _LATE = "late_"
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since each process reported.
-    `disk_trouble`: how many of those that reported within a minute cannot write. `relay_is_away`: the breaker is open.
-    `clocks_ahead`: seconds by which those processes' machines are ahead of Redis."""
+class MetricsSnapshot:
+    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since
+    each process reported. `disk_trouble`: how many of those that reported within a minute cannot
+    write. `relay_is_away`: the breaker is open. `clocks_ahead`: seconds by which those processes'
+    machines are ahead of Redis."""
 
     now: float
     totals: Totals
@@ -65,30 +71,43 @@ class Snapshot:
 class MetricsHandler(Handler):
     async def get(self) -> None:
         await self.bridge.counters.flush()
-        snapshot, unarchived = await asyncio.gather(_snapshot(self.bridge), self.bridge.unarchived())
+        snapshot, unarchived = await asyncio.gather(
+            _snapshot(self.bridge), self.bridge.unarchived()
+        )
         self.set_header("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
         self.finish(exposition(snapshot, unarchived))
 
 
-async def _snapshot(bridge: Bridge) -> Snapshot | None:
+async def _snapshot(bridge: Bridge) -> MetricsSnapshot | None:
     """None while Redis is away: that is worth a scrape too."""
     users = bridge.users
     try:
         async with asyncio.timeout(5):
             now, totals, tally, progress, breaker, queues = await asyncio.gather(
-                users.now(), users.totals(), users.tally(), users.progress(), users.breaker(), bridge.queues()
+                users.now(),
+                users.totals(),
+                users.tally(),
+                users.progress(),
+                users.breaker(),
+                bridge.queues(),
             )
     except (RedisUnavailable, TimeoutError):
         return None
     ages = {name: now - float(note["at"]) for name, note in progress.items()}
-    disk_trouble = sum("disk_trouble" in note and ages[name] < RECENT for name, note in progress.items())
+    disk_trouble = sum(
+        "disk_trouble" in note and ages[name] < RECENT for name, note in progress.items()
+    )
     clocks = {
-        name: float(note["clock_ahead"]) for name, note in progress.items() if "clock_ahead" in note and ages[name] < RECENT
+        name: float(note["clock_ahead"])
+        for name, note in progress.items()
+        if "clock_ahead" in note and ages[name] < RECENT
     }
-    return Snapshot(now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN, clocks)
+    return MetricsSnapshot(
+        now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN, clocks
+    )
 
 
-def exposition(snapshot: Snapshot | None, unarchived: Unarchived) -> bytes:
+def exposition(snapshot: MetricsSnapshot | None, unarchived: Unarchived) -> bytes:
     """Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected([*_from_disk(unarchived), *_from_redis(snapshot)]))
@@ -108,10 +127,18 @@ class Described:
 def catalogue() -> list[Described]:
     """Every metric, by name. A counter that is not known here comes besides, as eagle_<name>_total."""
     nobody = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
-    found = [*_from_disk(Unarchived(0, 0, 0.0)), *_from_redis(Snapshot(0.0, nobody, {}, {}, {}))]
+    found = [
+        *_from_disk(Unarchived(0, 0, 0.0)),
+        *_from_redis(MetricsSnapshot(0.0, nobody, {}, {}, {})),
+    ]
     suffixes = {"counter": "_total"}
     return sorted(
-        Described(metric.name + suffixes.get(metric.type, ""), metric.type, tuple(_labels(metric)), metric.documentation)
+        Described(
+            metric.name + suffixes.get(metric.type, ""),
+            metric.type,
+            tuple(_labels(metric)),
+            metric.documentation,
+        )
         for metric in found
     )
 
@@ -132,9 +159,15 @@ class _Collected(Collector):
 
 def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "eagle_unarchived_hours", "Hours on this disk that are over and not archived yet.", unarchived.hours
+        "eagle_unarchived_hours",
+        "Hours on this disk that are over and not archived yet.",
+        unarchived.hours,
     )
-    yield GaugeMetricFamily("eagle_unarchived_files", "Log files of these hours that are not archived yet.", unarchived.files)
+    yield GaugeMetricFamily(
+        "eagle_unarchived_files",
+        "Log files of these hours that are not archived yet.",
+        unarchived.files,
+    )
     if unarchived.oldest is not None:
         yield GaugeMetricFamily(
             "eagle_oldest_unarchived_hour_timestamp_seconds",
@@ -145,16 +178,26 @@ def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
     yield GaugeMetricFamily("eagle_stuck_hours", help_text, unarchived.stuck)
 
 
-def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
-    yield GaugeMetricFamily("eagle_redis_up", "1 while the users' Redis and the broker answer.", int(snapshot is not None))
+def _from_redis(snapshot: MetricsSnapshot | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "eagle_redis_up",
+        "1 while the users' Redis and the broker answer.",
+        int(snapshot is not None),
+    )
     if snapshot is None:
         return
     yield from _users(snapshot)
-    yield _labelled("eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues)
-    yield _labelled("eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress)
+    yield _labelled(
+        "eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues
+    )
+    yield _labelled(
+        "eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress
+    )
     help_text = "Seconds by which the clock of each process' machine is ahead of Redis'."
     yield _labelled("eagle_clock_ahead_seconds", help_text, "process", snapshot.clocks_ahead)
-    help_text = "Processes that have stopped fetching because the disk is full or cannot be written."
+    help_text = (
+        "Processes that have stopped fetching because the disk is full or cannot be written."
+    )
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
     help_text = "1 while most visits fail, so that only a few users ask the relay on."
     yield GaugeMetricFamily("eagle_relay_breaker_open", help_text, int(snapshot.relay_is_away))
@@ -162,19 +205,27 @@ def _from_redis(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield _lateness(snapshot.tally)
 
 
-def _users(snapshot: Snapshot) -> Iterator[Metric]:
+def _users(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     totals = snapshot.totals
     states = {"due": totals.due, "leased": totals.leased, "parked": totals.parked}
     yield _labelled("eagle_users", "Users, by what becomes of them.", "state", states)
     yield GaugeMetricFamily(
-        "eagle_users_overdue", "Users whose turn came more than two seconds ago and who wait.", totals.overdue
+        "eagle_users_overdue",
+        "Users whose turn came more than two seconds ago and who wait.",
+        totals.overdue,
     )
     help_text = "Users whose last visit failed and who are not parked, the refused among them."
     yield GaugeMetricFamily("eagle_users_failing", help_text, totals.failing)
-    help_text = "Users whom the relay refuses and who are not parked: each is asked again within the hour."
+    help_text = (
+        "Users whom the relay refuses and who are not parked: each is asked again within the hour."
+    )
     yield GaugeMetricFamily("eagle_users_refused", help_text, totals.refused)
     late = 0.0 if totals.oldest_due is None else max(0.0, snapshot.now - totals.oldest_due)
-    yield GaugeMetricFamily("eagle_oldest_due_age_seconds", "For how long the user who has waited longest has been due.", late)
+    yield GaugeMetricFamily(
+        "eagle_oldest_due_age_seconds",
+        "For how long the user who has waited longest has been due.",
+        late,
+    )
 
 
 def _labelled(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
@@ -185,14 +236,22 @@ def _labelled(name: str, documentation: str, label: str, values: Mapping[str, fl
 
 
 def _counters(tally: Mapping[str, int]) -> Iterator[Metric]:
-    families = {prefix: CounterMetricFamily(name, text, labels=[label]) for prefix, (name, text, label) in LABELLED.items()}
-    plain = {**dict.fromkeys(HELP, 0), **{name: number for name, number in tally.items() if _NAME.fullmatch(name)}}
+    families = {
+        prefix: CounterMetricFamily(name, text, labels=[label])
+        for prefix, (name, text, label) in LABELLED.items()
+    }
+    plain = {
+        **dict.fromkeys(HELP, 0),
+        **{name: number for name, number in tally.items() if _NAME.fullmatch(name)},
+    }
     for name, number in sorted(plain.items()):
         prefix = next((prefix for prefix in LABELLED if name.startswith(prefix)), None)
         if name == _SUM_OF_FAILURES or name.startswith(_LATE):
             continue
         if prefix is None:
-            yield CounterMetricFamily(f"eagle_{name}", HELP.get(name, name.replace("_", " ").capitalize() + "."), number)
+            yield CounterMetricFamily(
+                f"eagle_{name}", HELP.get(name, name.replace("_", " ").capitalize() + "."), number
+            )
         else:
             families[prefix].add_metric([name.removeprefix(prefix)], number)
     yield from families.values()
@@ -206,4 +265,6 @@ def _lateness(tally: Mapping[str, int]) -> Metric:
         below += number
         buckets.append((str(milliseconds / 1000), below))
     buckets.append(("+Inf", below + last[1]))
-    return HistogramMetricFamily("eagle_fetch_lateness_seconds", "From due to fetched.", buckets=buckets, sum_value=None)
+    return HistogramMetricFamily(
+        "eagle_fetch_lateness_seconds", "From due to fetched.", buckets=buckets, sum_value=None
+    )

@@ -44,7 +44,9 @@ class UserBody(Strict):
 
     user_email: Sendable
     user_pw: Password
-    intervals: dict[Kind, Period] = Field({}, description="Seconds between two requests, by kind of reading.")
+    intervals: dict[Kind, Period] = Field(
+        {}, description="Seconds between two requests, by kind of reading."
+    )
     mac_id: MacId | None = None
 
     def new_user(self, cloud_id: str) -> NewUser:
@@ -92,7 +94,9 @@ class UserPage(Strict):
 
 class EventAnswer(Strict):
     cloud_id: str
-    outcome: str = Field(pattern="^(queued|marked)$", description="marked: whoever is fetching it does so once more.")
+    outcome: str = Field(
+        pattern="^(queued|marked)$", description="marked: whoever is fetching it does so once more."
+    )
 
 
 class SnsAnswer(Strict):

@@ -1,4 +1,5 @@
-"""The OpenAPI document: written here route by route, its schemas made from the models that check the bodies."""
+"""The OpenAPI document: written here route by route, its schemas made from the models that check
+the bodies."""
 
 from __future__ import annotations
 
@@ -36,10 +37,19 @@ _MODELS: list[type[BaseModel]] = [
 ]
 _REF = "#/components/schemas/{model}"
 _TOKEN = "token"  # noqa: S105  (the name of the scheme)
-_CLOUD_ID = {"name": "cloud_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": CLOUD_ID}}
+_CLOUD_ID = {
+    "name": "cloud_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": CLOUD_ID},
+}
 _PAGE = [
     {"name": "after", "in": "query", "schema": {"type": "string", "pattern": f"^$|{CLOUD_ID}"}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100}},
+    {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100},
+    },
 ]
 
 
@@ -76,11 +86,15 @@ def _paths() -> dict[str, Any]:
         "/metrics": {"get": _operation("Counters and gauges, for Prometheus", {200: "text/plain"})},
         "/openapi.json": {"get": _operation("This document", {200: "application/json"})},
         "/sns": {"post": _operation("A message from SNS", {200: SnsAnswer}, takes="text/plain")},
-        "/api/users/": {"get": _operation("Users, page by page", {200: UserPage}, parameters=_PAGE, token=True)},
+        "/api/users/": {
+            "get": _operation("Users, page by page", {200: UserPage}, parameters=_PAGE, token=True)
+        },
         "/api/users/{cloud_id}": {
             "parameters": [_CLOUD_ID],
             "get": _operation("One user", {200: user}, token=True),
-            "post": _operation("Add or update a user", {200: user, 201: user}, takes=UserBody, token=True),
+            "post": _operation(
+                "Add or update a user", {200: user, 201: user}, takes=UserBody, token=True
+            ),
             "delete": _operation("Remove a user", {204: None}, token=True),
         },
         "/api/event/{cloud_id}": {
@@ -98,9 +112,15 @@ def _operation(
     parameters: list[dict[str, Any]] | None = None,
     token: bool = False,
 ) -> dict[str, Any]:
-    problem = {"description": "A problem (RFC 9457)", "content": {problems.MEDIA_TYPE: _schema(ProblemBody)}}
+    problem = {
+        "description": "A problem (RFC 9457)",
+        "content": {problems.MEDIA_TYPE: _schema(ProblemBody)},
+    }
     responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in answers.items()}
-    operation: dict[str, Any] = {"summary": summary, "responses": {**responses, "4XX": problem, "5XX": problem}}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {**responses, "4XX": problem, "5XX": problem},
+    }
     if takes is not None:
         operation["requestBody"] = {"required": True, "content": _content(takes)}
     if parameters:

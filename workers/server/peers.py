@@ -1,4 +1,5 @@
-"""Who sends a request: the peer of the connection or, behind a trusted proxy, the peer that the proxy names."""
+"""Who sends a request: the peer of the connection or, behind a trusted proxy, the peer that the
+proxy names."""
 
 from __future__ import annotations
 
@@ -13,16 +14,17 @@ MOST_PROXIES = 10
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Parse addresses and networks (`10.0.0.0/8`). Raises ValueError, which names a text that is neither."""
+    """Parse addresses and networks (`10.0.0.0/8`). Raises ValueError, which names a text that is
+    neither."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
 def peer_of(connected: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The sender's address, for the rate limit and the log.
 
-    `connected` is the other end of the connection, `forwarded` the values of its X-Forwarded-For headers. Each proxy
-    appends its client's address, so the list is read from its end, and only as far as trusted proxies wrote it. Anybody
-    may have invented the addresses before those.
+    `connected` is the other end of the connection, `forwarded` the values of its X-Forwarded-For
+    headers. Each proxy appends its client's address, so the list is read from its end, and only as
+    far as trusted proxies wrote it. Anybody may have invented the addresses before those.
     """
     peer = connected
     named = [text.strip() for value in forwarded for text in value[-1000:].split(",")]

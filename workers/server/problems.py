@@ -1,4 +1,5 @@
-"""Errors as answers: `application/problem+json` (RFC 9457), with a word for programs and a sentence for people."""
+"""Errors as answers: `application/problem+json` (RFC 9457), with a word for programs and a sentence
+for people."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from eagle_logger.errors import BadCloudId, EagleError, Transient, UnknownUser
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(HTTPError):
+class HttpProblem(HTTPError):
     """An answer other than the one that was asked for. `reason_word` is one of a small fixed set."""
 
     def __init__(self, status: int, reason_word: str, detail: str, **members: Any) -> None:
@@ -25,38 +26,44 @@ class Problem(HTTPError):
         self.members = members
         self.headers: dict[str, str] = {}
 
-    def with_header(self, name: str, value: str) -> Problem:
+    def with_header(self, name: str, value: str) -> HttpProblem:
         self.headers[name] = value
         return self
 
 
-def try_again(reason_word: str, detail: str, *, after: float = 1.0, status: int = 503) -> Problem:
+def try_again(
+    reason_word: str, detail: str, *, after: float = 1.0, status: int = 503
+) -> HttpProblem:
     """`after`: seconds, told as a Retry-After."""
-    return Problem(status, reason_word, detail).with_header("Retry-After", str(math.ceil(after)))
+    return HttpProblem(status, reason_word, detail).with_header(
+        "Retry-After", str(math.ceil(after))
+    )
 
 
-def problem_of(error: BaseException | None, status: int) -> Problem:
+def problem_of(error: BaseException | None, status: int) -> HttpProblem:
     """What to answer for any exception. Nothing of one that was not foreseen is told."""
     match error:
-        case Problem():
+        case HttpProblem():
             return error
         case HTTPError():
-            return Problem(error.status_code, _word(error.status_code), _sentence(error.status_code))
+            return HttpProblem(
+                error.status_code, _word(error.status_code), _sentence(error.status_code)
+            )
         case ValidationError():
             return _invalid(error)
         case UnknownUser():
-            return Problem(404, "unknown_user", str(error))
+            return HttpProblem(404, "unknown_user", str(error))
         case BadCloudId():
-            return Problem(400, "bad_cloud_id", str(error))
+            return HttpProblem(400, "bad_cloud_id", str(error))
         case Transient():
             return try_again("unavailable", str(error))
         case EagleError():
-            return Problem(500, "error", str(error))
+            return HttpProblem(500, "error", str(error))
         case _:
-            return Problem(status, _word(status), _sentence(status))
+            return HttpProblem(status, _word(status), _sentence(status))
 
 
-def body(problem: Problem) -> Mapping[str, Any]:
+def body(problem: HttpProblem) -> Mapping[str, Any]:
     return {
         "type": "about:blank",
         "title": _sentence(problem.status_code),
@@ -67,13 +74,13 @@ def body(problem: Problem) -> Mapping[str, Any]:
     }
 
 
-def _invalid(error: ValidationError) -> Problem:
+def _invalid(error: ValidationError) -> HttpProblem:
     """The values themselves are left out: a password may be among them."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if any(one["type"] == "json_invalid" for one in found):
-        return Problem(400, "not_json", "the body is not JSON")
+        return HttpProblem(400, "not_json", "the body is not JSON")
     errors = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in found]
-    return Problem(422, "invalid", "the body is not what this route takes", errors=errors)
+    return HttpProblem(422, "invalid", "the body is not what this route takes", errors=errors)
 
 
 def _word(status: int) -> str:

@@ -15,7 +15,8 @@ from workers.bridge import aws_clients
 from workers.bridge.counters import Counters
 
 PAUSES = (1.0, 5.0, 30.0, 120.0, 600.0)
-"""Seconds between the attempts. A token is good for days; should all fail, `eagle-logger subscribe` asks SNS for another."""
+"""Seconds between the attempts. A token is good for days; should all fail, `eagle-logger subscribe`
+asks SNS for another."""
 
 _log = structlog.get_logger("eagle_logger.bridge")
 
@@ -25,16 +26,21 @@ Confirm = Callable[[Topic, str], str]
 
 def through_boto3(settings: Settings) -> Confirm:
     def confirm(topic: Topic, token: str) -> str:
-        """Only who may sign requests can undo it: the UnsubscribeURL that every message carries no longer does."""
+        """Only who may sign requests can undo it: the UnsubscribeURL that every message carries no
+        longer does."""
         client = aws_clients.sns(settings, topic)
-        answer = client.confirm_subscription(TopicArn=topic.arn, Token=token, AuthenticateOnUnsubscribe="true")
+        answer = client.confirm_subscription(
+            TopicArn=topic.arn, Token=token, AuthenticateOnUnsubscribe="true"
+        )
         return answer["SubscriptionArn"]
 
     return confirm
 
 
 class Confirmations:
-    def __init__(self, confirm: Confirm, counters: Counters, *, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(
+        self, confirm: Confirm, counters: Counters, *, pauses: Sequence[float] = PAUSES
+    ) -> None:
         self._confirm = confirm
         self._counters = counters
         self._pauses = pauses
@@ -51,8 +57,8 @@ class Confirmations:
         for pause in (*self._pauses, None):
             try:
                 subscription = await asyncio.to_thread(self._confirm, topic, token)
-            except (BotoCoreError, ClientError) as wrong:
-                log.warning("subscription not confirmed yet", reason=str(wrong), again_in=pause)
+            except (BotoCoreError, ClientError) as exc:
+                log.warning("subscription not confirmed yet", reason=str(exc), again_in=pause)
             else:
                 self._counters.add("sns_confirmed")
                 log.info("subscription confirmed", subscription=subscription)
@@ -65,7 +71,10 @@ class Confirmations:
     async def close(self) -> None:
         """Give up what is under way."""
         if self._under_way:
-            _log.warning("subscriptions are left unconfirmed: run `eagle-logger subscribe` again", count=len(self._under_way))
+            _log.warning(
+                "subscriptions are left unconfirmed: run `eagle-logger subscribe` again",
+                count=len(self._under_way),
+            )
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -7,7 +7,7 @@ from eagle_logger.errors import BadCloudId, UnknownUser
 from eagle_logger.users.store import StoredUser
 from workers.server.handlers import ApiHandler, log
 from workers.server.models import UserBody, UserPage, UserView
-from workers.server.problems import Problem
+from workers.server.problems import HttpProblem
 
 MAX_PAGE = 500
 
@@ -32,8 +32,10 @@ class UsersHandler(ApiHandler):
 
     def _limit(self) -> int:
         text = self.get_query_argument("limit", "100")
-        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= MAX_PAGE):
-            raise Problem(400, "bad_limit", f"limit is a number from 1 to {MAX_PAGE}")
+        if not (
+            text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= MAX_PAGE
+        ):
+            raise HttpProblem(400, "bad_limit", f"limit is a number from 1 to {MAX_PAGE}")
         return int(text)
 
 

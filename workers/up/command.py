@@ -20,15 +20,30 @@ from eagle_logger.simulator.relay.homes import MOST_HOMES
     show_default="EAGLE_DATA_DIR, else ./data",
     help="Data directory.",
 )
-@click.option("--homes", type=click.IntRange(1, MOST_HOMES), help="Simulate so many homes, and Amazon's S3, SNS and SQS.")
-@click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="End by itself, so long after all is ready.")
-@click.option("--json", "as_json", is_flag=True, help="The summary as JSON, on the last line of standard output.")
+@click.option(
+    "--homes",
+    type=click.IntRange(1, MOST_HOMES),
+    help="Simulate so many homes, and Amazon's S3, SNS and SQS.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="End by itself, so long after all is ready.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The summary as JSON, on the last line of standard output.",
+)
 def up(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bool) -> None:
     """Run the whole system on this machine.
 
-    Redis (unless EAGLE_REDIS_URL is set), the workers that fetch and rotate, beat, the bridge and Flower, as real processes
-    that are restarted when they die. Ctrl-C stops it gracefully. With --for or --json what is still open is archived at the
-    end, a summary is printed, and the exit code is 1 if a reading was lost or is there twice.
+    Redis (unless EAGLE_REDIS_URL is set), the workers that fetch and rotate, beat, the bridge and
+    Flower, as real processes that are restarted when they die. Ctrl-C stops it gracefully. With
+    --for or --json what is still open is archived at the end, a summary is printed, and the exit
+    code is 1 if a reading was lost or is there twice.
     """
     from workers.up.main_loop import run  # noqa: PLC0415  (loads supervisor, boto3 and more, which help pages do not need)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from workers.up.programs import Program
 
 STARTING_SECONDS = 5
-"""A program that ends sooner after its start has not really started: the next try waits a second longer each time."""
+"""A program that ends sooner after its start has not really started: the next try waits a second
+longer each time."""
 TRIES = 5
 """So many such deaths in a row, and it is given up."""
 
@@ -25,17 +26,22 @@ def child_command(signal_name: str, command: Iterable[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(_CHILD), signal_name, *command]
 
 
-def supervisor_configuration(programs: Iterable[Program], *, run: Path, logs: Path, socket: Path) -> str:
-    """`run` and `logs` are where supervisor keeps its own files and the programs' output; all paths absolute.
+def supervisor_configuration(
+    programs: Iterable[Program], *, run: Path, logs: Path, socket: Path
+) -> str:
+    """`run` and `logs` are where supervisor keeps its own files and the programs' output; all paths
+    absolute.
 
-    Nothing starts by itself: whoever asks for it starts each program in its turn, and from then on it is restarted.
+    Nothing starts by itself: whoever asks for it starts each program in its turn, and from then on
+    it is restarted.
     """
     sections = [_supervisor(run, socket), *(_program(program, logs) for program in programs)]
     return "\n".join(sections)
 
 
 def can_be_written(path: Path) -> bool:
-    """In supervisor's configuration ` ;` and ` #` begin a comment wherever they stand, and a path's `%` is expanded twice."""
+    """In supervisor's configuration ` ;` and ` #` begin a comment wherever they stand, and a path's
+    `%` is expanded twice."""
     return not any(mark in str(path) for mark in ("%", " ;", " #", "\n", "\t"))
 
 

@@ -14,13 +14,13 @@ from typing import TextIO
 from eagle_logger.settings import Settings
 from workers.up.data_dir import FLOWER_PASSWORD
 from workers.up.preparation import System
-from workers.up.supervisor_log import Event
+from workers.up.supervisor_log import ProcessEvent
 
 _WIDEST = 300
 """Characters of a line that is quoted: a traceback inside a JSON line has thousands."""
 
 
-class Screen:
+class Console:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
@@ -36,7 +36,7 @@ class Screen:
     def header(self, lines: Iterable[str]) -> None:
         self._write("\n".join(["", *lines, ""]))
 
-    def death(self, event: Event, last_lines: Iterable[str]) -> None:
+    def death(self, event: ProcessEvent, last_lines: Iterable[str]) -> None:
         self.say(f"{event.name} (pid {event.pid}) died: {event.status}")
         self.quote(last_lines)
 
@@ -45,7 +45,9 @@ class Screen:
             self._write(f"          | {line if len(line) <= _WIDEST else line[:_WIDEST] + '…'}")
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone; the system is to stop in order all the same
+        with contextlib.suppress(
+            OSError
+        ):  # the terminal may be gone; the system is to stop in order all the same
             self._stream.write(text + "\n")
             self._stream.flush()
 
@@ -66,16 +68,24 @@ def where_everything_is(system: System, *, show_password: bool) -> list[str]:
     if any(program.name == "bridge" for program in system.programs):
         lines.append(f"bridge      http://127.0.0.1:{settings.bridge_port}")
     if system.plan is not None and system.plan.with_aws:
-        lines.append(f"sns, sqs    {system.plan.aws_url} (moto): {', '.join(settings.sns_topic_arns)}")
+        lines.append(
+            f"sns, sqs    {system.plan.aws_url} (moto): {', '.join(settings.sns_topic_arns)}"
+        )
     if settings.rotate_open_every is not None:
         every = f"{settings.rotate_open_every:g} s"
-        lines.append(f"note        open hours are rotated too, every {every}, as further parts (EAGLE_ROTATE_OPEN_EVERY)")
+        lines.append(
+            f"note        open hours are rotated too, every {every}, as further parts (EAGLE_ROTATE_OPEN_EVERY)"
+        )
     return [*lines, *_second_terminal(settings)]
 
 
 def _s3_place(system: System) -> str:
     plan = system.plan
-    return "" if plan is None else f"  at {plan.s3_url}, a strict S3 that keeps its objects in {plan.s3_directory}"
+    return (
+        ""
+        if plan is None
+        else f"  at {plan.s3_url}, a strict S3 that keeps its objects in {plan.s3_directory}"
+    )
 
 
 def _simulated(system: System) -> str:

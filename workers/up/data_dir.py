@@ -1,4 +1,5 @@
-"""What lies in the data directory besides the data: the lock, the key, what was started, and small secrets. All 0600."""
+"""What lies in the data directory besides the data: the lock, the key, what was started, and small
+secrets. All 0600."""
 
 from __future__ import annotations
 
@@ -26,15 +27,18 @@ FLOWER_PASSWORD = "flower.password"  # noqa: S105  (a file's name)
 ALIVE = "alive"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
 _STILL_ENDING = 90.0
-"""Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may take."""
+"""Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may
+take."""
 
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[int]:
-    """Hold the data directory, made if need be and closed to other users; gives the lock's file descriptor.
+    """Hold the data directory, made if need be and closed to other users; gives the lock's file
+    descriptor.
 
-    Whoever inherits the descriptor holds the lock too: supervisord does, so that nobody starts here while it still stops the
-    programs of an `up` that was killed. Such an end is waited for. Raises DataDirectoryBusy if another `up` runs here.
+    Whoever inherits the descriptor holds the lock too: supervisord does, so that nobody starts here
+    while it still stops the programs of an `up` that was killed. Such an end is waited for. Raises
+    DataDirectoryBusy if another `up` runs here.
     """
     descriptor = _open(data_dir / LOCK)
     try:
@@ -52,7 +56,11 @@ def former_services(data_dir: Path) -> dict[str, Any]:
         found = json.loads((data_dir / SERVICES_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+    return (
+        {name: text for name, text in found.items() if isinstance(text, str)}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 def forget_services(data_dir: Path) -> None:
@@ -69,7 +77,8 @@ def key_file(data_dir: Path) -> Path:
 
 
 def kept_secret(path: Path) -> str:
-    """A random password, the same as last time. If the file is damaged, a new one: nothing is encrypted with it."""
+    """A random password, the same as last time. If the file is damaged, a new one: nothing is
+    encrypted with it."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if _SECRET.fullmatch(kept := path.read_text("ascii").strip()):
             return kept
@@ -100,14 +109,15 @@ def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
 
 
 def sign_of_life(data_dir: Path) -> None:
-    """Leave a mark of when `up` was last seen alive, for the next `up` after a power cut. A disk that takes no mark keeps the
-    one before."""
+    """Leave a mark of when `up` was last seen alive, for the next `up` after a power cut. A disk
+    that takes no mark keeps the one before."""
     with contextlib.suppress(OSError):
         (data_dir / "run" / ALIVE).touch()
 
 
 def last_sign_of_life(data_dir: Path) -> float:
-    """When `up` was last seen alive (real Unix seconds): now, if it never was, or if the clock has been set back since."""
+    """When `up` was last seen alive (real Unix seconds): now, if it never was, or if the clock has
+    been set back since."""
     now = time.time()
     try:
         return min((data_dir / "run" / ALIVE).stat().st_mtime, now)
@@ -120,8 +130,10 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         close_to_others(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as wrong:
-        raise ConfigurationError(f"the data directory {path.parent} cannot be used: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(
+            f"the data directory {path.parent} cannot be used: {exc.strerror}"
+        ) from None
 
 
 def _acquire(descriptor: int) -> None:
@@ -136,7 +148,8 @@ def _acquire(descriptor: int) -> None:
 
 
 def _holder_lives(descriptor: int) -> bool:
-    """Whether the `up` that took the lock still runs; if not, its supervisord holds it while it stops the programs."""
+    """Whether the `up` that took the lock still runs; if not, its supervisord holds it while it
+    stops the programs."""
     try:
         os.kill(int(os.pread(descriptor, 20, 0)), 0)
     except PermissionError:

@@ -1,7 +1,9 @@
-"""Become another program, tied to the life of the process that started it: `exec_with_parent.py KILL program arguments…`.
+"""Become another program, tied to the life of the process that started it: `exec_with_parent.py
+KILL program arguments…`.
 
-On Linux the kernel sends the named signal when the parent ends, however it ends (PR_SET_PDEATHSIG, which outlives exec).
-Elsewhere there is nothing of the kind: there, a `kill -9` of the parent leaves the program running.
+On Linux the kernel sends the named signal when the parent ends, however it ends (PR_SET_PDEATHSIG,
+which outlives exec). Elsewhere there is nothing of the kind: there, a `kill -9` of the parent
+leaves the program running.
 
 Stands alone, so that it starts in a few milliseconds: it imports nothing of ours.
 """

@@ -11,21 +11,21 @@ from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 
-from workers.up.console import Screen
+from workers.up.console import Console
 from workers.up.data_dir import last_sign_of_life, locked
 from workers.up.manager import LOG, Manager
 from workers.up.measured_run.deaths import Deaths, note_unseen
 from workers.up.measured_run.summary import Summary
 from workers.up.preparation import prepare
 from workers.up.session import Session
-from workers.up.supervisor_log import DIED, Event
+from workers.up.supervisor_log import DIED, ProcessEvent
 
-Inbox = SimpleQueue[Event | int]
+Inbox = SimpleQueue[ProcessEvent | int]
 
 
 def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bool) -> int:
     """The exit code. Raises EagleError for what keeps the system from running."""
-    screen = Screen(sys.stderr if as_json else sys.stdout)
+    screen = Console(sys.stderr if as_json else sys.stdout)
     inbox: Inbox = SimpleQueue()
     with locked(data_dir) as lock, _signals(inbox):
         deaths = Deaths(data_dir)
@@ -33,13 +33,15 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
             screen.say(f"{event.name} (pid {event.pid}) had died: {event.status}")
         system = prepare(data_dir, homes)
 
-        def on_event(event: Event) -> None:
+        def on_event(event: ProcessEvent) -> None:
             if event.what == DIED:
                 deaths.note(event)
             inbox.put(event)
 
         try:
-            with Manager(system.programs, data_dir, system.environment, on_event, keep_open=[lock]) as manager:
+            with Manager(
+                system.programs, data_dir, system.environment, on_event, keep_open=[lock]
+            ) as manager:
                 session = Session(system, manager, screen, inbox, deaths)
                 summary = session.run(seconds, measure=as_json or seconds is not None)
         finally:
@@ -52,27 +54,33 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
     return 0 if summary.is_well else 1
 
 
-def tell(summary: Summary, screen: Screen, *, as_json: bool) -> None:
-    screen.header(f"{name.replace('_', ' '):18} {'-' if value is None else value}" for name, value in asdict(summary).items())
+def tell(summary: Summary, screen: Console, *, as_json: bool) -> None:
+    screen.header(
+        f"{name.replace('_', ' '):18} {'-' if value is None else value}"
+        for name, value in asdict(summary).items()
+    )
     if as_json:
         print(json.dumps(asdict(summary)), flush=True)  # noqa: T201  (this line is what was asked for)
 
 
-def _deaths_left(inbox: Inbox) -> Iterator[Event]:
+def _deaths_left(inbox: Inbox) -> Iterator[ProcessEvent]:
     """Those that nobody had the time to speak of any more."""
     while not inbox.empty():
         item = inbox.get()
-        if isinstance(item, Event) and item.what == DIED:
+        if isinstance(item, ProcessEvent) and item.what == DIED:
             yield item
 
 
 @contextmanager
 def _signals(inbox: Inbox) -> Iterator[None]:
-    """While the system runs, Ctrl-C, SIGTERM and a closed terminal (but under nohup) ask for a graceful end."""
+    """While the system runs, Ctrl-C, SIGTERM and a closed terminal (but under nohup) ask for a
+    graceful end."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, _: inbox.put(number)) for number in numbers}
+    before = {
+        number: signal.signal(number, lambda number, _: inbox.put(number)) for number in numbers
+    }
     try:
         yield
     finally:

@@ -1,4 +1,5 @@
-"""supervisor as our process manager: starts and stops programs when asked, restarts what dies, and tells what happened."""
+"""supervisor as our process manager: starts and stops programs when asked, restarts what dies, and
+tells what happened."""
 
 from __future__ import annotations
 
@@ -23,25 +24,27 @@ from workers.up.config import can_be_written, child_command, supervisor_configur
 from workers.up.data_dir import write_private
 from workers.up.exec_with_parent import PARENT
 from workers.up.programs import Program
-from workers.up.supervisor_log import DIED, Event, History
+from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
 
 LOG = "supervisord.log"
 _LONGEST_SOCKET_PATH = 80
-"""Bytes; the system's limit is about 104, and supervisor binds to a temporary name that is longer than the final one."""
+"""Bytes; the system's limit is about 104, and supervisor binds to a temporary name that is longer
+than the final one."""
 _PATIENCE = 20.0
 _PATIENCE_BETWEEN_WORDS = 3.0
 _RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 
 
 class ManagerGone(EagleError):
-    """The process manager itself ended, and everything with it. Start `eagle-logger up` again: it carries on."""
+    """The process manager itself ended, and everything with it. Start `eagle-logger up` again: it
+    carries on."""
 
 
 class Manager:
     """One supervisord and its programs. Use as a context: leaving it stops whatever still runs.
 
-    `on_event` is called, from a thread of its own, for each start and end as it happens; the end of supervisord itself is
-    told as the death of every program that ran.
+    `on_event` is called, from a thread of its own, for each start and end as it happens; the end of
+    supervisord itself is told as the death of every program that ran.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Manager:
         programs: Iterable[Program],
         data_dir: Path,
         environment: Mapping[str, str],
-        on_event: Callable[[Event], None],
+        on_event: Callable[[ProcessEvent], None],
         *,
         keep_open: Iterable[int] = (),
     ) -> None:
@@ -58,7 +61,7 @@ class Manager:
         self._environment = dict(environment)
         self._on_event = on_event
         self._keep_open = tuple(keep_open)
-        self._history = History()
+        self._history = ProcessLog()
         self._ending = False
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._address = Path()
@@ -110,20 +113,27 @@ class Manager:
     def start(self, names: Iterable[str]) -> None:
         """Start these programs and return; that one dies at once is told like any other death."""
         for name in names:
-            self._call("startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR))
+            self._call(
+                "startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR)
+            )
 
     def replace(self, program: Program) -> None:
-        """Change how this program is started from now on. It must not be running. Raises ManagerGone."""
+        """Change how this program is started from now on. It must not be running. Raises
+        ManagerGone."""
         self._programs = [program if one.name == program.name else one for one in self._programs]
         self._configure()
         self._call("reloadConfig")
         self._call("removeProcessGroup", program.name)
         self._call("addProcessGroup", program.name)
 
-    def stop(self, names: Iterable[str], *, waiting: Callable[[list[str]], None] | None = None) -> None:
-        """Stop these programs, all at once, and wait until they have ended. `waiting` is told every few seconds who has not.
+    def stop(
+        self, names: Iterable[str], *, waiting: Callable[[list[str]], None] | None = None
+    ) -> None:
+        """Stop these programs, all at once, and wait until they have ended. `waiting` is told every
+        few seconds who has not.
 
-        A program that is still there `stop_within` seconds after it was told is killed, which is told as its death.
+        A program that is still there `stop_within` seconds after it was told is killed, which is
+        told as its death.
         """
         wanted = set(names)
         for name in wanted:
@@ -138,9 +148,14 @@ class Manager:
     def running(self) -> set[str]:
         """The names of all programs that run or will be started again. Raises ManagerGone.
 
-        Asking also wakes supervisord, which else looks only once a second who has to be started again.
+        Asking also wakes supervisord, which else looks only once a second who has to be started
+        again.
         """
-        return {info["name"] for info in self._call("getAllProcessInfo") if info["statename"] in _RUNNING}
+        return {
+            info["name"]
+            for info in self._call("getAllProcessInfo")
+            if info["statename"] in _RUNNING
+        }
 
     def pid(self, name: str) -> int:
         """0 when it does not run."""
@@ -158,32 +173,48 @@ class Manager:
     def _call(self, method: str, *arguments: Any, but_for: Iterable[int] = ()) -> Any:
         """What supervisor answers; None for a fault of the given codes. Raises ManagerGone."""
         try:
-            return getattr(ServerProxy("http://localhost", transport=self._transport).supervisor, method)(*arguments)
-        except Fault as fault:
-            if fault.faultCode not in but_for:
+            return getattr(
+                ServerProxy("http://localhost", transport=self._transport).supervisor, method
+            )(*arguments)
+        except Fault as exc:
+            if exc.faultCode not in but_for:
                 raise
             return None
-        except (OSError, HTTPException, ProtocolError) as wrong:
+        except (OSError, HTTPException, ProtocolError) as exc:
             self._transport.close()
-            raise ManagerGone from wrong
+            raise ManagerGone from exc
 
     @property
     def _configuration(self) -> Path:
         return self._run / "supervisord.conf"
 
     def _configure(self) -> None:
-        text = supervisor_configuration(self._programs, run=self._run, logs=self.log_dir, socket=self._address)
+        text = supervisor_configuration(
+            self._programs, run=self._run, logs=self.log_dir, socket=self._address
+        )
         write_private(self._configuration, text)
 
     def _spawn(self, configuration: Path) -> None:
-        supervisord = [sys.executable, "-m", supervisord_main.__name__, "-n", "-c", str(configuration)]
+        supervisord = [
+            sys.executable,
+            "-m",
+            supervisord_main.__name__,
+            "-n",
+            "-c",
+            str(configuration),
+        ]
         with (self._run / "supervisord.err").open("w") as complaints:
             self._process = subprocess.Popen(
                 child_command("TERM", supervisord),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
-                env={**self._environment, PARENT: str(os.getpid()), "TZ": "UTC", "PYTHONUNBUFFERED": "1"},
+                env={
+                    **self._environment,
+                    PARENT: str(os.getpid()),
+                    "TZ": "UTC",
+                    "PYTHONUNBUFFERED": "1",
+                },
                 # A terminal's Ctrl-C is for us alone: we stop the programs in their order.
                 start_new_session=True,
                 pass_fds=self._keep_open,
@@ -199,7 +230,7 @@ class Manager:
             for event in self._history.read(log):
                 self._on_event(event)
         for name, pid in sorted(self._history.running.items()):
-            self._on_event(Event(DIED, name, time.time(), pid, "died with supervisor"))
+            self._on_event(ProcessEvent(DIED, name, time.time(), pid, "died with supervisor"))
 
     def _await_supervisor(self) -> None:
         until = time.monotonic() + _PATIENCE
@@ -208,7 +239,9 @@ class Manager:
                 self._call("getState")
                 return
             time.sleep(0.02)
-        raise ManagerGone(f"supervisor did not start: {(self._run / 'supervisord.err').read_text().strip()}")
+        raise ManagerGone(
+            f"supervisor did not start: {(self._run / 'supervisord.err').read_text().strip()}"
+        )
 
     def _socket(self) -> Path:
         address = self._run / "supervisor.sock"

@@ -25,7 +25,8 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of 127.0.0.1 that is free now: the preferred one if it is, else one this process has not chosen before.
+    """A port of 127.0.0.1 that is free now: the preferred one if it is, else one this process has
+    not chosen before.
 
     A chosen port stays free until its program starts, so the system might offer it twice.
     """

@@ -1,4 +1,5 @@
-"""What has to be settled before anything starts: settings, keys, ports, the private Redis, the stand-ins."""
+"""What has to be settled before anything starts: settings, keys, ports, the private Redis, the
+stand-ins."""
 
 from __future__ import annotations
 
@@ -16,11 +17,17 @@ from eagle_logger.clock import Clock
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import PREFIX, Settings
 from workers.up import programs
-from workers.up.data_dir import FLOWER_PASSWORD, forget_services, former_services, kept_secret, key_file
+from workers.up.data_dir import (
+    FLOWER_PASSWORD,
+    forget_services,
+    former_services,
+    kept_secret,
+    key_file,
+)
 from workers.up.ports import free_port, is_free
 from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
-from workers.up.simulators import BROUGHT_ALONG, ROTATE_OPEN_EVERY, Plan
+from workers.up.simulators import BROUGHT_ALONG, ROTATE_OPEN_EVERY, SimulatorSetup
 
 _NOT_NOTED = {
     "data_dir",
@@ -31,7 +38,8 @@ _NOT_NOTED = {
     "aws_access_key_id",
     "aws_secret_access_key",
 }
-"""Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth nothing without them)."""
+"""Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth
+nothing without them)."""
 _LOOPBACK = "127.0.0.1,localhost"
 PORTS = {programs.BRIDGE: ("bridge_port", "bridge_probe_port"), programs.FLOWER: ("flower_port",)}
 """The settings of their ports, by program."""
@@ -43,7 +51,7 @@ class System:
 
     settings: Settings
     programs: list[Program]
-    plan: Plan | None
+    plan: SimulatorSetup | None
     environment: Mapping[str, str] = field(repr=False)
     flower_password: str = field(repr=False)
     ports_asked_for: frozenset[str] = frozenset()
@@ -51,7 +59,8 @@ class System:
 
 
 def prepare(data_dir: Path, homes: int | None) -> System:
-    """Decide what runs where, and write it down for the other commands. The data directory must be locked.
+    """Decide what runs where, and write it down for the other commands. The data directory must be
+    locked.
 
     Raises ConfigurationError, which lists every setting that makes no sense.
     """
@@ -59,10 +68,17 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     forget_services(data_dir)
     if homes is not None:
         _refuse_contradictions(os.environ)
-    # Only --homes knows the relay's address, and it is on loopback: the check of EAGLE_TEST_CLOCK asks for that.
-    given = settings_module.load(data_dir, **({"relay_url": "http://127.0.0.1"} if homes is not None else {}))
+    # Only --homes knows the relay's address, and it is on loopback: the check of EAGLE_TEST_CLOCK
+    # asks for that.
+    given = settings_module.load(
+        data_dir, **({"relay_url": "http://127.0.0.1"} if homes is not None else {})
+    )
     services = _explicit(given)
-    private = PrivateRedis(data_dir, former.get("redis_url")) if "redis_url" not in given.model_fields_set else None
+    private = (
+        PrivateRedis(data_dir, former.get("redis_url"))
+        if "redis_url" not in given.model_fields_set
+        else None
+    )
     if private is not None:
         services["redis_url"] = private.url
     if given.secret_keys is None and given.secret_keys_file is None:
@@ -73,18 +89,21 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     os.environ.update({PREFIX + name.upper(): port for name, port in ports.items()})
     plan = None
     if homes is not None:
-        plan = Plan.make(homes, data_dir, former, with_aws=programs.can_play_aws())
+        plan = SimulatorSetup.make(homes, data_dir, former, with_aws=programs.can_play_aws())
         services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
     settings_module.write_services(data_dir, services)
     asked_for = frozenset(
-        name for names in PORTS.values() for name in names if name in given.model_fields_set and getattr(given, name)
+        name
+        for names in PORTS.values()
+        for name in names
+        if name in given.model_fields_set and getattr(given, name)
     )
     return replace(_system(data_dir, private, plan), ports_asked_for=asked_for)
 
 
 def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None:
-    """The system with this program on other ports, and the program. None if its ports are free, or if the environment names
-    them.
+    """The system with this program on other ports, and the program. None if its ports are free, or
+    if the environment names them.
 
     The other commands read the new ports in the data directory.
     """
@@ -92,14 +111,21 @@ def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None
     if not taken or not system.ports_asked_for.isdisjoint(taken):
         return None
     settings = system.settings.model_copy(update={port: free_port() for port in taken})
-    program = programs.bridge(settings) if name == programs.BRIDGE else programs.flower(settings, system.flower_password)
-    noted = {**former_services(settings.data_dir), **{port: str(getattr(settings, port)) for port in taken}}
+    program = (
+        programs.bridge(settings)
+        if name == programs.BRIDGE
+        else programs.flower(settings, system.flower_password)
+    )
+    noted = {
+        **former_services(settings.data_dir),
+        **{port: str(getattr(settings, port)) for port in taken},
+    }
     settings_module.write_services(settings.data_dir, noted)
     everything = [program if one.name == name else one for one in system.programs]
     return replace(system, settings=settings, programs=everything), program
 
 
-def _system(data_dir: Path, private: PrivateRedis | None, plan: Plan | None) -> System:
+def _system(data_dir: Path, private: PrivateRedis | None, plan: SimulatorSetup | None) -> System:
     settings = settings_module.load(data_dir)
     wiring.cipher(settings)  # says now, and once, if the keys are not sound
     password = kept_secret(data_dir.absolute() / FLOWER_PASSWORD)
@@ -112,18 +138,23 @@ def _system(data_dir: Path, private: PrivateRedis | None, plan: Plan | None) -> 
     environment = {**os.environ, "EAGLE_DATA_DIR": str(data_dir.absolute())}
     if plan is not None:
         # What is on this machine is not asked for through a proxy, by the programs or by us.
-        environment["NO_PROXY"] = os.environ["NO_PROXY"] = f"{os.environ.get('NO_PROXY', '')},{_LOOPBACK}".lstrip(",")
+        environment["NO_PROXY"] = os.environ["NO_PROXY"] = (
+            f"{os.environ.get('NO_PROXY', '')},{_LOOPBACK}".lstrip(",")
+        )
     return System(settings, everything, plan, environment, password)
 
 
 def _refuse_contradictions(environ: Mapping[str, str]) -> None:
     wrong = [name for one in BROUGHT_ALONG if environ.get(name := PREFIX + one.upper())]
     if wrong:
-        raise ConfigurationError(f"--homes brings its own relay, archive, SNS and SQS along: unset {', '.join(wrong)}")
+        raise ConfigurationError(
+            f"--homes brings its own relay, archive, SNS and SQS along: unset {', '.join(wrong)}"
+        )
 
 
 def _explicit(settings: Settings) -> dict[str, str]:
-    """What the environment says, so that a second terminal, which may not say it, finds the same system."""
+    """What the environment says, so that a second terminal, which may not say it, finds the same
+    system."""
     return {
         name: _text(getattr(settings, name))
         for name in sorted(settings.model_fields_set - _NOT_NOTED)

@@ -1,4 +1,5 @@
-"""The programs that make up the system, in the order in which they start; they stop in the reverse order."""
+"""The programs that make up the system, in the order in which they start; they stop in the reverse
+order."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.simulator.s3.server import FAULTS_PATH
-from workers.up.simulators import BUCKET, Plan
+from workers.up.simulators import BUCKET, SimulatorSetup
 
 AWS = "aws"
 BEAT = "beat"
@@ -26,11 +27,13 @@ SQS = "sqs"
 
 
 TASKS_COLUMNS = "name,args,result,state,received,runtime,worker"
-"""The columns of Flower's list of tasks. A task's arguments are its users; its result says what was done."""
+"""The columns of Flower's list of tasks. A task's arguments are its users; its result says what was
+done."""
 
 
 class Stage(IntEnum):
-    """Programs of one stage start and stop together; a stage stops when all that come after it have stopped."""
+    """Programs of one stage start and stop together; a stage stops when all that come after it have
+    stopped."""
 
     REDIS = 1
     STAND_INS = 2
@@ -43,10 +46,11 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`name` is what it is called everywhere; it stops within `stop_within` seconds of SIGTERM or is killed.
+    """`name` is what it is called everywhere; it stops within `stop_within` seconds of SIGTERM or
+    is killed.
 
-    It is ready when `answers_at` answers 200, or when `reports_as` has reported progress to the user store; when it has
-    neither, as soon as it runs.
+    It is ready when `answers_at` answers 200, or when `reports_as` has reported progress to the
+    user store; when it has neither, as soon as it runs.
     """
 
     name: str
@@ -59,16 +63,25 @@ class Program:
     silent_after: float = 45.0
     """Seconds without a report of progress until `up` reports that."""
     is_essential: bool = True
-    """Whether the system ends if this program keeps dying. Without a program that is not essential, readings still flow."""
+    """Whether the system ends if this program keeps dying. Without a program that is not essential,
+    readings still flow."""
 
 
 def system_programs(settings: Settings, node: str) -> list[Program]:
     """What runs in every case but Redis: everything that works for the users."""
-    patience = settings.deadline + 20  # every visit under way may use its deadline, then it is written and reported
+    patience = (
+        settings.deadline + 20
+    )  # every visit under way may use its deadline, then it is written and reported
     fetching = ",".join(fetch_queues(settings.fetch_queues))
     programs = [
         *(
-            _worker(ROTATOR if number == 1 else f"{ROTATOR}-{number}", rotate_queue(node), 4, Stage.ROTATING, 60.0)
+            _worker(
+                ROTATOR if number == 1 else f"{ROTATOR}-{number}",
+                rotate_queue(node),
+                4,
+                Stage.ROTATING,
+                60.0,
+            )
             for number in range(1, settings.rotate_workers + 1)
         ),
         *(
@@ -89,7 +102,8 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
 
 
 def flower(settings: Settings, password: str) -> Program:
-    """Flower shuts workers down on request, so it stays on loopback and behind a password, which no command line shows."""
+    """Flower shuts workers down on request, so it stays on loopback and behind a password, which no
+    command line shows."""
     state = settings.data_dir.absolute() / "flower.db"
     options = [
         "--address=127.0.0.1",
@@ -108,14 +122,19 @@ def flower(settings: Settings, password: str) -> Program:
     )
 
 
-def stand_ins(plan: Plan) -> list[Program]:
+def stand_ins(plan: SimulatorSetup) -> list[Program]:
     """Rainforest, S3, SNS and SQS, played on this machine."""
     command = _beside_python("eagle-logger")
     homes = ["simulate", "--homes", str(plan.homes), "--port", str(plan.relay_port)]
     files = ["--ledger", str(plan.ledger), "--users-file", str(plan.users_file)]
     objects = ["--directory", str(plan.s3_directory), "--bucket", BUCKET]
     programs = [
-        Program(SIMULATOR, [*command, *homes, *files], Stage.STAND_INS, answers_at=f"{plan.relay_origin}/healthz"),
+        Program(
+            SIMULATOR,
+            [*command, *homes, *files],
+            Stage.STAND_INS,
+            answers_at=f"{plan.relay_origin}/healthz",
+        ),
         Program(
             "s3",
             [*command, "simulate-s3", "--port", str(plan.s3_port), *objects],
@@ -147,7 +166,9 @@ def _bridge(settings: Settings) -> list[Program]:
         programs.append(bridge(settings))
     if settings.sqs_queue_url and exists("workers.sqs"):
         command = [sys.executable, "-m", "workers.sqs"]
-        sqs = Program(SQS, command, Stage.TRIGGERS, stop_within=30.0, reports_as=SQS, is_essential=False)
+        sqs = Program(
+            SQS, command, Stage.TRIGGERS, stop_within=30.0, reports_as=SQS, is_essential=False
+        )
         programs.append(sqs)
     return programs
 

@@ -1,4 +1,5 @@
-"""Which programs are ready: they answer, or have reported progress. That a process lives proves nothing."""
+"""Which programs are ready: they answer, or have reported progress. That a process lives proves
+nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +12,16 @@ from workers.up.programs import Program
 
 
 def not_ready(
-    programs: Iterable[Program], progress: Mapping[str, Mapping[str, str | int | float]], since: float, running: set[str]
+    programs: Iterable[Program],
+    progress: Mapping[str, Mapping[str, str | int | float]],
+    since: float,
+    running: set[str],
 ) -> list[str]:
-    """The names of those that are not ready yet. `since` is when they were started, in the user store's time."""
-    return [program.name for program in programs if not _is_ready(program, progress, since, running)]
+    """The names of those that are not ready yet. `since` is when they were started, in the user
+    store's time."""
+    return [
+        program.name for program in programs if not _is_ready(program, progress, since, running)
+    ]
 
 
 def still_missing(missing: list[str], wanted: int) -> str:
@@ -29,19 +36,24 @@ def silent(
     now: float,
     stretched: Callable[[float], float] = float,
 ) -> list[Program]:
-    """The programs that should have reported progress by `now` (the user store's time) and have not for too long.
+    """The programs that should have reported progress by `now` (the user store's time) and have not
+    for too long.
 
     `stretched` converts real seconds to the store's."""
     return [
         program
         for program in programs
         if program.reports_as is not None
-        and float(progress.get(program.reports_as, {}).get("at", 0)) < now - stretched(program.silent_after)
+        and float(progress.get(program.reports_as, {}).get("at", 0))
+        < now - stretched(program.silent_after)
     ]
 
 
 def _is_ready(
-    program: Program, progress: Mapping[str, Mapping[str, str | int | float]], since: float, running: set[str]
+    program: Program,
+    progress: Mapping[str, Mapping[str, str | int | float]],
+    since: float,
+    running: set[str],
 ) -> bool:
     if program.name not in running:
         return False

@@ -1,5 +1,5 @@
-"""The private Redis (or Valkey) under the data directory, for when no EAGLE_REDIS_URL names one. It listens on loopback, asks
-for a password, and keeps every write in its append-only file."""
+"""The private Redis (or Valkey) under the data directory, for when no EAGLE_REDIS_URL names one. It
+listens on loopback, asks for a password, and keeps every write in its append-only file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from workers.up.servers import find_server, note
 
 
 class PrivateRedis:
-    """Where it listens and how it is started. The constructor writes its configuration and notes which server it is.
+    """Where it listens and how it is started. The constructor writes its configuration and notes
+    which server it is.
 
-    Raises ConfigurationError if there is no server, or none that can read the files in the data directory."""
+    Raises ConfigurationError if there is no server, or none that can read the files in the data
+    directory."""
 
     def __init__(self, data_dir: Path, former_url: str | None) -> None:
         self.directory = data_dir.absolute() / "redis"
@@ -32,27 +34,34 @@ class PrivateRedis:
         self.port = free_port(port_of(former_url))
         configuration = self.directory / "redis.conf"
         write_private(configuration, _configuration(self.directory, self.port, self._password))
-        self.program = Program(REDIS, [self.server.path, str(configuration)], Stage.REDIS, stop_within=60.0)
+        self.program = Program(
+            REDIS, [self.server.path, str(configuration)], Stage.REDIS, stop_within=60.0
+        )
 
     @property
     def url(self) -> str:
         return f"redis://:{quote(self._password, safe='')}@127.0.0.1:{self.port}/0"
 
 
-def await_redis(address: RedisAddress, seconds: float, still_wanted: Callable[[], None] = lambda: None) -> None:
-    """Wait until Redis answers and has read its files. Raises RedisUnavailable, or what `still_wanted` raises."""
+def await_redis(
+    address: RedisAddress, seconds: float, still_wanted: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until Redis answers and has read its files. Raises RedisUnavailable, or what
+    `still_wanted` raises."""
     until = time.monotonic() + seconds
-    with redis.Redis(**address.client_options, socket_timeout=5, socket_connect_timeout=5) as client:
+    with redis.Redis(
+        **address.client_options, socket_timeout=5, socket_connect_timeout=5
+    ) as client:
         while True:
             still_wanted()
             try:
                 client.ping()
                 return
-            except redis.AuthenticationError as wrong:
-                raise RedisUnavailable(f"Redis refuses us: {wrong}") from wrong
-            except redis.RedisError as wrong:
+            except redis.AuthenticationError as exc:
+                raise RedisUnavailable(f"Redis refuses us: {exc}") from exc
+            except redis.RedisError as exc:
                 if time.monotonic() > until:
-                    raise RedisUnavailable(f"Redis does not answer: {wrong}") from wrong
+                    raise RedisUnavailable(f"Redis does not answer: {exc}") from exc
             time.sleep(0.05)
 
 

@@ -1,7 +1,7 @@
 """When to restart a program that keeps dying and that the system can do without. Pure.
 
-supervisor gives a program up after five quick deaths. Readings still flow without Flower, the bridge or sqs, so such a program
-must not end the system. It is started again, ever more rarely.
+supervisor gives a program up after five quick deaths. Readings still flow without Flower, the
+bridge or sqs, so such a program must not end the system. It is started again, ever more rarely.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
-"""Seconds between giving a program up and its next start. Each pause is twice as long as the one before."""
+"""Seconds between giving a program up and its next start. Each pause is twice as long as the one
+before."""
 WELL_AFTER = 60.0
-"""Seconds that a program must run before it counts as well again. Five deaths in a row take half of that."""
+"""Seconds that a program must run before it counts as well again. Five deaths in a row take half of
+that."""
 
 
 @dataclass(slots=True)
@@ -42,14 +44,20 @@ class Restarts:
 
     def due(self, now: float) -> list[str]:
         """The programs to start now. Each is named once for each time it was given up."""
-        names = [name for name, one in self._troubled.items() if one.start_at and one.start_at <= now]
+        names = [
+            name for name, one in self._troubled.items() if one.start_at and one.start_at <= now
+        ]
         for name in names:
             self._troubled[name].start_at, self._troubled[name].started_at = None, now
         return names
 
     def recovered(self, now: float) -> list[str]:
         """The programs that have run long enough since their last start. Each is named once."""
-        names = [name for name, one in self._troubled.items() if one.start_at is None and now - one.started_at >= WELL_AFTER]
+        names = [
+            name
+            for name, one in self._troubled.items()
+            if one.start_at is None and now - one.started_at >= WELL_AFTER
+        ]
         for name in names:
             del self._troubled[name]
         return names

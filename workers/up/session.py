@@ -15,19 +15,19 @@ from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues
 from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.inspection.ledger_comparison import verified
-from workers.up.console import Screen, where_everything_is
+from workers.up.console import Console, where_everything_is
 from workers.up.data_dir import note_given_up, sign_of_life
 from workers.up.manager import Manager
 from workers.up.measured_run.deaths import Deaths
 from workers.up.measured_run.summary import Summary, complaints, rotate_what_is_open, summarise
-from workers.up.measured_run.throughput import Snapshot, flow_line, snapshot
+from workers.up.measured_run.throughput import ThroughputSample, flow_line, snapshot
 from workers.up.preparation import System, with_a_free_port
 from workers.up.programs import AWS, REDIS, SIMULATOR, Stage
 from workers.up.readiness import answers, not_ready, silent, still_missing
 from workers.up.redis_server import await_redis
 from workers.up.restarts import Restarts
 from workers.up.simulators import create_topic_and_queue, has_homes, homes, register
-from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, Event
+from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, ProcessEvent
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,7 @@ _LAST_OF_THEM = 4.0
 """Seconds until those who were handed out last have been fetched, logged and counted."""
 
 
-class GivenUp(EagleError):
+class StartupFailed(EagleError):
     """A program keeps dying, so everything was stopped."""
 
 
@@ -51,10 +51,16 @@ class _StopAsked(Exception):
 
 
 class Session:
-    """`inbox` brings what happens: events of programs, and the numbers of the signals that ask us to stop."""
+    """`inbox` brings what happens: events of programs, and the numbers of the signals that ask us
+    to stop."""
 
     def __init__(
-        self, system: System, manager: Manager, screen: Screen, inbox: SimpleQueue[Event | int], deaths: Deaths
+        self,
+        system: System,
+        manager: Manager,
+        screen: Console,
+        inbox: SimpleQueue[ProcessEvent | int],
+        deaths: Deaths,
     ) -> None:
         self._system = system
         self._settings = system.settings
@@ -71,10 +77,12 @@ class Session:
         self._restarts = Restarts()
 
     def run(self, seconds: float | None, *, measure: bool) -> Summary | None:
-        """Until `seconds` have passed since everything was ready, or until somebody wants it to end.
+        """Until `seconds` have passed since everything was ready, or until somebody wants it to
+        end.
 
-        With `measure`, what is still open is archived at the end and everything is compared with the ledger; the result is
-        None if the end came before everything was ready. Raises GivenUp, ManagerGone and what else keeps it from running.
+        With `measure`, what is still open is archived at the end and everything is compared with
+        the ledger; the result is None if the end came before everything was ready. Raises StartupFailed,
+        ManagerGone and what else keeps it from running.
         """
         with self._runner, contextlib.closing(self._broker):
             try:
@@ -99,11 +107,15 @@ class Session:
         if self._system.plan is not None:
             self._start_stand_ins()
         elif has_homes(self._settings.data_dir):
-            self._screen.say("the users here are simulated homes, which no real relay knows: use --homes, or another --data")
+            self._screen.say(
+                "the users here are simulated homes, which no real relay knows: use --homes, or another --data"
+            )
         self._screen.say("starting the workers")
         since = self._run(self._users.now())
         behind = self._is_behind(since)
-        rest = [program.name for program in self._system.programs if program.stage > Stage.STAND_INS]
+        rest = [
+            program.name for program in self._system.programs if program.stage > Stage.STAND_INS
+        ]
         self._manager.start(rest)
         self._await(set(rest), since)
         if self._system.plan is not None:
@@ -112,12 +124,15 @@ class Session:
             if added:
                 self._screen.say(f"{added} homes registered as users")
         if wiring.drain(self._settings).is_asked():
-            self._screen.say("this node is drained: nothing is fetched until `eagle-logger drain --undo`")
+            self._screen.say(
+                "this node is drained: nothing is fetched until `eagle-logger drain --undo`"
+            )
         elif behind:
             self._catch_up()
 
     def _await_private_redis(self) -> None:
-        """Wait for the private Redis. It may read a long file first; a line reports that every few seconds."""
+        """Wait for the private Redis. It may read a long file first; a line reports that every few
+        seconds."""
         last_line = time.monotonic()
 
         def check_and_report() -> None:
@@ -135,7 +150,9 @@ class Session:
         names = set(self._names(Stage.STAND_INS))
         self._screen.say(f"starting the stand-ins for Rainforest ({plan.homes} homes) and Amazon")
         if not plan.with_aws:
-            self._screen.say("SNS and SQS are left out: they need the packages of eagle-logger[stand-ins]")
+            self._screen.say(
+                "SNS and SQS are left out: they need the packages of eagle-logger[stand-ins]"
+            )
         self._manager.start(names)
         self._await(names, 0.0)
         if plan.with_aws:
@@ -156,8 +173,8 @@ class Session:
             self._check()
 
     def _catch_up(self) -> None:
-        """Those who fell due while nothing ran are late through no fault of what runs now: they are fetched before the clock
-        of `--for` and of the summary starts."""
+        """Those who fell due while nothing ran are late through no fault of what runs now: they are
+        fetched before the clock of `--for` and of the summary starts."""
         ready = self._run(self._users.now())
         until = time.monotonic() + _CATCHING_UP
         self._screen.say("catching up with what fell due meanwhile")
@@ -178,32 +195,37 @@ class Session:
     def _not_ready(self, names: set[str], since: float) -> list[str]:
         programs = [program for program in self._system.programs if program.name in names]
         try:
-            missing = not_ready(programs, self._run(self._users.progress()), since, self._manager.running())
+            missing = not_ready(
+                programs, self._run(self._users.progress()), since, self._manager.running()
+            )
         except RedisUnavailable:
             return [REDIS]
         return [name for name in missing if name not in self._restarts.troubled]
 
     # Watching -----------------------------------------------------------------------------------------------------------
 
-    def _watch(self, seconds: float | None) -> Snapshot:
+    def _watch(self, seconds: float | None) -> ThroughputSample:
         """Say every few seconds what flows. Returns how it was when everything was ready."""
         begin = last = self._snapshot()
-        self._screen.header(where_everything_is(self._system, show_password=self._screen.is_terminal))
+        self._screen.header(
+            where_everything_is(self._system, show_password=self._screen.is_terminal)
+        )
         end = begin.at + seconds if seconds is not None else float("inf")
         while not self._stop_asked and (left := end - time.monotonic()) > 0:
             self._attend(min(SECONDS_BETWEEN_LINES, left))
             try:
                 now = self._snapshot()
                 self._say_who_is_silent()
-            except RedisUnavailable as away:
-                self._screen.say(str(away))
+            except RedisUnavailable as exc:
+                self._screen.say(str(exc))
             else:
                 self._screen.say(flow_line(last, now))
                 last = now
         return begin
 
     def _say_who_is_silent(self) -> None:
-        """A process that lives and does nothing is as bad as a dead one, and supervisor cannot tell."""
+        """A process that lives and does nothing is as bad as a dead one, and supervisor cannot
+        tell."""
         now, progress = self._run(self._users.now()), self._run(self._users.progress())
         for program in silent(self._system.programs, progress, now, self._settings.clock.stretched):
             if program.name not in self._restarts.troubled:
@@ -212,10 +234,12 @@ class Session:
                     f"look at what it wrote in run/log/{program.name}.log"
                 )
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self) -> ThroughputSample:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
         is_drained = wiring.drain(self._settings).is_asked()
-        return self._run(snapshot(self._users, self._broker, queues, time.monotonic(), is_drained=is_drained))
+        return self._run(
+            snapshot(self._users, self._broker, queues, time.monotonic(), is_drained=is_drained)
+        )
 
     def _attend(self, seconds: float) -> None:
         """Deal with what happens during that time; less if somebody wants us to stop."""
@@ -230,7 +254,7 @@ class Session:
             self._start_again()
 
     def _check(self) -> None:
-        """Deal with what has happened. Raises _StopAsked, GivenUp, ManagerGone."""
+        """Deal with what has happened. Raises _StopAsked, StartupFailed, ManagerGone."""
         self._handle_all()
         self._manager.running()
         if self._stop_asked:
@@ -241,9 +265,11 @@ class Session:
             while True:
                 self._handle(self._inbox.get_nowait())
 
-    def _handle(self, item: Event | int) -> None:
+    def _handle(self, item: ProcessEvent | int) -> None:
         if isinstance(item, int):
-            self._screen.say("already stopping; this may take a little" if self._stop_asked else "stopping")
+            self._screen.say(
+                "already stopping; this may take a little" if self._stop_asked else "stopping"
+            )
             self._stop_asked = True
         elif item.what == DIED and item.name not in self._restarts.troubled:
             self._screen.death(item, self._manager.last_lines(item.name))
@@ -253,10 +279,12 @@ class Session:
             self._give_up(item.name)
 
     def _give_up(self, name: str) -> None:
-        """Handle a program that supervisor gave up. If readings flow without it, report it once, and start it again ever more
-        rarely; otherwise raise GivenUp."""
+        """Handle a program that supervisor gave up. If readings flow without it, report it once,
+        and start it again ever more rarely; otherwise raise StartupFailed."""
         if any(program.is_essential for program in self._system.programs if program.name == name):
-            raise GivenUp(f"{name} died 5 times in a row within 5 s of its start, so everything was stopped")
+            raise StartupFailed(
+                f"{name} died 5 times in a row within 5 s of its start, so everything was stopped"
+            )
         if self._move_to_a_free_port(name):
             self._manager.start([name])
             return
@@ -290,9 +318,15 @@ class Session:
 
     # Closing ------------------------------------------------------------------------------------------------------------
 
-    def _close(self, begin: Snapshot | None) -> Summary | None:
+    def _close(self, begin: ThroughputSample | None) -> Summary | None:
         self._closing = self._stop_asked = True
-        for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING, Stage.FLOWER):
+        for stage in (
+            Stage.TRIGGERS,
+            Stage.DISPATCHING,
+            Stage.FETCHING,
+            Stage.ROTATING,
+            Stage.FLOWER,
+        ):
             self._stop(self._names(stage))
         summary = None if begin is None else self._measure(begin)
         self._stop(self._names(Stage.STAND_INS))
@@ -300,7 +334,7 @@ class Session:
         self._screen.say("stopped; start again on the same data directory to carry on")
         return summary
 
-    def _measure(self, begin: Snapshot) -> Summary:
+    def _measure(self, begin: ThroughputSample) -> Summary:
         end = self._snapshot()
         self._screen.say("archiving what is still open")
         self._screen.say(str(self._run(rotate_what_is_open(self._settings))))
@@ -308,7 +342,9 @@ class Session:
             return summarise(begin, end, None)
         self._stop([SIMULATOR])  # its ledger is complete once it has ended
         self._screen.say("comparing the archive with the simulator's ledger")
-        verdict = verified(self._settings.data_dir, wiring.archive(self._settings), str(self._system.plan.ledger))
+        verdict = verified(
+            self._settings.data_dir, wiring.archive(self._settings), str(self._system.plan.ledger)
+        )
         self._screen.quote(complaints(verdict))
         return summarise(begin, end, verdict)
 
@@ -332,14 +368,14 @@ class Session:
         return self._runner.run(coroutine)
 
     def _note_given_up(self) -> None:
-        """Write the programs that keep dying down for `eagle-logger doctor`. A full disk may be why they die; it must not end
-        the other programs."""
+        """Write the programs that keep dying down for `eagle-logger doctor`. A full disk may be why
+        they die; it must not end the other programs."""
         with contextlib.suppress(OSError):
             note_given_up(self._settings.data_dir, self._restarts.troubled)
 
     def _move_to_a_free_port(self, name: str) -> bool:
-        """Give the program another port if another program has taken its own. Returns whether it did: not if the disk is full,
-        and takes no note of the port."""
+        """Give the program another port if another program has taken its own. Returns whether it
+        did: not if the disk is full, and takes no note of the port."""
         try:
             moved = with_a_free_port(self._system, name)
             if moved is None:

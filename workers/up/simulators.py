@@ -40,8 +40,9 @@ _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Where the stand-ins will be found. `with_aws`: SNS and SQS too, for which there must be somebody who listens."""
+class SimulatorSetup:
+    """Where the stand-ins will be found. `with_aws`: SNS and SQS too, for which there must be
+    somebody who listens."""
 
     homes: int
     directory: Path
@@ -52,11 +53,16 @@ class Plan:
     with_aws: bool = False
 
     @classmethod
-    def make(cls, homes: int, data_dir: Path, former: dict[str, Any], *, with_aws: bool) -> Plan:
+    def make(
+        cls, homes: int, data_dir: Path, former: dict[str, Any], *, with_aws: bool
+    ) -> SimulatorSetup:
         """On the ports of last time where they are free."""
         directory = data_dir.absolute() / _FOLDER
         directory.mkdir(parents=True, exist_ok=True)
-        ports = [free_port(port_of(former.get(name))) for name in ("relay_url", "s3_endpoint_url", "aws_endpoint_url")]
+        ports = [
+            free_port(port_of(former.get(name)))
+            for name in ("relay_url", "s3_endpoint_url", "aws_endpoint_url")
+        ]
         secret = kept_secret(directory / "aws-secret")
         return cls(homes, directory, ports[0], ports[1], ports[2], secret, with_aws)
 
@@ -111,13 +117,19 @@ def has_homes(data_dir: Path) -> bool:
 def homes(users_file: Path) -> list[NewUser]:
     """The simulated homes as users, from the file that the simulator writes."""
     accounts = [json.loads(line) for line in users_file.read_text().splitlines()]
-    return [NewUser(User(one["cloud_id"]), Credentials(one["cloud_id"], one["user_email"], one["user_pw"])) for one in accounts]
+    return [
+        NewUser(
+            User(one["cloud_id"]), Credentials(one["cloud_id"], one["user_email"], one["user_pw"])
+        )
+        for one in accounts
+    ]
 
 
 async def register(users: UserStore, population: Sequence[NewUser]) -> int:
     """Add the homes that are not there yet, or not fetched any more; how many.
 
-    Raises ConfigurationError if there are other users: the simulated relay would refuse them, and they would be parked.
+    Raises ConfigurationError if there are other users: the simulated relay would refuse them, and
+    they would be parked.
     """
     wanted = {home.user.cloud_id: home for home in population}
     strangers = []
@@ -140,7 +152,8 @@ async def register(users: UserStore, population: Sequence[NewUser]) -> int:
 
 
 def create_topic_and_queue(settings: Settings) -> None:
-    """SNS and SQS as they are after somebody has set them up: a topic, a queue, and the one subscribed to the other.
+    """SNS and SQS as they are after somebody has set them up: a topic, a queue, and the one
+    subscribed to the other.
 
     Repeatable: the stand-in forgets everything when it ends. Raises botocore's errors.
     """
@@ -155,9 +168,13 @@ def create_topic_and_queue(settings: Settings) -> None:
     topic = sns.create_topic(Name=NAME)["TopicArn"]
     sqs.create_queue(QueueName=f"{NAME}-dead-letters")
     dead_letters = {"deadLetterTargetArn": _queue_arn(f"{NAME}-dead-letters"), "maxReceiveCount": 5}
-    queue = sqs.create_queue(QueueName=NAME, Attributes={"RedrivePolicy": json.dumps(dead_letters)})["QueueUrl"]
+    queue = sqs.create_queue(
+        QueueName=NAME, Attributes={"RedrivePolicy": json.dumps(dead_letters)}
+    )["QueueUrl"]
     if topic not in settings.sns_topic_arns or queue != settings.sqs_queue_url:
-        raise ConfigurationError(f"the stand-in for AWS made {topic} and {queue}, which is not what was planned")
+        raise ConfigurationError(
+            f"the stand-in for AWS made {topic} and {queue}, which is not what was planned"
+        )
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=_queue_arn(NAME))
 
 

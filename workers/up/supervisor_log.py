@@ -1,7 +1,8 @@
-"""What happened to the programs, as supervisor's own log tells it: every start and every end, in order, none left out.
+"""What happened to the programs, as supervisor's own log tells it: every start and every end, in
+order, none left out.
 
-supervisor's API shows only the present, and its events carry neither the signal nor, for quick deaths, the pid. Its log has
-both, and what happened while nobody was looking.
+supervisor's API shows only the present, and its events carry neither the signal nor, for quick
+deaths, the pid. Its log has both, and what happened while nobody was looking.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _ASKED_FOR = {"exit status 0", "terminated by SIGTERM"}
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a program. `at`: real Unix seconds; `status`: how it ended, in supervisor's words."""
+class ProcessEvent:
+    """Something that happened to a program. `at`: real Unix seconds; `status`: how it ended, in
+    supervisor's words."""
 
     what: str
     name: str
@@ -35,20 +37,20 @@ class Event:
     status: str = ""
 
 
-class History:
+class ProcessLog:
     """Reads supervisor's log (written in UTC), line by line; remembers which programs run."""
 
     def __init__(self) -> None:
         self.running: dict[str, int] = {}
         """Name → pid of every program that has started and not ended."""
 
-    def read(self, lines: Iterable[str]) -> Iterator[Event]:
+    def read(self, lines: Iterable[str]) -> Iterator[ProcessEvent]:
         for line in lines:
             event = self._event(line)
             if event is not None:
                 yield event
 
-    def _event(self, line: str) -> Event | None:
+    def _event(self, line: str) -> ProcessEvent | None:
         whole = _LINE.match(line)
         if whole is None:
             return None
@@ -56,12 +58,13 @@ class History:
         message = whole[3]
         if spawned := _SPAWNED.match(message):
             self.running[spawned[1]] = int(spawned[2])
-            return Event(STARTED, spawned[1], at, int(spawned[2]))
+            return ProcessEvent(STARTED, spawned[1], at, int(spawned[2]))
         if ended := _ENDED.match(message):
             pid = self.running.pop(ended[2], 0)
-            # A program that was told to stop and was killed instead (by whomever) died all the same.
+            # A program that was told to stop and was killed instead (by whomever) died all the
+            # same.
             calm = ended[1] == "stopped" and ended[3] in _ASKED_FOR
-            return Event(STOPPED if calm else DIED, ended[2], at, pid, ended[3])
+            return ProcessEvent(STOPPED if calm else DIED, ended[2], at, pid, ended[3])
         if gave_up := _GAVE_UP.match(message):
-            return Event(GAVE_UP, gave_up[1], at)
+            return ProcessEvent(GAVE_UP, gave_up[1], at)
         return None

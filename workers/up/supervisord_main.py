@@ -1,4 +1,5 @@
-"""Runs supervisord so that it outlives a full disk: a line that its logs do not take is lost, and ends nothing.
+"""Runs supervisord so that it outlives a full disk: a line that its logs do not take is lost, and
+ends nothing.
 
 supervisor itself then writes to standard error, a file on the same disk, and dies of that.
 """

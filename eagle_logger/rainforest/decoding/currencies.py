@@ -13,5 +13,6 @@ LETTERS = {
 
 
 def letters(number: int) -> str | None:
-    """`USD` for 840; the number itself, in three digits, for a currency that is not in the table; None for no ISO number."""
+    """`USD` for 840; the number itself, in three digits, for a currency that is not in the table;
+    None for no ISO number."""
     return LETTERS.get(number) or (f"{number:03d}" if 0 < number < 1000 else None)

@@ -1,4 +1,5 @@
-"""From the bytes of a reply to readings and problems. Pure, never raises, bounded in time and memory by the reply's size."""
+"""From the bytes of a reply to readings and problems. Pure, never raises, bounded in time and
+memory by the reply's size."""
 
 from __future__ import annotations
 
@@ -8,15 +9,16 @@ from dataclasses import replace
 
 from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.rainforest.decoding import json_replies, root_elements, xml_replies
-from eagle_logger.rainforest.decoding.notifications import Disputed, NothingThere, reading_of
-from eagle_logger.rainforest.decoding.numbers import Missing, NoReading, NoTime
+from eagle_logger.rainforest.decoding.notifications import AmbiguousValue, EmptyMessage, reading_of
+from eagle_logger.rainforest.decoding.numbers import MissingField, NotAReading, TimeNotSet
 from eagle_logger.rainforest.decoding.plain_demand import plain_demand
 from eagle_logger.rainforest.decoding.redaction import redacted
-from eagle_logger.rainforest.decoding.scan_result import Scanned
-from eagle_logger.rainforest.source import Decoded, Problem
+from eagle_logger.rainforest.decoding.scan_result import ScanResult
+from eagle_logger.rainforest.source import Decoded, ReplyProblem
 
 LARGEST_BODY = 1 << 16
-"""Bytes that are read of a reply; an ordinary one has a few hundred. The bound keeps one reply from blocking the event loop."""
+"""Bytes that are read of a reply; an ordinary one has a few hundred. The bound keeps one reply from
+blocking the event loop."""
 
 MOST_PROBLEMS = 3
 """Problems of one reply that are kept, with a sample each. The others are only counted."""
@@ -30,14 +32,20 @@ _BLANK = "\ufeff \t\r\n\v\f"
 def decode(body: bytes, secrets: Collection[str] = ()) -> Decoded:
     """What a reply holds: every whole notification, and a problem for whatever else is there.
 
-    No problem shows any of the `secrets` (the user's e-mail address and password). Of a body that is too large, the first
-    `LARGEST_BODY` bytes are read, and the size is a problem.
+    No problem shows any of the `secrets` (the user's e-mail address and password). Of a body that
+    is too large, the first `LARGEST_BODY` bytes are read, and the size is a problem.
     """
     if len(body) > LARGEST_BODY:
         text = text_of(body[:LARGEST_BODY])
         found, shown = closely(text, secrets), redacted(text, secrets)
         detail = f"more than {LARGEST_BODY} bytes: the rest was not read"
-        return replace(found, problems=(Problem("too_large", detail, shown), *found.problems[: MOST_PROBLEMS - 1]))
+        return replace(
+            found,
+            problems=(
+                ReplyProblem("too_large", detail, shown),
+                *found.problems[: MOST_PROBLEMS - 1],
+            ),
+        )
     text = text_of(body)
     reading = plain_demand(text)
     return closely(text, secrets) if reading is None else Decoded((reading,), (), known=True)
@@ -58,10 +66,10 @@ def closely(text: str, secrets: Collection[str] = ()) -> Decoded:
                     undated.append(one)
                 case one:
                     readings.append(one)
-        except NothingThere:
+        except EmptyMessage:
             continue
-        except ValueError as wrong:
-            problems.add(_word_for(wrong), f"{fragment.root}: {wrong}", fragment.source)
+        except ValueError as exc:
+            problems.add(_word_for(exc), f"{fragment.root}: {exc}", fragment.source)
     for torn in scanned.torn:
         problems.add(*torn)
     known = scanned.containers or bool(scanned.fragments)
@@ -69,7 +77,8 @@ def closely(text: str, secrets: Collection[str] = ()) -> Decoded:
 
 
 def text_of(body: bytes) -> str:
-    """The reply as text, without what blanks it begins with: UTF-8, and cp1252 where it is not. A NUL is a blank."""
+    """The reply as text, without what blanks it begins with: UTF-8, and cp1252 where it is not. A
+    NUL is a blank."""
     body = body if body.startswith(_UTF16) else body.replace(b"\0", b" ")
     if body.startswith(_UTF16):
         return body.decode("utf-16", "replace").replace("\0", " ").lstrip(_BLANK)
@@ -80,9 +89,13 @@ def text_of(body: bytes) -> str:
 
 
 def _mixed(body: bytes) -> str:
-    """Decode byte by byte, so that a character cut off at the end does not spoil the others. A large body is decoded as cp1252,
-    because each such byte takes long."""
-    return body.decode("utf-8", _CP1252) if len(body) <= _LARGEST_MIXED else body.decode("cp1252", "replace")
+    """Decode byte by byte, so that a character cut off at the end does not spoil the others. A
+    large body is decoded as cp1252, because each such byte takes long."""
+    return (
+        body.decode("utf-8", _CP1252)
+        if len(body) <= _LARGEST_MIXED
+        else body.decode("cp1252", "replace")
+    )
 
 
 def _as_cp1252(wrong: UnicodeError) -> tuple[str, int]:
@@ -94,8 +107,9 @@ def _as_cp1252(wrong: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_CP1252, _as_cp1252)
 
 
-def _scan(text: str) -> Scanned:
-    """By the first character XML or JSON, with or without its outer braces; or plain text, which may yet hold something."""
+def _scan(text: str) -> ScanResult:
+    """By the first character XML or JSON, with or without its outer braces; or plain text, which
+    may yet hold something."""
     if text.startswith(("{", '"', "[")):
         return json_replies.scan(text)
     scanned = xml_replies.scan(text)
@@ -110,28 +124,34 @@ class _Problems:
 
     def __init__(self, secrets: Collection[str]) -> None:
         self._secrets = secrets
-        self._told: list[Problem] = []
+        self._told: list[ReplyProblem] = []
         self._more = 0
 
     def add(self, what: str, detail: str, source: str) -> None:
         if len(self._told) < MOST_PROBLEMS:
-            self._told.append(Problem(what, redacted(detail, self._secrets), redacted(source, self._secrets)))
+            self._told.append(
+                ReplyProblem(what, redacted(detail, self._secrets), redacted(source, self._secrets))
+            )
         else:
             self._more += 1
 
-    def kept(self) -> tuple[Problem, ...]:
-        return (*self._told, Problem("many", f"{self._more} more problems")) if self._more else tuple(self._told)
+    def kept(self) -> tuple[ReplyProblem, ...]:
+        return (
+            (*self._told, ReplyProblem("many", f"{self._more} more problems"))
+            if self._more
+            else tuple(self._told)
+        )
 
 
 def _word_for(wrong: ValueError) -> str:
     match wrong:
-        case NoTime():
+        case TimeNotSet():
             return "no_time"
-        case Missing():
+        case MissingField():
             return "missing"
-        case NoReading():
+        case NotAReading():
             return "sentinel"
-        case Disputed():
+        case AmbiguousValue():
             return "disputed"
         case _:
             return "bad_number"

@@ -1,7 +1,7 @@
 """From one whole notification to a reading: what its fields mean, per kind.
 
-A field that decides the value must be readable, or there is no reading. What only describes it (tier, currency, label) is None
-when it cannot be read: the raw field is in the line.
+A field that decides the value must be readable, or there is no reading. What only describes it
+(tier, currency, label) is None when it cannot be read: the raw field is in the line.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from html import unescape
 
 from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.rainforest.decoding import currencies, numbers, root_elements
-from eagle_logger.rainforest.decoding.numbers import Missing, NoTime
+from eagle_logger.rainforest.decoding.numbers import MissingField, TimeNotSet
 from eagle_logger.rainforest.decoding.scan_result import Fragment
 
 Fields = Mapping[str, str]
 """Lower-case names; text as it stood in the reply."""
 
 _LASTING = frozenset({Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE})
-"""Kinds whose reading holds until the gateway shows another one, so it means something without a time. A demand does not."""
+"""Kinds whose reading holds until the gateway shows another one, so it means something without a
+time. A demand does not."""
 _NONE: frozenset[Flag] = frozenset()
 _NO_PRICE = 0xFFFFFFFF
 _NO_DIGITS = frozenset({0x0F, 0xFF})
@@ -30,7 +31,13 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]
 
 _RAW = {
     Kind.DEMAND: ("TimeStamp", "Demand", "Multiplier", "Divisor"),
-    Kind.SUMMATION: ("TimeStamp", "SummationDelivered", "SummationReceived", "Multiplier", "Divisor"),
+    Kind.SUMMATION: (
+        "TimeStamp",
+        "SummationDelivered",
+        "SummationReceived",
+        "Multiplier",
+        "Divisor",
+    ),
     Kind.PRICE: (
         *("TimeStamp", "StartTime", "Duration", "Price", "Currency", "TrailingDigits"),
         *("Tier", "RateLabel", "TierLabel"),
@@ -41,34 +48,41 @@ _RAW = {
     ),
 }
 _KEPT = {kind: tuple((name.lower(), name) for name in names) for kind, names in _RAW.items()}
-_NOT_DECIDING = frozenset({"currency", "tier", "ratelabel", "tierlabel", "starttime", "duration", "priority", "queue"})
-_DECIDING = frozenset(key for kept in _KEPT.values() for key, _ in kept if key not in _NOT_DECIDING) | {
+_NOT_DECIDING = frozenset(
+    {"currency", "tier", "ratelabel", "tierlabel", "starttime", "duration", "priority", "queue"}
+)
+_DECIDING = frozenset(
+    key for kept in _KEPT.values() for key, _ in kept if key not in _NOT_DECIDING
+) | {
     "devicemacid",
     "metermacid",
 }
 
 
-class NothingThere(ValueError):
+class EmptyMessage(ValueError):
     """A gateway's usual answer when it has no message or no price. It is no problem."""
 
 
-class Disputed(ValueError):
+class AmbiguousValue(ValueError):
     """A field that decides the value is there twice, and differs."""
 
 
 def reading_of(fragment: Fragment) -> Reading | Undated:
-    """The reading that a whole notification holds; an Undated one if the gateway gave no usable time.
+    """The reading that a whole notification holds; an Undated one if the gateway gave no usable
+    time.
 
-    Raises NothingThere, NoTime (a demand without a time), NoReading (a sentinel, or Missing), Disputed, or another ValueError
-    for a malformed number.
+    Raises NothingThere, NoTime (a demand without a time), NoReading (a sentinel, or Missing),
+    Disputed, or another ValueError for a malformed number.
     """
     kind, fields = root_elements.READINGS[fragment.root], fragment.fields
     if fragment.disputed and not fragment.disputed.isdisjoint(_DECIDING):
-        raise Disputed(f"two different values of {', '.join(sorted(fragment.disputed & _DECIDING))}")
+        raise AmbiguousValue(
+            f"two different values of {', '.join(sorted(fragment.disputed & _DECIDING))}"
+        )
     values, flags = _VALUES[kind](fields)
     try:
         time = numbers.unix_time(fields.get("timestamp"))
-    except NoTime:
+    except TimeNotSet:
         if kind not in _LASTING:
             raise
         time = None
@@ -94,18 +108,25 @@ def _demand(fields: Fields) -> _Values:
 
 
 def _summation(fields: Fields) -> _Values:
-    delivered, received = fields.get("summationdelivered", "").strip(), fields.get("summationreceived", "").strip()
+    delivered, received = (
+        fields.get("summationdelivered", "").strip(),
+        fields.get("summationreceived", "").strip(),
+    )
     if not delivered and not received:
-        raise Missing("neither SummationDelivered nor SummationReceived")
+        raise MissingField("neither SummationDelivered nor SummationReceived")
     scale = _scale(fields)
-    return {"delivered": _counter(delivered, scale), "received": _counter(received, scale), "unit": "kWh"}, _NONE
+    return {
+        "delivered": _counter(delivered, scale),
+        "received": _counter(received, scale),
+        "unit": "kWh",
+    }, _NONE
 
 
 def _price(fields: Fields) -> _Values:
     price = numbers.unsigned(_needed(fields, "price", "Price"))
     digits = numbers.unsigned(_needed(fields, "trailingdigits", "TrailingDigits"))
     if price == _NO_PRICE or digits in _NO_DIGITS:
-        raise NothingThere("the gateway has no price")
+        raise EmptyMessage("the gateway has no price")
     if digits > 0x0F:
         raise ValueError(f"{digits} trailing digits")
     currency = currencies.letters(_number_or(fields, "currency", 0))
@@ -122,7 +143,7 @@ def _price(fields: Fields) -> _Values:
 def _message(fields: Fields) -> _Values:
     identifier, text = fields.get("id", "").strip(), plain_text(fields.get("text", ""))
     if not text and _is_no_id(identifier):
-        raise NothingThere("no message waits")
+        raise EmptyMessage("no message waits")
     values: dict[str, Value] = {
         "id": identifier or None,
         "text": text,
@@ -149,13 +170,17 @@ _character = lru_cache(1024)(unescape)
 
 def plain_text(text: str) -> str:
     """The text with its HTML escapes undone, once; nothing else is an entity."""
-    return _ENTITY.sub(lambda match: _character(match[0]), text).strip() if "&" in text else text.strip()
+    return (
+        _ENTITY.sub(lambda match: _character(match[0]), text).strip()
+        if "&" in text
+        else text.strip()
+    )
 
 
 def _needed(fields: Fields, key: str, name: str) -> str:
     text = fields.get(key)
     if text is None or not text.strip():
-        raise Missing(f"{name} is missing or empty")
+        raise MissingField(f"{name} is missing or empty")
     return text
 
 
@@ -175,7 +200,8 @@ def _number_or(fields: Fields, key: str, otherwise: int) -> int:
 
 
 def _is_no_id(text: str) -> bool:
-    """Whether a message's id is absent, empty, or zero in any spelling. With another id it is a message, even without text."""
+    """Whether a message's id is absent, empty, or zero in any spelling. With another id it is a
+    message, even without text."""
     try:
         return not text or numbers.unsigned(text) == 0
     except ValueError:

@@ -1,4 +1,5 @@
-"""The reply that nearly every reply is, a demand as firmware spells it: read in a third of the time, with the same outcome."""
+"""The reply that nearly every reply is, a demand as firmware spells it: read in a third of the
+time, with the same outcome."""
 
 from __future__ import annotations
 
@@ -24,13 +25,16 @@ _PLAIN = re.compile(rf"\s*<InstantaneousDemand>\s*{_INSIDE}</InstantaneousDemand
 
 
 def plain_demand(text: str) -> Reading | None:
-    """The reading, if the reply is such a demand and a usable one; else it must be looked at closely."""
+    """The reading, if the reply is such a demand and a usable one; else it must be looked at
+    closely."""
     found = _PLAIN.fullmatch(text)
     if found is None:
         return None
     device, meter, stamp, demand, multiplier, divisor = found.groups()
     try:
-        value = numbers.scaled(numbers.demand(demand), numbers.factor(multiplier), numbers.factor(divisor))
+        value = numbers.scaled(
+            numbers.demand(demand), numbers.factor(multiplier), numbers.factor(divisor)
+        )
         time = numbers.unix_time(stamp)
     except ValueError:
         return None

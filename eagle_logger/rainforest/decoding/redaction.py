@@ -13,12 +13,13 @@ LONGEST_SAMPLE = 4096
 HIDDEN = "[redacted]"
 
 _LOOKED_AT = LONGEST_SAMPLE + 1024
-"""Characters of a text that are searched. They are more than a sample keeps, because hiding a secret shortens the text. Each
-costs a few microseconds of the event loop's time."""
+"""Characters of a text that are searched. They are more than a sample keeps, because hiding a
+secret shortens the text. Each costs a few microseconds of the event loop's time."""
 _LONGEST_DETAIL = 200
 
-# The value of an element, JSON member, attribute, header or query parameter whose name smells of a secret, whole or cut off.
-# Each of these expressions must take only a few steps for each character of any text: a gateway may send anything.
+# The value of an element, JSON member, attribute, header or query parameter whose name smells of a
+# secret, whole or cut off. Each of these expressions must take only a few steps for each character
+# of any text: a gateway may send anything.
 _SMELL = (
     r"(?:install[ _-]?code|link[ _-]?key|user|password|passwd|\bpwd|e-?mail|authorization|secret|token|cookie)"
     r"[\w-]{0,32}"
@@ -33,7 +34,8 @@ _NAMED = re.compile(
     rf"""|({_SMELL}\s*+[=:]\s*+)(?:"[^"]*"?|'[^']*'?|[^\s<>&;,]+)""",
     re.IGNORECASE | re.DOTALL,
 )
-# Keys of 16 hex digits, unless the whole name right before says that it is a MAC or a counter: part of a name says nothing.
+# Keys of 16 hex digits, unless the whole name right before says that it is a MAC or a counter: part
+# of a name says nothing.
 _KEY = re.compile(r"(?:0[xX])?[0-9a-fA-F]{12,}")
 _LONG = r"(?:(?:device|meter|coord)?macid|extpanid|(?:sub)?deviceguid|summation(?:delivered|received)|demand)"
 _HARMLESS = re.compile(rf'(?:<{_LONG}\s*>|"{_LONG}"\s*:\s*")\s*$', re.IGNORECASE)
@@ -49,10 +51,13 @@ _LONGEST_WORD = 320
 def redacted(text: str, secrets: Iterable[str] = (), *, longest: int = LONGEST_SAMPLE) -> str:
     """The beginning of `text`, fit to be shown and kept: at most `longest` bytes of UTF-8.
 
-    `secrets` are values that must not show wherever they stand, such as the password the gateway was asked with.
+    `secrets` are values that must not show wherever they stand, such as the password the gateway
+    was asked with.
     """
     spellings = _spellings(secrets)
-    shown = (text if len(text) <= _LOOKED_AT else _cut_off(text[:_LOOKED_AT], spellings)).replace("\0", "")
+    shown = (text if len(text) <= _LOOKED_AT else _cut_off(text[:_LOOKED_AT], spellings)).replace(
+        "\0", ""
+    )
     for secret in spellings:
         shown = shown.replace(secret, HIDDEN)
     shown = _CUT_OFF_KEY.sub(HIDDEN, shown, count=1) if _CUT_OFF_KEY.match(shown) else shown
@@ -74,13 +79,19 @@ def _spellings(secrets: Iterable[str]) -> list[str]:
         spelling
         for secret in secrets
         if secret
-        for spelling in (secret, escape(secret), escape(secret, quote=False), json.dumps(secret)[1:-1])
+        for spelling in (
+            secret,
+            escape(secret),
+            escape(secret, quote=False),
+            json.dumps(secret)[1:-1],
+        )
     }
     return sorted(found, key=len, reverse=True)
 
 
 def _cut_off(text: str, spellings: list[str]) -> str:
-    """The beginning of a longer text, without a secret or a word at its end: the cut may have gone through either."""
+    """The beginning of a longer text, without a secret or a word at its end: the cut may have gone
+    through either."""
     for spelling in spellings:
         start = max(0, len(text) - len(spelling) + 1)
         while (start := text.find(spelling[0], start)) >= 0:
@@ -92,7 +103,8 @@ def _cut_off(text: str, spellings: list[str]) -> str:
 
 
 def _without_values_before_ends(text: str) -> str:
-    """The text without the word before each end tag whose name smells of a secret: its start tag may be lost."""
+    """The text without the word before each end tag whose name smells of a secret: its start tag
+    may be lost."""
     parts: list[str] = []
     done = 0
     for end in _END.finditer(text):
@@ -108,7 +120,8 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 def _unless_harmless(match: re.Match[str]) -> str:
-    """A MAC or a counter of more than 16 digits has a key behind it, from a reply that lost bytes in between."""
+    """A MAC or a counter of more than 16 digits has a key behind it, from a reply that lost bytes
+    in between."""
     before = match.string[max(0, match.start() - 64) : match.start()]
     may_be_one = match[0][:2] in {"0x", "0X"} and len(match[0]) <= _LONGEST_NUMBER
     return match[0] if may_be_one and _HARMLESS.search(before) else HIDDEN

@@ -1,4 +1,5 @@
-"""From a whole reply (status, headers, body) to what it holds, or to the error that says what to do. Pure."""
+"""From a whole reply (status, headers, body) to what it holds, or to the error that says what to
+do. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +10,16 @@ from email.utils import parsedate_to_datetime
 
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable
 from eagle_logger.rainforest.decoding.decode import decode, text_of
-from eagle_logger.rainforest.decoding.error_phrases import WORDINGS, Means, Wording, error_for, meaning_of
+from eagle_logger.rainforest.decoding.error_phrases import (
+    WORDINGS,
+    ErrorMeaning,
+    ErrorPhrase,
+    error_for,
+    meaning_of,
+)
 from eagle_logger.rainforest.decoding.notifications import plain_text
 from eagle_logger.rainforest.decoding.redaction import redacted, said
-from eagle_logger.rainforest.source import Decoded, Problem, UnreadableReply
+from eagle_logger.rainforest.source import Decoded, ReplyProblem, UnreadableReply
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: nobody is left alone longer than this, whatever a reply says."""
@@ -26,7 +33,8 @@ _HTML_PAGE = re.compile(
     r"|<!doctype\s+html|</?(?:html|head|body|title|script|meta)\b",
     re.IGNORECASE,
 )
-"""The relay answers in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or a program that failed."""
+"""The relay answers in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or
+a program that failed."""
 
 
 def interpret(
@@ -34,13 +42,14 @@ def interpret(
     headers: Mapping[str, str],
     body: bytes,
     secrets: Collection[str] = (),
-    wordings: Iterable[Wording] = WORDINGS,
+    wordings: Iterable[ErrorPhrase] = WORDINGS,
 ) -> Decoded:
     """What a reply holds.
 
-    `headers` are looked up in lower case (or are a mapping that does not mind). Raises RelayUnavailable (time-out, busy, empty
-    body, 407, 408, 429, 5xx, a redirect, an HTML page that refuses), Refused (credentials, cloud id), UnreadableReply (an
-    unknown reply; carries the problem).
+    `headers` are looked up in lower case (or are a mapping that does not mind). Raises
+    RelayUnavailable (time-out, busy, empty body, 407, 408, 429, 5xx, a redirect, an HTML page that
+    refuses), Refused (credentials, cloud id), UnreadableReply (an unknown reply; carries the
+    problem).
     """
     if not 200 <= status <= 299:
         raise _by_status(status, headers, body, secrets, wordings)
@@ -53,7 +62,8 @@ def interpret(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait: a number, or a date seen from the reply's own Date, so that no two clocks are compared."""
+    """Seconds to wait: a number, or a date seen from the reply's own Date, so that no two clocks
+    are compared."""
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
@@ -66,46 +76,68 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _by_status(
-    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Collection[str],
+    wordings: Iterable[ErrorPhrase],
 ) -> EagleError:
     words, shown = _words(body), _shown(body, secrets)
     detail = f"status {status} {shown}".rstrip()
     if status in {401, 403}:
         return _refusal(words, body, detail, wordings)
     if status == 407:
-        return RelayUnavailable(f"a proxy on the way to the relay wants a password: {detail}", reason="proxy")
+        return RelayUnavailable(
+            f"a proxy on the way to the relay wants a password: {detail}", reason="proxy"
+        )
     if status in _BY_STATUS or status >= 500:
         wording = _meaning(words, body, wordings) if status not in {408, 429} else None
         reason = _BY_STATUS.get(status) or f"http_{status // 100}xx"
-        if wording is not None and isinstance(refused := error_for(wording, detail), Refused) and status == 400:
+        if (
+            wording is not None
+            and isinstance(refused := error_for(wording, detail), Refused)
+            and status == 400
+        ):
             return refused
         if wording is not None and wording.reason == "timed_out":
             reason = wording.reason
-        return RelayUnavailable(f"the relay has no reading now: {detail}", reason=reason, retry_after=retry_after(headers))
+        return RelayUnavailable(
+            f"the relay has no reading now: {detail}",
+            reason=reason,
+            retry_after=retry_after(headers),
+        )
     if 300 <= status <= 399:
-        return RelayUnavailable(f"the relay points elsewhere, and is not followed: {detail}", reason="redirected")
+        return RelayUnavailable(
+            f"the relay points elsewhere, and is not followed: {detail}", reason="redirected"
+        )
     wording = _meaning(words, body, wordings)
     if wording is not None:
         return error_for(wording, detail)
-    return UnreadableReply(Problem("status", detail, shown))
+    return UnreadableReply(ReplyProblem("status", detail, shown))
 
 
-def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[Wording]) -> EagleError:
-    """The error for 401 and 403: the relay refuses this user, unless the body shows that the relay did not write it."""
+def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[ErrorPhrase]) -> EagleError:
+    """The error for 401 and 403: the relay refuses this user, unless the body shows that the relay
+    did not write it."""
     wording = _meaning(words, body, wordings)
     if wording is not None:
         return error_for(wording, detail)
-    return error_for(_PAGE, detail) if _is_html(body) else Refused(f"the relay refuses this user: {detail}")
+    return (
+        error_for(_PAGE, detail)
+        if _is_html(body)
+        else Refused(f"the relay refuses this user: {detail}")
+    )
 
 
-def _meaning(words: str, body: bytes, wordings: Iterable[Wording]) -> Wording | None:
-    """The wording that fits. An HTML page refuses nobody, unless it fits a deployment's own wording."""
+def _meaning(words: str, body: bytes, wordings: Iterable[ErrorPhrase]) -> ErrorPhrase | None:
+    """The wording that fits. An HTML page refuses nobody, unless it fits a deployment's own
+    wording."""
     wording = meaning_of(words, wordings)
-    refuses = wording is not None and wording.means is Means.REFUSED
+    refuses = wording is not None and wording.means is ErrorMeaning.REFUSED
     return _PAGE if refuses and wording in WORDINGS and _is_html(body) else wording
 
 
-_PAGE = Wording(_HTML_PAGE, Means.TRANSIENT, "web_page")
+_PAGE = ErrorPhrase(_HTML_PAGE, ErrorMeaning.TRANSIENT, "web_page")
 
 
 def _is_html(body: bytes) -> bool:
@@ -113,12 +145,20 @@ def _is_html(body: bytes) -> bool:
 
 
 def _nothing_known(
-    problems: tuple[Problem, ...], body: bytes, secrets: Collection[str], wordings: Iterable[Wording]
+    problems: tuple[ReplyProblem, ...],
+    body: bytes,
+    secrets: Collection[str],
+    wordings: Iterable[ErrorPhrase],
 ) -> EagleError:
-    """A body that holds no notification we know; `problems` say what is there instead, and an error says it best."""
-    first = problems[0] if problems else Problem("garbage", "nothing in it", "")
+    """A body that holds no notification we know; `problems` say what is there instead, and an error
+    says it best."""
+    first = problems[0] if problems else ReplyProblem("garbage", "nothing in it", "")
     problem = next((one for one in problems if one.what == "error"), first)
-    wording = _meaning(_words(body), body, wordings) if problem.what in {"error", "unknown_root", "garbage"} else None
+    wording = (
+        _meaning(_words(body), body, wordings)
+        if problem.what in {"error", "unknown_root", "garbage"}
+        else None
+    )
     if wording is not None:
         return error_for(wording, _shown(body, secrets))
     return UnreadableReply(problem)

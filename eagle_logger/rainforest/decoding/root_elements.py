@@ -30,7 +30,14 @@ WITHOUT_READING = (
 )
 """Recognised, but they carry nothing to log."""
 
-CONTAINERS = ("HistoryData", "NetworkList", "ScheduleList", "DeviceList", "BillingPeriodList", "rainforest")
+CONTAINERS = (
+    "HistoryData",
+    "NetworkList",
+    "ScheduleList",
+    "DeviceList",
+    "BillingPeriodList",
+    "rainforest",
+)
 """They hold notifications; what is whole inside counts, whether or not the container itself is."""
 
 SPELLING = {name.lower(): name for name in (*READINGS, *WITHOUT_READING, *CONTAINERS)}

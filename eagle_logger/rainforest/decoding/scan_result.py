@@ -1,4 +1,5 @@
-"""What scanning a reply finds, before anybody asks what it means. The XML and the JSON scanner both give this."""
+"""What scanning a reply finds, before anybody asks what it means. The XML and the JSON scanner both
+give this."""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MOST_NOTIFICATIONS = 50
-"""Notifications, whole or torn, that are read of one reply. An ordinary reply has one, or a handful."""
+"""Notifications, whole or torn, that are read of one reply. An ordinary reply has one, or a
+handful."""
 
 
 class Fragment(NamedTuple):
-    """One whole notification: it has its own beginning and its own end, and holds nothing but whole elements.
+    """One whole notification: it has its own beginning and its own end, and holds nothing but whole
+    elements.
 
-    `fields` maps lower-case names to text as it stands in the reply; of a field that repeats, the one that is not empty.
-    `disputed` names fields that repeat with different text.
+    `fields` maps lower-case names to text as it stands in the reply; of a field that repeats, the
+    one that is not empty. `disputed` names fields that repeat with different text.
     """
 
     root: str
@@ -23,7 +26,7 @@ class Fragment(NamedTuple):
     disputed: frozenset[str] = frozenset()
 
 
-class Torn(NamedTuple):
+class TornNotification(NamedTuple):
     """Something that is no whole notification: nothing may be salvaged from it."""
 
     what: str
@@ -32,9 +35,9 @@ class Torn(NamedTuple):
 
 
 @dataclass(slots=True)
-class Scanned:
+class ScanResult:
     fragments: list[Fragment] = field(default_factory=list)
-    torn: list[Torn] = field(default_factory=list)
+    torn: list[TornNotification] = field(default_factory=list)
     containers: bool = False
     """Whether there was a list of notifications, be it an empty one."""
 
@@ -46,7 +49,7 @@ class Scanned:
     def leave(self, rest: str) -> None:
         """Note as a problem that this rest of the reply is not read."""
         detail = f"more than {MOST_NOTIFICATIONS} notifications: the last {len(rest)} characters were not read"
-        self.torn.append(Torn("too_many", detail, rest))
+        self.torn.append(TornNotification("too_many", detail, rest))
 
 
 def collected(root: str, names: list[str], texts: list[str], source: str) -> Fragment:

@@ -1,7 +1,9 @@
-"""Finds whole notifications in the XML fragments that gateways send: hand-written, because what they send is seldom XML.
+"""Finds whole notifications in the XML fragments that gateways send: hand-written, because what
+they send is seldom XML.
 
-Linear in time, no nesting to follow, no entity ever expanded. A notification is whole if its own end tag comes before the
-next notification begins and nothing but whole elements stands between; whatever is not whole is reported, never salvaged.
+Linear in time, no nesting to follow, no entity ever expanded. A notification is whole if its own
+end tag comes before the next notification begins and nothing but whole elements stands between;
+whatever is not whole is reported, never salvaged.
 """
 
 from __future__ import annotations
@@ -11,12 +13,18 @@ from html import escape
 from typing import NamedTuple
 
 from eagle_logger.rainforest.decoding import root_elements
-from eagle_logger.rainforest.decoding.scan_result import Fragment, Scanned, Torn, collected
+from eagle_logger.rainforest.decoding.scan_result import (
+    Fragment,
+    ScanResult,
+    TornNotification,
+    collected,
+)
 
 # Only a beginning has attributes: an end with something in it is none.
 _BORDER = re.compile(rf"<(/)?({root_elements.PATTERN})(?(1)\s*|(?:\s[^<>]*?)?(/?))>", re.IGNORECASE)
 
-# An element with text or none. A `<` that begins no tag counts as text: some firmware escapes nothing.
+# An element with text or none. A `<` that begins no tag counts as text: some firmware escapes
+# nothing.
 _ELEMENT = re.compile(
     r"<([a-z]\w*)(?:\s[^<>]*)?(?:/>|>([^<]*(?:<(?![/a-z!?])[^<]*)*)</\1\s*>)",
     re.IGNORECASE | re.ASCII,
@@ -37,28 +45,39 @@ _CLOSING = {"<!-": "-->", "<![": "]]>", "<!D": "]>", "<!d": "]>", "<?": "?>"}
 
 _LONGEST_PLAIN = 1 << 14
 _CONTAINERS = frozenset(root_elements.CONTAINERS)
-_BEGINNINGS = {f"<{root}>": root for root in root_elements.SPELLING.values() if root not in _CONTAINERS}
+_BEGINNINGS = {
+    f"<{root}>": root for root in root_elements.SPELLING.values() if root not in _CONTAINERS
+}
 
 
-def scan(text: str) -> Scanned:
+def scan(text: str) -> ScanResult:
     """The whole notifications in a text, and what else is there. Never raises."""
     hidden = ""
     if "<!" in text or "<?" in text:
         text, hidden = _without_markup(text)
     found = (_only_one(text) if len(text) <= _LONGEST_PLAIN else None) or _Scan(text).run()
     if hidden:
-        found.torn.append(Torn("truncated", "a comment, a CDATA section or a DOCTYPE has no end of its own", hidden))
+        found.torn.append(
+            TornNotification(
+                "truncated", "a comment, a CDATA section or a DOCTYPE has no end of its own", hidden
+            )
+        )
     return found
 
 
-def _only_one(text: str) -> Scanned | None:
-    """What nearly every reply is, one plain notification and blanks: found in a third of the time, with the same outcome."""
+def _only_one(text: str) -> ScanResult | None:
+    """What nearly every reply is, one plain notification and blanks: found in a third of the time,
+    with the same outcome."""
     parts = _ELEMENT.split(text)
     root = _BEGINNINGS.get(parts[0].strip())
     if root is None or parts[-1].strip() != f"</{root}>" or "".join(parts[3:-3:3]).strip():
         return None
     fragment = collected(root, parts[1::3], [inside or "" for inside in parts[2::3]], text)
-    return Scanned([fragment]) if root_elements.SPELLING.keys().isdisjoint(fragment.fields) else None
+    return (
+        ScanResult([fragment])
+        if root_elements.SPELLING.keys().isdisjoint(fragment.fields)
+        else None
+    )
 
 
 class _Open(NamedTuple):
@@ -68,17 +87,18 @@ class _Open(NamedTuple):
 
 
 class _Scan:
-    """One pass over the tags of notifications and containers. At most one notification is open: they never nest."""
+    """One pass over the tags of notifications and containers. At most one notification is open:
+    they never nest."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._found = Scanned()
+        self._found = ScanResult()
         self._open: _Open | None = None
         self._unclosed = 0
         self._stray_end = ""
         self._outside: list[str] = []
 
-    def run(self) -> Scanned:
+    def run(self) -> ScanResult:
         end = 0
         for border in _BORDER.finditer(self._text):
             root = root_elements.SPELLING[border[2].lower()]
@@ -98,7 +118,9 @@ class _Scan:
             self._outside.append(self._text[end:])
         self._give_up(len(self._text))
         if self._unclosed > 0:
-            self._found.torn.append(Torn("truncated", "a list has no end of its own", ""))
+            self._found.torn.append(
+                TornNotification("truncated", "a list has no end of its own", "")
+            )
         self._look_outside("".join(self._outside))
         return self._found
 
@@ -124,12 +146,22 @@ class _Scan:
             self._open = None
 
     def _take(self, opened: _Open, border: re.Match[str]) -> None:
-        inside, source = self._text[opened.inside : border.start()], self._text[opened.begin : border.end()]
+        inside, source = (
+            self._text[opened.inside : border.start()],
+            self._text[opened.begin : border.end()],
+        )
         parts = _ELEMENT.split(inside)
         if "".join(parts[::3]).strip():
-            parts = [(one or "").replace(_HIDDEN, "<") for one in _ELEMENT.split(_with_markup_hidden(inside))]
+            parts = [
+                (one or "").replace(_HIDDEN, "<")
+                for one in _ELEMENT.split(_with_markup_hidden(inside))
+            ]
         if "".join(parts[::3]).strip():
-            self._found.torn.append(Torn("malformed", f"{opened.root} holds something that is no whole element", source))
+            self._found.torn.append(
+                TornNotification(
+                    "malformed", f"{opened.root} holds something that is no whole element", source
+                )
+            )
         else:
             texts = [text or "" for text in parts[2::3]]
             self._found.fragments.append(collected(opened.root, parts[1::3], texts, source))
@@ -138,7 +170,11 @@ class _Scan:
         """Whatever is open has no end of its own before `end`."""
         if self._open is not None:
             root, begin, _ = self._open
-            self._found.torn.append(Torn("truncated", f"{root} has no end of its own", self._text[begin:end]))
+            self._found.torn.append(
+                TornNotification(
+                    "truncated", f"{root} has no end of its own", self._text[begin:end]
+                )
+            )
             self._open = None
 
     def _look_outside(self, outside: str) -> None:
@@ -147,20 +183,25 @@ class _Scan:
             return
         tag = _OTHER_TAG.search(outside)
         if self._stray_end:
-            torn = Torn("truncated", f"the end of a {self._stray_end} that has no beginning", outside)
+            torn = TornNotification(
+                "truncated", f"the end of a {self._stray_end} that has no beginning", outside
+            )
         elif tag is None:
-            torn = Torn("garbage", "text that belongs to no notification", outside)
+            torn = TornNotification("garbage", "text that belongs to no notification", outside)
         elif tag[1].lower() == "error":
-            torn = Torn("error", "the reply is an error", outside)
+            torn = TornNotification("error", "the reply is an error", outside)
         elif ">" not in outside[tag.end() :]:
-            torn = Torn("truncated", f"<{tag[1]} breaks off", outside)
+            torn = TornNotification("truncated", f"<{tag[1]} breaks off", outside)
         else:
-            torn = Torn("unknown_root", f"<{tag[1]}> is no notification we know", outside)
+            torn = TornNotification(
+                "unknown_root", f"<{tag[1]}> is no notification we know", outside
+            )
         self._found.torn.append(torn)
 
 
 def _with_markup_hidden(inside: str) -> str:
-    """A message's text may hold a little HTML (`Save <b>now</b>`): that is text. Any other tag is none of a message's."""
+    """A message's text may hold a little HTML (`Save <b>now</b>`): that is text. Any other tag is
+    none of a message's."""
     begin = _TEXT_BEGINS.search(inside)
     end = _TEXT_ENDS.search(inside, begin.end()) if begin else None
     if begin is None or end is None:
@@ -170,8 +211,9 @@ def _with_markup_hidden(inside: str) -> str:
 
 
 def _without_markup(text: str) -> tuple[str, str]:
-    """The text without comments, declarations and processing instructions, and with what CDATA holds escaped; and what a
-    comment, CDATA or DOCTYPE hides that has no end. Any other mark without an end stays: one wrong byte can make one."""
+    """The text without comments, declarations and processing instructions, and with what CDATA
+    holds escaped; and what a comment, CDATA or DOCTYPE hides that has no end. Any other mark
+    without an end stays: one wrong byte can make one."""
     parts: list[str] = []
     missing: set[str] = set()
     end = 0
@@ -185,6 +227,9 @@ def _without_markup(text: str) -> tuple[str, str]:
         if close < 0:
             missing.add(closing)
             continue
-        parts += text[end : mark.start()], escape(text[mark.end() : close]) if closing == "]]>" else " "
+        parts += (
+            text[end : mark.start()],
+            escape(text[mark.end() : close]) if closing == "]]>" else " ",
+        )
         end = close + len(closing)
     return "".join([*parts, text[end:]]), ""

@@ -1,4 +1,5 @@
-"""The relay client: one request at a time to each gateway, many gateways at once, on one event loop."""
+"""The relay client: one request at a time to each gateway, many gateways at once, on one event
+loop."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from eagle_logger.core.sendable import sendable
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest.decoding.decode import LARGEST_BODY
-from eagle_logger.rainforest.decoding.error_phrases import WORDINGS, Wording
+from eagle_logger.rainforest.decoding.error_phrases import WORDINGS, ErrorPhrase
 from eagle_logger.rainforest.decoding.redaction import said
 from eagle_logger.rainforest.decoding.reply import interpret
 from eagle_logger.rainforest.relay import requests
@@ -25,11 +26,13 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class RelayClient:
-    """Asks gateways through Rainforest's relay. Make it on the event loop it is used on; `close` it there.
+    """Asks gateways through Rainforest's relay. Make it on the event loop it is used on; `close` it
+    there.
 
-    `user_agent` tells the relay which process asks. `connect_timeout` (seconds) bounds name look-up, connection and TLS
-    together; the deadline of the whole is the caller's. `ca` is a PEM bundle to trust instead of the system's store. Raises
-    ConfigurationError for a bad `ca` or `user_agent`.
+    `user_agent` tells the relay which process asks. `connect_timeout` (seconds) bounds name
+    look-up, connection and TLS together; the deadline of the whole is the caller's. `ca` is a PEM
+    bundle to trust instead of the system's store. Raises ConfigurationError for a bad `ca` or
+    `user_agent`.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class RelayClient:
         max_in_flight: int,
         connect_timeout: float,
         ca: Path | None = None,
-        wordings: tuple[Wording, ...] = WORDINGS,
+        wordings: tuple[ErrorPhrase, ...] = WORDINGS,
     ) -> None:
         if _UNSAFE.search(user_agent):
             raise ConfigurationError(f"EAGLE_PROCESS_NAME: no header can carry {user_agent!r}")
@@ -48,11 +51,13 @@ class RelayClient:
         self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
         self._connections = Connections(
-            url, _tls(ca), limit=max_in_flight, connect_timeout=connect_timeout, largest_body=LARGEST_BODY
+            url,
+            _tls(ca),
+            limit=max_in_flight,
+            connect_timeout=connect_timeout,
+            largest_body=LARGEST_BODY,
         )
-        self._same_headers = (
-            f"Content-Type: text/xml\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-        )
+        self._same_headers = f"Content-Type: text/xml\r\nUser-Agent: {user_agent}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
 
     async def ask(
         self,
@@ -61,17 +66,22 @@ class RelayClient:
         mac_id: str | None = None,
         before_writing: Callable[[], None] = lambda: None,
     ) -> Decoded:
-        """See `source.Relay`. Also raises RuntimeError if this gateway is being asked already: a mistake of the caller's."""
+        """See `source.Relay`. Also raises RuntimeError if this gateway is being asked already: a
+        mistake of the caller's."""
         secrets = (credentials.user_pw, credentials.user_email)
         headers, question = self._headers(credentials), requests.reading(kind, mac_id)
         if credentials.cloud_id in self._asking:
-            raise RuntimeError(f"{credentials.cloud_id} is being asked already: two requests at once freeze a gateway")
+            raise RuntimeError(
+                f"{credentials.cloud_id} is being asked already: two requests at once freeze a gateway"
+            )
         self._asking.add(credentials.cloud_id)
         try:
             async with self._room:
-                status, found, body = await self._connections.post(headers, question, before_writing)
-        except ON_THE_WIRE as wrong:
-            raise _relay_unavailable(wrong, secrets) from None
+                status, found, body = await self._connections.post(
+                    headers, question, before_writing
+                )
+        except ON_THE_WIRE as exc:
+            raise _relay_unavailable(exc, secrets) from None
         finally:
             self._asking.discard(credentials.cloud_id)
         return interpret(status, found, body, secrets, self._wordings)
@@ -89,7 +99,8 @@ class RelayClient:
 
 
 def _sendable(what: str, text: str) -> str:
-    """The text, which is sent as UTF-8. Raises Refused if no header carries it unchanged: older versions stored such texts."""
+    """The text, which is sent as UTF-8. Raises Refused if no header carries it unchanged: older
+    versions stored such texts."""
     try:
         return sendable(text)
     except ValueError as exc:
@@ -100,14 +111,19 @@ def _sendable(what: str, text: str) -> str:
 def _relay_unavailable(wrong: Exception, secrets: tuple[str, ...]) -> RelayUnavailable:
     """Whatever goes wrong on the wire is the relay's, and passes.
 
-    An error may quote what the relay sent, and that may be what it was sent; so it is redacted, and not to be chained.
+    An error may quote what the relay sent, and that may be what it was sent; so it is redacted, and
+    not to be chained.
     """
     detail = said(f"{type(wrong).__name__}: {wrong}", secrets)
-    return RelayUnavailable(detail, reason="timed_out" if isinstance(wrong, TimeoutError) else "connection")
+    return RelayUnavailable(
+        detail, reason="timed_out" if isinstance(wrong, TimeoutError) else "connection"
+    )
 
 
 def _tls(ca: Path | None) -> ssl.SSLContext:
     try:
         return resuming_context(ca)
-    except OSError as wrong:  # an SSLError is one too
-        raise ConfigurationError(f"EAGLE_RELAY_CA: {ca} cannot be read as certificates in PEM: {wrong}") from None
+    except OSError as exc:  # an SSLError is one too
+        raise ConfigurationError(
+            f"EAGLE_RELAY_CA: {ca} cannot be read as certificates in PEM: {exc}"
+        ) from None

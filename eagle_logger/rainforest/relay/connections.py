@@ -1,7 +1,8 @@
 """The connections to the relay, kept alive between requests.
 
-aiohttp's connector makes, keeps and ends them, and its parser reads the replies; aiohttp's session, which is as much work again
-for every request, is left out: what is asked here is always the same POST (docs/explanation/performance.md has the figures).
+aiohttp's connector makes, keeps and ends them, and its parser reads the replies; aiohttp's session,
+which is as much work again for every request, is left out: what is asked here is always the same
+POST (docs/explanation/performance.md has the figures).
 """
 
 from __future__ import annotations
@@ -16,35 +17,50 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 KEEP_ALIVE = 15.0
-"""Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when it is used again."""
+"""Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when
+it is used again."""
 
 MOST_HEADS = 8
 """Heads that are read of one reply: interim ones such as "100 Continue", and its own."""
 
 ON_THE_WIRE = (aiohttp.ClientError, HttpProcessingError, OSError)
-"""What `Connections.post` raises for whatever goes wrong between here and the relay. A TimeoutError is an OSError."""
+"""What `Connections.post` raises for whatever goes wrong between here and the relay. A TimeoutError
+is an OSError."""
 
 Reply = tuple[int, Mapping[str, str], bytes]
 """Status; headers, looked up without regard to case; body, as it came."""
 
 
 class Connections:
-    """To one URL; made on the event loop they are used on. No proxy, cookie, netrc or redirect has a say.
+    """To one URL; made on the event loop they are used on. No proxy, cookie, netrc or redirect has
+    a say.
 
-    `connect_timeout` (seconds) bounds name look-up, connection and TLS together; how long a reply may take is the caller's to
-    say. Of a body longer than `largest_body` just enough is read to tell.
+    `connect_timeout` (seconds) bounds name look-up, connection and TLS together; how long a reply
+    may take is the caller's to say. Of a body longer than `largest_body` just enough is read to
+    tell.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext, *, limit: int, connect_timeout: float, largest_body: int) -> None:
-        self._connector = aiohttp.TCPConnector(limit=limit, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60)
+    def __init__(
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        *,
+        limit: int,
+        connect_timeout: float,
+        largest_body: int,
+    ) -> None:
+        self._connector = aiohttp.TCPConnector(
+            limit=limit, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
+        )
         self._timeout = aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout)
         self._largest_body = largest_body
         self._target = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
         self._first_lines = f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\nHost: {self._target.headers['Host']}\r\n"
 
     async def post(self, headers: str, body: bytes, before_writing: Callable[[], None]) -> Reply:
-        """Post once; never repeat a request. `headers`: whole lines, with only characters that a header may hold.
-        `before_writing` is called when the connection is open. Raises ON_THE_WIRE, and what `before_writing` raises."""
+        """Post once; never repeat a request. `headers`: whole lines, with only characters that a
+        header may hold. `before_writing` is called when the connection is open. Raises ON_THE_WIRE,
+        and what `before_writing` raises."""
         request = f"{self._first_lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
         connection = await self._connected()
         try:
@@ -59,14 +75,17 @@ class Connections:
         await self._connector.close()
 
     async def _connected(self) -> Connection:
-        """A connection on which nothing lies that nobody asked for: it would be taken for the reply to the next request."""
+        """A connection on which nothing lies that nobody asked for: it would be taken for the reply
+        to the next request."""
         while True:
             connection = await self._connector.connect(self._target, [], self._timeout)
             if connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
 
-    async def _exchange(self, connection: Connection, request: bytes, before_writing: Callable[[], None]) -> Reply:
+    async def _exchange(
+        self, connection: Connection, request: bytes, before_writing: Callable[[], None]
+    ) -> Reply:
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
             raise aiohttp.ServerDisconnectedError

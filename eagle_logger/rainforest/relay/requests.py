@@ -1,4 +1,5 @@
-"""What the relay can be asked: every command, as the bytes of a POST's body (EAGLE-100, firmware 2.20 and later)."""
+"""What the relay can be asked: every command, as the bytes of a POST's body (EAGLE-100, firmware
+2.20 and later)."""
 
 from __future__ import annotations
 
@@ -40,13 +41,19 @@ _READING = {
 }
 
 
-def command(name: str, *, mac_id: str | None = None, as_json: bool = False, **parameters: str | None) -> bytes:
-    """Any command. `mac_id` is the EAGLE's own ZigBee MAC, not the meter's; parameters that are None are left out.
+def command(
+    name: str, *, mac_id: str | None = None, as_json: bool = False, **parameters: str | None
+) -> bytes:
+    """Any command. `mac_id` is the EAGLE's own ZigBee MAC, not the meter's; parameters that are
+    None are left out.
 
-    Parameter names are the protocol's elements (`StartTime`). JSON replies are faulty: XML is the safe mode.
+    Parameter names are the protocol's elements (`StartTime`). JSON replies are faulty: XML is the
+    safe mode.
     """
     elements = {"Name": name, "MacId": mac_id, **parameters, "Format": "JSON" if as_json else None}
-    inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in elements.items() if text is not None)
+    inner = "".join(
+        f"<{tag}>{escape(text)}</{tag}>" for tag, text in elements.items() if text is not None
+    )
     return f"<Command>{inner}</Command>".encode("ascii", "xmlcharrefreplace")
 
 
@@ -76,9 +83,15 @@ def list_network(mac_id: str | None = None) -> bytes:
 
 
 def history(
-    start: int, end: int | None = None, frequency: int | None = None, mac_id: str | None = None, *, as_json: bool = False
+    start: int,
+    end: int | None = None,
+    frequency: int | None = None,
+    mac_id: str | None = None,
+    *,
+    as_json: bool = False,
 ) -> bytes:
-    """Summations from `start` to `end` (Unix seconds; None: now), no closer than `frequency` seconds (None: all there are)."""
+    """Summations from `start` to `end` (Unix seconds; None: now), no closer than `frequency`
+    seconds (None: all there are)."""
     return command(
         "get_history_data",
         mac_id=mac_id,
@@ -90,7 +103,8 @@ def history(
 
 
 def set_schedule(device_mac_id: str, event: Event, frequency: int, *, enabled: bool) -> bytes:
-    """Every `frequency` seconds (at most 0xffff), for the EAGLE with this MAC. There is no reply, or an empty one."""
+    """Every `frequency` seconds (at most 0xffff), for the EAGLE with this MAC. There is no reply,
+    or an empty one."""
     return command(
         "set_schedule",
         DeviceMacId=device_mac_id,
@@ -100,7 +114,9 @@ def set_schedule(device_mac_id: str, event: Event, frequency: int, *, enabled: b
     )
 
 
-def get_schedule(event: Event | None = None, mac_id: str | None = None, *, as_json: bool = False) -> bytes:
+def get_schedule(
+    event: Event | None = None, mac_id: str | None = None, *, as_json: bool = False
+) -> bytes:
     """One schedule, or without `event` all of them."""
     return command("get_schedule", mac_id=mac_id, as_json=as_json, Event=event)
 

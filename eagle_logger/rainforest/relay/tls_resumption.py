@@ -1,6 +1,8 @@
-"""TLS that takes up its last session again: a relay that closes after every reply has a handshake come before each request.
+"""TLS that takes up its last session again: a relay that closes after every reply has a handshake
+come before each request.
 
-That spares both sides the certificates, a tenth of our CPU and a fourth of the relay's (docs/explanation/performance.md).
+That spares both sides the certificates, a tenth of our CPU and a fourth of the relay's
+(docs/explanation/performance.md).
 """
 
 from __future__ import annotations
@@ -14,19 +16,21 @@ from eagle_logger.network.tls import client_context
 WATCHED = 10.0
 """Seconds after which a connection that gave no session is given up as a source of one."""
 UNBEARABLE = 600.0
-"""Seconds: if a connection that offered a session did not even shake hands, none is offered for so long. There may be servers
-that cannot bear it."""
+"""Seconds: if a connection that offered a session did not even shake hands, none is offered for so
+long. There may be servers that cannot bear it."""
 
 
 def resuming_context(ca: Path | None) -> ssl.SSLContext:
-    """A context for one server. It verifies as `client_context` does, against the system's store or the PEM bundle `ca`. A
-    resumed session was verified when it began. Raises OSError for a bad `ca`."""
+    """A context for one server. It verifies as `client_context` does, against the system's store or
+    the PEM bundle `ca`. A resumed session was verified when it began. Raises OSError for a bad
+    `ca`."""
     return client_context(ca, of=_ResumingContext)
 
 
 class _ResumingContext(ssl.SSLContext):
-    """asyncio has no way to hand in a session, but asks its context for each connection's TLS. The session can be had only some
-    time after the handshake (TLS 1.3 sends it behind), so one connection at a time is watched for it."""
+    """asyncio has no way to hand in a session, but asks its context for each connection's TLS. The
+    session can be had only some time after the handshake (TLS 1.3 sends it behind), so one
+    connection at a time is watched for it."""
 
     _watched: ssl.SSLObject | None = None
     _until: float = 0.0

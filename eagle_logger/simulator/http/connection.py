@@ -1,4 +1,5 @@
-"""One client's connection: HTTP/1.1 spoken by hand, because a web framework would cost more than everything else together."""
+"""One client's connection: HTTP/1.1 spoken by hand, because a web framework would cost more than
+everything else together."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from eagle_logger.simulator.http import responses
-from eagle_logger.simulator.http.request_parser import Head, Heads
+from eagle_logger.simulator.http.request_parser import RequestHead, RequestHeadParser
 from eagle_logger.simulator.http.responses import Reply
 
 LONGEST_HEAD = 32 * 1024
@@ -19,16 +20,16 @@ PIECE = 256 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 
 
-class Server(Protocol):
+class HttpServer(Protocol):
     """What a connection needs of the server it belongs to."""
 
     loop: asyncio.AbstractEventLoop
-    heads: Heads
+    heads: RequestHeadParser
     connections: set[Connection]
     """Those that are open. A connection enters and leaves by itself."""
     is_stopping: bool
 
-    def request(self, connection: Connection, head: Head, body: bytes) -> None:
+    def request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         """Answer a whole request."""
 
     def not_http(self, reason: str) -> None:
@@ -38,16 +39,17 @@ class Server(Protocol):
 class Connection(asyncio.Protocol):
     """Reads one request at a time and hands it to the server; what a client sends meanwhile waits.
 
-    `number` is unique among all connections of all runs; `client_closed` is True once the client has closed its side.
+    `number` is unique among all connections of all runs; `client_closed` is True once the client
+    has closed its side.
     """
 
-    def __init__(self, server: Server, number: int) -> None:
+    def __init__(self, server: HttpServer, number: int) -> None:
         self._server = server
         self._buffer = b""
         self._busy = False
         self._paused = False
         self._lost = False
-        self._head: Head | None = None
+        self._head: RequestHead | None = None
         self._after_draining: Callable[[], None] | None = None
         self.number = number
         self.port = 0
@@ -92,12 +94,22 @@ class Connection(asyncio.Protocol):
     def is_busy(self) -> bool:
         return self._busy
 
-    def send(self, reply: Reply, head: Head, completed: Callable[[], None] | None = None) -> None:
+    def send(
+        self, reply: Reply, head: RequestHead, completed: Callable[[], None] | None = None
+    ) -> None:
         """Send a whole reply; `completed` is called when its last byte was handed to the socket."""
         self.write(responses.as_bytes(reply, head))
-        self.when_drained(lambda: self.finish(keep=head.keep_alive and not reply.close, completed=completed))
+        self.when_drained(
+            lambda: self.finish(keep=head.keep_alive and not reply.close, completed=completed)
+        )
 
-    def drip(self, reply: Reply, head: Head, completed: Callable[[], None], bytes_per_second: float) -> None:
+    def drip(
+        self,
+        reply: Reply,
+        head: RequestHead,
+        completed: Callable[[], None],
+        bytes_per_second: float,
+    ) -> None:
         """The same, drop by drop: at most twenty drops a second."""
         data, loop = responses.as_bytes(reply, head), self._server.loop
         drop = max(1, round(bytes_per_second / 20))
@@ -115,18 +127,20 @@ class Connection(asyncio.Protocol):
 
         fall(0)
 
-    def break_off(self, reply: Reply, head: Head, after: int) -> None:
+    def break_off(self, reply: Reply, head: RequestHead, after: int) -> None:
         """Send so many bytes of a reply, then reset."""
         self.write(responses.as_bytes(reply, head)[:after])
         self._server.loop.call_later(0.05 if after else 0, self.reset)
 
     def write(self, data: bytes) -> None:
-        """Send a part of a reply; end with `finish`. What is written to a broken connection is lost, as ever."""
+        """Send a part of a reply; end with `finish`. What is written to a broken connection is
+        lost, as ever."""
         if not self._lost:
             self._transport.write(data)
 
     def when_drained(self, call: Callable[[], None]) -> None:
-        """Call as soon as everything written was handed to the socket; never, if the connection breaks first."""
+        """Call as soon as everything written was handed to the socket; never, if the connection
+        breaks first."""
         if self._paused:
             self._after_draining = call
         else:
@@ -181,10 +195,12 @@ class Connection(asyncio.Protocol):
     def _next_request(self) -> None:
         try:
             request = self._take_request()
-        except ValueError as wrong:
+        except ValueError as exc:
             self._busy = True
-            self._transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            self._server.not_http(str(wrong))
+            self._transport.write(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            self._server.not_http(str(exc))
             self._transport.close()
             return
         if request is not None:
@@ -192,8 +208,9 @@ class Connection(asyncio.Protocol):
             self._head = None
             self._server.request(self, *request)
 
-    def _take_request(self) -> tuple[Head, bytes] | None:
-        """The first whole request in the buffer, taken out of it. Raises ValueError if it cannot be one."""
+    def _take_request(self) -> tuple[RequestHead, bytes] | None:
+        """The first whole request in the buffer, taken out of it. Raises ValueError if it cannot be
+        one."""
         buffer = self._buffer
         end = buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -219,7 +236,8 @@ class Connection(asyncio.Protocol):
         return head, body
 
     def _chunked_body(self, begin: int) -> tuple[bytes, int]:
-        """A chunked body and where the next request begins: behind the buffer's end if it is not whole yet."""
+        """A chunked body and where the next request begins: behind the buffer's end if it is not
+        whole yet."""
         buffer, body = self._buffer, b""
         unfinished = b"", len(buffer) + 1
         while True:

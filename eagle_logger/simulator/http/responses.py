@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from eagle_logger.simulator.http.request_parser import Head
+from eagle_logger.simulator.http.request_parser import RequestHead
 
 CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent back. `outcome` is one of a small set of words, for /stats and the ledger; `readings` is a JSON array of
-    what a correct decoder gets from these bytes."""
+    """What is sent back. `outcome` is one of a small set of words, for /stats and the ledger;
+    `readings` is a JSON array of what a correct decoder gets from these bytes."""
 
     body: bytes
     status: int = 200
@@ -26,7 +26,7 @@ class Reply:
     close: bool = False
 
 
-def as_bytes(reply: Reply, head: Head) -> bytes:
+def as_bytes(reply: Reply, head: RequestHead) -> bytes:
     """The whole reply: chunked, or for HTTP/1.0 with its length."""
     keep = head.keep_alive and not reply.close
     first = _beginning(reply.status, reply.content_type, head.is_http_1_0, keep)
@@ -44,7 +44,9 @@ def page(body: object, status: int = 200) -> Reply:
 
 
 def problem(status: int, detail: str, **more: Any) -> Reply:
-    return page({"title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}, status)
+    return page(
+        {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}, status
+    )
 
 
 def stream_head(length: int, size: int) -> bytes:
@@ -64,7 +66,9 @@ def _beginning(status: int, content_type: str, is_http_1_0: bool, keep: bool) ->
             lines.append("Connection: close")
         elif is_http_1_0:
             lines.append("Connection: keep-alive")
-        known = _BEGINNINGS[status, content_type, is_http_1_0, keep] = "".join(f"{line}\r\n" for line in lines).encode()
+        known = _BEGINNINGS[status, content_type, is_http_1_0, keep] = "".join(
+            f"{line}\r\n" for line in lines
+        ).encode()
     return known
 
 

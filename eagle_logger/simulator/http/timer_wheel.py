@@ -1,4 +1,5 @@
-"""Many short delays for the price of few timers: what falls due in the same few milliseconds shares one."""
+"""Many short delays for the price of few timers: what falls due in the same few milliseconds shares
+one."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ TICK = 0.005
 """Seconds; a call comes up to half of this early or late."""
 
 
-class Wheel:
+class TimerWheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ticks: dict[int, list[Callable[[], None]]] = {}
@@ -28,5 +29,7 @@ class Wheel:
         for call in self._ticks.pop(tick):
             try:
                 call()
-            except Exception as wrong:  # noqa: BLE001  (as the loop does: one call's mistake is not the others')
-                self._loop.call_exception_handler({"message": "a delayed call failed", "exception": wrong})
+            except Exception as exc:  # noqa: BLE001  (as the loop does: one call's mistake is not the others')
+                self._loop.call_exception_handler(
+                    {"message": "a delayed call failed", "exception": exc}
+                )

@@ -1,4 +1,5 @@
-"""The relay's accounts: one a home, with what has to be remembered of it: how politely it was asked, and what was confirmed."""
+"""The relay's accounts: one a home, with what has to be remembered of it: how politely it was
+asked, and what was confirmed."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ class Accounts:
         return cloud_id in self._by_id
 
     def authenticate(self, headers: Mapping[str, str]) -> Account | str:
-        """The account these headers (names in lower case) speak for, or the name of the wording that refuses them."""
+        """The account these headers (names in lower case) speak for, or the name of the wording
+        that refuses them."""
         account = self._by_id.get(headers.get("cloud-id", "").lower())
         if account is None:
             return "bad_cloud_id"
@@ -63,7 +65,8 @@ class Accounts:
         return account if right else "bad_password"
 
     def statistics(self, *, everybody: bool = False) -> dict[str, Any]:
-        """What /stats shows. Gaps are in real seconds, between the arrivals of two complete requests for one home."""
+        """What /stats shows. Gaps are in real seconds, between the arrivals of two complete
+        requests for one home."""
         accounts = list(self._by_id.values())
         counts = [account.requests for account in accounts]
         top = sorted(accounts, key=lambda account: -account.requests)[:TOP]
@@ -77,7 +80,11 @@ class Accounts:
                 "homes_asked": sum(1 for count in counts if count),
                 "least": min(counts, default=0),
                 "most": max(counts, default=0),
-                "top": [{"cloud_id": one.home.cloud_id, "requests": one.requests} for one in top if one.requests],
+                "top": [
+                    {"cloud_id": one.home.cloud_id, "requests": one.requests}
+                    for one in top
+                    if one.requests
+                ],
             },
             "in_flight": {
                 "now": sum(account.in_flight for account in accounts),
@@ -85,13 +92,17 @@ class Accounts:
                 "home": crowded.home.cloud_id if crowded and crowded.most_in_flight else None,
             },
             "gap": {
-                "smallest": round(hasty.smallest_gap, 6) if hasty and hasty.smallest_gap < math.inf else None,
+                "smallest": round(hasty.smallest_gap, 6)
+                if hasty and hasty.smallest_gap < math.inf
+                else None,
                 "home": hasty.home.cloud_id if hasty and hasty.smallest_gap < math.inf else None,
             },
             "outcomes": dict(self.outcomes.most_common()),
         }
         if everybody:
-            shown["per_home"] = {cloud_id: one_account(account) for cloud_id, account in self._by_id.items()}
+            shown["per_home"] = {
+                cloud_id: one_account(account) for cloud_id, account in self._by_id.items()
+            }
         return shown
 
 

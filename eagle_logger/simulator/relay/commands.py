@@ -1,6 +1,7 @@
 """What a client may ask: the body of a request, read as leniently as the real gateway reads it.
 
-`LocalCommand` is accepted for `Command` and `DeviceMacId` for `MacId`; the case of tags is insignificant; blank lines may lead.
+`LocalCommand` is accepted for `Command` and `DeviceMacId` for `MacId`; the case of tags is
+insignificant; blank lines may lead.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_WHOLE = re.compile(rb"\s*<\s*(command|localcommand)\s*>(.*)</\s*\1\s*>\s*", re.DOTALL | re.IGNORECASE)
+_WHOLE = re.compile(
+    rb"\s*<\s*(command|localcommand)\s*>(.*)</\s*\1\s*>\s*", re.DOTALL | re.IGNORECASE
+)
 _ELEMENT = re.compile(rb"<\s*(\w+)\s*>\s*([^<]*?)\s*</\s*\1\s*>", re.IGNORECASE)
 
 KINDS = {
@@ -22,7 +25,8 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request's body. `mac` is the gateway it is for ("" if it does not say); `values` are its other elements."""
+    """A request's body. `mac` is the gateway it is for ("" if it does not say); `values` are its
+    other elements."""
 
     name: str
     mac: str
@@ -40,7 +44,10 @@ def parse(body: bytes) -> Command | None:
     whole = _WHOLE.fullmatch(body)
     if whole is None:
         return None
-    values = {tag.decode("latin-1").lower(): text.decode("latin-1") for tag, text in _ELEMENT.findall(whole[2])}
+    values = {
+        tag.decode("latin-1").lower(): text.decode("latin-1")
+        for tag, text in _ELEMENT.findall(whole[2])
+    }
     name = values.pop("name", "").lower()
     wants_json = values.pop("format", "").upper() == "JSON"
     mac = values.pop("macid", "") or values.pop("devicemacid", "")
@@ -48,7 +55,8 @@ def parse(body: bytes) -> Command | None:
 
 
 def seconds(text: str | None) -> int | None:
-    """A parameter's number, hexadecimal with `0x` or decimal; None if it is absent, or no number of 32 bits."""
+    """A parameter's number, hexadecimal with `0x` or decimal; None if it is absent, or no number of
+    32 bits."""
     try:
         number = int(text, 16 if text.lower().startswith("0x") else 10) if text else -1
     except ValueError:

@@ -1,4 +1,5 @@
-"""What can go wrong with a reply, as rules that can be read, checked and changed while the simulator runs.
+"""What can go wrong with a reply, as rules that can be read, checked and changed while the
+simulator runs.
 
     {"seed": 7,
      "rules": [{"fault": "hang", "homes": ["00ce69"]},
@@ -6,8 +7,8 @@
                {"fault": "status", "status": 429, "retry_after": 30, "share": 0.01, "kinds": ["demand"]}],
      "wordings": {"bad_password": {"status": 200, "text": "<Error>Access denied</Error>"}}}
 
-Each rule is decided for itself. Of the rules about time, and of those that replace or damage the whole body, the first that
-hits counts; all others add up.
+Each rule is decided for itself. Of the rules about time, and of those that replace or damage the
+whole body, the first that hits counts; all others add up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from eagle_logger.simulator.relay.homes import Home
 from eagle_logger.simulator.relay.seeded_random import salt_of, share
 
-Kind = Literal["demand", "summation", "price", "message", "other"]
+RuleKind = Literal["demand", "summation", "price", "message", "other"]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, le=3600)]
 
@@ -38,12 +39,13 @@ class Rule(_Checked):
     homes: tuple[str, ...] | None = None
     homes_share: _Share = 1.0
     """Of those homes; always the same ones for the same seed."""
-    kinds: tuple[Kind, ...] | None = None
+    kinds: tuple[RuleKind, ...] | None = None
 
     _salt: int = PrivateAttr(0)
 
     def hits(self, home: Home, kind: str, number: int) -> bool:
-        """Whether this rule hits the number-th request for that home: always the same answer for the same seed."""
+        """Whether this rule hits the number-th request for that home: always the same answer for
+        the same seed."""
         return (
             (self.homes is None or home.cloud_id in self.homes)
             and (self.kinds is None or kind in self.kinds)
@@ -92,7 +94,7 @@ class Empty(Rule):
     fault: Literal["empty"]
 
 
-class Status(Rule):
+class FaultStatus(Rule):
     """Another status, with its text, and Retry-After if given (seconds)."""
 
     fault: Literal["status"]
@@ -148,26 +150,39 @@ class Huge(Rule):
 
 
 class Flood(Rule):
-    """A body full of readings of meters that are invented for each reply. The ledger does not note them. XML only."""
+    """A body full of readings of meters that are invented for each reply. The ledger does not note
+    them. XML only."""
 
     fault: Literal["flood"]
     length: Annotated[int, Field(ge=1, le=2**26)] = 2**20
 
 
 Dirt = Literal[
-    "upper", "shuffled", "repeated", "empty", "missing", "blanks", "bom", "entities", "unclosed", "several", "renamed"
+    "upper",
+    "shuffled",
+    "repeated",
+    "empty",
+    "missing",
+    "blanks",
+    "bom",
+    "entities",
+    "unclosed",
+    "several",
+    "renamed",
 ]
 
 
 class Dirty(Rule):
-    """The reading is all there, but the XML is as dirty as it can be. One of these ways at a time, by chance."""
+    """The reading is all there, but the XML is as dirty as it can be. One of these ways at a time,
+    by chance."""
 
     fault: Literal["dirty"]
     ways: Annotated[tuple[Dirt, ...], Field(min_length=1)] = get_args(Dirt)
 
 
 class Stale(Rule):
-    """Nothing newer than `since` (Unix seconds; unset: the moment the rule came into force) is shown, again and again."""
+    """Nothing newer than `since` (Unix seconds; unset: the moment the rule came into force) is
+    shown, again and again."""
 
     fault: Literal["stale"]
     since: float | None = None
@@ -188,15 +203,17 @@ class WrongClock(Rule):
 
 
 class Sentinel(Rule):
-    """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset: either, by chance).
-    Summations and messages have only the second. Without a time, only a demand is no reading."""
+    """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset:
+    either, by chance). Summations and messages have only the second. Without a time, only a demand
+    is no reading."""
 
     fault: Literal["sentinel"]
     of: Literal["value", "time"] | None = None
 
 
 class Backwards(Rule):
-    """The summation runs backwards: seven readings in a row each lack `by` more units (down to 0), the eighth is right."""
+    """The summation runs backwards: seven readings in a row each lack `by` more units (down to 0),
+    the eighth is right."""
 
     fault: Literal["backwards"]
     by: Annotated[int, Field(ge=1, le=2**31)] = 2000
@@ -209,7 +226,7 @@ AnyRule = Annotated[
     | Reset
     | Close
     | Empty
-    | Status
+    | FaultStatus
     | ErrorText
     | ErrorXml
     | Truncated
@@ -228,28 +245,32 @@ AnyRule = Annotated[
 ]
 
 
-class Wording(_Checked):
+class RefusalText(_Checked):
     """How the relay says no."""
 
     status: Annotated[int, Field(ge=200, le=599)]
     text: str
 
 
-class Wordings(_Checked):
+class RefusalTexts(_Checked):
     """The real relay's wordings for these are not known, so they are data."""
 
-    bad_cloud_id: Wording = Wording(status=401, text="Unknown Cloud-Id")
-    bad_password: Wording = Wording(status=401, text="Wrong User or Password")
-    unknown_mac: Wording = Wording(status=200, text="<Error>\r\n  <Text>Unknown MacId</Text>\r\n</Error>\r\n")
-    unknown_command: Wording = Wording(status=200, text="<Error>\r\n  <Text>Unknown command</Text>\r\n</Error>\r\n")
+    bad_cloud_id: RefusalText = RefusalText(status=401, text="Unknown Cloud-Id")
+    bad_password: RefusalText = RefusalText(status=401, text="Wrong User or Password")
+    unknown_mac: RefusalText = RefusalText(
+        status=200, text="<Error>\r\n  <Text>Unknown MacId</Text>\r\n</Error>\r\n"
+    )
+    unknown_command: RefusalText = RefusalText(
+        status=200, text="<Error>\r\n  <Text>Unknown command</Text>\r\n</Error>\r\n"
+    )
 
 
-class Faults(_Checked):
+class RelayFaults(_Checked):
     """All rules in force. `seed` decides which replies they hit."""
 
     seed: int = 0
     rules: tuple[AnyRule, ...] = ()
-    wordings: Wordings = Wordings()
+    wordings: RefusalTexts = RefusalTexts()
 
     @model_validator(mode="after")
     def _give_salts(self) -> Self:
@@ -258,15 +279,16 @@ class Faults(_Checked):
         return self
 
     @classmethod
-    def parse(cls, text: bytes, homes: Container[str], now: float) -> Faults:
-        """From JSON; `homes` are the cloud ids there are, `now` is when the rules come into force (Unix seconds).
+    def parse(cls, text: bytes, homes: Container[str], now: float) -> RelayFaults:
+        """From JSON; `homes` are the cloud ids there are, `now` is when the rules come into force
+        (Unix seconds).
 
         Raises ValueError with one line for each mistake.
         """
         try:
             given = cls.model_validate_json(text)
-        except ValidationError as invalid:
-            raise ValueError("\n".join(map(_mistake, invalid.errors(include_url=False)))) from None
+        except ValidationError as exc:
+            raise ValueError("\n".join(map(_mistake, exc.errors(include_url=False)))) from None
         strangers = [
             f"rules[{number}].homes: there is no home {cloud_id}"
             for number, rule in enumerate(given.rules)
@@ -288,7 +310,11 @@ class Faults(_Checked):
 
 
 def _in_force(rule: AnyRule, now: float) -> AnyRule:
-    return rule.model_copy(update={"since": now}) if isinstance(rule, Stale) and rule.since is None else rule
+    return (
+        rule.model_copy(update={"since": now})
+        if isinstance(rule, Stale) and rule.since is None
+        else rule
+    )
 
 
 def _mistake(error: Any) -> str:

@@ -1,4 +1,5 @@
-"""The simulated homes: who they are, and what hangs on their walls. Home `i` of a seed is the same whatever their number."""
+"""The simulated homes: who they are, and what hangs on their walls. Home `i` of a seed is the same
+whatever their number."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Spelling(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """Time-of-use prices: (label, price in units of the last digit) for each tier, and the tier of every hour of a day."""
+    """Time-of-use prices: (label, price in units of the last digit) for each tier, and the tier of
+    every hour of a day."""
 
     currency: int
     """ISO 4217 numeric."""
@@ -39,7 +41,9 @@ NO_LABEL = "--"
 """What a gateway shows in place of a label."""
 _DAY_AND_NIGHT = (0,) * 6 + (1,) * 16 + (0,) * 2
 TARIFFS = (
-    Tariff(840, "USD", 4, (("Off-peak", 812), ("Mid-peak", 1274), ("On-peak", 2419)), _NIGHT_MID_PEAK),
+    Tariff(
+        840, "USD", 4, (("Off-peak", 812), ("Mid-peak", 1274), ("On-peak", 2419)), _NIGHT_MID_PEAK
+    ),
     Tariff(840, "USD", 3, (("Set by User", 125),), (0,) * 24),
     Tariff(124, "CAD", 3, (("Off-peak", 82), ("Mid-peak", 113), ("On-peak", 170)), _NIGHT_MID_PEAK),
     Tariff(978, "EUR", 4, (("Block 1", 2391), ("Block 2", 3148)), _DAY_AND_NIGHT),
@@ -70,7 +74,8 @@ class Home:
     """Seconds that local time is ahead of UTC."""
     spelling: Spelling
     multiplier: int
-    """As the meter spells it: 0 means 1. The divisor is 1000 everywhere, so one unit is a watt, or a watt-hour."""
+    """As the meter spells it: 0 means 1. The divisor is 1000 everywhere, so one unit is a watt, or
+    a watt-hour."""
     tariff: Tariff
     price_every: int
     """Seconds between two prices."""
@@ -81,7 +86,11 @@ class Home:
     def household(self) -> Household:
         bits = self.salt
         exports = self.profile in SOLAR
-        fridge = (2400 + bits % 1800, 700 + (bits >> 12) % 500, 0 if exports else 70 + (bits >> 24) % 90)
+        fridge = (
+            2400 + bits % 1800,
+            700 + (bits >> 12) % 500,
+            0 if exports else 70 + (bits >> 24) % 90,
+        )
         return Household(
             profile=profile(self.seed, self.profile),
             begins=(bits >> 32) % 14 * 86400 + (bits >> 40) % 7200,

@@ -1,8 +1,10 @@
-"""What a household draws from the grid, in whole watts, as a pure function of time, and its exact integral.
+"""What a household draws from the grid, in whole watts, as a pure function of time, and its exact
+integral.
 
-A profile is two weeks of net power in slots of 20 s, with the running sums of what was imported and what was exported before
-each slot; it repeats for ever. A household has a profile, begins it somewhere of its own, and (unless it exports) adds a
-constant load and a fridge of its own. Power is constant within a slot, so the integral in watt-seconds is an exact integer.
+A profile is two weeks of net power in slots of 20 s, with the running sums of what was imported and
+what was exported before each slot; it repeats for ever. A household has a profile, begins it
+somewhere of its own, and (unless it exports) adds a constant load and a fridge of its own. Power is
+constant within a slot, so the integral in watt-seconds is an exact integer.
 """
 
 from __future__ import annotations
@@ -30,14 +32,16 @@ ELECTRIC_CAR = frozenset({2, 9, 11})
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Two weeks of net power: `watts` in each slot, and the watt-seconds that flowed either way before it."""
+    """Two weeks of net power: `watts` in each slot, and the watt-seconds that flowed either way
+    before it."""
 
     watts: array[int]
     imported: array[int]
     exported: array[int]
 
     def energy(self, running: array[int], sign: int, second: int) -> int:
-        """Watt-seconds that flowed one way (`running` with its `sign`: +1 in, -1 out) between second 0 and `second`."""
+        """Watt-seconds that flowed one way (`running` with its `sign`: +1 in, -1 out) between
+        second 0 and `second`."""
         cycles, rest = divmod(second, PERIOD)
         slot, seconds = divmod(rest, SLOT)
         return cycles * running[SLOTS] + running[slot] + max(sign * self.watts[slot], 0) * seconds
@@ -45,7 +49,8 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """One household's power. Seconds are local Unix seconds: the household's clock on the wall, as if it were UTC."""
+    """One household's power. Seconds are local Unix seconds: the household's clock on the wall, as
+    if it were UTC."""
 
     profile: Profile
     begins: int
@@ -73,7 +78,9 @@ class Household:
 
     def _of_profile(self, running: array[int], sign: int, second: int) -> int:
         profile = self.profile
-        return profile.energy(running, sign, second + self.begins) - profile.energy(running, sign, self.begins)
+        return profile.energy(running, sign, second + self.begins) - profile.energy(
+            running, sign, self.begins
+        )
 
 
 @cache
@@ -100,8 +107,12 @@ def _appliances(watts: list[int], day: int, chance: Random) -> None:
     evening = chance.uniform(17, 19.5)
     _switch_on(watts, day, morning, chance.uniform(0.05, 0.1), 2200)  # kettle
     _switch_on(watts, day, morning, chance.uniform(0.5, 1.2), 150)  # lights
-    _switch_on(watts, day, evening, chance.uniform(0.3, 0.9), chance.randrange(1200, 2600))  # cooking
-    _switch_on(watts, day, evening, chance.uniform(3, 5), chance.randrange(120, 420))  # lights, television
+    _switch_on(
+        watts, day, evening, chance.uniform(0.3, 0.9), chance.randrange(1200, 2600)
+    )  # cooking
+    _switch_on(
+        watts, day, evening, chance.uniform(3, 5), chance.randrange(120, 420)
+    )  # lights, television
     if weekend or chance.random() < 0.3:
         washing = chance.uniform(9, 20)
         _switch_on(watts, day, washing, 0.3, 2050)
@@ -132,7 +143,9 @@ def _sunshine(watts: list[int], chance: Random) -> None:
         haze, clouds = chance.uniform(0.5, 1), chance.uniform(0, 0.7)
         cover = 0.0
         for slot in range(7 * 3600 // SLOT, 18 * 3600 // SLOT):
-            if chance.random() < 0.02:  # the cloud before the sun changes about every quarter of an hour
+            if (
+                chance.random() < 0.02
+            ):  # the cloud before the sun changes about every quarter of an hour
                 cover = clouds * chance.random()
             height = math.sin((slot * SLOT / 3600 - 7) / 11 * math.pi)
             watts[day * DAY // SLOT + slot] -= int(peak * haze * (1 - cover) * height * height)

@@ -1,6 +1,7 @@
 """The ledger: one JSON line for each complete reply, the independent record of what was served.
 
-Lines are gathered and appended ten times a second, at shutdown, and before anybody reads: what is read is always complete.
+Lines are gathered and appended ten times a second, at shutdown, and before anybody reads: what is
+read is always complete.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ FLUSH_EVERY = 0.1
 
 
 class Ledger:
-    """Append-only and restart-safe. Without a path it lives in a nameless temporary file. Not for several processes at once."""
+    """Append-only and restart-safe. Without a path it lives in a nameless temporary file. Not for
+    several processes at once."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._lines: list[str] = []
@@ -27,7 +29,8 @@ class Ledger:
         self._lines.append(line)
 
     def flush(self) -> None:
-        """Hand what was gathered to the operating system. Raises OSError; the lines are then kept for the next time."""
+        """Hand what was gathered to the operating system. Raises OSError; the lines are then kept
+        for the next time."""
         if self._lines:
             self._unwritten += "".join(self._lines).encode()
             self._lines.clear()

@@ -1,7 +1,9 @@
-"""When a meter's readings appear: pure functions of the home and of the time, so that nothing ever has to tick.
+"""When a meter's readings appear: pure functions of the home and of the time, so that nothing ever
+has to tick.
 
-From captures: demand about every 8 s (7 and 9 are common), a loss now and then makes it 16 or 24; summation every 240 s; price
-every 60 to 180 s. A reading becomes visible 2.4 to 12 s after its own time: the median is 3.6 s, the 95th percentile 5.9 s.
+From captures: demand about every 8 s (7 and 9 are common), a loss now and then makes it 16 or 24;
+summation every 240 s; price every 60 to 180 s. A reading becomes visible 2.4 to 12 s after its own
+time: the median is 3.6 s, the 95th percentile 5.9 s.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ _JITTER = (0, 0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
-    """A series of readings: one every `period` seconds, up to `scatter` seconds late; some lost where it `loses`."""
+class MeterStream:
+    """A series of readings: one every `period` seconds, up to `scatter` seconds late; some lost
+    where it `loses`."""
 
     number: int
     period: int
@@ -45,16 +48,16 @@ class Moment(NamedTuple):
     time: int
 
 
-DEMAND = Stream(1, 8, loses=True)
-SUMMATION = Stream(2, 240, scatter=3)
-MESSAGE = Stream(4, 6 * 3600, scatter=3 * 3600)
+DEMAND = MeterStream(1, 8, loses=True)
+SUMMATION = MeterStream(2, 240, scatter=3)
+MESSAGE = MeterStream(4, 6 * 3600, scatter=3 * 3600)
 
 
-def price_stream(home: Home) -> Stream:
-    return Stream(3, home.price_every)
+def price_stream(home: Home) -> MeterStream:
+    return MeterStream(3, home.price_every)
 
 
-def latest(home: Home, stream: Stream, now: float) -> Moment:
+def latest(home: Home, stream: MeterStream, now: float) -> Moment:
     """The newest reading that the gateway shows at `now` (Unix seconds)."""
     salt = home.salt + stream.number
     phase = salt % stream.period
@@ -68,7 +71,7 @@ def latest(home: Home, stream: Stream, now: float) -> Moment:
         turn -= 1
 
 
-def before(home: Home, stream: Stream, moment: Moment) -> Moment:
+def before(home: Home, stream: MeterStream, moment: Moment) -> Moment:
     """The reading before that one, whenever it was shown."""
     salt = home.salt + stream.number
     turn = moment.turn - 1
@@ -88,10 +91,12 @@ def _is_lost(bits: int, turn: int) -> bool:
     losses = bits >> 40
     if losses >> (6 * position) & 0x3F in (0, 1):
         return True
-    return position == 2 and losses >> 6 & 0x3F == 1  # the second turn of four sometimes takes the third along: 24 s
+    return (
+        position == 2 and losses >> 6 & 0x3F == 1
+    )  # the second turn of four sometimes takes the third along: 24 s
 
 
-def _delay(stream: Stream, bits: int, turn: int) -> int:
+def _delay(stream: MeterStream, bits: int, turn: int) -> int:
     if stream.scatter:
         return bits % stream.scatter
     return _JITTER[bits >> (32 + 2 * (turn & 3)) & 3]

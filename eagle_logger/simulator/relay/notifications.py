@@ -1,7 +1,8 @@
-"""What a gateway says of its meter: notifications as the real ones are spelled, and beside each what it truly says.
+"""What a gateway says of its meter: notifications as the real ones are spelled, and beside each
+what it truly says.
 
-The fields of a notification are what will be sent; `said` is what a correct decoder would understand, worked out from the
-model and not from the fields, so that a slip in the spelling shows.
+The fields of a notification are what will be sent; `said` is what a correct decoder would
+understand, worked out from the model and not from the fields, so that a slip in the spelling shows.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ MESSAGES = (
 )
 
 
-class Said(NamedTuple):
-    """A reading as a correct decoder gives it. `values` are exact decimals as text, other text, whole numbers or None; `time`
-    is None if the gateway gives none."""
+class RenderedText(NamedTuple):
+    """A reading as a correct decoder gives it. `values` are exact decimals as text, other text,
+    whole numbers or None; `time` is None if the gateway gives none."""
 
     kind: str
     time: int | None
@@ -48,7 +49,7 @@ class Said(NamedTuple):
         time = "null" if self.time is None else self.time
         return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{time},{values}}}'
 
-    def undated(self) -> Said | None:
+    def undated(self) -> RenderedText | None:
         """The same reading without a time; None for a demand."""
         return None if self.kind == "demand" else self._replace(time=None)
 
@@ -58,11 +59,11 @@ class Notification(NamedTuple):
 
     root: str
     fields: Fields
-    said: Said | None = None
+    said: RenderedText | None = None
 
     def if_dated(self) -> Notification:
-        """The notification as a decoder sees it: without a reading if a wrong clock's TimeStamp wraps around, and with an
-        undated one if the TimeStamp means "no time"."""
+        """The notification as a decoder sees it: without a reading if a wrong clock's TimeStamp
+        wraps around, and with an undated one if the TimeStamp means "no time"."""
         if self.said is None or self.said.time is None:
             return self
         stamp = self.said.time - EPOCH
@@ -84,7 +85,7 @@ def demand(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
             ("Demand", signed_hex(units, home.spelling)),
             *_scale(home),
         ],
-        Said("demand", time, (("value", _thousandths(units * (home.multiplier or 1))),)),
+        RenderedText("demand", time, (("value", _thousandths(units * (home.multiplier or 1))),)),
     )
 
 
@@ -93,7 +94,10 @@ def summation(home: Home, moment: Moment, clock_error: int = 0, less: int = 0) -
     delivered, received = counters(home, moment.time)
     delivered = max(0, delivered - less)
     time, times = moment.time + clock_error, home.multiplier or 1
-    said = (("delivered", _thousandths(delivered * times)), ("received", _thousandths(received * times)))
+    said = (
+        ("delivered", _thousandths(delivered * times)),
+        ("received", _thousandths(received * times)),
+    )
     return Notification(
         "CurrentSummation",
         [
@@ -104,12 +108,13 @@ def summation(home: Home, moment: Moment, clock_error: int = 0, less: int = 0) -
             ("SummationReceived", f"0x{received:016x}"),
             *_scale(home),
         ],
-        Said("summation", time, said),
+        RenderedText("summation", time, said),
     )
 
 
 def counters(home: Home, time: int) -> tuple[int, int]:
-    """What the meter's two registers stand at: the exact integral of demand since it was installed, in whole units."""
+    """What the meter's two registers stand at: the exact integral of demand since it was installed,
+    in whole units."""
     house, begin = home.household, INSTALLED + home.zone
     now = max(time + home.zone, begin)
     delivered = (house.imported(now) - house.imported(begin)) // 3600
@@ -137,7 +142,7 @@ def price(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
             ("Tier", f"0x{number:02x}" if home.spelling is Spelling.USUAL else str(number)),
             ("RateLabel" if home.salt & 1 else "TierLabel", label),
         ],
-        Said(
+        RenderedText(
             "price",
             time,
             (
@@ -150,7 +155,9 @@ def price(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
     )
 
 
-def message(home: Home, moment: Moment, clock_error: int = 0, *, confirmed: bool = False) -> Notification:
+def message(
+    home: Home, moment: Moment, clock_error: int = 0, *, confirmed: bool = False
+) -> Notification:
     identifier, time = message_id(moment), moment.time + clock_error
     bits = mixed(moment.turn, home.salt)
     text = MESSAGES[bits % len(MESSAGES)]
@@ -168,7 +175,7 @@ def message(home: Home, moment: Moment, clock_error: int = 0, *, confirmed: bool
             ("Read", "Y" if confirmed else "N"),
             ("Queue", "Active"),
         ],
-        Said("message", time, (("id", identifier), ("text", text))),
+        RenderedText("message", time, (("id", identifier), ("text", text))),
     )
 
 

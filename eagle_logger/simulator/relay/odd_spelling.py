@@ -7,22 +7,31 @@ from collections.abc import Callable
 from random import Random
 
 from eagle_logger.simulator.relay.faults import Dirt
-from eagle_logger.simulator.relay.gateway import Words
+from eagle_logger.simulator.relay.gateway import NotificationsReply
 from eagle_logger.simulator.relay.notifications import Fields, Notification
 
-OPTIONAL = frozenset({"DigitsRight", "DigitsLeft", "SuppressLeadingZero", "StartTime", "Duration", "Read", "Queue"})
+OPTIONAL = frozenset(
+    {"DigitsRight", "DigitsLeft", "SuppressLeadingZero", "StartTime", "Duration", "Read", "Queue"}
+)
 """Fields that no value depends on."""
 _TEXT = re.compile(rb"(<(?:Text|RateLabel|TierLabel)>)([A-Za-z])")
 
 
-def dirty(words: Words, way: Dirt, chance: int, encode: Callable[[Words], bytes]) -> bytes:
+def dirty(
+    words: NotificationsReply, way: Dirt, chance: int, encode: Callable[[NotificationsReply], bytes]
+) -> bytes:
     """These words in XML, dirty in this way. What the way does not apply to stays clean."""
     if way in _OF_FIELDS:
         change, random = _OF_FIELDS[way], Random(chance)  # noqa: S311  (dirt, not secrets)
-        told = [Notification(_root(one, way), change(one.fields, random), one.said) for one in words.notifications]
-        return encode(Words(told, words.list_root))
+        told = [
+            Notification(_root(one, way), change(one.fields, random), one.said)
+            for one in words.notifications
+        ]
+        return encode(NotificationsReply(told, words.list_root))
     if way == "renamed":
-        return encode(Words([_renamed(one) for one in words.notifications], words.list_root))
+        return encode(
+            NotificationsReply([_renamed(one) for one in words.notifications], words.list_root)
+        )
     return _OF_BYTES[way](encode(words))
 
 

@@ -7,25 +7,25 @@ from typing import Protocol
 from eagle_logger.clock import Clock
 from eagle_logger.simulator.http import responses
 from eagle_logger.simulator.http.connection import Connection
-from eagle_logger.simulator.http.request_parser import Head
+from eagle_logger.simulator.http.request_parser import RequestHead
 from eagle_logger.simulator.http.responses import Reply
 from eagle_logger.simulator.relay.accounts import Accounts
-from eagle_logger.simulator.relay.faults import Faults
+from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.ledger import Ledger
 
 METHODS = {"/healthz": ("GET",), "/stats": ("GET",), "/ledger": ("GET",), "/faults": ("GET", "PUT")}
 
 
-class Shown(Protocol):
+class RelayView(Protocol):
     """What the pages show of the relay. A PUT replaces its `faults`."""
 
     accounts: Accounts
     clock: Clock
-    faults: Faults
+    faults: RelayFaults
     ledger: Ledger
 
 
-def serve(relay: Shown, connection: Connection, head: Head, body: bytes) -> None:
+def serve(relay: RelayView, connection: Connection, head: RequestHead, body: bytes) -> None:
     """Answer a request that is not for the relay."""
     if head.path == "/ledger" and head.method == "GET":
         _ledger(relay, connection, head)
@@ -33,28 +33,36 @@ def serve(relay: Shown, connection: Connection, head: Head, body: bytes) -> None
         connection.send(_page(relay, head, body), head)
 
 
-def _page(relay: Shown, head: Head, body: bytes) -> Reply:
+def _page(relay: RelayView, head: RequestHead, body: bytes) -> Reply:
     if head.path not in METHODS:
-        return responses.problem(404, "there is /cgi-bin/post_manager (POST), /ledger, /stats, /faults and /healthz")
+        return responses.problem(
+            404, "there is /cgi-bin/post_manager (POST), /ledger, /stats, /faults and /healthz"
+        )
     if head.method not in METHODS[head.path]:
         return responses.problem(405, f"{head.path} takes {' and '.join(METHODS[head.path])}")
     if head.path == "/healthz":
-        return responses.page({"status": "ok", "homes": len(relay.accounts), "now": relay.clock.now()})
+        return responses.page(
+            {"status": "ok", "homes": len(relay.accounts), "now": relay.clock.now()}
+        )
     if head.path == "/stats":
         return responses.page(relay.accounts.statistics(everybody=head.query.get("homes") == "all"))
     if head.method == "PUT":
         try:
-            relay.faults = Faults.parse(body, relay.accounts, relay.clock.now())
-        except ValueError as wrong:
-            return responses.problem(422, "these faults make no sense; the old ones stay", errors=str(wrong).splitlines())
+            relay.faults = RelayFaults.parse(body, relay.accounts, relay.clock.now())
+        except ValueError as exc:
+            return responses.problem(
+                422, "these faults make no sense; the old ones stay", errors=str(exc).splitlines()
+            )
     return responses.page(relay.faults.shown())
 
 
-def _ledger(relay: Shown, connection: Connection, head: Head) -> None:
+def _ledger(relay: RelayView, connection: Connection, head: RequestHead) -> None:
     size = relay.ledger.size()
     after = head.query.get("after", "0")
     if not after.isdecimal() or int(after) > size:
-        connection.send(responses.problem(416, f"after must be a byte offset, at most {size}"), head)
+        connection.send(
+            responses.problem(416, f"after must be a byte offset, at most {size}"), head
+        )
         return
     connection.write(responses.stream_head(size - int(after), size))
     connection.stream(relay.ledger.read, int(after), size, head.keep_alive)

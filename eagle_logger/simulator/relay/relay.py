@@ -1,4 +1,5 @@
-"""The simulated relay: lets each request wait, answers as the home's gateway would, keeps the ledger."""
+"""The simulated relay: lets each request wait, answers as the home's gateway would, keeps the
+ledger."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from random import Random
 
 from eagle_logger.clock import Clock
 from eagle_logger.simulator.http.connection import Connection
-from eagle_logger.simulator.http.request_parser import Head, Heads
+from eagle_logger.simulator.http.request_parser import RequestHead, RequestHeadParser
 from eagle_logger.simulator.http.responses import Reply
-from eagle_logger.simulator.http.timer_wheel import Wheel
+from eagle_logger.simulator.http.timer_wheel import TimerWheel
 from eagle_logger.simulator.relay import commands, own_pages, replies
 from eagle_logger.simulator.relay.accounts import Account, Accounts
-from eagle_logger.simulator.relay.faults import Faults
+from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import Home
 from eagle_logger.simulator.relay.ledger import FLUSH_EVERY, Ledger
-from eagle_logger.simulator.relay.reply_plan import HEALTHY, Plan, plan_of
+from eagle_logger.simulator.relay.reply_plan import HEALTHY, ReplyPlan, plan_of
 
 RELAY_PATH = "/cgi-bin/post_manager"
 MOST_COMMANDS = 200_000
@@ -31,9 +32,9 @@ class Exchange:
     """A request for the relay on its way to an answer."""
 
     connection: Connection
-    head: Head
+    head: RequestHead
     body: bytes
-    plan: Plan
+    plan: ReplyPlan
     account: Account | None
     over: bool = False
 
@@ -44,7 +45,7 @@ class Exchange:
         self.over = True
 
 
-class Relay:
+class SimulatedRelay:
     """A relay for these homes. Meter time runs in `clock`, latencies in real time.
 
     `latency` and `spread`: seconds; a reply takes `latency` ± `spread`, evenly.
@@ -57,15 +58,15 @@ class Relay:
         *,
         seed: int = 0,
         clock: Clock | None = None,
-        faults: Faults | None = None,
+        faults: RelayFaults | None = None,
         latency: float = 0.0,
         spread: float = 0.0,
     ) -> None:
         self.accounts = Accounts(homes)
-        self.heads = Heads(self.accounts.authenticate)
+        self.heads = RequestHeadParser(self.accounts.authenticate)
         self.ledger = ledger
         self.clock = clock or Clock()
-        self.faults = faults or Faults()
+        self.faults = faults or RelayFaults()
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self._latency, self._spread = latency, spread
@@ -74,21 +75,30 @@ class Relay:
         self._first_connection = time.time_ns() // 1000  # no run opens a million a second
         self._opened = 0
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
-        """Listen (port 0: a free one); the base URL, to which RELAY_PATH is added for the relay. Raises OSError."""
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> str:
+        """Listen (port 0: a free one); the base URL, to which RELAY_PATH is added for the relay.
+        Raises OSError."""
         self.loop = asyncio.get_running_loop()
-        self._wheel = Wheel(self.loop)
-        self._server = await self.loop.create_server(self._connect, host, port, backlog=4096, ssl=tls)
+        self._wheel = TimerWheel(self.loop)
+        self._server = await self.loop.create_server(
+            self._connect, host, port, backlog=4096, ssl=tls
+        )
         self._flushing = self.loop.create_task(self._flush_for_ever())
         taken = self._server.sockets[0].getsockname()[1]
         return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{taken}"
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Take no more, give replies in flight `grace` seconds to complete, and close the ledger safely."""
+        """Take no more, give replies in flight `grace` seconds to complete, and close the ledger
+        safely."""
         self.is_stopping = True
         self._server.close()
         deadline = self.loop.time() + grace
-        while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:  # noqa: ASYNC110  (once)
+        while (  # noqa: ASYNC110  (once)
+            any(connection.is_busy for connection in self.connections)
+            and self.loop.time() < deadline
+        ):
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.close()
@@ -96,7 +106,7 @@ class Relay:
         self._flushing.cancel()
         self.ledger.close()
 
-    def request(self, connection: Connection, head: Head, body: bytes) -> None:
+    def request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         """A whole request has come in."""
         if head.path != RELAY_PATH or head.method != "POST":
             own_pages.serve(self, connection, head, body)
@@ -110,7 +120,9 @@ class Relay:
             if self.faults.rules:
                 command = self._command(body)
                 kind = command.kind if command else "other"
-                plan = plan_of(self.faults.hitting(account.home, kind, number), account.home, number)
+                plan = plan_of(
+                    self.faults.hitting(account.home, kind, number), account.home, number
+                )
         exchange = Exchange(connection, head, body, plan, account)
         connection.on_close = exchange.end
         if plan.hangs:
@@ -126,7 +138,7 @@ class Relay:
         self._opened += 1
         return Connection(self, self._first_connection + self._opened)
 
-    def _delay(self, plan: Plan) -> float:
+    def _delay(self, plan: ReplyPlan) -> float:
         latency, spread = self._latency, self._spread
         if plan.latency is not None:
             latency, spread = plan.latency.seconds, plan.latency.spread
@@ -144,7 +156,9 @@ class Relay:
     def _answer(self, exchange: Exchange) -> None:
         connection, plan = exchange.connection, exchange.plan
         who = exchange.account or str(exchange.head.account)
-        reply = replies.reply(who, self._command(exchange.body), self.clock.now(), plan, self.faults.wordings)
+        reply = replies.reply(
+            who, self._command(exchange.body), self.clock.now(), plan, self.faults.wordings
+        )
         if plan.resets is not None:
             exchange.end()
             self.accounts.outcomes[plan.outcome] += 1
@@ -173,4 +187,6 @@ class Relay:
             try:
                 self.ledger.flush()
             except OSError:
-                self.accounts.outcomes["ledger not written"] += 1  # what it holds is kept, and tried again
+                self.accounts.outcomes["ledger not written"] += (
+                    1  # what it holds is kept, and tried again
+                )

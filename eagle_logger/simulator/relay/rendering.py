@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from html import escape
 
-from eagle_logger.simulator.relay.gateway import Words
+from eagle_logger.simulator.relay.gateway import NotificationsReply
 from eagle_logger.simulator.relay.notifications import Notification
 
 ENCODING = "cp1252"
 """What the gateways' firmware takes text to be; nothing in a reply says so."""
 
 
-def xml(words: Words) -> bytes:
-    """A bare fragment: no declaration, CRLF lines, one root (or, for a list, one that holds them all)."""
+def xml(words: NotificationsReply) -> bytes:
+    """A bare fragment: no declaration, CRLF lines, one root (or, for a list, one that holds them
+    all)."""
     inner = "".join(map(fragment, words.notifications))
     if words.list_root:
         inner = f"<{words.list_root}>\r\n{inner}</{words.list_root}>\r\n"
@@ -21,12 +22,15 @@ def xml(words: Words) -> bytes:
 
 
 def fragment(notification: Notification) -> str:
-    lines = "".join([f"  <{name}>{_escaped(text)}</{name}>\r\n" for name, text in notification.fields])
+    lines = "".join(
+        [f"  <{name}>{_escaped(text)}</{name}>\r\n" for name, text in notification.fields]
+    )
     return f"<{notification.root}>\r\n{lines}</{notification.root}>\r\n"
 
 
-def as_json(words: Words) -> bytes:
-    """The same members, all of them strings; a list comes without the outer braces, as it does from a gateway."""
+def as_json(words: NotificationsReply) -> bytes:
+    """The same members, all of them strings; a list comes without the outer braces, as it does from
+    a gateway."""
     members = [(one.root, dict(one.fields)) for one in words.notifications]
     if words.list_root:
         inner = json.dumps({root: [fields for _, fields in members] for root, _ in members[:1]})

@@ -11,7 +11,7 @@ from eagle_logger.simulator.relay.seeded_random import mixed
 
 Spoiler = (
     faults.Empty
-    | faults.Status
+    | faults.FaultStatus
     | faults.ErrorText
     | faults.ErrorXml
     | faults.Truncated
@@ -26,7 +26,7 @@ Spoiler = (
 
 
 @dataclass(slots=True)
-class Plan:
+class ReplyPlan:
     """What is to happen to one reply; the default is nothing."""
 
     outcome: str = "ok"
@@ -46,20 +46,22 @@ class Plan:
     backwards: int = 0
 
 
-HEALTHY = Plan()
+HEALTHY = ReplyPlan()
 
 
-def plan_of(rules: list[AnyRule], home: Home, number: int) -> Plan:
+def plan_of(rules: list[AnyRule], home: Home, number: int) -> ReplyPlan:
     """The plan for the number-th request for that home, of the rules that hit it."""
     if not rules:
         return HEALTHY
-    plan = Plan(outcome="+".join(rule.fault for rule in rules), chance=mixed(number, home.salt ^ 0xFA17))
+    plan = ReplyPlan(
+        outcome="+".join(rule.fault for rule in rules), chance=mixed(number, home.salt ^ 0xFA17)
+    )
     for rule in rules:
         _add(plan, rule)
     return plan
 
 
-def _add(plan: Plan, rule: AnyRule) -> None:
+def _add(plan: ReplyPlan, rule: AnyRule) -> None:
     match rule:
         case faults.Latency():
             plan.latency = plan.latency or rule

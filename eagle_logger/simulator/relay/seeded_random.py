@@ -1,4 +1,5 @@
-"""Chance that can be repeated: everything accidental in the simulator is a hash of a seed and of what it happens to."""
+"""Chance that can be repeated: everything accidental in the simulator is a hash of a seed and of
+what it happens to."""
 
 from __future__ import annotations
 
@@ -9,11 +10,14 @@ _64_BITS = 2**64 - 1
 
 def salt_of(*names: object) -> int:
     """64 evenly spread bits that are always the same for these names."""
-    return int.from_bytes(blake2b("/".join(map(str, names)).encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(
+        blake2b("/".join(map(str, names)).encode(), digest_size=8).digest(), "big"
+    )
 
 
 def mixed(number: int, salt: int) -> int:
-    """64 evenly spread bits for the number-th event of whatever has this salt; cheap enough for every request."""
+    """64 evenly spread bits for the number-th event of whatever has this salt; cheap enough for
+    every request."""
     bits = (number * 0x9E3779B97F4A7C15 ^ salt) & _64_BITS
     bits = (bits ^ bits >> 32) * 0xD6E8FEB86659FD93 & _64_BITS
     bits = (bits ^ bits >> 29) * 0xBF58476D1CE4E5B9 & _64_BITS

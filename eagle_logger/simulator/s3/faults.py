@@ -32,8 +32,8 @@ FAULTS = frozenset(ANSWERS) | {
 
 @dataclass(slots=True)
 class Fault:
-    """One rule. It befalls this share of the requests with one of `methods` whose key contains `key`, at most `times` times
-    (None: for ever)."""
+    """One rule. It befalls this share of the requests with one of `methods` whose key contains
+    `key`, at most `times` times (None: for ever)."""
 
     fault: str
     share: float = 1.0
@@ -46,13 +46,15 @@ class Fault:
     def parse(cls, data: Any) -> Self:
         """From JSON. Raises ValueError, saying what is wrong."""
         if not isinstance(data, dict) or data.get("fault") not in FAULTS:
-            raise ValueError(f'a fault is an object with "fault": one of {", ".join(sorted(FAULTS))}')
+            raise ValueError(
+                f'a fault is an object with "fault": one of {", ".join(sorted(FAULTS))}'
+            )
         if unknown := set(data) - set(cls.__slots__):
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
         return cls(**{**data, "methods": tuple(data.get("methods", ("PUT",)))})
 
 
-class Faults:
+class S3Faults:
     """The rules in force; the first that applies is what befalls a request."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -61,7 +63,12 @@ class Faults:
 
     def befalling(self, method: str, key: str) -> Fault | None:
         for rule in self.rules:
-            if rule.times == 0 or method not in rule.methods or rule.key not in key or self._random.random() >= rule.share:
+            if (
+                rule.times == 0
+                or method not in rule.methods
+                or rule.key not in key
+                or self._random.random() >= rule.share
+            ):
                 continue
             if rule.times is not None:
                 rule.times -= 1

@@ -1,7 +1,8 @@
 """The stand-in's objects on disk: `<directory>/<bucket>/<key>`, so that they can be read as files.
 
-What S3 would keep beside an object (metadata, checksums) is in `<directory>/.objects/`; every PUT, whatever came of it, is a
-line in `<directory>/puts.jsonl`. For one process. Survives its being killed, but not the machine's power loss.
+What S3 would keep beside an object (metadata, checksums) is in `<directory>/.objects/`; every PUT,
+whatever came of it, is a line in `<directory>/puts.jsonl`. For one process. Survives its being
+killed, but not the machine's power loss.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _LAST = "\U0010ffff"  # behind every key that begins with what is in front of it
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What is kept beside an object's bytes. `checksums` are header values by algorithm, such as `sha256` → base64."""
+    """What is kept beside an object's bytes. `checksums` are header values by algorithm, such as
+    `sha256` → base64."""
 
     size: int
     md5: str
@@ -33,10 +35,17 @@ class StoredObject:
 
     @classmethod
     def of(
-        cls, body: bytes, now: float, content_type: str, metadata: dict[str, str], checksums: dict[str, str]
+        cls,
+        body: bytes,
+        now: float,
+        content_type: str,
+        metadata: dict[str, str],
+        checksums: dict[str, str],
     ) -> StoredObject:
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return cls(len(body), md5, hashlib.sha256(body).hexdigest(), now, content_type, metadata, checksums)
+        return cls(
+            len(body), md5, hashlib.sha256(body).hexdigest(), now, content_type, metadata, checksums
+        )
 
 
 @dataclass(slots=True)
@@ -49,7 +58,8 @@ class Page:
 
 
 class S3Objects:
-    """Raises KeyError for a bucket that does not exist, ValueError for a key that would not be a file below its bucket."""
+    """Raises KeyError for a bucket that does not exist, ValueError for a key that would not be a
+    file below its bucket."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -86,13 +96,18 @@ class S3Objects:
         return index < len(keys) and keys[index] == key
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
-        return StoredObject(**json.loads(self._beside(bucket, key).read_bytes())) if self.has(bucket, key) else None
+        return (
+            StoredObject(**json.loads(self._beside(bucket, key).read_bytes()))
+            if self.has(bucket, key)
+            else None
+        )
 
     def body(self, bucket: str, key: str) -> bytes:
         return self._path(bucket, key).read_bytes()
 
     def page(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Page:
-        """Up to `limit` keys (and folders, if there is a delimiter) that begin with `prefix` and come behind `after`."""
+        """Up to `limit` keys (and folders, if there is a delimiter) that begin with `prefix` and
+        come behind `after`."""
         page = Page()
         while (key := self._behind(bucket, prefix, after)) is not None:
             if len(page.keys) + len(page.folders) == limit:
@@ -113,7 +128,13 @@ class S3Objects:
         return keys[index] if index < len(keys) and keys[index].startswith(prefix) else None
 
     def note_put(self, now: float, bucket: str, key: str, sha256: str, outcome: str) -> None:
-        row = {"time": round(now, 3), "bucket": bucket, "key": key, "sha256": sha256, "outcome": outcome}
+        row = {
+            "time": round(now, 3),
+            "bucket": bucket,
+            "key": key,
+            "sha256": sha256,
+            "outcome": outcome,
+        }
         self._journal.write((json.dumps(row) + "\n").encode())
 
     def _path(self, bucket: str, key: str) -> Path:

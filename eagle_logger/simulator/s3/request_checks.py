@@ -1,4 +1,5 @@
-"""Whether a request to S3 is what it says it is: its signature (AWS Signature Version 4) and its body's digests.
+"""Whether a request to S3 is what it says it is: its signature (AWS Signature Version 4) and its
+body's digests.
 
 Stricter than the usual stand-ins, which take any secret and any digest.
 """
@@ -28,12 +29,17 @@ class S3Error(Exception):
 
 
 def check_signature(
-    method: str, raw_path: str, headers: Mapping[str, str], credentials: Mapping[str, str] | None, digest: str | None
+    method: str,
+    raw_path: str,
+    headers: Mapping[str, str],
+    credentials: Mapping[str, str] | None,
+    digest: str | None,
 ) -> None:
-    """Raises S3Error unless the request is signed by one of `credentials` (key id → secret), None meaning by anybody.
+    """Raises S3Error unless the request is signed by one of `credentials` (key id → secret), None
+    meaning by anybody.
 
-    `digest` is the SHA-256 (hex) of the body as it was sent; it must be the one that was signed. None where only the headers
-    are known yet.
+    `digest` is the SHA-256 (hex) of the body as it was sent; it must be the one that was signed.
+    None where only the headers are known yet.
     """
     signed_digest = headers.get("x-amz-content-sha256", "")
     if digest is not None and signed_digest not in _UNSIGNED | {digest}:
@@ -47,17 +53,32 @@ def check_signature(
         raise S3Error(403, "AccessDenied", "not signed")
     if key_id not in credentials:
         raise S3Error(403, "InvalidAccessKeyId", "nobody has this access key id")
-    canonical = _canonical_request(method, raw_path, headers, fields.get("SignedHeaders", ""), signed_digest)
+    canonical = _canonical_request(
+        method, raw_path, headers, fields.get("SignedHeaders", ""), signed_digest
+    )
     wanted = _signature(credentials[key_id], scope, headers.get("x-amz-date", ""), canonical)
     if not hmac.compare_digest(wanted, fields.get("Signature", "")):
-        raise S3Error(403, "SignatureDoesNotMatch", "the secret key is another one, or the request was changed on its way")
+        raise S3Error(
+            403,
+            "SignatureDoesNotMatch",
+            "the secret key is another one, or the request was changed on its way",
+        )
 
 
-def _canonical_request(method: str, raw_path: str, headers: Mapping[str, str], signed: str, digest: str) -> str:
+def _canonical_request(
+    method: str, raw_path: str, headers: Mapping[str, str], signed: str, digest: str
+) -> str:
     path, _, query = raw_path.partition("?")
-    pairs = sorted((quote(name, "-_.~"), quote(value, "-_.~")) for name, value in parse_qsl(query, keep_blank_values=True))
-    lines = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in signed.split(";"))
-    return "\n".join((method, path, "&".join(f"{name}={value}" for name, value in pairs), lines, signed, digest))
+    pairs = sorted(
+        (quote(name, "-_.~"), quote(value, "-_.~"))
+        for name, value in parse_qsl(query, keep_blank_values=True)
+    )
+    lines = "".join(
+        f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in signed.split(";")
+    )
+    return "\n".join(
+        (method, path, "&".join(f"{name}={value}" for name, value in pairs), lines, signed, digest)
+    )
 
 
 def _signature(secret: str, scope: str, date: str, canonical: str) -> str:
@@ -78,19 +99,27 @@ def _hmac(key: bytes, message: str) -> bytes:
 
 
 def content_of(sent: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-    """The object's bytes in a PUT's body, and the checksums (header values by algorithm) that came with it in headers or
-    trailers, each of which was found to be right. Raises S3Error."""
+    """The object's bytes in a PUT's body, and the checksums (header values by algorithm) that came
+    with it in headers or trailers, each of which was found to be right. Raises S3Error."""
     given = {
-        name.lower().removeprefix(_CHECKSUM): value for name, value in headers.items() if name.lower().startswith(_CHECKSUM)
+        name.lower().removeprefix(_CHECKSUM): value
+        for name, value in headers.items()
+        if name.lower().startswith(_CHECKSUM)
     }
     if "aws-chunked" in headers.get("content-encoding", ""):
         body, trailers = _without_chunks(sent)
-        given |= {name.removeprefix(_CHECKSUM): value for name, value in trailers.items() if name.startswith(_CHECKSUM)}
+        given |= {
+            name.removeprefix(_CHECKSUM): value
+            for name, value in trailers.items()
+            if name.startswith(_CHECKSUM)
+        }
         if str(len(body)) != headers.get("x-amz-decoded-content-length"):
             raise S3Error(400, "IncompleteBody", "the body is not as long as it was said to be")
     else:
         body = sent
-    given = {name: value for name, value in given.items() if name not in {"mode", "type", "algorithm"}}
+    given = {
+        name: value for name, value in given.items() if name not in {"mode", "type", "algorithm"}
+    }
     md5 = headers.get("content-md5")
     if md5 is not None and md5 != _base64(hashlib.md5(body, usedforsecurity=False).digest()):
         raise S3Error(400, "BadDigest", "Content-MD5 is not that of the body")

@@ -1,8 +1,8 @@
 """A strict S3 on a directory, for tests and for `eagle-logger up --homes`.
 
-It checks signatures, SHA-256, CRC32, Content-MD5 and If-None-Match, keeps its objects and a journal of every PUT, deletes
-nothing, and misbehaves on request (`PUT /_faults`, a JSON list of `faults.Fault`). The bucket is the first part of the
-path, or of a host name below `localhost`.
+It checks signatures, SHA-256, CRC32, Content-MD5 and If-None-Match, keeps its objects and a journal
+of every PUT, deletes nothing, and misbehaves on request (`PUT /_faults`, a JSON list of
+`faults.Fault`). The bucket is the first part of the path, or of a host name below `localhost`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from eagle_logger.core.hours import iso
-from eagle_logger.simulator.s3.faults import ANSWERS, Fault, Faults
+from eagle_logger.simulator.s3.faults import ANSWERS, Fault, S3Faults
 from eagle_logger.simulator.s3.objects import S3Objects, StoredObject
 from eagle_logger.simulator.s3.request_checks import S3Error, check_signature, checksum, content_of
 
@@ -38,11 +38,16 @@ class StandInS3:
     """`credentials` are secrets by access key id; None: anybody may do anything."""
 
     def __init__(
-        self, directory: Path, *, buckets: Iterable[str] = (), credentials: Mapping[str, str] | None = None, seed: int = 0
+        self,
+        directory: Path,
+        *,
+        buckets: Iterable[str] = (),
+        credentials: Mapping[str, str] | None = None,
+        seed: int = 0,
     ) -> None:
         self._objects = S3Objects(directory)
         self._credentials = credentials
-        self.faults = Faults(seed)
+        self.faults = S3Faults(seed)
         for bucket in buckets:
             self._objects.create_bucket(bucket)
         self._runner: web.AppRunner | None = None
@@ -52,7 +57,9 @@ class StandInS3:
         app = web.Application(client_max_size=_LARGEST)
         app.router.add_route("*", FAULTS_PATH, self._change_faults)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, auto_decompress=False, shutdown_timeout=2.0
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         return f"http://{host}:{self._runner.addresses[0][1]}"
@@ -67,8 +74,8 @@ class StandInS3:
         if request.method == "PUT":
             try:
                 self.faults.rules = [Fault.parse(one) for one in await request.json()]
-            except (ValueError, TypeError) as wrong:
-                return web.Response(status=400, text=f"{wrong}\n")
+            except (ValueError, TypeError) as exc:
+                return web.Response(status=400, text=f"{exc}\n")
         return web.json_response([asdict(rule) for rule in self.faults.rules])
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -78,17 +85,25 @@ class StandInS3:
         try:
             if fault is not None:
                 await _before(fault, request)
-            check_signature(request.method, request.raw_path, request.headers, self._credentials, sha256(sent).hexdigest())
+            check_signature(
+                request.method,
+                request.raw_path,
+                request.headers,
+                self._credentials,
+                sha256(sent).hexdigest(),
+            )
             answer = self._carry_out(request, bucket, key, sent, fault)
-        except S3Error as wrong:
+        except S3Error as exc:
             if request.method == "PUT" and key:
-                self._objects.note_put(time.time(), bucket, key, sha256(sent).hexdigest(), wrong.code)
-            answer = _error(wrong)
+                self._objects.note_put(time.time(), bucket, key, sha256(sent).hexdigest(), exc.code)
+            answer = _error(exc)
         if fault is not None and fault.fault == "lost":
             _break(request)
         return answer
 
-    def _carry_out(self, request: web.Request, bucket: str, key: str, sent: bytes, fault: Fault | None) -> web.Response:
+    def _carry_out(
+        self, request: web.Request, bucket: str, key: str, sent: bytes, fault: Fault | None
+    ) -> web.Response:
         """Without a pause in it, so that a condition and what hangs on it are one step."""
         try:
             match request.method, bool(bucket), bool(key):
@@ -109,10 +124,12 @@ class StandInS3:
                     raise S3Error(405, "MethodNotAllowed")
         except KeyError:
             raise S3Error(404, "NoSuchBucket", "there is no such bucket") from None
-        except ValueError as wrong:
-            raise S3Error(400, "InvalidArgument", str(wrong)) from None
+        except ValueError as exc:
+            raise S3Error(400, "InvalidArgument", str(exc)) from None
 
-    def _put(self, request: web.Request, bucket: str, key: str, sent: bytes, fault: Fault | None) -> web.Response:
+    def _put(
+        self, request: web.Request, bucket: str, key: str, sent: bytes, fault: Fault | None
+    ) -> web.Response:
         body, checksums = content_of(sent, request.headers)
         condition = request.headers.get("If-None-Match")
         if condition not in {None, "*"}:
@@ -162,9 +179,14 @@ class StandInS3:
             f"<Name>{escape(bucket)}</Name><Prefix>{quote(prefix)}</Prefix><EncodingType>url</EncodingType>",
             f"<MaxKeys>{limit}</MaxKeys><KeyCount>{len(page.keys) + len(page.folders)}</KeyCount>",
             f"<IsTruncated>{'false' if page.next_after is None else 'true'}</IsTruncated>",
-            f"<NextContinuationToken>{escape(page.next_after)}</NextContinuationToken>" if page.next_after else "",
+            f"<NextContinuationToken>{escape(page.next_after)}</NextContinuationToken>"
+            if page.next_after
+            else "",
             *(self._listed(bucket, key) for key in page.keys),
-            *(f"<CommonPrefixes><Prefix>{quote(folder)}</Prefix></CommonPrefixes>" for folder in page.folders),
+            *(
+                f"<CommonPrefixes><Prefix>{quote(folder)}</Prefix></CommonPrefixes>"
+                for folder in page.folders
+            ),
         ]
         return _xml(f"<ListBucketResult>{''.join(body)}</ListBucketResult>")
 
@@ -185,7 +207,9 @@ class StandInS3:
         return _xml(f"<ListAllMyBucketsResult><Buckets>{names}</Buckets></ListAllMyBucketsResult>")
 
 
-async def serve(stand_in: StandInS3, host: str, port: int, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def serve(
+    stand_in: StandInS3, host: str, port: int, stop: asyncio.Event, ready: Callable[[str], None]
+) -> None:
     """Run it until `stop` is set; `ready` gets its URL."""
     ready(await stand_in.start(host, port))
     try:
@@ -206,7 +230,9 @@ def address_of(request: web.Request) -> tuple[str, str]:
 
 def _metadata(request: web.Request) -> dict[str, str]:
     named = ((name.lower(), value) for name, value in request.headers.items())
-    return {name.removeprefix(_METADATA): value for name, value in named if name.startswith(_METADATA)}
+    return {
+        name.removeprefix(_METADATA): value for name, value in named if name.startswith(_METADATA)
+    }
 
 
 def _checksum_headers(about: StoredObject) -> dict[str, str]:
@@ -228,17 +254,24 @@ def _ranged(body: bytes, asked: str | None, headers: dict[str, str]) -> web.Resp
     end = min(len(body), int(match[2]) + 1) if match[1] and match[2] else len(body)
     if start >= end:
         raise S3Error(416, "InvalidRange")
-    whole = {name: value for name, value in headers.items() if not name.startswith("x-amz-checksum-")}
+    whole = {
+        name: value for name, value in headers.items() if not name.startswith("x-amz-checksum-")
+    }
     told = {**whole, "Content-Range": f"bytes {start}-{end - 1}/{len(body)}"}
     return web.Response(status=206, body=body[start:end], headers=told)
 
 
 def _xml(text: str) -> web.Response:
-    return web.Response(body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), content_type="application/xml")
+    return web.Response(
+        body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(),
+        content_type="application/xml",
+    )
 
 
 def _error(wrong: S3Error) -> web.Response:
-    answer = _xml(f"<Error><Code>{wrong.code}</Code><Message>{escape(str(wrong))}</Message></Error>")
+    answer = _xml(
+        f"<Error><Code>{wrong.code}</Code><Message>{escape(str(wrong))}</Message></Error>"
+    )
     answer.set_status(wrong.status)
     return answer
 

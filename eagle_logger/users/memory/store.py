@@ -1,4 +1,5 @@
-"""Users in memory: the Redis store's twin, for tests and for trying things out. The same answers, nothing kept."""
+"""Users in memory: the Redis store's twin, for tests and for trying things out. The same answers,
+nothing kept."""
 
 from __future__ import annotations
 
@@ -16,9 +17,19 @@ from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.initial_spread import first_offset
 from eagle_logger.users.key_rotation import resealed, unreadable
 from eagle_logger.users.known_keys import ALIVE, keys_note, refuse_to_restore, refuse_unknown_key
-from eagle_logger.users.memory.stored_rows import Entry, Gone, Lease, System
+from eagle_logger.users.memory.stored_rows import FleetFacts, Lease, RemovedUser, StoredRow
 from eagle_logger.users.redis.encoding import decode_user, encode_user, forgiven
-from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
+from eagle_logger.users.store import (
+    Claim,
+    NewUser,
+    Outline,
+    Report,
+    ReportResult,
+    RequestResult,
+    StoredUser,
+    Totals,
+    WakeResult,
+)
 
 REQUEST_REMEMBERED = 7200.0
 PROGRESS_KEPT = 3600.0
@@ -27,8 +38,8 @@ CLOCK_BACK, CLOCK_FORWARD = 10.0, 4.0
 
 
 class MemoryUserStore:
-    """See `store.UserStore`. Time comes from a Clock or from anything that says Unix seconds; `lease` is in real seconds.
-    Without a `cipher` it makes itself a key that dies with it."""
+    """See `store.UserStore`. Time comes from a Clock or from anything that says Unix seconds;
+    `lease` is in real seconds. Without a `cipher` it makes itself a key that dies with it."""
 
     def __init__(
         self,
@@ -43,10 +54,10 @@ class MemoryUserStore:
         self._steady = timed.steady if isinstance(timed, Clock) else timed
         self._cipher = cipher or Cipher([new_key()])
         self._lease = self._speed.stretched(lease)
-        self._users: dict[str, Entry] = {}
-        self._gone: dict[str, Gone] = {}
+        self._users: dict[str, StoredRow] = {}
+        self._gone: dict[str, RemovedUser] = {}
         self._last_token = 0
-        self._system = System()
+        self._system = FleetFacts()
 
     async def ping(self) -> None:
         pass
@@ -61,21 +72,31 @@ class MemoryUserStore:
     async def lease(self, limit: int) -> list[str]:
         now = self._now()
         self._note_the_clock(now)
-        for _, cloud_id in sorted((e.lease.ends, name) for name, e in self._users.items() if e.lease and e.lease.ends <= now)[
-            :limit
-        ]:
+        for _, cloud_id in sorted(
+            (e.lease.ends, name)
+            for name, e in self._users.items()
+            if e.lease and e.lease.ends <= now
+        )[:limit]:
             self._give_back(self._users[cloud_id], now)
-        due = sorted((e.due, name) for name, e in self._users.items() if e.due is not None and e.due <= now)[:limit]
-        everybody = [poison_users.Suspect(self._users[name].abandoned, since, name) for since, name in due]
+        due = sorted(
+            (e.due, name) for name, e in self._users.items() if e.due is not None and e.due <= now
+        )[:limit]
+        everybody = [
+            poison_users.SuspectedUser(self._users[name].abandoned, since, name)
+            for since, name in due
+        ]
         suspects = [one for one in everybody if poison_users.is_suspect(one.deaths)]
         aside = {suspect.cloud_id for suspect in suspects}
-        leased = [(since, name) for since, name in due if name not in aside] + self._tried(suspects, now)
+        leased = [(since, name) for since, name in due if name not in aside] + self._tried(
+            suspects, now
+        )
         for since, cloud_id in leased:
             self._lease_to(self._users[cloud_id], Lease(since, since, now + self._lease))
         return [cloud_id for _, cloud_id in leased]
 
     def _note_the_clock(self, now: float) -> None:
-        """Notice that the clock was set. Set back, it keeps no due user waiting; set forward, it ends no lease early."""
+        """Notice that the clock was set. Set back, it keeps no due user waiting; set forward, it
+        ends no lease early."""
         system, steady = self._system, self._steady()
         passed = now - (system.clock or now)
         jumped = passed - self._speed.stretched(max(0.0, steady - system.steady))
@@ -91,18 +112,22 @@ class MemoryUserStore:
         for lease in (entry.lease for entry in self._users.values() if entry.lease):
             lease.ends = min(lease.ends + by, latest)
 
-    def _give_back(self, entry: Entry, now: float) -> None:
+    def _give_back(self, entry: StoredRow, now: float) -> None:
         entry.give_back(now)
         if entry.due is not None and poison_users.is_suspect(entry.abandoned):
             entry.due = now + self._speed.stretched(poison_users.REST)
 
-    def _tried(self, suspects: Sequence[poison_users.Suspect], now: float) -> list[tuple[float, str]]:
+    def _tried(
+        self, suspects: Sequence[poison_users.SuspectedUser], now: float
+    ) -> list[tuple[float, str]]:
         """Those of the suspects whose turn has come; the others wait."""
         if not suspects:
             return []
-        chosen: list[poison_users.Suspect] = []
+        chosen: list[poison_users.SuspectedUser] = []
         if not any(
-            e.lease and poison_users.is_suspect(e.abandoned) for one in self._system.tried if (e := self._users.get(one))
+            e.lease and poison_users.is_suspect(e.abandoned)
+            for one in self._system.tried
+            if (e := self._users.get(one))
         ):
             chosen = poison_users.tried_next(suspects)
             self._system.tried = frozenset(suspect.cloud_id for suspect in chosen)
@@ -120,14 +145,20 @@ class MemoryUserStore:
         entry = self._users.get(cloud_id)
         if entry is None or entry.lease is None or entry.lease.token:
             return None
-        entry.lease.token, entry.lease.holder, entry.lease.ends = self._new_token(now), holder, now + self._lease
+        entry.lease.token, entry.lease.holder, entry.lease.ends = (
+            self._new_token(now),
+            holder,
+            now + self._lease,
+        )
         before, deaths, tried = entry.last_request, entry.abandoned, cloud_id in self._system.tried
         begun = before is None or now - before >= self._speed.stretched(REQUEST_GAP)
         if before is None:
             entry.lease.scheduled = now  # a user who was never visited has missed no turn
         if begun:
             entry.last_request = now
-        entry.abandoned = poison_users.deaths_if_it_dies(deaths, tried=tried, convicting=self._system.convicting)
+        entry.abandoned = poison_users.deaths_if_it_dies(
+            deaths, tried=tried, convicting=self._system.convicting
+        )
         return Claim(
             cloud_id=cloud_id,
             token=entry.lease.token,
@@ -161,7 +192,7 @@ class MemoryUserStore:
                 held.add(claim.cloud_id)
         return frozenset(held)
 
-    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
         now, missed, again, lost = self._now(), 0, set(), set()
         stay = self._who_is_not_to_be_parked(reports, now)
         for report in reports:
@@ -179,16 +210,25 @@ class MemoryUserStore:
         self._system.tally.update(tally)
         if missed:
             self._system.tally["missed_turns"] += missed
-        return Reported(frozenset(again), frozenset(lost), missed)
+        return ReportResult(frozenset(again), frozenset(lost), missed)
 
     def _who_is_not_to_be_parked(self, reports: Sequence[Report], now: float) -> list[str]:
-        """The users whom these reports would park, if the relay refuses so many users that it is not believed; else nobody."""
-        held = [report for report in reports if (lease := self._held(report.cloud_id, report.token)) and not lease.updated]
-        refused = [report for report in held if report.state.parked and parking.is_refused(report.state)]
+        """The users whom these reports would park, if the relay refuses so many users that it is
+        not believed; else nobody."""
+        held = [
+            report
+            for report in reports
+            if (lease := self._held(report.cloud_id, report.token)) and not lease.updated
+        ]
+        refused = [
+            report for report in held if report.state.parked and parking.is_refused(report.state)
+        ]
         would_park = [report.cloud_id for report in refused if not self._is_excused(report)]
         if not would_park:
             return []
-        earlier = {name: at for name, at in self._system.parkings.items() if at > now - parking.WITHIN}
+        earlier = {
+            name: at for name, at in self._system.parkings.items() if at > now - parking.WITHIN
+        }
         self._system.parkings = {**earlier, **dict.fromkeys(would_park, now)}
         if not parking.many_at_once(len(self._system.parkings), len(self._users)):
             return []
@@ -202,7 +242,9 @@ class MemoryUserStore:
         if report.answered and not lease.updated:
             entry.unproven = False
         if lease.updated or not excused:
-            entry.refused = parking.is_refused(report.state) and not report.state.parked and not lease.updated
+            entry.refused = (
+                parking.is_refused(report.state) and not report.state.parked and not lease.updated
+            )
 
     def _is_excused(self, report: Report) -> bool:
         return self._system.breaker.phase is not Phase.CLOSED and report.blames_relay
@@ -212,8 +254,12 @@ class MemoryUserStore:
         if not self._is_excused(report):
             return report
         before = self._users[report.cloud_id].state or UserState()
-        state = report.state._replace(failures=before.failures, last_error=before.last_error, parked=None)
-        return report._replace(state=state, pause=0.0 if parking.is_refused(report.state) else report.pause)
+        state = report.state._replace(
+            failures=before.failures, last_error=before.last_error, parked=None
+        )
+        return report._replace(
+            state=state, pause=0.0 if parking.is_refused(report.state) else report.pause
+        )
 
     def _take(self, report: Report, lease: Lease, now: float) -> bool:
         """Write state and re-arm; whether the user is to be fetched again instead."""
@@ -223,7 +269,12 @@ class MemoryUserStore:
         if report.since_request is not None:
             entry.last_request = now - self._speed.stretched(report.since_request)
         if lease.marked and not lease.updated and not entry.state.parked:
-            lease.marked, lease.due, lease.scheduled, lease.ends = False, now, now, now + self._lease
+            lease.marked, lease.due, lease.scheduled, lease.ends = (
+                False,
+                now,
+                now,
+                now + self._lease,
+            )
             return True
         entry.lease = None
         if not entry.state.parked:
@@ -231,11 +282,11 @@ class MemoryUserStore:
             entry.due = now if lease.marked else next_due(now + pause, report.grid)
         return False
 
-    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> RequestResult:
         now = self._now()
         if once is not None:
             if self._system.requests.get(once, now) > now:
-                return Requested((), (), (), (), seen_before=True)
+                return RequestResult((), (), (), (), seen_before=True)
             self._system.requests[once] = now + self._speed.stretched(REQUEST_REMEMBERED)
         leased: list[str] = []
         marked: list[str] = []
@@ -244,7 +295,7 @@ class MemoryUserStore:
         groups = {"leased": leased, "marked": marked, "unknown": unknown, "parked": parked}
         for cloud_id in dict.fromkeys(cloud_ids):
             groups[self._request(cloud_id, now)].append(cloud_id)
-        return Requested(tuple(leased), tuple(marked), tuple(unknown), tuple(parked))
+        return RequestResult(tuple(leased), tuple(marked), tuple(unknown), tuple(parked))
 
     def _request(self, cloud_id: str, now: float) -> str:
         entry = self._users.get(cloud_id)
@@ -258,7 +309,9 @@ class MemoryUserStore:
             return "leased"
         if entry.due is None:
             return "parked"
-        self._lease_to(entry, Lease(min(entry.due, now), entry.due, now + self._lease, announced=True))
+        self._lease_to(
+            entry, Lease(min(entry.due, now), entry.due, now + self._lease, announced=True)
+        )
         return "leased"
 
     async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
@@ -268,7 +321,11 @@ class MemoryUserStore:
                 entry.give_back(self._now())
 
     async def free(self, holder: str) -> list[str]:
-        held = [(i, e) for i, e in self._users.items() if e.lease and e.lease.token and e.lease.holder == holder]
+        held = [
+            (i, e)
+            for i, e in self._users.items()
+            if e.lease and e.lease.token and e.lease.holder == holder
+        ]
         now = self._now()
         for _, entry in held:
             entry.last_request = now
@@ -280,7 +337,7 @@ class MemoryUserStore:
         return entry.lease if entry and entry.lease and entry.lease.token == token else None
 
     @staticmethod
-    def _lease_to(entry: Entry, lease: Lease) -> None:
+    def _lease_to(entry: StoredRow, lease: Lease) -> None:
         entry.due, entry.lease = None, lease
 
     # People -----------------------------------------------------------------------------------------------------------
@@ -301,10 +358,12 @@ class MemoryUserStore:
             due = now + first_offset(stored.user.cloud_id, len(users))
             self._put(stored.user, stored.sealed, forgiven(stored.state), due, now)
 
-    def _put(self, user: User, sealed: str, state: UserState | None, due: float, now: float) -> None:
+    def _put(
+        self, user: User, sealed: str, state: UserState | None, due: float, now: float
+    ) -> None:
         entry = self._users.get(user.cloud_id)
         if entry is None:
-            entry = self._users[user.cloud_id] = Entry(user, sealed)
+            entry = self._users[user.cloud_id] = StoredRow(user, sealed)
             self._place(entry, due, now)
         elif entry.lease:
             entry.lease.updated = bool(entry.lease.token)
@@ -315,31 +374,35 @@ class MemoryUserStore:
         entry.state = state if entry.state is None else forgiven(entry.state)
 
     @staticmethod
-    def _wake(entry: Entry, due: float) -> None:
+    def _wake(entry: StoredRow, due: float) -> None:
         entry.due = due if entry.due is None else min(due, entry.due)
         entry.abandoned, entry.refused = 0, False
         entry.state = forgiven(entry.state) if entry.state else None
 
-    def _place(self, entry: Entry, due: float, now: float) -> None:
+    def _place(self, entry: StoredRow, due: float, now: float) -> None:
         gone = self._gone.pop(entry.user.cloud_id, None)
         if gone and gone.remembered_until > now:
             entry.last_request = gone.last_request
         if gone and gone.lease_ends and gone.lease_ends > now:
-            entry.lease = Lease(due, due, gone.lease_ends, announced=True, token=self._new_token(now))
+            entry.lease = Lease(
+                due, due, gone.lease_ends, announced=True, token=self._new_token(now)
+            )
         else:
             entry.due = due
 
-    async def wake(self, cloud_ids: Sequence[str]) -> Woken:
+    async def wake(self, cloud_ids: Sequence[str]) -> WakeResult:
         now, ids = self._now(), list(dict.fromkeys(cloud_ids))
         known = [cloud_id for cloud_id in ids if cloud_id in self._users]
         woken = [cloud_id for cloud_id in known if self._sleeps(self._users[cloud_id])]
         for cloud_id in woken:
             self._wake(self._users[cloud_id], now + first_offset(cloud_id, len(ids)))
         awake = tuple(cloud_id for cloud_id in known if cloud_id not in woken)
-        return Woken(tuple(woken), awake, tuple(cloud_id for cloud_id in ids if cloud_id not in known))
+        return WakeResult(
+            tuple(woken), awake, tuple(cloud_id for cloud_id in ids if cloud_id not in known)
+        )
 
     @staticmethod
-    def _sleeps(entry: Entry) -> bool:
+    def _sleeps(entry: StoredRow) -> bool:
         """Whether it is parked, or waits after failures."""
         troubled = entry.state is not None and forgiven(entry.state) != entry.state
         return entry.lease is None and (troubled or entry.due is None)
@@ -362,7 +425,7 @@ class MemoryUserStore:
             return False
         ends = entry.lease.ends if entry.lease and entry.lease.token else None
         self._system.parkings.pop(cloud_id, None)
-        self._gone[cloud_id] = Gone(self._now() + self._lease, entry.last_request, ends)
+        self._gone[cloud_id] = RemovedUser(self._now() + self._lease, entry.last_request, ends)
         return True
 
     async def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
@@ -377,11 +440,16 @@ class MemoryUserStore:
 
     async def outlines(self) -> AsyncIterator[list[Outline]]:
         async for batch in self.all():
-            yield [_outline(one, visited=self._users[one.user.cloud_id].state is not None) for one in batch]
+            yield [
+                _outline(one, visited=self._users[one.user.cloud_id].state is not None)
+                for one in batch
+            ]
 
     async def reseal(self) -> int:
         self._refuse_unknown_key()
-        records = [(name, encode_user(entry.user, entry.sealed)) for name, entry in self._users.items()]
+        records = [
+            (name, encode_user(entry.user, entry.sealed)) for name, entry in self._users.items()
+        ]
         swaps, locked = resealed(self._cipher, records)
         for cloud_id, _, record in swaps:
             self._users[cloud_id].sealed = decode_user(cloud_id, record)[1]
@@ -397,11 +465,17 @@ class MemoryUserStore:
         return Totals(
             users=len(self._users),
             due=len(due),
-            overdue=sum(1 for moment in due if moment <= now - self._speed.stretched(OVERDUE_AFTER)),
+            overdue=sum(
+                1 for moment in due if moment <= now - self._speed.stretched(OVERDUE_AFTER)
+            ),
             leased=leased,
             parked=len(self._users) - len(due) - leased,
             oldest_due=min(due, default=None),
-            failing=sum(1 for entry in self._users.values() if entry.state and entry.state.failures and not entry.state.parked),
+            failing=sum(
+                1
+                for entry in self._users.values()
+                if entry.state and entry.state.failures and not entry.state.parked
+            ),
             refused=sum(1 for entry in self._users.values() if entry.refused),
         )
 
@@ -419,13 +493,22 @@ class MemoryUserStore:
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
         self._cipher.refresh()
-        self._system.notes[name] = {**keys_note(self._cipher), **note, "at": self._now(), "clock_ahead": 0.0}
+        self._system.notes[name] = {
+            **keys_note(self._cipher),
+            **note,
+            "at": self._now(),
+            "clock_ahead": 0.0,
+        }
         return 0.0
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
         now = self._now()
         oldest = now - self._speed.stretched(PROGRESS_KEPT)
-        return {name: note for name, note in self._system.notes.items() if oldest <= float(note["at"]) <= now}
+        return {
+            name: note
+            for name, note in self._system.notes.items()
+            if oldest <= float(note["at"]) <= now
+        }
 
     async def agree_on_shards(self, shards: int) -> int:
         if self._system.shards is None:
@@ -446,11 +529,14 @@ class MemoryUserStore:
         return sorted(node for node, seen in self._system.nodes.items() if seen >= oldest)
 
     async def check_invariant(self) -> list[str]:
-        return [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
+        return [
+            breach async for batch in self.all() for stored in batch if (breach := stored.breach())
+        ]
 
 
 def _missed(report: Report, lease: Lease, now: float) -> int:
-    """Turns this report missed; none are counted after a pause, or for a user that is not fetched any more."""
+    """Turns this report missed; none are counted after a pause, or for a user that is not fetched
+    any more."""
     pauses = (bounded_pause(report.pause) or report.state.parked) and not lease.updated
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)
 

@@ -24,7 +24,7 @@ class Lease:
 
 
 @dataclass(slots=True)
-class Entry:
+class StoredRow:
     user: User
     sealed: str
     state: UserState | None = None
@@ -41,14 +41,14 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Gone:
+class RemovedUser:
     remembered_until: float
     last_request: float | None
     lease_ends: float | None
 
 
 @dataclass(slots=True)
-class System:
+class FleetFacts:
     tally: Counter[str] = field(default_factory=Counter)
     notes: dict[str, dict[str, str | int | float]] = field(default_factory=dict)
     nodes: dict[str, float] = field(default_factory=dict)

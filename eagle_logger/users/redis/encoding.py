@@ -1,12 +1,15 @@
-"""How a user and its state are written down: small, because there is one of each per user in Redis' memory.
+"""How a user and its state are written down: small, because there is one of each per user in Redis'
+memory.
 
-A user is a JSON object. A state is two lines of JSON, facts and recent readings, deflated with a preset dictionary of what all
-states have in common (a third of the memory for a few microseconds). What is wrong with a user (failures, last error, parked)
-is written apart, so that a script can forgive it without reading the rest.
+A user is a JSON object. A state is two lines of JSON, facts and recent readings, deflated with a
+preset dictionary of what all states have in common (a third of the memory for a few microseconds).
+What is wrong with a user (failures, last error, parked) is written apart, so that a script can
+forgive it without reading the rest.
 
-A newer version appends members to a state's facts, and may name kinds that this one does not know; this version keeps both. A
-state in another format, or a damaged one, counts as empty and is overwritten: a state only prevents duplicates, and never holds
-the only copy of a reading. A part that cannot be read never keeps another part from being read.
+A newer version appends members to a state's facts, and may name kinds that this one does not know;
+this version keeps both. A state in another format, or a damaged one, counts as empty and is
+overwritten: a state only prevents duplicates, and never holds the only copy of a reading. A part
+that cannot be read never keeps another part from being read.
 """
 
 from __future__ import annotations
@@ -23,7 +26,12 @@ import orjson
 
 from eagle_logger.core.readings import Stream, kind_of
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
-from eagle_logger.core.user_state import LONGEST_TEXT, SLOTS_IN_AN_HOUR, STRANGE_HOURS_A_DAY, short_text
+from eagle_logger.core.user_state import (
+    LONGEST_TEXT,
+    SLOTS_IN_AN_HOUR,
+    STRANGE_HOURS_A_DAY,
+    short_text,
+)
 from eagle_logger.core.users import Seen, User, UserState
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -34,10 +42,19 @@ _COMMON = (
     rb'\"label\":\"Block 1\""],[{"demand":17,"summation":17,"price":17,"message":17}[],[["0xd8d5b900000","0x00135001000",'
     rb'"0x00078100","summation",[,"\"delivered\":1.,\"received\":0,\"unit\":\"kWh\""],"demand",[,"\"value\":0.,\"unit\":\"kW\""],['
 )
-"""Deflate's preset dictionary. States already written cannot be read with another: a change needs a new `_FORMAT`."""
+"""Deflate's preset dictionary. States already written cannot be read with another: a change needs a
+new `_FORMAT`."""
 _FORMAT = b"\x01"
 
-_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    zlib.error,
+)
 """The exceptions that bytes which no version wrote may raise while they are read."""
 _WHOLE = frozenset({int})
 _WHOLE_OR_NONE = frozenset({int, type(None)})
@@ -50,7 +67,9 @@ Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
 _WELL: Trouble = (0, None, None)
 
-_OUTLINE = re.compile(rb"\[([0-9]+),(?:[0-9]+|null),([0-9]{1,11}|null),([0-9]{1,11}(?:\.[0-9]+)?|null),\[([0-9,]*)\],")
+_OUTLINE = re.compile(
+    rb"\[([0-9]+),(?:[0-9]+|null),([0-9]{1,11}|null),([0-9]{1,11}(?:\.[0-9]+)?|null),\[([0-9,]*)\],"
+)
 """The first of the facts of a state, as they are almost always spelled."""
 _OUTLINE_WITHIN = 160
 """Bytes."""
@@ -66,10 +85,13 @@ def encode_user(user: User, sealed: str) -> bytes:
 
 
 def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
-    """The user and its sealed password. Raises ValueError, saying what is wrong, for a record that no version wrote."""
+    """The user and its sealed password. Raises ValueError, saying what is wrong, for a record that
+    no version wrote."""
     try:
         members = json.loads(record)
-        intervals = {kind_of(kind): float(seconds) for kind, seconds in members.get("intervals", {}).items()}
+        intervals = {
+            kind_of(kind): float(seconds) for kind, seconds in members.get("intervals", {}).items()
+        }
         sealed, mac_id = members["sealed"], members.get("mac_id")
     except _UNREADABLE as exc:
         raise ValueError(f"the record cannot be read: {exc!r}") from exc
@@ -81,20 +103,26 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
 
 
 def with_password(record: bytes, sealed: str) -> bytes:
-    """The same record with another sealed password. Other members, a newer version's included, stay."""
+    """The same record with another sealed password. Other members, a newer version's included,
+    stay."""
     return _compact({**json.loads(record), "sealed": sealed}).encode()
 
 
 def encode_state(state: UserState) -> bytes:
     """All of it but what is wrong with the user."""
     packer = zlib.compressobj(1, zlib.DEFLATED, -11, 5, zlib.Z_DEFAULT_STRATEGY, _COMMON)
-    text = _dumps(_facts(state)) + b"\n" + _dumps([[*stream, *seen] for stream, seen in state.recent.items()])
+    text = (
+        _dumps(_facts(state))
+        + b"\n"
+        + _dumps([[*stream, *seen] for stream, seen in state.recent.items()])
+    )
     return _FORMAT + packer.compress(text) + packer.flush()
 
 
 def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
-    """A user without a written state is new, one without a written trouble is well. Recent readings are read when they are
-    first asked for: most who list users never do. Raises ValueError, saying what is wrong, if a part cannot be read."""
+    """A user without a written state is new, one without a written trouble is well. Recent readings
+    are read when they are first asked for: most who list users never do. Raises ValueError, saying
+    what is wrong, if a part cannot be read."""
     state, why = read_state(written, trouble)
     if why is not None:
         raise ValueError(why)
@@ -102,7 +130,8 @@ def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserSta
 
 
 def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[UserState, str | None]:
-    """The state, and why a part of it cannot be read, if so. Parts are read separately; an unreadable one counts as empty."""
+    """The state, and why a part of it cannot be read, if so. Parts are read separately; an
+    unreadable one counts as empty."""
     state, wrong = UserState(), list[str]()
     if written:
         try:
@@ -118,24 +147,30 @@ def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[Use
 
 
 def recent_unreadable(state: UserState) -> str | None:
-    """Why the recent readings of a state that was just read cannot be read, if so. The state then has none."""
+    """Why the recent readings of a state that was just read cannot be read, if so. The state then
+    has none."""
     return state.recent.unreadable if isinstance(state.recent, _Recent) else None
 
 
 def _state(written: bytes) -> UserState:
     if written[:1] != _FORMAT:
         raise ValueError("it was written by a newer version of this program, or is damaged")
-    facts, newline, recent = zlib.decompressobj(-11, _COMMON).decompress(written[1:]).partition(b"\n")
+    facts, newline, recent = (
+        zlib.decompressobj(-11, _COMMON).decompress(written[1:]).partition(b"\n")
+    )
     if not newline:
         raise ValueError("it is cut off")
     return _from_facts(_loads(facts), _Recent(recent))
 
 
 def decode_outline(written: bytes | None) -> tuple[int, int | None, float | None, tuple[int, ...]]:
-    """Total of events logged, last timestamp, last arrival and recent counts, as `decode_state` has them, without the rest."""
+    """Total of events logged, last timestamp, last arrival and recent counts, as `decode_state` has
+    them, without the rest."""
     with suppress(*_UNREADABLE):
         if written and written[:1] == _FORMAT:
-            facts = _OUTLINE.match(zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN))
+            facts = _OUTLINE.match(
+                zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN)
+            )
             if facts:
                 total, last, arrival, counts = facts.groups()
                 return (
@@ -179,7 +214,8 @@ def forgiven(state: UserState) -> UserState:
 
 
 def _dumps(value: list[Any]) -> bytes:
-    """Compact JSON, by Python's own encoder only where orjson refuses: half a character, that a gateway made up."""
+    """Compact JSON, by Python's own encoder only where orjson refuses: half a character, that a
+    gateway made up."""
     try:
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
@@ -208,12 +244,20 @@ def _facts(state: UserState) -> list[Any]:
 
 def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> UserState:
     total, first, last, arrival, counts, strange, asked, *later = facts
-    whole, moments = {type(total), *map(type, counts), *map(type, strange)}, {*map(type, asked.values())}
-    if not (whole <= _WHOLE and {type(first), type(last)} <= _WHOLE_OR_NONE and moments <= _MOMENTS):
+    whole, moments = (
+        {type(total), *map(type, counts), *map(type, strange)},
+        {*map(type, asked.values())},
+    )
+    if not (
+        whole <= _WHOLE and {type(first), type(last)} <= _WHOLE_OR_NONE and moments <= _MOMENTS
+    ):
         raise ValueError("a fact has the wrong type")
     if arrival is not None and type(arrival) not in _MOMENTS:
         raise ValueError("a fact has the wrong type")
-    if not all(moment is None or _BEGIN_OF_TIME <= moment < _END_OF_TIME for moment in (first, last, arrival)):
+    if not all(
+        moment is None or _BEGIN_OF_TIME <= moment < _END_OF_TIME
+        for moment in (first, last, arrival)
+    ):
         raise ValueError("a moment is beyond all dates")
     return UserState(
         total_events_logged=total,
@@ -229,7 +273,8 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
 
 
 class _Recent(Mapping[Stream, tuple[Seen, ...]]):
-    """Recent readings, which are parsed when they are first looked at. Empty if they cannot be read."""
+    """Recent readings, which are parsed when they are first looked at. Empty if they cannot be
+    read."""
 
     def __init__(self, written: bytes) -> None:
         self._written = written
@@ -246,7 +291,9 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
     def _found(self) -> tuple[dict[Stream, tuple[Seen, ...]], str | None]:
         try:
             return {
-                Stream(device, meter, kind_of(kind)): tuple([_seen(time, text) for time, text in seen])
+                Stream(device, meter, kind_of(kind)): tuple(
+                    [_seen(time, text) for time, text in seen]
+                )
                 for device, meter, kind, *seen in _loads(self._written)
             }, None
         except _UNREADABLE as exc:

@@ -1,7 +1,8 @@
 """Going through all users in order of cloud id, without one command that holds up Redis for long.
 
-Users lie in 256 hashes by their first two digits. What a hash holds is listed by Redis' own HKEYS (some 10 ms for the 65 536
-ids that may share two digits) and sorted here; the rest is asked for page by page.
+Users lie in 256 hashes by their first two digits. What a hash holds is listed by Redis' own HKEYS
+(some 10 ms for the 65 536 ids that may share two digits) and sorted here; the rest is asked for
+page by page.
 """
 
 from __future__ import annotations
@@ -47,13 +48,19 @@ async def _ids(redis: RedisConnection, after: str) -> AsyncIterator[list[bytes]]
             found = [one for one in ids if one > last]
             strange = [one for one in found if not _CLOUD_ID.fullmatch(one)]
             if strange:
-                _log.warning("no_cloud_id", names=[repr(one[:20]) for one in strange[:5]], users=len(strange), detail=_STRANGE)
+                _log.warning(
+                    "no_cloud_id",
+                    names=[repr(one[:20]) for one in strange[:5]],
+                    users=len(strange),
+                    detail=_STRANGE,
+                )
             yield sorted({*found} - {*strange} if strange else found)
         number, step = number + step, min(2 * step, _MOST_AT_ONCE)
 
 
 async def rows(redis: RedisConnection, ids: Sequence[bytes]) -> list[Row]:
-    """For each of these users who is still there: id, record, state, trouble, when due, end of lease."""
+    """For each of these users who is still there: id, record, state, trouble, when due, end of
+    lease."""
     found = zip(ids, *await redis.run("rows", ids), strict=True)
     return [row for row in found if row[1] is not None]
 
@@ -61,4 +68,6 @@ async def rows(redis: RedisConnection, ids: Sequence[bytes]) -> list[Row]:
 async def outlines(redis: RedisConnection, ids: Sequence[bytes]) -> list[Row]:
     """The same, and those whose record alone is gone, too."""
     columns = await redis.run("rows", ids)
-    return [row for row in zip(ids, *columns, strict=True) if row[1:] != (None, None, None, None, None)]
+    return [
+        row for row in zip(ids, *columns, strict=True) if row[1:] != (None, None, None, None, None)
+    ]

@@ -33,9 +33,9 @@ class Script(Protocol):
 class RedisConnection:
     """A pool of connections to one Redis, bound to the event loop it is first used on.
 
-    A command that may have been carried out is never sent twice. After a lost answer nobody knows whether it was; leases make
-    up for that.
-    A script that Redis does not know (it was restarted) is loaded again and called once more; it had not run.
+    A command that may have been carried out is never sent twice. After a lost answer nobody knows
+    whether it was; leases make up for that. A script that Redis does not know (it was restarted) is
+    loaded again and called once more; it had not run.
     """
 
     def __init__(self, address: RedisAddress) -> None:
@@ -64,7 +64,9 @@ class RedisConnection:
         """Run `scripts/<name>.lua`. Raises RedisUnavailable."""
         script = self._scripts.get(name)
         if script is None:
-            script = self._scripts[name] = self._client.register_script(f"{lua_file('common')}\n{lua_file(name)}")
+            script = self._scripts[name] = self._client.register_script(
+                f"{lua_file('common')}\n{lua_file(name)}"
+            )
         return await self._answer(lambda: script(args=args))
 
     async def command(self, *words: Argument) -> Any:
@@ -84,7 +86,8 @@ class RedisConnection:
         return answers
 
     async def _answer(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """Send, and send once more over a new connection if the server is not the primary: it carried out nothing."""
+        """Send, and send once more over a new connection if the server is not the primary: it
+        carried out nothing."""
         try:
             return await send()
         except _TROUBLE as exc:
@@ -104,11 +107,15 @@ class RedisConnection:
     def _unavailable(self, exc: Exception) -> RedisUnavailable:
         reason = (str(exc) or type(exc).__name__).rstrip(".")
         if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
-            return RedisUnavailable(f"Redis at {self._address} is out of memory: raise its maxmemory")
+            return RedisUnavailable(
+                f"Redis at {self._address} is out of memory: raise its maxmemory"
+            )
         if comes_from_wrong_server(exc):
             return RedisUnavailable(f"Redis at {self._address} is not the primary ({reason})")
         if comes_from_full_disk(exc):
-            return RedisUnavailable(f"Redis at {self._address} cannot write its files: give its disk room ({reason})")
+            return RedisUnavailable(
+                f"Redis at {self._address} cannot write its files: give its disk room ({reason})"
+            )
         return RedisUnavailable(
             f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
             "one along), or correct EAGLE_REDIS_URL or --data"
@@ -117,12 +124,14 @@ class RedisConnection:
 
 @cache
 def _packing_in_c(connection: type[Any]) -> type[Any]:
-    """Such connections, which spell out commands with hiredis, as redis' own synchronous ones do. The asynchronous ones do it
-    in Python, and copy what they have so far for every word."""
+    """Such connections, which spell out commands with hiredis, as redis' own synchronous ones do.
+    The asynchronous ones do it in Python, and copy what they have so far for every word."""
 
     class Packing(connection):  # type: ignore[misc]  # whichever the URL asks for
         def pack_command(self, name: str | bytes, *words: Argument) -> list[bytes]:
-            names = name.encode().split() if isinstance(name, str) else name.split()  # `SCRIPT LOAD` are two words
+            names = (
+                name.encode().split() if isinstance(name, str) else name.split()
+            )  # `SCRIPT LOAD` are two words
             return [hiredis.pack_command((*names, *words))]  # type: ignore[arg-type]  # typed as a tuple of one word
 
     return Packing

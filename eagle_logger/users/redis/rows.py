@@ -1,4 +1,5 @@
-"""What Redis holds of a user or a process, as the objects of `users.store`. An entry that cannot be read counts as empty."""
+"""What Redis holds of a user or a process, as the objects of `users.store`. An entry that cannot be
+read counts as empty."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ from typing import Any
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import User
-from eagle_logger.users.redis.encoding import decode_outline, decode_trouble, decode_user, read_state
+from eagle_logger.users.redis.encoding import (
+    decode_outline,
+    decode_trouble,
+    decode_user,
+    read_state,
+)
 from eagle_logger.users.redis.listing import Row
 from eagle_logger.users.store import Outline, StoredUser
 
@@ -47,7 +53,18 @@ def outline(row: Row) -> Outline:
     try:
         total, last, arrival, counts = decode_outline(state)
         well = decode_trouble(trouble)
-        return Outline(name, total, last, counts, *well, *moments, arrival, intervals, state is not None, record_unreadable)
+        return Outline(
+            name,
+            total,
+            last,
+            counts,
+            *well,
+            *moments,
+            arrival,
+            intervals,
+            state is not None,
+            record_unreadable,
+        )
     except ValueError:
         known, why = read_state(state, trouble)
         return Outline(
@@ -83,7 +100,11 @@ def progress_note(text: str) -> dict[str, Any] | None:
         note = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(note, dict) or not _is_moment(note.get("at")) or not _is_moment(note.get("clock_ahead", 0.0)):
+    if (
+        not isinstance(note, dict)
+        or not _is_moment(note.get("at"))
+        or not _is_moment(note.get("clock_ahead", 0.0))
+    ):
         return None
     return note
 
@@ -93,5 +114,6 @@ def _is_moment(value: object) -> bool:
 
 
 def moment_of(score: bytes | None) -> float | None:
-    """A score of Redis as Unix seconds, within the dates that can be shown. A user due at `inf` is never fetched."""
+    """A score of Redis as Unix seconds, within the dates that can be shown. A user due at `inf` is
+    never fetched."""
     return None if score is None else min(max(float(score), 0.0), _LAST_MOMENT)

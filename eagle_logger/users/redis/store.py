@@ -1,24 +1,20 @@
 """Users in Redis: every step that must be whole is one script.
 
-    eagle:users:<2 digits>   hash   id → record: cadence, sealed password
-    eagle:states             hash   id → state between visits
-    eagle:troubles           hash   id → failures, last error, why parked; only of those who have any
-    eagle:turns              hash   id → how it stands with its turn (scripts/common.lua)
-    eagle:due, eagle:leased  zset   id, by when it falls due, by when its lease ends
-    eagle:clock              when users were leased last
-    eagle:steady             the machine that leased them, and its steady clock then
-    eagle:tokens             the last token given out
-    eagle:gone:<id>          a user was removed a lease ago or less
-    eagle:once:<key>         a request was carried out within the last two hours
-    eagle:tally              hash   the system's counters
-    eagle:unproven           set    id, if the relay has not answered since its credentials were entered
-    eagle:refused            set    id, if the relay refuses it and it is not parked
-    eagle:parkings           zset   id, by when the relay's refusals last called for parking it (core/parking.py)
-    eagle:trial              whose reply is suspected to kill, and is tried now (core/poison_users.py)
-    eagle:breaker            hash   how it stands with the relay: phase, since when, counters lately
-    eagle:progress           hash   process → its last note
-    eagle:nodes              zset   node, by when it registered
-    eagle:shards             the number agreed on
+    eagle:users:<2 digits>   hash   id → record: cadence, sealed password eagle:states
+    hash   id → state between visits eagle:troubles           hash   id → failures, last error, why
+    parked; only of those who have any eagle:turns              hash   id → how it stands with its
+    turn (scripts/common.lua) eagle:due, eagle:leased  zset   id, by when it falls due, by when its
+    lease ends eagle:clock              when users were leased last eagle:steady             the
+    machine that leased them, and its steady clock then eagle:tokens             the last token
+    given out eagle:gone:<id>          a user was removed a lease ago or less eagle:once:<key>
+    a request was carried out within the last two hours eagle:tally              hash   the system's
+    counters eagle:unproven           set    id, if the relay has not answered since its credentials
+    were entered eagle:refused            set    id, if the relay refuses it and it is not parked
+    eagle:parkings           zset   id, by when the relay's refusals last called for parking it
+    (core/parking.py) eagle:trial              whose reply is suspected to kill, and is tried now
+    (core/poison_users.py) eagle:breaker            hash   how it stands with the relay: phase,
+    since when, counters lately eagle:progress           hash   process → its last note eagle:nodes
+    zset   node, by when it registered eagle:shards             the number agreed on
 
 Scripts name keys they work out themselves: one Redis, not a cluster.
 """
@@ -63,7 +59,17 @@ from eagle_logger.users.redis.encoding import (
 from eagle_logger.users.redis.listing import Row, outlines, pages, rows
 from eagle_logger.users.redis.redis_connection import Argument, RedisConnection
 from eagle_logger.users.redis.rows import moment_of, outline, progress_note, stored_user
-from eagle_logger.users.store import Claim, NewUser, Outline, Report, Reported, Requested, StoredUser, Totals, Woken
+from eagle_logger.users.store import (
+    Claim,
+    NewUser,
+    Outline,
+    Report,
+    ReportResult,
+    RequestResult,
+    StoredUser,
+    Totals,
+    WakeResult,
+)
 
 _log = structlog.get_logger("eagle_logger.users.redis.store")
 
@@ -76,21 +82,30 @@ _OUTLINES = 2000
 _LEASED_AT_ONCE = 1000
 _RECORDS_KEPT = 65_536
 _CLAIM, _REPORT = Struct("<dddHB"), Struct("<ddddd?B")
-"""The numbers of a claim and of a report, as claim.lua and report.lua have them. A token is whole, and smaller than 2**53."""
+"""The numbers of a claim and of a report, as claim.lua and report.lua have them. A token is whole,
+and smaller than 2**53."""
 _BEGUN, _UNPROVEN = 1, 2
 _BLAMES_RELAY, _ANSWERED, _REFUSED = 1, 2, 4
 """The flags in them."""
 
 
 class RedisUserStore:
-    """See `store.UserStore`. Lives on one event loop. `lease` is in real seconds; without a `cipher`, claims carry no
-    credentials, and whatever writes or checks passwords raises NoSecretKey."""
+    """See `store.UserStore`. Lives on one event loop. `lease` is in real seconds; without a
+    `cipher`, claims carry no credentials, and whatever writes or checks passwords raises
+    NoSecretKey."""
 
     def __init__(
-        self, address: RedisAddress | str, *, cipher: Cipher | None, clock: Clock | None = None, lease: float = 20.0
+        self,
+        address: RedisAddress | str,
+        *,
+        cipher: Cipher | None,
+        clock: Clock | None = None,
+        lease: float = 20.0,
     ) -> None:
         """`address` may be a URL too."""
-        self._redis = RedisConnection(RedisAddress.parse(address) if isinstance(address, str) else address)
+        self._redis = RedisConnection(
+            RedisAddress.parse(address) if isinstance(address, str) else address
+        )
         self._cipher = cipher
         self._clock = clock or Clock()
         self._lease = lease
@@ -128,35 +143,53 @@ class RedisUserStore:
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
         gap, sent = self._clock.stretched(REQUEST_GAP), time.monotonic()
-        now, *claimed = await self._redis.run("claim", [*self._moment_and_lease(), gap, holder, *cloud_ids])
+        now, *claimed = await self._redis.run(
+            "claim", [*self._moment_and_lease(), gap, holder, *cloud_ids]
+        )
         claims = [self._claim(float(now), entry) for entry in claimed]
-        return [_asked_just_now(claim) for claim in claims] if self._was_set(float(now), sent) else claims
+        return (
+            [_asked_just_now(claim) for claim in claims]
+            if self._was_set(float(now), sent)
+            else claims
+        )
 
     async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         held = [word for claim in claims for word in (claim.cloud_id, claim.token)]
         return frozenset(_texts(await self._redis.run("begin", [*self._moment_and_lease(), *held])))
 
-    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
         counters = [word for name, count in tally.items() for word in (name, count)]
         words = [word for report in reports for word in self._report_words(report)]
-        missed, again, lost = await self._redis.run("report", [*self._moment_and_lease(), len(tally), *counters, *words])
-        return Reported(frozenset(_texts(again)), frozenset(_texts(lost)), int(missed))
+        missed, again, lost = await self._redis.run(
+            "report", [*self._moment_and_lease(), len(tally), *counters, *words]
+        )
+        return ReportResult(frozenset(_texts(again)), frozenset(_texts(lost)), int(missed))
 
-    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> Requested:
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> RequestResult:
         key = "" if once is None else _once_key(once)
-        args: list[Argument] = [*self._moment_and_lease(), key, REQUEST_REMEMBERED, *dict.fromkeys(cloud_ids)]
+        args: list[Argument] = [
+            *self._moment_and_lease(),
+            key,
+            REQUEST_REMEMBERED,
+            *dict.fromkeys(cloud_ids),
+        ]
         seen, *groups = await self._redis.run("request", args)
         leased, marked, unknown, parked = (tuple(_texts(group)) for group in groups)
-        return Requested(leased, marked, unknown, parked, seen_before=bool(seen))
+        return RequestResult(leased, marked, unknown, parked, seen_before=bool(seen))
 
     async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
-        await self._redis.run("forget", [self._moment(), "" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)])
+        await self._redis.run(
+            "forget",
+            [self._moment(), "" if once is None else _once_key(once), *dict.fromkeys(cloud_ids)],
+        )
 
     async def free(self, holder: str) -> list[str]:
         cursor: bytes = b"0"
         freed: list[str] = []
         while True:
-            cursor, more = await self._redis.run("free", [self._moment(), self._clock.stretched(1.0), holder, cursor])
+            cursor, more = await self._redis.run(
+                "free", [self._moment(), self._clock.stretched(1.0), holder, cursor]
+            )
             freed += [cloud_id.decode() for cloud_id in more]
             if cursor == b"0":
                 return freed
@@ -164,7 +197,12 @@ class RedisUserStore:
     # People -----------------------------------------------------------------------------------------------------------
     async def put(self, users: Sequence[NewUser]) -> None:
         cipher = await self._cipher_to_seal_with()
-        await self._put([(new.user.cloud_id, encode_user(new.user, cipher.seal(new.credentials)), b"") for new in users])
+        await self._put(
+            [
+                (new.user.cloud_id, encode_user(new.user, cipher.seal(new.credentials)), b"")
+                for new in users
+            ]
+        )
 
     async def restore(self, users: Sequence[StoredUser]) -> None:
         cipher = self._cipher_or_refuse()
@@ -173,17 +211,24 @@ class RedisUserStore:
         sealed_with = {cipher.fingerprint_of(stored.sealed) for stored in users}
         now, notes = await self.now(), await self.progress()
         refuse_to_restore(sealed_with, notes, now, self._clock.stretched(ALIVE))
-        await self._put([(one.user.cloud_id, encode_user(one.user, one.sealed), encode_state(one.state)) for one in users])
+        await self._put(
+            [
+                (one.user.cloud_id, encode_user(one.user, one.sealed), encode_state(one.state))
+                for one in users
+            ]
+        )
 
-    async def wake(self, cloud_ids: Sequence[str]) -> Woken:
+    async def wake(self, cloud_ids: Sequence[str]) -> WakeResult:
         ids, answers = list(dict.fromkeys(cloud_ids)), []
         for start in range(0, len(ids), _BATCH):
             words: list[Argument] = [self._moment()]
             for cloud_id in ids[start : start + _BATCH]:
                 words += [cloud_id, first_offset(cloud_id, len(ids))]
             answers.append(await self._redis.run("wake", words))
-        woken, awake, unknown = ([one for answer in answers for one in _texts(answer[column])] for column in range(3))
-        return Woken(tuple(woken), tuple(awake), tuple(unknown))
+        woken, awake, unknown = (
+            [one for answer in answers for one in _texts(answer[column])] for column in range(3)
+        )
+        return WakeResult(tuple(woken), tuple(awake), tuple(unknown))
 
     async def get(self, cloud_id: str) -> StoredUser | None:
         entry = await self._redis.run("get", [cloud_id])
@@ -191,7 +236,9 @@ class RedisUserStore:
 
     async def remove(self, cloud_id: str) -> bool:
         remembered = int(self._lease * 1000) + 1
-        return bool(await self._redis.run("remove", [*self._moment_and_lease(), remembered, cloud_id]))
+        return bool(
+            await self._redis.run("remove", [*self._moment_and_lease(), remembered, cloud_id])
+        )
 
     async def all(self, *, after: str = "", batch: int = _BATCH) -> AsyncIterator[list[StoredUser]]:
         async for page in self._rows(after, batch):
@@ -223,7 +270,8 @@ class RedisUserStore:
                 waiting = [
                     (cloud_id, record)
                     for cloud_id, _, _ in swaps
-                    if cloud_id.encode() not in written and (record := await self._record(cloud_id)) is not None
+                    if cloud_id.encode() not in written
+                    and (record := await self._record(cloud_id)) is not None
                 ]
         if locked:
             raise unreadable(locked)
@@ -232,11 +280,16 @@ class RedisUserStore:
     # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals:
         words: list[Argument] = [self._moment(), self._clock.stretched(OVERDUE_AFTER)]
-        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run("totals", words)
+        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run(
+            "totals", words
+        )
         parked = users - due - leased
-        # Whoever is parked is in trouble; one who was updated a moment ago may be counted among neither.
+        # Whoever is parked is in trouble; one who was updated a moment ago may be counted among
+        # neither.
         failing = max(0, troubled - parked)
-        return Totals(users, due, overdue, leased, parked, moment_of(oldest or None), failing, refused)
+        return Totals(
+            users, due, overdue, leased, parked, moment_of(oldest or None), failing, refused
+        )
 
     async def tally(self) -> dict[str, int]:
         """The system's counters. One that is no number is left out; the next report begins it anew."""
@@ -251,14 +304,26 @@ class RedisUserStore:
         if not found:
             return Breaker()
         try:
-            samples = tuple(Sample(float(at), int(visits), int(failed)) for at, visits, failed in json.loads(found["samples"]))
+            samples = tuple(
+                Sample(float(at), int(visits), int(failed))
+                for at, visits, failed in json.loads(found["samples"])
+            )
             return Breaker(Phase(found["phase"]), float(found["since"]), samples)
         except (ValueError, TypeError, KeyError) as exc:
-            _log.warning("breaker_unreadable", reason=repr(exc), detail="The breaker begins anew, closed.")
+            _log.warning(
+                "breaker_unreadable", reason=repr(exc), detail="The breaker begins anew, closed."
+            )
             return Breaker()
 
     async def set_breaker(self, breaker: Breaker) -> None:
-        words = ("phase", str(breaker.phase), "since", breaker.since, "samples", json.dumps(breaker.samples))
+        words = (
+            "phase",
+            str(breaker.phase),
+            "since",
+            breaker.since,
+            "samples",
+            json.dumps(breaker.samples),
+        )
         await self._redis.command("HSET", "eagle:breaker", *words)
 
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
@@ -274,7 +339,11 @@ class RedisUserStore:
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
         written, now = await self._hash("eagle:progress"), await self.now()
         oldest = now - self._clock.stretched(PROGRESS_KEPT)
-        notes = {name: note for name, text in written.items() if (note := progress_note(text)) and oldest <= note["at"] <= now}
+        notes = {
+            name: note
+            for name, text in written.items()
+            if (note := progress_note(text)) and oldest <= note["at"] <= now
+        }
         stale = written.keys() - notes.keys()
         if stale:
             await self._redis.command("HDEL", "eagle:progress", *stale)
@@ -306,9 +375,13 @@ class RedisUserStore:
         return sorted(node for node in nodes if "\ufffd" not in node)
 
     async def check_invariant(self) -> list[str]:
-        breaches = [breach async for batch in self.all() for stored in batch if (breach := stored.breach())]
+        breaches = [
+            breach async for batch in self.all() for stored in batch if (breach := stored.breach())
+        ]
         for name in ("due", "leased"):
-            breaches += [f"{cloud_id}: does not belong into {name}" for cloud_id in await self._strays(name)]
+            breaches += [
+                f"{cloud_id}: does not belong into {name}" for cloud_id in await self._strays(name)
+            ]
         return breaches
 
     # How it is said to Redis ------------------------------------------------------------------------------------------
@@ -317,7 +390,8 @@ class RedisUserStore:
         return repr(self._clock.now()) if self._clock.is_accelerated else ""
 
     def _was_set(self, now: float, sent: float) -> bool:
-        """Whether Redis' clock was set a moment ago, so that it cannot show how long ago a gateway was asked."""
+        """Whether Redis' clock was set a moment ago, so that it cannot show how long ago a gateway
+        was asked."""
         if self._clock.is_accelerated:
             return False
         received = time.monotonic()
@@ -365,8 +439,11 @@ class RedisUserStore:
             record_unreadable=record_unreadable,
         )
 
-    def _user_and_credentials(self, cloud_id: str, record: bytes) -> tuple[User, Credentials | None]:
-        """The user, without credentials if no key opens them. If none does, the key file is read again."""
+    def _user_and_credentials(
+        self, cloud_id: str, record: bytes
+    ) -> tuple[User, Credentials | None]:
+        """The user, without credentials if no key opens them. If none does, the key file is read
+        again."""
         try:
             return self._known(cloud_id, record)
         except ValueError:
@@ -376,7 +453,11 @@ class RedisUserStore:
 
     def _report_words(self, report: Report) -> tuple[Argument, ...]:
         grid, since, state = report.grid, report.since_request, report.state
-        flags = _BLAMES_RELAY * report.blames_relay + _ANSWERED * report.answered + _REFUSED * is_refused(state)
+        flags = (
+            _BLAMES_RELAY * report.blames_relay
+            + _ANSWERED * report.answered
+            + _REFUSED * is_refused(state)
+        )
         numbers = _REPORT.pack(
             report.token,
             grid.period,
@@ -419,7 +500,10 @@ class RedisUserStore:
 
     async def _hash(self, key: str) -> dict[str, str]:
         entries = await self._redis.command("HGETALL", key)
-        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in entries.items()}
+        return {
+            name.decode(errors="replace"): value.decode(errors="replace")
+            for name, value in entries.items()
+        }
 
     async def _strays(self, name: str) -> list[str]:
         cursor, strays = b"0", list[str]()

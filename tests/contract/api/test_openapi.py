@@ -1,4 +1,5 @@
-"""The OpenAPI document says what the server does: every route is in it, and schemathesis finds no difference."""
+"""The OpenAPI document says what the server does: every route is in it, and schemathesis finds no
+difference."""
 
 from __future__ import annotations
 
@@ -41,7 +42,12 @@ def bridge_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("bridge")
     with RedisServer(directory) as redis:
         settings = settings_module.load(
-            directory, redis_url=redis.url, sns_topic_arns=(TOPIC,), api_token=TOKEN, secret_keys=new_key(), bridge_port=0
+            directory,
+            redis_url=redis.url,
+            sns_topic_arns=(TOPIC,),
+            api_token=TOKEN,
+            secret_keys=new_key(),
+            bridge_port=0,
         )
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
@@ -57,37 +63,56 @@ def bridge_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             loop.close()
 
 
-OPERATIONS = [(path, method) for path, item in document()["paths"].items() for method in item if method != "parameters"]
+OPERATIONS = [
+    (path, method)
+    for path, item in document()["paths"].items()
+    for method in item
+    if method != "parameters"
+]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
-def test_the_server_does_what_the_document_says(bridge_url: str, path: str, method: str, mode: GenerationMode) -> None:
+@pytest.mark.parametrize(
+    ("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS]
+)
+def test_the_server_does_what_the_document_says(
+    bridge_url: str, path: str, method: str, mode: GenerationMode
+) -> None:
     api = schemathesis.openapi.from_dict(document())
     api.config.update(base_url=bridge_url, headers={"Authorization": f"Bearer {TOKEN}"})
     # A document cannot say what SNS has signed: whatever is made up is refused.
     excluded: list[Any] = [positive_data_acceptance] if path == "/sns" else []
 
     @hypothesis.given(case=api[path][method].as_strategy(generation_mode=mode))
-    @hypothesis.settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.settings(
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
     def agree(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(excluded_checks=excluded)
 
     try:
         agree()
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE  # where nothing can be said, nothing can be said wrongly
+        assert (
+            mode is GenerationMode.NEGATIVE
+        )  # where nothing can be said, nothing can be said wrongly
 
 
 def test_every_route_is_in_the_document() -> None:
     documented = {path: set(item) - {"parameters"} for path, item in document()["paths"].items()}
     served = {
-        re.sub(r"\(.*?\)", "{cloud_id}", pattern): {name.lower() for name in handler.allowed()} for pattern, handler in ROUTES
+        re.sub(r"\(.*?\)", "{cloud_id}", pattern): {name.lower() for name in handler.allowed()}
+        for pattern, handler in ROUTES
     }
     assert documented == served
 
 
 def test_no_schema_lets_a_password_out() -> None:
     schemas = document()["components"]["schemas"]
-    assert [name for name, schema in schemas.items() if "user_pw" in schema.get("properties", {})] == ["UserBody"]
+    assert [
+        name for name, schema in schemas.items() if "user_pw" in schema.get("properties", {})
+    ] == ["UserBody"]
     assert schemas["UserBody"]["properties"]["user_pw"]["writeOnly"] is True

@@ -21,12 +21,14 @@ METADATA = {"rows": "3", "plain-sha256": "ab" * 32}
 
 
 REAL_S3 = "REAL_S3_URL"
-"""The variable with the endpoint of a store that others wrote. REAL_S3_BUCKET names the bucket, AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY open it. `.ci/with-real-s3` sets them all."""
+"""The variable with the endpoint of a store that others wrote. REAL_S3_BUCKET names the bucket,
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY open it. `.ci/with-real-s3` sets them all."""
 REAL = ["real_s3", "real_s3_when_required"] if os.environ.get(REAL_S3) else []
 
 
-@pytest.fixture(params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix", *REAL])
+@pytest.fixture(
+    params=["memory", "directory", "s3", "s3_when_required", "s3_without_prefix", *REAL]
+)
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
     if request.param == "memory":
         return MemoryArchive()
@@ -37,7 +39,8 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
         return real_s3(checksums)
     s3 = request.getfixturevalue("s3")
     archive: Archive = s3.archive(
-        "s3://eagle" if "without_prefix" in request.param else "s3://eagle/archive", checksums=checksums
+        "s3://eagle" if "without_prefix" in request.param else "s3://eagle/archive",
+        checksums=checksums,
     )
     return archive
 
@@ -138,7 +141,9 @@ def test_many_threads_may_ask_for_the_proof_at_once(archive: Archive) -> None:
             pass
 
 
-def test_an_object_that_is_larger_than_any_of_ours_is_refused_and_still_told_about(archive: Archive) -> None:
+def test_an_object_that_is_larger_than_any_of_ours_is_refused_and_still_told_about(
+    archive: Archive,
+) -> None:
     archive.put(KEY, bytes(LARGEST_OBJECT), METADATA)
     archive.put(KEY + "x", bytes(LARGEST_OBJECT + 1), METADATA)
     assert len(archive.get(KEY)) == LARGEST_OBJECT

@@ -1,4 +1,5 @@
-"""HTTP spoken with nothing but a socket, so that no library's leniency hides a fault of the simulator."""
+"""HTTP spoken with nothing but a socket, so that no library's leniency hides a fault of the
+simulator."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ class Wire:
 
     def put(self, path: str, body: Any) -> Answer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send(f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+        self.send(
+            f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+        )
         return self.answer()
 
     def answer(self) -> Answer:

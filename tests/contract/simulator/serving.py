@@ -13,16 +13,18 @@ from urllib.parse import urlsplit
 
 from eagle_logger.simulator.relay.homes import Home
 from eagle_logger.simulator.relay.ledger import Ledger
-from eagle_logger.simulator.relay.relay import Relay
+from eagle_logger.simulator.relay.relay import SimulatedRelay
 
 
 @contextmanager
-def serving(homes: Sequence[Home], ledger: Path | None = None, **options: Any) -> Iterator[tuple[str, int]]:
+def serving(
+    homes: Sequence[Home], ledger: Path | None = None, **options: Any
+) -> Iterator[tuple[str, int]]:
     """The address of a relay for these homes, while the block lasts."""
     started, address = threading.Event(), []
 
     async def serve() -> None:
-        relay, stop = Relay(homes, Ledger(ledger), **options), asyncio.Event()
+        relay, stop = SimulatedRelay(homes, Ledger(ledger), **options), asyncio.Event()
         url = urlsplit(await relay.start())
         address.append((str(url.hostname), int(url.port or 0)))
         stoppers.append(partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))

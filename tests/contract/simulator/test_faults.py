@@ -58,12 +58,17 @@ def test_faults_change_while_it_runs(wire: Wire) -> None:
     assert (answer.status, answer.headers["retry-after"]) == (429, "30")
     spoil(wire)
     assert ask(wire).status == 200
-    assert [(line["status"], len(line["readings"])) for line in ledger(wire)] == [(429, 0), (200, 1)]
+    assert [(line["status"], len(line["readings"])) for line in ledger(wire)] == [
+        (429, 0),
+        (200, 1),
+    ]
 
 
 def test_faults_that_make_no_sense_change_nothing(wire: Wire) -> None:
     spoil(wire, {"fault": "empty"})
-    refused = wire.put("/faults", {"rules": [{"fault": "status", "status": 1}, {"fault": "hang", "homes": ["zz"]}]})
+    refused = wire.put(
+        "/faults", {"rules": [{"fault": "status", "status": 1}, {"fault": "hang", "homes": ["zz"]}]}
+    )
     assert refused.status == 422
     assert refused.json()["errors"][0].startswith("rules[0].status.status: ")
     assert wire.get("/faults").json()["rules"][0]["fault"] == "empty"
@@ -95,7 +100,9 @@ def test_a_reset_in_the_middle(address: tuple[str, int], wire: Wire) -> None:
     assert ledger(wire) == []
 
 
-def test_a_dripping_reply_is_in_the_ledger_only_when_its_last_drop_has_fallen(address: tuple[str, int], wire: Wire) -> None:
+def test_a_dripping_reply_is_in_the_ledger_only_when_its_last_drop_has_fallen(
+    address: tuple[str, int], wire: Wire
+) -> None:
     spoil(wire, {"fault": "drip", "bytes_per_second": 2000})
     with Wire(address) as slow:
         started = time.monotonic()
@@ -109,7 +116,9 @@ def test_a_dripping_reply_is_in_the_ledger_only_when_its_last_drop_has_fallen(ad
     assert (line["outcome"], len(line["readings"])) == ("drip", 1)
 
 
-def test_a_client_that_tires_of_dripping_has_no_complete_reply(address: tuple[str, int], wire: Wire) -> None:
+def test_a_client_that_tires_of_dripping_has_no_complete_reply(
+    address: tuple[str, int], wire: Wire
+) -> None:
     spoil(wire, {"fault": "drip", "bytes_per_second": 50})
     with Wire(address) as slow:
         slow.post(HOME, DEMAND)
@@ -140,7 +149,9 @@ def test_a_huge_body_comes_whole(wire: Wire) -> None:
     assert line["readings"] == []
 
 
-def test_a_client_that_reads_nothing_of_a_huge_body_gets_no_line(address: tuple[str, int], wire: Wire) -> None:
+def test_a_client_that_reads_nothing_of_a_huge_body_gets_no_line(
+    address: tuple[str, int], wire: Wire
+) -> None:
     spoil(wire, {"fault": "huge", "length": 2**26})
     with Wire(address) as deaf:
         deaf.post(HOME, DEMAND)
@@ -150,7 +161,9 @@ def test_a_client_that_reads_nothing_of_a_huge_body_gets_no_line(address: tuple[
     assert ledger(wire) == []
 
 
-def test_a_client_that_left_before_its_reply_is_told_apart(address: tuple[str, int], wire: Wire) -> None:
+def test_a_client_that_left_before_its_reply_is_told_apart(
+    address: tuple[str, int], wire: Wire
+) -> None:
     spoil(wire, {"fault": "latency", "seconds": 0.2})
     with Wire(address) as hasty:
         hasty.post(HOME, DEMAND)
@@ -161,7 +174,9 @@ def test_a_client_that_left_before_its_reply_is_told_apart(address: tuple[str, i
 
 def test_wordings_are_data(wire: Wire) -> None:
     spoil(wire, wordings={"bad_password": {"status": 200, "text": "<Error>Access denied</Error>"}})
-    wire.send(f"POST /cgi-bin/post_manager HTTP/1.1\r\nCloud-Id: {HOME.cloud_id}\r\nContent-Length: 0\r\n\r\n".encode())
+    wire.send(
+        f"POST /cgi-bin/post_manager HTTP/1.1\r\nCloud-Id: {HOME.cloud_id}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
     answer = wire.answer()
     assert (answer.status, answer.body) == (200, b"<Error>Access denied</Error>")
     assert wire.get("/stats").json()["outcomes"] == {"bad_password": 1}

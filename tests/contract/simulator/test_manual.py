@@ -1,5 +1,6 @@
-"""The simulator is driven with raw sockets as the vendor's manual prescribes, and its answers are read by the manual's rules,
-written down here once more. Nothing of the real client or decoder is used: they and the simulator cannot agree on a mistake."""
+"""The simulator is driven with raw sockets as the vendor's manual prescribes, and its answers are
+read by the manual's rules, written down here once more. Nothing of the real client or decoder is
+used: they and the simulator cannot agree on a mistake."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from tests.contract.simulator.serving import serving
 
 HOMES = homes(60, seed=11)
 HOME = HOMES[0]
-SUNNY = next(home for home in HOMES if home.has_panels and home.multiplier == 1 and home.spelling == 0)
+SUNNY = next(
+    home for home in HOMES if home.has_panels and home.multiplier == 1 and home.spelling == 0
+)
 SINCE_2000 = 946_684_800
 
 
@@ -57,7 +60,10 @@ def number(text: str, digits: int | None = None) -> int:
 
 def test_demand(wire: Wire) -> None:
     answer = ask(wire, "get_instantaneous_demand")
-    assert (answer.status, answer.headers) == (200, {"content-type": "text/html", "transfer-encoding": "chunked"})
+    assert (answer.status, answer.headers) == (
+        200,
+        {"content-type": "text/html", "transfer-encoding": "chunked"},
+    )
     said = fields(answer.body, "InstantaneousDemand")
     assert " ".join(said) == (
         "DeviceMacId MeterMacId TimeStamp Demand Multiplier Divisor DigitsRight DigitsLeft SuppressLeadingZero"
@@ -86,7 +92,9 @@ def test_price(wire: Wire) -> None:
 def test_message(wire: Wire) -> None:
     said = fields(ask(wire, "get_message").body, "MessageCluster")
     assert said["Text"]
-    confirmed = fields(ask(wire, "confirm_message", f"<Id>{said['Id']}</Id>").body, "MessageCluster")
+    confirmed = fields(
+        ask(wire, "confirm_message", f"<Id>{said['Id']}</Id>").body, "MessageCluster"
+    )
     assert confirmed["Id"] == said["Id"]
     assert confirmed["Confirmed"] == "Y"
 
@@ -98,8 +106,13 @@ def test_negative_demand_has_8_digits(address: tuple[str, int]) -> None:
     speed = 1e-5  # time all but stands still, at noon
     origin = (noon - time.time() * speed) / (1 - speed)
     for day in range(14):
-        with serving([SUNNY], clock=Clock(origin + day * 86400 / (1 - speed), speed)) as sunny, Wire(sunny) as wire:
-            said = fields(ask(wire, "get_instantaneous_demand", home=SUNNY).body, "InstantaneousDemand")
+        with (
+            serving([SUNNY], clock=Clock(origin + day * 86400 / (1 - speed), speed)) as sunny,
+            Wire(sunny) as wire,
+        ):
+            said = fields(
+                ask(wire, "get_instantaneous_demand", home=SUNNY).body, "InstantaneousDemand"
+            )
         if len(said["Demand"]) == 10:
             assert said["Demand"].startswith("0xffff")
             assert -8000 < number(said["Demand"], 8) - 2**32 < 0
@@ -117,7 +130,9 @@ def test_negative_demand_has_8_digits(address: tuple[str, int]) -> None:
 )
 def test_the_other_notifications(wire: Wire, name: str, root: str) -> None:
     text = ask(wire, name).body.decode()
-    assert re.fullmatch(rf"<({root})>\r\n.*<DeviceMacId>{HOME.device}</DeviceMacId>\r\n.*</\1>\r\n", text, re.DOTALL)
+    assert re.fullmatch(
+        rf"<({root})>\r\n.*<DeviceMacId>{HOME.device}</DeviceMacId>\r\n.*</\1>\r\n", text, re.DOTALL
+    )
 
 
 def test_list_network_is_xml_even_when_json_is_asked_for(wire: Wire) -> None:
@@ -128,7 +143,11 @@ def test_list_network_is_xml_even_when_json_is_asked_for(wire: Wire) -> None:
 
 def test_history_is_a_list_of_summations(wire: Wire) -> None:
     start = int(time.time()) - 3600 - SINCE_2000
-    body = ask(wire, "get_history_data", f"<StartTime>0x{start:08x}</StartTime><EndTime>0x{start + 1800:08x}</EndTime>").body
+    body = ask(
+        wire,
+        "get_history_data",
+        f"<StartTime>0x{start:08x}</StartTime><EndTime>0x{start + 1800:08x}</EndTime>",
+    ).body
     assert body.startswith(b"<HistoryData>\r\n<CurrentSummation>")
     times = [int(text, 16) for text in re.findall(rb"<TimeStamp>0x(\w+)</TimeStamp>", body)]
     assert 7 <= len(times) <= 8
@@ -138,8 +157,18 @@ def test_history_is_a_list_of_summations(wire: Wire) -> None:
 
 def test_schedules(wire: Wire) -> None:
     assert ask(wire, "get_schedule").body.count(b"</ScheduleInfo>") == 9
-    assert fields(ask(wire, "get_schedule", "<Event>demand</Event>").body, "ScheduleInfo")["Event"] == "demand"
-    assert ask(wire, "set_schedule", "<Event>demand</Event><Frequency>0x000a</Frequency><Enabled>Y</Enabled>").body == b""
+    assert (
+        fields(ask(wire, "get_schedule", "<Event>demand</Event>").body, "ScheduleInfo")["Event"]
+        == "demand"
+    )
+    assert (
+        ask(
+            wire,
+            "set_schedule",
+            "<Event>demand</Event><Frequency>0x000a</Frequency><Enabled>Y</Enabled>",
+        ).body
+        == b""
+    )
 
 
 def test_json_has_the_same_members_all_of_them_strings(wire: Wire) -> None:
@@ -179,15 +208,29 @@ def test_spellings_that_clients_use(wire: Wire, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [("Cloud-Id", "ffffff"), ("User", "nobody@example.invalid"), ("Password", "guess"), ("Password", None)],
+    [
+        ("Cloud-Id", "ffffff"),
+        ("User", "nobody@example.invalid"),
+        ("Password", "guess"),
+        ("Password", None),
+    ],
     ids=["cloud id", "user", "password", "no password"],
 )
-def test_who_does_not_know_all_three_headers_is_refused(wire: Wire, wrong: tuple[str, str | None]) -> None:
-    given: dict[str, str | None] = {"Cloud-Id": HOME.cloud_id, "User": HOME.user_email, "Password": HOME.user_pw}
+def test_who_does_not_know_all_three_headers_is_refused(
+    wire: Wire, wrong: tuple[str, str | None]
+) -> None:
+    given: dict[str, str | None] = {
+        "Cloud-Id": HOME.cloud_id,
+        "User": HOME.user_email,
+        "Password": HOME.user_pw,
+    }
     given.update([wrong])
     lines = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value)
     body = command("get_price")
-    wire.send(f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    wire.send(
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
     answer = wire.answer()
     assert answer.status == 401
     assert b"MacId" not in answer.body
@@ -237,7 +280,10 @@ def test_an_http_1_0_client_gets_no_chunks(wire: Wire) -> None:
     assert json.loads(body)["status"] == "ok"
 
 
-@pytest.mark.parametrize("noise", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"x" * 40_000, b"GET / SMTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "noise",
+    [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"x" * 40_000, b"GET / SMTP/1.1\r\n\r\n"],
+)
 def test_what_is_not_http_is_refused(wire: Wire, noise: bytes) -> None:
     wire.send(noise)
     assert wire.answer().status == 400
@@ -246,7 +292,12 @@ def test_what_is_not_http_is_refused(wire: Wire, noise: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("request_line", "status"),
-    [("GET /nowhere", 404), ("GET " + PATH, 404), ("DELETE /faults", 405), ("GET /ledger?after=x", 416)],
+    [
+        ("GET /nowhere", 404),
+        ("GET " + PATH, 404),
+        ("DELETE /faults", 405),
+        ("GET /ledger?after=x", 416),
+    ],
 )
 def test_pages_there_are_not(wire: Wire, request_line: str, status: int) -> None:
     wire.send(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -268,7 +319,12 @@ def test_the_ledger_tells_what_was_served() -> None:
         now = time.time()
         first, second, third = ledger(wire)
         port = wire.socket.getsockname()[1]
-    assert (first["agent"], first["cloud_id"], first["port"], first["client_closed"]) == ("by hand", HOME.cloud_id, port, False)
+    assert (first["agent"], first["cloud_id"], first["port"], first["client_closed"]) == (
+        "by hand",
+        HOME.cloud_id,
+        port,
+        False,
+    )
     assert first["connection"] == second["connection"]
     assert now - 5 < first["completed"] < now + 0.01
     assert first["completed"] == pytest.approx(first["wall"], abs=0.01)
@@ -283,7 +339,10 @@ def test_the_ledger_tells_what_was_served() -> None:
         }
     ]
     (said,) = second["readings"]
-    assert Decimal(said["delivered"]) == Decimal(number(summation["SummationDelivered"]) * factor) / 1000
+    assert (
+        Decimal(said["delivered"])
+        == Decimal(number(summation["SummationDelivered"]) * factor) / 1000
+    )
     assert third["readings"] == []
 
 
@@ -292,7 +351,9 @@ def test_the_ledger_can_be_read_from_where_one_was() -> None:
         ask(wire, "get_price")
         size = int(wire.get("/ledger").headers["ledger-size"])
         ask(wire, "get_message")
-        assert [line["readings"][0]["kind"] for line in ledger(wire, f"?after={size}")] == ["message"]
+        assert [line["readings"][0]["kind"] for line in ledger(wire, f"?after={size}")] == [
+            "message"
+        ]
 
 
 def test_stats_show_how_politely_a_home_was_asked() -> None:

@@ -24,13 +24,18 @@ def cipher() -> Cipher:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest, clock: HandClock, cipher: Cipher) -> AsyncIterator[UserStore]:
-    """Each adapter in turn, empty, with the time in the test's hands. At the end every user must be in its one set."""
+async def store(
+    request: pytest.FixtureRequest, clock: HandClock, cipher: Cipher
+) -> AsyncIterator[UserStore]:
+    """Each adapter in turn, empty, with the time in the test's hands. At the end every user must be
+    in its one set."""
     made: UserStore
     if request.param == "memory":
         made = MemoryUserStore(clock, cipher=cipher, lease=LEASE)
     else:
-        made = RedisUserStore(request.getfixturevalue("redis_url"), cipher=cipher, clock=clock, lease=LEASE)
+        made = RedisUserStore(
+            request.getfixturevalue("redis_url"), cipher=cipher, clock=clock, lease=LEASE
+        )
     yield made
     assert await made.check_invariant() == []
     await made.close()

@@ -23,7 +23,9 @@ async def claimed(store: UserStore, *cloud_ids: str, holder: str = "worker") -> 
     return claims
 
 
-def reported(claim: Claim, state: UserState | None = None, *, grid: Grid = GRID, pause: float = 0.0) -> Report:
+def reported(
+    claim: Claim, state: UserState | None = None, *, grid: Grid = GRID, pause: float = 0.0
+) -> Report:
     return Report(claim.cloud_id, claim.token, state or claim.state, grid, pause)
 
 

@@ -25,11 +25,17 @@ def ask(redis_url: str) -> Iterator[Script]:
         yield client.register_script(lua_file("common") + _ASK)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     due=st.floats(0, 4e9),
     wait=st.one_of(st.floats(0, 1e5), st.sampled_from([0.0, 6.0, 12.0])),
-    grid=st.builds(Grid, st.one_of(st.sampled_from([1.0, 6.0, 240.0, 0.1, 7.3]), st.floats(1, 1e6)), st.floats(0, 1e6)),
+    grid=st.builds(
+        Grid,
+        st.one_of(st.sampled_from([1.0, 6.0, 240.0, 0.1, 7.3]), st.floats(1, 1e6)),
+        st.floats(0, 1e6),
+    ),
 )
 def test_both_reckon_the_same(ask: Script, due: float, wait: float, grid: Grid) -> None:
     now = due + wait

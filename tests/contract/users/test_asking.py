@@ -28,7 +28,9 @@ async def test_a_flood_for_one_user_is_one_message(store: UserStore) -> None:
     assert len(await store.claim(["000001"], "worker")) == 1
 
 
-async def test_a_request_during_a_fetch_is_served_right_after_it(store: UserStore, clock: HandClock) -> None:
+async def test_a_request_during_a_fetch_is_served_right_after_it(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     for _ in range(3):
@@ -45,7 +47,9 @@ async def test_a_request_during_a_fetch_is_served_right_after_it(store: UserStor
     assert stored.state.total_events_logged == 2
 
 
-async def test_turns_missed_before_another_round_are_counted_once(store: UserStore, clock: HandClock) -> None:
+async def test_turns_missed_before_another_round_are_counted_once(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
     [claim] = await claimed(store, "00ce69")

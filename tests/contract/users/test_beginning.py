@@ -40,8 +40,11 @@ async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
     assert third.last_request == (second if begun else first).claimed_at
 
 
-async def test_a_report_says_when_its_last_request_was_written(store: UserStore, clock: HandClock) -> None:
-    """The connection took longer than the gap: the claim's own moment would let the next request begin at once."""
+async def test_a_report_says_when_its_last_request_was_written(
+    store: UserStore, clock: HandClock
+) -> None:
+    """The connection took longer than the gap: the claim's own moment would let the next request
+    begin at once."""
     await add(store, "00ce69")
     [first] = await claimed(store, "00ce69")
     now = clock.advance(3.0)
@@ -54,7 +57,9 @@ async def test_a_report_says_when_its_last_request_was_written(store: UserStore,
     assert third.last_request == now - 0.5, "a visit without a request changes nothing"
 
 
-async def test_who_slept_past_its_lease_may_neither_begin_nor_report(store: UserStore, clock: HandClock) -> None:
+async def test_who_slept_past_its_lease_may_neither_begin_nor_report(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [asleep] = await claimed(store, "00ce69")
     clock.advance(LEASE)
@@ -70,7 +75,9 @@ async def test_who_slept_past_its_lease_may_neither_begin_nor_report(store: User
     assert stored.lease_ends is not None
 
 
-async def test_a_late_worker_goes_on_while_nobody_else_took_over(store: UserStore, clock: HandClock) -> None:
+async def test_a_late_worker_goes_on_while_nobody_else_took_over(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     clock.advance(LEASE * 2)

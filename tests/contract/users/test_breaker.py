@@ -16,15 +16,24 @@ async def test_the_breaker_is_closed_until_somebody_opens_it(store: UserStore) -
     assert await store.breaker() == AWAY
 
 
-async def test_while_the_relay_is_away_no_failure_is_held_against_a_user(store: UserStore, clock: HandClock) -> None:
+async def test_while_the_relay_is_away_no_failure_is_held_against_a_user(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "000001", "000002")
     [own, relays] = await claimed(store, "000001", "000002")
-    await store.report([reported(relays, relays.state._replace(failures=2, last_error="refused"))], {})
+    await store.report(
+        [reported(relays, relays.state._replace(failures=2, last_error="refused"))], {}
+    )
     [relays] = await claimed(store, "000002")
     assert (await store.totals()).failing == 1
     await store.set_breaker(AWAY)
-    parked = own.state._replace(failures=3, last_error="poison", parked="poison", total_events_logged=5)
-    await store.report([reported(own, parked), reported(relays, parked, pause=60.0)._replace(blames_relay=True)], {})
+    parked = own.state._replace(
+        failures=3, last_error="poison", parked="poison", total_events_logged=5
+    )
+    await store.report(
+        [reported(own, parked), reported(relays, parked, pause=60.0)._replace(blames_relay=True)],
+        {},
+    )
     mine, other = await store.get("000001"), await store.get("000002")
     assert mine is not None
     assert other is not None

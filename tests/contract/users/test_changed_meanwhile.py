@@ -11,7 +11,9 @@ from tests.support.hand_clock import HandClock
 from tests.support.users import new_user
 
 
-async def test_a_dead_holders_users_are_due_again_at_once(store: UserStore, clock: HandClock) -> None:
+async def test_a_dead_holders_users_are_due_again_at_once(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, *(f"{number:06x}" for number in range(1200)))
     ids = await store.lease(1200)
     await store.claim(ids[:1100], "dead")
@@ -22,7 +24,9 @@ async def test_a_dead_holders_users_are_due_again_at_once(store: UserStore, cloc
     assert await store.begin([other]) == {other.cloud_id}
 
 
-async def test_a_freed_user_may_have_been_asked_until_its_holder_died(store: UserStore, clock: HandClock) -> None:
+async def test_a_freed_user_may_have_been_asked_until_its_holder_died(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     claims = await claimed(store, "00ce69", holder="dead")
     await store.begin(claims)
@@ -66,7 +70,9 @@ async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_f
     assert new.last_request == began
 
 
-async def test_removed_while_idle_and_added_again_keeps_its_distance(store: UserStore, clock: HandClock) -> None:
+async def test_removed_while_idle_and_added_again_keeps_its_distance(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     claims = await claimed(store, "00ce69")
     await store.begin(claims)
@@ -78,7 +84,9 @@ async def test_removed_while_idle_and_added_again_keeps_its_distance(store: User
     assert (await claimed(store, "00ce69"))[0].last_request == began
 
 
-async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(store: UserStore, clock: HandClock) -> None:
+async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     await store.put([new_user("00ce69", "a-better-password")])
@@ -91,7 +99,9 @@ async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(stor
     assert stored.due == next_due(clock.now(), GRID)
 
 
-async def test_whoever_asks_after_an_update_gets_the_new_credentials_tried(store: UserStore, clock: HandClock) -> None:
+async def test_whoever_asks_after_an_update_gets_the_new_credentials_tried(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     await store.put([new_user("00ce69", "a-better-password")])

@@ -25,7 +25,9 @@ async def test_the_longest_due_are_leased_first(store: UserStore, clock: HandClo
     assert await store.lease(2) == ["000002"]
 
 
-async def test_more_users_than_one_step_of_the_script_takes(store: UserStore, clock: HandClock) -> None:
+async def test_more_users_than_one_step_of_the_script_takes(
+    store: UserStore, clock: HandClock
+) -> None:
     await store.put([new_user(f"{number:06x}") for number in range(2500)])
     clock.advance(6)
     leased = await store.lease(10_000)
@@ -33,7 +35,9 @@ async def test_more_users_than_one_step_of_the_script_takes(store: UserStore, cl
     assert (await store.totals()).leased == 2500
 
 
-async def test_a_batch_of_new_users_does_not_fall_due_at_once(store: UserStore, clock: HandClock) -> None:
+async def test_a_batch_of_new_users_does_not_fall_due_at_once(
+    store: UserStore, clock: HandClock
+) -> None:
     await store.put([new_user(f"{number:06x}") for number in range(1001)])
     per_step = []
     for _ in range(10):
@@ -43,7 +47,9 @@ async def test_a_batch_of_new_users_does_not_fall_due_at_once(store: UserStore, 
     assert max(per_step) < 200
 
 
-async def test_a_lease_that_runs_out_makes_the_user_due_since_it_fell_due(store: UserStore, clock: HandClock) -> None:
+async def test_a_lease_that_runs_out_makes_the_user_due_since_it_fell_due(
+    store: UserStore, clock: HandClock
+) -> None:
     fell_due = clock.now()
     await add(store, "00ce69")
     clock.advance(3)
@@ -61,7 +67,10 @@ async def test_work_on_ended_leases_is_bounded(store: UserStore, clock: HandCloc
     clock.advance(LEASE)
     assert len(await store.lease(2)) == 2
     totals = await store.totals()
-    assert (totals.leased, totals.due) == (5, 0)  # two given back and leased again, three not looked at yet
+    assert (totals.leased, totals.due) == (
+        5,
+        0,
+    )  # two given back and leased again, three not looked at yet
     assert len(await store.lease(5)) == 3
 
 
@@ -85,7 +94,9 @@ async def test_only_what_is_leased_and_free_can_be_claimed(store: UserStore) -> 
     assert await store.claim(["000001"], "worker") == []
 
 
-async def test_a_message_delivered_twice_finds_nothing_to_claim(store: UserStore, clock: HandClock) -> None:
+async def test_a_message_delivered_twice_finds_nothing_to_claim(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     assert await store.claim(["00ce69"], "another") == []
@@ -93,7 +104,9 @@ async def test_a_message_delivered_twice_finds_nothing_to_claim(store: UserStore
     assert await store.claim(["00ce69"], "another") == []
 
 
-async def test_claims_that_end_without_a_report_are_counted(store: UserStore, clock: HandClock) -> None:
+async def test_claims_that_end_without_a_report_are_counted(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     for abandoned in range(4):
         assert await store.lease(1) == ["00ce69"]
@@ -101,7 +114,9 @@ async def test_claims_that_end_without_a_report_are_counted(store: UserStore, cl
         assert claim.abandoned == abandoned
         if abandoned < 3:
             clock.advance(LEASE)
-            assert await store.lease(1) == ([] if abandoned else ["00ce69"]), "a suspect rests first"
+            assert await store.lease(1) == ([] if abandoned else ["00ce69"]), (
+                "a suspect rests first"
+            )
             clock.advance(REST if abandoned else LEASE)
     await store.report([reported(claim)], {})
     assert (await claimed(store, "00ce69"))[0].abandoned == 0

@@ -44,7 +44,9 @@ async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
         await add(store, cloud_id)
     pages = [[stored.user.cloud_id for stored in page] async for page in store.all(batch=3)]
     assert pages == [ids[:3], ids[3:6], ids[6:]]
-    assert [stored.user.cloud_id async for page in store.all(after="00ce69") for stored in page] == ids[2:]
+    assert [
+        stored.user.cloud_id async for page in store.all(after="00ce69") for stored in page
+    ] == ids[2:]
     assert [page async for page in store.all(after="ffffff")] == []
 
 
@@ -130,7 +132,10 @@ async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserSt
     for bad in (other.sealed, foreign, "nonsense", ""):
         with pytest.raises(ValueError, match="sealed password"):
             await store.restore(
-                [replace(other, user=replace(other.user, mac_id="0xd8d5b90000000001")), replace(mine, sealed=bad)]
+                [
+                    replace(other, user=replace(other.user, mac_id="0xd8d5b90000000001")),
+                    replace(mine, sealed=bad),
+                ]
             )
     assert [stored.user.mac_id for stored in await everybody(store)] == [None, None]
 
@@ -142,7 +147,9 @@ async def test_resealing_leaves_alone_what_is_sealed_with_the_newest_key(store: 
     assert await everybody(store) == before
 
 
-async def test_a_key_that_a_living_process_lacks_seals_nothing(store: UserStore, clock: HandClock) -> None:
+async def test_a_key_that_a_living_process_lacks_seals_nothing(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     before = await everybody(store)
     await store.note_progress("fetch-1", {"keys": "0123456789abcdef"})
@@ -155,7 +162,9 @@ async def test_a_key_that_a_living_process_lacks_seals_nothing(store: UserStore,
     assert await store.reseal() == 0
 
 
-async def test_what_a_living_process_cannot_decrypt_is_not_restored(store: UserStore, clock: HandClock) -> None:
+async def test_what_a_living_process_cannot_decrypt_is_not_restored(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     exported = await everybody(store)
     await store.remove("00ce69")
@@ -168,7 +177,9 @@ async def test_what_a_living_process_cannot_decrypt_is_not_restored(store: UserS
     assert len(await everybody(store)) == 1
 
 
-async def test_a_progress_note_tells_which_keys_a_process_has(store: UserStore, cipher: Cipher) -> None:
+async def test_a_progress_note_tells_which_keys_a_process_has(
+    store: UserStore, cipher: Cipher
+) -> None:
     await store.note_progress("fetch-1", {})
     assert (await store.progress())["fetch-1"]["keys"] == cipher.fingerprints[0]
     await store.note_progress("beat-of-before", {"keys": ""})
@@ -182,7 +193,13 @@ async def test_totals(store: UserStore, clock: HandClock) -> None:
     await store.report([reported(claims[0], UserState(parked="refused"))], {})
     clock.advance(0.5)
     totals = await store.totals()
-    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (3, 1, 0, 1, 1)
+    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (
+        3,
+        1,
+        0,
+        1,
+        1,
+    )
     assert totals.oldest_due == clock.now() - 0.5
     clock.advance(OVERDUE_AFTER)
     assert (await store.totals()).overdue == 1, "late by more than the tick"
@@ -206,7 +223,14 @@ async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock, ciph
     clock.advance(3599)
     await store.note_progress("beat", {})
     assert await store.progress() == {
-        "fetch-1": {"keys": key, "by": "worker", "in_flight": 3, "late": 0.25, "at": noted, "clock_ahead": agrees},
+        "fetch-1": {
+            "keys": key,
+            "by": "worker",
+            "in_flight": 3,
+            "late": 0.25,
+            "at": noted,
+            "clock_ahead": agrees,
+        },
         "beat": {"keys": key, "at": noted + 3599, "clock_ahead": agrees},
     }
     clock.advance(2)

@@ -9,7 +9,7 @@ import pytest
 from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.parking import WITHIN
 from eagle_logger.core.users import UserState
-from eagle_logger.users.store import StoredUser, UserStore, Woken
+from eagle_logger.users.store import StoredUser, UserStore, WakeResult
 from tests.contract.users.scheduling import add, claimed, due_of, lease_of, reported
 from tests.support.hand_clock import HandClock
 from tests.support.users import lived_in_state, new_user
@@ -23,7 +23,9 @@ def ids(count: int, first: int = 1) -> list[str]:
     return [f"{number:06x}" for number in range(first, first + count)]
 
 
-async def refuse(store: UserStore, *cloud_ids: str, state: UserState = REFUSED, pause: float = 300.0) -> None:
+async def refuse(
+    store: UserStore, *cloud_ids: str, state: UserState = REFUSED, pause: float = 300.0
+) -> None:
     claims = await claimed(store, *cloud_ids)
     await store.report([reported(claim, state, pause=pause) for claim in claims], {})
 
@@ -55,7 +57,9 @@ async def test_credentials_are_unproven_until_the_relay_has_answered(store: User
     assert await is_unproven(store), "another password may be mistyped"
 
 
-async def test_an_answer_to_the_old_credentials_proves_nothing_of_the_new_ones(store: UserStore) -> None:
+async def test_an_answer_to_the_old_credentials_proves_nothing_of_the_new_ones(
+    store: UserStore,
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     await add(store, "00ce69")
@@ -78,7 +82,9 @@ async def test_a_restored_state_proves_its_credentials(store: UserStore) -> None
 # Who is parked --------------------------------------------------------------------------------------------------------
 
 
-async def test_three_of_a_small_fleet_are_parked_and_four_are_not(store: UserStore, clock: HandClock) -> None:
+async def test_three_of_a_small_fleet_are_parked_and_four_are_not(
+    store: UserStore, clock: HandClock
+) -> None:
     everybody = ids(20)
     await add(store, *everybody)
     await refuse(store, *everybody[:3])
@@ -102,7 +108,9 @@ async def test_four_refusals_in_one_report_park_nobody(store: UserStore, clock: 
     await add(store, *ids(20))
     await refuse(store, *ids(4))
     assert await parked(store) == []
-    assert [due > clock.now() + 300 for one in ids(4) if (due := await due_of(store, one))] == [True] * 4
+    assert [due > clock.now() + 300 for one in ids(4) if (due := await due_of(store, one))] == [
+        True
+    ] * 4
     assert (await store.totals()).refused == 4
 
 
@@ -122,14 +130,18 @@ async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> No
     assert await parked(store) == []
 
 
-async def test_a_user_whose_reply_kills_is_parked_however_many_are_refused(store: UserStore) -> None:
+async def test_a_user_whose_reply_kills_is_parked_however_many_are_refused(
+    store: UserStore,
+) -> None:
     await add(store, *ids(20))
     await refuse(store, "000014", state=POISON)
     await refuse(store, *ids(4))
     assert await parked(store) == ["000014"]
 
 
-async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(store: UserStore, clock: HandClock) -> None:
+async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     await store.set_breaker(Breaker(Phase.OPEN))
     [claim] = await claimed(store, "00ce69")
@@ -162,17 +174,19 @@ async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: H
     await refuse(store, "00ce69", state=state)
     before = await store.get("00ce69")
     assert before
-    assert await store.wake(["00ce69"]) == Woken(woken=("00ce69",))
+    assert await store.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
     after = await store.get("00ce69")
     assert after == replace(before, state=lived_in_state(), due=clock.now())
     assert await store.lease(10) == ["00ce69"]
 
 
 @pytest.mark.parametrize("state", [WAITING, UserState(failures=9, last_error="timed_out")])
-async def test_a_user_who_waits_after_failures_is_woken_too(store: UserStore, clock: HandClock, state: UserState) -> None:
+async def test_a_user_who_waits_after_failures_is_woken_too(
+    store: UserStore, clock: HandClock, state: UserState
+) -> None:
     await add(store, "00ce69")
     await refuse(store, "00ce69", state=state, pause=3600.0)
-    assert await store.wake(["00ce69"]) == Woken(woken=("00ce69",))
+    assert await store.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
     stored = await store.get("00ce69")
     assert stored
     assert (stored.due, stored.state.failures, stored.state.last_error) == (clock.now(), 0, None)
@@ -185,7 +199,7 @@ async def test_waking_a_user_who_is_awake_changes_nothing(store: UserStore) -> N
     await claimed(store, "000002")
     before = [await due_of(store, "000001"), await lease_of(store, "000002")]
     woken = await store.wake(["000001", "000002", "ffffff", "000001"])
-    assert woken == Woken(awake=("000001", "000002"), unknown=("ffffff",))
+    assert woken == WakeResult(awake=("000001", "000002"), unknown=("ffffff",))
     assert [await due_of(store, "000001"), await lease_of(store, "000002")] == before
 
 

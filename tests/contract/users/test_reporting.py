@@ -12,7 +12,9 @@ from tests.support.hand_clock import HandClock
 from tests.support.users import lived_in_state, new_user
 
 
-async def test_a_report_writes_the_state_and_arms_the_next_turn(store: UserStore, clock: HandClock) -> None:
+async def test_a_report_writes_the_state_and_arms_the_next_turn(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     state = lived_in_state()._replace(failures=1, last_error="timed_out")
@@ -59,7 +61,9 @@ async def test_missed_turns_are_counted_and_not_made_up(store: UserStore, clock:
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.0, 4.9, 5.9])
-async def test_a_user_who_was_never_visited_has_missed_no_turn(store: UserStore, clock: HandClock, phase: float) -> None:
+async def test_a_user_who_was_never_visited_has_missed_no_turn(
+    store: UserStore, clock: HandClock, phase: float
+) -> None:
     grid = Grid(6.0, clock.now() + phase)
     await add(store, "00ce69")
     clock.advance(30)
@@ -74,7 +78,9 @@ async def test_a_user_who_was_never_visited_has_missed_no_turn(store: UserStore,
     assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 2
 
 
-async def test_whoever_asks_early_makes_nobody_miss_a_turn(store: UserStore, clock: HandClock) -> None:
+async def test_whoever_asks_early_makes_nobody_miss_a_turn(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
     await store.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
@@ -97,7 +103,9 @@ async def test_a_pause_is_kept_and_is_no_missed_turn(store: UserStore, clock: Ha
     assert due == next_due(clock.now() + 100, GRID)
 
 
-async def test_the_parked_are_in_neither_set_until_somebody_updates_them(store: UserStore, clock: HandClock) -> None:
+async def test_the_parked_are_in_neither_set_until_somebody_updates_them(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     refused = UserState(total_events_logged=5, failures=3, last_error="refused", parked="refused")
@@ -117,7 +125,9 @@ async def test_the_parked_are_in_neither_set_until_somebody_updates_them(store: 
 
 async def test_a_batch_of_reports_is_told_apart(store: UserStore) -> None:
     await add(store, "000001", "000002", "000003", "000004")
-    taken, asked_again, removed, parked = await claimed(store, "000001", "000002", "000003", "000004")
+    taken, asked_again, removed, parked = await claimed(
+        store, "000001", "000002", "000003", "000004"
+    )
     await store.request(["000002"])
     await store.remove("000003")
     reports = [reported(claim) for claim in (taken, asked_again, removed)]

@@ -11,8 +11,11 @@ from tests.support.hand_clock import HandClock
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0, -86400.0])
-async def test_a_clock_that_is_set_keeps_nobody_waiting(store: UserStore, clock: HandClock, step: float) -> None:
-    """One waits for its turn, one is in a worker's hands, one was handed out and is not claimed yet."""
+async def test_a_clock_that_is_set_keeps_nobody_waiting(
+    store: UserStore, clock: HandClock, step: float
+) -> None:
+    """One waits for its turn, one is in a worker's hands, one was handed out and is not claimed
+    yet."""
     await add(store, "000001", "000002", "000003")
     [first] = await claimed(store, "000001")
     await store.report([reported(first, pause=20.0)], {})
@@ -30,7 +33,9 @@ async def test_a_clock_that_is_set_keeps_nobody_waiting(store: UserStore, clock:
         await store.report([reported(claim)], {})
 
 
-async def test_what_is_given_back_after_the_clock_was_set_back_is_due(store: UserStore, clock: HandClock) -> None:
+async def test_what_is_given_back_after_the_clock_was_set_back_is_due(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "000001", "000002")
     assert (await store.request(["000001"])).leased == ("000001",)
     assert [claim.cloud_id for claim in await claimed(store, "000002")] == ["000002"]
@@ -41,7 +46,9 @@ async def test_what_is_given_back_after_the_clock_was_set_back_is_due(store: Use
     assert await store.free("worker") == []
 
 
-async def test_a_clock_that_is_set_forward_ends_no_lease(store: UserStore, clock: HandClock) -> None:
+async def test_a_clock_that_is_set_forward_ends_no_lease(
+    store: UserStore, clock: HandClock
+) -> None:
     """Its gateway is being asked: another worker would ask it a second time at once."""
     await add(store, "000001", "000002")
     assert await store.lease(10) == ["000001", "000002"]
@@ -57,7 +64,9 @@ async def test_a_clock_that_is_set_forward_ends_no_lease(store: UserStore, clock
         clock.advance(1.0)
         assert await store.lease(10) == []
     clock.advance(1.0)
-    assert await store.lease(10) == ["000002"], "what nobody claimed ends as if no clock had been set"
+    assert await store.lease(10) == ["000002"], (
+        "what nobody claimed ends as if no clock had been set"
+    )
     clock.advance(2.0)
     assert await store.lease(10) == ["000001"]
 
@@ -71,7 +80,9 @@ async def test_leases_end_in_time_while_nobody_leases(store: UserStore, clock: H
 
 
 @pytest.mark.parametrize("step", [30.0, 3600.0])
-async def test_no_lease_becomes_longer_than_a_new_one(store: UserStore, clock: HandClock, step: float) -> None:
+async def test_no_lease_becomes_longer_than_a_new_one(
+    store: UserStore, clock: HandClock, step: float
+) -> None:
     await add(store, "000001")
     assert await store.lease(10) == ["000001"]
     clock.jump(step)

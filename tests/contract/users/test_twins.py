@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.circuit_breaker import Breaker, Phase
@@ -85,8 +91,13 @@ class Twins(RuleBasedStateMachine):
 
     @rule(ids=some_ids, holder=st.sampled_from(["a", "b"]))
     def claim(self, ids: list[str], holder: str) -> None:
-        mine, other = self.run(self.memory.claim(ids, holder)), self.run(self.redis.claim(ids, holder))
-        self.same([without_token(claim) for claim in mine], [without_token(claim) for claim in other])
+        mine, other = (
+            self.run(self.memory.claim(ids, holder)),
+            self.run(self.redis.claim(ids, holder)),
+        )
+        self.same(
+            [without_token(claim) for claim in mine], [without_token(claim) for claim in other]
+        )
         self.claims += zip(mine, other, strict=True)
 
     @rule(data=st.data())
@@ -116,9 +127,18 @@ class Twins(RuleBasedStateMachine):
         answered: bool,
     ) -> None:
         chosen = self.chosen(data)
-        mine = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered) for claim, _ in chosen]
-        other = [Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered) for _, claim in chosen]
-        self.same(self.run(self.memory.report(mine, {"fetches": 1})), self.run(self.redis.report(other, {"fetches": 1})))
+        mine = [
+            Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered)
+            for claim, _ in chosen
+        ]
+        other = [
+            Report(claim.cloud_id, claim.token, state, grid, pause, blames, since, answered)
+            for _, claim in chosen
+        ]
+        self.same(
+            self.run(self.memory.report(mine, {"fetches": 1})),
+            self.run(self.redis.report(other, {"fetches": 1})),
+        )
 
     @rule(phase=st.sampled_from(Phase))
     def set_breaker(self, phase: Phase) -> None:
@@ -127,7 +147,10 @@ class Twins(RuleBasedStateMachine):
 
     @rule(ids=some_ids, once=st.sampled_from([None, None, "x", "y"]))
     def request(self, ids: list[str], once: str | None) -> None:
-        self.same(self.run(self.memory.request(ids, once=once)), self.run(self.redis.request(ids, once=once)))
+        self.same(
+            self.run(self.memory.request(ids, once=once)),
+            self.run(self.redis.request(ids, once=once)),
+        )
 
     @rule(ids=some_ids, once=st.sampled_from([None, "x", "y"]))
     def forget(self, ids: list[str], once: str | None) -> None:
@@ -140,7 +163,9 @@ class Twins(RuleBasedStateMachine):
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def free(self, holder: str) -> None:
-        self.same(sorted(self.run(self.memory.free(holder))), sorted(self.run(self.redis.free(holder))))
+        self.same(
+            sorted(self.run(self.memory.free(holder))), sorted(self.run(self.redis.free(holder)))
+        )
 
     @rule(seconds=st.one_of(st.floats(0.001, 30), st.sampled_from([6.0, 20.0])))
     def wait(self, seconds: float) -> None:
@@ -162,7 +187,9 @@ class Twins(RuleBasedStateMachine):
     def chosen(self, data: st.DataObject) -> list[tuple[Claim, Claim]]:
         if not self.claims:
             return []
-        picked = data.draw(st.lists(st.sampled_from(range(len(self.claims))), max_size=5, unique=True))
+        picked = data.draw(
+            st.lists(st.sampled_from(range(len(self.claims))), max_size=5, unique=True)
+        )
         return [self.claims[number] for number in picked]
 
 

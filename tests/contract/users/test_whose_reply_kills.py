@@ -11,7 +11,8 @@ from tests.support.hand_clock import HandClock
 
 
 class Fleet:
-    """A store's users fetched by a worker that dies whenever it has somebody guilty in its hands, and is started again."""
+    """A store's users fetched by a worker that dies whenever it has somebody guilty in its hands,
+    and is started again."""
 
     def __init__(self, store: UserStore, clock: HandClock, size: int, guilty: set[str]) -> None:
         self.store, self.clock, self.guilty = store, clock, guilty
@@ -24,20 +25,28 @@ class Fleet:
         claims = await self.store.claim(await self.store.lease(1000), "worker")
         for claim in claims:
             if is_convicted(claim.abandoned):
-                await self.store.report([reported(claim, claim.state._replace(failures=1, parked="poison"))], {})
+                await self.store.report(
+                    [reported(claim, claim.state._replace(failures=1, parked="poison"))], {}
+                )
         left = [claim for claim in claims if not is_convicted(claim.abandoned)]
-        if left and (self.always_dies or not self.guilty.isdisjoint(claim.cloud_id for claim in left)):
+        if left and (
+            self.always_dies or not self.guilty.isdisjoint(claim.cloud_id for claim in left)
+        ):
             self.deaths += 1
             await self.store.free("worker")
             return
         await self.store.report([reported(claim) for claim in left], {})
 
     async def parked(self) -> set[str]:
-        return {one.user.cloud_id async for page in self.store.all() for one in page if one.state.parked}
+        return {
+            one.user.cloud_id async for page in self.store.all() for one in page if one.state.parked
+        }
 
 
 @pytest.mark.parametrize("size", [1, 2, 30, 200])
-async def test_who_kills_is_parked_after_few_deaths_and_nobody_else_is(store: UserStore, clock: HandClock, size: int) -> None:
+async def test_who_kills_is_parked_after_few_deaths_and_nobody_else_is(
+    store: UserStore, clock: HandClock, size: int
+) -> None:
     fleet = Fleet(store, clock, size, {"000000"})
     await add(store, *fleet.ids)
     for _ in range(90):
@@ -69,7 +78,9 @@ async def test_two_who_kill_are_both_found_out(store: UserStore, clock: HandCloc
     assert fleet.deaths <= 2 * CONVICTED_AFTER + 3
 
 
-async def test_a_worker_that_always_dies_makes_nobody_guilty(store: UserStore, clock: HandClock) -> None:
+async def test_a_worker_that_always_dies_makes_nobody_guilty(
+    store: UserStore, clock: HandClock
+) -> None:
     """It is killed by hand, or falls over by itself: once that ends, everybody is fetched again."""
     fleet = Fleet(store, clock, 20, set())
     await add(store, *fleet.ids)

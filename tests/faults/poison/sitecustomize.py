@@ -1,4 +1,5 @@
-"""Python runs this at its start when it is on its path: the replies of one home kill the process that reads them.
+"""Python runs this at its start when it is on its path: the replies of one home kill the process
+that reads them.
 
 The home's cloud id stands in the file `poison` in the data directory, for as long as it is there.
 """

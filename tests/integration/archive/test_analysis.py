@@ -1,5 +1,6 @@
-"""The examples for analysts from README and the how-to, run on an archive that misleads readers that infer types:
-whole numbers first, old and new lines, negative and missing values, cloud ids that look like numbers."""
+"""The examples for analysts from README and the how-to, run on an archive that misleads readers
+that infer types: whole numbers first, old and new lines, negative and missing values, cloud ids
+that look like numbers."""
 
 from __future__ import annotations
 
@@ -40,25 +41,43 @@ def readings_of(cloud_id: str, hour: Hour) -> Iterator[Reading]:
 
     def reading(kind: Kind, offset: int, values: dict[str, Value]) -> Reading:
         flags = frozenset({Flag.LONG_PAST}) if number % 3 == 0 else frozenset[Flag]()
-        return Reading(DEVICE, METER, kind, at + offset, values, {"TimeStamp": f"0x{offset:x}"}, flags)
+        return Reading(
+            DEVICE, METER, kind, at + offset, values, {"TimeStamp": f"0x{offset:x}"}, flags
+        )
 
     for turn in range(4):
         watts = Decimal(10 * turn - 10) if whole else Decimal(turn * 239 - 500).scaleb(-3)
         yield reading(Kind.DEMAND, 8 * turn, {"value": watts, "unit": "kW"})
         delivered = Decimal(100 + turn) if whole else Decimal("10534.239") + turn * Decimal("0.001")
         received = None if number == 2 else Decimal(0 if whole else 7 * turn).scaleb(-2)
-        yield reading(Kind.SUMMATION, 8 * turn, {"delivered": delivered, "received": received, "unit": "kWh"})
+        yield reading(
+            Kind.SUMMATION, 8 * turn, {"delivered": delivered, "received": received, "unit": "kWh"}
+        )
     if not whole:
-        of_price: dict[str, Value] = {"price": Decimal("0.125"), "currency": "USD", "unit": "USD/kWh", "tier": 1, "label": "A"}
+        of_price: dict[str, Value] = {
+            "price": Decimal("0.125"),
+            "currency": "USD",
+            "unit": "USD/kWh",
+            "tier": 1,
+            "label": "A",
+        }
         yield reading(Kind.PRICE, 3, of_price)
-        yield reading(Kind.MESSAGE, 4, {"id": "0x01", "text": "Save: 1.0, or 2", "confirmed": False, "read": None})
+        yield reading(
+            Kind.MESSAGE,
+            4,
+            {"id": "0x01", "text": "Save: 1.0, or 2", "confirmed": False, "read": None},
+        )
 
 
 @pytest.fixture(scope="module")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, int]:
     """The folder with `data/archive` in it, the exact totals, and the number of lines."""
     folder = tmp_path_factory.mktemp("analysis")
-    archive, totals, count = DirectoryArchive(folder / "data" / "archive"), defaultdict[Any, Decimal](Decimal), 0
+    archive, totals, count = (
+        DirectoryArchive(folder / "data" / "archive"),
+        defaultdict[Any, Decimal](Decimal),
+        0,
+    )
     for cloud_id in [*WHOLE, *FINE]:
         for hour in HOURS:
             readings = list(readings_of(cloud_id, hour))
@@ -72,11 +91,15 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
             for one in readings:
                 for name, number in one.values.items():
                     if name in NUMBERS and isinstance(number, Decimal):
-                        totals[cloud_id, datetime.fromtimestamp(one.time, UTC).date(), name] += number
+                        totals[cloud_id, datetime.fromtimestamp(one.time, UTC).date(), name] += (
+                            number
+                        )
     return folder, dict(totals), count
 
 
-def test_the_tested_archive_misleads_readers_that_infer_types(archived: tuple[Path, Totals, int]) -> None:
+def test_the_tested_archive_misleads_readers_that_infer_types(
+    archived: tuple[Path, Totals, int],
+) -> None:
     folder, _, _ = archived
     assert len(WHOLE) * len(HOURS) > 32
     bodies = [path.name for path in sorted(folder.glob("data/archive/*/*/*.jsonl.gz"))]
@@ -84,10 +107,14 @@ def test_the_tested_archive_misleads_readers_that_infer_types(archived: tuple[Pa
 
 
 def of(totals: Totals, name: str) -> dict[tuple[str, date], Decimal]:
-    return {(cloud_id, day): total for (cloud_id, day, what), total in totals.items() if what == name}
+    return {
+        (cloud_id, day): total for (cloud_id, day, what), total in totals.items() if what == name
+    }
 
 
-def test_readme_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_with_duckdb(
+    archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import duckdb
 
     folder, totals, _ = archived
@@ -102,18 +129,28 @@ def test_readme_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pyt
     assert given == {cloud_id: amount for cloud_id, amount in GIVEN.items() if cloud_id[-1] != "2"}
 
 
-def test_how_to_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_to_with_duckdb(
+    archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import duckdb
 
     folder, totals, count = archived
     monkeypatch.chdir(folder)
     with Page("docs/how-to/analyse.md", "sql") as page, duckdb.connect() as connection:
         script = page.next()
-        answers = [connection.execute(statement).fetchall() for statement in script.split(";") if statement.strip()]
+        answers = [
+            connection.execute(statement).fetchall()
+            for statement in script.split(";")
+            if statement.strip()
+        ]
         for name in NUMBERS:
             query = f"SELECT cloud_id, date, sum({name}) FROM readings GROUP BY ALL HAVING sum({name}) IS NOT NULL"
-            assert {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()} == of(totals, name)
-        [(lines, first, tier)] = connection.sql("SELECT count(*), min(time), max(tier) FROM readings").fetchall()
+            assert {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()} == of(
+                totals, name
+            )
+        [(lines, first, tier)] = connection.sql(
+            "SELECT count(*), min(time), max(tier) FROM readings"
+        ).fetchall()
     assert (lines, first, tier) == (count, datetime.fromtimestamp(HOURS[0].start, UTC), 1)
     _, _, demands, summations = answers
     assert {row[0] for row in demands} == {row[0] for row in summations} == {*WHOLE, *FINE}
@@ -122,7 +159,8 @@ def test_how_to_with_duckdb(archived: tuple[Path, Totals, int], monkeypatch: pyt
 
 
 def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run the page's Python snippets one after the other, unchanged. `frames` holds what each called `frame`."""
+    """Run the page's Python snippets one after the other, unchanged. `frames` holds what each
+    called `frame`."""
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     frames = []
@@ -134,7 +172,9 @@ def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_how_to_with_python(
-    archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    archived: tuple[Path, Totals, int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, totals, count = archived
     names = run_python(folder, monkeypatch)
@@ -145,12 +185,18 @@ def test_how_to_with_python(
     for name in NUMBERS:
         expected = of(totals, name)
         assert summed((row["cloud_id"], row["time"].date(), row[name]) for row in rows) == expected
-        by_pandas = pandas.groupby(["cloud_id", pandas["time"].dt.date])[name].sum(min_count=1).dropna()
+        by_pandas = (
+            pandas.groupby(["cloud_id", pandas["time"].dt.date])[name].sum(min_count=1).dropna()
+        )
         assert by_pandas.to_dict() == expected
         by_polars = polars.drop_nulls(name).group_by("cloud_id", names["pl"].col("time").dt.date())
-        assert {tuple(row[:2]): row[2] for row in by_polars.agg(names["pl"].col(name).sum()).rows()} == expected
+        assert {
+            tuple(row[:2]): row[2] for row in by_polars.agg(names["pl"].col(name).sum()).rows()
+        } == expected
     assert {row["tier"] for row in rows} == {None, 1}
-    assert {row["time"] for row in rows} >= {datetime.fromtimestamp(hour.start, UTC) for hour in HOURS}
+    assert {row["time"] for row in rows} >= {
+        datetime.fromtimestamp(hour.start, UTC) for hour in HOURS
+    }
 
 
 def summed(numbers: Iterator[tuple[str, date, Decimal | None]]) -> dict[tuple[str, date], Decimal]:
@@ -162,12 +208,15 @@ def summed(numbers: Iterator[tuple[str, date, Decimal | None]]) -> dict[tuple[st
 
 
 def test_what_is_written_now_is_never_taken_for_integers(tmp_path: Path) -> None:
-    """Read without naming columns. Lines that are written now are not rounded, whichever file comes first."""
+    """Read without naming columns. Lines that are written now are not rounded, whichever file comes
+    first."""
     import duckdb
 
     for number, cloud_id in enumerate(WHOLE + FINE):
         lines = [encode_line(cloud_id, one, one.time) for one in readings_of(cloud_id, HOURS[0])]
         (tmp_path / f"{number:03}.jsonl").write_bytes(b"".join(lines))
     with duckdb.connect() as connection:
-        inferred = connection.sql(f"SELECT DISTINCT typeof(value), typeof(delivered) FROM read_json('{tmp_path}/*.jsonl')")
+        inferred = connection.sql(
+            f"SELECT DISTINCT typeof(value), typeof(delivered) FROM read_json('{tmp_path}/*.jsonl')"
+        )
         assert inferred.fetchall() == [("DOUBLE", "DOUBLE")]

@@ -24,11 +24,15 @@ def root(tmp_path: Path) -> Path:
 def test_only_objects_match_what_analysts_look_for(root: Path) -> None:
     archive = DirectoryArchive(root)
     archive.put(KEY, b"body", {"rows": "1"})
-    assert [path.relative_to(root).as_posix() for path in root.rglob("*.jsonl.gz") if path.is_file()] == [KEY]
+    assert [
+        path.relative_to(root).as_posix() for path in root.rglob("*.jsonl.gz") if path.is_file()
+    ] == [KEY]
     assert [path for path in root.rglob("*.jsonl*") if path.is_file() and path.suffix == ".json"]
 
 
-def test_nothing_half_written_is_left_where_objects_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_half_written_is_left_where_objects_are(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -99,14 +103,19 @@ def test_the_proof_leaves_nothing_behind(root: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV])
-def test_a_file_system_that_cannot_link_is_not_used(root: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_file_system_that_cannot_link_is_not_used(
+    root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     def link(_source: Path, _target: Path) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", link)
     archive = DirectoryArchive(root)
     for ask in (archive.prove, lambda: archive.put(KEY, b"body", {})):
-        with pytest.raises(NoConditionalWrites, match=r"no conditional writes and cannot be used: .* cannot link files"):
+        with pytest.raises(
+            NoConditionalWrites,
+            match=r"no conditional writes and cannot be used: .* cannot link files",
+        ):
             ask()
     assert list(archive.keys()) == []
     assert [path for path in root.rglob("*") if path.is_file()] == []
@@ -129,7 +138,9 @@ def test_a_file_system_whose_links_replace_is_not_used(
         DirectoryArchive(root).prove()
 
 
-def test_a_directory_that_is_full_proves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_is_full_proves_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def link(_source: Path, _target: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

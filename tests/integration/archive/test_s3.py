@@ -71,7 +71,9 @@ def test_what_passes_is_tried_again(s3: RunningS3, archive: S3Archive, fault: st
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "403"])
-def test_what_does_not_pass_is_said_to_be_unavailable(s3: RunningS3, archive: S3Archive, fault: str) -> None:
+def test_what_does_not_pass_is_said_to_be_unavailable(
+    s3: RunningS3, archive: S3Archive, fault: str
+) -> None:
     s3.misbehave({"fault": fault, "methods": ["PUT", "GET", "HEAD"]})
     with pytest.raises(ArchiveUnavailable):
         archive.put(KEY, b"body", {})
@@ -92,7 +94,9 @@ def test_a_lost_answer_shows_as_already_there(s3: RunningS3, archive: S3Archive)
     assert archive.get(KEY) == b"body"
 
 
-def test_damage_that_the_store_owns_up_to_shows_in_the_digest(s3: RunningS3, archive: S3Archive) -> None:
+def test_damage_that_the_store_owns_up_to_shows_in_the_digest(
+    s3: RunningS3, archive: S3Archive
+) -> None:
     s3.misbehave({"fault": "corrupt"})
     archive.put(KEY, b"body", {})
     s3.misbehave()
@@ -119,18 +123,24 @@ def test_damage_that_the_store_denies_shows_when_reading(s3: RunningS3) -> None:
         ({"endpoint_url": "http://127.0.0.1:9"}, "EAGLE_S3_ENDPOINT_URL"),
     ],
 )
-def test_a_wrong_setting_is_named_and_no_secret_shown(s3: RunningS3, options: dict[str, str], advice: str) -> None:
+def test_a_wrong_setting_is_named_and_no_secret_shown(
+    s3: RunningS3, options: dict[str, str], advice: str
+) -> None:
     with pytest.raises(ArchiveUnavailable, match=advice) as caught:
         s3.archive(**options).put(KEY, b"body", {})
     assert not {KEY_ID, SECRET, "wrong", "stranger"} & set(str(caught.value).split())
 
 
 def test_a_bucket_that_does_not_exist_is_named(s3: RunningS3) -> None:
-    with pytest.raises(ArchiveUnavailable, match=r"s3://nowhere answered NoSuchBucket: create the bucket"):
+    with pytest.raises(
+        ArchiveUnavailable, match=r"s3://nowhere answered NoSuchBucket: create the bucket"
+    ):
         s3.archive("s3://nowhere").put(KEY, b"body", {})
 
 
-def test_without_credentials_it_says_which_to_give(s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_credentials_it_says_which_to_give(
+    s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -160,7 +170,11 @@ def test_a_key_that_the_store_will_never_take_is_permanent(
     ],
 )
 def test_what_is_to_be_done_is_said(
-    s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str], advice: str
+    s3: RunningS3,
+    archive: S3Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, str],
+    advice: str,
 ) -> None:
     monkeypatch.setitem(faults.ANSWERS, "403", answer)
     s3.misbehave({"fault": "403"})
@@ -182,7 +196,9 @@ def test_a_body_that_was_changed_on_its_way_is_not_taken(
     assert "stored" not in {put["outcome"] for put in s3.puts()}
 
 
-def test_a_listing_of_many_pages_is_one_listing(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_of_many_pages_is_one_listing(
+    s3: RunningS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("eagle_logger.simulator.s3.server._PAGE", 7)
     archive = s3.archive()
     names = sorted(f"cloud_id=00000{number % 3}/{number:03}" for number in range(40))
@@ -199,25 +215,33 @@ def test_many_threads_share_it(s3: RunningS3) -> None:
     assert len(list(archive.keys())) == 64
 
 
-def test_a_body_is_sent_without_asking_first(archive: S3Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_is_sent_without_asking_first(
+    archive: S3Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = noted(monkeypatch, "Expect")
     archive.put(KEY, b"body", {})
     assert seen == [None]
 
 
-def test_credentials_are_renewed_while_it_works(s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_credentials_are_renewed_while_it_works(
+    s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {tmp_path / 'credentials.py'}\n")
+    (tmp_path / "config").write_text(
+        f"[default]\ncredential_process = {sys.executable} {tmp_path / 'credentials.py'}\n"
+    )
     (tmp_path / "credentials.py").write_text(CREDENTIALS)
     seen = noted(monkeypatch, "X-Amz-Security-Token")
     archive = s3.archive(access_key_id=None, secret_access_key=None)
     archive.put(KEY, b"body", {})
     assert archive.head(KEY) is not None
     assert len(seen) == 2
-    assert len(set(seen)) == 2  # they last for a minute, and with so little left are renewed at each use
+    assert (
+        len(set(seen)) == 2
+    )  # they last for a minute, and with so little left are renewed at each use
 
 
 def test_a_proxy_is_used(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +258,12 @@ def test_a_proxy_is_used(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_stand_in_that_has_ended_is_told_from_a_network_that_is_down() -> None:
-    archive = S3Archive("s3://eagle/x", endpoint_url="http://127.0.0.1:1", region="x", access_key_id="x", secret_access_key="x")
+    archive = S3Archive(
+        "s3://eagle/x",
+        endpoint_url="http://127.0.0.1:1",
+        region="x",
+        access_key_id="x",
+        secret_access_key="x",
+    )
     with pytest.raises(ArchiveUnavailable, match=r"start what should be at http://127\.0\.0\.1:1 "):
         archive.head(KEY)

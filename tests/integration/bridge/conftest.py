@@ -88,14 +88,20 @@ async def users(settings: Settings) -> AsyncIterator[UserStore]:
 
 
 @pytest.fixture
-async def bridge(settings: Settings, users: UserStore, sns: FakeSns, queue: Queue, confirmed: Confirmed) -> AsyncIterator[str]:
-    async with running(settings, queue, fetch_certificate=sns.fetch_certificate, confirm=confirmed) as url:
+async def bridge(
+    settings: Settings, users: UserStore, sns: FakeSns, queue: Queue, confirmed: Confirmed
+) -> AsyncIterator[str]:
+    async with running(
+        settings, queue, fetch_certificate=sns.fetch_certificate, confirm=confirmed
+    ) as url:
         yield url
 
 
 @pytest.fixture
 async def http(bridge: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(bridge, headers={"Authorization": f"Bearer {TOKEN}"}) as session:
+    async with aiohttp.ClientSession(
+        bridge, headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as session:
         yield session
 
 

@@ -54,9 +54,21 @@ async def hasty(settings: Settings, users: UserStore, monkeypatch: pytest.Monkey
         ([b"GET /heal"], 0.0),
         ([b"GET /healthz HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 100], 0.05),
         ([b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 100], 0.05),
-        ([b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 100], 0.05),
+        (
+            [
+                b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                *[b"1\r\nx\r\n"] * 100,
+            ],
+            0.05,
+        ),
     ],
-    ids=["says nothing", "stops in the first line", "drips headers", "drips its body", "drips chunks"],
+    ids=[
+        "says nothing",
+        "stops in the first line",
+        "drips headers",
+        "drips its body",
+        "drips chunks",
+    ],
 )
 async def test_who_is_too_slow_is_cut_off(hasty: str, parts: list[bytes], pause: float) -> None:
     assert b"200 OK" not in await raw(hasty, *parts, pause=pause)
@@ -99,7 +111,9 @@ async def test_what_is_no_http(bridge: str, request_bytes: bytes) -> None:
 
 
 async def test_a_body_of_a_gigabyte_is_not_read(bridge: str) -> None:
-    answer = await raw(bridge, b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 1000)
+    answer = await raw(
+        bridge, b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 1000
+    )
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
@@ -110,17 +124,25 @@ async def test_packed_bodies_are_not_unpacked(bridge: str, sns: FakeSns) -> None
     async with aiohttp.ClientSession(bridge) as http:
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
         async with http.post("/sns", data=packed, headers=headers) as response:
-            assert (response.status, (await response.json(content_type=None))["reason"]) == (400, "not_json")
+            assert (response.status, (await response.json(content_type=None))["reason"]) == (
+                400,
+                "not_json",
+            )
 
 
-async def test_an_error_of_ours_tells_nothing(settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_of_ours_tells_nothing(
+    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(cloud_ids: object) -> None:
         raise ZeroDivisionError("the secret word")
 
     async with running(settings, broken) as url:
         token = settings.api_token.get_secret_value() if settings.api_token else ""
         headers = {"Authorization": f"Bearer {token}"}
-        async with aiohttp.ClientSession(url, headers=headers) as http, http.post("/api/event/002738") as response:
+        async with (
+            aiohttp.ClientSession(url, headers=headers) as http,
+            http.post("/api/event/002738") as response,
+        ):
             text = await response.text()
             assert (response.status, response.content_type) == (500, "application/problem+json")
     assert json.loads(text)["detail"] == "Internal Server Error"
@@ -137,7 +159,9 @@ async def test_a_crowd_of_idle_connections_does_not_take_the_probes_away(
     async with running(probes, Queue()) as url, aiohttp.ClientSession() as http:
         address = urlsplit(url)
         crowd = [await asyncio.open_connection(address.hostname, address.port) for _ in range(20)]
-        assert await raw(url, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b"", "there is no room"
+        assert await raw(url, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b"", (
+            "there is no room"
+        )
         for path in ("/healthz", "/metrics"):
             async with http.get(f"http://127.0.0.1:{probes.probe_port}{path}") as response:
                 assert response.status == 200, path
@@ -164,7 +188,11 @@ async def test_behind_a_trusted_proxy_the_sender_is_whom_the_proxy_names(
     async with running(behind, Queue()) as url:
         assert 429 not in (await statuses(url, "192.0.2.1"))[:2]
         assert (await statuses(url, "192.0.2.1"))[-1] == 429
-        assert 429 not in (await statuses(url, "made-up, 192.0.2.2"))[:2], "another sender has a limit of its own"
+        assert 429 not in (await statuses(url, "made-up, 192.0.2.2"))[:2], (
+            "another sender has a limit of its own"
+        )
     async with running(settings, Queue()) as url:
         await statuses(url, "192.0.2.1")
-        assert (await statuses(url, "192.0.2.2"))[0] == 429, "no proxy is trusted: the connection counts"
+        assert (await statuses(url, "192.0.2.2"))[0] == 429, (
+            "no proxy is trusted: the connection counts"
+        )

@@ -14,10 +14,17 @@ from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
 from workers.server.lifecycle import running
 
-BODY = {"user_email": "b@example.com", "user_pw": "another secret", "intervals": {"demand": 12}, "mac_id": "0x00158d0000000004"}
+BODY = {
+    "user_email": "b@example.com",
+    "user_pw": "another secret",
+    "intervals": {"demand": 12},
+    "mac_id": "0x00158d0000000004",
+}
 
 
-async def asked(http: aiohttp.ClientSession, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+async def asked(
+    http: aiohttp.ClientSession, method: str, path: str, body: Any = None
+) -> tuple[int, Any]:
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     async with http.request(method, path, data=data) as response:
         kind = "application/json" if response.status < 400 else "application/problem+json"
@@ -29,7 +36,9 @@ async def asked(http: aiohttp.ClientSession, method: str, path: str, body: Any =
         return response.status, json.loads(text)
 
 
-async def test_a_user_is_added_shown_updated_and_removed(http: aiohttp.ClientSession, users: UserStore) -> None:
+async def test_a_user_is_added_shown_updated_and_removed(
+    http: aiohttp.ClientSession, users: UserStore
+) -> None:
     status, added = await asked(http, "POST", "/api/users/ABCDEF", BODY)
     assert (status, added["cloud_id"], added["intervals"]) == (201, "abcdef", {"demand": 12.0})
     assert (await asked(http, "GET", "/api/users/abcdef"))[0] == 200
@@ -37,7 +46,10 @@ async def test_a_user_is_added_shown_updated_and_removed(http: aiohttp.ClientSes
     assert (status, updated["intervals"]) == (200, {})
     [claim] = await claimed(users, "abcdef")
     assert claim.credentials is not None
-    assert (claim.credentials.user_email, claim.credentials.user_pw) == ("b@example.com", "another secret")
+    assert (claim.credentials.user_email, claim.credentials.user_pw) == (
+        "b@example.com",
+        "another secret",
+    )
     assert await asked(http, "DELETE", "/api/users/abcdef") == (204, None)
     assert (await asked(http, "GET", "/api/users/abcdef"))[0] == 404
     assert (await asked(http, "DELETE", "/api/users/abcdef"))[1]["reason"] == "unknown_user"
@@ -51,7 +63,11 @@ async def claimed(users: UserStore, cloud_id: str) -> Any:
 async def test_users_come_in_pages(http: aiohttp.ClientSession) -> None:
     _, first = await asked(http, "GET", "/api/users/?limit=2")
     _, second = await asked(http, "GET", f"/api/users/?limit=2&after={first['next']}")
-    assert [user["cloud_id"] for user in first["users"] + second["users"]] == ["002738", "00ce69", "ffffff"]
+    assert [user["cloud_id"] for user in first["users"] + second["users"]] == [
+        "002738",
+        "00ce69",
+        "ffffff",
+    ]
     assert second["next"] is None
 
 
@@ -75,7 +91,9 @@ async def test_users_come_in_pages(http: aiohttp.ClientSession) -> None:
         (b" " * 65_537, 413, "too_large"),
     ],
 )
-async def test_a_body_that_makes_no_sense(http: aiohttp.ClientSession, body: Any, status: int, reason: str) -> None:
+async def test_a_body_that_makes_no_sense(
+    http: aiohttp.ClientSession, body: Any, status: int, reason: str
+) -> None:
     answered, problem = await asked(http, "POST", "/api/users/abcdef", body)
     assert (answered, problem["reason"]) == (status, reason)
     assert (await asked(http, "GET", "/api/users/abcdef"))[0] == 404
@@ -108,28 +126,44 @@ async def test_a_request_that_makes_no_sense(
     assert (answered, problem["status"], problem["reason"]) == (status, status, reason)
 
 
-async def test_an_event_has_a_user_fetched(http: aiohttp.ClientSession, queue: Queue, users: UserStore) -> None:
-    assert await asked(http, "POST", "/api/event/00CE69") == (202, {"cloud_id": "00ce69", "outcome": "queued"})
+async def test_an_event_has_a_user_fetched(
+    http: aiohttp.ClientSession, queue: Queue, users: UserStore
+) -> None:
+    assert await asked(http, "POST", "/api/event/00CE69") == (
+        202,
+        {"cloud_id": "00ce69", "outcome": "queued"},
+    )
     assert queue.messages == [["00ce69"]]
     assert (await asked(http, "POST", "/api/event/abcdef"))[0] == 404
     queue.away = True
     assert (await asked(http, "POST", "/api/event/002738"))[0] == 503
 
 
-@pytest.mark.parametrize("given", [None, "Bearer ", "Bearer wrong", "Basic YTpi", "a token for tests", "Bearer ä"])
+@pytest.mark.parametrize(
+    "given", [None, "Bearer ", "Bearer wrong", "Basic YTpi", "a token for tests", "Bearer ä"]
+)
 async def test_without_the_token_nothing_is_told(bridge: str, given: str | None) -> None:
     headers = {"Authorization": given} if given else {}
     async with aiohttp.ClientSession(bridge, headers=headers) as http:
-        for method, path in (("GET", "/api/users/"), ("DELETE", "/api/users/002738"), ("POST", "/api/event/002738")):
+        for method, path in (
+            ("GET", "/api/users/"),
+            ("DELETE", "/api/users/002738"),
+            ("POST", "/api/event/002738"),
+        ):
             async with http.request(method, path) as response:
                 assert response.status == 401
                 assert response.headers["WWW-Authenticate"] == "Bearer"
     right = {"Authorization": "bearer  a token for tests"}
-    async with aiohttp.ClientSession(bridge, headers=right) as http, http.get("/api/users/002738") as response:
+    async with (
+        aiohttp.ClientSession(bridge, headers=right) as http,
+        http.get("/api/users/002738") as response,
+    ):
         assert response.status == 200
 
 
-async def test_a_token_may_have_any_letters(settings: Settings, users: UserStore, queue: Queue) -> None:
+async def test_a_token_may_have_any_letters(
+    settings: Settings, users: UserStore, queue: Queue
+) -> None:
     odd = settings.model_copy(update={"api_token": SecretStr("schlüssel")})
     async with running(odd, queue) as url:
         for given, expected in (("schlüssel", 200), ("schlussel", 401)):
@@ -142,7 +176,10 @@ async def test_a_token_may_have_any_letters(settings: Settings, users: UserStore
 
 async def test_without_a_token_set_the_routes_are_off(settings: Settings, queue: Queue) -> None:
     off = settings.model_copy(update={"api_token": None, "secret_keys": None})
-    async with running(off, queue) as url, aiohttp.ClientSession(url, headers={"Authorization": "Bearer None"}) as http:
+    async with (
+        running(off, queue) as url,
+        aiohttp.ClientSession(url, headers={"Authorization": "Bearer None"}) as http,
+    ):
         answered, problem = await asked(http, "GET", "/api/users/")
         assert (answered, problem["reason"]) == (404, "api_off")
         assert (await asked(http, "GET", "/healthz"))[0] == 200

@@ -27,10 +27,15 @@ async def test_ready_means_progress(http: aiohttp.ClientSession, users: UserStor
     await users.note_progress("dispatch", {})
     assert "no fetching process" in (await checks(http))[1]["workers"]
     await users.note_progress("fetch@host", {})
-    assert await checks(http) == (200, {"redis": "ok", "dispatch": "ok", "workers": "ok", "fetches": "ok"})
+    assert await checks(http) == (
+        200,
+        {"redis": "ok", "dispatch": "ok", "workers": "ok", "fetches": "ok"},
+    )
 
 
-async def test_workers_that_live_and_consume_nothing_are_noticed(settings: Settings, users: UserStore) -> None:
+async def test_workers_that_live_and_consume_nothing_are_noticed(
+    settings: Settings, users: UserStore
+) -> None:
     await users.note_progress("dispatch", {})
     await users.note_progress("fetch@host", {})
     await users.request(["002738"])

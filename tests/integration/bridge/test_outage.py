@@ -1,4 +1,5 @@
-"""Redis goes away while messages come in, and comes back: nothing is lost, nobody is fetched twice at once."""
+"""Redis goes away while messages come in, and comes back: nothing is lost, nobody is fetched twice
+at once."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ async def test_messages_that_come_while_redis_is_away(tmp_path: Path, sns: FakeS
     (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
         settings = settings_module.load(
-            tmp_path, redis_url=server.url, sns_topic_arns=(TOPIC,), secret_keys=new_key(), bridge_port=0
+            tmp_path,
+            redis_url=server.url,
+            sns_topic_arns=(TOPIC,),
+            secret_keys=new_key(),
+            bridge_port=0,
         )
         cloud_ids = [f"{number:06x}" for number in range(MESSAGES)]
         users = wiring.user_store(settings, passwords=True)
@@ -36,15 +41,17 @@ async def test_messages_that_come_while_redis_is_away(tmp_path: Path, sns: FakeS
             with redis.Redis.from_url(settings.broker) as broker:
                 try:
                     broker.ping()
-                except redis.RedisError as wrong:
-                    raise OSError(str(wrong)) from wrong
+                except redis.RedisError as exc:
+                    raise OSError(str(exc)) from exc
             enqueued.update(leased)
 
         async with running(settings, enqueue, fetch_certificate=sns.fetch_certificate) as url:
             server.stop()
             statuses: list[list[int]] = [[] for _ in cloud_ids]
             deliveries = [
-                asyncio.create_task(sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1, statuses=told))
+                asyncio.create_task(
+                    sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1, statuses=told)
+                )
                 for cloud_id, told in zip(cloud_ids, statuses, strict=True)
             ]
             await until(lambda: all(statuses), patience=30)

@@ -20,12 +20,17 @@ from workers.bridge import ping_and_subscribe
 
 @pytest.fixture
 def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a command under these settings, changed as asked, in a thread of its own: it brings its own event loop."""
+    """Runs a command under these settings, changed as asked, in a thread of its own: it brings its
+    own event loop."""
     import asyncio
 
     async def run(command: str, *words: str, **changes: object) -> Result:
-        monkeypatch.setattr("eagle_logger.settings.load", lambda _: settings.model_copy(update=changes))
-        return await asyncio.to_thread(CliRunner().invoke, getattr(ping_and_subscribe, command), words)
+        monkeypatch.setattr(
+            "eagle_logger.settings.load", lambda _: settings.model_copy(update=changes)
+        )
+        return await asyncio.to_thread(
+            CliRunner().invoke, getattr(ping_and_subscribe, command), words
+        )
 
     return run
 
@@ -34,7 +39,9 @@ def adhoc(settings: Settings) -> list[Any]:
     """What waits for the ad-hoc workers: task and arguments, oldest first."""
     with redis.Redis.from_url(settings.broker) as broker:
         waiting = [json.loads(one) for one in reversed(broker.lrange("adhoc", 0, -1))]
-    return [(one["headers"]["task"], json.loads(base64.b64decode(one["body"]))[0]) for one in waiting]
+    return [
+        (one["headers"]["task"], json.loads(base64.b64decode(one["body"]))[0]) for one in waiting
+    ]
 
 
 async def test_direct_goes_to_the_workers(cli: Any, settings: Settings, users: UserStore) -> None:
@@ -43,16 +50,22 @@ async def test_direct_goes_to_the_workers(cli: Any, settings: Settings, users: U
     assert adhoc(settings) == [("fetch", [["00ce69"]])]
 
 
-async def test_direct_tells_who_is_unknown_and_the_known_ones_go_on(cli: Any, settings: Settings, users: UserStore) -> None:
+async def test_direct_tells_who_is_unknown_and_the_known_ones_go_on(
+    cli: Any, settings: Settings, users: UserStore
+) -> None:
     result = await cli("ping", "--direct", "abcdef", "00ce69")
     assert isinstance(result.exception, EagleError)
     assert str(result.exception).startswith("unknown: abcdef;")
     assert adhoc(settings) == [("fetch", [["00ce69"]])]
 
 
-async def test_direct_tells_who_is_parked_or_being_fetched(cli: Any, settings: Settings, users: UserStore) -> None:
+async def test_direct_tells_who_is_parked_or_being_fetched(
+    cli: Any, settings: Settings, users: UserStore
+) -> None:
     await users.request(["00ce69", "002738"])
-    claims = {claim.cloud_id: claim for claim in await users.claim(["00ce69", "002738"], "a worker")}
+    claims = {
+        claim.cloud_id: claim for claim in await users.claim(["00ce69", "002738"], "a worker")
+    }
     state = UserState(parked="the relay refuses the password")
     await users.report([Report("00ce69", claims["00ce69"].token, state, Grid(6.0, 0.0))], {})
     result = await cli("ping", "--direct", "00ce69", "002738")
@@ -65,12 +78,32 @@ async def test_direct_tells_who_is_parked_or_being_fetched(cli: Any, settings: S
     ("words", "changes", "kind", "said"),
     [
         (["ping", "nobody"], {}, EagleError, "'nobody' is not a cloud id"),
-        (["ping", "00ce69"], {"sns_topic_arns": ()}, ConfigurationError, "EAGLE_SNS_TOPIC_ARNS is not set"),
-        (["ping", "00ce69", "--topic", "fetch"], {}, ConfigurationError, "--topic: 'fetch' is not the ARN"),
-        (["ping", "00ce69"], {"aws_endpoint_url": "http://127.0.0.1:9"}, EagleError, "not published to arn:"),
+        (
+            ["ping", "00ce69"],
+            {"sns_topic_arns": ()},
+            ConfigurationError,
+            "EAGLE_SNS_TOPIC_ARNS is not set",
+        ),
+        (
+            ["ping", "00ce69", "--topic", "fetch"],
+            {},
+            ConfigurationError,
+            "--topic: 'fetch' is not the ARN",
+        ),
+        (
+            ["ping", "00ce69"],
+            {"aws_endpoint_url": "http://127.0.0.1:9"},
+            EagleError,
+            "not published to arn:",
+        ),
         (["subscribe", "--http", "ftp://x"], {}, EagleError, "'ftp://x' is not a URL"),
         (["subscribe", "--sqs", "fetch"], {}, EagleError, "'fetch' is neither the ARN nor the URL"),
-        (["subscribe", "--http", "https://x/"], {"aws_endpoint_url": "http://127.0.0.1:9"}, EagleError, "not subscribed:"),
+        (
+            ["subscribe", "--http", "https://x/"],
+            {"aws_endpoint_url": "http://127.0.0.1:9"},
+            EagleError,
+            "not subscribed:",
+        ),
     ],
 )
 async def test_what_is_wrong_is_one_line(
@@ -96,7 +129,9 @@ async def test_wrong_usage(cli: Any, words: list[str]) -> None:
     assert (await cli(*words)).exit_code == 2
 
 
-async def test_direct_without_a_broker_says_so(cli: Any, settings: Settings, users: UserStore, tmp_path: Path) -> None:
+async def test_direct_without_a_broker_says_so(
+    cli: Any, settings: Settings, users: UserStore, tmp_path: Path
+) -> None:
     result = await cli("ping", "--direct", "00ce69", broker_url="redis://127.0.0.1:9/0")
     assert isinstance(result.exception, EagleError)
     assert "broker" in str(result.exception)

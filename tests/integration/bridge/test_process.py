@@ -75,7 +75,9 @@ async def test_mistakes_are_one_line(tmp_path: Path, redis_url: str) -> None:
         assert said.decode().count("\n") <= 2
 
 
-async def test_a_request_under_way_is_answered_first(settings: Settings, users: UserStore, sns: FakeSns) -> None:
+async def test_a_request_under_way_is_answered_first(
+    settings: Settings, users: UserStore, sns: FakeSns
+) -> None:
     began, let_go, statuses = threading.Event(), threading.Event(), list[int]()
 
     def slow(_: Sequence[str]) -> None:

@@ -22,22 +22,32 @@ from tests.unit.sns.test_verifier import FALSE_SIGNATURES, FORGERIES
 from workers.server.lifecycle import running
 
 
-async def posted(http: aiohttp.ClientSession, data: bytes, **extra: str) -> tuple[int, dict[str, Any]]:
+async def posted(
+    http: aiohttp.ClientSession, data: bytes, **extra: str
+) -> tuple[int, dict[str, Any]]:
     async with http.post(
-        "/sns", data=io.BytesIO(data), headers={"Content-Type": "text/plain; charset=UTF-8", **extra}
+        "/sns",
+        data=io.BytesIO(data),
+        headers={"Content-Type": "text/plain; charset=UTF-8", **extra},
     ) as response:
         answer: dict[str, Any] = await response.json(content_type=None)
         return response.status, answer
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-async def test_messages_become_fetches(bridge: str, sns: FakeSns, queue: Queue, version: str) -> None:
+async def test_messages_become_fetches(
+    bridge: str, sns: FakeSns, queue: Queue, version: str
+) -> None:
     for message in ('{"cloud_id": "002738"}', '{"cloud_ids": ["002738", "00CE69"]}', "ffffff"):
-        assert await sns.deliver(f"{bridge}/sns", sns.notification(message, version=version, subject="ping")) == [200]
+        assert await sns.deliver(
+            f"{bridge}/sns", sns.notification(message, version=version, subject="ping")
+        ) == [200]
     assert queue.messages == [["002738"], ["00ce69"], ["ffffff"]]
 
 
-async def test_the_same_message_a_hundred_times_is_one_fetch(http: aiohttp.ClientSession, sns: FakeSns, queue: Queue) -> None:
+async def test_the_same_message_a_hundred_times_is_one_fetch(
+    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
+) -> None:
     message = body(sns.notification("002738"))
     answers = await asyncio.gather(*(posted(http, message) for _ in range(100)))
     assert [status for status, _ in answers] == [200] * 100
@@ -63,9 +73,13 @@ async def test_a_user_being_fetched_is_fetched_again_by_who_does_it(
     assert queue.messages == []
 
 
-async def test_unknown_users_are_told_and_the_known_ones_go_on(http: aiohttp.ClientSession, sns: FakeSns, queue: Queue) -> None:
+async def test_unknown_users_are_told_and_the_known_ones_go_on(
+    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
+) -> None:
     with capture_logs() as logged:
-        status, _ = await posted(http, body(sns.notification('{"cloud_ids": ["abcdef", "002738", "nobody"]}')))
+        status, _ = await posted(
+            http, body(sns.notification('{"cloud_ids": ["abcdef", "002738", "nobody"]}'))
+        )
     assert status == 200
     assert queue.messages == [["002738"]]
     told = next(line for line in logged if line["event"] == "sns message")
@@ -75,7 +89,11 @@ async def test_unknown_users_are_told_and_the_known_ones_go_on(http: aiohttp.Cli
 
 async def counted(http: aiohttp.ClientSession, metric: str) -> float:
     async with http.get("/metrics") as response:
-        lines = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if not line.startswith("#"))
+        lines = dict(
+            line.rsplit(" ", 1)
+            for line in (await response.text()).splitlines()
+            if not line.startswith("#")
+        )
     return float(lines[metric])
 
 
@@ -103,7 +121,9 @@ async def test_an_unsubscription_is_logged_and_nothing_else(
 async def test_every_forgery_is_refused_for_its_own_reason(
     http: aiohttp.ClientSession, sns: FakeSns, queue: Queue, confirmed: Confirmed
 ) -> None:
-    await posted(http, body(sns.notification("ffffff")))  # the genuine certificate is known from here on
+    await posted(
+        http, body(sns.notification("ffffff"))
+    )  # the genuine certificate is known from here on
     queue.messages.clear()
     forgeries: list[tuple[str, str, Callable[[FakeSns], bytes]]] = [
         *((name, str(reason), forge) for name, reason, forge in FORGERIES),
@@ -123,18 +143,28 @@ async def test_every_forgery_is_refused_for_its_own_reason(
     assert queue.messages == []
     assert confirmed.tokens == []
     assert len(sns.fetched) == 1
-    assert await counted(http, 'eagle_sns_messages_total{outcome="bad_signature"}') == len(FALSE_SIGNATURES)
+    assert await counted(http, 'eagle_sns_messages_total{outcome="bad_signature"}') == len(
+        FALSE_SIGNATURES
+    )
 
 
-async def test_a_message_named_by_nobody_is_refused_for_good(http: aiohttp.ClientSession, sns: FakeSns, queue: Queue) -> None:
+async def test_a_message_named_by_nobody_is_refused_for_good(
+    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
+) -> None:
     too_many = json.dumps({"cloud_ids": ["00ce69"] * 1001})
-    for message, reason in (("hello", "no_cloud_id"), ("{}", "no_cloud_id"), (too_many, "too_many_cloud_ids")):
+    for message, reason in (
+        ("hello", "no_cloud_id"),
+        ("{}", "no_cloud_id"),
+        (too_many, "too_many_cloud_ids"),
+    ):
         status, answer = await posted(http, body(sns.notification(message)))
         assert (status, answer["reason"]) == (400, reason)
     assert queue.messages == []
 
 
-async def test_every_line_about_a_message_bears_its_id(http: aiohttp.ClientSession, sns: FakeSns, queue: Queue) -> None:
+async def test_every_line_about_a_message_bears_its_id(
+    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
+) -> None:
     genuine = sns.notification("002738")
     forged = {**sns.notification("00ce69"), "Signature": "AAAA"}
     with capture_logs() as logged:
@@ -146,8 +176,14 @@ async def test_every_line_about_a_message_bears_its_id(http: aiohttp.ClientSessi
         queue.away = False
         await posted(http, body(genuine))
         await posted(http, body(genuine))
-        await posted(http, body(sns.confirmation("UnsubscribeConfirmation", MessageId="unsubscribed")))
-    told = [(line["message_id"], line["event"], line.get("reason")) for line in logged if line["event"] != "request"]
+        await posted(
+            http, body(sns.confirmation("UnsubscribeConfirmation", MessageId="unsubscribed"))
+        )
+    told = [
+        (line["message_id"], line["event"], line.get("reason"))
+        for line in logged
+        if line["event"] != "request"
+    ]
     assert told[:3] == [
         (forged["MessageId"], "sns message refused", "bad_signature"),
         ("said-in-the-header", "sns message refused", "not_json"),
@@ -182,9 +218,13 @@ async def test_the_broker_away_is_told_and_the_retry_goes_through(
     assert queue.messages == [["002738"]]
 
 
-async def test_the_certificates_host_away_is_told_and_the_retry_goes_through(bridge: str, sns: FakeSns, queue: Queue) -> None:
+async def test_the_certificates_host_away_is_told_and_the_retry_goes_through(
+    bridge: str, sns: FakeSns, queue: Queue
+) -> None:
     sns.away = True
-    delivery = asyncio.create_task(sns.deliver(f"{bridge}/sns", sns.notification("002738"), pause=0.01))
+    delivery = asyncio.create_task(
+        sns.deliver(f"{bridge}/sns", sns.notification("002738"), pause=0.01)
+    )
     await until(lambda: bool(sns.fetched))
     sns.away = False
     statuses = await delivery
@@ -193,7 +233,9 @@ async def test_the_certificates_host_away_is_told_and_the_retry_goes_through(bri
     assert queue.messages == [["002738"]]
 
 
-async def test_an_empty_allow_list_refuses_everything(settings: Settings, sns: FakeSns, queue: Queue) -> None:
+async def test_an_empty_allow_list_refuses_everything(
+    settings: Settings, sns: FakeSns, queue: Queue
+) -> None:
     closed = settings.model_copy(update={"sns_topic_arns": ()})
     async with running(closed, queue, fetch_certificate=sns.fetch_certificate) as url:
         assert await sns.deliver(f"{url}/sns", sns.notification("002738")) == [403]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -29,7 +30,7 @@ from tests.support.fake_sns import TOPIC
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
 from workers.bridge import aws_clients, ping_and_subscribe
-from workers.bridge.adhoc_requests import Intake
+from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.sns_verifier import make_gate
 from workers.server.subscription_confirmation import through_boto3
 from workers.sqs import Receiver
@@ -53,12 +54,18 @@ def cloud(settings: Settings, moto: str) -> Settings:
 
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).close()
     there = settings.model_copy(
-        update={"aws_endpoint_url": moto, "aws_access_key_id": "testing", "aws_secret_access_key": _secret("testing")}
+        update={
+            "aws_endpoint_url": moto,
+            "aws_access_key_id": "testing",
+            "aws_secret_access_key": _secret("testing"),
+        }
     )
     aws_clients.sns(there, Topic.parse(TOPIC)).create_topic(Name="fetch")
     client = aws_clients.sqs(there, moto)
     dead = client.create_queue(QueueName="dead")["QueueUrl"]
-    dead_arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    dead_arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ]["QueueArn"]
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": DEAD_LETTERS_AFTER})
     attributes = {"RedrivePolicy": redrive, "VisibilityTimeout": "0"}
     queue = client.create_queue(QueueName="fetch", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
@@ -88,9 +95,15 @@ class Broker:
 
 
 @asynccontextmanager
-async def receiving(cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None) -> AsyncIterator[SQSClient]:
+async def receiving(
+    cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None
+) -> AsyncIterator[SQSClient]:
     assert cloud.sqs_queue_url is not None
-    client, stop, intake = aws_clients.sqs(cloud, cloud.sqs_queue_url), asyncio.Event(), Intake(users, queue)
+    client, stop, intake = (
+        aws_clients.sqs(cloud, cloud.sqs_queue_url),
+        asyncio.Event(),
+        AdhocRequests(users, queue),
+    )
     receiver = Receiver(
         client,
         cloud.sqs_queue_url,
@@ -109,32 +122,42 @@ async def receiving(cloud: Settings, users: UserStore, queue: Queue, broker: Bro
         client.close()
 
 
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> list[str]:
+def run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str
+) -> list[str]:
     monkeypatch.setattr("eagle_logger.settings.load", lambda _: settings)
     result = CliRunner().invoke(getattr(ping_and_subscribe, command), words, catch_exceptions=False)
     assert result.exit_code == 0
     return result.output.splitlines()
 
 
-async def in_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> list[str]:
+async def in_thread(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str
+) -> list[str]:
     return await asyncio.to_thread(run, settings, monkeypatch, command, *words)
 
 
 def left(client: SQSClient, name: str) -> int:
     url = client.get_queue_url(QueueName=name)["QueueUrl"]
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found: dict[str, str] = dict(client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])  # type: ignore[arg-type]
+    names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(number) for name, number in found.items() if name in names)
 
 
-async def test_ping_goes_all_the_way(cloud: Settings, users: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", "arn:aws:sqs:us-east-1:123456789012:fetch")
+async def test_ping_goes_all_the_way(
+    cloud: Settings, users: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await in_thread(
+        cloud, monkeypatch, "subscribe", "--sqs", "arn:aws:sqs:us-east-1:123456789012:fetch"
+    )
     assert said[0].startswith("allowed")
     again = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", str(cloud.sqs_queue_url))
     assert "already" in again[0]
     assert said[2] == again[2]
     async with receiving(cloud, users, queue) as client:
-        assert (await in_thread(cloud, monkeypatch, "ping", "002738"))[0].startswith(f"published 002738 to {TOPIC}")
+        assert (await in_thread(cloud, monkeypatch, "ping", "002738"))[0].startswith(
+            f"published 002738 to {TOPIC}"
+        )
         await in_thread(cloud, monkeypatch, "ping", "FFFFFF", "00ce69", "ffffff")
         await until(lambda: len(queue.users) == 3)
         await until(lambda: left(client, "fetch") == 0)
@@ -142,11 +165,23 @@ async def test_ping_goes_all_the_way(cloud: Settings, users: UserStore, queue: Q
     assert left(client, "dead") == 0
 
 
-async def test_an_http_subscription_waits_for_the_bridge_to_confirm(cloud: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = await in_thread(cloud, monkeypatch, "subscribe", "--http", "https://bridge.example.com/sns")
+async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
+    cloud: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await in_thread(
+        cloud, monkeypatch, "subscribe", "--http", "https://bridge.example.com/sns"
+    )
     assert said[0] == f"subscribed https://bridge.example.com/sns to {TOPIC}"
     elsewhere = cloud.model_copy(update={"sns_topic_arns": ()})
-    said = await in_thread(elsewhere, monkeypatch, "subscribe", "--http", "http://bridge.example.com/sns", "--topic", TOPIC)
+    said = await in_thread(
+        elsewhere,
+        monkeypatch,
+        "subscribe",
+        "--http",
+        "http://bridge.example.com/sns",
+        "--topic",
+        TOPIC,
+    )
     assert any("EAGLE_SNS_TOPIC_ARNS" in line for line in said)
     subscription = await asyncio.to_thread(through_boto3(cloud), Topic.parse(TOPIC), "a token")
     assert subscription.startswith(TOPIC)
@@ -160,7 +195,9 @@ async def test_raw_messages_and_copies(cloud: Settings, users: UserStore, queue:
     assert sorted(queue.users) == ["002738", "00ce69"]
 
 
-async def test_what_cannot_be_understood_goes_to_the_dead_letters(cloud: Settings, users: UserStore, queue: Queue) -> None:
+async def test_what_cannot_be_understood_goes_to_the_dead_letters(
+    cloud: Settings, users: UserStore, queue: Queue
+) -> None:
     with capture_logs() as logged:
         async with receiving(cloud, users, queue) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="hello")
@@ -173,17 +210,32 @@ async def test_what_cannot_be_understood_goes_to_the_dead_letters(cloud: Setting
     assert told[0]["message_id"] == f"sqs:{told[0]['sqs_id']}"
 
 
-async def test_what_sns_wrapped_is_called_by_its_id_there(cloud: Settings, users: UserStore, queue: Queue) -> None:
-    strange = {"Type": "Notification", "TopicArn": f"{TOPIC}-of-others", "MessageId": "named-by-sns", "Message": "002738"}
+async def test_what_sns_wrapped_is_called_by_its_id_there(
+    cloud: Settings, users: UserStore, queue: Queue
+) -> None:
+    strange = {
+        "Type": "Notification",
+        "TopicArn": f"{TOPIC}-of-others",
+        "MessageId": "named-by-sns",
+        "Message": "002738",
+    }
     with capture_logs() as logged:
         async with receiving(cloud, users, queue) as client:
-            sent = client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=json.dumps(strange))
+            sent = client.send_message(
+                QueueUrl=str(cloud.sqs_queue_url), MessageBody=json.dumps(strange)
+            )
             await until(lambda: any("dead-letter" in line["event"] for line in logged))
     told = next(line for line in logged if "dead-letter" in line["event"])
-    assert (told["message_id"], told["sqs_id"], told["reason"]) == ("named-by-sns", sent["MessageId"], "topic_not_allowed")
+    assert (told["message_id"], told["sqs_id"], told["reason"]) == (
+        "named-by-sns",
+        sent["MessageId"],
+        "topic_not_allowed",
+    )
 
 
-async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: UserStore, queue: Queue) -> None:
+async def test_nothing_is_deleted_before_it_is_enqueued(
+    cloud: Settings, users: UserStore, queue: Queue
+) -> None:
     queue.away = True
     with capture_logs() as logged:
         async with receiving(cloud, users, queue) as client:
@@ -195,22 +247,30 @@ async def test_nothing_is_deleted_before_it_is_enqueued(cloud: Settings, users: 
     assert (told["message_id"], told["cloud_ids"]) == (f"sqs:{told['sqs_id']}", ("002738",))
 
 
-async def test_while_the_broker_is_away_nothing_is_received(cloud: Settings, users: UserStore, queue: Queue) -> None:
+async def test_while_the_broker_is_away_nothing_is_received(
+    cloud: Settings, users: UserStore, queue: Queue
+) -> None:
     broker = Broker(away=True)
     with capture_logs() as logged:
         async with receiving(cloud, users, queue, broker) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
-            await until(lambda: sum("later" in line["event"] for line in logged) > DEAD_LETTERS_AFTER)
+            await until(
+                lambda: sum("later" in line["event"] for line in logged) > DEAD_LETTERS_AFTER
+            )
             broker.away = False
             await until(lambda: left(client, "fetch") == 0)
     assert queue.messages == [["002738"]]
     assert left(client, "dead") == 0
 
 
-async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(cloud: Settings, tmp_path: Path) -> None:
+async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(
+    cloud: Settings, tmp_path: Path
+) -> None:
     queue = Queue()
     with RedisServer(tmp_path, "--appendonly", "yes") as server, capture_logs() as logged:
-        users = wiring.user_store(cloud.model_copy(update={"redis_url": server.url}), passwords=True)
+        users = wiring.user_store(
+            cloud.model_copy(update={"redis_url": server.url}), passwords=True
+        )
         cloud_ids = [f"{number:06x}" for number in range(30)]
         await users.put([new_user(cloud_id) for cloud_id in cloud_ids])
         server.stop()
@@ -234,7 +294,9 @@ async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Qu
     assert queue.messages == []
 
 
-@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b"", b"[]", b'{"Messages": "none"}', b"\xff\xfe", b"{}"])
+@pytest.mark.parametrize(
+    "answer", [b"<html>Sign in</html>", b"", b"[]", b'{"Messages": "none"}', b"\xff\xfe", b"{}"]
+)
 async def test_what_is_not_sqs_is_survived_and_not_asked_without_end(
     cloud: Settings, users: UserStore, queue: Queue, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,13 +311,19 @@ async def test_what_is_not_sqs_is_survived_and_not_asked_without_end(
     application.router.add_post("/{path:.*}", say)
     async with TestServer(application) as server:
         with capture_logs() as logged:
-            async with receiving(cloud.model_copy(update={"aws_endpoint_url": str(server.make_url("/"))}), users, queue):
+            async with receiving(
+                cloud.model_copy(update={"aws_endpoint_url": str(server.make_url("/"))}),
+                users,
+                queue,
+            ):
                 await until(lambda: any("later" in line["event"] for line in logged))
     assert len(asked) == 1
     assert queue.messages == []
 
 
-async def test_the_process_ends_at_once_though_a_poll_is_open(cloud: Settings, users: UserStore, tmp_path: Path) -> None:
+async def test_the_process_ends_at_once_though_a_poll_is_open(
+    cloud: Settings, users: UserStore, tmp_path: Path
+) -> None:
     secret = cloud.aws_secret_access_key
     environment = {
         "EAGLE_DATA_DIR": str(tmp_path),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from eagle_logger import settings, wiring
 from eagle_logger.cli.main import main
-from workers.process.beat_heartbeat import Beating
+from workers.process.beat_heartbeat import BeatHeartbeat
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def beat_sends_a_message(name: str) -> None:
     users = wiring.user_store(settings.load(), passwords=False)
-    beating = Beating(users, name)
+    beating = BeatHeartbeat(users, name)
     beating(sender="dispatch")
     beating._runner.run(users.close())
     beating._runner.close()
@@ -59,7 +59,7 @@ def test_a_name_may_hold_the_hosts() -> None:
 
 def test_beat_goes_on_without_redis() -> None:
     store = wiring.user_store(settings.load(redis_url="redis://127.0.0.1:1/0"), passwords=False)
-    beating = Beating(store, "beat")
+    beating = BeatHeartbeat(store, "beat")
     beating(sender="dispatch")
     beating._runner.run(store.close())
     beating._runner.close()

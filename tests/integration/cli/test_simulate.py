@@ -28,13 +28,26 @@ HOMES = homes(3, seed=21)
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | more
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")
+    } | more
 
 
 @contextmanager
-def simulating(folder: Path, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
+def simulating(
+    folder: Path, *options: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
     process = subprocess.Popen(
-        [*COMMAND, "--homes", "3", "--seed", "21", "--ledger", str(folder / "ledger.jsonl"), *options],
+        [
+            *COMMAND,
+            "--homes",
+            "3",
+            "--seed",
+            "21",
+            "--ledger",
+            str(folder / "ledger.jsonl"),
+            *options,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -76,7 +89,10 @@ def test_it_serves_and_its_ledger_file_follows(tmp_path: Path) -> None:
 
 
 def test_replies_in_flight_are_finished_on_sigterm(tmp_path: Path) -> None:
-    with simulating(tmp_path, "--latency", "0.3", "--latency-spread", "0") as (process, address), Wire(address) as wire:
+    with (
+        simulating(tmp_path, "--latency", "0.3", "--latency-spread", "0") as (process, address),
+        Wire(address) as wire,
+    ):
         with Wire(address) as other:
             wire.post(HOMES[0], DEMAND)
             while other.get("/stats").json()["in_flight"]["now"] != 1:
@@ -89,7 +105,10 @@ def test_replies_in_flight_are_finished_on_sigterm(tmp_path: Path) -> None:
 
 def test_a_hanging_reply_does_not_hold_up_the_end(tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text('{"rules": [{"fault": "hang"}]}')
-    with simulating(tmp_path, "--faults", "faults.json") as (process, address), Wire(address) as wire:
+    with (
+        simulating(tmp_path, "--faults", "faults.json") as (process, address),
+        Wire(address) as wire,
+    ):
         wire.post(HOMES[0], DEMAND)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -125,13 +144,20 @@ def test_accounts_are_written_for_their_owner_only(tmp_path: Path) -> None:
         pass
     assert users.stat().st_mode & 0o777 == 0o600
     assert [json.loads(line) for line in users.read_text().splitlines()] == [
-        {"cloud_id": home.cloud_id, "user_email": home.user_email, "user_pw": home.user_pw} for home in HOMES
+        {"cloud_id": home.cloud_id, "user_email": home.user_email, "user_pw": home.user_pw}
+        for home in HOMES
     ]
 
 
 def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options], capture_output=True, text=True, timeout=30, check=False, cwd=folder, env=environment()
+        [*COMMAND, *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=folder,
+        env=environment(),
     )
 
 
@@ -168,6 +194,8 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     trusting = ssl.create_default_context(cadata=root.decode())
     with (
         simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
-        urllib.request.urlopen(f"https://{host}:{port}/stats", context=trusting, timeout=10) as reply,
+        urllib.request.urlopen(
+            f"https://{host}:{port}/stats", context=trusting, timeout=10
+        ) as reply,
     ):
         assert "outcomes" in json.load(reply)

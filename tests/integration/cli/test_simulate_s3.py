@@ -18,10 +18,24 @@ from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
 
 @contextmanager
 def running(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-    environment |= {"EAGLE_AWS_ACCESS_KEY_ID": "test-key", "EAGLE_AWS_SECRET_ACCESS_KEY": "not-a-secret"}
-    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "simulate-s3", "--data", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")
+    }
+    environment |= {
+        "EAGLE_AWS_ACCESS_KEY_ID": "test-key",
+        "EAGLE_AWS_SECRET_ACCESS_KEY": "not-a-secret",
+    }
+    command = [
+        sys.executable,
+        "-c",
+        "from eagle_logger.cli.main import run; run()",
+        "simulate-s3",
+        "--data",
+        str(data),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline().strip()
@@ -30,7 +44,13 @@ def running(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def archive_at(url: str, secret: str = "not-a-secret") -> S3Archive:
-    return S3Archive("s3://eagle", endpoint_url=url, region="us-east-1", access_key_id="test-key", secret_access_key=secret)
+    return S3Archive(
+        "s3://eagle",
+        endpoint_url=url,
+        region="us-east-1",
+        access_key_id="test-key",
+        secret_access_key=secret,
+    )
 
 
 def test_it_keeps_objects_over_kill_and_restart_and_ends_when_told_to(tmp_path: Path) -> None:

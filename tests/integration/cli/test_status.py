@@ -27,7 +27,7 @@ from eagle_logger.core.hours import iso
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs.quarantine import keep_aside
-from eagle_logger.logs.reply_samples import Samples
+from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import Report
@@ -44,7 +44,11 @@ def read_just_now(**differences: Any) -> UserState:
 
 
 HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
-COMMAND = [sys.executable, "-c", "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()",
+]
 
 
 @pytest.fixture
@@ -61,23 +65,34 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 async def users(redis_url: str) -> None:
-    """One that waits its turn, one that is being fetched, and one that is parked for what its gateway said."""
+    """One that waits its turn, one that is being fetched, and one that is parked for what its
+    gateway said."""
     store = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
     await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
     await store.request(["00ce70", "00ce71"])
     [claim] = await store.claim(["00ce71"], "worker")
-    state = UserState(failures=3, last_error=HOSTILE, parked=HOSTILE, total_events_logged=12, last_timestamp=1_773_165_241)
+    state = UserState(
+        failures=3,
+        last_error=HOSTILE,
+        parked=HOSTILE,
+        total_events_logged=12,
+        last_timestamp=1_773_165_241,
+    )
     await store.report([Report("00ce71", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
 
 
 def piped(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, env=environment, timeout=60)
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
 
 
 def on_a_terminal(environment: dict[str, str], *words: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
-    with subprocess.Popen([*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
         os.close(theirs)
         seen = b""
         try:
@@ -103,11 +118,16 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
     assert rows[0][1] == "2026-03-10T17:54:01Z"
     assert "# users: 3, 1 waiting their turn" in done.stdout
     assert ", 1 being fetched, 1 parked\n" in done.stdout
-    assert "# parked, and not asked any more: 1 (`eagle-logger users add` corrects a password;" in done.stdout
+    assert (
+        "# parked, and not asked any more: 1 (`eagle-logger users add` corrects a password;"
+        in done.stdout
+    )
     assert "# refused" not in done.stdout
 
 
-async def test_refused_users_are_told_with_what_to_do(environment: dict[str, str], redis_url: str) -> None:
+async def test_refused_users_are_told_with_what_to_do(
+    environment: dict[str, str], redis_url: str
+) -> None:
     store = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
     await store.put([new_user("00ce69")])
     await store.request(["00ce69"])
@@ -117,7 +137,10 @@ async def test_refused_users_are_told_with_what_to_do(environment: dict[str, str
     await store.close()
     shown = piped(environment, "status").stdout
     assert "\t4 failures: refused: 401; these credentials have worked\n" in shown
-    assert "# refused by the relay, and asked again within the hour: 1 (`eagle-logger users wake --all`" in shown
+    assert (
+        "# refused by the relay, and asked again within the hour: 1 (`eagle-logger users wake --all`"
+        in shown
+    )
     assert "# parked" not in shown
     assert json.loads(piped(environment, "status", "--json").stdout)["totals"]["refused"] == 1
 
@@ -140,7 +163,11 @@ def test_on_a_terminal_a_table_that_no_gateway_can_steer(environment: dict[str, 
 
 def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) -> None:
     with subprocess.Popen(
-        [*COMMAND, "status", "--watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+        [*COMMAND, "status", "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["totals"]["users"] == 0
@@ -149,7 +176,9 @@ def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) 
         assert (process.returncode, complaint) == (0, "")
 
 
-def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dict[str, str]) -> None:
+def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(
+    environment: dict[str, str],
+) -> None:
     done = piped(environment, "doctor")
     assert (done.returncode, done.stderr) == (2, "")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -179,7 +208,9 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(environment: dic
     assert all(row[3] for row in rows if row[0] != "ok")
 
 
-async def test_a_relay_that_is_away_shows_in_both(environment: dict[str, str], redis_url: str) -> None:
+async def test_a_relay_that_is_away_shows_in_both(
+    environment: dict[str, str], redis_url: str
+) -> None:
     store = RedisUserStore(redis_url, cipher=None)
     await store.set_breaker(Breaker(Phase.OPEN, 1.0))
     await store.close()
@@ -188,7 +219,9 @@ async def test_a_relay_that_is_away_shows_in_both(environment: dict[str, str], r
 
 
 def test_doctor_without_redis(environment: dict[str, str]) -> None:
-    found = json.loads(piped(environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}, "doctor", "--json").stdout)
+    found = json.loads(
+        piped(environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}, "doctor", "--json").stdout
+    )
     wrong = {finding["name"]: finding for finding in found if not finding["well"]}
     assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "fleet", "clock"}
     assert all(finding["advice"] for finding in wrong.values())
@@ -201,7 +234,9 @@ def test_doctor_on_a_terminal(environment: dict[str, str]) -> None:
     assert "WRONG" in seen
 
 
-def test_status_names_the_hours_that_are_stuck_and_what_to_do(users: None, environment: dict[str, str], tmp_path: Path) -> None:
+def test_status_names_the_hours_that_are_stuck_and_what_to_do(
+    users: None, environment: dict[str, str], tmp_path: Path
+) -> None:
     disk = Disk(tmp_path / "logs")
     disk.append(demands([1]))
     disk.rotate(Watched(MemoryArchive(), before=refuse_the_user))
@@ -209,7 +244,9 @@ def test_status_names_the_hours_that_are_stuck_and_what_to_do(users: None, envir
     with Page("docs/how-to/free-a-stuck-hour.md", "text") as page:
         shown = re.sub(r"(?<=, tries: \d: ).*", "…", page.next())
         assert differences(["…", *shown.splitlines()], plain) == []
-    assert f"#   {CLOUD_ID} {HOUR}: since {iso(NOW)}, tries: 1: answered InvalidObjectState" in plain
+    assert (
+        f"#   {CLOUD_ID} {HOUR}: since {iso(NOW)}, tries: 1: answered InvalidObjectState" in plain
+    )
     assert json.loads(piped(environment, "status", "--json").stdout)["stuck_hours"] == [
         {
             "cloud_id": CLOUD_ID,
@@ -290,7 +327,11 @@ ENDED_BY = ["well", "parked", "failing", "silent", "beat", "workers"]
 
 @pytest.mark.parametrize(("differences", "silent", "code", "name"), ENDINGS, ids=ENDED_BY)
 async def test_doctor_ends_with_the_worst_of_what_it_found(
-    healthy: Healthy, differences: dict[str, Any], silent: tuple[str, ...], code: int, name: str | None
+    healthy: Healthy,
+    differences: dict[str, Any],
+    silent: tuple[str, ...],
+    code: int,
+    name: str | None,
 ) -> None:
     await healthy.reports(*silent)
     await healthy.visited(read_just_now(**differences))
@@ -298,11 +339,13 @@ async def test_doctor_ends_with_the_worst_of_what_it_found(
     assert (ended, list(found)) == (code, [] if name is None else [name]), found
 
 
-async def test_doctor_shows_what_was_put_aside_and_what_could_not_be_read(healthy: Healthy, tmp_path: Path) -> None:
+async def test_doctor_shows_what_was_put_aside_and_what_could_not_be_read(
+    healthy: Healthy, tmp_path: Path
+) -> None:
     await healthy.reports()
     await healthy.visited(read_just_now())
     keep_aside(tmp_path / "logs", "00ce69-torn", b"{", "cut off by a power failure")
-    Samples(tmp_path / "samples").keep_sample("00ce70", time.time(), "garbage: ?")
+    ReplySamples(tmp_path / "samples").keep_sample("00ce70", time.time(), "garbage: ?")
     ended, found = await asyncio.to_thread(healthy.doctor)
     assert ended == 1
     assert set(found) == {"quarantine", "samples"}

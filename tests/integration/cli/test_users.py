@@ -17,7 +17,14 @@ from click.testing import CliRunner, Result
 from eagle_logger.cli.main import main
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.users import UserState
-from eagle_logger.errors import BadCloudId, ConfigurationError, NoSecretKey, Permanent, RedisUnavailable, UnknownUser
+from eagle_logger.errors import (
+    BadCloudId,
+    ConfigurationError,
+    NoSecretKey,
+    Permanent,
+    RedisUnavailable,
+    UnknownUser,
+)
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.store import RedisUserStore
 from eagle_logger.users.store import Report, StoredUser
@@ -37,7 +44,9 @@ def environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def cli(environment: None) -> Cli:
-    def invoke(*words: str, text: str | bytes | None = None, fails: type[BaseException] | None = None) -> Result:
+    def invoke(
+        *words: str, text: str | bytes | None = None, fails: type[BaseException] | None = None
+    ) -> Result:
         result = CliRunner().invoke(main, words, input=text)
         assert PASSWORD not in result.output
         if fails:
@@ -50,7 +59,9 @@ def cli(environment: None) -> Cli:
 
 
 def line(cloud_id: object, **more: object) -> str:
-    return json.dumps({"cloud_id": cloud_id, "user_email": "a@example.org", "user_pw": PASSWORD, **more})
+    return json.dumps(
+        {"cloud_id": cloud_id, "user_email": "a@example.org", "user_pw": PASSWORD, **more}
+    )
 
 
 # One at a time --------------------------------------------------------------------------------------------------------
@@ -84,7 +95,10 @@ def test_add_show_list_remove(cli: Cli) -> None:
 
 @pytest.mark.parametrize("spelling", ["00:CE:69", "00-ce-69", "0x00CE69", " 00ce69 "])
 def test_a_gateways_own_spelling_of_its_id_is_taken_everywhere(cli: Cli, spelling: str) -> None:
-    assert cli("users", "add", spelling, "--email", "a@example.org", text=PASSWORD).output == "00ce69 added\n"
+    assert (
+        cli("users", "add", spelling, "--email", "a@example.org", text=PASSWORD).output
+        == "00ce69 added\n"
+    )
     assert cli("users", "show", spelling).output.startswith("cloud_id\t00ce69\n")
     assert cli("users", "wake", spelling).output.startswith("00ce69 is not parked")
     assert cli("users", "remove", spelling).output == "00ce69 removed\n"
@@ -93,9 +107,18 @@ def test_a_gateways_own_spelling_of_its_id_is_taken_everywhere(cli: Cli, spellin
 
 
 def test_the_password_is_what_was_given(cli: Cli) -> None:
-    cli("users", "add", "00ce69", "--email", "a@example.org", text="with spaces, ü and a tab? no\r\n")
+    cli(
+        "users",
+        "add",
+        "00ce69",
+        "--email",
+        "a@example.org",
+        text="with spaces, ü and a tab? no\r\n",
+    )
     [exported] = cli("users", "export").output.splitlines()
-    credentials = Cipher([os.environ["EAGLE_SECRET_KEYS"]]).open("00ce69", json.loads(exported)["sealed"])
+    credentials = Cipher([os.environ["EAGLE_SECRET_KEYS"]]).open(
+        "00ce69", json.loads(exported)["sealed"]
+    )
     assert credentials.user_pw == "with spaces, ü and a tab? no"
 
 
@@ -105,17 +128,67 @@ def test_the_password_is_what_was_given(cli: Cli) -> None:
         (["add", "00ce6", "--email", "a@example.org"], PASSWORD, BadCloudId, "6 hex digits"),
         (["add", "00ce69", "--email", "a@example.org"], "", Permanent, "password is missing"),
         (["add", "00ce69", "--email", "a@example.org"], "\n", Permanent, "password is missing"),
-        (["add", "00ce69", "--email", "a@example.org"], f"{PASSWORD}\n{PASSWORD}\n", Permanent, "user_pw: must have"),
-        (["add", "00ce69", "--email", "a@example.org"], f" {PASSWORD}\n", Permanent, "user_pw: must not begin or end with"),
-        (["add", "00ce69", "--email", "a@example.org"], f"{PASSWORD}\u00a0\n", Permanent, "user_pw: must not begin or end"),
-        (["add", "00ce69", "--email", "a@example.org"], b"\xff\xfe\n", Permanent, "user_pw: must be text in UTF-8"),
-        (["add", "00ce69", "--email", "a@example.org"], "x" * 257, Permanent, "user_pw: must have 1 to 256"),
-        (["add", "00ce69", "--email", "a@example.org "], PASSWORD, Permanent, "user_email: must not begin or end with"),
-        (["add", "00ce69", "--email", "\udcff@example.org"], PASSWORD, Permanent, "user_email: must be text in UTF-8"),
+        (
+            ["add", "00ce69", "--email", "a@example.org"],
+            f"{PASSWORD}\n{PASSWORD}\n",
+            Permanent,
+            "user_pw: must have",
+        ),
+        (
+            ["add", "00ce69", "--email", "a@example.org"],
+            f" {PASSWORD}\n",
+            Permanent,
+            "user_pw: must not begin or end with",
+        ),
+        (
+            ["add", "00ce69", "--email", "a@example.org"],
+            f"{PASSWORD}\u00a0\n",
+            Permanent,
+            "user_pw: must not begin or end",
+        ),
+        (
+            ["add", "00ce69", "--email", "a@example.org"],
+            b"\xff\xfe\n",
+            Permanent,
+            "user_pw: must be text in UTF-8",
+        ),
+        (
+            ["add", "00ce69", "--email", "a@example.org"],
+            "x" * 257,
+            Permanent,
+            "user_pw: must have 1 to 256",
+        ),
+        (
+            ["add", "00ce69", "--email", "a@example.org "],
+            PASSWORD,
+            Permanent,
+            "user_email: must not begin or end with",
+        ),
+        (
+            ["add", "00ce69", "--email", "\udcff@example.org"],
+            PASSWORD,
+            Permanent,
+            "user_email: must be text in UTF-8",
+        ),
         (["add", "00ce69", "--email", ""], PASSWORD, Permanent, "user_email: must have"),
-        (["add", "00ce69", "--email", "a", "--price-interval", "0.5"], PASSWORD, Permanent, "price_interval: "),
-        (["add", "00ce69", "--email", "a", "--demand-interval", "nan"], PASSWORD, Permanent, "demand_interval: "),
-        (["add", "00ce69", "--email", "a", "--mac-id", "12:34"], PASSWORD, Permanent, "mac_id: must be a MAC"),
+        (
+            ["add", "00ce69", "--email", "a", "--price-interval", "0.5"],
+            PASSWORD,
+            Permanent,
+            "price_interval: ",
+        ),
+        (
+            ["add", "00ce69", "--email", "a", "--demand-interval", "nan"],
+            PASSWORD,
+            Permanent,
+            "demand_interval: ",
+        ),
+        (
+            ["add", "00ce69", "--email", "a", "--mac-id", "12:34"],
+            PASSWORD,
+            Permanent,
+            "mac_id: must be a MAC",
+        ),
         (["show", "xyz"], None, BadCloudId, "6 hex digits"),
         (["show", "00ce69"], None, UnknownUser, "there is no user 00ce69"),
         (["remove", "00ce69"], None, UnknownUser, "there is no user 00ce69"),
@@ -140,7 +213,11 @@ async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -
     await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
     [row] = (await asyncio.to_thread(cli, "users", "list")).stdout.splitlines()
-    assert row.split("\t")[:3] == ["00ce69", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue", "never"]
+    assert row.split("\t")[:3] == [
+        "00ce69",
+        "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue",
+        "never",
+    ]
     assert (
         "last error\trefused: [/bold] \ufffd[2J\ufffdffffff\ufffddue\n"
         in (await asyncio.to_thread(cli, "users", "show", "00ce69")).stdout
@@ -157,19 +234,32 @@ async def park(redis_url: str, **whys: str) -> None:
     await store.close()
 
 
-async def test_parked_users_are_woken_without_a_password(cli: Cli, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_parked_users_are_woken_without_a_password(
+    cli: Cli, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     everybody = "\n".join(line(f"00000{number}") for number in range(1, 6))
     await asyncio.to_thread(cli, "users", "import", "-", text=everybody)
-    await park(redis_url, _000001="refused: 401", _000002="refused: 401", _000003="busy", _000004="poison: 5 died")
+    await park(
+        redis_url,
+        _000001="refused: 401",
+        _000002="refused: 401",
+        _000003="busy",
+        _000004="poison: 5 died",
+    )
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
-    named = await asyncio.to_thread(cli, "users", "wake", "000005", "000001", "ffffff", fails=UnknownUser)
+    named = await asyncio.to_thread(
+        cli, "users", "wake", "000005", "000001", "ffffff", fails=UnknownUser
+    )
     assert named.output == "000001 woken\n000005 is not parked, nor does it wait after a failure\n"
     assert (await asyncio.to_thread(cli, "users", "wake", "--all")).output == "2 users woken\n"
     turns = {
         row.split("\t")[0]: row.split("\t")[1][:6]
         for row in (await asyncio.to_thread(cli, "users", "list")).output.splitlines()
     }
-    assert turns == {**dict.fromkeys(("000001", "000002", "000003", "000005"), "due 20"), "000004": "parked"}
+    assert turns == {
+        **dict.fromkeys(("000001", "000002", "000003", "000005"), "due 20"),
+        "000004": "parked",
+    }
     assert (await asyncio.to_thread(cli, "users", "wake", "000004")).output == "000004 woken\n"
 
 
@@ -195,8 +285,20 @@ def test_a_password_never_comes_from_the_command_line(cli: Cli) -> None:
 def test_the_command_itself_asks_and_does_not_echo(environment: None) -> None:
     # The only test with a terminal: what a person sees who types a password.
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "eagle_logger", "users", "add", "00ce69", "--email", "a@example.org"]
-    command[1:3] = ["-c", "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"]
+    command = [
+        sys.executable,
+        "-m",
+        "eagle_logger",
+        "users",
+        "add",
+        "00ce69",
+        "--email",
+        "a@example.org",
+    ]
+    command[1:3] = [
+        "-c",
+        "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()",
+    ]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, start_new_session=True
     ) as process:
@@ -215,7 +317,10 @@ def test_the_command_itself_asks_and_does_not_echo(environment: None) -> None:
 def test_the_command_itself_fails_without_a_traceback(environment: None) -> None:
     code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "users", "remove", "00ce69"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, "users", "remove", "00ce69"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "there is no user 00ce69; `eagle-logger users list` shows who there is\n"
@@ -253,7 +358,9 @@ def test_import_takes_good_lines_and_reports_bad_ones(cli: Cli, tmp_path: Path) 
     assert result.exit_code == 1
     assert result.stdout == "4 lines imported, 10 refused, 1 replaced an earlier one\n"
     complaints = dict(complaint.split(": ", 1) for complaint in result.stderr.splitlines())
-    assert list(complaints) == [f"line {number}" for number in (2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)]
+    assert list(complaints) == [
+        f"line {number}" for number in (2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
+    ]
     assert "is not a cloud id" in complaints["line 2"]
     assert "Invalid JSON" in complaints["line 5"]
     assert complaints["line 6"] == "user_email is missing"
@@ -271,7 +378,10 @@ def test_import_takes_good_lines_and_reports_bad_ones(cli: Cli, tmp_path: Path) 
 
 def test_not_even_text(cli: Cli) -> None:
     result = cli("users", "import", "-", text=b"\xff\xfe\x00\n" + line("000001").encode())
-    assert (result.exit_code, result.stdout) == (1, "1 lines imported, 1 refused, 0 replaced an earlier one\n")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "1 lines imported, 1 refused, 0 replaced an earlier one\n",
+    )
 
 
 def test_export_can_be_imported_again(cli: Cli, tmp_path: Path) -> None:
@@ -284,7 +394,10 @@ def test_export_can_be_imported_again(cli: Cli, tmp_path: Path) -> None:
     for number in range(1200):
         if number % 2:
             cli("users", "remove", f"{number:06x}")
-    assert cli("users", "import", str(backup)).stdout == "1200 lines imported, 0 refused, 0 replaced an earlier one\n"
+    assert (
+        cli("users", "import", str(backup)).stdout
+        == "1200 lines imported, 0 refused, 0 replaced an earlier one\n"
+    )
     assert cli("users", "export").stdout == backup.read_text()
 
 
@@ -296,7 +409,9 @@ def test_an_export_that_fails_half_way_leaves_the_last_one_alone(
     cli("users", "export", str(backup))
     before, everybody = backup.read_text(), RedisUserStore.all
 
-    async def until_redis_dies(self: RedisUserStore, batch: int = 500) -> AsyncIterator[list[StoredUser]]:
+    async def until_redis_dies(
+        self: RedisUserStore, batch: int = 500
+    ) -> AsyncIterator[list[StoredUser]]:
         async for users in everybody(self, batch=batch):
             yield users
         raise RedisUnavailable
@@ -319,7 +434,10 @@ def test_a_sealed_password_that_was_tampered_with_is_refused_alone(cli: Cli) -> 
     exported = [json.loads(text) for text in cli("users", "export").stdout.splitlines()]
     exported[0]["sealed"], exported[1]["sealed"] = exported[1]["sealed"], "gAAAAAnonsense"
     result = cli("users", "import", "-", text="\n".join(json.dumps(one) for one in exported))
-    assert (result.exit_code, result.stdout) == (1, "1 lines imported, 2 refused, 0 replaced an earlier one\n")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "1 lines imported, 2 refused, 0 replaced an earlier one\n",
+    )
     assert result.stderr.splitlines() == [
         "line 1: the sealed password belongs to another user",
         "line 2: the sealed password can be decrypted with none of the keys",
@@ -329,10 +447,16 @@ def test_a_sealed_password_that_was_tampered_with_is_refused_alone(cli: Cli) -> 
 # Keys and shards ------------------------------------------------------------------------------------------------------
 
 
-def test_what_needs_passwords_refuses_to_work_without_a_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_passwords_refuses_to_work_without_a_key(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cli("users", "import", "-", text=line("00ce69"))
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
-    for words in (["users", "add", "000001", "--email", "a"], ["users", "import", "-"], ["keys", "rotate"]):
+    for words in (
+        ["users", "add", "000001", "--email", "a"],
+        ["users", "import", "-"],
+        ["keys", "rotate"],
+    ):
         cli(*words, text=line("000001"), fails=NoSecretKey)
     for words in (
         ["users", "list"],
@@ -346,7 +470,9 @@ def test_what_needs_passwords_refuses_to_work_without_a_key(cli: Cli, monkeypatc
 
 
 @pytest.mark.parametrize("key", ["too-short", "é" * 44, "x" * 43])
-def test_a_malformed_key_is_named_by_its_variable_and_not_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_malformed_key_is_named_by_its_variable_and_not_shown(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
     monkeypatch.setenv("EAGLE_SECRET_KEYS", f"{new_key()}, {key}")
     result = cli("users", "add", "000001", "--email", "a", text="x", fails=ConfigurationError)
     assert "EAGLE_SECRET_KEYS: key 2 of 2 is not a Fernet key" in str(result.exception)
@@ -370,10 +496,14 @@ def test_rotating_keys(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert str(result.exception).startswith("20 passwords can be decrypted with none of the keys")
 
 
-def test_a_key_file_that_is_not_there(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_there(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
     monkeypatch.setenv("EAGLE_SECRET_KEYS_FILE", str(tmp_path / "missing"))
-    assert "EAGLE_SECRET_KEYS_FILE" in str(cli("keys", "rotate", fails=ConfigurationError).exception)
+    assert "EAGLE_SECRET_KEYS_FILE" in str(
+        cli("keys", "rotate", fails=ConfigurationError).exception
+    )
 
 
 def test_shards(cli: Cli) -> None:

@@ -40,16 +40,25 @@ def test_who_reported_lately_is_well_and_who_did_not_is_not(redis_url: str) -> N
     reported(redis_url, "sqs", 45)
     assert check("progress.py", "beat", EAGLE_REDIS_URL=redis_url) == (0, "")
     assert check("progress.py", "sqs", "60", EAGLE_REDIS_URL=redis_url) == (0, "")
-    assert check("progress.py", "rotator", EAGLE_REDIS_URL=redis_url) == (1, "rotator has not reported within the hour")
+    assert check("progress.py", "rotator", EAGLE_REDIS_URL=redis_url) == (
+        1,
+        "rotator has not reported within the hour",
+    )
     code, said = check("progress.py", "sqs", EAGLE_REDIS_URL=redis_url)
     assert code == 1
     assert said.startswith("sqs: last progress 4")
 
 
-def test_another_spelling_of_the_address_is_left_to_the_command(redis_url: str, tmp_path: Path) -> None:
+def test_another_spelling_of_the_address_is_left_to_the_command(
+    redis_url: str, tmp_path: Path
+) -> None:
     reported(redis_url, "beat", 5)
     url = redis_url.removesuffix("/0") + "?db=0"
-    environment = {"EAGLE_REDIS_URL": url, "EAGLE_DATA_DIR": str(tmp_path), "PATH": str(Path(sys.executable).parent)}
+    environment = {
+        "EAGLE_REDIS_URL": url,
+        "EAGLE_DATA_DIR": str(tmp_path),
+        "PATH": str(Path(sys.executable).parent),
+    }
     assert check("progress.py", "beat", **environment) == (0, "")
     assert check("progress.py", "rotator", **environment)[0] == 1
 
@@ -68,7 +77,11 @@ class Flower(BaseHTTPRequestHandler):
         well = self.headers["Authorization"] == "Basic ZWFnbGU6c3dvcmRmaXNo"
         self.send_response(200 if well else 401)
         self.end_headers()
-        self.wfile.write(json.dumps({} if self.heard_of is None else {"fetch@here": {"timestamp": self.heard_of}}).encode())
+        self.wfile.write(
+            json.dumps(
+                {} if self.heard_of is None else {"fetch@here": {"timestamp": self.heard_of}}
+            ).encode()
+        )
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -99,5 +112,8 @@ def test_flower_is_well_if_it_heard_of_a_worker_lately(
 
 def test_who_does_not_answer_or_refuses_is_not_well(flower: str, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("another\n")
-    assert check("answers.py", flower, f"eagle:{tmp_path / 'password'}", "60") == (1, f"{flower}: HTTP Error 401: Unauthorized")
+    assert check("answers.py", flower, f"eagle:{tmp_path / 'password'}", "60") == (
+        1,
+        f"{flower}: HTTP Error 401: Unauthorized",
+    )
     assert check("answers.py", "http://127.0.0.1:1/")[0] == 1

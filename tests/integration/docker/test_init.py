@@ -26,7 +26,14 @@ HANDED_OUT = {
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("secrets", "redis", "data", "redis-data", "handed-out", *(f"handed-out/{one}" for one in HANDED_OUT)):
+    for name in (
+        "secrets",
+        "redis",
+        "data",
+        "redis-data",
+        "handed-out",
+        *(f"handed-out/{one}" for one in HANDED_OUT),
+    ):
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -51,7 +58,11 @@ def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) -> None:
@@ -61,13 +72,21 @@ def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) 
     assert set(made) == {
         *(
             f"secrets/{name}"
-            for name in ("EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN", "EAGLE_REDIS_URL", "redis_password", "flower_password")
+            for name in (
+                "EAGLE_SECRET_KEYS",
+                "EAGLE_API_TOKEN",
+                "EAGLE_REDIS_URL",
+                "redis_password",
+                "flower_password",
+            )
         ),
         "redis/password",
         "redis/redis.conf",
         *(f"handed-out/{volume}/{name}" for volume, names in HANDED_OUT.items() for name in names),
     }
-    assert {stat.S_IMODE(path.stat().st_mode) for path in volumes.rglob("*") if path.is_file()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in volumes.rglob("*") if path.is_file()} == {
+        0o600
+    }
     assert init(volumes).returncode == 0
     assert contents(volumes) == made
 
@@ -94,7 +113,14 @@ def test_all_mistakes_in_the_settings_are_told_at_once(volumes: Path) -> None:
     )
     assert told.returncode == 2
     lines = told.stderr.splitlines()
-    for name in ("SHARDS", "LEASE (3 s)", "ARCHIV_URL", "SECRET_KEYS: key 2 of 2", "AWS_ACCESS_KEY_ID", "SQS_QUEUE_URL"):
+    for name in (
+        "SHARDS",
+        "LEASE (3 s)",
+        "ARCHIV_URL",
+        "SECRET_KEYS: key 2 of 2",
+        "AWS_ACCESS_KEY_ID",
+        "SQS_QUEUE_URL",
+    ):
         assert any(line.startswith(f"EAGLE_{name}") for line in lines), name
     assert "correct .env" in lines[-1]
     assert "swordfish" not in told.stderr
@@ -113,8 +139,12 @@ def test_another_secret_is_handed_to_those_that_need_it(volumes: Path) -> None:
     (volumes / "handed-out" / "flower" / "EAGLE_SECRET_KEYS").write_text("it was there before\n")
     assert init(volumes).returncode == 0
     made = contents(volumes / "handed-out")
-    assert {name for name, text in made.items() if text == "another\n"} == {"bridge/EAGLE_API_TOKEN"}
-    assert {name.split("/")[0] for name in made if name.endswith(".pem")} == set(HANDED_OUT) - {"grafana"}
+    assert {name for name, text in made.items() if text == "another\n"} == {
+        "bridge/EAGLE_API_TOKEN"
+    }
+    assert {name.split("/")[0] for name in made if name.endswith(".pem")} == set(HANDED_OUT) - {
+        "grafana"
+    }
     assert "flower/EAGLE_SECRET_KEYS" not in made
     (volumes / "secrets" / "redis-ca.pem").unlink()
     init(volumes)

@@ -17,8 +17,8 @@ from eagle_logger.core.line_parser import read_entries
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.sealing import LARGEST_OBJECT, part_of
 from eagle_logger.errors import ArchiveUnavailable
-from eagle_logger.inspection.archive_check import Audit, audit
-from eagle_logger.inspection.user_readings import History
+from eagle_logger.inspection.archive_check import ArchiveCheck, audit
+from eagle_logger.inspection.user_readings import UserReadings
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, Disk, Watched
 
@@ -41,7 +41,7 @@ def put(archive: DirectoryArchive, lines: bytes, part: int, hour: Hour = HOUR) -
     archive.put(archive_key(CLOUD_ID, hour, part), body, made.metadata(body))
 
 
-def what(found: Audit) -> list[str]:
+def what(found: ArchiveCheck) -> list[str]:
     return sorted(finding.what for finding in found.findings)
 
 
@@ -52,7 +52,9 @@ def test_all_is_well_after_rotation(disk: Disk, archive: DirectoryArchive) -> No
     disk.rotate(archive, include_open=True)
     disk.append(demands([4]))
     found = audit(disk.folder, archive)
-    assert found == Audit(objects=2, readings=3, log_files=3, receipts=2, waiting=1, quarantined=1)
+    assert found == ArchiveCheck(
+        objects=2, readings=3, log_files=3, receipts=2, waiting=1, quarantined=1
+    )
 
 
 def refusing(archive: DirectoryArchive, *, ping: bool) -> Watched:
@@ -78,13 +80,17 @@ def test_an_object_that_the_store_does_not_give_is_told_and_the_rest_is_looked_a
     disk.append(demand(1, 1, cloud_id="00ce69"), "00ce69")
     disk.rotate(archive)
     found = audit(disk.folder, refusing(archive, ping=True))
-    assert [str(finding) for finding in found.findings] == [f"unreadable: {KEY}: answered InvalidObjectState"]
+    assert [str(finding) for finding in found.findings] == [
+        f"unreadable: {KEY}: answered InvalidObjectState"
+    ]
     assert (found.objects, found.readings) == (2, 1)
     with pytest.raises(ArchiveUnavailable):
         audit(disk.folder, refusing(archive, ping=False))
 
 
-def test_an_object_that_is_gone_is_missing(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+def test_an_object_that_is_gone_is_missing(
+    disk: Disk, archive: DirectoryArchive, tmp_path: Path
+) -> None:
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     (tmp_path / "archive" / KEY).unlink()
@@ -104,14 +110,20 @@ def test_what_two_parts_hold_is_doubled(disk: Disk, archive: DirectoryArchive) -
     assert what(audit(disk.folder, archive)) == ["doubled"]
 
 
-def test_an_object_that_cannot_be_opened_is_unreadable(disk: Disk, archive: DirectoryArchive) -> None:
+def test_an_object_that_cannot_be_opened_is_unreadable(
+    disk: Disk, archive: DirectoryArchive
+) -> None:
     archive.put(KEY, b"rubbish", {})
     assert what(audit(disk.folder, archive)) == ["unreadable"]
 
 
-def test_an_object_that_was_changed_is_damaged(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+def test_an_object_that_was_changed_is_damaged(
+    disk: Disk, archive: DirectoryArchive, tmp_path: Path
+) -> None:
     put(archive, demands([1, 2]), 0)
-    (tmp_path / "archive" / KEY).write_bytes(part_of(read_entries(demands([1]), CLOUD_ID)[0], {}).compressed())
+    (tmp_path / "archive" / KEY).write_bytes(
+        part_of(read_entries(demands([1]), CLOUD_ID)[0], {}).compressed()
+    )
     assert what(audit(disk.folder, archive)) == ["damaged", "damaged"]
 
 
@@ -120,19 +132,23 @@ def test_a_line_under_another_hour_is_misfiled(disk: Disk, archive: DirectoryArc
     assert what(audit(disk.folder, archive)) == ["misfiled"]
 
 
-def test_a_receipt_that_cannot_be_read_is_told_and_made_anew(disk: Disk, archive: DirectoryArchive) -> None:
+def test_a_receipt_that_cannot_be_read_is_told_and_made_anew(
+    disk: Disk, archive: DirectoryArchive
+) -> None:
     disk.append(demands([1]))
     disk.rotate(archive)
     [sealed] = disk.folder.sealed_files(HOUR, "07")
     sealed.receipt_path.write_text("rubbish")
     assert what(audit(disk.folder, archive)) == ["unreadable"]
     disk.rotate(archive, NOW + RETENTION)  # receipts of the last day are looked at by name only
-    assert audit(disk.folder, archive) == Audit(objects=1, readings=1, log_files=1, receipts=1)
+    assert audit(disk.folder, archive) == ArchiveCheck(
+        objects=1, readings=1, log_files=1, receipts=1
+    )
 
 
 def test_older_hours_may_be_left_out(disk: Disk, archive: DirectoryArchive) -> None:
     archive.put(KEY, b"rubbish", {})
-    assert audit(disk.folder, archive, since=Hour(HOUR.start + 3600)) == Audit()
+    assert audit(disk.folder, archive, since=Hour(HOUR.start + 3600)) == ArchiveCheck()
 
 
 def run(data: Path, *words: str) -> Any:
@@ -179,10 +195,15 @@ class _Hollow(DirectoryArchive):
         raise KeyError(key)
 
 
-def test_an_object_that_is_listed_and_is_not_there_is_found(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+def test_an_object_that_is_listed_and_is_not_there_is_found(
+    disk: Disk, archive: DirectoryArchive, tmp_path: Path
+) -> None:
     put(archive, demands([1]), 0)
     [finding] = audit(disk.folder, _Hollow(tmp_path / "archive")).findings
-    assert str(finding) == f"missing: {KEY}: the archive lists it, and says that there is no such object"
+    assert (
+        str(finding)
+        == f"missing: {KEY}: the archive lists it, and says that there is no such object"
+    )
 
 
 class _Deleting(DirectoryArchive):
@@ -193,7 +214,9 @@ class _Deleting(DirectoryArchive):
         return super().get(key)
 
 
-def test_an_object_that_is_deleted_meanwhile_is_not_told(disk: Disk, archive: DirectoryArchive, tmp_path: Path) -> None:
+def test_an_object_that_is_deleted_meanwhile_is_not_told(
+    disk: Disk, archive: DirectoryArchive, tmp_path: Path
+) -> None:
     put(archive, demands([1]), 0)
     assert audit(disk.folder, _Deleting(tmp_path / "archive")).findings == []
 
@@ -201,16 +224,23 @@ def test_an_object_that_is_deleted_meanwhile_is_not_told(disk: Disk, archive: Di
 BOMB = gzip.compress(bytes(LARGEST_OBJECT + 1))
 
 
-def test_an_object_that_unpacks_to_too_much_is_found_and_left_out(disk: Disk, archive: DirectoryArchive) -> None:
+def test_an_object_that_unpacks_to_too_much_is_found_and_left_out(
+    disk: Disk, archive: DirectoryArchive
+) -> None:
     archive.put(KEY, BOMB, {})
     [finding] = audit(disk.folder, archive).findings
-    assert str(finding) == f"unreadable: {KEY}: it unpacks to more than 16 MiB: this program did not write it"
-    history = History(CLOUD_ID, disk.folder, archive)
+    assert (
+        str(finding)
+        == f"unreadable: {KEY}: it unpacks to more than 16 MiB: this program did not write it"
+    )
+    history = UserReadings(CLOUD_ID, disk.folder, archive)
     assert (history.lines(HOUR), history.unreadable) == ([], 1)
 
 
 @pytest.mark.parametrize("planted", [BOMB, bytes(LARGEST_OBJECT + 1)], ids=["packed", "plain"])
-def test_rotation_goes_on_behind_an_object_that_is_too_large(disk: Disk, archive: DirectoryArchive, planted: bytes) -> None:
+def test_rotation_goes_on_behind_an_object_that_is_too_large(
+    disk: Disk, archive: DirectoryArchive, planted: bytes
+) -> None:
     archive.put(KEY, planted, {})
     disk.append(demands([1, 2]))
     done = disk.rotate(archive)

@@ -19,7 +19,7 @@ from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.errors import Unreadable
-from eagle_logger.inspection.ledger_comparison import UNSYNCED, Verdict, compare
+from eagle_logger.inspection.ledger_comparison import UNSYNCED, LedgerComparison, compare
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand
@@ -27,7 +27,9 @@ from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand
 AGENT = "eagle-logger/0.1.0 fetch-1/4711"
 
 
-def reply(*readings: dict[str, Any], agent: str = AGENT, wall: float = 1000.0, client_closed: bool = False) -> bytes:
+def reply(
+    *readings: dict[str, Any], agent: str = AGENT, wall: float = 1000.0, client_closed: bool = False
+) -> bytes:
     row = {
         "completed": wall,
         "wall": wall,
@@ -41,11 +43,19 @@ def reply(*readings: dict[str, Any], agent: str = AGENT, wall: float = 1000.0, c
 
 
 def said(offset: int, value: str) -> dict[str, Any]:
-    return {"device": DEVICE, "meter": METER, "kind": "demand", "time": HOUR.start + offset, "value": value}
+    return {
+        "device": DEVICE,
+        "meter": METER,
+        "kind": "demand",
+        "time": HOUR.start + offset,
+        "value": value,
+    }
 
 
 def death(wall: float, agent: str = AGENT) -> bytes:
-    return json.dumps({"wall": wall, "name": "fetch-1", "pid": 4711, "agent": agent}).encode() + b"\n"
+    return (
+        json.dumps({"wall": wall, "name": "fetch-1", "pid": 4711, "agent": agent}).encode() + b"\n"
+    )
 
 
 def archive_of(*parts: bytes, hour: Hour = HOUR) -> MemoryArchive:
@@ -58,23 +68,34 @@ def archive_of(*parts: bytes, hour: Hour = HOUR) -> MemoryArchive:
     return archive
 
 
-def verdict(rows: list[bytes], archive: MemoryArchive, *deaths: bytes) -> Verdict:
+def verdict(rows: list[bytes], archive: MemoryArchive, *deaths: bytes) -> LedgerComparison:
     return compare(lambda: rows, archive, deaths)
 
 
 def test_what_was_served_and_archived_once_is_well() -> None:
     found = verdict(
-        [reply(said(1, "0.944")), reply(said(1, "0.944"), said(2, "-1.5"))], archive_of(demand(1, "0.944") + demand(2, "-1.5"))
+        [reply(said(1, "0.944")), reply(said(1, "0.944"), said(2, "-1.5"))],
+        archive_of(demand(1, "0.944") + demand(2, "-1.5")),
     )
     assert (found.readings_served, found.readings_archived, found.objects) == (2, 2, 1)
-    assert (found.lost, found.duplicated, found.unreturnable, found.unexpected, found.misfiled) == (0, 0, 0, 0, 0)
+    assert (found.lost, found.duplicated, found.unreturnable, found.unexpected, found.misfiled) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
     assert found.is_well
     assert (found.unreadable, found.examples) == ([], [])
 
 
 def test_numbers_are_compared_as_numbers() -> None:
     assert (
-        verdict([reply(said(1, "0.9440")), reply(said(2, "10"))], archive_of(demand(1, "0.944") + demand(2, "1E+1"))).lost == 0
+        verdict(
+            [reply(said(1, "0.9440")), reply(said(2, "10"))],
+            archive_of(demand(1, "0.944") + demand(2, "1E+1")),
+        ).lost
+        == 0
     )
 
 
@@ -93,7 +114,9 @@ def test_a_decoders_mistake_is_lost_and_unexpected() -> None:
     assert (found.lost, found.unexpected) == (1, 1)
 
 
-@pytest.mark.parametrize("parts", [(demand(1, 1), demand(1, 1)), (demand(1, 1) + demand(2, 1), demand(1, 1))])
+@pytest.mark.parametrize(
+    "parts", [(demand(1, 1), demand(1, 1)), (demand(1, 1) + demand(2, 1), demand(1, 1))]
+)
 def test_what_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
     found = verdict([reply(said(1, "1"), said(2, "1"))], archive_of(*parts))
     assert (found.duplicated, found.is_well) == (1, False)
@@ -102,10 +125,23 @@ def test_what_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
 def test_a_message_confirmed_later_is_another_line_of_the_same_message() -> None:
     values: dict[str, Value] = {"id": "0x1", "text": "Save", "confirmed": False}
     lines = b"".join(
-        encode_line(CLOUD_ID, Reading(DEVICE, METER, Kind.MESSAGE, HOUR.start, {**values, "confirmed": confirmed}, {}), 0)
+        encode_line(
+            CLOUD_ID,
+            Reading(
+                DEVICE, METER, Kind.MESSAGE, HOUR.start, {**values, "confirmed": confirmed}, {}
+            ),
+            0,
+        )
         for confirmed in (False, True)
     )
-    served = {"device": DEVICE, "meter": METER, "kind": "message", "time": HOUR.start, "id": "0x1", "text": "Save"}
+    served = {
+        "device": DEVICE,
+        "meter": METER,
+        "kind": "message",
+        "time": HOUR.start,
+        "id": "0x1",
+        "text": "Save",
+    }
     found = verdict([reply(served)], archive_of(lines))
     assert (found.lost, found.duplicated, found.unexpected, found.readings_served) == (0, 0, 0, 1)
 
@@ -124,7 +160,12 @@ def test_what_died_before_its_fsync_is_unreturnable(died: float, unreturnable: i
 
 
 def test_the_death_of_another_process_excuses_nothing() -> None:
-    assert verdict([reply(said(1, "1"))], MemoryArchive(), death(1001, "eagle-logger/0.1.0 fetch-2/4711")).lost == 1
+    assert (
+        verdict(
+            [reply(said(1, "1"))], MemoryArchive(), death(1001, "eagle-logger/0.1.0 fetch-2/4711")
+        ).lost
+        == 1
+    )
 
 
 def test_what_a_living_process_saw_too_is_lost() -> None:
@@ -133,7 +174,9 @@ def test_what_a_living_process_saw_too_is_lost() -> None:
 
 
 def test_a_line_under_another_hour_is_misfiled_unless_it_says_why() -> None:
-    reading = Reading(DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal(1), "unit": "kW"}, {})
+    reading = Reading(
+        DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal(1), "unit": "kW"}, {}
+    )
     other = Hour(HOUR.start + 3600)
     assert verdict([], archive_of(encode_line(CLOUD_ID, reading, 0), hour=other)).misfiled == 1
     flagged = encode_line(CLOUD_ID, reading, 0, [Flag.FILED_BY_ARRIVAL])
@@ -149,7 +192,12 @@ def test_a_damaged_object_counts_for_nothing_and_is_named() -> None:
 
 
 def test_a_ledger_that_ends_in_the_middle_of_a_line_is_read_up_to_there() -> None:
-    assert verdict([reply(said(1, "1")), reply(said(2, "1"))[:60]], archive_of(demand(1, 1))).readings_served == 1
+    assert (
+        verdict(
+            [reply(said(1, "1")), reply(said(2, "1"))[:60]], archive_of(demand(1, 1))
+        ).readings_served
+        == 1
+    )
 
 
 @pytest.mark.parametrize("row", [b"rubbish\n", b"[]\n", b"{}\n"])
@@ -191,13 +239,25 @@ def test_readings_that_a_dry_run_saw_do_not_count_as_served() -> None:
 
 def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None:
     rows, archive = [reply(said(1, "1"), said(2, "2"), said(3, "3"))], archive_of(demand(1, "1"))
-    on_disk = [(CLOUD_ID, demand(1, "1")), (CLOUD_ID, demand(2, "2")), ("00ce69", demand(3, "3")), (CLOUD_ID, b'{"v":1,"cl')]
+    on_disk = [
+        (CLOUD_ID, demand(1, "1")),
+        (CLOUD_ID, demand(2, "2")),
+        ("00ce69", demand(3, "3")),
+        (CLOUD_ID, b'{"v":1,"cl'),
+    ]
     found = compare(lambda: rows, archive, on_disk=on_disk, now=5000.0)
-    assert (found.not_archived_yet, found.lost, found.readings_archived, found.is_well) == (1, 1, 1, False)
+    assert (found.not_archived_yet, found.lost, found.readings_archived, found.is_well) == (
+        1,
+        1,
+        1,
+        False,
+    )
     assert '"value": "3"' in found.examples[0]
 
 
-@pytest.mark.parametrize(("now", "lost"), [(1000.5, 0), (1000 + UNSYNCED - 0.1, 0), (1000 + UNSYNCED, 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("now", "lost"), [(1000.5, 0), (1000 + UNSYNCED - 0.1, 0), (1000 + UNSYNCED, 1), (None, 1)]
+)
 def test_a_reading_served_a_moment_ago_is_not_archived_yet(now: float | None, lost: int) -> None:
     found = compare(lambda: [reply(said(1, "1"))], MemoryArchive(), now=now)
     assert (found.lost, found.not_archived_yet) == (lost, 1 - lost)
@@ -231,7 +291,16 @@ def test_a_reading_served_without_a_time_is_archived_under_any_arrival() -> None
     line = encode_line(CLOUD_ID, undated.dated(HOUR.start + 7.5), HOUR.start + 7.5)
     again = encode_line(CLOUD_ID, undated.dated(HOUR.start + 907), HOUR.start + 907)
     found = verdict([reply(served), reply(served)], archive_of(line + again))
-    assert (found.readings_served, found.lost, found.duplicated, found.unexpected, found.misfiled) == (1, 0, 0, 0, 0)
+    assert (
+        found.readings_served,
+        found.lost,
+        found.duplicated,
+        found.unexpected,
+        found.misfiled,
+    ) == (1, 0, 0, 0, 0)
     assert verdict([reply(served)], MemoryArchive()).lost == 1
     assert verdict([reply({**served, "price": "0.26"})], archive_of(line)).unexpected == 1
-    assert verdict([reply(served)], archive_of(line.replace(b'"filed_by_arrival"', b""))).unexpected == 1
+    assert (
+        verdict([reply(served)], archive_of(line.replace(b'"filed_by_arrival"', b""))).unexpected
+        == 1
+    )

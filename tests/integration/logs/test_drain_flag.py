@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs.drain_flag import DRAINING, Drain
+from eagle_logger.logs.drain_flag import DRAINING, DrainFlag
 
 HOLDER = """
 import sys, time
@@ -19,11 +19,11 @@ time.sleep(60)
 
 
 @pytest.fixture
-def drain(tmp_path: Path) -> Drain:
-    return Drain(tmp_path / "data" / "logs")
+def drain(tmp_path: Path) -> DrainFlag:
+    return DrainFlag(tmp_path / "data" / "logs")
 
 
-def test_a_volume_takes_readings_until_somebody_asks_for_an_end(drain: Drain) -> None:
+def test_a_volume_takes_readings_until_somebody_asks_for_an_end(drain: DrainFlag) -> None:
     assert not drain.is_asked()
     assert drain.ask()
     assert drain.is_asked()
@@ -33,12 +33,12 @@ def test_a_volume_takes_readings_until_somebody_asks_for_an_end(drain: Drain) ->
     assert drain.hold() is not None
 
 
-def test_asking_and_undoing_may_be_repeated(drain: Drain) -> None:
+def test_asking_and_undoing_may_be_repeated(drain: DrainFlag) -> None:
     assert [drain.ask(), drain.ask()] == [True, False]
     assert [drain.undo(), drain.undo()] == [True, False]
 
 
-def test_it_is_held_until_the_last_of_them_lets_go(drain: Drain) -> None:
+def test_it_is_held_until_the_last_of_them_lets_go(drain: DrainFlag) -> None:
     first, second = drain.hold(), drain.hold()
     assert first is not None
     assert second is not None
@@ -50,17 +50,19 @@ def test_it_is_held_until_the_last_of_them_lets_go(drain: Drain) -> None:
     assert not drain.is_held()
 
 
-def test_looking_takes_it_from_nobody(drain: Drain) -> None:
+def test_looking_takes_it_from_nobody(drain: DrainFlag) -> None:
     assert drain.hold() is not None
-    assert not Drain(drain._root.parent / "other").is_asked()
+    assert not DrainFlag(drain._root.parent / "other").is_asked()
     hold = drain.hold()
     assert hold is not None
     assert drain.is_held()
     assert drain.is_held()
 
 
-def test_a_killed_process_holds_nothing(drain: Drain) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(drain._root)], stdout=subprocess.PIPE, text=True) as holder:
+def test_a_killed_process_holds_nothing(drain: DrainFlag) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(drain._root)], stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         assert drain.is_held()
@@ -68,7 +70,7 @@ def test_a_killed_process_holds_nothing(drain: Drain) -> None:
     assert not drain.is_held()
 
 
-def test_the_flag_says_how_it_is_taken_away(drain: Drain) -> None:
+def test_the_flag_says_how_it_is_taken_away(drain: DrainFlag) -> None:
     drain.ask()
     assert "eagle-logger drain --undo" in (drain._root / DRAINING).read_text()
 
@@ -76,4 +78,4 @@ def test_the_flag_says_how_it_is_taken_away(drain: Drain) -> None:
 def test_a_volume_that_refuses_is_named(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where a folder should be")
     with pytest.raises(DiskUnavailable, match="logs"):
-        Drain(tmp_path / "logs").hold()
+        DrainFlag(tmp_path / "logs").hold()

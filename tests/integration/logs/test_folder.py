@@ -68,9 +68,13 @@ def test_an_empty_or_missing_volume_holds_nothing(folder: LogFolder) -> None:
     assert folder.unarchived(HOUR) == 0
 
 
-def test_what_lies_there_is_listed_in_order_and_nothing_else(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+def test_what_lies_there_is_listed_in_order_and_nothing_else(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
     users = ["00ffff", "000001", "7abcde"]
-    writer.append({(user, hour): [line(1, user, hour)] for user in users for hour in (NEXT_HOUR, HOUR)})
+    writer.append(
+        {(user, hour): [line(1, user, hour)] for user in users for hour in (NEXT_HOUR, HOUR)}
+    )
     folder.node()
     (root / "2026-03-10").mkdir()
     (root / "2026-03-10-99").mkdir()
@@ -83,10 +87,17 @@ def test_what_lies_there_is_listed_in_order_and_nothing_else(folder: LogFolder, 
     found = [file for shard in shards for file in folder.open_files(HOUR, shard)]
     assert sorted(file.cloud_id for file in found) == sorted(users)
     for file in found:
-        assert file == LogFile(root / paths.log_file(file.cloud_id, HOUR, 4), file.cloud_id, HOUR, file.path.parent.name)
+        assert file == LogFile(
+            root / paths.log_file(file.cloud_id, HOUR, 4),
+            file.cloud_id,
+            HOUR,
+            file.path.parent.name,
+        )
 
 
-def test_sealed_files_are_listed_by_user_and_sequence_with_their_receipts(folder: LogFolder, writer: LogWriter) -> None:
+def test_sealed_files_are_listed_by_user_and_sequence_with_their_receipts(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     sealed = [seal_one(folder, writer, number) for number in range(1, 12)]
     folder.write_receipt(sealed[2], receipt(sealed[2]))
     found = folder.sealed_files(HOUR, SHARD)
@@ -106,7 +117,9 @@ def test_one_users_files_are_found_without_the_others(folder: LogFolder, writer:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"v":1}', b"\x00" * 300])
-def test_a_receipt_that_cannot_be_read_proves_nothing(folder: LogFolder, writer: LogWriter, content: bytes) -> None:
+def test_a_receipt_that_cannot_be_read_proves_nothing(
+    folder: LogFolder, writer: LogWriter, content: bytes
+) -> None:
     sealed = seal_one(folder, writer)
     sealed.receipt_path.write_bytes(content)
     assert folder.sealed_files(HOUR, SHARD) == [sealed]
@@ -123,8 +136,18 @@ def test_another_files_receipt_proves_nothing(folder: LogFolder, writer: LogWrit
     assert folder.sealed_files(HOUR, SHARD) == [sealed]
 
 
-def test_the_first_arrival_is_that_of_the_first_readable_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
-    writer.append({(USER, HOUR): [b"nonsense\n", demand(1, 1, arrived=1_773_164_041.25), demand(2, 2, arrived=1.0)]})
+def test_the_first_arrival_is_that_of_the_first_readable_line(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
+    writer.append(
+        {
+            (USER, HOUR): [
+                b"nonsense\n",
+                demand(1, 1, arrived=1_773_164_041.25),
+                demand(2, 2, arrived=1.0),
+            ]
+        }
+    )
     [opened] = folder.open_files(HOUR, SHARD)
     assert folder.first_arrival(opened) == 1_773_164_041.25
     opened.path.write_bytes(b"nonsense\n")
@@ -135,7 +158,18 @@ def test_the_first_arrival_is_that_of_the_first_readable_line(folder: LogFolder,
 
 def test_unreadable_lines_are_told_apart(folder: LogFolder, writer: LogWriter) -> None:
     others = line(3, "00ce69")
-    writer.append({(USER, HOUR): [line(1), b'{"v":9}\n', others, b'{"v":1,"torn' + line(2), b"\x00" * 50 + b"\n", line(4)]})
+    writer.append(
+        {
+            (USER, HOUR): [
+                line(1),
+                b'{"v":9}\n',
+                others,
+                b'{"v":1,"torn' + line(2),
+                b"\x00" * 50 + b"\n",
+                line(4),
+            ]
+        }
+    )
     [opened] = folder.open_files(HOUR, SHARD)
     found = folder.read(opened)
     assert [entry.text + b"\n" for entry in found.lines] == [line(1), line(2), line(4)]
@@ -148,14 +182,19 @@ def test_unreadable_lines_are_told_apart(folder: LogFolder, writer: LogWriter) -
     assert all(bad.reason for bad in found.bad)
 
 
-def test_an_append_in_progress_is_not_read_but_a_sealed_files_end_is(folder: LogFolder, writer: LogWriter) -> None:
+def test_an_append_in_progress_is_not_read_but_a_sealed_files_end_is(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     sealed = seal_one(folder, writer)
     writer.append({(USER, HOUR): [line(2)]})
     [opened] = folder.open_files(HOUR, SHARD)
     for file in (opened, sealed):
         with file.path.open("ab") as more:
             more.write(line(3)[:-5])
-    assert ([entry.text for entry in folder.read(opened).lines], folder.read(opened).bad) == ([line(2)[:-1]], [])
+    assert ([entry.text for entry in folder.read(opened).lines], folder.read(opened).bad) == (
+        [line(2)[:-1]],
+        [],
+    )
     assert [bad.content for bad in folder.read(sealed).bad] == [line(3)[:-5]]
 
 
@@ -187,7 +226,9 @@ def test_sealing_cuts_off_a_torn_line(folder: LogFolder, writer: LogWriter, root
 
 
 @pytest.mark.parametrize("content", [b"", b"only a torn line"])
-def test_a_file_without_a_line_is_removed(folder: LogFolder, writer: LogWriter, content: bytes) -> None:
+def test_a_file_without_a_line_is_removed(
+    folder: LogFolder, writer: LogWriter, content: bytes
+) -> None:
     writer.append({(USER, HOUR): [line(1)]})
     [opened] = folder.open_files(HOUR, SHARD)
     opened.path.write_bytes(content)
@@ -197,7 +238,9 @@ def test_a_file_without_a_line_is_removed(folder: LogFolder, writer: LogWriter, 
     assert folder.seal(opened) is None
 
 
-def test_a_receipt_left_alone_does_not_prove_the_next_file(folder: LogFolder, writer: LogWriter) -> None:
+def test_a_receipt_left_alone_does_not_prove_the_next_file(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     """Killed between deleting a file and deleting its receipt."""
     first = seal_one(folder, writer)
     folder.write_receipt(first, receipt(first))
@@ -230,7 +273,9 @@ def test_what_is_archived_is_removed_with_its_receipt_and_empty_folders(
     assert list(root.iterdir()) == []
 
 
-def test_the_receipt_is_durable_before_what_it_proves_is_deleted(folder: LogFolder, writer: LogWriter) -> None:
+def test_the_receipt_is_durable_before_what_it_proves_is_deleted(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     proven = seal_one(folder, writer)
     proven = folder.write_receipt(proven, receipt(proven))
     done: list[str] = []
@@ -242,14 +287,20 @@ def test_the_receipt_is_durable_before_what_it_proves_is_deleted(folder: LogFold
     assert done[:3] == ["before fsync", "after fsync", "before unlink"]
 
 
-@pytest.mark.parametrize("left", [b"", b'{"v": 1, "clo', b"\0" * 300], ids=["nothing", "half", "zeroes"])
-def test_what_power_loss_leaves_of_a_receipt_proves_nothing(folder: LogFolder, writer: LogWriter, left: bytes) -> None:
+@pytest.mark.parametrize(
+    "left", [b"", b'{"v": 1, "clo', b"\0" * 300], ids=["nothing", "half", "zeroes"]
+)
+def test_what_power_loss_leaves_of_a_receipt_proves_nothing(
+    folder: LogFolder, writer: LogWriter, left: bytes
+) -> None:
     sealed = seal_one(folder, writer)
     folder.write_receipt(sealed, receipt(sealed)).receipt_path.write_bytes(left)
     assert [file.receipt for file in folder.sealed_files(HOUR, SHARD)] == [None]
 
 
-def test_folders_that_come_and_go_lose_no_line(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+def test_folders_that_come_and_go_lose_no_line(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
     """One thread removes what is empty while others want it back."""
     done = threading.Event()
     removed: list[bytes] = []
@@ -259,7 +310,9 @@ def test_folders_that_come_and_go_lose_no_line(folder: LogFolder, writer: LogWri
             for shard in folder.shards(HOUR):
                 for opened in folder.open_files(HOUR, shard):
                     sealed = folder.seal(opened)
-                    if sealed is not None:  # a writer may have made the file, and not come to write yet
+                    if (
+                        sealed is not None
+                    ):  # a writer may have made the file, and not come to write yet
                         removed.append(sealed.path.read_bytes())
                         folder.remove(folder.write_receipt(sealed, receipt(sealed)))
 
@@ -296,7 +349,10 @@ def test_two_rotators_do_not_work_on_one_shard(folder: LogFolder, root: Path) ->
         assert mine
         with folder.rotating(HOUR, "03") as also_mine:
             assert not also_mine
-        with folder.rotating(HOUR, "04") as another, folder.rotating(NEXT_HOUR, "03") as yet_another:
+        with (
+            folder.rotating(HOUR, "04") as another,
+            folder.rotating(NEXT_HOUR, "03") as yet_another,
+        ):
             assert another
             assert yet_another
         blocked = log_files.fork(lambda: _expect(root, taken=True))
@@ -333,7 +389,9 @@ def test_at_most_one_of_many_has_a_shard(root: Path) -> None:
     assert had > 6
 
 
-def test_a_killed_rotators_lock_and_rubbish_do_not_stay(folder: LogFolder, writer: LogWriter, root: Path) -> None:
+def test_a_killed_rotators_lock_and_rubbish_do_not_stay(
+    folder: LogFolder, writer: LogWriter, root: Path
+) -> None:
     sealed = seal_one(folder, writer)
     (root / "rotating").mkdir()
     (root / "rotating" / f"{HOUR}.{SHARD}").write_text("")

@@ -1,4 +1,5 @@
-"""kill -9 at every write, fsync, rename and unlink in turn: what was acknowledged is there, and nothing torn is left."""
+"""kill -9 at every write, fsync, rename and unlink in turn: what was acknowledged is there, and
+nothing torn is left."""
 
 from __future__ import annotations
 
@@ -75,15 +76,16 @@ def whole(root: Path) -> set[bytes]:
 
 
 def recover(root: Path) -> None:
-    """What the next process does: append again whatever was not acknowledged (here: everything), then seal."""
+    """What the next process does: append again whatever was not acknowledged (here: everything),
+    then seal."""
     append_all(root, lambda _: None, 64)
     seal_all(root)
     assert log_files.torn(root) == []
     assert set(log_files.lines(root)) == set(EVERYTHING)
     folder = LogFolder(root)
-    assert [folder.open_files(hour, shard) for hour in folder.hours() for shard in folder.shards(hour)] == [
-        [] for hour in folder.hours() for _ in folder.shards(hour)
-    ]
+    assert [
+        folder.open_files(hour, shard) for hour in folder.hours() for shard in folder.shards(hour)
+    ] == [[] for hour in folder.hours() for _ in folder.shards(hour)]
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["syncfs", "fsync"])
@@ -153,11 +155,19 @@ def test_killed_at_any_step_of_sealing(root: Path) -> None:
 
     kills = 0
     for child in killed_at_every_step(lambda _: seal_all(root), afresh):
-        empty = {text for one in BATCHES for (user, _), texts in one.items() if user == _second() for text in texts}
+        empty = {
+            text
+            for one in BATCHES
+            for (user, _), texts in one.items()
+            if user == _second()
+            for text in texts
+        }
         assert set(EVERYTHING) - empty <= whole(root)
         seal_all(root)
         assert log_files.torn(root) == []
-        assert log_files.lines(root) == Counter({text: 1 for text in EVERYTHING if text not in empty})
+        assert log_files.lines(root) == Counter(
+            {text: 1 for text in EVERYTHING if text not in empty}
+        )
         recover(root)
         kills += not child.finished
     assert kills >= 30
@@ -182,7 +192,11 @@ def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:
             for shard in folder.shards(hour):
                 with folder.rotating(hour, shard):
                     for sealed in folder.sealed_files(hour, shard):
-                        folder.remove(sealed if sealed.receipt else folder.write_receipt(sealed, receipt(sealed)))
+                        folder.remove(
+                            sealed
+                            if sealed.receipt
+                            else folder.write_receipt(sealed, receipt(sealed))
+                        )
 
     kills = 0
     for child in killed_at_every_step(lambda _: archive_and_remove(), afresh):
@@ -201,7 +215,8 @@ def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:
 
 def test_killed_at_any_step_of_naming_the_node(root: Path) -> None:
     for child in killed_at_every_step(
-        lambda say: say(LogFolder(root).node().encode()), lambda: shutil.rmtree(root, ignore_errors=True)
+        lambda say: say(LogFolder(root).node().encode()),
+        lambda: shutil.rmtree(root, ignore_errors=True),
     ):
         name = LogFolder(root).node()
         assert child.said.decode() in {"", name}

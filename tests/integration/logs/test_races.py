@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def seal_everything(folder: LogFolder, sealed: dict[Path, bytes]) -> None:
 
 
 @pytest.mark.parametrize("max_open", [2, 64])
-def test_sealing_races_with_appending(folder: LogFolder, make_writer: MakeWriter, root: Path, max_open: int) -> None:
+def test_sealing_races_with_appending(
+    folder: LogFolder, make_writer: MakeWriter, root: Path, max_open: int
+) -> None:
     processes, threads, batches = 2, 3, 40
     sealed: dict[Path, bytes] = {}
 
@@ -49,7 +52,7 @@ def test_sealing_races_with_appending(folder: LogFolder, make_writer: MakeWriter
             for done in [pool.submit(one, thread) for thread in range(threads)]:
                 done.result()
 
-    children = [log_files.fork(lambda process=process: append_all(process)) for process in range(processes)]  # type: ignore[misc]
+    children = [log_files.fork(partial(append_all, process)) for process in range(processes)]
     finished = threading.Event()
 
     def keep_sealing() -> None:
@@ -78,7 +81,9 @@ def test_sealing_races_with_appending(folder: LogFolder, make_writer: MakeWriter
     assert log_files.lines(root) == expected
 
 
-def test_two_sealers_seal_a_file_once(folder: LogFolder, make_writer: MakeWriter, root: Path) -> None:
+def test_two_sealers_seal_a_file_once(
+    folder: LogFolder, make_writer: MakeWriter, root: Path
+) -> None:
     writer = make_writer(shards=1)
     for number in range(30):
         writer.append({("000001", HOUR): [line(number, "000001")]})

@@ -28,7 +28,9 @@ def reading(kind: Kind, offset: int, *flags: Flag, **values: Decimal | str | Non
 
 LINES = [
     demand(1, "0.944"),
-    reading(Kind.SUMMATION, 2, Flag.BACKWARDS, delivered=Decimal("22304.65"), received=None, unit="kWh"),
+    reading(
+        Kind.SUMMATION, 2, Flag.BACKWARDS, delivered=Decimal("22304.65"), received=None, unit="kWh"
+    ),
     reading(Kind.PRICE, 3, price=Decimal("0.12"), currency="USD", unit="USD/kWh", label="Peak"),
     reading(Kind.MESSAGE, 4, id="7", text="Save\n\x1b[2J now"),
 ]
@@ -44,9 +46,18 @@ def logged(root: Path) -> None:
 
 def read(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """The command itself, without any key."""
-    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent)]
+    command = [
+        sys.executable,
+        "-c",
+        "from eagle_logger.cli.main import run; run()",
+        "read",
+        "--data",
+        str(root.parent),
+    ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-    return subprocess.run([*command, *arguments], capture_output=True, check=False, env=clean, timeout=60)
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, check=False, env=clean, timeout=60
+    )
 
 
 def test_json_is_the_log_lines_themselves(root: Path) -> None:
@@ -69,9 +80,20 @@ def test_a_pipe_gets_plain_lines(root: Path) -> None:
 
 def on_a_terminal(root: Path, *arguments: str) -> bytes:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "read", "--data", str(root.parent)]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | {"TERM": "xterm"}
-    with subprocess.Popen([*command, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=clean) as process:
+    command = [
+        sys.executable,
+        "-c",
+        "from eagle_logger.cli.main import run; run()",
+        "read",
+        "--data",
+        str(root.parent),
+    ]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | {
+        "TERM": "xterm"
+    }
+    with subprocess.Popen(
+        [*command, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=clean
+    ) as process:
         os.close(theirs)
         shown = b""
         while chunk := _chunk(ours):
@@ -106,7 +128,9 @@ def test_json_on_a_terminal_is_the_same_json_and_steers_nothing(root: Path) -> N
     assert "é" in shown
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, [LATE]), (3, [*LINES[-2:], LATE]), (99, [*LINES, LATE])])
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, [LATE]), (3, [*LINES[-2:], LATE]), (99, [*LINES, LATE])]
+)
 def test_last_shows_only_the_newest_readings(root: Path, count: int, expected: list[bytes]) -> None:
     assert read(root, USER, "--json", "--last", str(count)).stdout == b"".join(expected)
     before = read(root, USER, "--json", "--last", str(count), "--until", "2026-03-10T18:00").stdout
@@ -148,7 +172,9 @@ def test_unreadable_lines_are_counted_on_standard_error(root: Path) -> None:
         ((USER, "--since", "someday"), 2, "'someday' is no moment"),
     ],
 )
-def test_mistakes_are_told_in_a_line(root: Path, arguments: tuple[str, ...], status: int, said: str) -> None:
+def test_mistakes_are_told_in_a_line(
+    root: Path, arguments: tuple[str, ...], status: int, said: str
+) -> None:
     done = read(root, *arguments)
     assert (done.returncode, done.stdout) == (status, b"")
     assert said in done.stderr.decode()
@@ -163,7 +189,9 @@ def test_when_the_archive_is_away_what_lies_here_is_shown(root: Path) -> None:
     done = read(root, USER)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == len(LINES) + 1
-    assert done.stderr.startswith(b"only what lies on this disk is shown: s3://bucket/prefix does not answer")
+    assert done.stderr.startswith(
+        b"only what lies on this disk is shown: s3://bucket/prefix does not answer"
+    )
     assert done.stderr.count(b"\n") == 1
     nobody = read(root, "00ce69")
     assert (nobody.returncode, nobody.stdout) == (1, b"")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs.reply_samples import DAYS, Samples
+from eagle_logger.logs.reply_samples import DAYS, ReplySamples
 from tests.support import log_files
 
 NOON = 1_773_144_000.0  # 2026-03-10T12:00:00Z
@@ -15,18 +15,27 @@ DAY = 86400
 
 
 def kept(root: Path, cloud_id: str = "002738", day: str = "2026-03-10") -> list[dict[str, str]]:
-    return [json.loads(text) for text in (root / day / f"{cloud_id}.jsonl").read_text("utf-8").splitlines()]
+    return [
+        json.loads(text)
+        for text in (root / day / f"{cloud_id}.jsonl").read_text("utf-8").splitlines()
+    ]
 
 
 def test_a_sample_says_whose_it_is_and_when(tmp_path: Path) -> None:
-    Samples(tmp_path / "samples").keep_sample("002738", NOON + 0.5, "truncated: <InstantaneousDemand>\n<Dem")
+    ReplySamples(tmp_path / "samples").keep_sample(
+        "002738", NOON + 0.5, "truncated: <InstantaneousDemand>\n<Dem"
+    )
     assert kept(tmp_path / "samples") == [
-        {"cloud_id": "002738", "at": "2026-03-10T12:00:00.500Z", "text": "truncated: <InstantaneousDemand>\n<Dem"}
+        {
+            "cloud_id": "002738",
+            "at": "2026-03-10T12:00:00.500Z",
+            "text": "truncated: <InstantaneousDemand>\n<Dem",
+        }
     ]
 
 
 def test_there_are_at_most_twenty_per_user_and_day(tmp_path: Path) -> None:
-    samples = Samples(tmp_path)
+    samples = ReplySamples(tmp_path)
     for number in range(50):
         for user in ("002738", "00ce69"):
             samples.keep_sample(user, NOON, str(number))
@@ -37,7 +46,7 @@ def test_there_are_at_most_twenty_per_user_and_day(tmp_path: Path) -> None:
 
 
 def test_a_full_user_costs_no_more_disk_access(tmp_path: Path) -> None:
-    samples = Samples(tmp_path)
+    samples = ReplySamples(tmp_path)
     for _ in range(21):
         samples.keep_sample("002738", NOON, "x")
     (tmp_path / "2026-03-10" / "002738.jsonl").unlink()
@@ -47,9 +56,13 @@ def test_a_full_user_costs_no_more_disk_access(tmp_path: Path) -> None:
 
 def test_threads_and_processes_keep_to_the_limit_together(tmp_path: Path) -> None:
     def keep() -> None:
-        samples = Samples(tmp_path)
+        samples = ReplySamples(tmp_path)
         with ThreadPoolExecutor(3) as threads:
-            list(threads.map(lambda number: samples.keep_sample("002738", NOON, f"{number}"), range(15)))
+            list(
+                threads.map(
+                    lambda number: samples.keep_sample("002738", NOON, f"{number}"), range(15)
+                )
+            )
 
     children = [log_files.fork(keep) for _ in range(3)]
     assert [log_files.outcome(child) for child in children] == [0, 0, 0]
@@ -58,7 +71,7 @@ def test_threads_and_processes_keep_to_the_limit_together(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "é" * 5000, "\ud800" * 5000])
 def test_a_sample_is_at_most_four_kibibytes(tmp_path: Path, text: str) -> None:
-    Samples(tmp_path).keep_sample("002738", NOON, text)
+    ReplySamples(tmp_path).keep_sample("002738", NOON, text)
     [sample] = kept(tmp_path)
     assert 4090 <= len(sample["text"].encode()) <= 4096
 
@@ -66,7 +79,7 @@ def test_a_sample_is_at_most_four_kibibytes(tmp_path: Path, text: str) -> None:
 def test_old_days_go(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for day in range(DAYS + 5):
-        Samples(tmp_path).keep_sample("002738", NOON + day * DAY, "x")
+        ReplySamples(tmp_path).keep_sample("002738", NOON + day * DAY, "x")
     assert len(list(tmp_path.glob("2026-*"))) == DAYS
     assert (tmp_path / "notes").exists()
     assert not (tmp_path / "2026-03-10").exists()
@@ -75,4 +88,4 @@ def test_old_days_go(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "samples").write_text("in the way")
     with pytest.raises(DiskUnavailable):
-        Samples(tmp_path / "samples").keep_sample("002738", NOON, "x")
+        ReplySamples(tmp_path / "samples").keep_sample("002738", NOON, "x")

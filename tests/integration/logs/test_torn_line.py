@@ -23,10 +23,15 @@ PATH = paths.log_file(USER, HOUR, 4)
 
 
 def kept_aside(root: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in (root / "quarantine").glob("*") if path.suffix != ".reason")
+    return sorted(
+        path.read_bytes() for path in (root / "quarantine").glob("*") if path.suffix != ".reason"
+    )
 
 
-@given(st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b"x"))), st.binary(max_size=300))
+@given(
+    st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b"x"))),
+    st.binary(max_size=300),
+)
 @example([], b"")
 @example([], b"torn")
 @example([b"a"], b"\n")
@@ -40,7 +45,10 @@ def test_repair_keeps_whole_lines_and_sets_the_rest_aside(whole: list[bytes], re
         path.write_bytes(lines + rest)
         fd = os.open(path, os.O_RDWR | os.O_APPEND)
         try:
-            assert torn_line.repair(fd, str(path), root, os.fstat(fd).st_size) == (len(lines), rest != b"")
+            assert torn_line.repair(fd, str(path), root, os.fstat(fd).st_size) == (
+                len(lines),
+                rest != b"",
+            )
             assert path.read_bytes() == lines
             assert torn_line.repair(fd, str(path), root, len(lines)) == (len(lines), False)
         finally:
@@ -49,7 +57,9 @@ def test_repair_keeps_whole_lines_and_sets_the_rest_aside(whole: list[bytes], re
 
 
 @pytest.mark.parametrize("cut", [1, 20, -1])
-def test_a_torn_line_is_cut_off_before_the_next_append(make_writer: MakeWriter, root: Path, cut: int) -> None:
+def test_a_torn_line_is_cut_off_before_the_next_append(
+    make_writer: MakeWriter, root: Path, cut: int
+) -> None:
     make_writer().append({(USER, HOUR): [line(1)]})
     with (root / PATH).open("ab") as file:
         file.write(line(2)[:cut])
@@ -63,7 +73,9 @@ def test_a_torn_line_is_cut_off_before_the_next_append(make_writer: MakeWriter, 
     assert "torn" in reason.read_text()
 
 
-def test_a_line_torn_by_another_process_is_cut_off_though_the_file_was_open(writer: LogWriter, root: Path) -> None:
+def test_a_line_torn_by_another_process_is_cut_off_though_the_file_was_open(
+    writer: LogWriter, root: Path
+) -> None:
     writer.append({(USER, HOUR): [line(1)]})
     with (root / PATH).open("ab") as file:
         file.write(line(2)[:30])
@@ -72,7 +84,9 @@ def test_a_line_torn_by_another_process_is_cut_off_though_the_file_was_open(writ
     assert (root / PATH).read_bytes() == line(1) + line(3) + line(4)
 
 
-def test_the_same_torn_bytes_twice_are_kept_once_and_others_beside_them(make_writer: MakeWriter, root: Path) -> None:
+def test_the_same_torn_bytes_twice_are_kept_once_and_others_beside_them(
+    make_writer: MakeWriter, root: Path
+) -> None:
     for torn in (b"same", b"same", b"other"):
         with (root / PATH).open("ab") if (root / PATH).exists() else _created(root / PATH) as file:
             file.write(torn)

@@ -1,4 +1,5 @@
-"""A disk that is full, failing or read-only: nothing acknowledged is lost, nothing torn is left, and it goes on by itself."""
+"""A disk that is full, failing or read-only: nothing acknowledged is lost, nothing torn is left,
+and it goes on by itself."""
 
 from __future__ import annotations
 
@@ -63,7 +64,13 @@ def steps_of_an_append(make_writer: MakeWriter, users: list[str]) -> int:
 @pytest.mark.parametrize("number", FAILURES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("users", [USERS[:1], USERS], ids=["one file", "six files"])
 def test_a_failure_at_any_step_fails_the_batch_and_takes_it_back(
-    make_writer: MakeWriter, root: Path, users: list[str], number: int, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
+    make_writer: MakeWriter,
+    root: Path,
+    users: list[str],
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    trusted: bool,
 ) -> None:
     if not trusted:
         monkeypatch.setattr(appender, "reports_errors", lambda _: False)
@@ -83,7 +90,9 @@ def test_a_failure_at_any_step_fails_the_batch_and_takes_it_back(
     assert log_files.lines(root) == before + written(1, users)
 
 
-def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer.append(batch(1, [USER]))
     opened = writer._ready()._pool._files[next(iter(writer._ready()._pool._files))]
     attempts: list[int] = []
@@ -120,7 +129,8 @@ def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter
 
 
 def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: Path) -> None:
-    """Between our write and our failing fsync another process appends: its lines stay, and ours as whole lines before them."""
+    """Between our write and our failing fsync another process appends: its lines stay, and ours as
+    whole lines before them."""
     writer, other = make_writer(), make_writer()
     writer.append(batch(1, [USER]))
 
@@ -135,7 +145,9 @@ def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: 
     assert log_files.lines(root) == written(1, [USER]) + written(3, [USER]) + written(5, [USER])
 
 
-def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(writer: LogWriter, root: Path) -> None:
+def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(
+    writer: LogWriter, root: Path
+) -> None:
     def seal_then_fail(name: str) -> None:
         crash_points.install(None)
         folder = LogFolder(root)
@@ -150,7 +162,9 @@ def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(writer: LogWrite
     assert log_files.lines(root) == written(1, [USER])
 
 
-def test_short_writes_are_carried_on(writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_are_carried_on(
+    writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(crash_points, "write", lambda fd, data: os.write(fd, data[:100]))
     writer.append(batch(1, USERS))
     assert log_files.lines(root) == written(1, USERS)
@@ -178,7 +192,9 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_none_of_it(
     assert log_files.lines(root) == written(1, [USER]) + written(3, [USER])
 
 
-def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(make_writer: MakeWriter, root: Path) -> None:
+def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(
+    make_writer: MakeWriter, root: Path
+) -> None:
     """RLIMIT_FSIZE: the kernel takes a part of the write, then refuses the rest."""
     size = 5 * len(line(1)) + 50
 
@@ -189,8 +205,8 @@ def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(make_writer: Ma
         for number in range(10):
             try:
                 writer.append({(USER, HOUR): [line(number)]})
-            except DiskUnavailable as full:
-                assert "File too large" in str(full), full  # noqa: PT017
+            except DiskUnavailable as exc:
+                assert "File too large" in str(exc), exc  # noqa: PT017
                 assert number == 5, number
                 return
         raise AssertionError("the limit was never met")
@@ -235,7 +251,9 @@ def test_a_volume_with_too_little_room_is_not_written_to(
     assert log_files.lines(root) == written(1, [USER])
 
 
-def test_a_volume_without_inodes_is_not_written_to(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_volume_without_inodes_is_not_written_to(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretend(monkeypatch, f_files=100, f_favail=0)
     with pytest.raises(DiskUnavailable, match="no inode"):
         writer.check()

@@ -1,4 +1,5 @@
-"""A user's history from open, sealed and archived files, also while readings move from one to the next."""
+"""A user's history from open, sealed and archived files, also while readings move from one to the
+next."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_format import parse_line
 from eagle_logger.core.readings import Flag
 from eagle_logger.errors import ArchiveUnavailable
-from eagle_logger.inspection.user_readings import History
+from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.rotate_shard import rotate_shard
@@ -47,12 +48,14 @@ def archive() -> Counted:
 
 
 @pytest.fixture
-def history(folder: LogFolder, archive: Archive) -> History:
-    return History(USER, folder, archive)
+def history(folder: LogFolder, archive: Archive) -> UserReadings:
+    return UserReadings(USER, folder, archive)
 
 
 def rotate(folder: LogFolder, archive: Archive, retention: float = 86400) -> None:
-    done = rotate_shard(folder, archive, HOUR, SHARD, LATER, grace=600, retention=retention, include_open=True)
+    done = rotate_shard(
+        folder, archive, HOUR, SHARD, LATER, grace=600, retention=retention, include_open=True
+    )
     assert not done.errors
 
 
@@ -60,13 +63,13 @@ def texts(lines: list[bytes]) -> list[bytes]:
     return [text.rstrip(b"\n") for text in lines]
 
 
-def test_nothing_is_nothing(history: History) -> None:
+def test_nothing_is_nothing(history: UserReadings) -> None:
     assert history.hours() == []
     assert history.lines(HOUR) == []
 
 
 def test_readings_come_from_everywhere_in_order_each_once(
-    history: History, folder: LogFolder, archive: Counted, writer: LogWriter
+    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
 ) -> None:
     first, second, third, fourth = (demand(offset, 1) for offset in (10, 20, 30, 40))
     writer.append({(USER, HOUR): [second, second]})
@@ -79,24 +82,32 @@ def test_readings_come_from_everywhere_in_order_each_once(
     writer.append({(USER, HOUR): [third, second]})
     [opened] = folder.open_files(HOUR, SHARD)
     folder.seal(opened)
-    writer.append({(USER, HOUR): [fourth, first], (USER, NEXT_HOUR): [demand(5, 1, hour=NEXT_HOUR)]})
+    writer.append(
+        {(USER, HOUR): [fourth, first], (USER, NEXT_HOUR): [demand(5, 1, hour=NEXT_HOUR)]}
+    )
     archive.fetched.clear()
 
     assert history.hours() == [HOUR, NEXT_HOUR]
     assert history.lines(HOUR) == texts([first, second, third, fourth])
     assert history.lines(NEXT_HOUR) == texts([demand(5, 1, hour=NEXT_HOUR)])
-    assert archive.fetched == [paths.archive_key(USER, HOUR, 0)]  # part 1 still lies here, and its receipt says so
+    assert archive.fetched == [
+        paths.archive_key(USER, HOUR, 0)
+    ]  # part 1 still lies here, and its receipt says so
     assert history.unreadable == 0
 
 
-def test_conflicting_readings_are_both_shown_and_flagged(history: History, writer: LogWriter) -> None:
+def test_conflicting_readings_are_both_shown_and_flagged(
+    history: UserReadings, writer: LogWriter
+) -> None:
     writer.append({(USER, HOUR): [demand(10, 1), demand(10, 2)]})
     found = [parse_line(text) for text in history.lines(HOUR)]
     assert len(found) == 2
     assert all(line.flags == {Flag.CONFLICT} for line in found)
 
 
-def test_what_cannot_be_read_is_counted(history: History, folder: LogFolder, archive: Counted, writer: LogWriter) -> None:
+def test_what_cannot_be_read_is_counted(
+    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
+) -> None:
     writer.append({(USER, HOUR): [demand(10, 1), b"nonsense\n"]})
     archive.put(paths.archive_key(USER, HOUR, 3), b"not gzip", {})
     archive.put(paths.archive_key("00ce69", HOUR), b"another's", {})
@@ -107,7 +118,7 @@ def test_what_cannot_be_read_is_counted(history: History, folder: LogFolder, arc
 
 
 def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
-    history: History, folder: LogFolder, archive: Counted, writer: LogWriter
+    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
 ) -> None:
     writer.append({(USER, HOUR): [demand(1, 1)]})
     rotate(folder, archive)
@@ -126,14 +137,19 @@ def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
         history.lines(HOUR)
 
 
-def test_others_readings_are_not_shown(history: History, writer: LogWriter) -> None:
-    other = next(f"{number:06x}" for number in range(1000) if paths.shard_of(f"{number:06x}", 4) == paths.shard_of(USER, 4))
+def test_others_readings_are_not_shown(history: UserReadings, writer: LogWriter) -> None:
+    other = next(
+        f"{number:06x}"
+        for number in range(1000)
+        if paths.shard_of(f"{number:06x}", 4) == paths.shard_of(USER, 4)
+    )
     writer.append({(other, HOUR): [demand(10, 1, cloud_id=other)]})
     assert history.hours() == []
 
 
 def test_nothing_is_missed_while_it_moves(folder: LogFolder, archive: Counted, root: Path) -> None:
-    """A rotator seals, archives and deletes all the time; whoever reads sees every reading that was logged before."""
+    """A rotator seals, archives and deletes all the time; whoever reads sees every reading that was
+    logged before."""
     writer = LogWriter(root, shards=4, max_open=4, min_free_disk=0)
     logged = 0
     done = threading.Event()
@@ -152,7 +168,7 @@ def test_nothing_is_missed_while_it_moves(folder: LogFolder, archive: Counted, r
             for logged, text in enumerate(readings(), 1):
                 writer.append({(USER, HOUR): [text]})
                 if logged % 5 == 0:
-                    history = History(USER, folder, archive)
+                    history = UserReadings(USER, folder, archive)
                     assert history.hours() == [HOUR]
                     assert len(history.lines(HOUR)) == logged
         finally:

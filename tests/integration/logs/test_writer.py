@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,21 @@ NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
 
 def test_lines_go_to_the_file_of_their_user_and_hour(writer: LogWriter, root: Path) -> None:
     written = writer.append(
-        {(USER, HOUR): [line(1), line(2)], (USER, NEXT_HOUR): [line(3, hour=NEXT_HOUR)], ("00ce69", HOUR): [line(4, "00ce69")]}
+        {
+            (USER, HOUR): [line(1), line(2)],
+            (USER, NEXT_HOUR): [line(3, hour=NEXT_HOUR)],
+            ("00ce69", HOUR): [line(4, "00ce69")],
+        }
     )
 
     assert (root / paths.log_file(USER, HOUR, 4)).read_bytes() == line(1) + line(2)
     assert (root / paths.log_file(USER, NEXT_HOUR, 4)).read_bytes() == line(3, hour=NEXT_HOUR)
     assert (root / paths.log_file("00ce69", HOUR, 4)).read_bytes() == line(4, "00ce69")
-    assert (written.bytes, written.files, written.torn) == (sum(map(len, [line(1)] * 3 + [line(4, "00ce69")])), 3, 0)
+    assert (written.bytes, written.files, written.torn) == (
+        sum(map(len, [line(1)] * 3 + [line(4, "00ce69")])),
+        3,
+        0,
+    )
 
 
 def test_later_batches_go_behind_earlier_ones(writer: LogWriter, root: Path) -> None:
@@ -65,7 +74,10 @@ def steps_of(writer: LogWriter, batch: dict[tuple[str, Hour], list[bytes]]) -> C
 def test_a_new_name_is_made_durable_with_the_folders_that_lead_to_it(writer: LogWriter) -> None:
     writer.check()
     first = steps_of(writer, {(USER, HOUR): [line(1)]})
-    assert (first["after write"], first["after fsync"]) == (1, 4)  # the file; its shard's, its hour's and the root folder
+    assert (first["after write"], first["after fsync"]) == (
+        1,
+        4,
+    )  # the file; its shard's, its hour's and the root folder
     second = steps_of(writer, {(USER, HOUR): [line(2)]})
     assert (second["after write"], second["after fsync"]) == (1, 1)
 
@@ -109,7 +121,9 @@ def test_nobody_else_may_read_the_files(writer: LogWriter, root: Path) -> None:
     assert (root / paths.log_file(USER, HOUR, 4)).stat().st_mode & 0o007 == 0
 
 
-def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(writer: LogWriter, root: Path) -> None:
+def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(
+    writer: LogWriter, root: Path
+) -> None:
     """Two appends to one file, then one fsync for both."""
     writer.append({(USER, HOUR): [line(0)]})
     both_wrote = threading.Barrier(2, timeout=10)
@@ -139,7 +153,9 @@ def test_what_is_synced_by_another_thread_meanwhile_is_not_synced_again(writer: 
 
 
 @pytest.mark.parametrize("max_open", [1, 3, 64])
-def test_threads_and_processes_lose_no_line_and_tear_none(make_writer: MakeWriter, root: Path, max_open: int) -> None:
+def test_threads_and_processes_lose_no_line_and_tear_none(
+    make_writer: MakeWriter, root: Path, max_open: int
+) -> None:
     processes, threads, batches = 3, 4, 12
     users = [f"{number:06x}" for number in range(6)]
 
@@ -153,13 +169,18 @@ def test_threads_and_processes_lose_no_line_and_tear_none(make_writer: MakeWrite
             for batch in range(batches):
                 number = number_of(process, thread, batch)
                 some = users if batch % 2 else users[:2]
-                writer.append({(user, HOUR): [line(number, user), line(number + 10_000, user)] for user in some})
+                writer.append(
+                    {
+                        (user, HOUR): [line(number, user), line(number + 10_000, user)]
+                        for user in some
+                    }
+                )
 
         with ThreadPoolExecutor(threads) as workers:
             for done in [workers.submit(one, thread) for thread in range(threads)]:
                 done.result()
 
-    children = [log_files.fork(lambda process=process: append_all(process)) for process in range(processes)]  # type: ignore[misc]
+    children = [log_files.fork(partial(append_all, process)) for process in range(processes)]
     assert [log_files.outcome(child) for child in children] == [0] * processes
 
     expected: Counter[bytes] = Counter()
@@ -187,7 +208,9 @@ def test_a_batch_is_not_torn_apart_by_others(make_writer: MakeWriter, root: Path
         assert found[start : start + 30] == [line(number * 100 + offset) for offset in range(30)]
 
 
-def test_the_pool_stays_below_its_bound_and_below_a_fourth_of_the_limit(make_writer: MakeWriter, root: Path) -> None:
+def test_the_pool_stays_below_its_bound_and_below_a_fourth_of_the_limit(
+    make_writer: MakeWriter, root: Path
+) -> None:
     """64 descriptors for the process, 10 000 log files, 8 threads."""
     users = [f"{number:06x}" for number in range(10_000)]
 
@@ -211,7 +234,9 @@ def test_the_pool_stays_below_its_bound_and_below_a_fourth_of_the_limit(make_wri
     assert log_files.lines(root) == Counter(line(1, user) for user in users)
 
 
-def test_descriptors_used_up_by_others_make_the_pool_give_back_its_own(make_writer: MakeWriter, root: Path) -> None:
+def test_descriptors_used_up_by_others_make_the_pool_give_back_its_own(
+    make_writer: MakeWriter, root: Path
+) -> None:
     def run() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
         writer = make_writer(max_open=8)
@@ -223,7 +248,9 @@ def test_descriptors_used_up_by_others_make_the_pool_give_back_its_own(make_writ
                 taken.append(os.dup(0))
             except OSError:
                 break
-        writer.append({("00ffff", HOUR): [line(1, "00ffff")], ("00fffe", HOUR): [line(1, "00fffe")]})
+        writer.append(
+            {("00ffff", HOUR): [line(1, "00ffff")], ("00fffe", HOUR): [line(1, "00fffe")]}
+        )
 
     assert log_files.outcome(log_files.fork(run)) == 0
     assert len(log_files.files(root)) == 7
@@ -245,7 +272,9 @@ def test_a_forked_child_does_not_share_locks_with_its_parent(writer: LogWriter, 
     assert log_files.contents(root) == line(0) + line(1) + line(2)
 
 
-def test_files_that_nobody_uses_are_closed(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_nobody_uses_are_closed(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer.append({(USER, HOUR): [line(0)]})
     files = writer._ready()._pool
     later = time.monotonic() + appender.UNUSED + 1
@@ -263,7 +292,8 @@ def open_users(writer: LogWriter) -> list[str]:
 def test_of_more_files_than_fit_some_are_not_opened_again(
     make_writer: MakeWriter, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Users come in turn: each file would be closed just before it is wanted again, were the least recently used to go."""
+    """Users come in turn: each file would be closed just before it is wanted again, were the least
+    recently used to go."""
     writer = make_writer(max_open=4)
     users = [f"{number:06x}" for number in range(10)]
     opened: list[str] = []
@@ -281,19 +311,29 @@ def test_of_more_files_than_fit_some_are_not_opened_again(
         in_each_round.append(len(opened))
     assert in_each_round[0] == 10
     assert sum(in_each_round[1:]) <= 4 * 7
-    assert log_files.lines(root) == Counter(line(number, user) for number in range(5) for user in users)
+    assert log_files.lines(root) == Counter(
+        line(number, user) for number in range(5) for user in users
+    )
 
 
-def test_files_of_an_hour_that_is_over_make_way(make_writer: MakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_an_hour_that_is_over_make_way(
+    make_writer: MakeWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = make_writer(max_open=4)
-    writer.append({(user, HOUR): [line(0, user)] for user in ("000001", "000002", "000003", "000004")})
+    writer.append(
+        {(user, HOUR): [line(0, user)] for user in ("000001", "000002", "000003", "000004")}
+    )
     later = time.monotonic() + open_files._SETTLED + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    writer.append({(user, NEXT_HOUR): [line(0, user, hour=NEXT_HOUR)] for user in ("000005", "000006")})
+    writer.append(
+        {(user, NEXT_HOUR): [line(0, user, hour=NEXT_HOUR)] for user in ("000005", "000006")}
+    )
     assert open_users(writer) == ["000003", "000004", "000005", "000006"]
 
 
-def test_an_append_does_not_wait_for_all_unused_files_to_be_closed(writer: LogWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_append_does_not_wait_for_all_unused_files_to_be_closed(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(open_files, "_MOST_CLOSED", 2)
     writer.append({(f"{number:06x}", HOUR): [line(0, f"{number:06x}")] for number in range(5)})
     later = time.monotonic() + appender.UNUSED + 1
@@ -325,7 +365,9 @@ def test_a_file_put_in_the_place_of_the_open_one_is_noticed(writer: LogWriter, r
     assert path.read_bytes() == line(2)
 
 
-def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(writer: LogWriter, root: Path) -> None:
+def test_a_file_that_moved_on_before_its_folder_was_synced_is_no_failure(
+    writer: LogWriter, root: Path
+) -> None:
     """Sealed, archived and removed, folder and all, between our write and our fsync of the folder."""
     path = root / paths.log_file(USER, HOUR, 4)
 
@@ -346,17 +388,29 @@ def test_an_hour_of_one_user_takes_no_more_than_it_may(
 ) -> None:
     monkeypatch.setattr(appender, "LARGEST_HOUR", 10 * len(line(1)))
     writer, another = make_writer(), make_writer()
-    written = writer.append({(USER, HOUR): [line(number) for number in range(6)], ("00ce69", HOUR): [line(1, "00ce69")]})
+    written = writer.append(
+        {(USER, HOUR): [line(number) for number in range(6)], ("00ce69", HOUR): [line(1, "00ce69")]}
+    )
     assert not written.left_out
     [sealed] = [
-        folder.seal(file) for shard in folder.shards(HOUR) for file in folder.open_files(HOUR, shard) if file.cloud_id == USER
+        folder.seal(file)
+        for shard in folder.shards(HOUR)
+        for file in folder.open_files(HOUR, shard)
+        if file.cloud_id == USER
     ]
     assert sealed is not None
     more = another.append({(USER, HOUR): [line(number) for number in range(2)]})
     assert not more.left_out
-    cut = writer.append({(USER, HOUR): [line(number) for number in range(6)], (USER, NEXT_HOUR): [line(1, hour=NEXT_HOUR)]})
+    cut = writer.append(
+        {
+            (USER, HOUR): [line(number) for number in range(6)],
+            (USER, NEXT_HOUR): [line(1, hour=NEXT_HOUR)],
+        }
+    )
     assert cut.left_out == {USER: 4}
     assert cut.bytes == 2 * len(line(0)) + len(line(1, hour=NEXT_HOUR))
     full = another.append({(USER, HOUR): [line(1), line(2)], ("00ce69", HOUR): [line(2, "00ce69")]})
     assert full.left_out == {USER: 2}
-    assert folder.open_file_of(USER, HOUR, sealed.shard).path.read_bytes() == line(0) + line(1) + line(0) + line(1)
+    assert folder.open_file_of(USER, HOUR, sealed.shard).path.read_bytes() == line(0) + line(
+        1
+    ) + line(0) + line(1)

@@ -68,7 +68,9 @@ def value_of(decoded: Decoded) -> object:
 
 async def test_a_request_as_the_manual_prescribes(client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
-        assert value_of(await client(relay).ask(JANE, Kind.DEMAND, "0xd8d5b9000000abcd")) == Decimal("0.944")
+        assert value_of(
+            await client(relay).ask(JANE, Kind.DEMAND, "0xd8d5b9000000abcd")
+        ) == Decimal("0.944")
     head, _, body = relay.requests[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -81,7 +83,10 @@ async def test_a_request_as_the_manual_prescribes(client: Make) -> None:
     assert headers["Accept-Encoding"] == "identity"
     assert int(headers["Content-Length"]) == len(body)
     assert "Authorization" not in headers
-    assert body == b"<Command><Name>get_instantaneous_demand</Name><MacId>0xd8d5b9000000abcd</MacId></Command>"
+    assert (
+        body
+        == b"<Command><Name>get_instantaneous_demand</Name><MacId>0xd8d5b9000000abcd</MacId></Command>"
+    )
 
 
 async def test_one_connection_serves_one_request_after_the_other(client: Make) -> None:
@@ -103,11 +108,22 @@ async def test_a_relay_that_closes_every_connection(client: Make) -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(WHOLE), WHOLE)],
-        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *(b"1\r\n%c\r\n" % one for one in WHOLE), b"0\r\n\r\n"],
+        [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"%x\r\n%b\r\n0\r\n\r\n" % (len(WHOLE), WHOLE)
+        ],
+        [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            *(b"1\r\n%c\r\n" % one for one in WHOLE),
+            b"0\r\n\r\n",
+        ],
         [b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + WHOLE],
         [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", WHOLE[:50], WHOLE[50:]],
-        [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(WHOLE), WHOLE],
+        [
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+            % len(WHOLE),
+            WHOLE,
+        ],
     ],
     ids=["chunked", "a chunk a byte", "HTTP/1.0", "ends with the connection", "100 first"],
 )
@@ -133,7 +149,12 @@ async def test_an_error_status_is_told_apart(client: Make) -> None:
 async def test_no_redirect_is_followed_and_no_cookie_kept(client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as elsewhere:
         async with raw_relay(
-            replies(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}", "Set-Cookie: a=b; Path=/")
+            replies(
+                b"",
+                "307 Temporary Redirect",
+                f"Location: {elsewhere.url}",
+                "Set-Cookie: a=b; Path=/",
+            )
         ) as relay:
             one = client(relay)
             for _ in range(2):
@@ -165,14 +186,20 @@ async def test_no_redirect_is_followed_and_no_cookie_kept(client: Make) -> None:
         "too many headers",
     ],
 )
-async def test_a_reply_that_breaks_off_is_nothing(client: Make, answer: Callable[..., Awaitable[None]]) -> None:
+async def test_a_reply_that_breaks_off_is_nothing(
+    client: Make, answer: Callable[..., Awaitable[None]]
+) -> None:
     async with raw_relay(answer) as relay:
         assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
 
 
-@pytest.mark.parametrize("echo", [b"HTTP/1.1 200 OK\r\nPassword made-up words\r\n\r\n", b"made-up words\r\n\r\n"])
-async def test_a_broken_reply_that_echoes_the_password_does_not_spread_it(client: Make, echo: bytes) -> None:
+@pytest.mark.parametrize(
+    "echo", [b"HTTP/1.1 200 OK\r\nPassword made-up words\r\n\r\n", b"made-up words\r\n\r\n"]
+)
+async def test_a_broken_reply_that_echoes_the_password_does_not_spread_it(
+    client: Make, echo: bytes
+) -> None:
     async with raw_relay(hangs_up(echo)) as relay:
         with pytest.raises(RelayUnavailable) as wrong:
             await client(relay).ask(JANE, Kind.DEMAND)
@@ -194,10 +221,15 @@ async def test_silence_is_cut_by_the_callers_deadline(client: Make) -> None:
         await asyncio.wait_for(relay.all_closed.wait(), 5)
 
 
-async def test_a_connection_that_never_shakes_hands_ends_after_the_connect_timeout(client: Make) -> None:
+async def test_a_connection_that_never_shakes_hands_ends_after_the_connect_timeout(
+    client: Make,
+) -> None:
     async with raw_relay(says()) as relay:
         deaf = relay.url.replace("http:", "https:")
-        assert await reason_of(client(deaf, connect_timeout=0.05).ask(JANE, Kind.DEMAND)) == "timed_out"
+        assert (
+            await reason_of(client(deaf, connect_timeout=0.05).ask(JANE, Kind.DEMAND))
+            == "timed_out"
+        )
 
 
 async def test_a_dripping_reply_is_cut_by_the_callers_deadline(client: Make) -> None:
@@ -252,13 +284,17 @@ async def test_heads_without_a_reply_have_an_end(client: Make) -> None:
 
 
 async def test_a_compressed_bomb_is_not_unpacked(client: Make) -> None:
-    async with raw_relay(replies(b"\x1f\x8b\x08\x00" + b"\x00" * 60, "200 OK", "Content-Encoding: gzip")) as relay:
+    async with raw_relay(
+        replies(b"\x1f\x8b\x08\x00" + b"\x00" * 60, "200 OK", "Content-Encoding: gzip")
+    ) as relay:
         with pytest.raises(UnreadableReply):
             await client(relay).ask(JANE, Kind.DEMAND)
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["with the reply", "after it"])
-async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(client: Make, later: bool) -> None:
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(
+    client: Make, later: bool
+) -> None:
     once_more = asyncio.Event()
 
     async def too_much(writer: asyncio.StreamWriter) -> None:
@@ -272,7 +308,9 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(client: Mak
         one = client(relay)
         assert (await one.ask(JANE, Kind.DEMAND)).known
         once_more.set()
-        assert (await client(relay).ask(JANE, Kind.DEMAND)).known  # by then the rest has come in, too
+        assert (
+            await client(relay).ask(JANE, Kind.DEMAND)
+        ).known  # by then the rest has come in, too
         assert (await one.ask(Credentials("00ce70", "a", "b"), Kind.DEMAND)).known
         assert relay.connections == 3
 
@@ -323,7 +361,10 @@ async def test_no_more_in_flight_than_allowed(client: Make) -> None:
 
     async with raw_relay(count) as relay:
         one = client(relay, max_in_flight=3)
-        asking = [asyncio.create_task(one.ask(Credentials(f"{n:06x}", "a", "b"), Kind.DEMAND)) for n in range(9)]
+        asking = [
+            asyncio.create_task(one.ask(Credentials(f"{n:06x}", "a", "b"), Kind.DEMAND))
+            for n in range(9)
+        ]
         await asyncio.wait_for(full.wait(), 5)
         release.set()
         assert all(decoded.known for decoded in await asyncio.gather(*asking))
@@ -332,9 +373,17 @@ async def test_no_more_in_flight_than_allowed(client: Make) -> None:
 
 @pytest.mark.parametrize(
     ("email", "password"),
-    [("jane@example.org", "a\r\nX: y"), ("jane\n", "b"), ("jane@example.org", " b"), ("jane\0", "b"), ("jane", "\ud800")],
+    [
+        ("jane@example.org", "a\r\nX: y"),
+        ("jane\n", "b"),
+        ("jane@example.org", " b"),
+        ("jane\0", "b"),
+        ("jane", "\ud800"),
+    ],
 )
-async def test_what_no_header_can_carry_is_refused_unsent(client: Make, email: str, password: str) -> None:
+async def test_what_no_header_can_carry_is_refused_unsent(
+    client: Make, email: str, password: str
+) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
         with pytest.raises(Refused, match="cannot be sent"):
             await client(relay).ask(Credentials("00ce69", email, password), Kind.DEMAND)
@@ -351,11 +400,15 @@ async def test_tls_is_verified(client: Make, tmp_path: Path) -> None:
     authority = Authority()
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(_pem(authority))
-    async with raw_relay(replies(WHOLE), _server_tls(authority.issue("localhost"), tmp_path)) as relay:
+    async with raw_relay(
+        replies(WHOLE), _server_tls(authority.issue("localhost"), tmp_path)
+    ) as relay:
         assert (await client(relay, ca=bundle).ask(JANE, Kind.DEMAND)).known
         assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
-    async with raw_relay(replies(WHOLE), _server_tls(authority.issue("elsewhere.test"), tmp_path)) as relay:
+    async with raw_relay(
+        replies(WHOLE), _server_tls(authority.issue("elsewhere.test"), tmp_path)
+    ) as relay:
         assert await reason_of(client(relay, ca=bundle).ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
 
@@ -376,7 +429,9 @@ async def test_a_relay_that_closes_every_connection_is_spared_whole_handshakes(
         assert relay.resumed == [False, True, True, True]
 
 
-async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(client: Make, tmp_path: Path) -> None:
+async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(
+    client: Make, tmp_path: Path
+) -> None:
     authority = Authority()
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(_pem(authority))
@@ -387,13 +442,17 @@ async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(client: Ma
             await one.ask(JANE, Kind.DEMAND)
         assert relay.resumed == [False, True]
         port = urlsplit(relay.url).port
-    async with raw_relay(closing, _server_tls(authority.issue("elsewhere.test"), tmp_path), port=port) as relay:
+    async with raw_relay(
+        closing, _server_tls(authority.issue("elsewhere.test"), tmp_path), port=port
+    ) as relay:
         assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
-async def test_a_bad_bundle_names_its_setting(client: Make, tmp_path: Path, content: bytes | None) -> None:
+async def test_a_bad_bundle_names_its_setting(
+    client: Make, tmp_path: Path, content: bytes | None
+) -> None:
     bundle = tmp_path / "ca.pem"
     if content is not None:
         bundle.write_bytes(content)
@@ -403,7 +462,12 @@ async def test_a_bad_bundle_names_its_setting(client: Make, tmp_path: Path, cont
 
 async def test_a_process_name_that_no_header_can_carry_is_told() -> None:
     with pytest.raises(ConfigurationError, match="EAGLE_PROCESS_NAME"):
-        RelayClient("http://127.0.0.1", user_agent="fetch-1\r\nCloud-Id: 00ce69", max_in_flight=1, connect_timeout=5)
+        RelayClient(
+            "http://127.0.0.1",
+            user_agent="fetch-1\r\nCloud-Id: 00ce69",
+            max_in_flight=1,
+            connect_timeout=5,
+        )
 
 
 def _pem(authority: Authority) -> bytes:

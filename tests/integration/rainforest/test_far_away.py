@@ -1,4 +1,5 @@
-"""A relay at the other end of the world, over TLS: its gateway is never asked twice within a second."""
+"""A relay at the other end of the world, over TLS: its gateway is never asked twice within a
+second."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ ONE_WAY = 0.15
 
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, keeps: bool) -> None:
-    """The first request waits for a connection, which takes two round trips of 300 ms; the second has one, if it is kept."""
+    """The first request waits for a connection, which takes two round trips of 300 ms; the second
+    has one, if it is kept."""
     authority, arrived = Authority(), list[float]()
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
@@ -40,7 +42,9 @@ async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, k
     async with raw_relay(noting, tls) as relay, distance(_port(relay.url), one_way=ONE_WAY) as port:
         url = relay.url.replace(str(_port(relay.url)), str(port))
         client = RelayClient(url, user_agent="test", max_in_flight=2, connect_timeout=5, ca=bundle)
-        first = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}, relay=client)
+        first = world.worker(
+            "fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}, relay=client
+        )
         second = world.worker("fetch-3", relay=client)
         await world.add(HOME)
         for worker in (first, second):

@@ -1,4 +1,5 @@
-"""Client and simulator together: what the client decodes is what the simulator's ledger says was true."""
+"""Client and simulator together: what the client decodes is what the simulator's ledger says was
+true."""
 
 from __future__ import annotations
 
@@ -16,20 +17,25 @@ from eagle_logger.errors import Refused
 from eagle_logger.rainforest.relay.client import RelayClient
 from eagle_logger.simulator.relay.homes import homes
 from eagle_logger.simulator.relay.ledger import Ledger
-from eagle_logger.simulator.relay.relay import RELAY_PATH, Relay
+from eagle_logger.simulator.relay.relay import RELAY_PATH, SimulatedRelay
 
 
 def as_ledger_says(reading: Reading, said: dict[str, Any]) -> bool:
     head = (said.pop("device"), said.pop("meter"), said.pop("kind"), said.pop("time"))
-    numbers = {name: Decimal(text) for name, text in said.items() if name in {"value", "delivered", "received", "price"}}
+    numbers = {
+        name: Decimal(text)
+        for name, text in said.items()
+        if name in {"value", "delivered", "received", "price"}
+    }
     return head == (reading.device, reading.meter, reading.kind, reading.time) and all(
-        value_text({name: reading.values[name]}) == value_text({name: numbers.get(name, text)}) for name, text in said.items()
+        value_text({name: reading.values[name]}) == value_text({name: numbers.get(name, text)})
+        for name, text in said.items()
     )
 
 
 async def test_every_kind_of_many_homes_is_decoded_as_it_was_meant() -> None:
     population, ledger = homes(30, 7), Ledger()
-    relay = Relay(population, ledger, seed=7, clock=Clock(), latency=0, spread=0)
+    relay = SimulatedRelay(population, ledger, seed=7, clock=Clock(), latency=0, spread=0)
     url = await relay.start() + RELAY_PATH
     client = RelayClient(url, user_agent="test", max_in_flight=5, connect_timeout=5)
     decoded: list[Reading] = []
@@ -37,11 +43,15 @@ async def test_every_kind_of_many_homes_is_decoded_as_it_was_meant() -> None:
         for home in population:
             for kind in Kind:
                 (reading,) = (
-                    await client.ask(Credentials(home.cloud_id, home.user_email, home.user_pw), kind, home.device)
+                    await client.ask(
+                        Credentials(home.cloud_id, home.user_email, home.user_pw), kind, home.device
+                    )
                 ).readings
                 decoded.append(reading)
         with pytest.raises(Refused):
-            await client.ask(Credentials(population[0].cloud_id, population[0].user_email, "not it"), Kind.DEMAND)
+            await client.ask(
+                Credentials(population[0].cloud_id, population[0].user_email, "not it"), Kind.DEMAND
+            )
         told = [json.loads(line) for line in ledger.read(0, ledger.size()).splitlines()]
     finally:
         await client.close()

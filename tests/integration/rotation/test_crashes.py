@@ -1,4 +1,5 @@
-"""A rotator killed at any instruction that changes something, and started again: the archive ends up the same."""
+"""A rotator killed at any instruction that changes something, and started again: the archive ends
+up the same."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LINES = demands([3, 1, 2, 2]) + demand(3, 7)
 
 
 def killed_at(number: int, work: Callable[[], None]) -> bool:
-    """Do the work in a process of its own that dies, without any tidying, at this step; whether it did not get to the end."""
+    """Do the work in a process of its own that dies, without any tidying, at this step; whether it
+    did not get to the end."""
     child = os.fork()
     if child == 0:
         left = [number]
@@ -49,13 +51,18 @@ def killed_at(number: int, work: Callable[[], None]) -> bool:
 def stepping(archive: Archive) -> Watched:
     """An archive with a step before and after each request that decides something."""
     return Watched(
-        archive, lambda what, _: crash_points.step(f"before {what}"), lambda what, _: crash_points.step(f"after {what}")
+        archive,
+        lambda what, _: crash_points.step(f"before {what}"),
+        lambda what, _: crash_points.step(f"after {what}"),
     )
 
 
 def test_killed_at_every_step_in_turn_and_run_again(tmp_path: Path) -> None:
     for number in range(1000):
-        disk, archive = Disk(tmp_path / f"{number}" / "logs"), DirectoryArchive(tmp_path / f"{number}" / "archive")
+        disk, archive = (
+            Disk(tmp_path / f"{number}" / "logs"),
+            DirectoryArchive(tmp_path / f"{number}" / "archive"),
+        )
         disk.append(LINES)
         if not killed_at(number, lambda: (disk.rotate(stepping(archive)), None)[1]):  # noqa: B023  (called at once)
             break
@@ -92,7 +99,9 @@ class Killed(BaseException):
     st.lists(
         st.tuples(
             st.integers(0, 1),  # which disk
-            st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["1", "2"])), max_size=4),  # what is appended
+            st.lists(
+                st.tuples(st.integers(0, 6), st.sampled_from(["1", "2"])), max_size=4
+            ),  # what is appended
             st.integers(0, 12) | st.none(),  # at which request to the archive the rotator dies
             st.sampled_from([0, RETENTION]),  # how much time passes
         ),
@@ -100,7 +109,8 @@ class Killed(BaseException):
     )
 )
 def test_whatever_happens_in_whatever_order_on_two_disks(
-    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, list[tuple[int, str]], int | None, float]]
+    tmp_path_factory: pytest.TempPathFactory,
+    story: list[tuple[int, list[tuple[int, str]], int | None, float]],
 ) -> None:
     root = tmp_path_factory.mktemp("story")
     disks = [Disk(root / "one"), Disk(root / "other")]
@@ -119,7 +129,9 @@ def test_whatever_happens_in_whatever_order_on_two_disks(
         assert disk.unarchived() == 0
     assert_exactly_once(archive, written)
     wanted, _ = read_entries(written, CLOUD_ID)
-    assert len({entry.identity for entry in wanted}) == len({e.identity for one in entries_in(archive).values() for e in one})
+    assert len({entry.identity for entry in wanted}) == len(
+        {e.identity for one in entries_in(archive).values() for e in one}
+    )
 
 
 def dying(archive: Archive, at: int | None) -> Archive:
@@ -146,7 +158,10 @@ def test_two_rotators_at_once_on_one_disk_and_on_two(tmp_path: Path) -> None:
                 written[user] += lines
                 disk.append(lines, user)
         rotators = [
-            Thread(target=lambda disk: failures.append(disk.rotate(archive, include_open=True).errors), args=[disk])
+            Thread(
+                target=lambda disk: failures.append(disk.rotate(archive, include_open=True).errors),
+                args=[disk],
+            )
             for disk in (one, one, other, other)
         ]
         for rotator in rotators:

@@ -29,7 +29,9 @@ def never_written_twice(s3: RunningS3) -> bool:
     for put in s3.puts():
         if put["outcome"] in {"stored", "replaced"}:
             written[put["key"]].add(put["sha256"])
-    return all(len(digests) == 1 for digests in written.values()) and "replaced" not in {put["outcome"] for put in s3.puts()}
+    return all(len(digests) == 1 for digests in written.values()) and "replaced" not in {
+        put["outcome"] for put in s3.puts()
+    }
 
 
 def test_a_lost_answer_is_found_to_be_our_own_success(disk: Disk, s3: RunningS3) -> None:
@@ -71,11 +73,16 @@ def test_somebody_elses_part_is_left_alone(disk: Disk, s3: RunningS3, tmp_path: 
     other.rotate(archive)
     disk.append(demands([2, 3]))
     disk.rotate(archive)
-    assert {key: len(found) for key, found in entries_in(archive).items()} == {KEY: 2, archive_key(CLOUD_ID, HOUR, 1): 1}
+    assert {key: len(found) for key, found in entries_in(archive).items()} == {
+        KEY: 2,
+        archive_key(CLOUD_ID, HOUR, 1): 1,
+    }
     assert never_written_twice(s3)
 
 
-def test_an_object_that_was_damaged_on_arrival_is_followed_by_a_sound_one(disk: Disk, s3: RunningS3) -> None:
+def test_an_object_that_was_damaged_on_arrival_is_followed_by_a_sound_one(
+    disk: Disk, s3: RunningS3
+) -> None:
     archive = s3.archive()
     s3.misbehave({"fault": "corrupt", "times": 1})
     disk.append(demands(range(50)))
@@ -90,7 +97,9 @@ def test_an_object_that_was_damaged_on_arrival_is_followed_by_a_sound_one(disk: 
     assert_exactly_once(archive, demands(range(51)))
 
 
-def test_a_store_that_damages_everything_is_left_alone_for_a_while(disk: Disk, s3: RunningS3) -> None:
+def test_a_store_that_damages_everything_is_left_alone_for_a_while(
+    disk: Disk, s3: RunningS3
+) -> None:
     archive = s3.archive()
     s3.misbehave({"fault": "corrupt"})
     disk.append(demands(range(50)))
@@ -111,7 +120,9 @@ def test_a_store_without_digests_is_read_back(disk: Disk, s3: RunningS3) -> None
     assert_exactly_once(archive, demands(range(50)))
 
 
-def test_a_key_said_to_be_taken_when_nothing_is_there_is_tried_again_later(disk: Disk, s3: RunningS3) -> None:
+def test_a_key_said_to_be_taken_when_nothing_is_there_is_tried_again_later(
+    disk: Disk, s3: RunningS3
+) -> None:
     s3.misbehave({"fault": "412"})
     disk.append(demands([1]))
     archive = s3.archive()
@@ -132,7 +143,9 @@ def test_forbidden_for_a_while_loses_nothing(disk: Disk, s3: RunningS3) -> None:
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "lost", "corrupt"])
-def test_a_store_that_fails_a_third_of_the_time_gets_everything_once(disk: Disk, s3: RunningS3, fault: str) -> None:
+def test_a_store_that_fails_a_third_of_the_time_gets_everything_once(
+    disk: Disk, s3: RunningS3, fault: str
+) -> None:
     archive = s3.archive()
     hours = [Hour(HOUR.start - back * 3600) for back in range(2)]
     written = dict.fromkeys(USERS, b"")
@@ -141,7 +154,13 @@ def test_a_store_that_fails_a_third_of_the_time_gets_everything_once(disk: Disk,
             lines = b"".join(demand(offset, 1, cloud_id=user, hour=hour) for offset in range(3))
             written[user] += lines
             disk.append(lines, user, hour)
-    s3.misbehave({"fault": fault, "share": 0.33, "methods": ["PUT"] if fault == "corrupt" else ["PUT", "GET", "HEAD"]})
+    s3.misbehave(
+        {
+            "fault": fault,
+            "share": 0.33,
+            "methods": ["PUT"] if fault == "corrupt" else ["PUT", "GET", "HEAD"],
+        }
+    )
     outcomes: Counter[str] = Counter()
     for _ in range(20):
         outcomes["rotations"] += 1
@@ -160,5 +179,7 @@ def test_three_days_of_backlog_go_out_oldest_first(disk: Disk, s3: RunningS3) ->
     for hour in hours:
         disk.append(demand(1, 1, hour=hour), hour=hour)
     disk.rotate(s3.archive(), NOW)
-    assert [put["key"] for put in s3.puts()] == [f"archive/{archive_key(CLOUD_ID, hour)}" for hour in sorted(hours)]
+    assert [put["key"] for put in s3.puts()] == [
+        f"archive/{archive_key(CLOUD_ID, hour)}" for hour in sorted(hours)
+    ]
     assert disk.unarchived() == 0

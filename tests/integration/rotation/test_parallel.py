@@ -12,8 +12,8 @@ from eagle_logger import wiring
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
 from eagle_logger.rotation import parallel
-from eagle_logger.rotation.parallel import Job, rotate_backlog
-from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
+from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.settings import Settings
 from tests.support.log_lines import HOUR, demand
 from tests.support.rotating import GRACE, entries_in
@@ -24,21 +24,30 @@ NEXT = Hour(HOUR.end)
 
 
 @pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RotationJob:
     monkeypatch.setattr(parallel, "_WORTH_A_PROCESS", 1)
     settings = Settings(data_dir=tmp_path)
     for number, cloud_id in enumerate(USERS):
         for hour in (HOUR, NEXT):
-            path = settings.logs_dir / hour.name / SHARDS[number % 3] / f"rainforest-{cloud_id}-{hour}.jsonl"
+            path = (
+                settings.logs_dir
+                / hour.name
+                / SHARDS[number % 3]
+                / f"rainforest-{cloud_id}-{hour}.jsonl"
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"".join(demand(second, 1, cloud_id=cloud_id) for second in range(5)) * 2)
-    return Job(settings, NEXT.end + GRACE + 3600)
+            path.write_bytes(
+                b"".join(demand(second, 1, cloud_id=cloud_id) for second in range(5)) * 2
+            )
+    return RotationJob(settings, NEXT.end + GRACE + 3600)
 
 
-def test_all_of_it_is_archived_once_oldest_hour_first(job: Job) -> None:
+def test_all_of_it_is_archived_once_oldest_hour_first(job: RotationJob) -> None:
     done = list(rotate_backlog(job, lambda: False, processes=3))
-    assert [shard for shard, _ in done] == [(hour, shard) for hour in (HOUR, NEXT) for shard in SHARDS]
-    total = sum((one for _, one in done), Rotated())
+    assert [shard for shard, _ in done] == [
+        (hour, shard) for hour in (HOUR, NEXT) for shard in SHARDS
+    ]
+    total = sum((one for _, one in done), RotationResult())
     assert (total.users, total.objects, total.errors) == (24, 24, {})
     found = entries_in(wiring.archive(job.settings))
     assert len(found) == 24
@@ -47,19 +56,25 @@ def test_all_of_it_is_archived_once_oldest_hour_first(job: Job) -> None:
     assert job.files(job.plan()) == 0
 
 
-def test_one_process_does_the_same(job: Job) -> None:
-    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=1)), Rotated())
+def test_one_process_does_the_same(job: RotationJob) -> None:
+    total = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=1)), RotationResult()
+    )
     assert (total.users, total.objects) == (24, 24)
 
 
-def test_stopped_it_leaves_the_rest_for_next_time(job: Job) -> None:
-    stopped = sum((one for _, one in rotate_backlog(job, lambda: True, processes=1)), Rotated())
+def test_stopped_it_leaves_the_rest_for_next_time(job: RotationJob) -> None:
+    stopped = sum(
+        (one for _, one in rotate_backlog(job, lambda: True, processes=1)), RotationResult()
+    )
     assert (stopped.users, stopped.deferred) == (0, 24)
-    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=2)), Rotated())
+    again = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=2)), RotationResult()
+    )
     assert again.objects == 24
 
 
-def test_a_killed_process_is_told_and_loses_nothing(job: Job) -> None:
+def test_a_killed_process_is_told_and_loses_nothing(job: RotationJob) -> None:
     last = job.settings.logs_dir / NEXT.name / SHARDS[-1] / f"rainforest-{USERS[-1]}-{NEXT}.jsonl"
     with last.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # so that it cannot be done before the kill
@@ -69,34 +84,54 @@ def test_a_killed_process_is_told_and_loses_nothing(job: Job) -> None:
             process.kill()
         with pytest.raises(EagleError, match="rotate again"):
             list(rotating)
-    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=2)), Rotated())
+    total = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=2)), RotationResult()
+    )
     assert total.errors == {}
     assert len(entries_in(wiring.archive(job.settings))) == 24
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(job: Job, processes: int) -> None:
+def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(
+    job: RotationJob, processes: int
+) -> None:
     """A file stands where the archive's directory should be made."""
     directory = Path(wiring.archive(job.settings).url.removeprefix("file://"))
     directory.parent.mkdir(parents=True, exist_ok=True)
     directory.write_bytes(b"in the way")
-    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    total = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
+        RotationResult(),
+    )
     assert (total.objects, total.stuck, total.deferred) == (0, 0, 24)
-    assert total.users <= processes * len(USERS) // len(SHARDS), "each process tried one shard's users at most"
+    assert total.users <= processes * len(USERS) // len(SHARDS), (
+        "each process tried one shard's users at most"
+    )
     directory.unlink()
-    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    again = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
+        RotationResult(),
+    )
     assert (again.objects, again.errors) == (24, {})
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_one_users_hours_that_cannot_be_archived_stop_nobody(job: Job, processes: int) -> None:
+def test_one_users_hours_that_cannot_be_archived_stop_nobody(
+    job: RotationJob, processes: int
+) -> None:
     archive = wiring.archive(job.settings)
     stuck = Path(archive.url.removeprefix("file://")) / f"cloud_id={USERS[0]}"
     stuck.parent.mkdir(parents=True, exist_ok=True)
     stuck.write_bytes(b"in the way")
-    total = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    total = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
+        RotationResult(),
+    )
     assert (total.objects, total.stuck, total.deferred) == (22, 2, 0)
     assert list(total.errors) == [USERS[0]]
     stuck.unlink()
-    again = sum((one for _, one in rotate_backlog(job, lambda: False, processes=processes)), Rotated())
+    again = sum(
+        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
+        RotationResult(),
+    )
     assert (again.objects, again.errors) == (2, {})

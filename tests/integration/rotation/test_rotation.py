@@ -17,9 +17,18 @@ from eagle_logger.core.sealing import opened
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
 from eagle_logger.logs import crash_points
 from eagle_logger.rotation import rotate_shard
-from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
-from tests.support.rotating import NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, entries_in, times
+from tests.support.rotating import (
+    NOW,
+    RETENTION,
+    SHARD,
+    Disk,
+    Watched,
+    assert_exactly_once,
+    entries_in,
+    times,
+)
 
 KEY = archive_key(CLOUD_ID, HOUR)
 USERS = [f"{number:06x}" for number in range(12)]
@@ -52,7 +61,9 @@ def test_the_object_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> No
     disk.rotate(archive)
     found = archive.head(KEY)
     assert found is not None
-    assert {name: found.metadata[name] for name in ("rows", "first-time", "last-time", "schema-version")} == {
+    assert {
+        name: found.metadata[name] for name in ("rows", "first-time", "last-time", "schema-version")
+    } == {
         "rows": "2",
         "first-time": "2026-03-10T17:00:01Z",
         "last-time": "2026-03-10T17:00:03Z",
@@ -61,7 +72,13 @@ def test_the_object_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> No
     assert found.metadata["object-sha256"] == found.sha256
     [receipt] = [sealed.receipt for sealed in disk.folder.sealed_files(HOUR, SHARD)]
     assert receipt is not None
-    assert (receipt.part, receipt.key, receipt.rows, receipt.first, receipt.last) == (0, KEY, 2, HOUR.start + 1, HOUR.start + 3)
+    assert (receipt.part, receipt.key, receipt.rows, receipt.first, receipt.last) == (
+        0,
+        KEY,
+        2,
+        HOUR.start + 1,
+        HOUR.start + 3,
+    )
     assert (receipt.sha256_lines, receipt.sha256_object, receipt.size, receipt.archived_at) == (
         found.metadata["plain-sha256"],
         found.sha256,
@@ -74,7 +91,7 @@ def test_an_hour_is_left_alone_until_its_grace_is_over(disk: Disk, archive: Memo
     disk.append(demands([1]))
     assert disk.plan(NOW - 1) == []
     assert disk.plan(NOW) == [(HOUR, SHARD)]
-    assert disk.rotate(archive, NOW - 1) == Rotated()
+    assert disk.rotate(archive, NOW - 1) == RotationResult()
     assert disk.path().exists()
 
 
@@ -85,7 +102,9 @@ def test_a_late_file_is_left_alone_for_an_hour(disk: Disk) -> None:
     assert disk.plan(arrived + 3600) == [(HOUR, SHARD)]
 
 
-def test_a_file_of_the_future_is_archived_an_hour_after_it_was_begun(disk: Disk, archive: MemoryArchive) -> None:
+def test_a_file_of_the_future_is_archived_an_hour_after_it_was_begun(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     future = Hour(HOUR.start + 1000 * 3600)
     disk.append(demand(1, 1, hour=future, arrived=HOUR.start), hour=future)
     assert disk.plan(HOUR.start + 3599) == []
@@ -102,7 +121,9 @@ def test_oldest_hours_come_first(disk: Disk) -> None:
     assert disk.plan() == [(hour, SHARD) for hour in sorted(hours)]
 
 
-def test_open_hours_are_rotated_on_request_as_further_parts(disk: Disk, archive: MemoryArchive) -> None:
+def test_open_hours_are_rotated_on_request_as_further_parts(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     for offset in range(4):
         disk.append(demands([offset, offset + 1]))
         disk.rotate(archive, HOUR.start + 60 * offset, include_open=True)
@@ -110,7 +131,9 @@ def test_open_hours_are_rotated_on_request_as_further_parts(disk: Disk, archive:
     assert_exactly_once(archive, demands(range(5)))
 
 
-def test_parts_of_our_own_are_known_without_asking_the_archive(disk: Disk, archive: MemoryArchive) -> None:
+def test_parts_of_our_own_are_known_without_asking_the_archive(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     gets: Counter[str] = Counter()
     watched = Watched(archive, before=lambda what, key: gets.update([what]))
     for part in range(20):
@@ -130,7 +153,9 @@ def test_a_local_file_that_was_changed_proves_nothing(disk: Disk, archive: Memor
     assert_exactly_once(archive, demands([1, 2, 3, 4]))
 
 
-def test_what_comes_late_becomes_a_further_part_and_repeats_nothing(disk: Disk, archive: MemoryArchive) -> None:
+def test_what_comes_late_becomes_a_further_part_and_repeats_nothing(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     disk.append(demand(2, "0.944", arrived=NOW + 5) + demand(3, "0.944", arrived=NOW + 5))
@@ -150,7 +175,9 @@ def test_nothing_new_is_a_receipt_and_no_object(disk: Disk, archive: MemoryArchi
     assert list(archive.keys()) == [KEY]
 
 
-def test_another_value_for_an_archived_reading_is_kept_and_flagged(disk: Disk, archive: MemoryArchive) -> None:
+def test_another_value_for_an_archived_reading_is_kept_and_flagged(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demand(1, 1))
     disk.rotate(archive)
     disk.append(demand(1, 2))
@@ -159,7 +186,9 @@ def test_another_value_for_an_archived_reading_is_kept_and_flagged(disk: Disk, a
     assert json.loads(entry.text)["flags"] == ["conflict"]
 
 
-def test_two_disks_of_one_user_do_not_repeat_each_other(tmp_path: Path, archive: MemoryArchive) -> None:
+def test_two_disks_of_one_user_do_not_repeat_each_other(
+    tmp_path: Path, archive: MemoryArchive
+) -> None:
     one, other = Disk(tmp_path / "one"), Disk(tmp_path / "other")
     one.append(demands([1, 2, 3]))
     other.append(demands([3, 4]))
@@ -172,7 +201,9 @@ def test_two_disks_of_one_user_do_not_repeat_each_other(tmp_path: Path, archive:
     assert_exactly_once(archive, demands(range(1, 10)))
 
 
-def test_retained_files_are_deleted_in_time_and_not_before(disk: Disk, archive: MemoryArchive) -> None:
+def test_retained_files_are_deleted_in_time_and_not_before(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demands([1]))
     disk.rotate(archive)
     archived = NOW
@@ -182,7 +213,9 @@ def test_retained_files_are_deleted_in_time_and_not_before(disk: Disk, archive: 
     assert times(archive) == [1]
 
 
-def test_late_lines_after_the_local_file_is_gone_are_compared_with_the_archive(disk: Disk, archive: MemoryArchive) -> None:
+def test_late_lines_after_the_local_file_is_gone_are_compared_with_the_archive(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     disk.rotate(archive, NOW + RETENTION)
@@ -191,23 +224,41 @@ def test_late_lines_after_the_local_file_is_gone_are_compared_with_the_archive(d
     assert_exactly_once(archive, demands([1, 2, 3]))
 
 
-def test_unreadable_lines_are_kept_aside_and_the_rest_goes_on(disk: Disk, archive: MemoryArchive) -> None:
-    disk.append(demands([1]) + b"rubbish\n" + demands([2]) + demand(3, 1, cloud_id="00ce69") + demands([4])[:50])
+def test_unreadable_lines_are_kept_aside_and_the_rest_goes_on(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    disk.append(
+        demands([1])
+        + b"rubbish\n"
+        + demands([2])
+        + demand(3, 1, cloud_id="00ce69")
+        + demands([4])[:50]
+    )
     done = disk.rotate(archive)
     assert (done.rows, done.quarantined, done.errors) == (2, 2, {})
     kept = disk.quarantined()
-    assert any(content == b"rubbish\n" + demand(3, 1, cloud_id="00ce69") for content in kept.values())
-    assert any(b"a line of the user 00ce69" in content for name, content in kept.items() if name.endswith(".reason"))
+    assert any(
+        content == b"rubbish\n" + demand(3, 1, cloud_id="00ce69") for content in kept.values()
+    )
+    assert any(
+        b"a line of the user 00ce69" in content
+        for name, content in kept.items()
+        if name.endswith(".reason")
+    )
     assert all(name.startswith(f"rainforest-{CLOUD_ID}-{HOUR}") for name in kept)
 
 
-def test_a_file_of_nothing_but_rubbish_is_a_receipt_and_no_object(disk: Disk, archive: MemoryArchive) -> None:
+def test_a_file_of_nothing_but_rubbish_is_a_receipt_and_no_object(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(b"rubbish\n" * 3)
     done = disk.rotate(archive, include_open=True)
     assert (done.objects, done.quarantined, disk.unarchived()) == (0, 3, 0)
 
 
-def test_what_can_never_be_archived_is_quarantined_with_the_reason(disk: Disk, archive: MemoryArchive) -> None:
+def test_what_can_never_be_archived_is_quarantined_with_the_reason(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     def never(what: str, key: str) -> None:
         if what == "put" and CLOUD_ID in key:
             raise NotAccepted("too large for this store")
@@ -216,7 +267,9 @@ def test_what_can_never_be_archived_is_quarantined_with_the_reason(disk: Disk, a
     disk.append(users_lines("00ce69"), "00ce69")
     done = disk.rotate(Watched(archive, before=never))
     assert done.errors == {CLOUD_ID: "too large for this store"}
-    assert sorted(disk.quarantined().values()) == sorted([demands([1]), b"too large for this store\n"])
+    assert sorted(disk.quarantined().values()) == sorted(
+        [demands([1]), b"too large for this store\n"]
+    )
     assert list(archive.keys()) == [archive_key("00ce69", HOUR)]
     assert disk.plan() == []
 
@@ -249,7 +302,9 @@ def test_a_disk_that_fails_for_one_file_stops_nobody(disk: Disk, archive: Memory
     assert disk.rotate(archive, heed_pauses=False).objects == 1
 
 
-def test_an_archive_that_is_away_leaves_everything_for_next_time(disk: Disk, archive: MemoryArchive) -> None:
+def test_an_archive_that_is_away_leaves_everything_for_next_time(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     def away(what: str, key: str) -> None:
         tries.append(key)
         raise ArchiveUnavailable("away")
@@ -275,7 +330,9 @@ def test_it_stops_between_users_when_told_to(disk: Disk, archive: MemoryArchive)
     assert disk.rotate(archive).objects == len(USERS) - done.objects
 
 
-def test_it_does_not_touch_what_another_rotator_has_in_hand(disk: Disk, archive: MemoryArchive) -> None:
+def test_it_does_not_touch_what_another_rotator_has_in_hand(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demands([1]))
     with disk.folder.rotating(HOUR, SHARD) as mine:
         assert mine
@@ -284,7 +341,7 @@ def test_it_does_not_touch_what_another_rotator_has_in_hand(disk: Disk, archive:
 
 
 def test_it_says_in_words_what_it_did() -> None:
-    done = Rotated(cloud_ids=("002738", "00a1b2"), objects=2, rows=30) + Rotated(
+    done = RotationResult(cloud_ids=("002738", "00a1b2"), objects=2, rows=30) + RotationResult(
         cloud_ids=("00ce69",), duplicates=3, errors={"00ce69": "why"}
     )
     assert str(done) == "3 users, 2 objects, 30 rows, 3 duplicates dropped, 1 user with errors"
@@ -330,8 +387,12 @@ def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
     assert sorted(times(archive)) == list(range(100))
 
 
-def test_what_a_newer_version_wrote_is_archived_as_it_is(disk: Disk, archive: MemoryArchive) -> None:
-    newer = demand(1, 1).replace(b'"kind":"demand"', b'"kind":"gas"') + demand(2, 1).replace(b'"v":1', b'"v":2')
+def test_what_a_newer_version_wrote_is_archived_as_it_is(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    newer = demand(1, 1).replace(b'"kind":"demand"', b'"kind":"gas"') + demand(2, 1).replace(
+        b'"v":1', b'"v":2'
+    )
     unknown = demand(3, 1).replace(b'"v":1', b'"v":2').replace(b'"time"', b'"moment"')
     disk.append(newer + unknown)
     done = disk.rotate(archive)

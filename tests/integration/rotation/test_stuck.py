@@ -1,4 +1,5 @@
-"""One home's hours that cannot be archived, beside others that can; and an archive that is really away."""
+"""One home's hours that cannot be archived, beside others that can; and an archive that is really
+away."""
 
 from __future__ import annotations
 
@@ -19,12 +20,27 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_PAUSE, LONGEST_PAUSE
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs import folder as folder_module
-from eagle_logger.rotation.archive_reach import LEFT_ALONE_FOR, MOST_FAILURES_IN_A_ROW, Reach, probe_key
-from eagle_logger.rotation.rotate_shard import UPLOADS, Rotated, rotate_shard
+from eagle_logger.rotation.archive_reach import (
+    LEFT_ALONE_FOR,
+    MOST_FAILURES_IN_A_ROW,
+    ArchiveReach,
+    probe_key,
+)
+from eagle_logger.rotation.rotate_shard import UPLOADS, rotate_shard
+from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import HOUR, demand
-from tests.support.rotating import GRACE, NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, times
+from tests.support.rotating import (
+    GRACE,
+    NOW,
+    RETENTION,
+    SHARD,
+    Disk,
+    Watched,
+    assert_exactly_once,
+    times,
+)
 from tests.support.s3_server import RunningS3
-from workers.process.archive_backoff import Rest
+from workers.process.archive_backoff import ArchiveBackoff
 
 STUCK = "00ce69"
 HONEST = [f"{number:06x}" for number in range(20)]
@@ -44,13 +60,13 @@ class Rotator:
     def __init__(self, disk: Disk, archive: Archive) -> None:
         self.disk, self.archive = disk, archive
         self.real = 0.0
-        self.reach = Reach(lambda: archive, clock=lambda: self.real)
-        self._rest = Rest()
+        self.reach = ArchiveReach(lambda: archive, clock=lambda: self.real)
+        self._rest = ArchiveBackoff()
         self._rounds = 0
 
-    def round(self, now: float = NOW) -> Rotated:
+    def round(self, now: float = NOW) -> RotationResult:
         self._rounds += 1
-        done = Rotated()
+        done = RotationResult()
         for hour, shard in self.disk.plan(now):
             is_left = self._rest.covers(str(self._rounds), is_away=self.reach.is_away())
             done += rotate_shard(
@@ -78,9 +94,13 @@ def honest_files(disk: Disk) -> int:
     return len(NEW) * len(HONEST)
 
 
-def all_in_the_archive(archive: Archive, cloud_ids: list[str], hours: list[Hour], offsets: range = range(3)) -> bool:
+def all_in_the_archive(
+    archive: Archive, cloud_ids: list[str], hours: list[Hour], offsets: range = range(3)
+) -> bool:
     for cloud_id in cloud_ids:
-        assert_exactly_once(archive, b"".join(lines(cloud_id, hour, offsets) for hour in hours), cloud_id)
+        assert_exactly_once(
+            archive, b"".join(lines(cloud_id, hour, offsets) for hour in hours), cloud_id
+        )
     return True
 
 
@@ -93,7 +113,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=list(REFUSED))
-def test_a_refusal_for_one_home_stops_no_other(disk: Disk, tmp_path: Path, s3: RunningS3, fault: dict[str, Any]) -> None:
+def test_a_refusal_for_one_home_stops_no_other(
+    disk: Disk, tmp_path: Path, s3: RunningS3, fault: dict[str, Any]
+) -> None:
     elsewhere = Disk(tmp_path / "elsewhere")
     for hour in OLD:
         elsewhere.append(lines(STUCK, hour, range(2)), STUCK, hour)
@@ -124,7 +146,11 @@ def test_the_note_of_a_stuck_hour_says_what_to_do(disk: Disk, s3: RunningS3) -> 
     [stuck] = disk.folder.stuck(HOUR)
     assert "InvalidObjectState" in stuck.reason
     assert "restore it" in stuck.reason
-    assert (stuck.since, stuck.tried_at, stuck.tries) == (NOW + RETENTION + 1, NOW + RETENTION + 1, 1)
+    assert (stuck.since, stuck.tried_at, stuck.tries) == (
+        NOW + RETENTION + 1,
+        NOW + RETENTION + 1,
+        1,
+    )
 
 
 @contextmanager
@@ -143,7 +169,9 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, part_of_name: str, number: int) 
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES], ids=errno.errorcode.get)
-def test_a_local_file_that_cannot_be_read_stops_nobody(disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_local_file_that_cannot_be_read_stops_nobody(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     archive = MemoryArchive()
     for hour in OLD:
         disk.append(lines(STUCK, hour), STUCK, hour)
@@ -153,12 +181,14 @@ def test_a_local_file_that_cannot_be_read_stops_nobody(disk: Disk, monkeypatch: 
         done = rotator.round()
         assert (done.objects, done.stuck, disk.unarchived()) == (honest, 3, 3)
         assert os.strerror(number) in done.errors[STUCK]
-        assert rotator.round(NOW + FIRST_PAUSE - 1) == Rotated()
+        assert rotator.round(NOW + FIRST_PAUSE - 1) == RotationResult()
     assert rotator.round(NOW + FIRST_PAUSE).objects == 3
     assert all_in_the_archive(archive, [STUCK], OLD)
 
 
-def test_an_archived_file_that_cannot_be_read_is_looked_up_in_the_archive(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archived_file_that_cannot_be_read_is_looked_up_in_the_archive(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = MemoryArchive()
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.rotate(archive)
@@ -169,7 +199,9 @@ def test_an_archived_file_that_cannot_be_read_is_looked_up_in_the_archive(disk: 
     assert all_in_the_archive(archive, [STUCK], [HOUR], range(5))
 
 
-def test_a_folder_that_cannot_be_listed_stops_no_other(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_stops_no_other(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = MemoryArchive()
     honest = honest_files(disk)
     disk.append(lines(STUCK, OLD[0]), STUCK, OLD[0])
@@ -195,7 +227,9 @@ def test_a_receipt_that_cannot_be_used_stops_nobody(disk: Disk) -> None:
     disk.append(lines(HONEST[0], HOUR), HONEST[0])
     disk.rotate(archive)
     [receipt] = disk.path().parent.glob(f"*{STUCK}*.receipt.json")
-    receipt.write_text(receipt.read_text().replace(f'"archived_at": {NOW}', '"archived_at": "tomorrow"'))
+    receipt.write_text(
+        receipt.read_text().replace(f'"archived_at": {NOW}', '"archived_at": "tomorrow"')
+    )
     assert "tomorrow" in receipt.read_text()
     disk.rotate(archive, NOW + RETENTION)
     disk.rotate(archive, NOW + 2 * RETENTION)
@@ -215,13 +249,20 @@ def refusing(archive: Archive, cloud_ids: list[str], keys: list[str] | None = No
     return Watched(archive, before=refuse)
 
 
-@pytest.mark.parametrize("shards", [[SHARD], [f"{number:02d}" for number in range(16)]], ids=["one shard", "many shards"])
+@pytest.mark.parametrize(
+    "shards", [[SHARD], [f"{number:02d}" for number in range(16)]], ids=["one shard", "many shards"]
+)
 def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards: list[str]) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(48)]
     unlucky = everybody[: MOST_FAILURES_IN_A_ROW - 1]
     for number, cloud_id in enumerate(everybody):
-        path = disk.folder.root / HOUR.name / shards[number % len(shards)] / f"rainforest-{cloud_id}-{HOUR}.jsonl"
+        path = (
+            disk.folder.root
+            / HOUR.name
+            / shards[number % len(shards)]
+            / f"rainforest-{cloud_id}-{HOUR}.jsonl"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(lines(cloud_id, HOUR))
     done = Rotator(disk, refusing(archive, unlucky)).round()
@@ -229,7 +270,9 @@ def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards:
 
 
 @pytest.mark.parametrize("old_hours", [1, 12])
-def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(disk: Disk, old_hours: int) -> None:
+def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(
+    disk: Disk, old_hours: int
+) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(80)]
     unlucky = everybody[:60]
@@ -276,7 +319,9 @@ def test_the_pause_grows_and_is_known_to_a_rotator_that_starts_anew(disk: Disk) 
 
 
 @pytest.mark.parametrize(
-    "spoilt", [b"", b"\0" * 90, b"{", b'{"v":1}', b'{"v":2}', b"[]", b"9" * 9000, b"[" * 4000], ids=range(8)
+    "spoilt",
+    [b"", b"\0" * 90, b"{", b'{"v":1}', b'{"v":2}', b"[]", b"9" * 9000, b"[" * 4000],
+    ids=range(8),
 )
 def test_a_note_that_cannot_be_read_holds_nothing_back(disk: Disk, spoilt: bytes) -> None:
     archive = MemoryArchive()
@@ -332,7 +377,11 @@ def test_local_deletes_go_on_while_the_archive_is_away_and_beside_stuck_hours(di
     rotator = Rotator(disk, refusing(archive, ["", STUCK, *HONEST]))
     rotator.reach._away_until = math.inf
     done = rotator.round(later)
-    assert (done.removed, done.objects, done.deferred) == (len(OLD) * len(HONEST), 0, len(HONEST) + 2)
+    assert (done.removed, done.objects, done.deferred) == (
+        len(OLD) * len(HONEST),
+        0,
+        len(HONEST) + 2,
+    )
 
 
 def test_the_log_file_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None:
@@ -377,7 +426,9 @@ def test_an_archive_that_is_away_is_asked_little(disk: Disk) -> None:
         assert len(keys) <= turn * (UPLOADS + 1)
         rotator.real += 300
     assert [one for hour in HOURS for one in disk.folder.stuck(hour)] == [], "nobody's own trouble"
-    assert disk.plan() == [(hour, SHARD) for hour in sorted(HOURS)], "the oldest hour goes first as before"
+    assert disk.plan() == [(hour, SHARD) for hour in sorted(HOURS)], (
+        "the oldest hour goes first as before"
+    )
 
 
 def test_one_home_alone_with_an_archive_that_is_away_asks_little_as_well(disk: Disk) -> None:
@@ -389,7 +440,9 @@ def test_one_home_alone_with_an_archive_that_is_away_asks_little_as_well(disk: D
     assert (done.deferred, done.stuck, len(keys)) == (60, 0, 2)
 
 
-def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_users(disk: Disk) -> None:
+def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_users(
+    disk: Disk,
+) -> None:
     archive, keys = MemoryArchive(), list[str]()
     everybody = [f"{number:06x}" for number in range(200)]
     for cloud_id in everybody:

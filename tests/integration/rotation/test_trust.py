@@ -107,12 +107,17 @@ def test_a_store_that_answers_304_and_keeps_what_it_has_is_used(
     assert stored(s3) == ["stored", "PreconditionFailed", "stored"]
 
 
-def test_the_probe_stays_and_is_nobodys_reading(disk: Disk, s3: RunningS3, settings: Settings) -> None:
+def test_the_probe_stays_and_is_nobodys_reading(
+    disk: Disk, s3: RunningS3, settings: Settings
+) -> None:
     disk.append(demands([1]))
     for _ in range(3):
         disk.rotate(wiring.archive(settings), LATE)
         wiring.archive(settings).prove()
-    objects = sorted(path.relative_to(s3.directory / "eagle").as_posix() for path in _files(s3.directory / "eagle"))
+    objects = sorted(
+        path.relative_to(s3.directory / "eagle").as_posix()
+        for path in _files(s3.directory / "eagle")
+    )
     assert objects == [f"archive/{KEY}", "archive/doctor/probe.txt"]
 
 
@@ -149,7 +154,9 @@ def test_rotate_reports_a_store_that_cannot_be_used_and_exits_with_1(
 ) -> None:
     s3.misbehave({"fault": "replace"})
     hours = [HOUR, Hour(HOUR.start - 3600)]
-    for cloud_id in (f"{number:06x}" for number in range(150)):  # as many as are worth two processes
+    for cloud_id in (
+        f"{number:06x}" for number in range(150)
+    ):  # as many as are worth two processes
         for hour in hours:
             disk.append(demand(1, 1, cloud_id=cloud_id, hour=hour), cloud_id, hour)
     environment = {
@@ -168,7 +175,9 @@ def test_rotate_reports_a_store_that_cannot_be_used_and_exits_with_1(
     assert disk.unarchived() == 300
 
 
-def test_a_directory_that_cannot_link_gets_nothing(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_link_gets_nothing(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def link(_source: Path, _target: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 

@@ -1,4 +1,5 @@
-"""What the bridge reports of this disk: the hours that wait, and those of single homes that are stuck."""
+"""What the bridge reports of this disk: the hours that wait, and those of single homes that are
+stuck."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def refuse_the_user(_what: str, key: str) -> None:
         raise ArchiveUnavailable("answered InvalidObjectState")
 
 
-def test_an_hour_where_everything_left_is_stuck_is_not_the_oldest_that_waits(settings: Settings) -> None:
+def test_an_hour_where_everything_left_is_stuck_is_not_the_oldest_that_waits(
+    settings: Settings,
+) -> None:
     disk = Disk(settings.logs_dir)
     assert _unarchived(settings) == Unarchived(0, 0, None, 0)
     disk.append(demands([1]))
@@ -55,9 +58,19 @@ def test_an_hour_that_is_open_does_not_wait(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "logs")
     disk.append(demands([1]))
     all_in_their_time(Settings(data_dir=tmp_path))
-    before = Settings(data_dir=tmp_path, rotate_grace=grace, relay_url="http://127.0.0.1:1/", test_clock=_standing_at(now))
+    before = Settings(
+        data_dir=tmp_path,
+        rotate_grace=grace,
+        relay_url="http://127.0.0.1:1/",
+        test_clock=_standing_at(now),
+    )
     assert _unarchived(before) == Unarchived(0, 0, None, 0)
-    after = Settings(data_dir=tmp_path, rotate_grace=grace, relay_url="http://127.0.0.1:1/", test_clock=_standing_at(now + 1))
+    after = Settings(
+        data_dir=tmp_path,
+        rotate_grace=grace,
+        relay_url="http://127.0.0.1:1/",
+        test_clock=_standing_at(now + 1),
+    )
     assert _unarchived(after) == Unarchived(1, 1, HOUR.start, 0)
 
 
@@ -93,5 +106,7 @@ async def test_what_came_late_does_not_wait_yet(tmp_path: Path) -> None:
 
 async def waiting(settings: Settings) -> tuple[list[UnsealedHour], list[UnsealedHour]]:
     store = MemoryUserStore(time.time)
-    found = await collect(store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings))
+    found = await collect(
+        store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)
+    )
     return found.unarchived_hours, found.open_hours

@@ -21,7 +21,10 @@ def test_what_was_added_is_there_at_once_for_a_reader(tmp_path: Path) -> None:
 def test_without_a_path_it_is_still_complete() -> None:
     ledger = Ledger()
     ledger.add('{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n')
-    assert ledger.read(0, ledger.size()).decode() == '{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n'
+    assert (
+        ledger.read(0, ledger.size()).decode()
+        == '{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n'
+    )
     ledger.close()
 
 
@@ -34,7 +37,8 @@ def test_it_is_continued(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "kept"), [(b'{"n":1}\n{"n', b'{"n":1}\n'), (b"x" * 200_000, b""), (b"1\n" + b"x" * 200_000, b"1\n")]
+    ("left", "kept"),
+    [(b'{"n":1}\n{"n', b'{"n":1}\n'), (b"x" * 200_000, b""), (b"1\n" + b"x" * 200_000, b"1\n")],
 )
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, left: bytes, kept: bytes) -> None:
     path = tmp_path / "ledger.jsonl"
@@ -45,7 +49,9 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, left: bytes, kept: bytes) -
     assert path.read_bytes() == kept + b"2\n"
 
 
-def test_what_a_full_disk_refused_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_full_disk_refused_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger, write = Ledger(tmp_path / "ledger.jsonl"), os.write
     ledger.add("123456\n")
 

@@ -28,7 +28,9 @@ def client_of(s3: RunningS3) -> S3Client:
     from boto3.session import Session
 
     session = Session(KEY_ID, SECRET, region_name="eu-central-1")
-    return session.client("s3", endpoint_url=s3.url, config=Config(retries={"total_max_attempts": 1}))
+    return session.client(
+        "s3", endpoint_url=s3.url, config=Config(retries={"total_max_attempts": 1})
+    )
 
 
 @pytest.fixture
@@ -71,7 +73,9 @@ def test_a_body_in_chunks_is_put_together_and_its_trailer_checked() -> None:
         {"ContentMD5": base64.b64encode(hashlib.md5(b"other").digest()).decode()},
     ],
 )
-def test_a_wrong_digest_is_refused_and_nothing_stored(client: S3Client, s3: RunningS3, digest: dict[str, str]) -> None:
+def test_a_wrong_digest_is_refused_and_nothing_stored(
+    client: S3Client, s3: RunningS3, digest: dict[str, str]
+) -> None:
     with pytest.raises(ClientError) as caught:
         put(client, **digest)
     assert refusal(caught) == "BadDigest"
@@ -79,7 +83,9 @@ def test_a_wrong_digest_is_refused_and_nothing_stored(client: S3Client, s3: Runn
     assert not (s3.directory / "eagle" / "some" / "key").exists()
 
 
-def test_if_none_match_is_obeyed_and_without_it_objects_are_replaced(client: S3Client, s3: RunningS3) -> None:
+def test_if_none_match_is_obeyed_and_without_it_objects_are_replaced(
+    client: S3Client, s3: RunningS3
+) -> None:
     put(client, IfNoneMatch="*")
     with pytest.raises(ClientError) as caught:
         put(client, IfNoneMatch="*")
@@ -100,7 +106,9 @@ def test_a_range_is_a_range(client: S3Client) -> None:
     put(client, Body=b"0123456789")
     ranges = {"bytes=2-4": b"234", "bytes=7-": b"789", "bytes=-2": b"89"}
     for asked, found in ranges.items():
-        assert client.get_object(Bucket="eagle", Key="some/key", Range=asked)["Body"].read() == found
+        assert (
+            client.get_object(Bucket="eagle", Key="some/key", Range=asked)["Body"].read() == found
+        )
     with pytest.raises(ClientError) as caught:
         client.get_object(Bucket="eagle", Key="some/key", Range="bytes=10-")
     assert refusal(caught) == "InvalidRange"
@@ -113,7 +121,9 @@ def test_folders_are_listed_with_a_delimiter(client: S3Client) -> None:
     assert [one["Prefix"] for one in found["CommonPrefixes"]] == ["a/", "b/"]
     assert [one["Key"] for one in found["Contents"]] == ["c"]
     first = client.list_objects_v2(Bucket="eagle", Delimiter="/", MaxKeys=1)
-    rest = client.list_objects_v2(Bucket="eagle", Delimiter="/", ContinuationToken=first["NextContinuationToken"])
+    rest = client.list_objects_v2(
+        Bucket="eagle", Delimiter="/", ContinuationToken=first["NextContinuationToken"]
+    )
     assert [one["Prefix"] for one in rest["CommonPrefixes"]] == ["b/"]
 
 
@@ -128,7 +138,10 @@ def test_buckets_are_made_and_found(client: S3Client) -> None:
 @pytest.mark.parametrize("host", ["eagle.localhost:9000", "eagle.s3.localhost", "127.0.0.1:9000"])
 def test_a_bucket_may_stand_in_the_host_name(host: str) -> None:
     path = "/some/a%20key?x=1" if "eagle" in host else "/eagle/some/a%20key"
-    assert address_of(make_mocked_request("PUT", path, headers={"Host": host})) == ("eagle", "some/a key")
+    assert address_of(make_mocked_request("PUT", path, headers={"Host": host})) == (
+        "eagle",
+        "some/a key",
+    )
 
 
 def test_what_was_kept_is_there_after_a_restart(s3: RunningS3, client: S3Client) -> None:

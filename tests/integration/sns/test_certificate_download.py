@@ -20,7 +20,9 @@ AUTHORITY = Authority()
 SERVER = AUTHORITY.issue(HOST)
 
 
-async def fetched(tmp_path: Path, responses: Sequence[web.StreamResponse] | web.Application) -> bytes:
+async def fetched(
+    tmp_path: Path, responses: Sequence[web.StreamResponse] | web.Application
+) -> bytes:
     async with serve_certificates(SERVER, responses, tmp_path) as resolver:
         try:
             return await CertificateDownload(resolver=resolver, tls=AUTHORITY.trusted())(URL)
@@ -41,7 +43,10 @@ async def test_no_proxy_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        (web.Response(status=302, headers={"Location": "https://evil.example/"}), Reason.CERTIFICATE_REDIRECT),
+        (
+            web.Response(status=302, headers={"Location": "https://evil.example/"}),
+            Reason.CERTIFICATE_REDIRECT,
+        ),
         (web.Response(status=307, headers={"Location": URL}), Reason.CERTIFICATE_REDIRECT),
         (web.Response(status=404), Reason.CERTIFICATE_MISSING),
         (web.Response(status=403), Reason.CERTIFICATE_MISSING),
@@ -50,7 +55,9 @@ async def test_no_proxy_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["redirect away", "redirect home", "missing", "forbidden", "a byte too long", "5 MB"],
 )
-async def test_what_is_refused_for_good(tmp_path: Path, response: web.Response, reason: Reason) -> None:
+async def test_what_is_refused_for_good(
+    tmp_path: Path, response: web.Response, reason: Reason
+) -> None:
     with pytest.raises(MessageRefused) as refused:
         await fetched(tmp_path, [response])
     assert refused.value.reason is reason
@@ -59,7 +66,10 @@ async def test_what_is_refused_for_good(tmp_path: Path, response: web.Response, 
 async def test_nothing_is_unpacked(tmp_path: Path) -> None:
     packed = gzip.compress(b"x" * 10_000_000)
     assert len(packed) < 16 * 1024
-    assert await fetched(tmp_path, [web.Response(body=packed, headers={"Content-Encoding": "gzip"})]) == packed
+    assert (
+        await fetched(tmp_path, [web.Response(body=packed, headers={"Content-Encoding": "gzip"})])
+        == packed
+    )
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
@@ -69,8 +79,13 @@ async def test_what_may_go_better_next_time(tmp_path: Path, status: int) -> None
 
 
 async def test_a_host_that_nobody_vouches_for(tmp_path: Path) -> None:
-    for certificate in (Authority().issue("sns.eu-west-1.amazonaws.com"), FakeSns().authority.issue("evil.example")):
-        async with serve_certificates(certificate, [web.Response(body=b"pem")], tmp_path) as resolver:
+    for certificate in (
+        Authority().issue("sns.eu-west-1.amazonaws.com"),
+        FakeSns().authority.issue("evil.example"),
+    ):
+        async with serve_certificates(
+            certificate, [web.Response(body=b"pem")], tmp_path
+        ) as resolver:
             with pytest.raises(CertificateUnavailable):
                 await CertificateDownload(resolver=resolver, tls=AUTHORITY.trusted())(URL)
 

@@ -14,11 +14,18 @@ from cryptography.fernet import Fernet
 
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
 from tests.support.volumes import fill, tmpfs
-from workers.up.data_dir import kept_secret, key_file, last_sign_of_life, locked, sign_of_life, write_private
+from workers.up.data_dir import (
+    kept_secret,
+    key_file,
+    last_sign_of_life,
+    locked,
+    sign_of_life,
+    write_private,
+)
 from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
-from workers.up.supervisor_log import DIED, Event
+from workers.up.supervisor_log import DIED, ProcessEvent
 
-DEATH = Event(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
+DEATH = ProcessEvent(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
 LOG = """\
 2026-11-23 22:47:50,000 INFO spawned: 'fetch-1' with pid 4711
 2026-11-23 22:47:51,976 WARN exited: fetch-1 (terminated by SIGKILL; not expected)
@@ -33,7 +40,11 @@ def records(data: Path) -> list[dict[str, object]]:
 
 
 def test_one_up_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path / "new" / "data"), pytest.raises(DataDirectoryBusy), locked(tmp_path / "new" / "data"):
+    with (
+        locked(tmp_path / "new" / "data"),
+        pytest.raises(DataDirectoryBusy),
+        locked(tmp_path / "new" / "data"),
+    ):
         pass
     with locked(tmp_path / "new" / "data"):
         pass
@@ -50,7 +61,10 @@ with locked(Path(sys.argv[1])) as lock:
     sys.stdin.read()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "locked\n"
@@ -63,7 +77,10 @@ with locked(Path(sys.argv[1])) as lock:
 
 def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be used"), locked(tmp_path / "file" / "data"):
+    with (
+        pytest.raises(ConfigurationError, match="cannot be used"),
+        locked(tmp_path / "file" / "data"),
+    ):
         pass
 
 
@@ -89,7 +106,12 @@ def test_a_death_is_written_once(tmp_path: Path) -> None:
     assert not deaths.note(DEATH)
     assert not Deaths(tmp_path).note(DEATH)
     (record,) = records(tmp_path)
-    assert (record["wall"], record["name"], record["pid"], record["status"]) == (DEATH.at, "fetch-1", 4711, DEATH.status)
+    assert (record["wall"], record["name"], record["pid"], record["status"]) == (
+        DEATH.at,
+        "fetch-1",
+        4711,
+        DEATH.status,
+    )
     assert str(record["agent"]).startswith("eagle-logger/")
     assert str(record["agent"]).endswith(" fetch-1/4711")
 
@@ -99,7 +121,7 @@ def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
     with (tmp_path / FILE).open("a") as file:
         file.write('{"wall": 17')
     assert not Deaths(tmp_path).note(DEATH)
-    assert Deaths(tmp_path).note(Event(DIED, "beat", 1.0, 5, "exit status 1"))
+    assert Deaths(tmp_path).note(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1"))
     assert len(records(tmp_path)) == 2
 
 
@@ -110,7 +132,7 @@ def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Pa
         assert deaths.note(DEATH)
         ballast = fill(data)
         sign_of_life(data)
-        assert deaths.note(Event(DIED, "beat", 1.0, 5, "exit status 1" * 400))
+        assert deaths.note(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1" * 400))
         deaths.write()
         assert len(records(data)) == 1, "nothing torn is left"
         ballast.unlink()
@@ -125,7 +147,10 @@ def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None
     log.write_text(LOG)
     assert note_unseen(Deaths(tmp_path), tmp_path / "none", 0.0) == []
     found = note_unseen(Deaths(tmp_path), log, 1795474099.0)
-    assert found == [DEATH, Event(DIED, "fetch-1", 1795474099.0, 4712, "died with supervisor")]
+    assert found == [
+        DEATH,
+        ProcessEvent(DIED, "fetch-1", 1795474099.0, 4712, "died with supervisor"),
+    ]
     assert note_unseen(Deaths(tmp_path), log, 1795474099.0) == []
     assert len(records(tmp_path)) == 2
 

@@ -18,7 +18,7 @@ from tests.support.volumes import fill, tmpfs
 from workers.up.manager import LOG, Manager, ManagerGone
 from workers.up.measured_run.deaths import Deaths, note_unseen
 from workers.up.programs import Program, Stage
-from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, Event
+from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessEvent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -47,21 +47,28 @@ def still_supervisor(pid: int) -> bool:
         return False
 
 
-def program(name: str, *command: str, stage: Stage = Stage.FETCHING, stop_within: float = 10) -> Program:
+def program(
+    name: str, *command: str, stage: Stage = Stage.FETCHING, stop_within: float = 10
+) -> Program:
     return Program(name, command or SLEEP, stage, stop_within)
 
 
 @contextmanager
-def managed(data: Path, *programs: Program) -> Iterator[tuple[Manager, list[Event]]]:
-    events: list[Event] = []
+def managed(data: Path, *programs: Program) -> Iterator[tuple[Manager, list[ProcessEvent]]]:
+    events: list[ProcessEvent] = []
     with Manager(programs, data, os.environ, events.append) as manager:
         manager.start([one.name for one in programs])
-        until(lambda: {event.name for event in events if event.what == STARTED} == {one.name for one in programs})
+        until(
+            lambda: (
+                {event.name for event in events if event.what == STARTED}
+                == {one.name for one in programs}
+            )
+        )
         until(lambda: not any(still_supervisor(event.pid) for event in events))
         yield manager, events
 
 
-def deaths(events: list[Event]) -> list[Event]:
+def deaths(events: list[ProcessEvent]) -> list[ProcessEvent]:
     return [event for event in events if event.what == DIED]
 
 
@@ -84,9 +91,14 @@ def test_two_deaths_between_two_looks_are_two_deaths(tmp_path: Path) -> None:
         assert len({death.pid for death in deaths(events)}) == 2
 
 
-def test_what_keeps_dying_is_given_up_at_the_fifth_death_after_growing_pauses(tmp_path: Path) -> None:
-    bad, none = program("bad", "sh", "-c", "echo no such luck; exit 1"), program("none", "/no/such/program")
-    events: list[Event] = []
+def test_what_keeps_dying_is_given_up_at_the_fifth_death_after_growing_pauses(
+    tmp_path: Path,
+) -> None:
+    bad, none = (
+        program("bad", "sh", "-c", "echo no such luck; exit 1"),
+        program("none", "/no/such/program"),
+    )
+    events: list[ProcessEvent] = []
     with Manager([bad, none], tmp_path, os.environ, events.append) as manager:
         manager.start(["bad", "none"])
         until(lambda: {event.name for event in events if event.what == GAVE_UP} == {"bad", "none"})
@@ -109,7 +121,9 @@ def test_programs_stop_when_told_and_that_is_no_death(tmp_path: Path) -> None:
 
 
 def test_who_does_not_stop_in_time_is_killed_and_that_is_a_death(tmp_path: Path) -> None:
-    deaf = program("deaf", "sh", "-c", "trap '' TERM; echo 1; while true; do sleep 0.1; done", stop_within=1)
+    deaf = program(
+        "deaf", "sh", "-c", "trap '' TERM; echo 1; while true; do sleep 0.1; done", stop_within=1
+    )
     waited: list[list[str]] = []
     with managed(tmp_path, deaf) as (manager, events):
         until(lambda: manager.last_lines("deaf") == ["1"])
@@ -120,7 +134,9 @@ def test_who_does_not_stop_in_time_is_killed_and_that_is_a_death(tmp_path: Path)
 
 
 def test_leaving_stops_later_stages_first(tmp_path: Path) -> None:
-    with managed(tmp_path, program("redis", stage=Stage.REDIS), program("beat", stage=Stage.TRIGGERS)) as (_, events):
+    with managed(
+        tmp_path, program("redis", stage=Stage.REDIS), program("beat", stage=Stage.TRIGGERS)
+    ) as (_, events):
         pass
     ended = [event.name for event in events if event.what == STOPPED]
     assert ended == ["beat", "redis"]
@@ -149,7 +165,9 @@ with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.
     manager.start(["one", "two"])
     time.sleep(1000)
 """
-    up = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    up = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert up.stdout is not None
     with up.stdout:
         pids = [int(up.stdout.readline()) for _ in range(2)]
@@ -172,7 +190,10 @@ def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_a_path_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="--data"), Manager([], tmp_path / "50% of it", os.environ, print):
+    with (
+        pytest.raises(ConfigurationError, match="--data"),
+        Manager([], tmp_path / "50% of it", os.environ, print),
+    ):
         pass
 
 
@@ -195,7 +216,12 @@ def test_a_full_disk_ends_neither_supervisord_nor_its_programs(tmp_path: Path) -
         with managed(data, talks, mortal) as (manager, events):
             ballast = fill(data)
             os.kill(manager.pid("mortal"), signal.SIGKILL)
-            until(lambda: [event.what for event in events if event.name == "mortal"] == [STARTED, DIED, STARTED])
+            until(
+                lambda: (
+                    [event.what for event in events if event.name == "mortal"]
+                    == [STARTED, DIED, STARTED]
+                )
+            )
             assert manager.running() == {"talks", "mortal"}
             ballast.unlink()
             size = (manager.log_dir / "talks.log").stat().st_size

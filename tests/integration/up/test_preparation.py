@@ -30,11 +30,19 @@ def services(data: Path) -> dict[str, str]:
     return dict(json.loads((data / "services.json").read_text()))
 
 
-def test_a_second_terminal_finds_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_terminal_finds_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_FETCH_QUEUES", "3")
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1767225600.25@360")
     here = prepare(tmp_path, 4).settings
-    for name in ("EAGLE_FETCH_QUEUES", "EAGLE_TEST_CLOCK", "EAGLE_BRIDGE_PORT", "EAGLE_BRIDGE_PROBE_PORT", "EAGLE_FLOWER_PORT"):
+    for name in (
+        "EAGLE_FETCH_QUEUES",
+        "EAGLE_TEST_CLOCK",
+        "EAGLE_BRIDGE_PORT",
+        "EAGLE_BRIDGE_PROBE_PORT",
+        "EAGLE_FLOWER_PORT",
+    ):
         monkeypatch.delenv(name)
     there = settings_module.load(tmp_path)
     assert there == here
@@ -56,7 +64,9 @@ def test_nothing_is_stale(tmp_path: Path) -> None:
     assert later.settings.redis_url == first.settings.redis_url
 
 
-def test_homes_leave_no_room_for_another_relay_or_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_homes_leave_no_room_for_another_relay_or_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_ARCHIVE_URL", "s3://mine/prefix")
     monkeypatch.setenv("EAGLE_RELAY_URL", "https://example.org/")
     with pytest.raises(ConfigurationError, match="unset EAGLE_RELAY_URL, EAGLE_ARCHIVE_URL"):
@@ -74,7 +84,9 @@ def test_what_somebody_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert "secret_keys" not in services(tmp_path)
 
 
-def test_a_port_that_was_asked_for_must_be_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_was_asked_for_must_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -23,7 +23,10 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
         assert private.url == first.url, "same port, same password"
         with subprocess.Popen(private.program.command, stdout=subprocess.DEVNULL) as server:
             await_redis(RedisAddress.parse(private.url), 20)
-            with redis.Redis.from_url(private.url) as client, redis.Redis(port=private.port) as stranger:
+            with (
+                redis.Redis.from_url(private.url) as client,
+                redis.Redis(port=private.port) as stranger,
+            ):
                 assert client.get("kept") == (b"yes" if number else None)
                 client.set("kept", "yes")
                 assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
@@ -33,11 +36,15 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
                     await_redis(RedisAddress("127.0.0.1", private.port), 5)
             server.terminate()
     assert (data / "redis" / "redis.conf").stat().st_mode & 0o777 == 0o600
-    assert not any(private.url.split("@")[0].removeprefix("redis://:") in word for word in first.program.command)
+    assert not any(
+        private.url.split("@")[0].removeprefix("redis://:") in word
+        for word in first.program.command
+    )
 
 
 def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
-    """What came along before was Redis 6.2, which kept one file: a rewritten part, and commands after it."""
+    """What came along before was Redis 6.2, which kept one file: a rewritten part, and commands
+    after it."""
     redis_directory = tmp_path / "redis"
     redis_directory.mkdir()
     shutil.copy(Path(__file__).with_name("redis-6.2.aof"), redis_directory / "appendonly.aof")
@@ -46,10 +53,15 @@ def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
     with subprocess.Popen(private.program.command, stdout=subprocess.DEVNULL) as server:
         await_redis(RedisAddress.parse(private.url), 20)
         with redis.Redis.from_url(private.url) as client:
-            assert client.hgetall("users") == {b"00ce69": b"in the rewritten part", b"00ce70": b"in the part after it"}
+            assert client.hgetall("users") == {
+                b"00ce69": b"in the rewritten part",
+                b"00ce70": b"in the part after it",
+            }
             assert client.zscore("due", "00ce69") == 1.5
         server.terminate()
-    assert last_writer(redis_directory) == private.server.is_a, "6.2 would read nothing there from now on"
+    assert last_writer(redis_directory) == private.server.is_a, (
+        "6.2 would read nothing there from now on"
+    )
 
 
 def test_waiting_ends(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Files that are read at a start, empty, cut or zeroed, as a power cut may leave them. Each is made anew where nothing depends
-on it, or is refused in one line that says what to do: never a traceback."""
+"""Files that are read at a start, empty, cut or zeroed, as a power cut may leave them. Each is made
+anew where nothing depends on it, or is refused in one line that says what to do: never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
 from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
 from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
 from workers.up.servers import last_writer
-from workers.up.supervisor_log import DIED, Event
+from workers.up.supervisor_log import DIED, ProcessEvent
 
 Damage = Callable[[bytes], bytes]
 DAMAGES: dict[str, Damage] = {
@@ -35,7 +36,7 @@ DAMAGES: dict[str, Damage] = {
     "half zeroed": lambda whole: whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2),
     "no text": lambda _: b"\xff\xfe\x80\n",
 }
-DEATH = Event(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
+DEATH = ProcessEvent(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
 every_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
 
 
@@ -65,14 +66,18 @@ def test_a_torn_private_password_is_replaced(tmp_path: Path, damage: Damage) -> 
 
 
 @every_damage
-def test_what_an_earlier_up_started_is_forgotten_by_the_next(tmp_path: Path, damage: Damage) -> None:
+def test_what_an_earlier_up_started_is_forgotten_by_the_next(
+    tmp_path: Path, damage: Damage
+) -> None:
     settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     spoil(tmp_path / SERVICES_FILE, damage)
     assert former_services(tmp_path) == {}
 
 
 def test_services_that_no_up_wrote_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / settings_module.SERVICES_FILE).write_text('{"redis_url": 5, "relay_url": [], "sqs_url": "http://127.0.0.1"}')
+    (tmp_path / settings_module.SERVICES_FILE).write_text(
+        '{"redis_url": 5, "relay_url": [], "sqs_url": "http://127.0.0.1"}'
+    )
     assert former_services(tmp_path) == {"sqs_url": "http://127.0.0.1"}
 
 
@@ -84,14 +89,18 @@ def test_a_lock_with_an_unreadable_holder_is_taken(tmp_path: Path, damage: Damag
 
 
 @every_damage
-def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(tmp_path: Path, damage: Damage) -> None:
+def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(
+    tmp_path: Path, damage: Damage
+) -> None:
     (tmp_path / GIVEN_UP_FILE).parent.mkdir()
     (tmp_path / GIVEN_UP_FILE).write_bytes(damage(b'["sqs", "flower"]\n'))
     assert programs_run(settings_module.load(tmp_path)).well
 
 
 @every_damage
-def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(tmp_path: Path, damage: Damage) -> None:
+def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(
+    tmp_path: Path, damage: Damage
+) -> None:
     Deaths(tmp_path).note(DEATH)
     whole = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(damage(whole) + b"\n" + whole)
@@ -118,7 +127,10 @@ def test_flower_starts_beside_a_torn_database(tmp_path: Path, damage: Damage) ->
         spoil(path, damage)
     loop = IOLoop(make_current=False)
     try:
-        assert Events(Celery("none"), loop, db=state, persistent=True, max_tasks_in_memory=10).state is not None
+        assert (
+            Events(Celery("none"), loop, db=state, persistent=True, max_tasks_in_memory=10).state
+            is not None
+        )
     finally:
         loop.close()
 
@@ -169,7 +181,9 @@ def test_a_torn_note_of_the_server_is_refused_in_words(tmp_path: Path, damage: D
 
 
 @every_damage
-def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(tmp_path: Path, damage: Damage) -> None:
+def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(
+    tmp_path: Path, damage: Damage
+) -> None:
     settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     spoil(tmp_path / SERVICES_FILE, damage)
     code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"

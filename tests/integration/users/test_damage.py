@@ -47,7 +47,11 @@ def member(key: str, name: bytes, score: float) -> Damage:
 
 def interval(value: object) -> Damage:
     return lambda server: server.hset(
-        RECORDS, HOME, json.dumps({**json.loads(server.hget(RECORDS, HOME) or b""), "intervals": {"demand": value}})
+        RECORDS,
+        HOME,
+        json.dumps(
+            {**json.loads(server.hget(RECORDS, HOME) or b""), "intervals": {"demand": value}}
+        ),
     )
 
 
@@ -79,7 +83,9 @@ OTHERS: dict[str, Damage] = {
     "a trouble that is damaged": field(TROUBLES, HOME, b"\xff{"),
     "a trouble that is a number": field(TROUBLES, HOME, b"7"),
     "a trouble with failures below nothing": field(TROUBLES, HOME, b'[-9,"x",null]'),
-    "a trouble with failures beyond counting": field(TROUBLES, HOME, b"[1" + b"0" * 400 + b',"x",null]'),
+    "a trouble with failures beyond counting": field(
+        TROUBLES, HOME, b"[1" + b"0" * 400 + b',"x",null]'
+    ),
     "a turn that is damaged": field(TURNS, HOME, b"\x02nonsense"),
     "a turn that is empty": field(TURNS, HOME, b""),
     "a due member that is no id": member("eagle:due", b"nobody", 1.0),
@@ -95,7 +101,9 @@ OTHERS: dict[str, Damage] = {
     ),
     "a note that is no JSON": field("eagle:progress", "fetch-1", "{"),
     "a note at no number": field("eagle:progress", "fetch-1", '{"at": NaN, "clock_ahead": 0}'),
-    "a note whose clock is a word": field("eagle:progress", "fetch-1", '{"at": 1e10, "clock_ahead": "fast"}'),
+    "a note whose clock is a word": field(
+        "eagle:progress", "fetch-1", '{"at": 1e10, "clock_ahead": "fast"}'
+    ),
     "a note of now whose clock is a word": lambda server: server.hset(
         "eagle:progress", "fetch-1", json.dumps({"at": server.time()[0] - 1, "clock_ahead": "fast"})
     ),
@@ -104,9 +112,13 @@ OTHERS: dict[str, Damage] = {
     "a breaker without samples": field("eagle:breaker", "samples", "["),
     "a counter that is no number": field("eagle:tally", "fetches", "many"),
     "a counter that is no text": field("eagle:tally", b"\xff", "1"),
-    "a node that is no text": lambda server: server.zadd("eagle:nodes", {b"\xff": server.time()[0]}),
+    "a node that is no text": lambda server: server.zadd(
+        "eagle:nodes", {b"\xff": server.time()[0]}
+    ),
     "an unproven one that is no text": lambda server: server.sadd("eagle:unproven", b"\xff"),
-    "a parking that is no text": lambda server: server.zadd("eagle:parkings", {b"\xff": server.time()[0]}),
+    "a parking that is no text": lambda server: server.zadd(
+        "eagle:parkings", {b"\xff": server.time()[0]}
+    ),
     "a last token that is none": lambda server: server.set("eagle:tokens", "many"),
     "a trial of nobody": lambda server: server.set("eagle:trial", b"1,\xff"),
 }
@@ -156,18 +168,26 @@ def run(*words: str, text: str | None = None) -> Result:
 def test_every_command_that_reads_does_its_work(server: redis.Redis, damage: Damage) -> None:
     damage(server)
     listed = run("users", "list").stdout
-    assert [row.split("\t")[0] for row in listed.splitlines() if row[:6] in {BEFORE, BEHIND}] == [BEFORE, BEHIND]
+    assert [row.split("\t")[0] for row in listed.splitlines() if row[:6] in {BEFORE, BEHIND}] == [
+        BEFORE,
+        BEHIND,
+    ]
     assert HOME in run("users", "show", HOME).stdout or HOME not in listed
     shown = run("status")
     assert {row.split("\t")[0] for row in shown.stdout.splitlines()} >= {BEFORE, BEHIND}
-    assert {user["cloud_id"] for user in json.loads(run("status", "--json").stdout)["users"]} >= {BEFORE, BEHIND}
+    assert {user["cloud_id"] for user in json.loads(run("status", "--json").stdout)["users"]} >= {
+        BEFORE,
+        BEHIND,
+    }
     run("read", HOME)
     assert "dispatch" in {finding.name for finding in fleet_findings(load(None))}
 
 
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_the_backup_has_everybody_else_and_can_be_imported(server: redis.Redis, damage: Damage) -> None:
+def test_the_backup_has_everybody_else_and_can_be_imported(
+    server: redis.Redis, damage: Damage
+) -> None:
     damage(server)
     exported = run("users", "export")
     kept = [json.loads(line)["cloud_id"] for line in exported.stdout.splitlines()]
@@ -194,7 +214,10 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
     claimed = await store.claim(leased, "worker")
     assert {BEFORE, BEHIND} <= {claim.cloud_id for claim in claimed}
     periods = {claim.cloud_id: visit_period(cadence(claim.user, FLEET)) for claim in claimed}
-    reports = [Report(claim.cloud_id, claim.token, claim.state, Grid(periods[claim.cloud_id], 0.0)) for claim in claimed]
+    reports = [
+        Report(claim.cloud_id, claim.token, claim.state, Grid(periods[claim.cloud_id], 0.0))
+        for claim in claimed
+    ]
     reported = await store.report(reports, {"fetches": 3})
     assert not reported.lost & {BEFORE, BEHIND}
     assert await store.wake([HOME]) is not None
@@ -204,7 +227,9 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
     assert isinstance(await store.nodes(), list)
     await store.check_invariant()
     await store.note_progress("fetch-2", {})
-    with suppress(NoSecretKey):  # which says whose password cannot be had, after all others were done
+    with suppress(
+        NoSecretKey
+    ):  # which says whose password cannot be had, after all others were done
         await store.reseal()
     await store.close()
     alone = RedisUserStore(redis_url, cipher=Cipher([new]))
@@ -219,7 +244,13 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
 def test_what_is_logged_does_not_get_between_the_lines_of_json(server: redis.Redis) -> None:
     server.hset("eagle:breaker", "phase", "ajar")
     server.hset(RECORDS, "00zz", "{}")
-    command = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "status", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from eagle_logger.cli.main import run; run()",
+        "status",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)["users"]) == 3
     assert "breaker_unreadable" in done.stderr

@@ -74,7 +74,9 @@ async def test_an_accelerated_clock_stretches_leases(redis_url: str, cipher: Cip
     await store.close()
 
 
-async def test_a_redis_that_forgot_its_scripts_learns_them_again(store: RedisUserStore, redis_url: str) -> None:
+async def test_a_redis_that_forgot_its_scripts_learns_them_again(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.put([new_user("00ce69")])
     with redis.Redis.from_url(redis_url) as client:
         for name in ("lease", "claim", "begin", "report"):
@@ -89,14 +91,18 @@ async def test_a_redis_that_forgot_its_scripts_learns_them_again(store: RedisUse
                 assert (await store.report(reports(claims), {})).lost == frozenset()
 
 
-async def test_many_processes_at_once_share_the_users_without_a_quarrel(redis_url: str, cipher: Cipher) -> None:
+async def test_many_processes_at_once_share_the_users_without_a_quarrel(
+    redis_url: str, cipher: Cipher
+) -> None:
     ids = [f"{number:06x}" for number in range(300)]
     stores = [RedisUserStore(redis_url, cipher=cipher) for _ in range(6)]
     for cloud_id in ids:
         await stores[0].put([new_user(cloud_id)])
     leased = await asyncio.gather(*(store.lease(60) for store in stores))
     assert Counter(cloud_id for some in leased for cloud_id in some) == Counter(ids)
-    claims = await asyncio.gather(*(store.claim(ids, f"worker-{number}") for number, store in enumerate(stores)))
+    claims = await asyncio.gather(
+        *(store.claim(ids, f"worker-{number}") for number, store in enumerate(stores))
+    )
     assert Counter(claim.cloud_id for some in claims for claim in some) == Counter(ids)
     for store in stores:
         await store.close()
@@ -113,7 +119,9 @@ async def test_no_token_returns_after_flushdb(store: RedisUserStore, redis_url: 
     assert await store.begin([before]) == frozenset()
 
 
-async def test_no_token_returns_when_redis_loses_its_last_second(store: RedisUserStore, redis_url: str) -> None:
+async def test_no_token_returns_when_redis_loses_its_last_second(
+    store: RedisUserStore, redis_url: str
+) -> None:
     """As after a failover, or a crash between two fsyncs of the append-only file."""
     ids = [f"{number:06x}" for number in range(40)]
     await store.put([new_user(cloud_id) for cloud_id in ids])
@@ -130,7 +138,9 @@ async def test_no_token_returns_when_redis_loses_its_last_second(store: RedisUse
     assert await store.begin(given) == frozenset()
 
 
-async def test_a_stray_member_of_a_set_does_not_stop_the_others(store: RedisUserStore, redis_url: str) -> None:
+async def test_a_stray_member_of_a_set_does_not_stop_the_others(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.put([new_user("00ce69")])
     with redis.Redis.from_url(redis_url) as client:
         client.zadd("eagle:due", {"ffffff": 0})
@@ -142,7 +152,9 @@ async def test_a_stray_member_of_a_set_does_not_stop_the_others(store: RedisUser
         assert await store.lease(10) == ["00ce69"]
 
 
-async def test_a_user_in_both_sets_or_in_none_is_noticed(store: RedisUserStore, redis_url: str) -> None:
+async def test_a_user_in_both_sets_or_in_none_is_noticed(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.put([new_user("000001")])
     await store.put([new_user("000002")])
     with redis.Redis.from_url(redis_url) as client:
@@ -169,7 +181,9 @@ async def test_nothing_in_redis_shows_credentials(store: RedisUserStore, redis_u
     assert "a-password" not in repr(claims)
 
 
-async def test_without_a_key_there_are_claims_but_no_passwords(store: RedisUserStore, redis_url: str) -> None:
+async def test_without_a_key_there_are_claims_but_no_passwords(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.put([new_user("00ce69")])
     stored = await store.get("00ce69")
     assert stored
@@ -182,7 +196,9 @@ async def test_without_a_key_there_are_claims_but_no_passwords(store: RedisUserS
     await keyless.close()
 
 
-async def test_a_claim_that_no_key_opens_has_no_credentials(store: RedisUserStore, redis_url: str) -> None:
+async def test_a_claim_that_no_key_opens_has_no_credentials(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.put([new_user("00ce69")])
     other = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
     [claim] = await all_claimed(other, ["00ce69"])
@@ -210,7 +226,9 @@ async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
     async for page in after.all():
         for stored in page:
             password = newest.open(stored.user.cloud_id, stored.sealed).user_pw
-            assert password == ("updated" if stored.user.cloud_id in ("000001", "000002") else "as-it-was")
+            assert password == (
+                "updated" if stored.user.cloud_id in ("000001", "000002") else "as-it-was"
+            )
     await before.close()
     await after.close()
 
@@ -224,7 +242,12 @@ async def test_a_user_takes_less_than_a_kilobyte(store: RedisUserStore, redis_ur
     with redis.Redis.from_url(redis_url) as client:
         before = client.info("memory")["used_memory"]
         for start in range(0, count, 500):
-            await store.put([new_user(cloud_id, "a-password-of-24-letters") for cloud_id in ids[start : start + 500]])
+            await store.put(
+                [
+                    new_user(cloud_id, "a-password-of-24-letters")
+                    for cloud_id in ids[start : start + 500]
+                ]
+            )
             claims = await all_claimed(store, ids[start : start + 500])
             await store.begin(claims)
             await store.report(reports(claims, state), {})
@@ -233,7 +256,9 @@ async def test_a_user_takes_less_than_a_kilobyte(store: RedisUserStore, redis_ur
     assert per_user < 1000
 
 
-async def test_out_of_memory_stops_new_work_and_loses_no_report(tmp_path: Path, cipher: Cipher) -> None:
+async def test_out_of_memory_stops_new_work_and_loses_no_report(
+    tmp_path: Path, cipher: Cipher
+) -> None:
     with RedisServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         store = RedisUserStore(server.url, cipher=cipher)
         await store.put([new_user("000001")])
@@ -247,7 +272,9 @@ async def test_out_of_memory_stops_new_work_and_loses_no_report(tmp_path: Path, 
         ):
             with pytest.raises(RedisUnavailable, match="out of memory"):
                 await refused
-        answer = await store.report(reports([claim], UserState(total_events_logged=7)), {"fetches": 1})
+        answer = await store.report(
+            reports([claim], UserState(total_events_logged=7)), {"fetches": 1}
+        )
         assert (answer.lost, await store.tally()) == (frozenset(), {"fetches": 1})
         assert await store.check_invariant() == []
         client.config_set("maxmemory", "0")
@@ -288,7 +315,10 @@ async def test_messages_never_show_the_password_in_the_url() -> None:
 async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
     redis_url: str, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, other = RedisUserStore(redis_url, cipher=cipher), RedisUserStore(redis_url, cipher=cipher)
+    store, other = (
+        RedisUserStore(redis_url, cipher=cipher),
+        RedisUserStore(redis_url, cipher=cipher),
+    )
     await store.put([new_user(f"00000{number}") for number in range(6)])
     read = listing.rows
 
@@ -317,27 +347,38 @@ class OffBy(Clock):
         return super().now() + self.seconds
 
 
-async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(redis_url: str, store: RedisUserStore) -> None:
+async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(
+    redis_url: str, store: RedisUserStore
+) -> None:
     skewed = RedisUserStore(redis_url, cipher=None, clock=OffBy())
     assert await skewed.note_progress("fetch-1", {}) == pytest.approx(25.0, abs=0.5)
     assert await store.note_progress("fetch-2", {}) == pytest.approx(0.0, abs=0.5)
     noted = {name: note["clock_ahead"] for name, note in (await store.progress()).items()}
-    assert noted == {"fetch-1": pytest.approx(25.0, abs=0.5), "fetch-2": pytest.approx(0.0, abs=0.5)}
+    assert noted == {
+        "fetch-1": pytest.approx(25.0, abs=0.5),
+        "fetch-2": pytest.approx(0.0, abs=0.5),
+    }
     await skewed.close()
 
 
-async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(store: RedisUserStore) -> None:
+async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(
+    store: RedisUserStore,
+) -> None:
     """By Redis' clock the last request is long past; really it may have been a moment ago."""
     await store.put([new_user("000001"), new_user("000002")])
     [before] = await all_claimed(store, ["000001"])
     assert before.begun
     at = time.monotonic()
-    store._jumps.note(before.claimed_at - 30.0, sent=at, received=at)  # what it showed before it was set
+    store._jumps.note(
+        before.claimed_at - 30.0, sent=at, received=at
+    )  # what it showed before it was set
     [after] = await all_claimed(store, ["000002"])
     assert (after.begun, after.last_request) == (False, after.claimed_at)
 
 
-async def test_what_was_noted_before_redis_clock_was_set_back_is_no_progress(store: RedisUserStore, redis_url: str) -> None:
+async def test_what_was_noted_before_redis_clock_was_set_back_is_no_progress(
+    store: RedisUserStore, redis_url: str
+) -> None:
     await store.note_progress("fetch-1", {})
     note = {"at": await store.now() + 3600}
     with redis.Redis.from_url(redis_url) as client:

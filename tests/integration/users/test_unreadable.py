@@ -45,14 +45,20 @@ async def claims(store: RedisUserStore) -> dict[str, Claim]:
     return {claim.cloud_id: claim for claim in await store.claim(EVERYBODY, "worker")}
 
 
-async def report(store: RedisUserStore, claimed: Sequence[Claim], tally: dict[str, int] | None = None) -> None:
+async def report(
+    store: RedisUserStore, claimed: Sequence[Claim], tally: dict[str, int] | None = None
+) -> None:
     state = lived_in_state()
-    made = await store.report([Report(one.cloud_id, one.token, state, Grid(6.0, 0.0)) for one in claimed], tally or {})
+    made = await store.report(
+        [Report(one.cloud_id, one.token, state, Grid(6.0, 0.0)) for one in claimed], tally or {}
+    )
     assert not made.lost
 
 
 @pytest.mark.parametrize("written", STATES.values(), ids=STATES.keys())
-async def test_a_state_counts_as_empty_and_is_written_anew(store: RedisUserStore, server: redis.Redis, written: bytes) -> None:
+async def test_a_state_counts_as_empty_and_is_written_anew(
+    store: RedisUserStore, server: redis.Redis, written: bytes
+) -> None:
     server.hset("eagle:states", HOME, written)
     server.hset("eagle:troubles", HOME, '[2,"timed_out",null]')
     claimed = await claims(store)
@@ -67,7 +73,9 @@ async def test_a_state_counts_as_empty_and_is_written_anew(store: RedisUserStore
     assert (await claims(store))[HOME].state == lived_in_state()
 
 
-async def test_what_is_wrong_with_a_user_is_read_apart(store: RedisUserStore, server: redis.Redis) -> None:
+async def test_what_is_wrong_with_a_user_is_read_apart(
+    store: RedisUserStore, server: redis.Redis
+) -> None:
     await report(store, list((await claims(store)).values()))
     server.hset("eagle:troubles", HOME, b"\xff{")
     [outline] = [one async for batch in store.outlines() for one in batch if one.cloud_id == HOME]
@@ -80,8 +88,14 @@ async def test_what_is_wrong_with_a_user_is_read_apart(store: RedisUserStore, se
     assert claimed.state_unreadable
 
 
-@pytest.mark.parametrize("record", [b"\xff", b"{}", b'{"sealed":7}', None], ids=["bytes", "no password", "a number", "gone"])
-async def test_a_record_costs_its_own_user_only(store: RedisUserStore, server: redis.Redis, record: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [b"\xff", b"{}", b'{"sealed":7}', None],
+    ids=["bytes", "no password", "a number", "gone"],
+)
+async def test_a_record_costs_its_own_user_only(
+    store: RedisUserStore, server: redis.Redis, record: bytes | None
+) -> None:
     server.hdel("eagle:users:00", HOME)
     if record is not None:
         server.hset("eagle:users:00", HOME, record)
@@ -97,10 +111,14 @@ async def test_a_record_costs_its_own_user_only(store: RedisUserStore, server: r
     assert (await claims(store))[HOME].credentials, "adding the user again mends it"
 
 
-async def test_a_record_of_a_newer_version_is_fetched_by(store: RedisUserStore, server: redis.Redis) -> None:
+async def test_a_record_of_a_newer_version_is_fetched_by(
+    store: RedisUserStore, server: redis.Redis
+) -> None:
     record = server.hget("eagle:users:00", HOME)
     assert isinstance(record, bytes)
-    server.hset("eagle:users:00", HOME, record[:-1] + b',"intervals":{"demand":8,"gas":60},"source":"push"}')
+    server.hset(
+        "eagle:users:00", HOME, record[:-1] + b',"intervals":{"demand":8,"gas":60},"source":"push"}'
+    )
     claimed = (await claims(store))[HOME]
     assert claimed.credentials
     assert claimed.user.intervals[Kind.DEMAND] == 8
@@ -120,11 +138,17 @@ async def test_a_record_that_cannot_be_read_does_not_keep_the_others_from_a_new_
     assert server.hget("eagle:users:00", HOME) == b"\xff"
     await after.close()
     only_new = RedisUserStore(redis_url, cipher=Cipher([new]))
-    assert [bool(one.credentials) for one in (await claims(only_new)).values()] == [True, False, True]
+    assert [bool(one.credentials) for one in (await claims(only_new)).values()] == [
+        True,
+        False,
+        True,
+    ]
     await only_new.close()
 
 
-async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(store: RedisUserStore, server: redis.Redis) -> None:
+async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(
+    store: RedisUserStore, server: redis.Redis
+) -> None:
     await store.request(EVERYBODY)
     server.hset("eagle:turns", HOME, b"\x02not a turn")
     claimed = await store.claim(EVERYBODY, "worker")
@@ -136,24 +160,37 @@ async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(store: Re
     assert HOME in [claim.cloud_id for claim in await store.claim(leased, "worker")]
 
 
-async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(store: RedisUserStore, server: redis.Redis) -> None:
+async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(
+    store: RedisUserStore, server: redis.Redis
+) -> None:
     server.hset("eagle:tally", mapping={"fetches": "many", "requests": "3"})
     assert await store.tally() == {"requests": 3}
     await report(store, list((await claims(store)).values()), {"fetches": 3, "requests": 3})
     assert await store.tally() == {"fetches": 3, "requests": 6}
-    for breaker in ({"phase": "ajar"}, {"phase": "open", "since": "1", "samples": "[[1]]"}, {"phase": "open", "samples": "["}):
+    for breaker in (
+        {"phase": "ajar"},
+        {"phase": "open", "since": "1", "samples": "[[1]]"},
+        {"phase": "open", "samples": "["},
+    ):
         server.delete("eagle:breaker")
         for name, text in breaker.items():
             server.hset("eagle:breaker", name, text)
         assert await store.breaker() == Breaker()
     await store.note_progress("fetch-1", {"users": 3})
-    server.hset("eagle:progress", mapping={"odd": "{", "odder": "[]", "oddest": '{"at":"now"}', "binary": b"\xff"})
+    server.hset(
+        "eagle:progress",
+        mapping={"odd": "{", "odder": "[]", "oddest": '{"at":"now"}', "binary": b"\xff"},
+    )
     assert list(await store.progress()) == ["fetch-1"]
     server.set("eagle:clock", "noon")
     await store.lease(10)
 
 
-async def test_a_number_of_shards_that_is_none_is_refused_in_words(store: RedisUserStore, server: redis.Redis) -> None:
+async def test_a_number_of_shards_that_is_none_is_refused_in_words(
+    store: RedisUserStore, server: redis.Redis
+) -> None:
     server.set("eagle:shards", "many")
-    with pytest.raises(ConfigurationError, match="eagle:shards in Redis should hold the number of shards"):
+    with pytest.raises(
+        ConfigurationError, match="eagle:shards in Redis should hold the number of shards"
+    ):
         await store.agree_on_shards(16)

@@ -18,20 +18,25 @@ TORN = {
     "cut": b"\x80\x04\x95\x10",
     "zeroed": bytes(512),
 }
-DIRECTORY = b"'entries', (0, 391)\n'__version__', (512, 20)\n'tz', (1024, 8)\n'utc_enabled', (1536, 4)\n"
+DIRECTORY = (
+    b"'entries', (0, 391)\n'__version__', (512, 20)\n'tz', (1024, 8)\n'utc_enabled', (1536, 4)\n"
+)
 
 
 @pytest.mark.parametrize("torn", TORN)
 async def test_beat_starts_beside_a_torn_schedule_and_sends_everything_at_once(
     redis_url: str, tmp_path: Path, torn: str
 ) -> None:
-    """Units that were written for an older version still give `--schedule`. Beat accepts it and writes no such file."""
+    """Units that were written for an older version still give `--schedule`. Beat accepts it and
+    writes no such file."""
     (tmp_path / "beat.dat").write_bytes(TORN[torn])
     (tmp_path / "beat.dir").write_bytes(DIRECTORY)
     broker = redis.Redis.from_url(Settings(redis_url=redis_url).broker)
 
     def sent() -> set[str]:
-        return {json.loads(message)["headers"]["task"] for message in broker.lrange(DISPATCH, 0, -1)}
+        return {
+            json.loads(message)["headers"]["task"] for message in broker.lrange(DISPATCH, 0, -1)
+        }
 
     environment = {"EAGLE_REDIS_URL": redis_url, "EAGLE_DATA_DIR": str(tmp_path)}
     with Programs(tmp_path, environment) as programs, broker:

@@ -1,5 +1,6 @@
-"""The primary becomes a replica of another server, the address leads to that one from now on, and every open connection stays
-open. A write over an old connection is refused; new connections lead to the right server."""
+"""The primary becomes a replica of another server, the address leads to that one from now on, and
+every open connection stays open. A write over an old connection is refused; new connections lead to
+the right server."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ class Pair:
 
     async def replicated(self) -> None:
         with redis.Redis(port=self.primary.port) as client:
-            await until(lambda: client.info("replication").get("slave0", {}).get("state") == "online")
+            await until(
+                lambda: client.info("replication").get("slave0", {}).get("state") == "online"
+            )
 
     def fail_over(self, *, led_there: bool = True) -> None:
         """As a managed service does it: no connection is closed."""
@@ -64,7 +67,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         servers = []
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
-            servers.append(stack.enter_context(RedisServer(tmp_path / name, "--repl-diskless-sync-delay", "0")))
+            servers.append(
+                stack.enter_context(RedisServer(tmp_path / name, "--repl-diskless-sync-delay", "0"))
+            )
         with redis.Redis(port=servers[1].port) as client:
             client.replicaof("127.0.0.1", servers[0].port)
         yield Pair(servers[0], servers[1], stack.enter_context(Proxy(free_port(), servers[0].port)))
@@ -149,13 +154,18 @@ async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) ->
         assert programs.runs("beat")
 
 
-@pytest.mark.parametrize(("read_only", "kind"), [("yes", "takes no writes"), ("no", "forgets writes")])
+@pytest.mark.parametrize(
+    ("read_only", "kind"), [("yes", "takes no writes"), ("no", "forgets writes")]
+)
 async def test_doctor_knows_a_replica(pair: Pair, read_only: str, kind: str) -> None:
     await pair.replicated()
     url = f"redis://127.0.0.1:{pair.replica.port}/0"
     with redis.Redis.from_url(url) as client:
         client.config_set("replica-read-only", read_only)
-    for found in (redis_servers.redis_answers(Settings(redis_url=url)), redis_servers.broker_answers(Settings(redis_url=url))):
+    for found in (
+        redis_servers.redis_answers(Settings(redis_url=url)),
+        redis_servers.broker_answers(Settings(redis_url=url)),
+    ):
         assert not found.well
         assert kind in found.found
         assert f"its primary is 127.0.0.1:{pair.primary.port}" in found.found
@@ -168,5 +178,8 @@ def test_a_replica_that_lost_its_primary_is_left_too(pair: Pair) -> None:
         client.config_set("replica-serve-stale-data", "no")
     pair.primary.kill()
     address = RedisAddress("127.0.0.1", pair.replica.port, database=1)
-    with closing(Broker(address)) as broker, pytest.raises(RedisUnavailable, match=r"not the primary|MASTERDOWN"):
+    with (
+        closing(Broker(address)) as broker,
+        pytest.raises(RedisUnavailable, match=r"not the primary|MASTERDOWN"),
+    ):
         broker.waiting([ADHOC])

@@ -14,9 +14,14 @@ from workers.process.watchdog import HUNG
 
 @pytest.mark.parametrize(
     ("task", "reason"),
-    [("hang_loop", "the event loop has stood still"), ("hang_consumer", "Celery's consumer has stood still")],
+    [
+        ("hang_loop", "the event loop has stood still"),
+        ("hang_consumer", "Celery's consumer has stood still"),
+    ],
 )
-def test_a_worker_that_hangs_ends_itself(redis_url: str, tmp_path: Path, task: str, reason: str) -> None:
+def test_a_worker_that_hangs_ends_itself(
+    redis_url: str, tmp_path: Path, task: str, reason: str
+) -> None:
     environment = {
         **os.environ,
         "EAGLE_REDIS_URL": redis_url,

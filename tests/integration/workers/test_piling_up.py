@@ -1,5 +1,5 @@
-"""Messages that nobody takes. A queue keeps the newest few, a worker that comes back is not held up by those that wait, and
-a warning counts the dropped ones."""
+"""Messages that nobody takes. A queue keeps the newest few, a worker that comes back is not held up
+by those that wait, and a warning counts the dropped ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from workers.process import celery_transport
 from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 
 PREFETCHED = 4 + 1
-"""Messages that a worker of four threads takes at once, and one on its way. They are given to another after twenty minutes."""
+"""Messages that a worker of four threads takes at once, and one on its way. They are given to
+another after twenty minutes."""
 WITHIN = 30.0
 """Seconds until readings flow again, however many messages wait."""
 
@@ -63,14 +64,18 @@ def test_a_flood_of_requests_is_bounded_too(app: Celery, broker: redis.Redis) ->
     assert len(waiting(broker, ADHOC)) == 20
 
 
-def test_what_waits_for_fetching_or_archiving_is_bounded_by_those_who_send_it(app: Celery, broker: redis.Redis) -> None:
+def test_what_waits_for_fetching_or_archiving_is_bounded_by_those_who_send_it(
+    app: Celery, broker: redis.Redis
+) -> None:
     for queue in (fetch_queue(0), "rotate.a-node"):
         for _ in range(25):
             app.send_task("fetch", args=[["00ce69"]], queue=queue)
         assert len(waiting(broker, queue)) == 25
 
 
-def test_dropping_is_told_but_not_every_second(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropping_is_told_but_not_every_second(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(celery_transport, "_dropped", celery_transport._DroppedMessages())
     with capture_logs() as logs:
         for _ in range(LONGEST_DISPATCH_QUEUE + 5):
@@ -83,10 +88,13 @@ def test_dropping_is_told_but_not_every_second(app: Celery, monkeypatch: pytest.
 async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
     redis_url: str, app: Celery, broker: redis.Redis, tmp_path: Path
 ) -> None:
-    """Twenty thousand messages of a version before this one, expired; and the first who takes them is killed meanwhile."""
+    """Twenty thousand messages of a version before this one, expired; and the first who takes them
+    is killed meanwhile."""
     app.send_task("dispatch", queue=DISPATCH, expires=30)
     one = bytes(broker.lrange(DISPATCH, 0, -1)[0])  # type: ignore[arg-type]  # no decoding was asked for
-    old = one.decode().replace(json.loads(one)["headers"]["expires"], "2026-01-01T00:00:00.000000+00:00")
+    old = one.decode().replace(
+        json.loads(one)["headers"]["expires"], "2026-01-01T00:00:00.000000+00:00"
+    )
     for _ in range(20):
         broker.rpush(DISPATCH, *[old] * 1000)
     environment = {
@@ -108,10 +116,15 @@ async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
 
 
 def test_no_message_expires(app: Celery, broker: redis.Redis, settings: Settings) -> None:
-    """Expiry compares the sender's clock with the worker's: one that is 25 s ahead would drop every message."""
+    """Expiry compares the sender's clock with the worker's: one that is 25 s ahead would drop every
+    message."""
     publisher(settings)(["00ce69"])
     app.send_task("rotate", **app.conf.beat_schedule["rotate"]["options"])
-    sent = [json.loads(message) for queue in (ADHOC, DISPATCH) for message in broker.lrange(queue, 0, -1)]
+    sent = [
+        json.loads(message)
+        for queue in (ADHOC, DISPATCH)
+        for message in broker.lrange(queue, 0, -1)
+    ]
     assert [message["headers"]["expires"] for message in sent] == [None, None]
     sources = Path(__file__).parents[3].joinpath("workers").rglob("*.py")
     assert [file.name for file in sources if "expires=" in file.read_text()] == []

@@ -1,4 +1,5 @@
-"""The broker's Redis refuses every write for a while, because its disk or its memory is full. No worker dies of that."""
+"""The broker's Redis refuses every write for a while, because its disk or its memory is full. No
+worker dies of that."""
 
 from __future__ import annotations
 
@@ -40,11 +41,19 @@ def refuses(client: redis.Redis) -> bool:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("trouble", "noticed"), [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")])
+@pytest.mark.parametrize(
+    ("trouble", "noticed"),
+    [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")],
+)
 async def test_a_worker_survives_a_broker_that_refuses_writes(
-    trouble: Callable[[redis.Redis, Path], AbstractContextManager[None]], noticed: str, tmp_path: Path
+    trouble: Callable[[redis.Redis, Path], AbstractContextManager[None]],
+    noticed: str,
+    tmp_path: Path,
 ) -> None:
-    with tmpfs(tmp_path / "volume", "8m") as volume, RedisServer(volume, "--appendonly", "yes") as server:
+    with (
+        tmpfs(tmp_path / "volume", "8m") as volume,
+        RedisServer(volume, "--appendonly", "yes") as server,
+    ):
         environment = {
             "EAGLE_REDIS_URL": server.url,
             "EAGLE_DATA_DIR": str(tmp_path),
@@ -57,7 +66,10 @@ async def test_a_worker_survives_a_broker_that_refuses_writes(
             await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=40)
             with trouble(client, volume):
                 await until(lambda: refuses(client))
-                await until(lambda: noticed in programs.said("worker") or not programs.runs("worker"), patience=30)
+                await until(
+                    lambda: noticed in programs.said("worker") or not programs.runs("worker"),
+                    patience=30,
+                )
                 assert programs.runs("worker")
             await until(lambda: not refuses(client))
             client.hdel("eagle:progress", DISPATCH)

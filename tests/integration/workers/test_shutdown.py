@@ -12,7 +12,8 @@ from tests.acceptance.running import until
 from tests.support.redis_server import RedisServer
 
 GRACE = 25
-"""Seconds: a fetching worker's deadline, and what it is given beside that; `up` and Compose wait for longer."""
+"""Seconds: a fetching worker's deadline, and what it is given beside that; `up` and Compose wait
+for longer."""
 
 
 def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
@@ -25,8 +26,24 @@ def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
             "EAGLE_DATA_DIR": str(tmp_path),
             "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
         }
-        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "fetch", "-P", "threads", "-c", "2"]
-        with log.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as worker:
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "workers.app",
+            "worker",
+            "-Q",
+            "fetch",
+            "-P",
+            "threads",
+            "-c",
+            "2",
+        ]
+        with (
+            log.open("wb") as file,
+            subprocess.Popen(command, env=environment, stdout=file, stderr=file) as worker,
+        ):
             try:
                 until(lambda: " ready." in log.read_text(), 30)
                 assert server.process is not None

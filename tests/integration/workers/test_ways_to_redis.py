@@ -1,5 +1,6 @@
-"""Every program, as it ships, on every way to a real Redis: a port, a Unix socket, TLS; with a user, a password and a
-database. And none of them over TLS to a server that cannot prove who it is."""
+"""Every program, as it ships, on every way to a real Redis: a port, a Unix socket, TLS; with a
+user, a password and a database. And none of them over TLS to a server that cannot prove who it is.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +42,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     directory = tmp_path_factory.mktemp("r")
     with RedisServer(directory, "--unixsocket", str(directory / "s")) as running:
         with redis.Redis.from_url(running.url) as client:
-            client.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], channels=["*"], categories=["+@all"])
+            client.acl_setuser(
+                USER,
+                enabled=True,
+                passwords=[f"+{PASSWORD}"],
+                keys=["*"],
+                channels=["*"],
+                categories=["+@all"],
+            )
         yield running
 
 
@@ -52,7 +60,9 @@ def front(server: RedisServer) -> Iterator[TlsFront]:
 
 
 @pytest.fixture(params=["port", "socket", "tls"])
-def environment(request: pytest.FixtureRequest, server: RedisServer, front: TlsFront, tmp_path: Path) -> dict[str, str]:
+def environment(
+    request: pytest.FixtureRequest, server: RedisServer, front: TlsFront, tmp_path: Path
+) -> dict[str, str]:
     addresses = {
         "port": f"redis://{LOGIN}@127.0.0.1:{server.port}?db=3",
         "socket": f"unix://{LOGIN}@{server.directory / 's'}?db=3",
@@ -73,7 +83,10 @@ def deceived(front: TlsFront, tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(120)
 async def test_every_program_works_on_every_way_to_redis(
-    environment: dict[str, str], server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str],
+    server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = _settings(environment, monkeypatch)
     store = wiring.user_store(found, passwords=False)
@@ -88,7 +101,9 @@ async def test_every_program_works_on_every_way_to_redis(
     assert _length(server, ADHOC) == 1
     with Programs(tmp_path, environment) as programs:
         port = free_port()
-        programs.celery("flower", "flower", f"--port={port}", "--address=127.0.0.1", FLOWER_BASIC_AUTH="a:b")
+        programs.celery(
+            "flower", "flower", f"--port={port}", "--address=127.0.0.1", FLOWER_BASIC_AUTH="a:b"
+        )
         await until(lambda: _flowers_lengths(port).get(ADHOC) == 1, patience=30)
         programs.celery("worker", *WORKER)
         programs.celery("beat", *BEAT)
@@ -111,11 +126,16 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
     assert "certificate verify failed" in redis_servers.broker_answers(found).found
     with pytest.raises(OperationalError, match="certificate verify failed"):
         publisher(found)(["00ce69"])
-    with closing(Broker(found.broker_address)) as broker, pytest.raises(RedisUnavailable, match="certificate verify failed"):
+    with (
+        closing(Broker(found.broker_address)) as broker,
+        pytest.raises(RedisUnavailable, match="certificate verify failed"),
+    ):
         broker.waiting([ADHOC])
     with Programs(tmp_path, deceived) as programs:
         port = free_port()
-        programs.celery("flower", "flower", f"--port={port}", "--address=127.0.0.1", FLOWER_BASIC_AUTH="a:b")
+        programs.celery(
+            "flower", "flower", f"--port={port}", "--address=127.0.0.1", FLOWER_BASIC_AUTH="a:b"
+        )
         programs.celery("worker", *WORKER)
         programs.celery("beat", *BEAT)
         programs.celery("inspect", "inspect", "ping", "--timeout=5")
@@ -149,7 +169,9 @@ def _flowers_lengths(port: int) -> dict[str, int]:
     request.add_header("Authorization", f"Basic {base64.b64encode(b'a:b').decode()}")
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return {queue["name"]: queue["messages"] for queue in json.load(answer)["active_queues"]}
+            return {
+                queue["name"]: queue["messages"] for queue in json.load(answer)["active_queues"]
+            }
     except OSError:
         return {}
 

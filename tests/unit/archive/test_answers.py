@@ -1,4 +1,5 @@
-"""Every answer that a store, or something in front of it, may give to each request, and what the archive makes of it."""
+"""Every answer that a store, or something in front of it, may give to each request, and what the
+archive makes of it."""
 
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ class Answer:
 
 
 def error(status: int, code: str) -> Answer:
-    return Answer(status, f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+    return Answer(
+        status,
+        f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode(),
+    )
 
 
 class _Raw(io.BytesIO):
@@ -68,14 +72,29 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 @cache
 def archive_at(**options: Any) -> S3Archive:
-    """Made once for all tests, which takes a tenth of a second: it remembers nothing between two requests."""
-    given = {"region": "eu-west-1", "access_key_id": "test-key", "secret_access_key": "not-a-secret"}
-    return S3Archive("s3://bucket/archive", **{"endpoint_url": "http://store.example", **given, **options})
+    """Made once for all tests, which takes a tenth of a second: it remembers nothing between two
+    requests."""
+    given = {
+        "region": "eu-west-1",
+        "access_key_id": "test-key",
+        "secret_access_key": "not-a-secret",
+    }
+    return S3Archive(
+        "s3://bucket/archive", **{"endpoint_url": "http://store.example", **given, **options}
+    )
 
 
 TROUBLE = [
-    *(error(301, "PermanentRedirect"), error(307, "TemporaryRedirect"), error(400, "RequestTimeout")),
-    *(error(400, "ExpiredToken"), error(400, "XAmzContentSHA256Mismatch"), error(403, "AccessDenied")),
+    *(
+        error(301, "PermanentRedirect"),
+        error(307, "TemporaryRedirect"),
+        error(400, "RequestTimeout"),
+    ),
+    *(
+        error(400, "ExpiredToken"),
+        error(400, "XAmzContentSHA256Mismatch"),
+        error(403, "AccessDenied"),
+    ),
     *(error(403, "QuotaExceeded"), error(405, "MethodNotAllowed"), error(408, "RequestTimeout")),
     *(error(409, "OperationAborted"), error(429, "TooManyRequests"), error(500, "InternalError")),
     *(error(503, "SlowDown"), error(507, "InsufficientStorage"), error(200, "InternalError")),
@@ -84,7 +103,9 @@ TROUBLE = [
 """Answers that prove nothing, whatever the request was."""
 
 
-@pytest.mark.parametrize("answer", [*TROUBLE, Answer(200, PAGE), error(404, "NoSuchBucket"), Answer(404, PAGE)])
+@pytest.mark.parametrize(
+    "answer", [*TROUBLE, Answer(200, PAGE), error(404, "NoSuchBucket"), Answer(404, PAGE)]
+)
 def test_a_put_with_an_unclear_answer_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable) as caught:
@@ -92,7 +113,9 @@ def test_a_put_with_an_unclear_answer_counts_as_away(wire: Wire, answer: Answer)
     assert type(caught.value) is ArchiveUnavailable
 
 
-@pytest.mark.parametrize("answer", [error(412, "PreconditionFailed"), Answer(412), Answer(412, PAGE), Answer(304)])
+@pytest.mark.parametrize(
+    "answer", [error(412, "PreconditionFailed"), Answer(412), Answer(412, PAGE), Answer(304)]
+)
 def test_a_put_of_a_taken_key_raises_already_there(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(AlreadyThere):
@@ -124,10 +147,14 @@ def test_a_probe_that_is_refused_for_good_is_nobodys_object(wire: Wire) -> None:
         error(400, "InvalidRequest"),
     ],
 )
-def test_a_store_that_does_not_understand_the_condition(wire: Wire, answer: Answer, checksums: str) -> None:
+def test_a_store_that_does_not_understand_the_condition(
+    wire: Wire, answer: Answer, checksums: str
+) -> None:
     wire.answer = lambda _: answer
     for ask in (S3Archive.prove, lambda one: one.put(KEY, b"body", {})):
-        with pytest.raises(NoConditionalWrites, match="no conditional writes and cannot be used") as caught:
+        with pytest.raises(
+            NoConditionalWrites, match="no conditional writes and cannot be used"
+        ) as caught:
             ask(archive_at(checksums=checksums))
         assert "EAGLE_S3_CHECKSUMS" not in str(caught.value)
 
@@ -144,7 +171,9 @@ def test_a_store_that_does_not_understand_the_checksum(wire: Wire, without: Answ
 
 def test_a_store_that_goes_away_while_its_refusal_is_looked_into_is_away(wire: Wire) -> None:
     wire.answer = lambda request: (
-        error(501, "NotImplemented") if "x-amz-checksum-sha256" in request.headers else error(503, "SlowDown")
+        error(501, "NotImplemented")
+        if "x-amz-checksum-sha256" in request.headers
+        else error(503, "SlowDown")
     )
     with pytest.raises(ArchiveUnavailable, match="SlowDown"):
         archive_at().put(KEY, b"body", {})
@@ -188,7 +217,12 @@ def test_a_head_gives_size_digest_and_metadata(
     "answer",
     [
         *TROUBLE,
-        *(error(403, "InvalidObjectState"), error(404, "NoSuchBucket"), Answer(404), Answer(404, PAGE)),
+        *(
+            error(403, "InvalidObjectState"),
+            error(404, "NoSuchBucket"),
+            Answer(404),
+            Answer(404, PAGE),
+        ),
         *(Answer(304), Answer(200, PAGE), Answer(200, NEAT_PAGE), error(416, "InvalidRange")),
     ],
 )
@@ -207,18 +241,31 @@ def test_a_get_of_a_missing_object_raises_key_error(wire: Wire) -> None:
 
 def listing(*keys: str, more: str = "<IsTruncated>false</IsTruncated>") -> Answer:
     contents = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in keys)
-    return Answer(200, f"<?xml version='1.0'?><ListBucketResult>{contents}{more}</ListBucketResult>".encode())
+    return Answer(
+        200, f"<?xml version='1.0'?><ListBucketResult>{contents}{more}</ListBucketResult>".encode()
+    )
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         *TROUBLE,
-        *(Answer(200), Answer(200, PAGE), Answer(200, NEAT_PAGE), Answer(404, PAGE), error(404, "NoSuchBucket")),
+        *(
+            Answer(200),
+            Answer(200, PAGE),
+            Answer(200, NEAT_PAGE),
+            Answer(404, PAGE),
+            error(404, "NoSuchBucket"),
+        ),
         listing("archive/a", more=""),
         listing("archive/a", more="<IsTruncated>true</IsTruncated>"),
-        listing("archive/a", more="<IsTruncated>true</IsTruncated><NextMarker>archive/a</NextMarker>"),
-        listing("archive/a", more="<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"),
+        listing(
+            "archive/a", more="<IsTruncated>true</IsTruncated><NextMarker>archive/a</NextMarker>"
+        ),
+        listing(
+            "archive/a",
+            more="<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>",
+        ),
         listing("archive/b", "archive/a"),
         listing("archive/a", "archive/a"),
         listing("archive/a", "elsewhere/b"),
@@ -231,7 +278,9 @@ def test_a_listing_that_is_malformed_or_cut_off_counts_as_away(wire: Wire, answe
         list(archive_at().keys())
 
 
-@pytest.mark.parametrize("answer", [*TROUBLE, Answer(200), Answer(200, PAGE), Answer(200, NEAT_PAGE)])
+@pytest.mark.parametrize(
+    "answer", [*TROUBLE, Answer(200), Answer(200, PAGE), Answer(200, NEAT_PAGE)]
+)
 def test_a_ping_without_a_listing_counts_as_away(wire: Wire, answer: Answer) -> None:
     wire.answer = lambda _: answer
     with pytest.raises(ArchiveUnavailable):
@@ -239,10 +288,16 @@ def test_a_ping_without_a_listing_counts_as_away(wire: Wire, answer: Answer) -> 
 
 
 class Store:
-    """A store that answers `taken` to a put when there is such an object already, and replaces it or not. Of its first object
-    `reads` are answered to a HEAD and a GET, if given."""
+    """A store that answers `taken` to a put when there is such an object already, and replaces it
+    or not. Of its first object `reads` are answered to a HEAD and a GET, if given."""
 
-    def __init__(self, taken: Answer, *, replaces: bool, reads: tuple[Answer | None, Answer | None] = (None, None)) -> None:
+    def __init__(
+        self,
+        taken: Answer,
+        *,
+        replaces: bool,
+        reads: tuple[Answer | None, Answer | None] = (None, None),
+    ) -> None:
         self._taken = taken
         self._replaces = replaces
         self._reads = dict(zip(("HEAD", "GET"), reads, strict=True))
@@ -257,14 +312,22 @@ class Store:
         if request.url.endswith(PROBE_KEY) and (answer := self._reads[str(request.method)]):
             return answer
         body, headers = self.held[request.url]
-        return Answer(200, body if request.method == "GET" else b"", {"Content-Length": str(len(body)), **headers})
+        return Answer(
+            200,
+            body if request.method == "GET" else b"",
+            {"Content-Length": str(len(body)), **headers},
+        )
 
     def _put(self, request: AWSPreparedRequest) -> Answer:
         self.puts += 1
         assert request.headers["If-None-Match"] == b"*"
         is_taken = request.url in self.held
         if not is_taken or self._replaces:
-            named = {name: _text(value) for name, value in request.headers.items() if name.startswith("x-amz-meta-")}
+            named = {
+                name: _text(value)
+                for name, value in request.headers.items()
+                if name.startswith("x-amz-meta-")
+            }
             self.held[request.url] = _body(request), named
         return self._taken if is_taken else Answer()
 
@@ -298,9 +361,13 @@ def test_a_store_that_refuses_and_keeps_is_trusted(wire: Wire, taken: Answer) ->
         (Answer(304), True),
     ],
 )
-def test_a_store_that_replaces_objects_is_not_trusted(wire: Wire, taken: Answer, *, replaces: bool) -> None:
+def test_a_store_that_replaces_objects_is_not_trusted(
+    wire: Wire, taken: Answer, *, replaces: bool
+) -> None:
     wire.answer = Store(taken, replaces=replaces).answer
-    with pytest.raises(NoConditionalWrites, match="this store has no conditional writes and cannot be used"):
+    with pytest.raises(
+        NoConditionalWrites, match="this store has no conditional writes and cannot be used"
+    ):
         archive_at().prove()
 
 
@@ -323,7 +390,10 @@ def test_a_probe_that_cannot_be_read_any_more_is_followed_by_one_of_the_day(
     with freeze_time("2026-03-10T18:00:00Z"):
         archive_at().prove()
         archive_at().prove()
-    assert [url.partition("/archive/")[2] for url in store.held] == ["doctor/probe.txt", "probe/2026-03-10.txt"]
+    assert [url.partition("/archive/")[2] for url in store.held] == [
+        "doctor/probe.txt",
+        "probe/2026-03-10.txt",
+    ]
 
 
 @pytest.mark.parametrize("reads", UNREADABLE)
@@ -335,7 +405,9 @@ def test_a_store_that_replaces_an_unreadable_object_is_not_trusted(
         archive_at().prove()
 
 
-@pytest.mark.parametrize("taken", [error(409, "ConditionalRequestConflict"), error(503, "SlowDown")])
+@pytest.mark.parametrize(
+    "taken", [error(409, "ConditionalRequestConflict"), error(503, "SlowDown")]
+)
 def test_a_store_that_does_not_answer_the_proof_counts_as_away(wire: Wire, taken: Answer) -> None:
     wire.answer = Store(taken, replaces=False).answer
     with pytest.raises(ArchiveUnavailable) as caught:
@@ -344,7 +416,9 @@ def test_a_store_that_does_not_answer_the_proof_counts_as_away(wire: Wire, taken
 
 
 def test_a_store_that_refuses_a_free_key_counts_as_away(wire: Wire) -> None:
-    wire.answer = lambda request: error(412, "PreconditionFailed") if request.method == "PUT" else Answer(404)
+    wire.answer = lambda request: (
+        error(412, "PreconditionFailed") if request.method == "PUT" else Answer(404)
+    )
     with pytest.raises(ArchiveUnavailable, match="no such object"):
         archive_at().prove()
 

@@ -75,7 +75,9 @@ def test_no_time_passed_means_no_share_of_others() -> None:
 
 
 def test_only_what_grew_is_told() -> None:
-    assert grown({"fetches": 3, "late_100": 2}, {"fetches": 8, "late_100": 2, "missed_turns": 1}) == {
+    assert grown(
+        {"fetches": 3, "late_100": 2}, {"fetches": 8, "late_100": 2, "missed_turns": 1}
+    ) == {
         "fetches": 5,
         "missed_turns": 1,
     }
@@ -107,7 +109,10 @@ def test_times_needs_two_measurements(ours: Row | None) -> None:
 
 
 def test_each_process_has_its_own_use() -> None:
-    assert used_by_each({"beat": 1, "worker": 2}, {1: 1.0}, {1: 1.5, 2: 3.0}) == {"beat": 0.5, "worker": 3.0}
+    assert used_by_each({"beat": 1, "worker": 2}, {1: 1.0}, {1: 1.5, 2: 3.0}) == {
+        "beat": 0.5,
+        "worker": 3.0,
+    }
 
 
 def test_a_workers_threads_are_told_by_what_they_do() -> None:

@@ -14,7 +14,9 @@ STACKS = [
 
 
 def titles(picture: str) -> list[str]:
-    return [one.text or "" for one in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}title")]
+    return [
+        one.text or "" for one in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}title")
+    ]
 
 
 def test_a_function_is_one_frame_whatever_line_it_was_at() -> None:
@@ -39,13 +41,19 @@ def glance(second: float, missed: int, **late: int) -> dict[str, object]:
 def test_lateness_between_each_two_glances() -> None:
     run = {
         "name": "ours",
-        "over_time": [glance(0, 5, late_500=10), glance(1, 5, late_500=20), glance(2, 8, late_500=20, late_10000=4)],
+        "over_time": [
+            glance(0, 5, late_500=10),
+            glance(1, 5, late_500=20),
+            glance(2, 8, late_500=20, late_10000=4),
+        ],
     }
     picture = lateness({"contenders": [run, {"name": "bare"}]})
     root = ET.fromstring(picture)
     assert "ours: lateness over time; 3 missed turns" in picture
     assert "bare" not in picture
-    points = [one.attrib["points"].split() for one in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    points = [
+        one.attrib["points"].split() for one in root.iter("{http://www.w3.org/2000/svg}polyline")
+    ]
     assert [len(one) for one in points] == [2, 2]
     heights = [float(point.partition(",")[2]) for point in points[0]]
     assert heights[0] > heights[1], "later is higher up"

@@ -9,10 +9,25 @@ from click.testing import CliRunner, Result
 from freezegun import freeze_time
 
 from eagle_logger.cli.decode import decode
-from tests.unit.rainforest.decoding.quirks.quirk import WHOLE, Quirk, demand, message, outcome, price, summation
+from tests.unit.rainforest.decoding.quirks.quirk import (
+    WHOLE,
+    Quirk,
+    demand,
+    message,
+    outcome,
+    price,
+    summation,
+)
 from tests.unit.rainforest.decoding.quirks.spellings import JSON
 
-_PRICE = ("StartTime=0xffffffff", "Duration=0xffff", "Price=0x19", "Currency=0x0348", "TrailingDigits=0x02", "Tier=0x01")
+_PRICE = (
+    "StartTime=0xffffffff",
+    "Duration=0xffff",
+    "Price=0x19",
+    "Currency=0x0348",
+    "TrailingDigits=0x02",
+    "Tier=0x01",
+)
 
 
 def run(body: bytes, *options: str) -> Result:
@@ -32,13 +47,17 @@ def test_a_line_per_reading_as_it_would_be_logged() -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize(("now", "flags"), [("2015-03-12", ["long_past"]), ("2015-03-10", ["future"])])
+@pytest.mark.parametrize(
+    ("now", "flags"), [("2015-03-12", ["long_past"]), ("2015-03-10", ["future"])]
+)
 def test_a_strange_time_is_flagged(now: str, flags: list[str]) -> None:
     with freeze_time(now):
         assert json.loads(run(WHOLE).stdout)["flags"] == flags
 
 
-@pytest.mark.parametrize("body", [price(*_PRICE, time="0xffffffff"), summation("SummationDelivered=0x3e8", time="")])
+@pytest.mark.parametrize(
+    "body", [price(*_PRICE, time="0xffffffff"), summation("SummationDelivered=0x3e8", time="")]
+)
 @freeze_time("2015-03-10T17:54:05.250Z", ignore=["hypothesis"])
 def test_what_has_no_time_is_shown_under_its_arrival(body: bytes) -> None:
     result = run(body)
@@ -99,13 +118,19 @@ def test_anything_else_is_not(body: bytes) -> None:
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("quirk", [one for one in JSON if "known" not in one.comes_out[0]], ids=lambda quirk: quirk.title)
+@pytest.mark.parametrize(
+    "quirk", [one for one in JSON if "known" not in one.comes_out[0]], ids=lambda quirk: quirk.title
+)
 def test_exit_codes_follow_the_table(quirk: Quirk) -> None:
     assert run(quirk.body).exit_code == (1 if outcome(quirk) == ("unreadable",) else 0)
 
 
 def test_a_reply_cannot_steer_the_terminal() -> None:
-    shown = CliRunner().invoke(decode, input=b"<Fancy\x1b]0;New>\x1b[2J\x9b2J\r\n</Fancy>", color=True).stderr
+    shown = (
+        CliRunner()
+        .invoke(decode, input=b"<Fancy\x1b]0;New>\x1b[2J\x9b2J\r\n</Fancy>", color=True)
+        .stderr
+    )
     assert "unknown_root" in shown
     assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in shown if one not in "\r\n")
 

@@ -30,7 +30,11 @@ from eagle_logger.errors import BadCloudId, ConfigurationError
     ],
 )
 def test_what_can_be_foreseen_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wrong: Exception, code: int, said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: Exception,
+    code: int,
+    said: str,
 ) -> None:
     _fail_with(wrong, monkeypatch)
     with pytest.raises(SystemExit) as ended:
@@ -40,13 +44,17 @@ def test_what_can_be_foreseen_is_one_line(
 
 
 @pytest.mark.parametrize("mistake", [KeyError("ours"), OSError(errno.EBADF, "Bad file descriptor")])
-def test_a_mistake_of_ours_shows_where_it_was_made(monkeypatch: pytest.MonkeyPatch, mistake: Exception) -> None:
+def test_a_mistake_of_ours_shows_where_it_was_made(
+    monkeypatch: pytest.MonkeyPatch, mistake: Exception
+) -> None:
     _fail_with(mistake, monkeypatch)
     with pytest.raises(type(mistake)):
         command_line.run()
 
 
-@pytest.mark.parametrize("words", [[], ["users"], ["keys"], ["shards"]], ids=lambda words: " ".join(words) or "all")
+@pytest.mark.parametrize(
+    "words", [[], ["users"], ["keys"], ["shards"]], ids=lambda words: " ".join(words) or "all"
+)
 def test_what_a_command_is_for_is_said_to_the_end(words: list[str]) -> None:
     said = CliRunner().invoke(command_line.main, [*words, "--help"], terminal_width=80).output
     assert "Commands:" in said

@@ -5,13 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from eagle_logger.cli.status import Chosen, _json, _state, _totals
+from eagle_logger.cli.status import UserSelection, _json, _state, _totals
 from eagle_logger.core.readings import Kind
-from eagle_logger.inspection.fleet_status import Expected, Status, UnsealedHour, reasons, user_status
+from eagle_logger.inspection.fleet_status import (
+    Expected,
+    FleetStatus,
+    UnsealedHour,
+    reasons,
+    user_status,
+)
 from eagle_logger.users.store import Outline, Totals
 
 NOW = 1_773_162_100.0
-EXPECTED = Expected({Kind.DEMAND: 6.0, Kind.SUMMATION: 60.0, Kind.PRICE: 900.0, Kind.MESSAGE: 900.0}, 600.0)
+EXPECTED = Expected(
+    {Kind.DEMAND: 6.0, Kind.SUMMATION: 60.0, Kind.PRICE: 900.0, Kind.MESSAGE: 900.0}, 600.0
+)
 
 
 def outline(
@@ -32,17 +40,23 @@ def outline(
     return outlined._replace(intervals=intervals or {}, visited=visited or last is not None)
 
 
-def nothing() -> Status:
-    return Status("now", Totals(0, 0, 0, 0, 0, None), [], {}, [], [], {}, {}, {}, "closed")
+def nothing() -> FleetStatus:
+    return FleetStatus("now", Totals(0, 0, 0, 0, 0, None), [], {}, [], [], {}, {}, {}, "closed")
 
 
 @pytest.mark.parametrize("word", ["plain", "Zähler \x1b[2J\u2028", "half a character: \ud83d"])
 def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
     users = [
-        user_status(outline(total=7, last=int(NOW) - 60, failures=2, error=word, parked=word, due=NOW + 6), NOW, EXPECTED),
+        user_status(
+            outline(total=7, last=int(NOW) - 60, failures=2, error=word, parked=word, due=NOW + 6),
+            NOW,
+            EXPECTED,
+        ),
         user_status(Outline("00ce70", 0, None, (), 0, None, None, None, NOW + 20), NOW, EXPECTED),
     ]
-    found = Status("now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], [], {}, {}, {}, "closed")
+    found = FleetStatus(
+        "now", Totals(2, 1, 0, 0, 1, None), users, {"dispatch": 1}, [], [], {}, {}, {}, "closed"
+    )
     told = json.loads(_json(found))
     assert told == found.as_json()
     assert told["users"][0] == {
@@ -66,14 +80,18 @@ def test_whatever_a_gateway_made_up_is_told_as_json(word: str) -> None:
 
 def test_clocks_that_are_wrong_are_named() -> None:
     clocks = {"beat": 0.4, "fetch-1": 25.04, "fetch-2": -3600.0}
-    found = Status("now", Totals(0, 0, 0, 0, 0, None), [], {}, [], [], {}, clocks, {}, "closed")
+    found = FleetStatus(
+        "now", Totals(0, 0, 0, 0, 0, None), [], {}, [], [], {}, clocks, {}, "closed"
+    )
     line = "clocks that are wrong: fetch-1 is 25.0 s ahead of Redis, fetch-2 is 3600.0 s behind Redis (set them, with NTP)"
     assert line in _totals(found)
     assert not any("clock" in one for one in _totals(replace(found, clocks_ahead={"beat": 0.4})))
 
 
 def test_a_user_whose_state_cannot_be_read_is_shown_as_such() -> None:
-    found = user_status(outline()._replace(unreadable="the state cannot be read: it is cut off"), NOW, EXPECTED)
+    found = user_status(
+        outline()._replace(unreadable="the state cannot be read: it is cut off"), NOW, EXPECTED
+    )
     assert _state(found) == "the state cannot be read: it is cut off"
     assert found.standing == "unreadable"
 
@@ -86,11 +104,23 @@ SHOWN = [
     (outline(last=int(NOW) - 900, due=NOW - 840), "overdue", "its turn is 14 min late"),
     (outline(due=NOW - 840), "overdue", "never read, and its turn is 14 min late"),
     (outline(due=NOW + 3), "new", "not asked yet"),
-    (outline(due=NOW + 3, visited=True), "never_read", "it answers, and no reading ever came of it"),
+    (
+        outline(due=NOW + 3, visited=True),
+        "never_read",
+        "it answers, and no reading ever came of it",
+    ),
     (outline(last=int(NOW) - 7200), "silent", "it answers, but without a new reading for 2 h"),
     (outline(last=int(NOW) - 7200, intervals=HOURLY), "ok", "ok"),
-    (outline(last=int(NOW) - 20000, intervals=HOURLY), "silent", "it answers, but without a new reading for 6 h"),
-    (outline(last=int(NOW) - 7200, failures=3, error="timed_out: no"), "failing", "3 failures: timed_out: no"),
+    (
+        outline(last=int(NOW) - 20000, intervals=HOURLY),
+        "silent",
+        "it answers, but without a new reading for 6 h",
+    ),
+    (
+        outline(last=int(NOW) - 7200, failures=3, error="timed_out: no"),
+        "failing",
+        "3 failures: timed_out: no",
+    ),
     (outline(parked="refused: no"), "parked", "parked: refused: no"),
 ]
 
@@ -123,17 +153,17 @@ FLEET = [
 @pytest.mark.parametrize(
     ("chosen", "ids"),
     [
-        (Chosen(), "5642371"),
-        (Chosen(limit=2), "56"),
-        (Chosen(limit=0), ""),
-        (Chosen(failing=True), "643"),
-        (Chosen(stale=3600.0), "5642"),
-        (Chosen(stale=86400.0, failing=True), "64"),
-        (Chosen(sort="id"), "1234567"),
-        (Chosen(sort="failures"), "6431257"),
+        (UserSelection(), "5642371"),
+        (UserSelection(limit=2), "56"),
+        (UserSelection(limit=0), ""),
+        (UserSelection(failing=True), "643"),
+        (UserSelection(stale=3600.0), "5642"),
+        (UserSelection(stale=86400.0, failing=True), "64"),
+        (UserSelection(sort="id"), "1234567"),
+        (UserSelection(sort="failures"), "6431257"),
     ],
 )
-def test_who_is_shown_and_in_which_order(chosen: Chosen, ids: str) -> None:
+def test_who_is_shown_and_in_which_order(chosen: UserSelection, ids: str) -> None:
     assert "".join(user.cloud_id[-1] for user in chosen.users(FLEET)) == ids
 
 
@@ -141,9 +171,16 @@ def test_those_who_are_not_well_are_counted_by_reason() -> None:
     found = reasons(FLEET)
     assert found == {"failing: timed_out": 2, "silent": 1, "never_read": 1, "parked: refused": 1}
     assert next(iter(found)) == "failing: timed_out"
-    shown = replace(nothing(), reasons=found, totals=Totals(7, 6, 2, 0, 1, NOW - 840), longest_wait=840.0)
-    assert "not well: failing: timed_out 2, silent 1, never_read 1, parked: refused 1" in _totals(shown)
-    assert "users: 7, 6 waiting their turn (2 overdue, the longest for 14 min), 0 being fetched, 1 parked" in _totals(shown)
+    shown = replace(
+        nothing(), reasons=found, totals=Totals(7, 6, 2, 0, 1, NOW - 840), longest_wait=840.0
+    )
+    assert "not well: failing: timed_out 2, silent 1, never_read 1, parked: refused 1" in _totals(
+        shown
+    )
+    assert (
+        "users: 7, 6 waiting their turn (2 overdue, the longest for 14 min), 0 being fetched, 1 parked"
+        in _totals(shown)
+    )
 
 
 def test_an_open_hour_is_not_told_as_not_archived() -> None:

@@ -19,7 +19,9 @@ def test_the_next_turn_is_the_first_point_after_now(now: float, grid: Grid) -> N
     due = next_due(now, grid)
     assert due > now
     assert due - now <= grid.period * (1 + 1e-6)
-    assert math.isclose((due - grid.phase) / grid.period, round((due - grid.phase) / grid.period), abs_tol=1e-6)
+    assert math.isclose(
+        (due - grid.phase) / grid.period, round((due - grid.phase) / grid.period), abs_tol=1e-6
+    )
 
 
 @given(moments, grids)
@@ -36,7 +38,9 @@ def test_one_turn_after_another_misses_nothing_and_skips_nothing(now: float, gri
 def test_missed_turns_add_up(due: float, wait: float, more: float, grid: Grid) -> None:
     middle = next_due(due + wait, grid)
     end = middle + more
-    assert missed_turns(due, middle, grid) + missed_turns(middle, end, grid) == missed_turns(due, end, grid)
+    assert missed_turns(due, middle, grid) + missed_turns(middle, end, grid) == missed_turns(
+        due, end, grid
+    )
 
 
 def test_a_turn_that_lies_ahead_was_not_missed() -> None:
@@ -51,7 +55,14 @@ def test_a_period_without_sense_is_refused(period: float) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "kept"),
-    [(0.0, 0.0), (-5.0, 0.0), (300.0, 300.0), (math.inf, LONGEST_PAUSE), (1e308, LONGEST_PAUSE), (math.nan, 0.0)],
+    [
+        (0.0, 0.0),
+        (-5.0, 0.0),
+        (300.0, 300.0),
+        (math.inf, LONGEST_PAUSE),
+        (1e308, LONGEST_PAUSE),
+        (math.nan, 0.0),
+    ],
 )
 def test_no_wish_of_a_relay_breaks_the_arithmetic(asked: float, kept: float) -> None:
     assert bounded_pause(asked) == kept
@@ -59,7 +70,16 @@ def test_no_wish_of_a_relay_breaks_the_arithmetic(asked: float, kept: float) -> 
 
 @pytest.mark.parametrize(
     ("due", "now", "missed"),
-    [(12.0, 17.9, 0), (12.0, 18.0, 1), (12.0, 30.0, 3), (13.0, 18.0, 0), (13.0, 23.9, 0), (13.0, 24.0, 1)],
+    [
+        (12.0, 17.9, 0),
+        (12.0, 18.0, 1),
+        (12.0, 30.0, 3),
+        (13.0, 18.0, 0),
+        (13.0, 23.9, 0),
+        (13.0, 24.0, 1),
+    ],
 )
-def test_a_visit_between_two_points_stands_for_the_later_one(due: float, now: float, missed: int) -> None:
+def test_a_visit_between_two_points_stands_for_the_later_one(
+    due: float, now: float, missed: int
+) -> None:
     assert missed_turns(due, now, Grid(6.0, 0.0)) == missed

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core.circuit_breaker import Breaker, Fleet, Phase, Sample, most_to_lease, sampled, stepped
+from eagle_logger.core.circuit_breaker import (
+    Breaker,
+    FleetLoad,
+    Phase,
+    Sample,
+    most_to_lease,
+    sampled,
+    stepped,
+)
 from eagle_logger.core.schedule import most_at_once, pause_after, share
 
 
@@ -22,8 +30,8 @@ class Home:
 
 @dataclass
 class World:
-    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the share of homes that the relay does
-    not answer for."""
+    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the share of
+    homes that the relay does not answer for."""
 
     size: int
     away: float = 0.0
@@ -40,8 +48,12 @@ class World:
         self.at += 1
         fleet = self.fleet()
         ordinary = most_at_once(self.size, 6.0, fleet.overdue)
-        self.breaker = stepped(self.breaker, Sample(self.at, self.visits, self.failed), fleet, ordinary)
-        due = sorted((home.due, number) for number, home in self.homes.items() if home.due <= self.at)
+        self.breaker = stepped(
+            self.breaker, Sample(self.at, self.visits, self.failed), fleet, ordinary
+        )
+        due = sorted(
+            (home.due, number) for number, home in self.homes.items() if home.due <= self.at
+        )
         leased = due[: most_to_lease(self.breaker, self.at, fleet, ordinary)]
         for _, number in leased:
             self.visit(number)
@@ -59,9 +71,11 @@ class World:
             home.failures, pause = 0, 0.0
         home.due = self.at + 6 + pause
 
-    def fleet(self) -> Fleet:
+    def fleet(self) -> FleetLoad:
         late = self.at - min(home.due for home in self.homes.values())
-        return Fleet(self.size, sum(home.failures > 0 for home in self.homes.values()), 6.0, max(0.0, late))
+        return FleetLoad(
+            self.size, sum(home.failures > 0 for home in self.homes.values()), 6.0, max(0.0, late)
+        )
 
     def run(self, seconds: int) -> list[int]:
         """How many were asked in each of these seconds."""
@@ -113,7 +127,7 @@ def test_one_home_or_two_never_open_it(size: int) -> None:
 
 def test_one_home_visited_far_more_often_than_all_others_never_opens_it() -> None:
     """Nearly every visit fails, and they are all one home's."""
-    breaker, fleet = Breaker(), Fleet(users=50, failing=1, period=6.0)
+    breaker, fleet = Breaker(), FleetLoad(users=50, failing=1, period=6.0)
     for second in range(100):
         breaker = stepped(breaker, Sample(second, 20 * second, 20 * second), fleet, 50)
         assert breaker.phase is Phase.CLOSED
@@ -133,7 +147,7 @@ def test_it_opens_again_when_those_who_follow_are_not_answered() -> None:
 
 def test_one_lucky_answer_does_not_close_it() -> None:
     breaker = Breaker(Phase.OPEN, 0.0, (Sample(0.0, 0, 0),))
-    fleet = Fleet(users=100, failing=100, period=6.0, overdue=60.0)
+    fleet = FleetLoad(users=100, failing=100, period=6.0, overdue=60.0)
     for second in range(1, 60):
         breaker = stepped(breaker, Sample(second, second, second - second // 3), fleet, 100)
         assert breaker.phase is Phase.OPEN
@@ -141,12 +155,18 @@ def test_one_lucky_answer_does_not_close_it() -> None:
 
 def test_a_redis_that_was_emptied_is_no_relay_that_is_away() -> None:
     breaker = Breaker(samples=(Sample(0.0, 900, 10), Sample(5.0, 1000, 10)))
-    breaker = stepped(breaker, Sample(6.0, 3, 3), Fleet(users=10, failing=10, period=6.0), 10)
+    breaker = stepped(breaker, Sample(6.0, 3, 3), FleetLoad(users=10, failing=10, period=6.0), 10)
     assert breaker == Breaker(samples=(Sample(6.0, 3, 3),))
 
 
 def test_what_is_no_doing_of_the_relay_does_not_count() -> None:
-    tally = {"fetches": 100, "failed_fetches": 60, "failed_no_key": 30, "failed_internal_error": 10, "failed_busy": 20}
+    tally = {
+        "fetches": 100,
+        "failed_fetches": 60,
+        "failed_no_key": 30,
+        "failed_internal_error": 10,
+        "failed_busy": 20,
+    }
     assert sampled(7.0, tally) == Sample(7.0, 60, 20)
 
 
@@ -159,7 +179,7 @@ def test_whatever_happens_somebody_is_asked_and_little_is_remembered(
     seconds: list[tuple[int, float, float]], users: int, failing: int
 ) -> None:
     breaker, at, visits, failed = Breaker(), 0.0, 0, 0
-    fleet = Fleet(users, min(users, failing), 6.0)
+    fleet = FleetLoad(users, min(users, failing), 6.0)
     for more, part, passed in seconds:
         at, visits, failed = at + passed, visits + more, failed + int(more * part)
         breaker = stepped(breaker, Sample(at, visits, failed), fleet, users)
@@ -171,7 +191,7 @@ def test_whatever_happens_somebody_is_asked_and_little_is_remembered(
 @pytest.mark.parametrize("phase", Phase)
 def test_a_clock_that_was_set_back_holds_nobody_up(phase: Phase) -> None:
     breaker = Breaker(phase, 7000.0, (Sample(7100.0, 50, 50),))
-    fleet = Fleet(users=100, failing=100, period=6.0)
+    fleet = FleetLoad(users=100, failing=100, period=6.0)
     for second in range(1, 60):
         breaker = stepped(breaker, Sample(3500.0 + second, 50 + 10 * second, 50), fleet, 100)
     assert breaker.phase is Phase.CLOSED

@@ -24,7 +24,9 @@ def test_a_slow_answer_is_no_jump() -> None:
 
 
 def test_drift_is_no_jump() -> None:
-    assert not looked_at(*((second * 1.0005, second, second + 0.001) for second in range(0, 600, 2))).any_since(0)
+    assert not looked_at(
+        *((second * 1.0005, second, second + 0.001) for second in range(0, 600, 2))
+    ).any_since(0)
 
 
 def test_a_jump_is_noticed_either_way_and_remembered() -> None:

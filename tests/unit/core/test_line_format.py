@@ -66,7 +66,9 @@ def test_a_flag_is_added_once_and_changes_nothing_else() -> None:
     flagged = with_flag(parse_line(LINE), Flag.CONFLICT)
     assert flagged == LINE.replace(b'"flags":[]', b'"flags":["conflict"]')
     assert with_flag(parse_line(flagged), Flag.CONFLICT) == flagged
-    assert with_flag(parse_line(flagged), Flag.BACKWARDS).endswith(b'"flags":["backwards","conflict"]}')
+    assert with_flag(parse_line(flagged), Flag.BACKWARDS).endswith(
+        b'"flags":["backwards","conflict"]}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,11 @@ def test_anything_we_did_not_write_is_refused(text: bytes) -> None:
 
 
 def test_a_kind_and_a_flag_of_a_newer_version_are_read_as_they_are() -> None:
-    line = parse_line(LINE.replace(b'"kind":"demand"', b'"kind":"weather"').replace(b'"flags":[]', b'"flags":["odd"]'))
+    line = parse_line(
+        LINE.replace(b'"kind":"demand"', b'"kind":"weather"').replace(
+            b'"flags":[]', b'"flags":["odd"]'
+        )
+    )
     assert line.identity.kind == "weather"
     assert line.flags == {"odd"}
     assert with_flag(line, Flag.CONFLICT).endswith(b'"flags":["conflict","odd"]}')
@@ -112,7 +118,10 @@ def test_a_line_that_is_spelled_otherwise_gets_no_flag_and_loses_nothing(text: b
 
 
 def test_what_a_newer_version_nests_is_compared_with_the_rest() -> None:
-    texts = [LINE.replace(b'"raw"', b'"more":%b,"raw"' % more) for more in (b'[1,{"a":2}]', b'[1,{"a":"2"}]', b'[1,{"a":2.0}]')]
+    texts = [
+        LINE.replace(b'"raw"', b'"more":%b,"raw"' % more)
+        for more in (b'[1,{"a":2}]', b'[1,{"a":"2"}]', b'[1,{"a":2.0}]')
+    ]
     first, text, again = (parse_line(one).values for one in texts)
     assert first != text
     assert again != text
@@ -120,6 +129,9 @@ def test_what_a_newer_version_nests_is_compared_with_the_rest() -> None:
 
 def test_readings_of_a_newer_schema_are_equal_only_if_they_say_the_same_to_the_letter() -> None:
     newer = LINE.replace(b'"v":1', b'"v":2')
-    sooner, later = (parse_line(newer.replace(b"17:54:01Z", moment)).values for moment in (b"17:54:01.2Z", b"17:54:01.7Z"))
+    sooner, later = (
+        parse_line(newer.replace(b"17:54:01Z", moment)).values
+        for moment in (b"17:54:01.2Z", b"17:54:01.7Z")
+    )
     assert sooner != later
     assert parse_line(newer.replace(b"05.250Z", b"06.250Z")).values == parse_line(newer).values

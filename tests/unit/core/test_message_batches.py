@@ -12,7 +12,9 @@ cloud_ids = st.lists(st.from_regex(r"[0-9a-f]{6}", fullmatch=True), unique=True,
 
 
 @given(cloud_ids, st.integers(1, 32), st.integers(1, 100))
-def test_every_user_goes_into_exactly_one_message_of_its_shard(users: list[str], shards: int, at_most: int) -> None:
+def test_every_user_goes_into_exactly_one_message_of_its_shard(
+    users: list[str], shards: int, at_most: int
+) -> None:
     sent = list(messages(users, shards=shards, at_most=at_most))
     assert Counter(user for _, batch in sent for user in batch) == Counter(users)
     assert all(0 < len(batch) <= at_most for _, batch in sent)
@@ -22,11 +24,15 @@ def test_every_user_goes_into_exactly_one_message_of_its_shard(users: list[str],
 @given(cloud_ids, st.integers(1, 32))
 def test_no_more_messages_than_needed(users: list[str], shards: int) -> None:
     sizes = Counter(shard_of(user, shards) for user in users)
-    assert len(list(messages(users, shards=shards, at_most=100))) == sum(-(-size // 100) for size in sizes.values())
+    assert len(list(messages(users, shards=shards, at_most=100))) == sum(
+        -(-size // 100) for size in sizes.values()
+    )
 
 
 @given(cloud_ids, st.integers(1, 32), st.integers(1, 100))
-def test_a_shards_messages_are_as_full_as_each_other(users: list[str], shards: int, at_most: int) -> None:
+def test_a_shards_messages_are_as_full_as_each_other(
+    users: list[str], shards: int, at_most: int
+) -> None:
     sizes: dict[int, list[int]] = {}
     for shard, batch in messages(users, shards=shards, at_most=at_most):
         sizes.setdefault(shard, []).append(len(batch))

@@ -21,7 +21,9 @@ def test_a_refused_user_is_asked_again_after_5_minutes_15_minutes_and_then_hourl
     [(1, 1, False), (2, 2, False), (3, 3, False), (3, 60, False), (4, 60, True), (4, 80, False), (5, 80, True),
      (1500, 30_000, False), (1501, 30_000, True)],
 )  # fmt: skip
-def test_more_than_three_and_more_than_a_twentieth_are_many(parkings: int, users: int, *, many: bool) -> None:
+def test_more_than_three_and_more_than_a_twentieth_are_many(
+    parkings: int, users: int, *, many: bool
+) -> None:
     assert many_at_once(parkings, users) is many
 
 
@@ -34,7 +36,9 @@ def test_more_than_three_and_more_than_a_twentieth_are_many(parkings: int, users
         (UserState(total_events_logged=7, asked={Kind.DEMAND: 1.0}), True, False),
     ],
 )
-def test_credentials_have_worked_if_they_were_answered(state: UserState, *, unproven: bool, worked: bool) -> None:
+def test_credentials_have_worked_if_they_were_answered(
+    state: UserState, *, unproven: bool, worked: bool
+) -> None:
     assert have_worked(state, unproven=unproven) is worked
 
 
@@ -53,5 +57,7 @@ def test_a_state_that_cannot_be_read_may_hold_an_answer() -> None:
         (0, None, False),
     ],
 )
-def test_three_refusals_in_a_row_are_believed(failures: int, last_error: str | None, *, refused: bool) -> None:
+def test_three_refusals_in_a_row_are_believed(
+    failures: int, last_error: str | None, *, refused: bool
+) -> None:
     assert is_refused(UserState(failures=failures, last_error=last_error)) is refused

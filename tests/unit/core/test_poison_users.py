@@ -9,7 +9,7 @@ from eagle_logger.core.poison_users import (
     FEW,
     SUSPECTED_AFTER,
     TOGETHER,
-    Suspect,
+    SuspectedUser,
     can_convict,
     deaths_if_it_dies,
     is_convicted,
@@ -18,8 +18,10 @@ from eagle_logger.core.poison_users import (
 )
 
 
-def suspects(*deaths: int) -> list[Suspect]:
-    return [Suspect(count, float(number), f"{number:06x}") for number, count in enumerate(deaths)]
+def suspects(*deaths: int) -> list[SuspectedUser]:
+    return [
+        SuspectedUser(count, float(number), f"{number:06x}") for number, count in enumerate(deaths)
+    ]
 
 
 def test_one_death_makes_nobody_a_suspect() -> None:
@@ -52,7 +54,9 @@ def test_few_are_tried_alone_and_many_in_groups_of_those_with_the_fewest_deaths(
 
 
 @given(st.lists(st.integers(SUSPECTED_AFTER, CONVICTED_AFTER), max_size=60), st.data())
-def test_the_guilty_one_is_convicted_and_nobody_else(others: list[int], data: st.DataObject) -> None:
+def test_the_guilty_one_is_convicted_and_nobody_else(
+    others: list[int], data: st.DataObject
+) -> None:
     """Whoever is tried with the guilty one dies with it; all others are cleared."""
     waiting = suspects(SUSPECTED_AFTER, *[min(one, ALONE_AFTER) for one in others])
     guilty, convicted, deaths = waiting[0].cloud_id, set[str](), 0
@@ -66,7 +70,12 @@ def test_the_guilty_one_is_convicted_and_nobody_else(others: list[int], data: st
         chosen = [one for one in chosen if not is_convicted(one.deaths)]
         if any(one.cloud_id == guilty for one in chosen):
             deaths += 1
-            waiting += [one._replace(deaths=deaths_if_it_dies(one.deaths, tried=True, convicting=convicting)) for one in chosen]
+            waiting += [
+                one._replace(
+                    deaths=deaths_if_it_dies(one.deaths, tried=True, convicting=convicting)
+                )
+                for one in chosen
+            ]
             waiting = data.draw(st.permutations(waiting))
     assert convicted == {guilty}
     assert deaths <= CONVICTED_AFTER + FEW

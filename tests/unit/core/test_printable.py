@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from eagle_logger.core.printable import harmless, harmless_json, harmless_lines, without_steering
 
-STEERING = ["\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u202e", "\u2066", "\u200f", "\x7f", "\ufeff", "\u061c"]
+STEERING = [
+    "\x1b[2J",
+    "\x9b2J",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\x7f",
+    "\ufeff",
+    "\u061c",
+]
 UNSAFE = {"Cc", "Cf", "Zl", "Zp"}
 
 
@@ -34,4 +45,7 @@ def test_each_mark_that_steers_a_terminal_is_replaced(mark: str) -> None:
 
 
 def test_only_colours_and_line_breaks_of_the_program_itself_stay() -> None:
-    assert without_steering("\x1b[31mred\x1b[0m\n\t\u202eé") == "\x1b[31mred\x1b[0m\n\t\N{REPLACEMENT CHARACTER}é"
+    assert (
+        without_steering("\x1b[31mred\x1b[0m\n\t\u202eé")
+        == "\x1b[31mred\x1b[0m\n\t\N{REPLACEMENT CHARACTER}é"
+    )

@@ -11,7 +11,9 @@ from eagle_logger.core.readings import Flag, Kind, Reading, Value
 NOW = 1_800_000_000.0
 
 
-def reading(time: float = NOW, kind: Kind = Kind.SUMMATION, values: Mapping[str, Value] | None = None) -> Reading:
+def reading(
+    time: float = NOW, kind: Kind = Kind.SUMMATION, values: Mapping[str, Value] | None = None
+) -> Reading:
     return Reading("", "", kind, int(time), values or {}, {})
 
 
@@ -51,4 +53,11 @@ def test_a_summation_that_goes_backwards_is_flagged(
 
 
 def test_only_summations_go_backwards() -> None:
-    assert flags_for(reading(kind=Kind.DEMAND, values={"delivered": Decimal(1)}), NOW, {"delivered": Decimal(5)}) == set()
+    assert (
+        flags_for(
+            reading(kind=Kind.DEMAND, values={"delivered": Decimal(1)}),
+            NOW,
+            {"delivered": Decimal(5)},
+        )
+        == set()
+    )

@@ -21,13 +21,19 @@ ADDRESSES = {
     "redis://:word@h/0": RedisAddress("h", password="word"),
     "redis://user:word@h/0": RedisAddress("h", username="user", password="word"),
     "redis://user@h/0": RedisAddress("h", username="user"),
-    "redis://us%40er:p%2Fa%3Fs%23s%25%3Aw%20d%3B@h/0": RedisAddress("h", username="us@er", password="p/a?s#s%:w d;"),
+    "redis://us%40er:p%2Fa%3Fs%23s%25%3Aw%20d%3B@h/0": RedisAddress(
+        "h", username="us@er", password="p/a?s#s%:w d;"
+    ),
     "redis://:p@ss@h/0": RedisAddress("h", password="p@ss"),
     "redis://:p+w@h/0": RedisAddress("h", password="p+w"),
     "redis://[::1]/3": RedisAddress("::1", database=3),
-    "redis://:word@[2001:db8::7]:7000/3": RedisAddress("2001:db8::7", 7000, password="word", database=3),
+    "redis://:word@[2001:db8::7]:7000/3": RedisAddress(
+        "2001:db8::7", 7000, password="word", database=3
+    ),
     "rediss://h": RedisAddress("h", tls=True),
-    "rediss://user:word@h:7000?db=3": RedisAddress("h", 7000, tls=True, username="user", password="word", database=3),
+    "rediss://user:word@h:7000?db=3": RedisAddress(
+        "h", 7000, tls=True, username="user", password="word", database=3
+    ),
     "rediss://h/0?ssl_cert_reqs=required": RedisAddress("h", tls=True),
     "rediss://h/0?ssl_cert_reqs=CERT_REQUIRED&ssl_check_hostname=true": RedisAddress("h", tls=True),
     "unix:///run/redis.sock": RedisAddress(socket="/run/redis.sock"),
@@ -36,9 +42,12 @@ ADDRESSES = {
         socket="/run/a b.sock", username="user", password="w@rd", database=3
     ),
     "redis+socket:///run/redis.sock": RedisAddress(socket="/run/redis.sock"),
-    "redis+socket://:word@/run/redis.sock?virtual_host=3": RedisAddress(socket="/run/redis.sock", password="word", database=3),
+    "redis+socket://:word@/run/redis.sock?virtual_host=3": RedisAddress(
+        socket="/run/redis.sock", password="word", database=3
+    ),
 }
-"""Every form that a setting takes, and what it means. What each program makes of it: `integration/workers`."""
+"""Every form that a setting takes, and what it means. What each program makes of it:
+`integration/workers`."""
 
 REFUSED = {
     "": "must begin with redis://",

@@ -18,8 +18,12 @@ GRACE = 600.0
 MUCH_LATER = HOUR.end + 400 * 86400.0
 
 
-@pytest.mark.parametrize("first_arrival", [HOUR.start - 3600, HOUR.start, HOUR.end - 1, HOUR.end + GRACE])
-def test_a_file_begun_about_its_own_time_is_complete_a_grace_after_its_hour(first_arrival: float) -> None:
+@pytest.mark.parametrize(
+    "first_arrival", [HOUR.start - 3600, HOUR.start, HOUR.end - 1, HOUR.end + GRACE]
+)
+def test_a_file_begun_about_its_own_time_is_complete_a_grace_after_its_hour(
+    first_arrival: float,
+) -> None:
     assert complete_at(HOUR, first_arrival, GRACE, MUCH_LATER) == HOUR.end + GRACE
 
 
@@ -33,7 +37,9 @@ def test_a_file_of_the_far_future_does_not_wait_for_its_hour() -> None:
     assert complete_at(HOUR, arrived, GRACE, arrived) == arrived + 3600
 
 
-@pytest.mark.parametrize("now", [HOUR.start - 3600, HOUR.start + 60, HOUR.end + GRACE, HOUR.end + 4200, MUCH_LATER])
+@pytest.mark.parametrize(
+    "now", [HOUR.start - 3600, HOUR.start + 60, HOUR.end + GRACE, HOUR.end + 4200, MUCH_LATER]
+)
 def test_a_first_arrival_ahead_of_now_is_not_believed(now: float) -> None:
     assert complete_at(HOUR, now + 90 * 86400, GRACE, now) == HOUR.end + 3600 + GRACE
     assert is_complete(HOUR, now + 90 * 86400, GRACE, now) is (now >= HOUR.end + 3600 + GRACE)
@@ -73,7 +79,9 @@ def test_a_future_hour_archived_by_a_clock_that_ran_ahead_is_kept_from_then_on()
     assert may_be_deleted(HOUR, now + 10, retention=60, now=now + 70)
 
 
-@pytest.mark.parametrize(("tries", "pause"), [(1, 300), (2, 600), (7, 19200), (8, 21600), (10**9, 21600)])
+@pytest.mark.parametrize(
+    ("tries", "pause"), [(1, 300), (2, 600), (7, 19200), (8, 21600), (10**9, 21600)]
+)
 def test_an_hour_that_fails_again_and_again_is_tried_more_seldom(tries: int, pause: float) -> None:
     assert not may_be_tried(1000.0, tries, 1000.0)
     assert not may_be_tried(1000.0, tries, 1000.0 + pause - 1)
@@ -96,13 +104,22 @@ def test_a_backlog_is_drained_oldest_hour_first_and_each_shard_once() -> None:
 
 @pytest.mark.parametrize(
     ("now", "current"),
-    [(HOUR.start - 3601, False), (HOUR.start - 3600, True), (HOUR.end + 599, True), (HOUR.end + 600, False)],
+    [
+        (HOUR.start - 3601, False),
+        (HOUR.start - 3600, True),
+        (HOUR.end + 599, True),
+        (HOUR.end + 600, False),
+    ],
 )
-def test_an_hour_is_current_from_an_hour_before_it_until_its_grace_is_over(now: float, current: bool) -> None:
+def test_an_hour_is_current_from_an_hour_before_it_until_its_grace_is_over(
+    now: float, current: bool
+) -> None:
     assert is_current(HOUR, GRACE, now) is current
 
 
-@pytest.mark.parametrize(("now", "nothing"), [(HOUR.start - 1, False), (HOUR.start, True), (HOUR.end + 86399, True)])
+@pytest.mark.parametrize(
+    ("now", "nothing"), [(HOUR.start - 1, False), (HOUR.start, True), (HOUR.end + 86399, True)]
+)
 def test_receipts_of_the_last_day_need_not_be_read(now: float, nothing: bool) -> None:
     assert nothing_to_delete_yet(HOUR, 86400, now) is nothing
     assert not nothing_to_delete_yet(HOUR, 86400, HOUR.end + 86400)

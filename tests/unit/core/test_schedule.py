@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core.readings import Kind
-from eagle_logger.core.schedule import LONGEST_PAUSE, cadence, kinds_due, most_at_once, pause_after, visit_period, visit_phase
+from eagle_logger.core.schedule import (
+    LONGEST_PAUSE,
+    cadence,
+    kinds_due,
+    most_at_once,
+    pause_after,
+    visit_period,
+    visit_phase,
+)
 from eagle_logger.core.users import User
 
 FLEET = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0, Kind.PRICE: 300.0, Kind.MESSAGE: 900.0}
@@ -17,7 +25,12 @@ def test_a_users_own_interval_wins_over_the_fleets() -> None:
 
 
 def test_a_user_never_asked_is_asked_everything_demand_first() -> None:
-    assert kinds_due("00ce69", FLEET, {}, NOW) == [Kind.DEMAND, Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE]
+    assert kinds_due("00ce69", FLEET, {}, NOW) == [
+        Kind.DEMAND,
+        Kind.SUMMATION,
+        Kind.PRICE,
+        Kind.MESSAGE,
+    ]
 
 
 def test_what_was_just_asked_is_not_due_again_but_demand_always_is() -> None:
@@ -25,7 +38,9 @@ def test_what_was_just_asked_is_not_due_again_but_demand_always_is() -> None:
 
 
 @given(cloud_id=st.from_regex(r"[0-9a-f]{6}", fullmatch=True), start=st.integers(0, 10_000))
-def test_over_an_hour_each_kind_is_asked_as_often_as_its_interval_says(cloud_id: str, start: int) -> None:
+def test_over_an_hour_each_kind_is_asked_as_often_as_its_interval_says(
+    cloud_id: str, start: int
+) -> None:
     asked: dict[Kind, float] = {}
     counts = dict.fromkeys(Kind, 0)
     for turn in range(600):
@@ -83,5 +98,8 @@ def test_a_fleet_that_is_overdue_is_served_within_its_interval(users: int, perio
 def test_what_was_asked_before_the_clock_was_set_back_is_asked_again() -> None:
     intervals = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0}
     now = 1_767_225_600.0
-    assert kinds_due("00ce69", intervals, {Kind.SUMMATION: now + 3600}, now) == [Kind.DEMAND, Kind.SUMMATION]
+    assert kinds_due("00ce69", intervals, {Kind.SUMMATION: now + 3600}, now) == [
+        Kind.DEMAND,
+        Kind.SUMMATION,
+    ]
     assert kinds_due("00ce69", intervals, {Kind.SUMMATION: now}, now) == [Kind.DEMAND]

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from eagle_logger.core import sealing
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.line_parser import Entry, in_order, read_entries, said
+from eagle_logger.core.line_parser import LogLine, in_order, read_entries, said
 from eagle_logger.core.readings import Kind, Undated
-from eagle_logger.core.sealing import LARGEST_OBJECT, Content, Part, opened, part_of
+from eagle_logger.core.sealing import LARGEST_OBJECT, Part, PartContent, opened, part_of
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
 
 some_lines = st.lists(lines(few=True), max_size=25)
 
 
-def entries_of(*texts: bytes) -> list[Entry]:
+def entries_of(*texts: bytes) -> list[LogLine]:
     entries, unreadable = read_entries(b"\n".join(texts), CLOUD_ID)
     assert not unreadable
     return entries
@@ -43,7 +43,11 @@ def test_of_equal_readings_the_first_that_arrived_is_kept() -> None:
 
 def test_one_identity_with_two_values_keeps_both_and_says_so() -> None:
     part = part_of(entries_of(demand(3, 2), demand(3, 4), demand(5, 1)), {})
-    assert [json.loads(line)["flags"] for line in part.plain.splitlines()] == [["conflict"], ["conflict"], []]
+    assert [json.loads(line)["flags"] for line in part.plain.splitlines()] == [
+        ["conflict"],
+        ["conflict"],
+        [],
+    ]
     assert (part.rows, part.conflicts, part.duplicates) == (3, 2, 0)
 
 
@@ -85,19 +89,30 @@ def test_parts_together_hold_every_reading_exactly_once(files: list[list[bytes]]
         parts.append(part_of(entries_of(*texts), said(entries_of(*(part.plain for part in parts)))))
     archived = [reading for part in parts for reading in readings_of(part.plain)]
     assert len(archived) == len(set(archived))
-    assert set(archived) == {reading for texts in files for text in texts for reading in readings_of(text)}
+    assert set(archived) == {
+        reading for texts in files for text in texts for reading in readings_of(text)
+    }
     for part, texts in zip(parts, files, strict=True):
         assert part.rows + part.duplicates + part.archived == len(texts)
 
 
 @given(some_lines, st.data())
-def test_a_file_that_is_left_as_it_lies_is_what_taking_it_apart_makes_of_it(texts: list[bytes], data: st.DataObject) -> None:
+def test_a_file_that_is_left_as_it_lies_is_what_taking_it_apart_makes_of_it(
+    texts: list[bytes], data: st.DataObject
+) -> None:
     lines_of_a_file = data.draw(st.sampled_from([texts, entries_and_back(texts)]))
-    plain = b"".join(text + b"\n" for text in lines_of_a_file) + data.draw(st.sampled_from([b"", b"\n", b'{"v":1,']))
+    plain = b"".join(text + b"\n" for text in lines_of_a_file) + data.draw(
+        st.sampled_from([b"", b"\n", b'{"v":1,'])
+    )
     at = data.draw(st.integers(0, len(plain)))
-    for one in (plain, plain[:at] + data.draw(st.sampled_from([b"", b"\n", b"0", b'"', b"\xff"])) + plain[at + 1 :]):
+    for one in (
+        plain,
+        plain[:at]
+        + data.draw(st.sampled_from([b"", b"\n", b"0", b'"', b"\xff"]))
+        + plain[at + 1 :],
+    ):
         entries, unreadable = read_entries(one, CLOUD_ID)
-        content = Content(one, CLOUD_ID)
+        content = PartContent(one, CLOUD_ID)
         held = said(entries[:1]) if data.draw(st.booleans()) else {}
         assert content.part(held) == part_of(entries, held)
         assert (content.entries, content.unreadable) == (entries, unreadable)
@@ -115,16 +130,20 @@ def test_a_file_in_order_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> 
         "torn": whole + b'{"v":1',
         "no newline": whole[:-1],
         "not a day": whole.replace(b"2026-03-10T17:00:07Z", b"2026-02-30T17:00:07Z"),
-        "not a day of arrival": whole.replace(b'"arrived":"2026-03-10', b'"arrived":"2026-02-30', 1),
+        "not a day of arrival": whole.replace(
+            b'"arrived":"2026-03-10', b'"arrived":"2026-02-30', 1
+        ),
         "another's": whole.replace(CLOUD_ID.encode(), b"00ce69", 1),
         "not a device": whole.replace(b"0xd8d5b9000000abcd", b"0xd8d5b9000000abc", 1),
         "not a kind": whole.replace(b'"demand"', b'"demands"', 1),
         "nothing": b"",
     }
     assert in_order(whole, CLOUD_ID) == [entry.time for entry in entries_of(whole)]
-    assert {why: in_order(plain, CLOUD_ID) for why, plain in changed.items()} == dict.fromkeys(changed)
+    assert {why: in_order(plain, CLOUD_ID) for why, plain in changed.items()} == dict.fromkeys(
+        changed
+    )
     monkeypatch.delattr(sealing, "read_entries")
-    content = Content(whole, CLOUD_ID)
+    content = PartContent(whole, CLOUD_ID)
     assert (content.part({}).plain, content.part({}).rows, content.unreadable) == (whole, 49, [])
 
 
@@ -150,7 +169,13 @@ def test_several_gzip_members_are_one_object() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"not gzip", gzip.compress(b"x" * 1000)[:-4], gzip.compress(b"x") + b"tail", zlib.compress(b"x")],
+    [
+        b"",
+        b"not gzip",
+        gzip.compress(b"x" * 1000)[:-4],
+        gzip.compress(b"x") + b"tail",
+        zlib.compress(b"x"),
+    ],
 )
 def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
@@ -160,7 +185,11 @@ def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
 def test_what_unpacks_to_more_than_any_object_of_ours_is_refused() -> None:
     assert opened(gzip.compress(bytes(LARGEST_OBJECT))) == bytes(LARGEST_OBJECT)
     half = gzip.compress(bytes(LARGEST_OBJECT // 2))
-    for body in (gzip.compress(bytes(LARGEST_OBJECT + 1)), 3 * half, 2 * half + gzip.compress(b"x")):
+    for body in (
+        gzip.compress(bytes(LARGEST_OBJECT + 1)),
+        3 * half,
+        2 * half + gzip.compress(b"x"),
+    ):
         with pytest.raises(ValueError, match="unpacks to more than 16 MiB"):
             opened(body)
     with pytest.raises(ValueError, match="more than 100 gzip members"):
@@ -169,21 +198,31 @@ def test_what_unpacks_to_more_than_any_object_of_ours_is_refused() -> None:
 
 def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kept() -> None:
     arrived = HOUR.start + 7.5
-    undated = [Undated("", "", Kind.PRICE, {"price": Decimal(cents).scaleb(-2)}, {}) for cents in (25, 26)]
+    undated = [
+        Undated("", "", Kind.PRICE, {"price": Decimal(cents).scaleb(-2)}, {}) for cents in (25, 26)
+    ]
     texts = [encode_line(CLOUD_ID, one.dated(arrived), arrived).rstrip() for one in undated]
-    lines = [json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()]
+    lines = [
+        json.loads(text) for text in part_of(entries_of(*texts, *texts), {}).plain.splitlines()
+    ]
     assert [one["price"] for one in lines] == [0.25, 0.26]
     assert all(one["flags"] == ["conflict", "filed_by_arrival"] for one in lines)
 
 
 @given(st.lists(lines(few=True), max_size=8), st.data())
-def test_what_a_newer_version_wrote_is_archived_byte_for_byte_and_once(texts: list[bytes], data: st.DataObject) -> None:
+def test_what_a_newer_version_wrote_is_archived_byte_for_byte_and_once(
+    texts: list[bytes], data: st.DataObject
+) -> None:
     newer = [data.draw(st.sampled_from(_NEWER))(text) for text in texts]
-    content = Content(b"\n".join([*newer, *newer]), CLOUD_ID)
+    content = PartContent(b"\n".join([*newer, *newer]), CLOUD_ID)
     assert not content.unreadable
     part = content.part({})
-    assert {_without_flags(text) for text in part.plain.splitlines()} <= {_without_flags(text) for text in newer}
-    assert {_unarrived(text) for text in part.plain.splitlines()} == {_unarrived(text) for text in newer}
+    assert {_without_flags(text) for text in part.plain.splitlines()} <= {
+        _without_flags(text) for text in newer
+    }
+    assert {_unarrived(text) for text in part.plain.splitlines()} == {
+        _unarrived(text) for text in newer
+    }
     assert not content.part(said(entries_of(part.plain))).rows, "a part holds what was read from it"
 
 
@@ -191,7 +230,9 @@ _NEWER = (
     lambda text: text,
     lambda text: text.replace(b'"v":1', b'"v":2'),
     lambda text: text.replace(b'"kind":"demand"', b'"kind":"gas"'),
-    lambda text: text.replace(b'"flags":[', b'"flags":["odd"' + (b"" if b'"flags":[]' in text else b",")),
+    lambda text: text.replace(
+        b'"flags":[', b'"flags":["odd"' + (b"" if b'"flags":[]' in text else b",")
+    ),
     lambda text: text.replace(b'"raw"', b'"more":{"a":[1,2.50]},"raw"'),
     lambda text: text.removesuffix(b"}") + b',"weather":"snow"}',
 )
@@ -205,7 +246,13 @@ def _unarrived(text: bytes) -> str:
     """What decides that two lines say the same: of equal readings the first is kept."""
     whole = json.loads(text)
     newer = whole["v"] != 1
-    return json.dumps({name: value for name, value in whole.items() if name not in ({"arrived"} if newer else _NOT_COMPARED)})
+    return json.dumps(
+        {
+            name: value
+            for name, value in whole.items()
+            if name not in ({"arrived"} if newer else _NOT_COMPARED)
+        }
+    )
 
 
 _NOT_COMPARED = {"arrived", "raw", "flags"}

@@ -13,5 +13,7 @@ from eagle_logger.core.skew import skew
     (125.0, 0.5, 100.25, 25.0),
     (90.0, 0.5, 100.25, -10.0),
 ])  # fmt: skip
-def test_half_of_the_way_is_taken_off(sent: float, took: float, there: float, expected: float) -> None:
+def test_half_of_the_way_is_taken_off(
+    sent: float, took: float, there: float, expected: float
+) -> None:
     assert skew(sent, took, there) == expected

@@ -27,7 +27,14 @@ NOW = 1_790_000_000
 
 
 def demand(time: int = NOW, value: str = "0.944") -> Reading:
-    return Reading("0xd8d5b90000000001", "0x0013500100000001", Kind.DEMAND, time, {"value": Decimal(value), "unit": "kW"}, {})
+    return Reading(
+        "0xd8d5b90000000001",
+        "0x0013500100000001",
+        Kind.DEMAND,
+        time,
+        {"value": Decimal(value), "unit": "kW"},
+        {},
+    )
 
 
 def test_a_reading_is_logged_once_its_identity_and_value_are_remembered() -> None:
@@ -56,7 +63,14 @@ def test_first_and_last_timestamp_are_the_extremes_whatever_the_order(times: lis
 
 def test_a_summation_is_compared_with_the_one_before_it_in_time_not_in_arrival() -> None:
     def summation(time: int, delivered: str) -> Reading:
-        return Reading("0xd8", "0x00", Kind.SUMMATION, time, {"delivered": Decimal(delivered), "unit": "kWh"}, {})
+        return Reading(
+            "0xd8",
+            "0x00",
+            Kind.SUMMATION,
+            time,
+            {"delivered": Decimal(delivered), "unit": "kWh"},
+            {},
+        )
 
     state = after_logging(UserState(), [summation(NOW, "100.5")], NOW)
     assert values_before(state, summation(NOW + 240, "100.7"))["delivered"] == Decimal("100.5")
@@ -74,7 +88,9 @@ def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_
         hour, state = filing_hour(state, demand(NOW - hours_ago * HOUR), NOW)
         assert hour == Hour.of(NOW - hours_ago * HOUR)
     assert filing_hour(state, demand(NOW - 1000 * HOUR), NOW)[0] == Hour.of(NOW)
-    assert filing_hour(state, demand(NOW - HOUR), NOW)[0] == Hour.of(NOW - HOUR), "an hour already begun goes on"
+    assert filing_hour(state, demand(NOW - HOUR), NOW)[0] == Hour.of(NOW - HOUR), (
+        "an hour already begun goes on"
+    )
     tomorrow = NOW + 86400
     assert filing_hour(state, demand(NOW - 1000 * HOUR), tomorrow)[0] == Hour.of(NOW - 1000 * HOUR)
 
@@ -86,7 +102,10 @@ def test_failures_count_up_and_one_success_clears_them() -> None:
 
 
 def test_parking_keeps_the_reason() -> None:
-    assert after_failure(UserState(), "refused: bad password", park=True).parked == "refused: bad password"
+    assert (
+        after_failure(UserState(), "refused: bad password", park=True).parked
+        == "refused: bad password"
+    )
 
 
 @given(st.lists(st.integers(0, 7200), min_size=1, max_size=60).map(sorted))
@@ -101,7 +120,12 @@ def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> 
 
 
 def test_an_hour_later_nothing_is_left_of_the_last_hour() -> None:
-    assert readings_in_the_last_hour(after_logging(UserState(), [demand()], NOW).recent_counts, NOW + 3700) == 0
+    assert (
+        readings_in_the_last_hour(
+            after_logging(UserState(), [demand()], NOW).recent_counts, NOW + 3700
+        )
+        == 0
+    )
 
 
 def message(text: str, *, meter: str = "0x0013500100000001", time: int = NOW) -> Reading:
@@ -109,9 +133,13 @@ def message(text: str, *, meter: str = "0x0013500100000001", time: int = NOW) ->
 
 
 def test_the_streams_that_were_logged_last_are_remembered() -> None:
-    state = after_logging(UserState(), [message("kept", meter="0x1"), message("gone", meter="0x2")], NOW)
+    state = after_logging(
+        UserState(), [message("kept", meter="0x1"), message("gone", meter="0x2")], NOW
+    )
     state = after_logging(state, [message("again", meter="0x1")], NOW)
-    state = after_logging(state, [message("new", meter=f"{number:#x}") for number in range(3, MOST_STREAMS + 2)], NOW)
+    state = after_logging(
+        state, [message("new", meter=f"{number:#x}") for number in range(3, MOST_STREAMS + 2)], NOW
+    )
     assert len(state.recent) == MOST_STREAMS
     assert is_logged(state, message("again", meter="0x1"))
     assert not is_logged(state, message("gone", meter="0x2"))
@@ -128,7 +156,9 @@ def test_of_a_long_text_the_digest_tells_what_is_logged(text: str, other: str) -
 
 
 def test_a_summation_after_one_that_is_remembered_by_its_digest_has_nothing_before_it() -> None:
-    long = Reading("", "", Kind.SUMMATION, NOW, {"delivered": Decimal("1" * 200), "unit": "kWh"}, {})
+    long = Reading(
+        "", "", Kind.SUMMATION, NOW, {"delivered": Decimal("1" * 200), "unit": "kWh"}, {}
+    )
     state = after_logging(UserState(), [long], NOW)
     assert values_before(state, long._replace(time=NOW + 1)) == {}
 

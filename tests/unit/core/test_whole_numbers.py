@@ -25,23 +25,38 @@ UNIT = {"unit": "kWh"}
 
 
 def line_of(kind: Kind, values: dict[str, Value], offset: int = 1) -> bytes:
-    return encode_line(CLOUD_ID, Reading(DEVICE, METER, kind, HOUR.start + offset, values, {}), HOUR.start + 5).rstrip()
+    return encode_line(
+        CLOUD_ID, Reading(DEVICE, METER, kind, HOUR.start + offset, values, {}), HOUR.start + 5
+    ).rstrip()
 
 
 @pytest.mark.parametrize(
     ("number", "spelled"),
-    [("10", "10.0"), ("1E+1", "10.0"), ("0", "0.0"), ("-0", "0.0"), ("-2.00", "-2.0"), ("0.944", "0.944"), ("10.05", "10.05")],
+    [
+        ("10", "10.0"),
+        ("1E+1", "10.0"),
+        ("0", "0.0"),
+        ("-0", "0.0"),
+        ("-2.00", "-2.0"),
+        ("0.944", "0.944"),
+        ("10.05", "10.05"),
+    ],
 )
 def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spelled: str) -> None:
     values: dict[str, Value] = {"delivered": Decimal(number), "received": None, **UNIT}
     line = line_of(Kind.SUMMATION, values)
     assert f'"delivered":{spelled},"received":null'.encode() in line
     assert read_entry(line, CLOUD_ID).values == value_text(values).encode()
-    assert isinstance(json.loads(line)["delivered"], float), "a reader that infers types never takes it for an integer"
+    assert isinstance(json.loads(line)["delivered"], float), (
+        "a reader that infers types never takes it for an integer"
+    )
 
 
 def test_only_decimals_end_in_a_zero() -> None:
-    line = line_of(Kind.PRICE, {"price": Decimal(1), "currency": "1.0", "tier": 1, "label": "Block 2.0, from 3.0"})
+    line = line_of(
+        Kind.PRICE,
+        {"price": Decimal(1), "currency": "1.0", "tier": 1, "label": "Block 2.0, from 3.0"},
+    )
     assert b'"v":1,' in line
     assert b'"price":1.0,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"' in line
     entry = read_entry(line, CLOUD_ID)
@@ -58,20 +73,34 @@ def test_old_and_new_spellings_are_the_same_reading(new: bytes) -> None:
 @given(lines())
 def test_the_version_before_reads_what_is_written_now(new: bytes) -> None:
     entry = read_entry(new, CLOUD_ID)
-    assert version_before.read_entry(new) == tuple(part.decode() for part in (*entry.identity, entry.values))
+    assert version_before.read_entry(new) == tuple(
+        part.decode() for part in (*entry.identity, entry.values)
+    )
 
 
 def test_the_version_before_reads_what_has_no_time() -> None:
     arrived = HOUR.start + 7.25
-    undated = Undated(DEVICE, METER, Kind.PRICE, {"price": Decimal(25), "tier": 1}, {"TimeStamp": "0xffffffff"})
+    undated = Undated(
+        DEVICE, METER, Kind.PRICE, {"price": Decimal(25), "tier": 1}, {"TimeStamp": "0xffffffff"}
+    )
     line = encode_line(CLOUD_ID, undated.dated(arrived), arrived).rstrip()
-    assert version_before.read_entry(line) == ("2026-03-10T17:00:07Z", DEVICE, METER, "price", '"price":25,"tier":1')
+    assert version_before.read_entry(line) == (
+        "2026-03-10T17:00:07Z",
+        DEVICE,
+        METER,
+        "price",
+        '"price":25,"tier":1',
+    )
 
 
-def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(line_parser_module, "parse_line")
     new = (
-        demand(1, 10) + demand(2, "0.5") + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
+        demand(1, 10)
+        + demand(2, "0.5")
+        + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
     )
     for content in (new, as_it_wrote_all(new), new + b"\n" + as_it_wrote(demand(4, -3))):
         entries, unreadable = read_entries(content, CLOUD_ID)
@@ -82,21 +111,34 @@ def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(monke
 
 
 @pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
-def test_any_other_spelling_needs_the_json_parser(monkeypatch: pytest.MonkeyPatch, spelled: bytes) -> None:
-    monkeypatch.setattr(line_parser_module, "parse_line", lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")))
+def test_any_other_spelling_needs_the_json_parser(
+    monkeypatch: pytest.MonkeyPatch, spelled: bytes
+) -> None:
+    monkeypatch.setattr(
+        line_parser_module,
+        "parse_line",
+        lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")),
+    )
     text = demand(1, 10).rstrip().replace(b'"value":10.0', b'"value":' + spelled)
     assert read_entries(text, CLOUD_ID) == ([], [(text, "the parser was asked")])
 
 
 @given(st.lists(lines(few=True), max_size=25), st.data())
-def test_in_one_file_and_in_a_part_old_and_new_lines_are_one_reading(texts: list[bytes], data: st.DataObject) -> None:
+def test_in_one_file_and_in_a_part_old_and_new_lines_are_one_reading(
+    texts: list[bytes], data: st.DataObject
+) -> None:
     mixed = [as_it_wrote(text) if data.draw(st.booleans()) else text for text in texts]
     entries, _ = read_entries(b"\n".join(mixed), CLOUD_ID)
     new = part_of(read_entries(b"\n".join(texts), CLOUD_ID)[0], {})
     assert as_it_wrote_all(part_of(entries, {}).plain) == as_it_wrote_all(new.plain)
-    held = {entry.identity: {entry.values} for entry in read_entries(as_it_wrote_all(new.plain), CLOUD_ID)[0]}
+    held = {
+        entry.identity: {entry.values}
+        for entry in read_entries(as_it_wrote_all(new.plain), CLOUD_ID)[0]
+    }
     twice = [entry for entry in entries if entry.values in held[entry.identity]]
-    assert part_of(twice, held).rows == 0, "an earlier part that holds it in the old spelling holds it"
+    assert part_of(twice, held).rows == 0, (
+        "an earlier part that holds it in the old spelling holds it"
+    )
 
 
 def as_it_wrote_all(plain: bytes) -> bytes:
@@ -104,7 +146,9 @@ def as_it_wrote_all(plain: bytes) -> bytes:
 
 
 def test_a_state_of_the_version_before_knows_a_whole_number() -> None:
-    reading = Reading(DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal("10.0"), "unit": "kW"}, {})
+    reading = Reading(
+        DEVICE, METER, Kind.DEMAND, HOUR.start, {"value": Decimal("10.0"), "unit": "kW"}, {}
+    )
     state = UserState(recent={reading.stream: ((HOUR.start, '"value":10,"unit":"kW"'),)})
     assert is_logged(state, reading)
     assert after_logging(UserState(), [reading], HOUR.start).recent == state.recent

@@ -37,7 +37,11 @@ class World:
         reports = []
         for claim in await self.store.claim(leased, "worker"):
             refusals = claim.state.failures + 1
-            state = after_failure(claim.state, "refused", park=refusals >= 3) if self.away else after_success(claim.state)
+            state = (
+                after_failure(claim.state, "refused", park=refusals >= 3)
+                if self.away
+                else after_success(claim.state)
+            )
             reports.append(
                 Report(
                     claim.cloud_id,

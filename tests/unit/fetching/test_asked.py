@@ -25,7 +25,9 @@ from tests.support.scripted_relay import demand
 from tests.unit.fetching.world import DEMAND_ONLY, FLEET, HOME, OTHER, World, claimed
 
 
-async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_does_not_wait_for_its_slowest_user(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logger_module, "PATIENCE", 0.2)
     worker = world.worker("fetch-2", limits=Limits(deadline=1.0))
     await world.add(HOME, OTHER)
@@ -41,10 +43,14 @@ async def test_a_message_does_not_wait_for_its_slowest_user(world: World, monkey
     stored = await world.store.get(HOME)
     assert stored is not None
     assert stored.state.last_error is not None
-    assert stored.state.last_error.startswith("timed_out"), "the straggler reported under its own deadline"
+    assert stored.state.last_error.startswith("timed_out"), (
+        "the straggler reported under its own deadline"
+    )
 
 
-async def test_a_message_does_not_wait_for_what_is_asked_a_second_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_does_not_wait_for_what_is_asked_a_second_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logger_module, "REQUEST_GAP", 0.5)
     worker = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0})
     await world.add(HOME)
@@ -56,9 +62,13 @@ async def test_a_message_does_not_wait_for_what_is_asked_a_second_later(world: W
     assert [kind for kind, _ in world.relay.asked[HOME]] == [Kind.DEMAND, Kind.SUMMATION]
 
 
-async def test_two_requests_to_one_gateway_start_a_gap_apart_and_never_overlap(world: World) -> None:
+async def test_two_requests_to_one_gateway_start_a_gap_apart_and_never_overlap(
+    world: World,
+) -> None:
     worker = world.worker("fetch-2", intervals=FLEET)
-    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    await world.store.put(
+        [NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))]
+    )
     await worker.get_new_rainforest_data(await world.lease(HOME))
     await until(lambda: world.is_idle(HOME))
     await worker.get_new_rainforest_data(await world.lease(HOME))
@@ -75,7 +85,9 @@ async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_
     world: World, monkeypatch: pytest.MonkeyPatch, swift: float, begins: int
 ) -> None:
     monkeypatch.setattr(logger_module, "SWIFT", swift)
-    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    await world.store.put(
+        [NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))]
+    )
     stored, begun = world.store.begin, list[Claim]()
 
     async def begin(claims: Sequence[Claim]) -> frozenset[str]:
@@ -90,10 +102,16 @@ async def test_only_a_request_that_follows_its_claim_at_once_needs_no_beginning_
     assert len(begun) == len(Kind) - 1 + begins, "every further request looks at the token"
 
 
-async def test_the_gap_counts_from_the_writing_and_not_from_before_the_connection(world: World) -> None:
-    """The gap holds within a visit, and from its last request to the next visit's first, in any process."""
+async def test_the_gap_counts_from_the_writing_and_not_from_before_the_connection(
+    world: World,
+) -> None:
+    """The gap holds within a visit, and from its last request to the next visit's first, in any
+    process."""
     world.relay.connecting = [0.2, 0.0, 0.0, 0.0, 0.2, 0.0]
-    one, other = world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}), world.worker("fetch-3")
+    one, other = (
+        world.worker("fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}),
+        world.worker("fetch-3"),
+    )
     await world.add(HOME)
     for worker in (one, other, other, other):
         await worker.get_new_rainforest_data(await world.lease(HOME))
@@ -105,7 +123,8 @@ async def test_the_gap_counts_from_the_writing_and_not_from_before_the_connectio
 
 
 async def test_nothing_is_written_past_the_deadline(world: World) -> None:
-    """A process that was stopped in the middle of a connection goes on when its claim may be another's."""
+    """A process that was stopped in the middle of a connection goes on when its claim may be
+    another's."""
     worker = world.worker("fetch-2", limits=Limits(deadline=0.05))
     await world.add(HOME)
     [claim] = await claimed(world, HOME)
@@ -115,7 +134,9 @@ async def test_nothing_is_written_past_the_deadline(world: World) -> None:
 
     ask = world.relay.ask
 
-    async def stopped(credentials: Credentials, kind: Kind, mac_id: str | None, before_writing: Callable[[], None]) -> Decoded:
+    async def stopped(
+        credentials: Credentials, kind: Kind, mac_id: str | None, before_writing: Callable[[], None]
+    ) -> Decoded:
         time.sleep(0.1)  # noqa: ASYNC251  (the whole process)
         return await ask(credentials, kind, mac_id, before_writing)
 
@@ -125,10 +146,14 @@ async def test_nothing_is_written_past_the_deadline(world: World) -> None:
     assert (visit.outcome, world.relay.asked) == ("timed_out", {})
 
 
-async def test_what_is_asked_is_noted_in_the_stores_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_asked_is_noted_in_the_stores_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """This machine's clock is an hour ahead: every kind would be due at every visit."""
     monkeypatch.setattr(world.logger, "_clock", Ahead())
-    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    await world.store.put(
+        [NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))]
+    )
     for _ in range(2):
         await world.logger.get_new_rainforest_data(await world.lease(HOME))
         await until(lambda: world.is_idle(HOME))
@@ -150,7 +175,9 @@ async def test_whoever_asks_during_a_visit_is_served_right_after_it(world: World
         assert (requested.leased, requested.marked) == ((), (HOME,))
     go_on.set()
     await visit
-    assert len(world.relay.asked[HOME]) == 2, "a hundred wishes during a visit are one further visit"
+    assert len(world.relay.asked[HOME]) == 2, (
+        "a hundred wishes during a visit are one further visit"
+    )
     assert world.relay.most_in_flight[HOME] == 1
 
 
@@ -162,7 +189,9 @@ async def test_a_message_that_comes_twice_fetches_once(world: World) -> None:
     assert len(world.relay.asked[HOME]) == 1
 
 
-async def test_a_worker_that_lost_its_lease_asks_nothing_more_and_changes_nothing(world: World) -> None:
+async def test_a_worker_that_lost_its_lease_asks_nothing_more_and_changes_nothing(
+    world: World,
+) -> None:
     await world.add(HOME)
     [claim] = await world.store.claim(await world.lease(HOME), "fetch-1")
     await world.store.remove(HOME)
@@ -191,7 +220,9 @@ async def test_a_worker_takes_no_more_users_than_it_has_room_for(world: World) -
     assert world.relay.asked.keys() == {HOME, OTHER}
 
 
-async def test_who_waits_for_the_disk_takes_nobodys_turn_to_ask(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_the_disk_takes_nobodys_turn_to_ask(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logger_module, "HELD", 2)
     worker, third = world.worker("fetch-2", limits=Limits(max_in_flight=1)), "00abcd"
     await world.add(HOME, OTHER, third)
@@ -212,7 +243,9 @@ async def test_who_waits_for_the_disk_takes_nobodys_turn_to_ask(world: World, mo
     await until(lambda: len(world.relay.asked) == 2)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert len(world.relay.asked) == 2, "the third is not even claimed: too much waits for the disk already"
+    assert len(world.relay.asked) == 2, (
+        "the third is not even claimed: too much waits for the disk already"
+    )
     go_on.set()
     await asyncio.gather(*visits)
     await worker.close()

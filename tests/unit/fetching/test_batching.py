@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from eagle_logger.fetching.batching import Gatherer, Room
+from eagle_logger.fetching.batching import Batcher, WeightedSemaphore
 
 
 async def test_what_is_handed_in_together_is_carried_together_and_answered_each() -> None:
@@ -15,7 +15,7 @@ async def test_what_is_handed_in_together_is_carried_together_and_answered_each(
         calls.append(list(items))
         return [2 * item for item in items]
 
-    gatherer = Gatherer(double)
+    gatherer = Batcher(double)
     assert await asyncio.gather(*(gatherer.add(number) for number in range(5))) == [0, 2, 4, 6, 8]
     assert calls == [[0, 1, 2, 3, 4]]
 
@@ -30,7 +30,7 @@ async def test_what_comes_during_a_call_waits_for_the_next() -> None:
         await go_on.wait()
         return items
 
-    gatherer = Gatherer(slow)
+    gatherer = Batcher(slow)
     first = asyncio.create_task(gatherer.add(1))
     await entered.wait()
     others = [asyncio.create_task(gatherer.add(number)) for number in (2, 3)]
@@ -50,7 +50,7 @@ async def test_a_failed_call_fails_those_it_served_and_nobody_after() -> None:
             raise RuntimeError("away")
         return items
 
-    gatherer = Gatherer(fails_once)
+    gatherer = Batcher(fails_once)
     with pytest.raises(RuntimeError, match="away"):
         await gatherer.add(1)
     assert await gatherer.add(2) == 2
@@ -64,7 +64,7 @@ async def test_somebody_who_stops_waiting_does_not_disturb_the_others() -> None:
         await go_on.wait()
         return items
 
-    gatherer = Gatherer(slow)
+    gatherer = Batcher(slow)
     impatient, patient = (asyncio.create_task(gatherer.add(number)) for number in (1, 2))
     await entered.wait()
     impatient.cancel()
@@ -75,7 +75,7 @@ async def test_somebody_who_stops_waiting_does_not_disturb_the_others() -> None:
 
 
 async def test_a_room_lets_in_only_what_fits() -> None:
-    room = Room(3)
+    room = WeightedSemaphore(3)
     await room.enter(2)
     waiting = asyncio.create_task(room.enter(2))
     await asyncio.sleep(0)
@@ -86,13 +86,13 @@ async def test_a_room_lets_in_only_what_fits() -> None:
 
 
 async def test_more_than_the_room_holds_comes_in_when_it_is_empty() -> None:
-    room = Room(3)
+    room = WeightedSemaphore(3)
     await room.enter(10)
     assert room.inside == 10
 
 
 async def test_whoever_came_first_goes_in_first_even_if_less_would_fit() -> None:
-    room = Room(3)
+    room = WeightedSemaphore(3)
     await room.enter(2)
     many, few = (asyncio.create_task(room.enter(count)) for count in (3, 1))
     await asyncio.sleep(0)
@@ -106,7 +106,7 @@ async def test_whoever_came_first_goes_in_first_even_if_less_would_fit() -> None
 
 
 async def test_whoever_gives_up_waiting_lets_the_next_in_and_takes_no_place() -> None:
-    room = Room(3)
+    room = WeightedSemaphore(3)
     await room.enter(2)
     many, few = (asyncio.create_task(room.enter(count)) for count in (2, 1))
     await asyncio.sleep(0)
@@ -116,7 +116,7 @@ async def test_whoever_gives_up_waiting_lets_the_next_in_and_takes_no_place() ->
 
 
 async def test_a_place_given_to_somebody_who_gave_up_at_that_moment_is_free_again() -> None:
-    room = Room(1)
+    room = WeightedSemaphore(1)
     await room.enter(1)
     waiting = asyncio.create_task(room.enter(1))
     await asyncio.sleep(0)

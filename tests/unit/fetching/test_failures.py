@@ -12,7 +12,7 @@ from eagle_logger.errors import (
     RelayUnavailable,
     Unreadable,
 )
-from eagle_logger.rainforest.source import Decoded, Problem, UnreadableReply
+from eagle_logger.rainforest.source import Decoded, ReplyProblem, UnreadableReply
 from eagle_logger.users.store import NewUser
 from tests.support.scripted_relay import demand, holding
 from tests.unit.fetching.world import DEMAND_ONLY, HOME, OTHER, World
@@ -26,7 +26,9 @@ from tests.unit.fetching.world import DEMAND_ONLY, HOME, OTHER, World
         (ZeroDivisionError("a bug of ours"), "internal_error"),
     ],
 )
-async def test_one_users_failure_stays_its_own(world: World, wrong: Exception, outcome: str) -> None:
+async def test_one_users_failure_stays_its_own(
+    world: World, wrong: Exception, outcome: str
+) -> None:
     await world.add(HOME, OTHER)
     world.relay.fails(HOME, wrong)
     world.relay.always(OTHER, demand(int(await world.store.now())))
@@ -39,20 +41,27 @@ async def test_one_users_failure_stays_its_own(world: World, wrong: Exception, o
 
 async def test_an_unreadable_reply_leaves_a_sample(world: World) -> None:
     await world.add(HOME)
-    world.relay.fails(HOME, UnreadableReply(Problem("unknown_root", "a word we do not know", sample="<Nonsense>")))
+    world.relay.fails(
+        HOME,
+        UnreadableReply(ReplyProblem("unknown_root", "a word we do not know", sample="<Nonsense>")),
+    )
     worker = world.worker("fetch-2")
     await worker.get_new_rainforest_data(await world.lease(HOME))
     await worker.close()
     assert world.samples.kept == [(HOME, "unknown_root: <Nonsense>")]
 
 
-async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_being_asked(world: World) -> None:
+async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_being_asked(
+    world: World,
+) -> None:
     await world.add(HOME)
     told = demand(int(await world.store.now()))._replace(kind=Kind.SUMMATION)
 
     async def answer(_: Credentials, kind: Kind) -> Decoded:
         if kind is Kind.DEMAND:
-            raise UnreadableReply(Problem("truncated", "no end of its own", sample="<InstantaneousDem"))
+            raise UnreadableReply(
+                ReplyProblem("truncated", "no end of its own", sample="<InstantaneousDem")
+            )
         return holding(told)
 
     world.relay.answers[HOME] = answer
@@ -68,10 +77,14 @@ async def test_a_reply_that_cannot_be_read_does_not_keep_the_other_kinds_from_be
 
 async def add_new(world: World) -> None:
     """A user whose credentials never worked."""
-    await world.store.put([NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))])
+    await world.store.put(
+        [NewUser(User(HOME), Credentials(HOME, "someone@example.org", "not a real one"))]
+    )
 
 
-async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(world: World) -> None:
+async def test_three_refusals_in_a_row_park_a_user_and_one_answer_between_does_not(
+    world: World,
+) -> None:
     await add_new(world)
 
     async def visit() -> str | None:
@@ -110,7 +123,9 @@ async def test_credentials_that_have_worked_are_asked_again_and_never_parked(wor
     await visits(world, 1)
     world.relay.fails(HOME, Refused("the relay refuses this user: status 401"))
     seen = await visits(world, 6)
-    assert [(failures, parked) for failures, parked, _ in seen] == [(number, None) for number in range(1, 7)]
+    assert [(failures, parked) for failures, parked, _ in seen] == [
+        (number, None) for number in range(1, 7)
+    ]
     waits = [wait for _, _, wait in seen if wait is not None]
     assert [round(wait / 60) for wait in waits] == [0, 0, 5, 15, 60, 60]
     assert (await world.store.totals()).refused == 1
@@ -146,7 +161,9 @@ async def test_whose_reply_kills_is_parked_unasked(world: World) -> None:
     assert world.relay.asked[HOME] == []
     stored = await world.store.get(HOME)
     assert stored is not None
-    assert (stored.state.parked or "").startswith("poison: 5 processes in a row died while they fetched it")
+    assert (stored.state.parked or "").startswith(
+        "poison: 5 processes in a row died while they fetched it"
+    )
     assert (await world.store.tally())["failed_poison"] == 1
 
 
@@ -154,7 +171,9 @@ async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_says_why(worl
     await world.add(HOME)
     await world.lease(HOME)
     [claim] = await world.logger.fetch_user_info([HOME])
-    broken = claim._replace(credentials=None, record_unreadable="the record cannot be read: a member has the wrong type")
+    broken = claim._replace(
+        credentials=None, record_unreadable="the record cannot be read: a member has the wrong type"
+    )
     visit = await world.logger.fetch_data(broken)
     await world.logger.update_user_info([visit])
     assert world.relay.asked[HOME] == []
@@ -166,16 +185,24 @@ async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_says_why(worl
     assert not visit.blames_relay
 
 
-async def test_readings_without_room_in_their_hour_are_counted_and_told_and_the_user_goes_on(world: World) -> None:
+async def test_readings_without_room_in_their_hour_are_counted_and_told_and_the_user_goes_on(
+    world: World,
+) -> None:
     await world.add(HOME)
     world.logs.most_lines = 1
     now = int(await world.store.now())
-    world.relay.always(HOME, *(demand(now)._replace(meter=f"{number:#018x}") for number in range(3)))
+    world.relay.always(
+        HOME, *(demand(now)._replace(meter=f"{number:#018x}") for number in range(3))
+    )
     said = await world.logger.get_new_rainforest_data(await world.lease(HOME))
     assert said.failed == {HOME: "too_much"}
     assert len(world.logs.all) == 1
     tally = await world.store.tally()
-    assert (tally["readings_logged"], tally["readings_left_out"], tally["problems_too_much"]) == (1, 2, 1)
+    assert (tally["readings_logged"], tally["readings_left_out"], tally["problems_too_much"]) == (
+        1,
+        2,
+        1,
+    )
     stored = await world.store.get(HOME)
     assert stored is not None
     assert "2 readings were not written" in (stored.state.last_error or "")
@@ -183,7 +210,9 @@ async def test_readings_without_room_in_their_hour_are_counted_and_told_and_the_
     assert not stored.state.parked
 
 
-SENTINEL = Problem("sentinel", "InstantaneousDemand: Demand is 0xffffff", sample="<InstantaneousDemand/>")
+SENTINEL = ReplyProblem(
+    "sentinel", "InstantaneousDemand: Demand is 0xffffff", sample="<InstantaneousDemand/>"
+)
 
 
 async def test_a_home_that_answers_with_problems_only_has_failed(world: World) -> None:
@@ -199,7 +228,10 @@ async def test_a_home_that_answers_with_problems_only_has_failed(world: World) -
     await world.logger.update_user_info([visit])
     stored = await world.store.get(HOME)
     assert stored is not None
-    assert stored.state.last_error == "only_problems: no reading, but InstantaneousDemand: Demand is 0xffffff"
+    assert (
+        stored.state.last_error
+        == "only_problems: no reading, but InstantaneousDemand: Demand is 0xffffff"
+    )
     assert (stored.state.failures, visit.pause) == (1, 0.0), "once costs nothing but the turn"
     tally = await world.store.tally()
     assert (tally["failed_only_problems"], tally["problems_sentinel"]) == (1, 1)

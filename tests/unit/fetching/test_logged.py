@@ -17,7 +17,7 @@ from eagle_logger.errors import (
     RedisUnavailable,
 )
 from eagle_logger.rainforest.source import Decoded
-from eagle_logger.users.store import Report, Reported
+from eagle_logger.users.store import Report, ReportResult
 from tests.support.polling import until
 from tests.support.scripted_relay import demand, holding
 from tests.unit.fetching.world import HOME, OTHER, World, claimed
@@ -30,10 +30,19 @@ async def test_what_a_gateway_says_is_on_disk_and_the_user_is_due_again(world: W
     outcome = await world.logger.get_new_rainforest_data(await world.lease(HOME))
     assert str(outcome) == "1 user, 1 fetched"
     [line] = [parse_line(line.rstrip()) for line in world.logs.all]
-    assert (line.cloud_id, line.time, str(line.data["value"]), line.data["unit"]) == (HOME, now, "0.944", "kW")
+    assert (line.cloud_id, line.time, str(line.data["value"]), line.data["unit"]) == (
+        HOME,
+        now,
+        "0.944",
+        "kW",
+    )
     stored = await world.store.get(HOME)
     assert stored is not None
-    assert (stored.state.total_events_logged, stored.state.last_timestamp, stored.lease_ends) == (1, now, None)
+    assert (stored.state.total_events_logged, stored.state.last_timestamp, stored.lease_ends) == (
+        1,
+        now,
+        None,
+    )
     assert stored.due is not None
     assert 0 < stored.due - now <= 7
 
@@ -81,7 +90,9 @@ async def test_nobody_is_asked_while_nothing_can_be_written(world: World) -> Non
         await world.logger.get_new_rainforest_data(await world.lease(HOME))
     assert world.relay.asked == {}
     world.logs.full.clear()
-    assert str(await world.logger.get_new_rainforest_data([HOME])) == "1 user, 1 fetched", "and it resumes by itself"
+    assert str(await world.logger.get_new_rainforest_data([HOME])) == "1 user, 1 fetched", (
+        "and it resumes by itself"
+    )
 
 
 async def test_what_was_read_before_the_lease_was_lost_is_logged_all_the_same(world: World) -> None:
@@ -94,8 +105,10 @@ async def test_what_was_read_before_the_lease_was_lost_is_logged_all_the_same(wo
     assert len(world.logs.all) == 1
 
 
-async def test_redis_away_at_the_end_loses_no_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(reports: Sequence[Report], tally: Mapping[str, int]) -> Reported:
+async def test_redis_away_at_the_end_loses_no_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
         raise RedisUnavailable
 
     await world.add(HOME)
@@ -105,7 +118,9 @@ async def test_redis_away_at_the_end_loses_no_line(world: World, monkeypatch: py
     with capture_logs() as logged:
         await world.logger.get_new_rainforest_data(leased)
     assert len(world.logs.all) == 1
-    assert [line["cloud_ids"] for line in logged if line["event"] == "state not written"] == [[HOME]]
+    assert [line["cloud_ids"] for line in logged if line["event"] == "state not written"] == [
+        [HOME]
+    ]
 
 
 async def test_a_reading_from_another_hour_is_filed_there(world: World) -> None:
@@ -113,7 +128,11 @@ async def test_a_reading_from_another_hour_is_filed_there(world: World) -> None:
     now = int(await world.store.now())
     world.relay.always(HOME, demand(now), demand(now - 5 * 3600), demand(now + 5 * 3600))
     await world.logger.get_new_rainforest_data(await world.lease(HOME))
-    assert {hour for _, hour in world.logs.lines} == {Hour.of(now), Hour.of(now - 18000), Hour.of(now + 18000)}
+    assert {hour for _, hour in world.logs.lines} == {
+        Hour.of(now),
+        Hour.of(now - 18000),
+        Hour.of(now + 18000),
+    }
     [ahead] = world.logs.lines[HOME, Hour.of(now + 18000)]
     assert Flag.FUTURE in parse_line(ahead.rstrip()).flags
 

@@ -39,7 +39,9 @@ async def test_a_dry_run_shows_but_changes_nothing(world: World) -> None:
     assert (after.state, after.lease_ends) == (before.state, None)
 
 
-async def test_by_hand_waits_for_whoever_is_fetching(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_by_hand_waits_for_whoever_is_fetching(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("eagle_logger.fetching.manual_fetch.POLL", 0.01)
     await world.add(HOME)
     [claim] = await world.store.claim(await world.lease(HOME), "fetch-9")
@@ -56,12 +58,16 @@ async def test_by_hand_says_what_is_wrong_with_the_user(world: World) -> None:
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
     await world.add(HOME)
     [claim] = await world.store.claim(await world.lease(HOME), "fetch-9")
-    await world.store.report([Report(HOME, claim.token, claim.state._replace(parked="refused"), Grid(6.0, 0.0))], {})
+    await world.store.report(
+        [Report(HOME, claim.token, claim.state._replace(parked="refused"), Grid(6.0, 0.0))], {}
+    )
     with pytest.raises(EagleError, match="parked"):
         await fetch_now(world.logger, HOME, dry_run=False, patience=1)
 
 
-@pytest.mark.parametrize("wrong", [Refused("bad password"), RelayUnavailable("nobody there", reason="connection")])
+@pytest.mark.parametrize(
+    "wrong", [Refused("bad password"), RelayUnavailable("nobody there", reason="connection")]
+)
 async def test_a_failure_by_hand_is_not_the_users(world: World, wrong: Exception) -> None:
     await world.add(HOME)
     before = await world.store.get(HOME)

@@ -15,7 +15,11 @@ from tests.unit.rainforest.decoding.quirks.quirk import MOMENT, demand, message,
 
 
 def new_visit(state: UserState | None = None) -> Visit:
-    return Visit(Claim("00ce69", 1, 0.0, 0.0, None, User("00ce69"), None, state or UserState(), unproven=True))
+    return Visit(
+        Claim(
+            "00ce69", 1, 0.0, 0.0, None, User("00ce69"), None, state or UserState(), unproven=True
+        )
+    )
 
 
 def flags_of(visit: Visit) -> list[list[str]]:
@@ -31,7 +35,9 @@ def test_each_counter_is_held_against_the_reading_before() -> None:
         ("0x1", "0x200", "0x1c91ef09"),
     ]
     for delivered, received, time in told:
-        reply = summation(f"SummationDelivered={delivered}", f"SummationReceived={received}", time=time)
+        reply = summation(
+            f"SummationDelivered={delivered}", f"SummationReceived={received}", time=time
+        )
         visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 800, asked=MOMENT)
     assert flags_of(visit) == [[], ["backwards"], [], ["backwards"]]
 
@@ -40,7 +46,9 @@ def test_a_user_answered_in_this_visit_is_not_refused_for_its_credentials() -> N
     visit = new_visit(UserState(failures=2, last_error="refused: status 401"))
     visit.note_reply(Kind.PRICE, decode(b"<PriceCluster/>"), MOMENT, asked=MOMENT)
     visit.failed(Refused("the relay refuses this user: status 401"), 6.0)
-    assert visit.state.last_error == "answered, then refused: the relay refuses this user: status 401"
+    assert (
+        visit.state.last_error == "answered, then refused: the relay refuses this user: status 401"
+    )
     assert visit.state.parked is None
     assert visit.pause < 60
 
@@ -49,7 +57,10 @@ def test_what_one_reply_says_twice_is_logged_once() -> None:
     visit = new_visit()
     reply = summation("SummationDelivered=0x1")
     visit.note_reply(
-        Kind.SUMMATION, decode(reply + reply.replace(b"CurrentSummation", b"CurrentSummationDelivered")), MOMENT, asked=MOMENT
+        Kind.SUMMATION,
+        decode(reply + reply.replace(b"CurrentSummation", b"CurrentSummationDelivered")),
+        MOMENT,
+        asked=MOMENT,
     )
     assert len(visit.readings) == 1
 
@@ -59,26 +70,44 @@ def shown(cents: int, time: str = "0xffffffff") -> Decoded:
 
 
 def lines_of(visit: Visit) -> list[dict[str, object]]:
-    return [json.loads(line, parse_float=str, parse_int=str) for lines in visit.lines.values() for line in lines]
+    return [
+        json.loads(line, parse_float=str, parse_int=str)
+        for lines in visit.lines.values()
+        for line in lines
+    ]
 
 
 def test_a_price_without_a_time_is_logged_under_its_arrival_whenever_it_changes() -> None:
     visit = new_visit()
     for number, cents in enumerate([25, 25, 25, 26, 26, 25, 25]):
         visit.note_reply(Kind.PRICE, shown(cents), MOMENT + 900 * number + 0.75, asked=MOMENT)
-    logged = [(line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)]
+    logged = [
+        (line["price"], line["time"], line["arrived"], line["flags"]) for line in lines_of(visit)
+    ]
     assert logged == [
         ("0.25", "2015-03-10T17:54:01Z", "2015-03-10T17:54:01.750Z", ["filed_by_arrival"]),
         ("0.26", "2015-03-10T18:39:01Z", "2015-03-10T18:39:01.750Z", ["filed_by_arrival"]),
         ("0.25", "2015-03-10T19:09:01Z", "2015-03-10T19:09:01.750Z", ["filed_by_arrival"]),
     ]
-    assert [hour.name for _, hour in visit.lines] == ["2015-03-10-17", "2015-03-10-18", "2015-03-10-19"]
+    assert [hour.name for _, hour in visit.lines] == [
+        "2015-03-10-17",
+        "2015-03-10-18",
+        "2015-03-10-19",
+    ]
     assert visit.problems == []
 
 
-def test_a_price_without_a_time_that_says_what_the_last_one_with_a_time_said_is_not_logged() -> None:
+def test_a_price_without_a_time_that_says_what_the_last_one_with_a_time_said_is_not_logged() -> (
+    None
+):
     visit = new_visit()
-    for cents, time in [(25, "0x1c91ec39"), (25, "0xffffffff"), (26, "0xffffffff"), (26, "0x1c91ecff"), (25, "0x1c91ec39")]:
+    for cents, time in [
+        (25, "0x1c91ec39"),
+        (25, "0xffffffff"),
+        (26, "0xffffffff"),
+        (26, "0x1c91ecff"),
+        (25, "0x1c91ec39"),
+    ]:
         visit.note_reply(Kind.PRICE, shown(cents, time), MOMENT + 300, asked=MOMENT)
     assert [(line["price"], line["flags"]) for line in lines_of(visit)] == [
         ("0.25", []),
@@ -100,12 +129,18 @@ def test_a_summation_without_a_time_is_held_against_the_one_before() -> None:
     for number, delivered in enumerate(["0x100", "0x101", "0xff"]):
         reply = summation(f"SummationDelivered={delivered}", time="")
         visit.note_reply(Kind.SUMMATION, decode(reply), MOMENT + 900 * number, asked=MOMENT)
-    assert flags_of(visit) == [["filed_by_arrival"], ["filed_by_arrival"], ["backwards", "filed_by_arrival"]]
+    assert flags_of(visit) == [
+        ["filed_by_arrival"],
+        ["filed_by_arrival"],
+        ["backwards", "filed_by_arrival"],
+    ]
 
 
 def test_a_demand_without_a_time_stays_a_problem() -> None:
     visit = new_visit()
-    visit.note_reply(Kind.DEMAND, decode(demand("Demand=0x1", time="0xffffffff")), MOMENT, asked=MOMENT)
+    visit.note_reply(
+        Kind.DEMAND, decode(demand("Demand=0x1", time="0xffffffff")), MOMENT, asked=MOMENT
+    )
     assert (visit.lines, [problem.what for problem in visit.problems]) == ({}, ["no_time"])
 
 
@@ -113,10 +148,16 @@ def test_no_message_and_no_price_leave_nothing_behind() -> None:
     visit = new_visit()
     for number in range(96):
         visit.note_reply(
-            Kind.MESSAGE, decode(message("Id=0x00000000", "Queue=active", time="0x00000000")), MOMENT + number, asked=MOMENT
+            Kind.MESSAGE,
+            decode(message("Id=0x00000000", "Queue=active", time="0x00000000")),
+            MOMENT + number,
+            asked=MOMENT,
         )
         visit.note_reply(
-            Kind.PRICE, decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")), MOMENT, asked=MOMENT
+            Kind.PRICE,
+            decode(price("Price=0xffffffff", "TrailingDigits=0x0f", time="0xffffffff")),
+            MOMENT,
+            asked=MOMENT,
         )
     assert (visit.lines, visit.problems) == ({}, [])
 
@@ -157,13 +198,17 @@ def test_a_kind_that_is_never_answered_waits_for_its_own_turn_and_the_others_go_
     now = second.claim.claimed_at + 1
     assert Kind.SUMMATION not in kinds_due("00ce69", intervals, second.state.asked, now)
     third = asked(next_visit(second, now), Kind.DEMAND)
-    third.note_reply(Kind.DEMAND, decode(demand("Demand=0x0003b1", time="0x1c91ec60")), MOMENT + 40, asked=MOMENT)
+    third.note_reply(
+        Kind.DEMAND, decode(demand("Demand=0x0003b1", time="0x1c91ec60")), MOMENT + 40, asked=MOMENT
+    )
     third.ended(6.0)
     assert (third.state.failures, third.state.last_error, third.pause) == (0, None, 0.0)
 
 
 def test_a_state_that_could_not_be_read_is_a_problem() -> None:
-    visit = Visit(new_visit().claim._replace(state_unreadable="the state cannot be read: it is cut off"))
+    visit = Visit(
+        new_visit().claim._replace(state_unreadable="the state cannot be read: it is cut off")
+    )
     tally: Counter[str] = Counter()
     visit.count(tally)
     assert tally["problems_state_unreadable"] == 1

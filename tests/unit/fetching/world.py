@@ -16,10 +16,10 @@ from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import (
     DiskUnavailable,
 )
-from eagle_logger.logger import EagleDataLogger, Limits, Volume
-from eagle_logger.logs.appender import Written
+from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
+from eagle_logger.logs.appender import AppendResult
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rainforest.source import Relay
+from eagle_logger.rainforest.source import ReadingSource
 from eagle_logger.users.memory.store import MemoryUserStore
 from eagle_logger.users.store import Claim, NewUser, Report
 from tests.support.scripted_relay import ScriptedRelay
@@ -40,7 +40,7 @@ class MemoryLogs:
     most_lines: int = 1_000_000
     """Of a user and hour."""
 
-    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> Written:
+    def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> AppendResult:
         self.check()
         left_out: dict[str, int] = {}
         for (cloud_id, hour), lines in batch.items():
@@ -49,7 +49,7 @@ class MemoryLogs:
             kept.extend(lines[:room])
             if len(lines) > room:
                 left_out[cloud_id] = len(lines) - room
-        return Written(left_out=left_out)
+        return AppendResult(left_out=left_out)
 
     def check(self) -> None:
         if self.full.is_set():
@@ -80,7 +80,7 @@ class World:
         self.relay = ScriptedRelay()
         self.logs = MemoryLogs()
         self.samples = MemorySamples()
-        self.volume = Volume(LogFolder(folder), _no_archive, 600, 86400)
+        self.volume = RotationVolume(LogFolder(folder), _no_archive, 600, 86400)
         self.logger = self.worker("fetch-1")
 
     def worker(
@@ -89,7 +89,7 @@ class World:
         *,
         intervals: Mapping[Kind, float] = DEMAND_ONLY,
         limits: Limits | None = None,
-        relay: Relay | None = None,
+        relay: ReadingSource | None = None,
     ) -> EagleDataLogger:
         return EagleDataLogger(
             users=self.store,
@@ -105,10 +105,15 @@ class World:
 
     async def add(self, *cloud_ids: str) -> None:
         await self.store.put(
-            [NewUser(User(one), Credentials(one, "someone@example.org", "not a real one")) for one in cloud_ids]
+            [
+                NewUser(User(one), Credentials(one, "someone@example.org", "not a real one"))
+                for one in cloud_ids
+            ]
         )
         now = await self.store.now()
-        for one in cloud_ids:  # asked a moment ago for all but demand, so that a visit is one request
+        for (
+            one
+        ) in cloud_ids:  # asked a moment ago for all but demand, so that a visit is one request
             await self.store.request([one])
             for claim in await self.store.claim([one], "setup"):
                 asked = claim.state._replace(asked=dict.fromkeys(Kind, now))

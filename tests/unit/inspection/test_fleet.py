@@ -11,15 +11,24 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.inspection.doctor import worst
 from eagle_logger.inspection.finding import Grade
 from eagle_logger.inspection.fleet import findings
-from eagle_logger.inspection.fleet_status import Status, StuckHour, UnsealedHour
+from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UnsealedHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Totals
 
 NOW = 1_773_162_100.0
 HOUR = Hour.of(NOW)
-PROCESSES = {"beat": 0.4, "dispatch": 0.4, "dispatcher": 1.0, "fetch-1": 1.2, "fetch-2": 0.3, "rotator": 2.0}
+PROCESSES = {
+    "beat": 0.4,
+    "dispatch": 0.4,
+    "dispatcher": 1.0,
+    "fetch-1": 1.2,
+    "fetch-2": 0.3,
+    "rotator": 2.0,
+}
 TOTALS = Totals(users=25, due=24, overdue=0, leased=1, parked=0, oldest_due=NOW + 1)
-WELL = Status(iso(NOW), TOTALS, [], {}, [], [], PROCESSES, dict.fromkeys(PROCESSES, 0.1), {}, "closed")
+WELL = FleetStatus(
+    iso(NOW), TOTALS, [], {}, [], [], PROCESSES, dict.fromkeys(PROCESSES, 0.1), {}, "closed"
+)
 
 
 def processes(**changed: float | None) -> dict[str, float]:
@@ -49,14 +58,24 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "last dispatch 300 s ago",
     ),
     "nothing ever ran": ({"processes": {}}, "dispatch", Grade.WRONG, "nothing was dispatched"),
-    "nothing runs, so none reports": ({"processes": {}}, "processes", Grade.LOOK, "none has reported"),
+    "nothing runs, so none reports": (
+        {"processes": {}},
+        "processes",
+        Grade.LOOK,
+        "none has reported",
+    ),
     "workers gone": (
         {"processes": processes(fetch_1=200.0, fetch_2=90.0)},
         "workers",
         Grade.WRONG,
         "no fetching process has reported for 90 s",
     ),
-    "one worker hangs": ({"processes": processes(fetch_2=900.0)}, "processes", Grade.LOOK, "silent: fetch-2 for 15 min"),
+    "one worker hangs": (
+        {"processes": processes(fetch_2=900.0)},
+        "processes",
+        Grade.LOOK,
+        "silent: fetch-2 for 15 min",
+    ),
     "the last rotator of its kind is gone": (
         {"processes": {**processes(rotator=None), "rotator@a": 900.0}},
         "processes",
@@ -82,8 +101,18 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         Grade.LOOK,
         "15 min",
     ),
-    "nobody to fetch": ({"totals": Totals(0, 0, 0, 0, 0, None)}, "users", Grade.LOOK, "there are none"),
-    "one is parked": ({"reasons": {"parked: refused": 1}}, "users", Grade.LOOK, "1 of 25 are not well: parked: refused 1"),
+    "nobody to fetch": (
+        {"totals": Totals(0, 0, 0, 0, 0, None)},
+        "users",
+        Grade.LOOK,
+        "there are none",
+    ),
+    "one is parked": (
+        {"reasons": {"parked: refused": 1}},
+        "users",
+        Grade.LOOK,
+        "1 of 25 are not well: parked: refused 1",
+    ),
     "some are silent": (
         {"reasons": {"silent": 2, "failing: timed_out": 1}},
         "users",
@@ -108,12 +137,19 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         Grade.LOOK,
         "stuck: 1 hours of single homes",
     ),
-    "a clock is wrong": ({"clocks_ahead": {"fetch-1": -25.0, "beat": 1.9}}, "clocks", Grade.LOOK, "fetch-1 -25.0 s"),
+    "a clock is wrong": (
+        {"clocks_ahead": {"fetch-1": -25.0, "beat": 1.9}},
+        "clocks",
+        Grade.LOOK,
+        "fetch-1 -25.0 s",
+    ),
 }
 
 
 @pytest.mark.parametrize(("changed", "name", "grade", "found"), CASES.values(), ids=CASES.keys())
-def test_each_fault_of_the_fleet_is_found_with_its_grade(changed: dict[str, Any], name: str, grade: Grade, found: str) -> None:
+def test_each_fault_of_the_fleet_is_found_with_its_grade(
+    changed: dict[str, Any], name: str, grade: Grade, found: str
+) -> None:
     [finding] = [one for one in findings(replace(WELL, **changed), Settings()) if one.name == name]
     assert finding.grade is grade, finding
     assert found in finding.found
@@ -122,7 +158,12 @@ def test_each_fault_of_the_fleet_is_found_with_its_grade(changed: dict[str, Any]
 
 FALSE_ALARMS: dict[str, dict[str, Any]] = {
     "containers were replaced, and their names with them": {
-        "processes": {**processes(fetch_1=None, fetch_2=None), "fetch@new": 1.0, "fetch@old": 2000.0, "rotator@old": 2000.0},
+        "processes": {
+            **processes(fetch_1=None, fetch_2=None),
+            "fetch@new": 1.0,
+            "fetch@old": 2000.0,
+            "rotator@old": 2000.0,
+        },
     },
     "a user is late by a little": {"totals": replace(TOTALS, overdue=1), "longest_wait": 7.0},
     "the whole fleet is overdue after a start": {"reasons": {"overdue": 25}, "longest_wait": 40.0},

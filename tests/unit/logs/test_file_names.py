@@ -21,7 +21,12 @@ def test_a_sealed_file_and_its_receipt_are_named_after_the_open_one() -> None:
     assert path.name == "rainforest-002738-2026-03-10-17.0012.sealed.jsonl"
     sealed = file_names.sealed_file(path)
     assert sealed is not None
-    assert (sealed.cloud_id, sealed.hour.name, sealed.shard, sealed.sequence) == ("002738", "2026-03-10-17", "07", 12)
+    assert (sealed.cloud_id, sealed.hour.name, sealed.shard, sealed.sequence) == (
+        "002738",
+        "2026-03-10-17",
+        "07",
+        12,
+    )
     assert sealed.receipt_path.name == "rainforest-002738-2026-03-10-17.0012.receipt.json"
     assert file_names.numbered(sealed.receipt_path.name) == (PATH.name, 12, file_names.RECEIPT)
     assert file_names.numbered(path.name) == (PATH.name, 12, file_names.SEALED)
@@ -62,7 +67,14 @@ def test_nothing_else_is_a_sealed_file(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "release"), [("6.18.44-fc", (6, 18)), ("5.8", (5, 8)), ("4.19.0-5-amd64", (4, 19)), ("", (0, 0)), ("odd", (0, 0))]
+    ("text", "release"),
+    [
+        ("6.18.44-fc", (6, 18)),
+        ("5.8", (5, 8)),
+        ("4.19.0-5-amd64", (4, 19)),
+        ("", (0, 0)),
+        ("odd", (0, 0)),
+    ],
 )
 def test_the_kernels_release_is_read(text: str, release: tuple[int, int]) -> None:
     assert _release(text) == release

@@ -27,7 +27,9 @@ def mode(path: Path) -> int:
 
 
 def test_files_are_private_and_no_memory_is_dumped(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", WRITES], cwd=tmp_path, capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
     assert done.stdout.strip() == "(0, 0)"
     assert (mode(tmp_path / "folder"), mode(tmp_path / "folder" / "file")) == (0o700, 0o600)
 
@@ -38,7 +40,9 @@ def test_a_directory_of_an_older_version_is_closed(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o700
 
 
-def test_a_directory_of_another_owner_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_of_another_owner_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: Path, mode: int) -> None:
         raise PermissionError(path, mode)
 

@@ -32,8 +32,11 @@ def shake_hands(authority: Authority | None, shown: Issued, directory: Path) -> 
         assert one.version() is not None
 
 
-def test_a_certificate_as_private_authorities_made_them_for_years_is_believed(tmp_path: Path) -> None:
-    """It has no Authority Key Identifier, and its authority no key usage: CPython 3.13's own contexts refuse it."""
+def test_a_certificate_as_private_authorities_made_them_for_years_is_believed(
+    tmp_path: Path,
+) -> None:
+    """It has no Authority Key Identifier, and its authority no key usage: CPython 3.13's own
+    contexts refuse it."""
     authority = Authority()
     shown = authority.issue("localhost")
     assert "authorityKeyIdentifier" not in {one.oid._name for one in shown.certificate.extensions}
@@ -44,9 +47,13 @@ def test_a_refused_certificate_is_refused_in_words(tmp_path: Path) -> None:
     authority = Authority()
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
         shake_hands(authority, authority.issue("localhost", end=-timedelta(hours=1)), tmp_path)
-    with pytest.raises(ssl.SSLCertVerificationError, match="certificate is not valid for 'localhost'"):
+    with pytest.raises(
+        ssl.SSLCertVerificationError, match="certificate is not valid for 'localhost'"
+    ):
         shake_hands(authority, authority.issue("relay.example"), tmp_path)
-    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer certificate"):
+    with pytest.raises(
+        ssl.SSLCertVerificationError, match="unable to get local issuer certificate"
+    ):
         shake_hands(None, authority.issue("localhost"), tmp_path)
 
 

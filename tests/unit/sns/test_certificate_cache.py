@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from eagle_logger.sns.certificate_cache import Keyring
+from eagle_logger.sns.certificate_cache import CertificateCache
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from tests.support.fake_sns import HOST, FakeSns
 
@@ -24,7 +24,7 @@ def random_url() -> str:
 
 async def test_a_certificate_is_fetched_once() -> None:
     sns = FakeSns()
-    keyring = Keyring(sns.fetch_certificate)
+    keyring = CertificateCache(sns.fetch_certificate)
     found = await asyncio.gather(*(keyring.get(sns.certificate_url) for _ in range(100)))
     assert await keyring.get(sns.certificate_url) is found[0]
     assert sns.fetched == [sns.certificate_url]
@@ -32,11 +32,15 @@ async def test_a_certificate_is_fetched_once() -> None:
 
 async def test_fetches_are_rationed() -> None:
     sns, watch = FakeSns(), Watch()
-    keyring = Keyring(sns.fetch_certificate, monotonic=watch)
+    keyring = CertificateCache(sns.fetch_certificate, monotonic=watch)
     await keyring.get(sns.certificate_url)
-    results = await asyncio.gather(*(keyring.get(random_url()) for _ in range(500)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(keyring.get(random_url()) for _ in range(500)), return_exceptions=True
+    )
     assert len(sns.fetched) == 10
-    assert {result.reason for result in results if isinstance(result, MessageRefused)} == {Reason.CERTIFICATE_MISSING}
+    assert {result.reason for result in results if isinstance(result, MessageRefused)} == {
+        Reason.CERTIFICATE_MISSING
+    }
     assert sum(isinstance(result, CertificateUnavailable) for result in results) == 491
     assert await keyring.get(sns.certificate_url)
     watch.now += 60
@@ -46,7 +50,7 @@ async def test_fetches_are_rationed() -> None:
 
 async def test_a_url_that_holds_none_is_not_asked_again_for_a_while() -> None:
     sns, watch = FakeSns(), Watch()
-    keyring, url = Keyring(sns.fetch_certificate, monotonic=watch), random_url()
+    keyring, url = CertificateCache(sns.fetch_certificate, monotonic=watch), random_url()
     for pause in (0, 299, 2):
         watch.now += pause
         with pytest.raises(MessageRefused):
@@ -56,7 +60,7 @@ async def test_a_url_that_holds_none_is_not_asked_again_for_a_while() -> None:
 
 async def test_what_is_kept_is_bounded() -> None:
     sns, watch = FakeSns(), Watch()
-    keyring = Keyring(sns.fetch_certificate, monotonic=watch)
+    keyring = CertificateCache(sns.fetch_certificate, monotonic=watch)
     urls = [sns.publish_certificate(sns.signer) for _ in range(40)]
     for url in urls:
         watch.now += 2
@@ -76,7 +80,7 @@ async def test_who_gives_up_takes_nothing_from_the_others() -> None:
         await gate.wait()
         return await sns.fetch_certificate(url)
 
-    keyring = Keyring(slow)
+    keyring = CertificateCache(slow)
     impatient = asyncio.create_task(keyring.get(sns.certificate_url))
     patient = asyncio.create_task(keyring.get(sns.certificate_url))
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.sns.fetch_request import MAX_CLOUD_IDS, Asked, cloud_ids_in, message_for
+from eagle_logger.sns.fetch_request import MAX_CLOUD_IDS, FetchRequest, cloud_ids_in, message_for
 from eagle_logger.sns.refusals import MessageRefused, Reason
 
 cloud_ids = st.text("0123456789abcdef", min_size=6, max_size=6)
@@ -15,19 +15,25 @@ cloud_ids = st.text("0123456789abcdef", min_size=6, max_size=6)
 @pytest.mark.parametrize(
     ("message", "asked"),
     [
-        ("002738", Asked(("002738",))),
-        (" 00CE69\n", Asked(("00ce69",))),
-        ("00:CE:69", Asked(("00ce69",))),
-        ('{"cloud_ids": ["0x002738", "00-CE-69"]}', Asked(("002738", "00ce69"))),
-        ("123456", Asked(("123456",))),
-        ('"002738"', Asked(("002738",))),
-        ('{"cloud_id": "002738"}', Asked(("002738",))),
-        ('{"cloud_ids": ["002738", "00CE69", "002738"]}', Asked(("002738", "00ce69"))),
-        ('{"cloud_ids": ["002738"], "cloud_id": "00ce69", "why": "test"}', Asked(("002738", "00ce69"))),
-        ('{"cloud_ids": ["002738", "nobody", 2738, null, ["00ce69"]]}', Asked(("002738",), not_ids=4)),
+        ("002738", FetchRequest(("002738",))),
+        (" 00CE69\n", FetchRequest(("00ce69",))),
+        ("00:CE:69", FetchRequest(("00ce69",))),
+        ('{"cloud_ids": ["0x002738", "00-CE-69"]}', FetchRequest(("002738", "00ce69"))),
+        ("123456", FetchRequest(("123456",))),
+        ('"002738"', FetchRequest(("002738",))),
+        ('{"cloud_id": "002738"}', FetchRequest(("002738",))),
+        ('{"cloud_ids": ["002738", "00CE69", "002738"]}', FetchRequest(("002738", "00ce69"))),
+        (
+            '{"cloud_ids": ["002738"], "cloud_id": "00ce69", "why": "test"}',
+            FetchRequest(("002738", "00ce69")),
+        ),
+        (
+            '{"cloud_ids": ["002738", "nobody", 2738, null, ["00ce69"]]}',
+            FetchRequest(("002738",), not_ids=4),
+        ),
     ],
 )
-def test_whom_a_message_names(message: str, asked: Asked) -> None:
+def test_whom_a_message_names(message: str, asked: FetchRequest) -> None:
     assert cloud_ids_in(message) == asked
 
 
@@ -55,13 +61,13 @@ def test_what_names_nobody(message: str, reason: Reason) -> None:
 
 @given(st.lists(cloud_ids, min_size=1, max_size=MAX_CLOUD_IDS, unique=True))
 def test_what_is_published_is_understood(named: list[str]) -> None:
-    assert cloud_ids_in(message_for(named)) == Asked(tuple(named))
+    assert cloud_ids_in(message_for(named)) == FetchRequest(tuple(named))
 
 
 @given(st.text(max_size=200))
 def test_whatever_is_published_is_understood_or_refused(message: str) -> None:
     try:
         named = len(cloud_ids_in(message).cloud_ids)
-    except MessageRefused as refused:
-        named = -refused.reason.status
+    except MessageRefused as exc:
+        named = -exc.reason.status
     assert named >= 1 or named == -400

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.sns.message import Envelope, MessageType, parse
+from eagle_logger.sns.message import MessageType, SnsMessage, parse
 from eagle_logger.sns.refusals import MessageRefused
 from eagle_logger.sns.signature import string_to_sign, verify
 from tests.support.fake_sns import FakeSns, body
 
-EXAMPLE = Envelope(
+EXAMPLE = SnsMessage(
     type=MessageType.NOTIFICATION,
     message_id="22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
     topic_arn="arn:aws:sns:us-west-2:123456789012:MyTopic",
@@ -40,7 +40,12 @@ def test_a_notification_is_signed_as_the_developer_guide_says() -> None:
 
 
 def test_a_confirmation_is_signed_with_its_token_and_url() -> None:
-    confirmation = replace(EXAMPLE, type=MessageType.SUBSCRIPTION_CONFIRMATION, token="t0k3n", subscribe_url="https://a/")
+    confirmation = replace(
+        EXAMPLE,
+        type=MessageType.SUBSCRIPTION_CONFIRMATION,
+        token="t0k3n",
+        subscribe_url="https://a/",
+    )
     assert string_to_sign(confirmation).decode() == (
         "Message\nHello world!\n"
         "MessageId\n22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324\n"
@@ -53,10 +58,16 @@ def test_a_confirmation_is_signed_with_its_token_and_url() -> None:
 
 
 @given(texts, st.none() | lines, st.sampled_from(["1", "2"]))
-def test_what_is_signed_verifies_and_nothing_else_does(message: str, subject: str | None, version: str) -> None:
+def test_what_is_signed_verifies_and_nothing_else_does(
+    message: str, subject: str | None, version: str
+) -> None:
     envelope = parse(body(SNS.notification(message, subject=subject, version=version)))
     verify(envelope, SNS.signer.key.public_key())
-    changed: list[dict[str, Any]] = [{"message": message + "x"}, {"subject": (subject or "") + "x"}, {"message_id": "x"}]
+    changed: list[dict[str, Any]] = [
+        {"message": message + "x"},
+        {"subject": (subject or "") + "x"},
+        {"message_id": "x"},
+    ]
     for change in changed:
         with pytest.raises(MessageRefused):
             verify(replace(envelope, **change), SNS.signer.key.public_key())
@@ -66,5 +77,10 @@ def test_what_is_signed_verifies_and_nothing_else_does(message: str, subject: st
 def test_two_messages_never_share_their_signed_lines(
     message: str, other: str, subject: str | None, other_subject: str | None
 ) -> None:
-    one, two = replace(EXAMPLE, message=message, subject=subject), replace(EXAMPLE, message=other, subject=other_subject)
-    assert (string_to_sign(one) == string_to_sign(two)) == ((message, subject) == (other, other_subject))
+    one, two = (
+        replace(EXAMPLE, message=message, subject=subject),
+        replace(EXAMPLE, message=other, subject=other_subject),
+    )
+    assert (string_to_sign(one) == string_to_sign(two)) == (
+        (message, subject) == (other, other_subject)
+    )

@@ -5,33 +5,38 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.sns.certificate_cache import Keyring
-from eagle_logger.sns.fetch_request import Asked
+from eagle_logger.sns.certificate_cache import CertificateCache
+from eagle_logger.sns.fetch_request import FetchRequest
 from eagle_logger.sns.refusals import MessageRefused, Reason
-from eagle_logger.sns.sqs_message import Queued, unwrap
-from eagle_logger.sns.verifier import Gate
+from eagle_logger.sns.sqs_message import SqsEnvelope, unwrap
+from eagle_logger.sns.verifier import SnsVerifier
 from tests.support.fake_sns import TOPIC, FakeSns
 
 SNS = FakeSns()
-GATE = Gate([TOPIC], Keyring(SNS.fetch_certificate))
+GATE = SnsVerifier([TOPIC], CertificateCache(SNS.fetch_certificate))
 
 
 def wrapped(message: str = "002738", **changes: Any) -> str:
     return json.dumps({**SNS.notification(message), "MessageId": "one", **changes})
 
 
-@pytest.mark.parametrize("body", ["002738", '{"cloud_id": "002738"}', '{"cloud_ids": ["002738"], "Type": "mine"}'])
+@pytest.mark.parametrize(
+    "body", ["002738", '{"cloud_id": "002738"}', '{"cloud_ids": ["002738"], "Type": "mine"}']
+)
 def test_a_raw_message_is_named_by_sqs(body: str) -> None:
-    assert unwrap(body, "two", GATE) == Queued(Asked(("002738",)), "sqs:two")
+    assert unwrap(body, "two", GATE) == SqsEnvelope(FetchRequest(("002738",)), "sqs:two")
 
 
 def test_a_wrapped_message_is_named_by_sns() -> None:
-    assert unwrap(wrapped(), "two", GATE) == Queued(Asked(("002738",)), "one")
+    assert unwrap(wrapped(), "two", GATE) == SqsEnvelope(FetchRequest(("002738",)), "one")
 
 
 @pytest.mark.parametrize("age", ["2015-01-01T00:00:00.000Z", "never"])
 def test_neither_its_age_nor_its_signature_is_looked_at(age: str) -> None:
-    assert unwrap(wrapped(Timestamp=age, Signature="-", SignatureVersion="9"), "two", GATE).once == "one"
+    assert (
+        unwrap(wrapped(Timestamp=age, Signature="-", SignatureVersion="9"), "two", GATE).once
+        == "one"
+    )
 
 
 @pytest.mark.parametrize(

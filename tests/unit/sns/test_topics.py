@@ -18,16 +18,36 @@ HEX = "0123456789abcdef0123456789ABCDEF"
 @pytest.mark.parametrize(
     ("arn", "host", "name"),
     [
-        ("arn:aws:sns:us-east-1:123456789012:fetch", "sns.us-east-1.amazonaws.com", "sns.amazonaws.com"),
-        ("arn:aws:sns:af-south-1:123456789012:f.fifo", "sns.af-south-1.amazonaws.com", "sns-signing.af-south-1.amazonaws.com"),
-        ("arn:aws-cn:sns:cn-north-1:123456789012:fetch", "sns.cn-north-1.amazonaws.com.cn", "sns-cn-north-1.amazonaws.com.cn"),
+        (
+            "arn:aws:sns:us-east-1:123456789012:fetch",
+            "sns.us-east-1.amazonaws.com",
+            "sns.amazonaws.com",
+        ),
+        (
+            "arn:aws:sns:af-south-1:123456789012:f.fifo",
+            "sns.af-south-1.amazonaws.com",
+            "sns-signing.af-south-1.amazonaws.com",
+        ),
+        (
+            "arn:aws-cn:sns:cn-north-1:123456789012:fetch",
+            "sns.cn-north-1.amazonaws.com.cn",
+            "sns-cn-north-1.amazonaws.com.cn",
+        ),
         (
             "arn:aws-us-gov:sns:us-gov-east-1:123456789012:fetch",
             "sns.us-gov-east-1.amazonaws.com",
             "sns-us-gov-west-1.amazonaws.com",
         ),
-        ("arn:aws-eusc:sns:eusc-de-east-1:123456789012:fetch", "sns.eusc-de-east-1.amazonaws.eu", "sns.amazonaws.eu"),
-        ("arn:aws-iso-b:sns:us-isob-east-1:123456789012:f", "sns.us-isob-east-1.sc2s.sgov.gov", "sns.sc2s.sgov.gov"),
+        (
+            "arn:aws-eusc:sns:eusc-de-east-1:123456789012:fetch",
+            "sns.eusc-de-east-1.amazonaws.eu",
+            "sns.amazonaws.eu",
+        ),
+        (
+            "arn:aws-iso-b:sns:us-isob-east-1:123456789012:f",
+            "sns.us-isob-east-1.sc2s.sgov.gov",
+            "sns.sc2s.sgov.gov",
+        ),
     ],
 )
 def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, name: str) -> None:
@@ -67,7 +87,10 @@ def test_every_partition_that_botocore_knows_has_topics() -> None:
     for partition in partitions().values():
         topic = Topic.parse(f"arn:{partition.name}:sns:{partition.home}:123456789012:fetch")
         client = session.create_client(
-            "sns", region_name=topic.region, aws_access_key_id="not-a-key", aws_secret_access_key="not-a-secret"
+            "sns",
+            region_name=topic.region,
+            aws_access_key_id="not-a-key",
+            aws_secret_access_key="not-a-secret",
         )
         assert client.meta.endpoint_url == f"https://{topic.certificate_host}"
 
@@ -92,11 +115,15 @@ def test_the_common_name_counts_only_without_alternative_names() -> None:
     topic = Topic.parse("arn:aws:sns:us-east-1:123456789012:fetch")
     Certificate.parse(Authority().issue(common_name="SNS.amazonaws.com").pem).check(topic, _now())
     with pytest.raises(MessageRefused) as refused:
-        Certificate.parse(Authority().issue("www.example.com", common_name="sns.amazonaws.com").pem).check(topic, _now())
+        Certificate.parse(
+            Authority().issue("www.example.com", common_name="sns.amazonaws.com").pem
+        ).check(topic, _now())
     assert refused.value.reason is Reason.CERTIFICATE_NAME
 
 
-@pytest.mark.parametrize("pem", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+@pytest.mark.parametrize(
+    "pem", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
 def test_what_is_no_certificate(pem: bytes) -> None:
     with pytest.raises(MessageRefused) as refused:
         Certificate.parse(pem)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.sns.certificate_cache import Keyring
-from eagle_logger.sns.message import MAX_BYTES, Envelope, MessageType, parse
+from eagle_logger.sns.certificate_cache import CertificateCache
+from eagle_logger.sns.message import MAX_BYTES, MessageType, SnsMessage, parse
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
-from eagle_logger.sns.verifier import Gate
+from eagle_logger.sns.verifier import SnsVerifier
 from tests.support.fake_sns import HOST, TOPIC, FakeSns, body, rsa_key, sign, timestamp
 
 HEX = "0123456789abcdef0123456789abcdef"
@@ -26,11 +26,17 @@ def sns() -> FakeSns:
 
 
 @pytest.fixture
-def gate(sns: FakeSns) -> Gate:
-    return Gate([TOPIC], Keyring(sns.fetch_certificate))
+def gate(sns: FakeSns) -> SnsVerifier:
+    return SnsVerifier([TOPIC], CertificateCache(sns.fetch_certificate))
 
 
-async def admit(gate: Gate, received: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> Envelope:
+async def admit(
+    gate: SnsVerifier,
+    received: bytes,
+    *,
+    header_type: str | None = None,
+    raw_delivery: bool = False,
+) -> SnsMessage:
     found = parse(received, header_type=header_type, raw_delivery=raw_delivery)
     await gate.admit(found)
     return found
@@ -38,8 +44,12 @@ async def admit(gate: Gate, received: bytes, *, header_type: str | None = None, 
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("subject", [None, "", "a subject"])
-async def test_a_notification_is_let_through(sns: FakeSns, gate: Gate, version: str, subject: str | None) -> None:
-    admitted = await admit(gate, body(sns.notification("00ce69\nwith ünïcödé", subject=subject, version=version)))
+async def test_a_notification_is_let_through(
+    sns: FakeSns, gate: SnsVerifier, version: str, subject: str | None
+) -> None:
+    admitted = await admit(
+        gate, body(sns.notification("00ce69\nwith ünïcödé", subject=subject, version=version))
+    )
     assert admitted.message == "00ce69\nwith ünïcödé"
     assert admitted.subject == subject
     assert admitted.type is MessageType.NOTIFICATION
@@ -48,32 +58,43 @@ async def test_a_notification_is_let_through(sns: FakeSns, gate: Gate, version: 
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
-async def test_a_confirmation_is_let_through(sns: FakeSns, gate: Gate, kind: str, version: str) -> None:
+async def test_a_confirmation_is_let_through(
+    sns: FakeSns, gate: SnsVerifier, kind: str, version: str
+) -> None:
     fields = sns.confirmation(kind, version=version)
     admitted = await admit(gate, body(fields), header_type=kind)
     assert (admitted.type, admitted.token) == (kind, fields["Token"])
 
 
-async def test_what_is_not_signed_is_not_looked_at(sns: FakeSns, gate: Gate) -> None:
-    fields = {**sns.notification("00ce69"), "MessageAttributes": {"a": {"Type": "String", "Value": "b"}}, "UnsubscribeURL": 5}
+async def test_what_is_not_signed_is_not_looked_at(sns: FakeSns, gate: SnsVerifier) -> None:
+    fields = {
+        **sns.notification("00ce69"),
+        "MessageAttributes": {"a": {"Type": "String", "Value": "b"}},
+        "UnsubscribeURL": 5,
+    }
     assert (await admit(gate, body(fields))).message == "00ce69"
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=59), timedelta(minutes=-14)])
-async def test_a_message_may_be_up_to_an_hour_old_and_a_clock_a_little_wrong(sns: FakeSns, gate: Gate, age: timedelta) -> None:
+async def test_a_message_may_be_up_to_an_hour_old_and_a_clock_a_little_wrong(
+    sns: FakeSns, gate: SnsVerifier, age: timedelta
+) -> None:
     assert await admit(gate, body(sns.notification("00ce69", Timestamp=timestamp(age))))
 
 
 async def test_an_empty_allow_list_refuses_everything(sns: FakeSns) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await admit(Gate([], Keyring(sns.fetch_certificate)), body(sns.notification("00ce69")))
+        await admit(
+            SnsVerifier([], CertificateCache(sns.fetch_certificate)),
+            body(sns.notification("00ce69")),
+        )
     assert refused.value.reason is Reason.TOPIC_NOT_ALLOWED
     assert sns.fetched == []
 
 
 def test_an_allow_list_holds_arns() -> None:
     with pytest.raises(ValueError, match="not the ARN"):
-        Gate(["fetch"], Keyring(FakeSns().fetch_certificate))
+        SnsVerifier(["fetch"], CertificateCache(FakeSns().fetch_certificate))
 
 
 def altered(**changes: Any) -> Callable[[FakeSns], bytes]:
@@ -103,7 +124,9 @@ def confirmation_altered(**changes: Any) -> Callable[[FakeSns], bytes]:
 
 
 def confirmation_without(name: str) -> Callable[[FakeSns], bytes]:
-    return lambda sns: body({key: value for key, value in sns.confirmation().items() if key != name})
+    return lambda sns: body(
+        {key: value for key, value in sns.confirmation().items() if key != name}
+    )
 
 
 def by_another_key(sns: FakeSns) -> bytes:
@@ -117,7 +140,12 @@ def as_the_other_version(sns: FakeSns) -> bytes:
 def retyped(sns: FakeSns) -> bytes:
     """A notification whose text looks like a confirmation, passed off as one."""
     return body(
-        {**sns.notification("00ce69"), "Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": "https://x.example/"}
+        {
+            **sns.notification("00ce69"),
+            "Type": "SubscriptionConfirmation",
+            "Token": "t",
+            "SubscribeURL": "https://x.example/",
+        }
     )
 
 
@@ -142,13 +170,25 @@ FORGERIES: list[tuple[str, Reason, Callable[[FakeSns], bytes]]] = [
     ("nothing", Reason.NOT_JSON, lambda sns: b""),
     ("raw text", Reason.NOT_JSON, lambda sns: b"00ce69"),
     ("a form", Reason.NOT_JSON, lambda sns: b"Type=Notification&Message=00ce69"),
-    ("UTF-16", Reason.NOT_JSON, lambda sns: json.dumps(sns.notification("00ce69")).encode("utf-16")),
+    (
+        "UTF-16",
+        Reason.NOT_JSON,
+        lambda sns: json.dumps(sns.notification("00ce69")).encode("utf-16"),
+    ),
     ("cut off", Reason.NOT_JSON, lambda sns: body(sns.notification("00ce69"))[:-2]),
     ("a key twice", Reason.NOT_JSON, key_twice),
     ("NaN", Reason.NOT_JSON, lambda sns: b'{"Type": NaN}'),
-    ("a number of 200 000 digits", Reason.NOT_JSON, lambda sns: b'{"Type": ' + b"9" * 200_000 + b"}"),
+    (
+        "a number of 200 000 digits",
+        Reason.NOT_JSON,
+        lambda sns: b'{"Type": ' + b"9" * 200_000 + b"}",
+    ),
     ("arrays 100 000 deep", Reason.TOO_COMPLEX, lambda sns: b"[" * 100_000),
-    ("objects 30 000 deep", Reason.TOO_COMPLEX, lambda sns: b'{"a":' * 30_000 + b"1" + b"}" * 30_000),
+    (
+        "objects 30 000 deep",
+        Reason.TOO_COMPLEX,
+        lambda sns: b'{"a":' * 30_000 + b"1" + b"}" * 30_000,
+    ),
     ("a list", Reason.MALFORMED, lambda sns: b"[]"),
     ("null", Reason.MALFORMED, lambda sns: b"null"),
     ("raw JSON without an envelope", Reason.UNKNOWN_TYPE, lambda sns: b'{"cloud_id": "00ce69"}'),
@@ -162,7 +202,11 @@ FORGERIES: list[tuple[str, Reason, Callable[[FakeSns], bytes]]] = [
     ("Message is a number", Reason.MALFORMED, altered(Message=2738)),
     ("half a surrogate pair", Reason.MALFORMED, altered(Message="\ud800")),
     ("lines in the MessageId", Reason.MALFORMED, subject_moved_into_the_message),
-    ("lines in the Subject", Reason.MALFORMED, altered(Subject="hello\nTimestamp\n2026-11-01T00:00:00.000Z")),
+    (
+        "lines in the Subject",
+        Reason.MALFORMED,
+        altered(Subject="hello\nTimestamp\n2026-11-01T00:00:00.000Z"),
+    ),
     ("a month 13", Reason.MALFORMED, altered(Timestamp="2026-13-01T00:00:00.000Z")),
     ("a time without a zone", Reason.MALFORMED, altered(Timestamp="2026-11-01T00:00:00.000")),
     ("a confirmation without a token", Reason.MALFORMED, confirmation_without("Token")),
@@ -176,23 +220,59 @@ FORGERIES: list[tuple[str, Reason, Callable[[FakeSns], bytes]]] = [
     ("http", Reason.CERTIFICATE_SCHEME, certificate_at(f"http://{HOST}{PATH}")),
     ("file", Reason.CERTIFICATE_SCHEME, certificate_at("file:///etc/passwd")),
     ("no scheme", Reason.CERTIFICATE_SCHEME, certificate_at(f"//{HOST}{PATH}")),
-    ("a bucket called sns", Reason.CERTIFICATE_HOST, certificate_at(f"https://sns.s3-us-west-2.amazonaws.com{PATH}")),
-    ("a longer host", Reason.CERTIFICATE_HOST, certificate_at(f"https://{HOST}.evil.example{PATH}")),
+    (
+        "a bucket called sns",
+        Reason.CERTIFICATE_HOST,
+        certificate_at(f"https://sns.s3-us-west-2.amazonaws.com{PATH}"),
+    ),
+    (
+        "a longer host",
+        Reason.CERTIFICATE_HOST,
+        certificate_at(f"https://{HOST}.evil.example{PATH}"),
+    ),
     ("a prefixed host", Reason.CERTIFICATE_HOST, certificate_at(f"https://evil-{HOST}{PATH}")),
-    ("another region's host", Reason.CERTIFICATE_HOST, certificate_at(f"https://sns.eu-west-1.amazonaws.com{PATH}")),
+    (
+        "another region's host",
+        Reason.CERTIFICATE_HOST,
+        certificate_at(f"https://sns.eu-west-1.amazonaws.com{PATH}"),
+    ),
     ("China's host", Reason.CERTIFICATE_HOST, certificate_at(f"https://{HOST}.cn{PATH}")),
-    ("an address inside", Reason.CERTIFICATE_HOST, certificate_at(f"https://169.254.169.254{PATH}")),
-    ("a host with a dot at its end", Reason.CERTIFICATE_HOST, certificate_at(f"https://{HOST}.{PATH}")),
+    (
+        "an address inside",
+        Reason.CERTIFICATE_HOST,
+        certificate_at(f"https://169.254.169.254{PATH}"),
+    ),
+    (
+        "a host with a dot at its end",
+        Reason.CERTIFICATE_HOST,
+        certificate_at(f"https://{HOST}.{PATH}"),
+    ),
     ("a broken address", Reason.CERTIFICATE_HOST, certificate_at(f"https://[::1{PATH}")),
-    ("a backslash", Reason.CERTIFICATE_USER_INFO, certificate_at(f"https://evil.example\\@{HOST}{PATH}")),
-    ("user info", Reason.CERTIFICATE_USER_INFO, certificate_at(f"https://{HOST}@evil.example{PATH}")),
-    ("a user on the right host", Reason.CERTIFICATE_USER_INFO, certificate_at(f"https://user:word@{HOST}{PATH}")),
+    (
+        "a backslash",
+        Reason.CERTIFICATE_USER_INFO,
+        certificate_at(f"https://evil.example\\@{HOST}{PATH}"),
+    ),
+    (
+        "user info",
+        Reason.CERTIFICATE_USER_INFO,
+        certificate_at(f"https://{HOST}@evil.example{PATH}"),
+    ),
+    (
+        "a user on the right host",
+        Reason.CERTIFICATE_USER_INFO,
+        certificate_at(f"https://user:word@{HOST}{PATH}"),
+    ),
     ("a port", Reason.CERTIFICATE_PORT, certificate_at(f"https://{HOST}:8443{PATH}")),
     ("the usual port", Reason.CERTIFICATE_PORT, certificate_at(f"https://{HOST}:443{PATH}")),
     ("another path", Reason.CERTIFICATE_PATH, certificate_at(f"https://{HOST}/evil.pem")),
     ("a folder before", Reason.CERTIFICATE_PATH, certificate_at(f"https://{HOST}/evil{PATH}")),
     ("dots in the path", Reason.CERTIFICATE_PATH, certificate_at(f"https://{HOST}/a/..{PATH}")),
-    ("31 digits", Reason.CERTIFICATE_PATH, certificate_at(f"https://{HOST}{PATH.replace('f.pem', '.pem')}")),
+    (
+        "31 digits",
+        Reason.CERTIFICATE_PATH,
+        certificate_at(f"https://{HOST}{PATH.replace('f.pem', '.pem')}"),
+    ),
     ("a line feed at its end", Reason.CERTIFICATE_PATH, certificate_at(f"https://{HOST}{PATH}\n")),
     ("a query", Reason.CERTIFICATE_QUERY, certificate_at(f"https://{HOST}{PATH}?a=b")),
     ("a fragment", Reason.CERTIFICATE_QUERY, certificate_at(f"https://{HOST}{PATH}#a")),
@@ -213,13 +293,18 @@ FALSE_SIGNATURES: list[tuple[str, Callable[[FakeSns], bytes]]] = [
     ("the other version", as_the_other_version),
     ("another type", retyped),
     ("altered Token", confirmation_altered(Token="another")),
-    ("SubscribeURL pointing inside", confirmation_altered(SubscribeURL="http://169.254.169.254/latest/meta-data/")),
+    (
+        "SubscribeURL pointing inside",
+        confirmation_altered(SubscribeURL="http://169.254.169.254/latest/meta-data/"),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("reason", "forge"), [pytest.param(why, forge, id=name) for name, why, forge in FORGERIES])
+@pytest.mark.parametrize(
+    ("reason", "forge"), [pytest.param(why, forge, id=name) for name, why, forge in FORGERIES]
+)
 async def test_a_forgery_is_refused_before_anything_is_fetched(
-    sns: FakeSns, gate: Gate, reason: Reason, forge: Callable[[FakeSns], bytes]
+    sns: FakeSns, gate: SnsVerifier, reason: Reason, forge: Callable[[FakeSns], bytes]
 ) -> None:
     with pytest.raises(MessageRefused) as refused:
         await admit(gate, forge(sns))
@@ -228,15 +313,21 @@ async def test_a_forgery_is_refused_before_anything_is_fetched(
     assert sns.fetched == []
 
 
-@pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FALSE_SIGNATURES])
-async def test_a_false_signature_is_refused(sns: FakeSns, gate: Gate, forge: Callable[[FakeSns], bytes]) -> None:
+@pytest.mark.parametrize(
+    "forge", [pytest.param(forge, id=name) for name, forge in FALSE_SIGNATURES]
+)
+async def test_a_false_signature_is_refused(
+    sns: FakeSns, gate: SnsVerifier, forge: Callable[[FakeSns], bytes]
+) -> None:
     with pytest.raises(MessageRefused) as refused:
         await admit(gate, forge(sns))
     assert refused.value.reason is Reason.BAD_SIGNATURE
     assert sns.fetched == [sns.certificate_url]
 
 
-async def test_raw_delivery_and_a_header_of_another_type_are_refused(sns: FakeSns, gate: Gate) -> None:
+async def test_raw_delivery_and_a_header_of_another_type_are_refused(
+    sns: FakeSns, gate: SnsVerifier
+) -> None:
     with pytest.raises(MessageRefused) as raw:
         await admit(gate, b"00ce69", raw_delivery=True)
     with pytest.raises(MessageRefused) as mismatch:
@@ -245,12 +336,16 @@ async def test_raw_delivery_and_a_header_of_another_type_are_refused(sns: FakeSn
     assert sns.fetched == []
 
 
-async def test_a_message_signed_by_no_sns_of_this_region(sns: FakeSns, gate: Gate) -> None:
+async def test_a_message_signed_by_no_sns_of_this_region(sns: FakeSns, gate: SnsVerifier) -> None:
     issue = sns.authority.issue
     stolen = {
         Reason.CERTIFICATE_NAME: issue("www.example.com"),
-        Reason.CERTIFICATE_EXPIRED: issue("sns.amazonaws.com", start=timedelta(days=-2), end=timedelta(days=-1)),
-        Reason.CERTIFICATE_NOT_YET_VALID: issue("sns.amazonaws.com", start=timedelta(days=1), end=timedelta(days=2)),
+        Reason.CERTIFICATE_EXPIRED: issue(
+            "sns.amazonaws.com", start=timedelta(days=-2), end=timedelta(days=-1)
+        ),
+        Reason.CERTIFICATE_NOT_YET_VALID: issue(
+            "sns.amazonaws.com", start=timedelta(days=1), end=timedelta(days=2)
+        ),
     }
     for reason, certificate in stolen.items():
         forged = sns.notification("00ce69", SigningCertURL=sns.publish_certificate(certificate))
@@ -259,7 +354,9 @@ async def test_a_message_signed_by_no_sns_of_this_region(sns: FakeSns, gate: Gat
         assert refused.value.reason is reason
 
 
-async def test_a_certificate_that_cannot_be_had_is_no_reason_to_refuse_for_good(sns: FakeSns, gate: Gate) -> None:
+async def test_a_certificate_that_cannot_be_had_is_no_reason_to_refuse_for_good(
+    sns: FakeSns, gate: SnsVerifier
+) -> None:
     sns.away = True
     with pytest.raises(CertificateUnavailable) as unavailable:
         await admit(gate, body(sns.notification("00ce69")))
@@ -269,4 +366,6 @@ async def test_a_certificate_that_cannot_be_had_is_no_reason_to_refuse_for_good(
 
 
 def test_reasons_are_words_for_labels() -> None:
-    assert all(reason.value.replace("_", "").isalpha() and reason.value.islower() for reason in Reason)
+    assert all(
+        reason.value.replace("_", "").isalpha() and reason.value.islower() for reason in Reason
+    )

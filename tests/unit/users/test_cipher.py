@@ -11,7 +11,9 @@ from eagle_logger.settings import Settings
 from eagle_logger.users import cipher as cipher_module
 from eagle_logger.users.cipher import Cipher, new_key
 
-SOMEBODY = Credentials("00ce69", "somebody@example.org", "pässword, with 'all' \"sorts\"\\ of things")
+SOMEBODY = Credentials(
+    "00ce69", "somebody@example.org", "pässword, with 'all' \"sorts\"\\ of things"
+)
 
 
 def test_what_is_sealed_can_be_opened_and_not_be_read() -> None:
@@ -74,7 +76,9 @@ def cipher_of_file(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Cipher:
     return wiring.cipher(Settings(secret_keys_file=key_file))
 
 
-def test_a_key_that_comes_into_the_file_is_known_after_a_refresh(key_file: Path, cipher_of_file: Cipher) -> None:
+def test_a_key_that_comes_into_the_file_is_known_after_a_refresh(
+    key_file: Path, cipher_of_file: Cipher
+) -> None:
     old, new = key_file.read_text(), new_key()
     key_file.write_text(f"{new}\n{old}\n")
     assert cipher_of_file.refresh()
@@ -83,7 +87,9 @@ def test_a_key_that_comes_into_the_file_is_known_after_a_refresh(key_file: Path,
     assert not cipher_of_file.refresh()
 
 
-def test_a_key_that_leaves_the_file_still_opens_but_no_longer_seals(key_file: Path, cipher_of_file: Cipher) -> None:
+def test_a_key_that_leaves_the_file_still_opens_but_no_longer_seals(
+    key_file: Path, cipher_of_file: Cipher
+) -> None:
     by_old = cipher_of_file.seal(SOMEBODY)
     new = new_key()
     key_file.write_text(new)
@@ -92,8 +98,12 @@ def test_a_key_that_leaves_the_file_still_opens_but_no_longer_seals(key_file: Pa
     assert Cipher([new]).open("00ce69", cipher_of_file.seal(SOMEBODY)) == SOMEBODY
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 44, b"half-a-key", None], ids=["empty", "zeroed", "torn", "gone"])
-def test_a_damaged_key_file_takes_no_key_away(key_file: Path, cipher_of_file: Cipher, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 44, b"half-a-key", None], ids=["empty", "zeroed", "torn", "gone"]
+)
+def test_a_damaged_key_file_takes_no_key_away(
+    key_file: Path, cipher_of_file: Cipher, content: bytes | None
+) -> None:
     sealed = cipher_of_file.seal(SOMEBODY)
     if content is None:
         key_file.unlink()
@@ -103,7 +113,9 @@ def test_a_damaged_key_file_takes_no_key_away(key_file: Path, cipher_of_file: Ci
     assert cipher_of_file.open("00ce69", sealed) == SOMEBODY
 
 
-def test_keys_from_a_directory_of_secrets_are_read_again(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_from_a_directory_of_secrets_are_read_again(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cipher_module, "REREAD_PAUSE", 0.0)
     cipher = wiring.cipher(Settings(secrets_dir=key_file.parent, secret_keys=key_file.read_text()))
     key_file.write_text(f"{new_key()},{key_file.read_text()}")

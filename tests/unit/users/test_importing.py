@@ -10,7 +10,12 @@ from tests.support.hand_clock import HandClock
 
 
 def line(cloud_id: str, password: str = "a-password") -> bytes:
-    return json.dumps({"cloud_id": cloud_id, "user_email": "a@example.org", "user_pw": password}).encode() + b"\n"
+    return (
+        json.dumps(
+            {"cloud_id": cloud_id, "user_email": "a@example.org", "user_pw": password}
+        ).encode()
+        + b"\n"
+    )
 
 
 async def everybody(store: MemoryUserStore) -> list[StoredUser]:
@@ -30,7 +35,9 @@ async def test_the_later_of_two_lines_wins_and_is_reported() -> None:
     clock = HandClock()
     store = MemoryUserStore(clock)
     result = await import_users(
-        store, [line("000001", "earlier"), line("000002"), line("000001", "later")], tell=lambda _: None
+        store,
+        [line("000001", "earlier"), line("000002"), line("000001", "later")],
+        tell=lambda _: None,
     )
     assert result.replaced == [(3, "000001 again: it replaces line 1")]
     clock.advance(1)  # users of one batch fall due one after another
@@ -47,8 +54,15 @@ async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
     first, second = await everybody(store)
     forged = as_line(StoredUser(first.user, second.sealed, first.state, None, None)).encode()
     result = await import_users(store, [line("000001", "good"), forged], tell=lambda _: None)
-    assert (result.users, result.refused) == (1, [(2, "the sealed password belongs to another user")])
+    assert (result.users, result.refused) == (
+        1,
+        [(2, "the sealed password belongs to another user")],
+    )
     clock.advance(1)
-    [claim] = [claim for claim in await store.claim(await store.lease(9), "worker") if claim.cloud_id == "000001"]
+    [claim] = [
+        claim
+        for claim in await store.claim(await store.lease(9), "worker")
+        if claim.cloud_id == "000001"
+    ]
     assert claim.credentials
     assert claim.credentials.user_pw == "good"

@@ -16,7 +16,12 @@ WRITTEN = {"cloud_id": "00CE69", "user_email": "a@example.org", "user_pw": PASSW
 
 
 def test_a_line_as_somebody_writes_it() -> None:
-    line = {**WRITTEN, "intervals": {"demand": 10, "price": 60}, "price_interval": 120, "MacId": "0xD8D5B9000000ABCD"}
+    line = {
+        **WRITTEN,
+        "intervals": {"demand": 10, "price": 60},
+        "price_interval": 120,
+        "MacId": "0xD8D5B9000000ABCD",
+    }
     assert parse_line(json.dumps(line)) == NewUser(
         User("00ce69", {Kind.DEMAND: 10.0, Kind.PRICE: 120.0}, "0xd8d5b9000000abcd"),
         Credentials("00ce69", "a@example.org", PASSWORD),
@@ -24,7 +29,13 @@ def test_a_line_as_somebody_writes_it() -> None:
 
 
 def test_what_is_exported_is_read_back_whole() -> None:
-    stored = StoredUser(User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd"), "gAAAAA", lived_in_state(), None, None)
+    stored = StoredUser(
+        User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd"),
+        "gAAAAA",
+        lived_in_state(),
+        None,
+        None,
+    )
     assert parse_line(as_line(stored)) == stored
     assert "\n" not in as_line(stored)
 
@@ -55,7 +66,9 @@ def test_a_moment_that_is_no_number_is_refused(name: str) -> None:
         ({"password": PASSWORD}, "password: "),
     ],
 )
-def test_a_wrong_line_says_what_is_wrong_and_never_the_password(change: dict[str, object], said: str) -> None:
+def test_a_wrong_line_says_what_is_wrong_and_never_the_password(
+    change: dict[str, object], said: str
+) -> None:
     with pytest.raises(ValueError) as caught:
         parse_line(json.dumps({**WRITTEN, **change}))
     assert str(caught.value).startswith(said)
@@ -76,5 +89,7 @@ def test_what_is_not_an_object_is_refused(line: bytes) -> None:
 
 
 def test_members_from_the_command_line() -> None:
-    user = new_user({**WRITTEN, "mac_id": None, "demand_interval": None, "price_interval": 60.0}).user
+    user = new_user(
+        {**WRITTEN, "mac_id": None, "demand_interval": None, "price_interval": 60.0}
+    ).user
     assert user == User("00ce69", {Kind.PRICE: 60.0})

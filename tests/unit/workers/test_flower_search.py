@@ -15,9 +15,18 @@ def test_a_message_is_found_by_its_first_and_by_its_last_user(users: int) -> Non
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0", users_per_message=users))
     cloud_ids = [f"{number:06x}" for number in range(0xFFFFFF, 0xFFFFFF - users, -1)]
     sent = app.amqp.as_task_v2("an-id", "fetch", args=[cloud_ids])
-    event = {"uuid": "an-id", "name": "fetch", "args": sent.headers["argsrepr"], "hostname": "fetch@here", "pid": 1, "clock": 1}
+    event = {
+        "uuid": "an-id",
+        "name": "fetch",
+        "args": sent.headers["argsrepr"],
+        "hostname": "fetch@here",
+        "pid": 1,
+        "clock": 1,
+    }
     told = State()
-    told.event({"type": "task-received", **event, "utcoffset": 0, "timestamp": 1.0, "local_received": 1.0})
+    told.event(
+        {"type": "task-received", **event, "utcoffset": 0, "timestamp": 1.0, "local_received": 1.0}
+    )
     flower = TaskSearchEngine()
     flower.upsert(told.tasks["an-id"])
     for cloud_id in (cloud_ids[0], cloud_ids[-1]):

@@ -67,9 +67,14 @@ PROGRAMS = [store, queue_lengths, doctor_and_up, worker_and_inspect, beat, publi
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 @pytest.mark.parametrize("url", ADDRESSES)
-def test_each_program_is_led_to_the_same_place(url: str, program: Callable[[Settings], ClientOptions]) -> None:
+def test_each_program_is_led_to_the_same_place(
+    url: str, program: Callable[[Settings], ClientOptions]
+) -> None:
     elsewhere = "redis://elsewhere/0"
-    settings = Settings(redis_url=url if program is store else elsewhere, broker_url=elsewhere if program is store else url)
+    settings = Settings(
+        redis_url=url if program is store else elsewhere,
+        broker_url=elsewhere if program is store else url,
+    )
     assert _place(program(settings)) == ADDRESSES[url]
 
 
@@ -98,7 +103,9 @@ def _place(options: ClientOptions) -> RedisAddress:
     }
     if "path" in options:
         return RedisAddress(socket=options["path"], **login)
-    return RedisAddress(options["host"], int(options["port"]), tls="ssl_cert_reqs" in options, **login)
+    return RedisAddress(
+        options["host"], int(options["port"]), tls="ssl_cert_reqs" in options, **login
+    )
 
 
 def _pool_options(client: Any) -> ClientOptions:

@@ -1,4 +1,5 @@
-"""`deaths.jsonl`: every death that nobody asked for, so that what died with a process can be told from what was lost."""
+"""`deaths.jsonl`: every death that nobody asked for, so that what died with a process can be told
+from what was lost."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from workers.up.supervisor_log import DIED, Event, History
+from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
 
 FILE = "deaths.jsonl"
 
 
-def death_record(event: Event) -> dict[str, Any]:
+def death_record(event: ProcessEvent) -> dict[str, Any]:
     """`agent` is what the process called itself in the User-Agent of its requests."""
     return {
         "wall": event.at,
@@ -29,9 +30,11 @@ def death_record(event: Event) -> dict[str, Any]:
 
 
 class Deaths:
-    """The file of deaths. A death that is in it already is not written again. One writer: the `up` that holds the lock.
+    """The file of deaths. A death that is in it already is not written again. One writer: the `up`
+    that holds the lock.
 
-    A disk that takes nothing stops no program: what it does not take waits here for the next `write`. For several threads.
+    A disk that takes nothing stops no program: what it does not take waits here for the next
+    `write`. For several threads.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -40,7 +43,7 @@ class Deaths:
         self._waiting: list[str] = []
         self._lock = threading.Lock()
 
-    def note(self, event: Event) -> bool:
+    def note(self, event: ProcessEvent) -> bool:
         """Write a death down, if the disk takes it now. Returns whether it was new."""
         record = death_record(event)
         with self._lock:
@@ -85,19 +88,28 @@ class Deaths:
         return whole
 
 
-def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[Event]:
-    """Note what a former `up` saw no more, because it was killed itself; what supervisor's log does not tell the end of
-    died with the supervisor, at `last_sign_of_life` (real Unix seconds) or later."""
+def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[ProcessEvent]:
+    """Note what a former `up` saw no more, because it was killed itself; what supervisor's log does
+    not tell the end of died with the supervisor, at `last_sign_of_life` (real Unix seconds) or
+    later."""
     if not log.exists():
         return []
-    history = History()
-    died = [event for event in history.read(log.read_text(errors="replace").splitlines()) if event.what == DIED]
-    died += [Event(DIED, name, last_sign_of_life, pid, "died with supervisor") for name, pid in history.running.items()]
+    history = ProcessLog()
+    died = [
+        event
+        for event in history.read(log.read_text(errors="replace").splitlines())
+        if event.what == DIED
+    ]
+    died += [
+        ProcessEvent(DIED, name, last_sign_of_life, pid, "died with supervisor")
+        for name, pid in history.running.items()
+    ]
     return [event for event in died if deaths.note(event)]
 
 
 def _identities(lines: bytes) -> Iterator[tuple[Any, ...]]:
-    """The identities in these lines. A line that a power cut damaged stays in the file, and is left out here."""
+    """The identities in these lines. A line that a power cut damaged stays in the file, and is left
+    out here."""
     for line in lines.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             yield _identity(json.loads(line))

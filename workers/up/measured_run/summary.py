@@ -1,4 +1,5 @@
-"""The end of a measured run: archive what is still open, compare the archive with the ledger, say what came of it."""
+"""The end of a measured run: archive what is still open, compare the archive with the ledger, say
+what came of it."""
 
 from __future__ import annotations
 
@@ -6,11 +7,11 @@ import asyncio
 from dataclasses import dataclass
 
 from eagle_logger import wiring
-from eagle_logger.inspection.ledger_comparison import Verdict
-from eagle_logger.rotation.rotate_shard import Rotated
+from eagle_logger.inspection.ledger_comparison import LedgerComparison
+from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
-from workers.up.measured_run.throughput import Snapshot, grown
+from workers.up.measured_run.throughput import ThroughputSample, grown
 
 _ROUNDS = 3
 """How often what the archive did not take is offered to it again."""
@@ -21,8 +22,8 @@ _SHOWN = 10
 class Summary:
     """What `up --json` prints.
 
-    What was fetched is counted since every program was ready; readings and objects are all that the data directory ever saw.
-    What only a simulator's ledger can tell is None without one.
+    What was fetched is counted since every program was ready; readings and objects are all that the
+    data directory ever saw. What only a simulator's ledger can tell is None without one.
     """
 
     homes: int
@@ -44,15 +45,18 @@ class Summary:
         return not self.lost and not self.duplicated
 
 
-async def rotate_what_is_open(settings: Settings) -> Rotated:
-    """Seal and archive everything on this log volume, whether its hour is over or not. The rotator must have stopped."""
+async def rotate_what_is_open(settings: Settings) -> RotationResult:
+    """Seal and archive everything on this log volume, whether its hour is over or not. The rotator
+    must have stopped."""
     logger = await wiring.data_logger(settings, name="up", holder="up", passwords=False)
-    total = Rotated()
+    total = RotationResult()
     try:
         for _ in range(_ROUNDS):
-            again = Rotated()
+            again = RotationResult()
             for hour, shard in logger.plan_rotation(include_open=True, heed_pauses=False):
-                again += await asyncio.to_thread(logger.rotate_log_to_s3, hour, shard, include_open=True, heed_pauses=False)
+                again += await asyncio.to_thread(
+                    logger.rotate_log_to_s3, hour, shard, include_open=True, heed_pauses=False
+                )
             total += again
             if not again.deferred and not again.errors:
                 break
@@ -61,7 +65,9 @@ async def rotate_what_is_open(settings: Settings) -> Rotated:
     return total
 
 
-def summarise(begin: Snapshot, end: Snapshot, verdict: Verdict | None) -> Summary:
+def summarise(
+    begin: ThroughputSample, end: ThroughputSample, verdict: LedgerComparison | None
+) -> Summary:
     more = grown(begin.tally, end.tally)
     return Summary(
         homes=end.totals.users,
@@ -80,8 +86,15 @@ def summarise(begin: Snapshot, end: Snapshot, verdict: Verdict | None) -> Summar
     )
 
 
-def complaints(verdict: Verdict) -> list[str]:
+def complaints(verdict: LedgerComparison) -> list[str]:
     """What somebody should look at, in a few lines."""
-    counts = {"readings never served": verdict.unexpected, "lines under another hour": verdict.misfiled}
+    counts = {
+        "readings never served": verdict.unexpected,
+        "lines under another hour": verdict.misfiled,
+    }
     lines = [f"{count} {what} are in the archive" for what, count in counts.items() if count]
-    return [*lines, *(f"unreadable: {one}" for one in verdict.unreadable[:_SHOWN]), *verdict.examples[:_SHOWN]]
+    return [
+        *lines,
+        *(f"unreadable: {one}" for one in verdict.unreadable[:_SHOWN]),
+        *verdict.examples[:_SHOWN],
+    ]

@@ -13,7 +13,7 @@ from eagle_logger.users.store import Totals, UserStore
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ThroughputSample:
     """The counters since the system's very first start; `at` is monotonic time."""
 
     at: float
@@ -24,10 +24,14 @@ class Snapshot:
     is_drained: bool = False
 
 
-async def snapshot(users: UserStore, broker: Broker, queues: list[str], at: float, *, is_drained: bool) -> Snapshot:
+async def snapshot(
+    users: UserStore, broker: Broker, queues: list[str], at: float, *, is_drained: bool
+) -> ThroughputSample:
     """Raises RedisUnavailable."""
     relay = (await users.breaker()).phase
-    return Snapshot(at, await users.tally(), await users.totals(), broker.waiting(queues), relay, is_drained)
+    return ThroughputSample(
+        at, await users.tally(), await users.totals(), broker.waiting(queues), relay, is_drained
+    )
 
 
 def grown(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
@@ -35,7 +39,7 @@ def grown(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
     return Counter({name: count - before.get(name, 0) for name, count in after.items()})
 
 
-def flow_line(before: Snapshot, now: Snapshot) -> str:
+def flow_line(before: ThroughputSample, now: ThroughputSample) -> str:
     """What happened between the two, in one calm line: `25 users · 4.2 fetches/s · …`."""
     more = grown(before.tally, now.tally)
     late = late_percentile(more, 0.99)
@@ -53,7 +57,7 @@ def flow_line(before: Snapshot, now: Snapshot) -> str:
     return " · ".join([*parts, *_troubles(more, now)])
 
 
-def _troubles(more: Mapping[str, int], now: Snapshot) -> Iterator[str]:
+def _troubles(more: Mapping[str, int], now: ThroughputSample) -> Iterator[str]:
     if now.totals.refused:
         yield f"{now.totals.refused} refused"
     if now.totals.parked:

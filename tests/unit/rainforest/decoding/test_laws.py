@@ -16,7 +16,13 @@ from eagle_logger.core.line_format import encode_line, parse_line, value_text
 from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.errors import EagleError
 from eagle_logger.rainforest.decoding import xml_replies
-from eagle_logger.rainforest.decoding.decode import LARGEST_BODY, MOST_PROBLEMS, closely, decode, text_of
+from eagle_logger.rainforest.decoding.decode import (
+    LARGEST_BODY,
+    MOST_PROBLEMS,
+    closely,
+    decode,
+    text_of,
+)
 from eagle_logger.rainforest.decoding.plain_demand import plain_demand
 from eagle_logger.rainforest.decoding.reply import interpret
 from eagle_logger.rainforest.source import Decoded
@@ -30,7 +36,9 @@ _DEMAND = (
     *("DigitsRight", "DigitsLeft", "SuppressLeadingZero"),
 )
 _several = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
-_spellings = pytest.mark.parametrize("spelled", [replies.xml_replies, replies.json_replies], ids=["xml", "json"])
+_spellings = pytest.mark.parametrize(
+    "spelled", [replies.xml_replies, replies.json_replies], ids=["xml", "json"]
+)
 
 
 def with_reading(told: Sequence[Notification]) -> list[Notification]:
@@ -47,7 +55,9 @@ def assert_says(readings: Sequence[Reading], told: Sequence[Notification]) -> No
 @_spellings
 @law
 @given(data=st.data(), told=_several)
-def test_every_reading_comes_back(data: st.DataObject, told: list[Notification], spelled: object) -> None:
+def test_every_reading_comes_back(
+    data: st.DataObject, told: list[Notification], spelled: object
+) -> None:
     decoded = decode(data.draw(spelled(told)))  # type: ignore[operator]
     assert_says(decoded.readings, told)
     assert decoded.problems == ()
@@ -65,7 +75,9 @@ def test_a_reading_comes_back_from_cp1252(data: st.DataObject, told: list[Notifi
 
 @law
 @given(data=st.data(), told=st.lists(replies.readings, min_size=1, max_size=3))
-def test_a_prefix_keeps_what_is_whole_and_nothing_else(data: st.DataObject, told: list[Notification]) -> None:
+def test_a_prefix_keeps_what_is_whole_and_nothing_else(
+    data: st.DataObject, told: list[Notification]
+) -> None:
     pieces = [data.draw(replies.xml_fragment(one)).encode() for one in told]
     kept = data.draw(st.integers(0, len(told) - 1))
     cut = data.draw(st.integers(1, len(pieces[kept]) - 1))
@@ -81,15 +93,27 @@ def test_a_prefix_keeps_what_is_whole_and_nothing_else(data: st.DataObject, told
 )
 @law
 @given(data=st.data(), hidden=st.lists(replies.readings, min_size=1, max_size=2))
-def test_no_prefix_uncovers_what_the_whole_hides(data: st.DataObject, hidden: list[Notification], begin: str, end: str) -> None:
-    body = begin.encode() + b"".join(data.draw(replies.xml_fragment(one)).encode() for one in hidden) + end.encode()
+def test_no_prefix_uncovers_what_the_whole_hides(
+    data: st.DataObject, hidden: list[Notification], begin: str, end: str
+) -> None:
+    body = (
+        begin.encode()
+        + b"".join(data.draw(replies.xml_fragment(one)).encode() for one in hidden)
+        + end.encode()
+    )
     assert decode(body).readings == ()
     assert decode(body[: data.draw(st.integers(0, len(body)))]).readings == ()
 
 
 @law
-@given(data=st.data(), cut_off=replies.readings, told=st.lists(replies.readings, min_size=1, max_size=2))
-def test_a_truncated_fragment_costs_only_itself(data: st.DataObject, cut_off: Notification, told: list[Notification]) -> None:
+@given(
+    data=st.data(),
+    cut_off=replies.readings,
+    told=st.lists(replies.readings, min_size=1, max_size=2),
+)
+def test_a_truncated_fragment_costs_only_itself(
+    data: st.DataObject, cut_off: Notification, told: list[Notification]
+) -> None:
     first = data.draw(replies.xml_fragment(cut_off)).encode()
     cut = data.draw(st.integers(1, len(first) - 1))
     decoded = decode(first[:cut] + data.draw(replies.xml_replies(told)))
@@ -98,12 +122,25 @@ def test_a_truncated_fragment_costs_only_itself(data: st.DataObject, cut_off: No
 
 
 @law
-@given(data=st.data(), cut_off=replies.readings, told=st.lists(replies.readings, min_size=1, max_size=2))
-def test_truncated_json_costs_only_itself(data: st.DataObject, cut_off: Notification, told: list[Notification]) -> None:
+@given(
+    data=st.data(),
+    cut_off=replies.readings,
+    told=st.lists(replies.readings, min_size=1, max_size=2),
+)
+def test_truncated_json_costs_only_itself(
+    data: st.DataObject, cut_off: Notification, told: list[Notification]
+) -> None:
     first = data.draw(replies.json_replies([cut_off])).strip()
     cut = data.draw(st.integers(len(cut_off.root) + 8, len(first) - 2))
     decoded = decode(first[:cut] + data.draw(replies.json_replies(told)))
-    assert_says([one for one in decoded.readings if one.time != cut_off.time or len(decoded.readings) == len(told)], told)
+    assert_says(
+        [
+            one
+            for one in decoded.readings
+            if one.time != cut_off.time or len(decoded.readings) == len(told)
+        ],
+        told,
+    )
 
 
 def all_of(decoded: Decoded) -> list[Reading | Undated]:
@@ -117,7 +154,9 @@ def test_a_splice_invents_nothing(
     data: st.DataObject, one: list[Notification], other: list[Notification], spelled: object
 ) -> None:
     head, tail = data.draw(spelled(one)), data.draw(spelled(other))  # type: ignore[operator]
-    spliced = head[: data.draw(st.integers(0, len(head)))] + tail[data.draw(st.integers(0, len(tail))) :]
+    spliced = (
+        head[: data.draw(st.integers(0, len(head)))] + tail[data.draw(st.integers(0, len(tail))) :]
+    )
     decoded = decode(spliced)
     for reading in all_of(decoded):
         assert stands_whole(reading, text_of(spliced))
@@ -126,19 +165,27 @@ def test_a_splice_invents_nothing(
 @_spellings
 @law
 @given(data=st.data(), told=_several, byte=st.integers(0, 255))
-def test_a_flipped_byte_invents_nothing(data: st.DataObject, told: list[Notification], byte: int, spelled: object) -> None:
+def test_a_flipped_byte_invents_nothing(
+    data: st.DataObject, told: list[Notification], byte: int, spelled: object
+) -> None:
     body = bytearray(data.draw(spelled(told)))  # type: ignore[operator]
     body[data.draw(st.integers(0, len(body) - 1))] = byte
     decoded = decode(bytes(body))
     for reading in all_of(decoded):
         assert stands_whole(reading, text_of(bytes(body)))
-    unharmed = [one for one in with_reading(told) if any(one.is_said_by(reading) for reading in decoded.readings)]
+    unharmed = [
+        one
+        for one in with_reading(told)
+        if any(one.is_said_by(reading) for reading in decoded.readings)
+    ]
     assert len(unharmed) >= len(with_reading(told)) - 2
 
 
 @law
 @given(told=_several, data=st.data())
-def test_the_short_way_and_the_long_way_agree(told: list[Notification], data: st.DataObject) -> None:
+def test_the_short_way_and_the_long_way_agree(
+    told: list[Notification], data: st.DataObject
+) -> None:
     body = data.draw(replies.xml_replies(told[:1])).decode()
     cut = data.draw(st.integers(0, len(body)))
     for text in (body, body[:cut], body[cut:]):
@@ -154,15 +201,28 @@ def test_the_short_way_and_the_long_way_agree(told: list[Notification], data: st
 _hex = st.integers(0, 2**32 - 1).map("0x{:08x}".format) | st.sampled_from(
     ["0x0003b0", "0x1", "0x3E8", "0xffffff", "0xff800000"]
 )
-_macs = st.sampled_from(["0xd8d5b9000000abcd", "0x0013500100000001", "0xD8D5B9000000ABCD", "0x00135001"])
+_macs = st.sampled_from(
+    ["0xd8d5b9000000abcd", "0x0013500100000001", "0xD8D5B9000000ABCD", "0x00135001"]
+)
 
 
 @law
-@given(st.tuples(_macs, _macs, *[_hex] * 6, st.sampled_from("YN")), st.sampled_from(["\r\n", "", " \n\t"]), st.data())
-def test_a_plain_demand_is_read_as_a_close_look_reads_it(texts: tuple[str, ...], blank: str, data: st.DataObject) -> None:
-    elements = blank.join(f"<{name}>{text}</{name}>" for name, text in zip(_DEMAND, texts, strict=True))
+@given(
+    st.tuples(_macs, _macs, *[_hex] * 6, st.sampled_from("YN")),
+    st.sampled_from(["\r\n", "", " \n\t"]),
+    st.data(),
+)
+def test_a_plain_demand_is_read_as_a_close_look_reads_it(
+    texts: tuple[str, ...], blank: str, data: st.DataObject
+) -> None:
+    elements = blank.join(
+        f"<{name}>{text}</{name}>" for name, text in zip(_DEMAND, texts, strict=True)
+    )
     text = blank.join(["<InstantaneousDemand>", elements, "</InstantaneousDemand>", ""])
-    at, other = data.draw(st.integers(0, len(text) - 1)), data.draw(st.characters(max_codepoint=255))
+    at, other = (
+        data.draw(st.integers(0, len(text) - 1)),
+        data.draw(st.characters(max_codepoint=255)),
+    )
     for one in (text, text[:at] + other + text[at + 1 :], text[:at] + text[at + 1 :]):
         reading = plain_demand(one)
         assert reading is None or closely(one) == Decoded((reading,), (), known=True)
@@ -181,7 +241,9 @@ def test_what_firmware_says_is_plain() -> None:
         "Y",
     ]
     lines = [f"<{name}>{text}</{name}>" for name, text in zip(_DEMAND, texts, strict=True)]
-    reading = plain_demand("\r\n".join(["<InstantaneousDemand>", *lines, "</InstantaneousDemand>", ""]))
+    reading = plain_demand(
+        "\r\n".join(["<InstantaneousDemand>", *lines, "</InstantaneousDemand>", ""])
+    )
     assert reading is not None
     assert (reading.time, reading.values["value"]) == (1_426_010_041, Decimal("-0.944"))
 
@@ -201,7 +263,9 @@ def test_secrets_stay_secret(data: st.DataObject, told: list[Notification]) -> N
     cut = data.draw(st.integers(0, len(body)))
     for part in (body, body[:cut], body[cut:]):
         decoded = decode(part)
-        assert not any(replies.SECRET[at : at + 5] in repr(decoded) for at in range(2, len(replies.SECRET) - 5))
+        assert not any(
+            replies.SECRET[at : at + 5] in repr(decoded) for at in range(2, len(replies.SECRET) - 5)
+        )
 
 
 @law
@@ -228,9 +292,16 @@ def test_of_a_body_that_is_too_large_the_beginning_counts() -> None:
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["xml", "json"])
 @pytest.mark.parametrize("closed", [False, True], ids=["cut off", "whole"])
-def test_of_many_notifications_the_first_count_and_the_rest_is_a_problem(*, as_json: bool, closed: bool) -> None:
-    kept, many = (b"".join(_numbered(number, as_json=as_json) for number in range(count)) for count in (50, 60))
-    rest = b"" if closed else b"<InstantaneousDemand>" if not as_json else b'"InstantaneousDemand": {'
+def test_of_many_notifications_the_first_count_and_the_rest_is_a_problem(
+    *, as_json: bool, closed: bool
+) -> None:
+    kept, many = (
+        b"".join(_numbered(number, as_json=as_json) for number in range(count))
+        for count in (50, 60)
+    )
+    rest = (
+        b"" if closed else b"<InstantaneousDemand>" if not as_json else b'"InstantaneousDemand": {'
+    )
     assert len(decode(kept).readings) == 50
     assert not decode(kept).problems
     assert decode(many + rest).readings == decode(kept).readings
@@ -280,9 +351,30 @@ _HOSTILE = (
         b"&lt;user&gt;",
         b"<a>b",
     ),
-    *(b"<InstantaneousDemand>", b"</InstantaneousDemand>", b"<InstantaneousDemand/>", b"<rainforest>", b"<rainforest "),
-    *(b'"InstantaneousDemand":{', b'"InstantaneousDemand":[{', b'"InstantaneousDemand":{"a":[1],', b"{},", b'"a":"1",'),
-    *(b"<a>1</a>", b"<a><", b"<a ", b"<!-- -->", b"<![CDATA[", b"<!DOCTYPE a[", b"wrong a b ", b"user ! "),
+    *(
+        b"<InstantaneousDemand>",
+        b"</InstantaneousDemand>",
+        b"<InstantaneousDemand/>",
+        b"<rainforest>",
+        b"<rainforest ",
+    ),
+    *(
+        b'"InstantaneousDemand":{',
+        b'"InstantaneousDemand":[{',
+        b'"InstantaneousDemand":{"a":[1],',
+        b"{},",
+        b'"a":"1",',
+    ),
+    *(
+        b"<a>1</a>",
+        b"<a><",
+        b"<a ",
+        b"<!-- -->",
+        b"<![CDATA[",
+        b"<!DOCTYPE a[",
+        b"wrong a b ",
+        b"user ! ",
+    ),
 )
 _AROUND = (b"", b"<MessageCluster><Text>", b'"InstantaneousDemand":[', b'"user":\\"')
 

@@ -14,6 +14,10 @@ def test_comes_out_as_the_table_says(quirk: Quirk) -> None:
 
 
 def test_each_quirk_is_a_row_of_the_page() -> None:
-    rows = [line for line in render().splitlines() if line.startswith("| ") and not line.startswith(("| quirk", "| ---"))]
+    rows = [
+        line
+        for line in render().splitlines()
+        if line.startswith("| ") and not line.startswith(("| quirk", "| ---"))
+    ]
     assert len(rows) == len(ALL)
     assert all(row.replace("\\|", "").count("|") == 4 for row in rows)

@@ -1,4 +1,5 @@
-"""A line's raw fields are what the gateway wrote: from them a decoder's mistake can be repaired years later."""
+"""A line's raw fields are what the gateway wrote: from them a decoder's mistake can be repaired
+years later."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from tests.unit.rainforest.decoding.quirks.quirk import demand, message
 
 @pytest.mark.parametrize(
     "text",
-    ["5 &lt; 6 &amp; 7", "Save <b>now</b>: 3 < 5", "<a href='x?a=1&amp;b=2'>here</a>", "  blanks  ", "--"],
+    [
+        "5 &lt; 6 &amp; 7",
+        "Save <b>now</b>: 3 < 5",
+        "<a href='x?a=1&amp;b=2'>here</a>",
+        "  blanks  ",
+        "--",
+    ],
 )
 def test_a_text_stays_as_it_was_spelled(text: str) -> None:
     (reading,) = decode(message("Id=0x01", f"Text={text}")).readings
@@ -21,11 +28,18 @@ def test_a_text_stays_as_it_was_spelled(text: str) -> None:
 
 def test_numbers_stay_as_they_were_spelled() -> None:
     (reading,) = decode(demand("Demand= 0X0003B0 ", "Multiplier=", "Divisor=0x000003E8")).readings
-    assert reading.raw == {"TimeStamp": "0x1c91ec39", "Demand": " 0X0003B0 ", "Multiplier": "", "Divisor": "0x000003E8"}
+    assert reading.raw == {
+        "TimeStamp": "0x1c91ec39",
+        "Demand": " 0X0003B0 ",
+        "Multiplier": "",
+        "Divisor": "0x000003E8",
+    }
 
 
 def test_macs_stay_beside_their_canonical_spelling() -> None:
-    (reading,) = decode(demand("Demand=0x1", "DeviceMacId=D8D5B9000000ABCD", "MeterMacId=nobody")).readings
+    (reading,) = decode(
+        demand("Demand=0x1", "DeviceMacId=D8D5B9000000ABCD", "MeterMacId=nobody")
+    ).readings
     assert (reading.device, reading.meter) == ("0xd8d5b9000000abcd", "")
     assert (reading.raw["DeviceMacId"], reading.raw["MeterMacId"]) == ("D8D5B9000000ABCD", "nobody")
 
@@ -41,5 +55,13 @@ def test_words_of_json_stay_as_they_were_spelled() -> None:
         "Port": [1, 2],
     }
     (reading,) = decode(json.dumps({"MessageCluster": fields}).encode()).readings
-    assert (reading.raw["Confirmed"], reading.raw["Read"], reading.raw["Queue"]) == ("true", "false", "")
-    assert (reading.values["confirmed"], reading.values["read"], reading.values["queue"]) == (True, False, None)
+    assert (reading.raw["Confirmed"], reading.raw["Read"], reading.raw["Queue"]) == (
+        "true",
+        "false",
+        "",
+    )
+    assert (reading.values["confirmed"], reading.values["read"], reading.values["queue"]) == (
+        True,
+        False,
+        None,
+    )

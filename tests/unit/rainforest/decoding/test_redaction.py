@@ -66,7 +66,13 @@ def test_a_password_in_the_spelling_of_json_does_not_show() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Password: hunter2", "<Password>hunter2", "User=hunter2&x=1", "the word hunter2 alone", '{"user_password":"hunter2"}'],
+    [
+        "Password: hunter2",
+        "<Password>hunter2",
+        "User=hunter2&x=1",
+        "the word hunter2 alone",
+        '{"user_password":"hunter2"}',
+    ],
 )
 def test_credentials_do_not_show(text: str) -> None:
     assert "hunter2" not in redacted(text, ["hunter2"])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable
-from eagle_logger.rainforest.decoding.error_phrases import Means, meaning_of, parse
+from eagle_logger.rainforest.decoding.error_phrases import ErrorMeaning, meaning_of, parse
 from eagle_logger.rainforest.decoding.reply import interpret, retry_after
 from eagle_logger.rainforest.source import UnreadableReply
 
@@ -15,32 +15,41 @@ SECRETS = ("hunter2", "jane@example.org")
 @pytest.mark.parametrize(
     ("what_it_says", "means"),
     [
-        ("Request Timeout", Means.TRANSIENT),
-        ("The request timed out", Means.TRANSIENT),
-        ("Timeout waiting for response", Means.TRANSIENT),
-        ("Service Unavailable", Means.TRANSIENT),
-        ("Too many requests", Means.TRANSIENT),
-        ("Gateway is not connected", Means.TRANSIENT),
-        ("PHP Warning:  mysqli_connect(): Access denied for user 'relay'@'db' (using password: NO)", Means.TRANSIENT),
-        ("SQLSTATE[HY000] [1045] Access denied for user 'relay'@'localhost'", Means.TRANSIENT),
-        ('FATAL:  password authentication failed for user "relay"', Means.TRANSIENT),
-        ("ORA-01017: invalid username/password; logon denied", Means.TRANSIENT),
-        ("Fatal error: Uncaught Exception: permission denied in /srv/auth.php on line 12", Means.TRANSIENT),
-        ("Traceback (most recent call last): LoginError: unauthorized", Means.TRANSIENT),
-        ("Invalid Cloud-Id", Means.REFUSED),
-        ("Unknown cloud id 00ce69", Means.REFUSED),
-        ("Wrong User or Password", Means.REFUSED),
-        ("The password is incorrect", Means.REFUSED),
-        ("Cloud ID not found", Means.REFUSED),
-        ("401 Unauthorized", Means.REFUSED),
-        ("Authentication failed", Means.REFUSED),
-        ("Access denied", Means.REFUSED),
-        ("Unknown MacId", Means.REFUSED),
+        ("Request Timeout", ErrorMeaning.TRANSIENT),
+        ("The request timed out", ErrorMeaning.TRANSIENT),
+        ("Timeout waiting for response", ErrorMeaning.TRANSIENT),
+        ("Service Unavailable", ErrorMeaning.TRANSIENT),
+        ("Too many requests", ErrorMeaning.TRANSIENT),
+        ("Gateway is not connected", ErrorMeaning.TRANSIENT),
+        (
+            "PHP Warning:  mysqli_connect(): Access denied for user 'relay'@'db' (using password: NO)",
+            ErrorMeaning.TRANSIENT,
+        ),
+        (
+            "SQLSTATE[HY000] [1045] Access denied for user 'relay'@'localhost'",
+            ErrorMeaning.TRANSIENT,
+        ),
+        ('FATAL:  password authentication failed for user "relay"', ErrorMeaning.TRANSIENT),
+        ("ORA-01017: invalid username/password; logon denied", ErrorMeaning.TRANSIENT),
+        (
+            "Fatal error: Uncaught Exception: permission denied in /srv/auth.php on line 12",
+            ErrorMeaning.TRANSIENT,
+        ),
+        ("Traceback (most recent call last): LoginError: unauthorized", ErrorMeaning.TRANSIENT),
+        ("Invalid Cloud-Id", ErrorMeaning.REFUSED),
+        ("Unknown cloud id 00ce69", ErrorMeaning.REFUSED),
+        ("Wrong User or Password", ErrorMeaning.REFUSED),
+        ("The password is incorrect", ErrorMeaning.REFUSED),
+        ("Cloud ID not found", ErrorMeaning.REFUSED),
+        ("401 Unauthorized", ErrorMeaning.REFUSED),
+        ("Authentication failed", ErrorMeaning.REFUSED),
+        ("Access denied", ErrorMeaning.REFUSED),
+        ("Unknown MacId", ErrorMeaning.REFUSED),
         ("Unknown command", None),
         ("Welcome", None),
     ],
 )
-def test_what_wordings_mean(what_it_says: str, means: Means | None) -> None:
+def test_what_wordings_mean(what_it_says: str, means: ErrorMeaning | None) -> None:
     wording = meaning_of(what_it_says)
     assert (wording and wording.means) == means
 
@@ -80,7 +89,10 @@ def test_the_relays_own_notification_may_hold_html() -> None:
 def test_a_deployment_has_its_own_wordings() -> None:
     own = parse(
         json.dumps(
-            [{"pattern": "napping", "means": "transient", "reason": "offline"}, {"pattern": "go away", "means": "refused"}]
+            [
+                {"pattern": "napping", "means": "transient", "reason": "offline"},
+                {"pattern": "go away", "means": "refused"},
+            ]
         )
     )
     with pytest.raises(RelayUnavailable) as passing:
@@ -154,8 +166,20 @@ def test_a_notification_beside_an_error_counts() -> None:
         ({"retry-after": "1e3"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "Tue, 10 Mar 2026 17:01:00 GMT"}, None),
-        ({"retry-after": "Tue, 10 Mar 2026 17:01:00 GMT", "date": "Tue, 10 Mar 2026 17:00:00 GMT"}, 60.0),
-        ({"retry-after": "Tue, 10 Mar 2026 16:00:00 GMT", "date": "Tue, 10 Mar 2026 17:00:00 GMT"}, 0.0),
+        (
+            {
+                "retry-after": "Tue, 10 Mar 2026 17:01:00 GMT",
+                "date": "Tue, 10 Mar 2026 17:00:00 GMT",
+            },
+            60.0,
+        ),
+        (
+            {
+                "retry-after": "Tue, 10 Mar 2026 16:00:00 GMT",
+                "date": "Tue, 10 Mar 2026 17:00:00 GMT",
+            },
+            0.0,
+        ),
     ],
 )
 def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:

@@ -71,7 +71,9 @@ def test_the_last_session_is_taken_up_again(ends: tuple[Client, Server], watch: 
     assert is_resumed(*ends)
 
 
-def test_connections_that_are_slow_to_shake_hands_do_not_hide_a_session(ends: tuple[Client, Server], watch: Watch) -> None:
+def test_connections_that_are_slow_to_shake_hands_do_not_hide_a_session(
+    ends: tuple[Client, Server], watch: Watch
+) -> None:
     slow = begun(ends[0])
     assert not is_resumed(*ends)
     watch.now += WATCHED
@@ -79,7 +81,9 @@ def test_connections_that_are_slow_to_shake_hands_do_not_hide_a_session(ends: tu
     assert slow.version() is None
 
 
-def test_a_server_that_cannot_bear_it_is_left_in_peace_for_a_while(ends: tuple[Client, Server], watch: Watch) -> None:
+def test_a_server_that_cannot_bear_it_is_left_in_peace_for_a_while(
+    ends: tuple[Client, Server], watch: Watch
+) -> None:
     client, server = ends
     assert [is_resumed(client, server) for _ in range(2)] == [False, True]
     is_resumed(client, server)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from eagle_logger.simulator.http.timer_wheel import TICK, Wheel
+from eagle_logger.simulator.http.timer_wheel import TICK, TimerWheel
 
 
 async def test_calls_come_at_about_their_time_and_in_order() -> None:
     loop, done = asyncio.get_running_loop(), asyncio.Event()
-    wheel, came, now = Wheel(loop), list[tuple[str, float]](), loop.time()
+    wheel, came, now = TimerWheel(loop), list[tuple[str, float]](), loop.time()
     for name, delay in (("late", 0.03), ("early", 0.01)):
         wheel.call_at(now + delay, lambda name=name: came.append((name, loop.time() - now)))  # type: ignore[misc]
     wheel.call_at(now + 0.05, done.set)
@@ -20,7 +20,7 @@ async def test_calls_come_at_about_their_time_and_in_order() -> None:
 async def test_one_calls_mistake_is_not_the_others() -> None:
     loop, done, wrong = asyncio.get_running_loop(), asyncio.Event(), list[Any]()
     loop.set_exception_handler(lambda _, context: wrong.append(context["exception"]))
-    wheel, now = Wheel(loop), loop.time()
+    wheel, now = TimerWheel(loop), loop.time()
 
     def fail() -> None:
         raise ZeroDivisionError

@@ -19,7 +19,12 @@ MAC = "0xd8d5b90000001234"
 def test_every_spelling_in_use_is_the_same_command(body: str) -> None:
     command = parse(body.encode())
     assert command is not None
-    assert (command.name, command.mac, command.wants_json, command.kind) == ("get_price", MAC, False, "price")
+    assert (command.name, command.mac, command.wants_json, command.kind) == (
+        "get_price",
+        MAC,
+        False,
+        "price",
+    )
 
 
 def test_parameters_and_format() -> None:
@@ -35,7 +40,8 @@ def test_parameters_and_format() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"hello", b"<Command>", b"<Command></Command>", b"<Other><Name>get_price</Name></Other>"]
+    "body",
+    [b"", b"hello", b"<Command>", b"<Command></Command>", b"<Other><Name>get_price</Name></Other>"],
 )
 def test_what_is_no_command(body: bytes) -> None:
     assert parse(body) is None

@@ -13,7 +13,7 @@ from eagle_logger.simulator.relay import faults, replies
 from eagle_logger.simulator.relay.accounts import Account
 from eagle_logger.simulator.relay.broken_replies import NO_TIME
 from eagle_logger.simulator.relay.commands import Command, parse
-from eagle_logger.simulator.relay.faults import Faults
+from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import Home, homes
 from eagle_logger.simulator.relay.reply_plan import plan_of
 
@@ -23,8 +23,8 @@ IDS = {home.cloud_id for home in HOMES}
 NOW = 1_764_000_000.0
 
 
-def rules(*given: dict[str, Any], seed: int = 0) -> Faults:
-    return Faults.parse(json.dumps({"seed": seed, "rules": given}).encode(), IDS, NOW)
+def rules(*given: dict[str, Any], seed: int = 0) -> RelayFaults:
+    return RelayFaults.parse(json.dumps({"seed": seed, "rules": given}).encode(), IDS, NOW)
 
 
 def command(name: str, form: str = "XML") -> Command:
@@ -34,7 +34,7 @@ def command(name: str, form: str = "XML") -> Command:
 
 
 def answer(
-    given: Faults,
+    given: RelayFaults,
     name: str = "get_instantaneous_demand",
     *,
     number: int = 0,
@@ -57,14 +57,17 @@ HEALTHY = answer(rules())
 
 def test_a_rule_hits_its_share_of_replies() -> None:
     given = rules({"fault": "reset", "share": 0.1})
-    hits = sum(bool(given.hitting(home, "demand", number)) for home in HOMES for number in range(200))
+    hits = sum(
+        bool(given.hitting(home, "demand", number)) for home in HOMES for number in range(200)
+    )
     assert 0.08 < hits / 10_000 < 0.12
 
 
 def test_which_replies_are_hit_is_decided_by_the_seed() -> None:
     def hits(seed: int) -> list[bool]:
         return [
-            bool(rules({"fault": "reset", "share": 0.5}, seed=seed).hitting(HOME, "demand", number)) for number in range(200)
+            bool(rules({"fault": "reset", "share": 0.5}, seed=seed).hitting(HOME, "demand", number))
+            for number in range(200)
         ]
 
     assert hits(1) == hits(1) != hits(2)
@@ -95,9 +98,18 @@ def test_a_share_of_homes_is_hit_always() -> None:
         ("{", "JSON"),
         ('{"rules": [{"fault": "explode"}]}', "rules[0]: "),
         ('{"rules": [{"fault": "latency"}]}', "rules[0].latency.seconds: Field required"),
-        ('{"rules": [{"fault": "hang", "share": 2}]}', "rules[0].hang.share: Input should be less than or equal to 1"),
-        ('{"rules": [{"fault": "hang", "often": 2}]}', "rules[0].hang.often: Extra inputs are not permitted"),
-        ('{"rules": [{"fault": "hang", "homes": ["zzzzzz"]}]}', "rules[0].homes: there is no home zzzzzz"),
+        (
+            '{"rules": [{"fault": "hang", "share": 2}]}',
+            "rules[0].hang.share: Input should be less than or equal to 1",
+        ),
+        (
+            '{"rules": [{"fault": "hang", "often": 2}]}',
+            "rules[0].hang.often: Extra inputs are not permitted",
+        ),
+        (
+            '{"rules": [{"fault": "hang", "homes": ["zzzzzz"]}]}',
+            "rules[0].homes: there is no home zzzzzz",
+        ),
         ('{"rules": [{"fault": "status", "status": 777}]}', "rules[0].status.status: "),
         ('{"rules": [{"fault": "dirty", "ways": []}]}', "rules[0].dirty.ways: "),
         ('{"wordings": {"bad_mood": {"status": 200, "text": ""}}}', "wordings.bad_mood: "),
@@ -105,13 +117,21 @@ def test_a_share_of_homes_is_hit_always() -> None:
 )
 def test_mistakes_are_named_where_they_are(text: str, said: str) -> None:
     with pytest.raises(ValueError) as wrong:
-        Faults.parse(text.encode(), IDS, NOW)
+        RelayFaults.parse(text.encode(), IDS, NOW)
     assert said in str(wrong.value)
 
 
 def test_what_is_shown_can_be_put_again() -> None:
-    given = rules({"fault": "stale"}, {"fault": "dirty"}, {"fault": "status", "status": 429, "retry_after": 7}, seed=4)
-    assert Faults.parse(json.dumps(given.shown()).encode(), IDS, NOW + 99).shown() == given.shown()
+    given = rules(
+        {"fault": "stale"},
+        {"fault": "dirty"},
+        {"fault": "status", "status": 429, "retry_after": 7},
+        seed=4,
+    )
+    assert (
+        RelayFaults.parse(json.dumps(given.shown()).encode(), IDS, NOW + 99).shown()
+        == given.shown()
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,22 +144,36 @@ def test_what_is_shown_can_be_put_again() -> None:
         ({"fault": "status", "status": 500, "text": "oops"}, 500, b"oops"),
         ({"fault": "error_text"}, 200, b"Request Timeout"),
         ({"fault": "error_text", "text": "Service Unavailable"}, 200, b"Service Unavailable"),
-        ({"fault": "error_xml", "text": "no"}, 200, b"<Error>\r\n  <Text>no</Text>\r\n</Error>\r\n"),
+        (
+            {"fault": "error_xml", "text": "no"},
+            200,
+            b"<Error>\r\n  <Text>no</Text>\r\n</Error>\r\n",
+        ),
     ],
 )
 def test_faults_that_replace_the_body(rule: dict[str, Any], status: int, body: bytes) -> None:
     reply = answer(rules(rule))
-    assert (reply.status, reply.body, readings(reply), reply.outcome) == (status, body, [], rule["fault"])
+    assert (reply.status, reply.body, readings(reply), reply.outcome) == (
+        status,
+        body,
+        [],
+        rule["fault"],
+    )
 
 
 def test_retry_after() -> None:
-    assert answer(rules({"fault": "status", "status": 429, "retry_after": 30})).headers == (("Retry-After", "30"),)
+    assert answer(rules({"fault": "status", "status": 429, "retry_after": 30})).headers == (
+        ("Retry-After", "30"),
+    )
 
 
 def test_a_flood_has_other_meters_in_each_reply() -> None:
     first, second = (answer(rules({"fault": "flood"}), number=number) for number in (1, 2))
     assert (len(first.body), readings(first)) == (2**20, [])
-    meters = [set(re.findall(rb"<MeterMacId>(0x[0-9a-f]{16})</MeterMacId>", reply.body)) for reply in (first, second)]
+    meters = [
+        set(re.findall(rb"<MeterMacId>(0x[0-9a-f]{16})</MeterMacId>", reply.body))
+        for reply in (first, second)
+    ]
     assert all(len(several) > 4000 for several in meters)
     assert not meters[0] & meters[1]
 
@@ -150,7 +184,9 @@ def test_garbage_and_huge_bodies_hold_no_reading() -> None:
     assert (len(huge.body), readings(huge)) == (2**21, [])
 
 
-@pytest.mark.parametrize("name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"])
+@pytest.mark.parametrize(
+    "name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"]
+)
 @pytest.mark.parametrize("form", ["XML", "JSON"])
 def test_a_truncated_fragment_never_has_its_end(name: str, form: str) -> None:
     given = rules({"fault": "truncated"})
@@ -188,14 +224,19 @@ def test_a_stale_gateway_shows_the_same_again_and_again() -> None:
 
 
 def test_a_backlog_comes_newest_first() -> None:
-    times = [reading["time"] for reading in readings(answer(rules({"fault": "backlog", "count": 10})))]
+    times = [
+        reading["time"] for reading in readings(answer(rules({"fault": "backlog", "count": 10})))
+    ]
     assert len(times) == 10
     assert times[0] == readings(HEALTHY)[0]["time"]
     assert all(newer > older for newer, older in pairwise(times))
 
 
 def test_a_wrong_clock_moves_only_the_time() -> None:
-    (wrong,), (right,) = readings(answer(rules({"fault": "wrong_clock", "offset": -5_443_200}))), readings(HEALTHY)
+    (wrong,), (right,) = (
+        readings(answer(rules({"fault": "wrong_clock", "offset": -5_443_200}))),
+        readings(HEALTHY),
+    )
     assert wrong == {**right, "time": right["time"] - 5_443_200}
 
 
@@ -205,15 +246,21 @@ def test_a_clock_so_wrong_that_its_time_wraps_around_says_nothing() -> None:
     assert len(readings(answer(given, now=NOW))) == 1
 
 
-@pytest.mark.parametrize("name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"])
+@pytest.mark.parametrize(
+    "name", ["get_instantaneous_demand", "get_current_summation", "get_price", "get_message"]
+)
 def test_sentinels_are_sent_and_say_no_time_or_no_reading(name: str) -> None:
     given = rules({"fault": "sentinel"})
     healthy = answer(rules(), name)
     (undated,) = [{**one, "time": None} for one in readings(healthy)]
     for number in range(40):
         reply = answer(given, name, number=number)
-        has_value = name not in {"get_instantaneous_demand", "get_price"} or _no_time_is_in(reply.body)
-        assert readings(reply) == ([undated] if has_value and name != "get_instantaneous_demand" else [])
+        has_value = name not in {"get_instantaneous_demand", "get_price"} or _no_time_is_in(
+            reply.body
+        )
+        assert readings(reply) == (
+            [undated] if has_value and name != "get_instantaneous_demand" else []
+        )
         assert reply.body != healthy.body
         assert len(reply.body.splitlines()) == len(healthy.body.splitlines())
 
@@ -232,7 +279,9 @@ def test_a_clock_so_wrong_that_it_says_no_time_dates_nothing() -> None:
 def test_every_sentinel_occurs() -> None:
     given = rules({"fault": "sentinel"})
     bodies = b"".join(
-        answer(given, name, number=n).body for n in range(80) for name in ("get_instantaneous_demand", "get_price")
+        answer(given, name, number=n).body
+        for n in range(80)
+        for name in ("get_instantaneous_demand", "get_price")
     )
     for text in (
         b">0x800000<",
@@ -250,7 +299,10 @@ def test_every_sentinel_occurs() -> None:
 def test_the_summation_runs_backwards() -> None:
     given = rules({"fault": "backwards", "by": 5000})
     counted = [
-        float(readings(answer(given, "get_current_summation", now=NOW + 240 * turn))[0]["delivered"]) for turn in range(16)
+        float(
+            readings(answer(given, "get_current_summation", now=NOW + 240 * turn))[0]["delivered"]
+        )
+        for turn in range(16)
     ]
     assert sum(later < earlier for earlier, later in pairwise(counted)) >= 12
 
@@ -261,15 +313,20 @@ def test_dirt_keeps_every_reading(way: str) -> None:
     for name in ("get_instantaneous_demand", "get_current_summation", "get_price", "get_message"):
         reply, clean = answer(given, name), answer(rules(), name)
         assert readings(reply) == readings(clean)
-        changes = name in {"renamed": ["get_current_summation"], "entities": ["get_price", "get_message"]}.get(way, [name])
+        changes = name in {
+            "renamed": ["get_current_summation"],
+            "entities": ["get_price", "get_message"],
+        }.get(way, [name])
         assert (reply.body != clean.body) is changes, (way, name)
 
 
 def test_faults_add_up() -> None:
-    reply = answer(rules({"fault": "close"}, {"fault": "wrong_clock", "offset": 60}, {"fault": "empty"}))
+    reply = answer(
+        rules({"fault": "close"}, {"fault": "wrong_clock", "offset": 60}, {"fault": "empty"})
+    )
     assert (reply.close, reply.body, reply.outcome) == (True, b"", "close+wrong_clock+empty")
 
 
 def test_what_the_documentation_shows_is_accepted() -> None:
-    given = Faults.parse(json.dumps(simulated_relay.EXAMPLE).encode(), IDS, NOW)
+    given = RelayFaults.parse(json.dumps(simulated_relay.EXAMPLE).encode(), IDS, NOW)
     assert [rule.fault for rule in given.rules] == ["status", "hang"]

@@ -10,7 +10,9 @@ def test_a_home_is_the_same_however_many_there_are() -> None:
 
 
 def test_another_seed_gives_other_homes() -> None:
-    assert not {home.cloud_id for home in homes(100, seed=1)} & {home.cloud_id for home in homes(100, seed=2)}
+    assert not {home.cloud_id for home in homes(100, seed=1)} & {
+        home.cloud_id for home in homes(100, seed=2)
+    }
     assert homes(1, seed=1)[0].user_pw != homes(1, seed=2)[0].user_pw
 
 

@@ -17,11 +17,17 @@ MOMENT = 1_764_000_000
 @pytest.mark.parametrize("home", [SUNNY, PLAIN], ids=["with panels", "without"])
 @settings(max_examples=60, deadline=None)
 @given(start=st.integers(MOMENT, MOMENT + PERIOD), seconds=st.integers(0, 3000))
-def test_energy_is_the_exact_sum_of_every_seconds_demand(home: Home, start: int, seconds: int) -> None:
+def test_energy_is_the_exact_sum_of_every_seconds_demand(
+    home: Home, start: int, seconds: int
+) -> None:
     house = home.household
     demands = [house.demand(second) for second in range(start, start + seconds)]
-    assert house.imported(start + seconds) - house.imported(start) == sum(watts for watts in demands if watts > 0)
-    assert house.exported(start + seconds) - house.exported(start) == -sum(watts for watts in demands if watts < 0)
+    assert house.imported(start + seconds) - house.imported(start) == sum(
+        watts for watts in demands if watts > 0
+    )
+    assert house.exported(start + seconds) - house.exported(start) == -sum(
+        watts for watts in demands if watts < 0
+    )
 
 
 def test_energy_goes_on_over_the_end_of_the_profile() -> None:

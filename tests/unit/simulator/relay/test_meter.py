@@ -11,14 +11,23 @@ from hypothesis import strategies as st
 
 from eagle_logger.simulator.relay import meter
 from eagle_logger.simulator.relay.homes import Home, homes
-from eagle_logger.simulator.relay.meter import DEMAND, MESSAGE, SUMMATION, Moment, Stream, before, latest, price_stream
+from eagle_logger.simulator.relay.meter import (
+    DEMAND,
+    MESSAGE,
+    SUMMATION,
+    MeterStream,
+    Moment,
+    before,
+    latest,
+    price_stream,
+)
 
 HOMES = homes(30, seed=5)
 NOW = 1_764_000_000
 MOMENTS = st.floats(NOW, NOW + 10_000_000, allow_nan=False)
 
 
-def times(home: Home, stream: Stream, seconds: int) -> list[int]:
+def times(home: Home, stream: MeterStream, seconds: int) -> list[int]:
     moment, found = latest(home, stream, NOW), []
     while moment.time > NOW - seconds:
         found.append(moment.time)
@@ -26,7 +35,7 @@ def times(home: Home, stream: Stream, seconds: int) -> list[int]:
     return found[::-1]
 
 
-def intervals(stream_of: Callable[[Home], Stream], seconds: int) -> Counter[int]:
+def intervals(stream_of: Callable[[Home], MeterStream], seconds: int) -> Counter[int]:
     found: Counter[int] = Counter()
     for home in HOMES:
         series = times(home, stream_of(home), seconds)
@@ -83,7 +92,9 @@ def test_time_never_shows_an_older_reading(home: Home, now: float, later: float)
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
-def test_every_reading_before_the_latest_was_the_latest_or_overtaken(home: Home, now: float) -> None:
+def test_every_reading_before_the_latest_was_the_latest_or_overtaken(
+    home: Home, now: float
+) -> None:
     newest = latest(home, DEMAND, now)
     earlier = before(home, DEMAND, newest)
     assert earlier.turn < newest.turn

@@ -1,4 +1,5 @@
-"""The spelling is held against the manual's rules, written down here once more; nothing is shared with the real decoder."""
+"""The spelling is held against the manual's rules, written down here once more; nothing is shared
+with the real decoder."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from eagle_logger.simulator.relay import gateway, meter
 from eagle_logger.simulator.relay import notifications as notes
 from eagle_logger.simulator.relay.commands import parse
-from eagle_logger.simulator.relay.gateway import Mood
+from eagle_logger.simulator.relay.gateway import GatewayState
 from eagle_logger.simulator.relay.homes import Home, Spelling, homes
 from eagle_logger.simulator.relay.notifications import signed_hex
 
@@ -84,7 +85,10 @@ def test_counters_are_the_sum_of_demand() -> None:
     home = next(home for home in HOMES if home.has_panels)
     noon = NOW // 86400 * 86400 + 12 * 3600 - home.zone
     delivered, received = (
-        now - then for now, then in zip(notes.counters(home, noon + 7200), notes.counters(home, noon), strict=True)
+        now - then
+        for now, then in zip(
+            notes.counters(home, noon + 7200), notes.counters(home, noon), strict=True
+        )
     )
     demands = [home.household.demand(second + home.zone) for second in range(noon, noon + 7200)]
     assert abs(delivered - sum(max(watts, 0) for watts in demands) / 3600) <= 1
@@ -94,7 +98,11 @@ def test_counters_are_the_sum_of_demand() -> None:
 
 def test_counters_stand_still_before_the_meter_was_installed() -> None:
     home = HOMES[0]
-    assert notes.counters(home, notes.INSTALLED - 1000) == notes.counters(home, notes.INSTALLED) == (home.first_units, 0)
+    assert (
+        notes.counters(home, notes.INSTALLED - 1000)
+        == notes.counters(home, notes.INSTALLED)
+        == (home.first_units, 0)
+    )
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
@@ -103,8 +111,12 @@ def test_price_says_what_it_spells(home: Home, now: float) -> None:
     fields = dict(told.fields)
     assert told.said is not None
     said = dict(told.said.values)
-    assert Decimal(str(said["price"])) == int(fields["Price"], 16) / Decimal(10) ** int(fields["TrailingDigits"], 16)
-    assert {"USD": 0x348, "CAD": 0x7C, "EUR": 0x3D2}[str(said["currency"])] == int(fields["Currency"], 16)
+    assert Decimal(str(said["price"])) == int(fields["Price"], 16) / Decimal(10) ** int(
+        fields["TrailingDigits"], 16
+    )
+    assert {"USD": 0x348, "CAD": 0x7C, "EUR": 0x3D2}[str(said["currency"])] == int(
+        fields["Currency"], 16
+    )
     assert said["tier"] == (int(fields["Tier"], 16) or None)
     assert (said["label"] or "--") == fields.get("RateLabel", fields.get("TierLabel"))
 
@@ -112,18 +124,28 @@ def test_price_says_what_it_spells(home: Home, now: float) -> None:
 def test_prices_follow_the_time_of_use() -> None:
     home = next(home for home in HOMES if len(home.tariff.tiers) == 3)
     midnight = NOW // 86400 * 86400 - home.zone
-    labels = [dict(notes.price(home, meter.Moment(0, midnight + hour * 3600)).fields) for hour in (3, 8, 14, 22)]
-    assert [one.get("RateLabel", one.get("TierLabel")) for one in labels] == ["Off-peak", "Mid-peak", "On-peak", "Off-peak"]
+    labels = [
+        dict(notes.price(home, meter.Moment(0, midnight + hour * 3600)).fields)
+        for hour in (3, 8, 14, 22)
+    ]
+    assert [one.get("RateLabel", one.get("TierLabel")) for one in labels] == [
+        "Off-peak",
+        "Mid-peak",
+        "On-peak",
+        "Off-peak",
+    ]
 
 
 def test_a_message_can_be_confirmed_by_its_id() -> None:
-    home, mood = HOMES[0], Mood()
+    home, mood = HOMES[0], GatewayState()
     ask = parse(b"<Command><Name>get_message</Name></Command>")
     assert ask is not None
     first = gateway.answer(home, ask, NOW, mood)
     assert first is not None
     fields = dict(first.notifications[0].fields)
-    confirm = parse(f"<Command><Name>confirm_message</Name><Id>{fields['Id']}</Id></Command>".encode())
+    confirm = parse(
+        f"<Command><Name>confirm_message</Name><Id>{fields['Id']}</Id></Command>".encode()
+    )
     assert confirm is not None
     second = gateway.answer(home, confirm, NOW, mood)
     assert second is not None
@@ -136,7 +158,7 @@ def test_yesterdays_peak_is_that_of_the_whole_day(home: Home, now: float) -> Non
     assert ask is not None
 
     def peaks(moment: float) -> dict[str, str]:
-        words = gateway.answer(home, ask, moment, Mood())
+        words = gateway.answer(home, ask, moment, GatewayState())
         assert words is not None
         return dict(words.notifications[0].fields)
 

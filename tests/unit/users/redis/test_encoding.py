@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.readings import Kind, Reading, Stream
-from eagle_logger.core.user_state import after_asking, after_failure, after_logging, filing_hour, is_logged
+from eagle_logger.core.user_state import (
+    after_asking,
+    after_failure,
+    after_logging,
+    filing_hour,
+    is_logged,
+)
 from eagle_logger.core.users import User, UserState
 from eagle_logger.users.redis.encoding import (
     _COMMON,
@@ -72,7 +78,9 @@ def test_a_new_user_has_nothing_written() -> None:
 def test_a_state_stays_readable_for_later_versions() -> None:
     # Written by the first version of the format; the preset dictionary must never change under it.
     written = bytes.fromhex(FIRST_FORMAT)
-    assert decode_state(written, b'[2,"timed_out",null]') == lived_in_state()._replace(failures=2, last_error="timed_out")
+    assert decode_state(written, b'[2,"timed_out",null]') == lived_in_state()._replace(
+        failures=2, last_error="timed_out"
+    )
 
 
 def test_a_format_of_the_future_is_not_guessed_at() -> None:
@@ -91,10 +99,16 @@ def test_a_user_comes_back_as_it_was(intervals: dict[Kind, float], mac_id: str |
 
 
 @given(states, st.data())
-def test_damage_never_raises_and_what_is_read_can_be_written_again(state: UserState, data: st.DataObject) -> None:
+def test_damage_never_raises_and_what_is_read_can_be_written_again(
+    state: UserState, data: st.DataObject
+) -> None:
     written = encode_state(state)
     at = data.draw(st.integers(0, len(written) - 1))
-    damaged = written[:at] + data.draw(st.binary(max_size=3)) + written[at + data.draw(st.integers(0, 4)) :]
+    damaged = (
+        written[:at]
+        + data.draw(st.binary(max_size=3))
+        + written[at + data.draw(st.integers(0, 4)) :]
+    )
     trouble = data.draw(st.binary(max_size=12))
     found, why = read_state(damaged, trouble)
     assert why is None or "cannot be read" in why
@@ -103,7 +117,15 @@ def test_damage_never_raises_and_what_is_read_can_be_written_again(state: UserSt
 
 
 @pytest.mark.parametrize(
-    "facts", [[], [1], ["1", 2, 3, 4, [], [], {}], [1, None, None, None, [], [], {"demand": "x"}], {"a": 1}, None]
+    "facts",
+    [
+        [],
+        [1],
+        ["1", 2, 3, 4, [], [], {}],
+        [1, None, None, None, [], [], {"demand": "x"}],
+        {"a": 1},
+        None,
+    ],
 )
 def test_what_no_version_wrote_counts_as_nothing(facts: object) -> None:
     found, why = read_state(_packed(json.dumps(facts).encode() + b"\n[]"), b'[3,"timed_out",null]')
@@ -112,7 +134,9 @@ def test_what_no_version_wrote_counts_as_nothing(facts: object) -> None:
 
 
 def test_recent_readings_that_cannot_be_read_leave_the_rest() -> None:
-    found, why = read_state(_packed(b'[5,null,9,null,[],[],{}]\n[["0x1","0x2","demand",["x","y"]]]'))
+    found, why = read_state(
+        _packed(b'[5,null,9,null,[],[],{}]\n[["0x1","0x2","demand",["x","y"]]]')
+    )
     assert why is None
     assert recent_unreadable(found)
     assert found == UserState(total_events_logged=5, last_timestamp=9)
@@ -122,7 +146,9 @@ def test_what_a_newer_version_remembers_is_carried_along() -> None:
     written = b'[5,1,9,9.5,[],[],{"gas":7},{"new":1},2]\n[["0x1","0x2","gas",[8,"\\"value\\":1"]]]'
     state = decode_state(_packed(written))
     demand = Reading("0x1", "0x3", Kind.DEMAND, 10, {"value": 1}, {})
-    later = decode_state(encode_state(after_asking(after_logging(state, [demand], 10.0), [Kind.DEMAND], 10.0)))
+    later = decode_state(
+        encode_state(after_asking(after_logging(state, [demand], 10.0), [Kind.DEMAND], 10.0))
+    )
     assert later.later == ({"new": 1}, 2)
     assert later.asked == {"gas": 7, Kind.DEMAND: 10.0}
     assert {stream.kind for stream in later.recent} == {"gas", Kind.DEMAND}
@@ -137,15 +163,25 @@ def test_a_long_text_of_an_earlier_version_is_known_by_its_digest() -> None:
 
 
 _macs = st.integers(0, 2**64 - 1).map("0x{:016x}".format) | st.just("")
-_values = st.dictionaries(st.sampled_from(["id", "text", "label", "value"]), st.text(max_size=300), max_size=4)
+_values = st.dictionaries(
+    st.sampled_from(["id", "text", "label", "value"]), st.text(max_size=300), max_size=4
+)
 _readings = st.builds(
-    Reading, _macs, _macs, st.sampled_from(Kind), st.integers(946_684_800, 5_241_652_095), _values, st.just({})
+    Reading,
+    _macs,
+    _macs,
+    st.sampled_from(Kind),
+    st.integers(946_684_800, 5_241_652_095),
+    _values,
+    st.just({}),
 )
 _MOST_BYTES = 16_384
 
 
 @given(st.lists(st.lists(_readings, max_size=50), max_size=8), st.text(max_size=10_000))
-def test_a_state_stays_small_whatever_replies_come(replies: list[list[Reading]], error: str) -> None:
+def test_a_state_stays_small_whatever_replies_come(
+    replies: list[list[Reading]], error: str
+) -> None:
     state, now = UserState(), 1_790_000_000.25
     for reply in replies:
         for reading in reply:
@@ -157,16 +193,31 @@ def test_a_state_stays_small_whatever_replies_come(replies: list[list[Reading]],
 
 
 def test_the_largest_state_is_small() -> None:
-    """The worst that there can be: as many streams as are remembered, each text as long as can be and like no other."""
+    """The worst that there can be: as many streams as are remembered, each text as long as can be
+    and like no other."""
     letters = iter(range(0x10000, 0x10FFFF))
     streams = [Stream(f"0x{7 * n:016x}", f"0x{n:016x}", Kind.DEMAND) for n in range(16)]
-    recent = {stream: tuple((n, "".join(chr(next(letters)) for _ in range(128))) for n in range(4)) for stream in streams}
-    state = UserState(2**60, 1, 2, 3.25, dict.fromkeys(Kind, 1.5), recent, (1,) * 7, tuple(range(49)))
+    recent = {
+        stream: tuple((n, "".join(chr(next(letters)) for _ in range(128))) for n in range(4))
+        for stream in streams
+    }
+    state = UserState(
+        2**60, 1, 2, 3.25, dict.fromkeys(Kind, 1.5), recent, (1,) * 7, tuple(range(49))
+    )
     assert len(encode_state(state)) < _MOST_BYTES
 
 
 @pytest.mark.parametrize(
-    "record", [b"", b"null", b"[]", b"{}", b'{"sealed":7}', b'{"sealed":"x","intervals":{"demand":"x"}}', b"\xff"]
+    "record",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"sealed":7}',
+        b'{"sealed":"x","intervals":{"demand":"x"}}',
+        b"\xff",
+    ],
 )
 def test_a_record_that_no_version_wrote_is_refused(record: bytes) -> None:
     with pytest.raises(ValueError, match="the record cannot be read"):

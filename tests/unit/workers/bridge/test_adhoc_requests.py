@@ -12,7 +12,7 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.users.memory.store import MemoryUserStore
 from eagle_logger.users.store import NewUser
 from tests.support.polling import until
-from workers.bridge.adhoc_requests import Enqueue, Intake
+from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
 
 
@@ -34,7 +34,7 @@ async def test_what_is_not_enqueued_may_be_asked_again(users: MemoryUserStore) -
     def away(_: Sequence[str]) -> None:
         raise OperationalError("connection refused")
 
-    intake = Intake(users, away)
+    intake = AdhocRequests(users, away)
     with pytest.raises(RedisUnavailable, match="connection refused"):
         await intake.take(["00ce69"], once="one")
     again = await users.request(["00ce69"], once="one")
@@ -46,7 +46,7 @@ async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) 
     def away(_: Sequence[str]) -> None:
         raise OperationalError("connection refused")
 
-    intake = Intake(users, away)
+    intake = AdhocRequests(users, away)
     with pytest.raises(RedisUnavailable):
         await intake.take(["00ce69"])
     assert (await users.totals()).due == 1
@@ -56,7 +56,7 @@ async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) 
 
 async def test_a_broker_that_hangs_is_not_waited_for(users: MemoryUserStore) -> None:
     let_go = threading.Event()
-    intake = Intake(users, hanging(let_go), patience=0.05)
+    intake = AdhocRequests(users, hanging(let_go), patience=0.05)
     with pytest.raises(RedisUnavailable):
         await intake.take(["00ce69"], once="one")
     let_go.set()
@@ -65,7 +65,7 @@ async def test_a_broker_that_hangs_is_not_waited_for(users: MemoryUserStore) -> 
 
 async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
     let_go, ticks = threading.Event(), 0
-    intake = Intake(users, hanging(let_go))
+    intake = AdhocRequests(users, hanging(let_go))
     taking = asyncio.create_task(intake.take(["00ce69"]))
     while ticks < 5:
         await asyncio.sleep(0.001)
@@ -81,8 +81,15 @@ async def everybody_is_leased(users: MemoryUserStore) -> bool:
     return totals.leased == totals.users
 
 
-async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: MemoryUserStore) -> None:
-    await users.put([NewUser(User(name), Credentials(name, "a@example.com", "secret")) for name in ("002738", "ffffff")])
+async def test_what_is_asked_while_a_message_goes_out_goes_out_together(
+    users: MemoryUserStore,
+) -> None:
+    await users.put(
+        [
+            NewUser(User(name), Credentials(name, "a@example.com", "secret"))
+            for name in ("002738", "ffffff")
+        ]
+    )
     began, let_go, published = threading.Event(), threading.Event(), list[Sequence[str]]()
 
     def slow(cloud_ids: Sequence[str]) -> None:
@@ -90,26 +97,32 @@ async def test_what_is_asked_while_a_message_goes_out_goes_out_together(users: M
         began.set()
         let_go.wait(10)
 
-    intake = Intake(users, slow)
+    intake = AdhocRequests(users, slow)
     first = asyncio.create_task(intake.take(["00ce69"]))
     await asyncio.to_thread(began.wait, 10)
     others = [asyncio.create_task(intake.take([name])) for name in ("002738", "ffffff")]
     await until(lambda: everybody_is_leased(users))
     let_go.set()
-    assert [taken.leased for taken in await asyncio.gather(first, *others)] == [("00ce69",), ("002738",), ("ffffff",)]
+    assert [taken.leased for taken in await asyncio.gather(first, *others)] == [
+        ("00ce69",),
+        ("002738",),
+        ("ffffff",),
+    ]
     assert published == [["00ce69"], ["002738", "ffffff"]]
     intake.close()
 
 
 async def test_nothing_is_published_for_nobody(users: MemoryUserStore) -> None:
     published: list[Sequence[str]] = []
-    intake = Intake(users, published.append)
+    intake = AdhocRequests(users, published.append)
     assert (await intake.take(["abcdef"])).unknown == ("abcdef",)
     assert published == []
     intake.close()
 
 
-async def test_counters_wait_for_redis(users: MemoryUserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counters_wait_for_redis(
+    users: MemoryUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counters = Counters(users)
 
     async def away(_: object) -> None:

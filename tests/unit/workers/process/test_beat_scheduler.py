@@ -10,7 +10,10 @@ from celery import Celery
 
 from workers.process.beat_scheduler import Scheduler
 
-ENTRIES = {"dispatch": {"task": "dispatch", "schedule": 1.0}, "rotate": {"task": "rotate", "schedule": 300.0}}
+ENTRIES = {
+    "dispatch": {"task": "dispatch", "schedule": 1.0},
+    "rotate": {"task": "rotate", "schedule": 300.0},
+}
 
 
 class Machine:
@@ -23,7 +26,9 @@ class Machine:
         patch.setattr(time, "monotonic", lambda: self.steady)
         patch.setattr(app, "now", lambda: datetime.fromtimestamp(time.time(), UTC))
         self.scheduler = Scheduler(app=app, lazy=True)
-        patch.setattr(self.scheduler, "apply_entry", lambda entry, **_: self.sent.append(entry.name))
+        patch.setattr(
+            self.scheduler, "apply_entry", lambda entry, **_: self.sent.append(entry.name)
+        )
         self.scheduler.setup_schedule()
 
     def passes(self, seconds: int) -> list[str]:
@@ -36,7 +41,9 @@ class Machine:
 
 
 @pytest.mark.parametrize("step", [-3600.0, -90 * 86400.0, -3.0, 3600.0])
-def test_beat_sends_on_after_its_clock_was_set(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+def test_beat_sends_on_after_its_clock_was_set(
+    monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
     app = Celery(broker="memory://", set_as_current=False)
     app.conf.update(beat_schedule=ENTRIES, timezone="UTC")
     machine = Machine(app, monkeypatch)

@@ -6,7 +6,7 @@ import pytest
 from celery.worker import state
 
 from eagle_logger.errors import DiskUnavailable
-from workers.process.drain_consumer import Taking, has_task
+from workers.process.drain_consumer import DrainConsumer, has_task
 
 QUEUES = ["fetch.0", "adhoc"]
 
@@ -21,7 +21,7 @@ class Hold:
 
 
 class Drain:
-    """A volume as `Taking` sees it."""
+    """A volume as `DrainConsumer` sees it."""
 
     def __init__(self) -> None:
         self.asked = self.failing = False
@@ -61,7 +61,7 @@ class Worker:
     def __init__(self) -> None:
         self.drain, self.consumer, self.busy = Drain(), Consumer(), False
         drain: Any = self.drain
-        self._taking = Taking(drain, QUEUES, lambda: self.busy)
+        self._taking = DrainConsumer(drain, QUEUES, lambda: self.busy)
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):

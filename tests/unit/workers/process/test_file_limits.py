@@ -25,12 +25,16 @@ def test_the_soft_limit_is_raised(wanted: int, then: int) -> None:
 
 
 def test_no_limit_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
     monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("there was nothing to raise"))
     raise_limit(10_000)
 
 
-def test_a_limit_that_the_system_does_not_grant_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_the_system_does_not_grant_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("current limit exceeds maximum limit")
 

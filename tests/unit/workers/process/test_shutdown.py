@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from workers.process import shutdown
-from workers.process.shutdown import Ending
+from workers.process.shutdown import ForcedShutdown
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,12 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tasks_may_finish_and_what_is_open_is_closed_before_the_end() -> None:
     tasks = {"one": 0.0}
     happened: list[str] = []
-    end = Ending(tasks, lambda: happened.append("closed"), within=60, end=lambda status: happened.append(f"ended {status}"))
+    end = ForcedShutdown(
+        tasks,
+        lambda: happened.append("closed"),
+        within=60,
+        end=lambda status: happened.append(f"ended {status}"),
+    )
     end.start()
     end.join(0.05)
     assert happened == []
@@ -33,7 +38,9 @@ def hangs(for_ever: threading.Event) -> None:
 def test_neither_a_task_nor_a_closing_that_hangs_puts_the_end_off() -> None:
     ended = threading.Event()
     forever = threading.Event()
-    end = Ending({"one": 0.0}, lambda: hangs(forever), within=0.2, end=lambda _: ended.set())
+    end = ForcedShutdown(
+        {"one": 0.0}, lambda: hangs(forever), within=0.2, end=lambda _: ended.set()
+    )
     end.start()
     assert ended.wait(10)
     forever.set()

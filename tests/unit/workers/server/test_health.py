@@ -4,7 +4,7 @@ import pytest
 
 from eagle_logger.inspection.progress import OK, dispatch_check, fetch_check, worker_check
 from eagle_logger.users.store import Totals
-from workers.server.context import Stall
+from workers.server.context import StallDetector
 
 BUSY = Totals(users=10, due=8, overdue=0, leased=1, parked=1, oldest_due=None)
 IDLE = Totals(users=2, due=0, overdue=0, leased=0, parked=2, oldest_due=None)
@@ -38,8 +38,11 @@ def test_without_anybody_to_fetch_nobody_need_work() -> None:
 
 
 def test_users_who_wait_and_are_not_fetched_are_a_stall() -> None:
-    stall = Stall()
-    assert [stall.look(fetches, BUSY, now) for fetches, now in ((7, 100.0), (7, 130.0), (8, 150.0), (8, 211.0))] == [
+    stall = StallDetector()
+    assert [
+        stall.look(fetches, BUSY, now)
+        for fetches, now in ((7, 100.0), (7, 130.0), (8, 150.0), (8, 211.0))
+    ] == [
         0,
         30,
         0,
@@ -48,7 +51,7 @@ def test_users_who_wait_and_are_not_fetched_are_a_stall() -> None:
 
 
 def test_while_nobody_waits_nothing_stalls() -> None:
-    stall = Stall()
+    stall = StallDetector()
     stall.look(7, BUSY, 100.0)
     assert stall.look(7, IDLE, 900.0) == 0
     assert stall.look(7, BUSY, 930.0) == 30

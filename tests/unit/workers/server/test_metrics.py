@@ -7,9 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from eagle_logger.telemetry import LATENESS_BOUNDS_MS
 from eagle_logger.users.store import Totals
 from workers.server.context import Unarchived
-from workers.server.metrics import Snapshot, catalogue, exposition
+from workers.server.metrics import MetricsSnapshot, catalogue, exposition
 
-TOTALS = Totals(users=10, due=7, overdue=2, leased=2, parked=1, oldest_due=9_990.0, failing=4, refused=3)
+TOTALS = Totals(
+    users=10, due=7, overdue=2, leased=2, parked=1, oldest_due=9_990.0, failing=4, refused=3
+)
 NOTHING = Unarchived(0, 0, None)
 
 
@@ -23,14 +25,24 @@ def values(text: bytes) -> dict[str, float]:
     return found
 
 
-def snapshot(**tally: int) -> Snapshot:
-    return Snapshot(10_000.0, TOTALS, tally, {"fetch@host": 1.5}, {"adhoc": 3, "dispatch": 0})
+def snapshot(**tally: int) -> MetricsSnapshot:
+    return MetricsSnapshot(
+        10_000.0, TOTALS, tally, {"fetch@host": 1.5}, {"adhoc": 3, "dispatch": 0}
+    )
 
 
 def test_counters_by_outcome() -> None:
     found = values(
         exposition(
-            snapshot(fetches=5, failed_fetches=3, failed_timed_out=2, failed_busy=1, sns_queued=4, sqs_queued=6, parts=2),
+            snapshot(
+                fetches=5,
+                failed_fetches=3,
+                failed_timed_out=2,
+                failed_busy=1,
+                sns_queued=4,
+                sqs_queued=6,
+                parts=2,
+            ),
             NOTHING,
         )
     )
@@ -49,7 +61,9 @@ def test_lateness_is_a_histogram() -> None:
     assert found["eagle_fetch_lateness_seconds_bucket{le=0.4}"] == 3
     assert found["eagle_fetch_lateness_seconds_bucket{le=0.5}"] == 5
     assert found["eagle_fetch_lateness_seconds_bucket{le=+Inf}"] == 6
-    assert sum(name.startswith("eagle_fetch_lateness_seconds_bucket") for name in found) == len(LATENESS_BOUNDS_MS)
+    assert sum(name.startswith("eagle_fetch_lateness_seconds_bucket") for name in found) == len(
+        LATENESS_BOUNDS_MS
+    )
 
 
 def test_what_waits() -> None:
@@ -68,7 +82,9 @@ def test_what_waits() -> None:
 
 def test_the_catalogue_has_every_metric() -> None:
     listed = {one.name for one in catalogue()}
-    told = values(exposition(snapshot(failed_busy=1, sns_queued=1, late_10=1), Unarchived(1, 1, 1.0)))
+    told = values(
+        exposition(snapshot(failed_busy=1, sns_queued=1, late_10=1), Unarchived(1, 1, 1.0))
+    )
     assert {re.sub(r"_bucket|\{.*", "", name) for name in told} <= listed
     assert all(one.name.startswith("eagle_") and one.meaning.endswith(".") for one in catalogue())
     assert {one.name: one.labels for one in catalogue()}["eagle_sns_messages_total"] == ("outcome",)
@@ -84,19 +100,21 @@ def test_a_counter_nobody_foresaw_harms_nothing() -> None:
 
 
 def test_disk_trouble_is_told() -> None:
-    troubled = Snapshot(10_000.0, TOTALS, {}, {}, {}, disk_trouble=2)
+    troubled = MetricsSnapshot(10_000.0, TOTALS, {}, {}, {}, disk_trouble=2)
     assert values(exposition(troubled, NOTHING))["eagle_disk_trouble_processes"] == 2
     assert values(exposition(snapshot(), NOTHING))["eagle_disk_trouble_processes"] == 0
 
 
 def test_clocks_that_are_wrong_are_shown() -> None:
-    wrong = Snapshot(10_000.0, TOTALS, {}, {}, {}, clocks_ahead={"fetch-1": 25.0, "fetch-2": -0.25})
+    wrong = MetricsSnapshot(
+        10_000.0, TOTALS, {}, {}, {}, clocks_ahead={"fetch-1": 25.0, "fetch-2": -0.25}
+    )
     page = exposition(wrong, NOTHING).decode()
     assert 'eagle_clock_ahead_seconds{process="fetch-1"} 25.0' in page
     assert 'eagle_clock_ahead_seconds{process="fetch-2"} -0.25' in page
 
 
 def test_a_relay_that_is_away_is_told() -> None:
-    away = Snapshot(10_000.0, TOTALS, {}, {}, {}, relay_is_away=True)
+    away = MetricsSnapshot(10_000.0, TOTALS, {}, {}, {}, relay_is_away=True)
     assert values(exposition(away, NOTHING))["eagle_relay_breaker_open"] == 1
     assert values(exposition(snapshot(), NOTHING))["eagle_relay_breaker_open"] == 0

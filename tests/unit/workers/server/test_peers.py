@@ -24,7 +24,9 @@ PROXIES = networks(["10.0.0.0/8", "2001:db8::1"])
         ("10.0.0.1", ["198.51.100.1, " + "10.0.0.2, " * 5000 + "10.0.0.3"], "10.0.0.2"),
     ],
 )
-def test_the_peer_is_the_first_address_that_no_trusted_proxy_wrote(connected: str, forwarded: list[str], peer: str) -> None:
+def test_the_peer_is_the_first_address_that_no_trusted_proxy_wrote(
+    connected: str, forwarded: list[str], peer: str
+) -> None:
     assert peer_of(connected, forwarded, PROXIES) == peer
 
 

@@ -12,7 +12,9 @@ RUN = Path("/data dir/run")
 
 def section(program: Program) -> dict[str, str]:
     parser = RawConfigParser(inline_comment_prefixes=(";", "#"))
-    parser.read_string(supervisor_configuration([program], run=RUN, logs=RUN / "log", socket=RUN / "s"))
+    parser.read_string(
+        supervisor_configuration([program], run=RUN, logs=RUN / "log", socket=RUN / "s")
+    )
     return dict(parser[f"program:{program.name}"])
 
 
@@ -24,7 +26,9 @@ def test_a_program_is_restarted_but_never_started_by_itself() -> None:
 
 
 def test_its_command_comes_behind_the_one_that_ties_it_to_supervisor() -> None:
-    written = section(Program("fetch-1", ("celery", "-n", "fetch-1@%h", "a b", "it's"), Stage.FETCHING))
+    written = section(
+        Program("fetch-1", ("celery", "-n", "fetch-1@%h", "a b", "it's"), Stage.FETCHING)
+    )
     words = shlex.split(written["command"])
     assert words[-5:] == ["celery", "-n", "fetch-1@%%h", "a b", "it's"]
     assert words[-7].endswith("exec_with_parent.py")
@@ -32,16 +36,25 @@ def test_its_command_comes_behind_the_one_that_ties_it_to_supervisor() -> None:
 
 
 def test_it_is_told_its_name_and_its_secrets_by_the_environment() -> None:
-    written = section(Program("flower", ("celery",), Stage.FLOWER, environment={"FLOWER_BASIC_AUTH": "eagle:pass"}))
+    written = section(
+        Program(
+            "flower", ("celery",), Stage.FLOWER, environment={"FLOWER_BASIC_AUTH": "eagle:pass"}
+        )
+    )
     assert written["environment"] == 'EAGLE_PROCESS_NAME="flower",FLOWER_BASIC_AUTH="eagle:pass"'
     assert "pass" not in written["command"]
 
 
 def test_later_stages_have_the_higher_priority_which_supervisor_stops_first() -> None:
-    assert [int(section(Program("x", ("y",), stage))["priority"]) for stage in Stage] == sorted(Stage)
+    assert [int(section(Program("x", ("y",), stage))["priority"]) for stage in Stage] == sorted(
+        Stage
+    )
 
 
 def test_paths_that_supervisor_would_misread() -> None:
     assert can_be_written(Path("/home/me/data; no comment"[:-13]))
     assert can_be_written(Path("/home/me/it's;data#1"))
-    assert not any(can_be_written(Path(path)) for path in ("/home/50%", "/home/a ;b", "/home/a #b", "/home/a\nb"))
+    assert not any(
+        can_be_written(Path(path))
+        for path in ("/home/50%", "/home/a ;b", "/home/a #b", "/home/a\nb")
+    )

@@ -8,7 +8,7 @@ import pytest
 from eagle_logger.settings import Settings
 from workers.up import programs
 from workers.up.programs import Program, Stage
-from workers.up.simulators import Plan
+from workers.up.simulators import SimulatorSetup
 
 NODE = "0123456789ab"
 ROOT = Path(__file__).parents[4]
@@ -23,8 +23,8 @@ def words(program: Program) -> str:
     return " ".join(program.command)
 
 
-def plan(*, with_aws: bool) -> Plan:
-    return Plan(7, Path("/data/simulator"), 1001, 1002, 1003, "a-secret", with_aws)
+def plan(*, with_aws: bool) -> SimulatorSetup:
+    return SimulatorSetup(7, Path("/data/simulator"), 1001, 1002, 1003, "a-secret", with_aws)
 
 
 def test_workers_are_celery_by_name_queue_and_pool() -> None:
@@ -44,7 +44,13 @@ def test_visits_under_way_may_finish() -> None:
 def test_who_sends_work_stops_before_who_does_it() -> None:
     found = made(sqs_queue_url="http://127.0.0.1:1/1/q")
     assert {found[name].stage for name in ("beat", "bridge", "sqs")} == {Stage.TRIGGERS}
-    assert Stage.TRIGGERS > found["dispatcher"].stage > found["fetch-1"].stage > found["rotator"].stage > Stage.STAND_INS
+    assert (
+        Stage.TRIGGERS
+        > found["dispatcher"].stage
+        > found["fetch-1"].stage
+        > found["rotator"].stage
+        > Stage.STAND_INS
+    )
 
 
 def test_the_queue_is_polled_only_if_there_is_one() -> None:
@@ -72,7 +78,9 @@ def test_without_anybody_who_listens_there_is_no_topic() -> None:
 def test_without_the_extra_packages_nobody_plays_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     assert programs.can_play_aws()
     found = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name.startswith("moto") else found(name))
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name.startswith("moto") else found(name)
+    )
     assert not programs.can_play_aws()
 
 

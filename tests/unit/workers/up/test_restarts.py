@@ -30,7 +30,9 @@ def test_a_program_is_well_again_once_it_has_run_for_a_minute() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["bridge", "sqs"]), st.floats(0, 400)), max_size=30))
-def test_no_pause_is_longer_than_five_minutes_and_none_is_forgotten(story: list[tuple[str, float]]) -> None:
+def test_no_pause_is_longer_than_five_minutes_and_none_is_forgotten(
+    story: list[tuple[str, float]],
+) -> None:
     restarts, now = Restarts(), 0.0
     for name, passes in story:
         now += passes

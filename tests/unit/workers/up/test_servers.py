@@ -10,7 +10,7 @@ import pytest
 
 from eagle_logger.errors import ConfigurationError
 from workers.up import servers
-from workers.up.servers import Kind, Written, examine, find_server, last_writer, note
+from workers.up.servers import ServerKind, WrittenConfig, examine, find_server, last_writer, note
 
 
 def fake(folder: Path, kind: str, version: str) -> Path:
@@ -27,9 +27,9 @@ def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "bundled_server", lambda: None)
 
 
-def written(text: str) -> Written:
+def written(text: str) -> WrittenConfig:
     kind, version = text.split()
-    return Written(Kind(kind), tuple(int(part) for part in version.split(".")))
+    return WrittenConfig(ServerKind(kind), tuple(int(part) for part in version.split(".")))
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,19 @@ def written(text: str) -> Written:
         ("redis 6.2.14", "valkey 7.2.8", False),
     ],
 )
-def test_a_server_reads_files_of_its_kind_and_valkey_those_of_old_redis(server: str, files: str, reads: bool) -> None:
+def test_a_server_reads_files_of_its_kind_and_valkey_those_of_old_redis(
+    server: str, files: str, reads: bool
+) -> None:
     assert written(server).can_read(written(files)) is reads
 
 
 def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis, valkey = fake(tmp_path / "usr", "redis", "7.0.15"), fake(tmp_path / "local", "valkey", "8.1.4")
+    redis, valkey = (
+        fake(tmp_path / "usr", "redis", "7.0.15"),
+        fake(tmp_path / "local", "valkey", "8.1.4"),
+    )
     bundled = fake(tmp_path / "package", "valkey", "9.1.2")
     monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
     own = str(Path(sys.prefix) / "bin")
@@ -66,21 +71,30 @@ def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
     assert str(find_server(None, "")) == f"{bundled} (Valkey 9.1.2)"
 
 
-def test_a_server_that_is_too_old_or_no_redis_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_old_or_no_redis_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake(tmp_path / "usr", "redis", "6.0.16")
     bundled = fake(tmp_path / "package", "valkey", "9.1.2")
     monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
     assert find_server(None, str(tmp_path / "usr")).path == str(bundled)
 
 
-def test_the_first_server_that_reads_the_files_is_taken(tmp_path: Path, nothing_bundled: None) -> None:
-    valkey, redis = fake(tmp_path / "bin", "valkey", "9.1.2"), fake(tmp_path / "bin", "redis", "8.2.1")
+def test_the_first_server_that_reads_the_files_is_taken(
+    tmp_path: Path, nothing_bundled: None
+) -> None:
+    valkey, redis = (
+        fake(tmp_path / "bin", "valkey", "9.1.2"),
+        fake(tmp_path / "bin", "redis", "8.2.1"),
+    )
     for last, taken in (("redis 8.0.0\n", redis), ("valkey 9.0.1\n", valkey), ("7.0.15\n", valkey)):
         (tmp_path / "version").write_text(last)
         assert find_server(tmp_path, str(tmp_path / "bin")).path == str(taken)
 
 
-def test_files_that_no_server_reads_are_refused_in_words(tmp_path: Path, nothing_bundled: None) -> None:
+def test_files_that_no_server_reads_are_refused_in_words(
+    tmp_path: Path, nothing_bundled: None
+) -> None:
     fake(tmp_path / "bin", "valkey", "9.1.2")
     (tmp_path / "version").write_text("redis 8.2.1\n")
     with pytest.raises(ConfigurationError) as refused:
@@ -95,7 +109,9 @@ def test_files_that_no_server_reads_are_refused_in_words(tmp_path: Path, nothing
 def test_a_server_older_than_its_files_is_refused(tmp_path: Path, nothing_bundled: None) -> None:
     fake(tmp_path / "bin", "redis", "6.2.9")
     (tmp_path / "version").write_text("7.0.15\n")  # as noted before there was Valkey
-    with pytest.raises(ConfigurationError, match=r"written by Redis 7\.0\.15.*\n.*\(Redis 6\.2\.9\) cannot read"):
+    with pytest.raises(
+        ConfigurationError, match=r"written by Redis 7\.0\.15.*\n.*\(Redis 6\.2\.9\) cannot read"
+    ):
         find_server(tmp_path, str(tmp_path / "bin"))
 
 
@@ -127,7 +143,9 @@ def test_the_note_names_the_last_server_that_wrote(tmp_path: Path) -> None:
         last_writer(tmp_path)
 
 
-def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(tmp_path: Path, nothing_bundled: None) -> None:
+def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(
+    tmp_path: Path, nothing_bundled: None
+) -> None:
     """Redis before 7.0 looks for one file, and would start empty beside a directory full of users."""
     fake(tmp_path / "bin", "redis", "6.2.14")
     (tmp_path / "appendonlydir").mkdir()
@@ -138,4 +156,4 @@ def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(tmp_p
 def test_this_environment_brings_a_valkey_along() -> None:
     bundled = servers.bundled_server()
     assert bundled is not None
-    assert examine(bundled).is_a.kind == Kind.VALKEY
+    assert examine(bundled).is_a.kind == ServerKind.VALKEY

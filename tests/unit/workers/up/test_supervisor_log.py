@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, Event, History
+from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessEvent, ProcessLog
 
 AT = 1795474071.976
 """2026-11-23 22:47:51,976 UTC."""
@@ -10,45 +10,60 @@ def line(message: str, level: str = "INFO") -> str:
     return f"2026-11-23 22:47:51,976 {level} {message}\n"
 
 
-def events(*messages: str) -> list[Event]:
-    return list(History().read(line(message) for message in messages))
+def events(*messages: str) -> list[ProcessEvent]:
+    return list(ProcessLog().read(line(message) for message in messages))
 
 
 def test_a_start_and_an_unasked_end() -> None:
-    assert events("spawned: 'fetch-1' with pid 4711", "exited: fetch-1 (terminated by SIGKILL; not expected)") == [
-        Event(STARTED, "fetch-1", AT, 4711),
-        Event(DIED, "fetch-1", AT, 4711, "terminated by SIGKILL"),
+    assert events(
+        "spawned: 'fetch-1' with pid 4711", "exited: fetch-1 (terminated by SIGKILL; not expected)"
+    ) == [
+        ProcessEvent(STARTED, "fetch-1", AT, 4711),
+        ProcessEvent(DIED, "fetch-1", AT, 4711, "terminated by SIGKILL"),
     ]
 
 
 def test_even_an_end_with_status_0_is_a_death_when_nobody_asked() -> None:
-    assert events("spawned: 'beat' with pid 2", "exited: beat (exit status 0; expected)")[-1].what == DIED
+    assert (
+        events("spawned: 'beat' with pid 2", "exited: beat (exit status 0; expected)")[-1].what
+        == DIED
+    )
 
 
 def test_an_end_that_was_asked_for_is_none() -> None:
     for status in ("exit status 0", "terminated by SIGTERM"):
-        assert events("spawned: 'aws' with pid 3", f"stopped: aws ({status})")[-1] == Event(STOPPED, "aws", AT, 3, status)
+        assert events("spawned: 'aws' with pid 3", f"stopped: aws ({status})")[-1] == ProcessEvent(
+            STOPPED, "aws", AT, 3, status
+        )
 
 
 def test_to_be_killed_while_stopping_is_a_death() -> None:
     killed = events("spawned: 'fetch-1' with pid 3", "stopped: fetch-1 (terminated by SIGKILL)")[-1]
-    assert killed == Event(DIED, "fetch-1", AT, 3, "terminated by SIGKILL")
+    assert killed == ProcessEvent(DIED, "fetch-1", AT, 3, "terminated by SIGKILL")
 
 
 def test_a_dumped_core_does_not_hide_the_signal() -> None:
-    told = events("spawned: 'redis' with pid 5", "exited: redis (terminated by SIGSEGV (core dumped); not expected)")[-1]
+    told = events(
+        "spawned: 'redis' with pid 5",
+        "exited: redis (terminated by SIGSEGV (core dumped); not expected)",
+    )[-1]
     assert told.status == "terminated by SIGSEGV (core dumped)"
     assert told.what == DIED
 
 
 def test_giving_up() -> None:
     told = events("gave up: bridge entered FATAL state, too many start retries too quickly")
-    assert told == [Event(GAVE_UP, "bridge", AT)]
+    assert told == [ProcessEvent(GAVE_UP, "bridge", AT)]
 
 
 def test_what_runs_is_what_has_started_and_not_ended() -> None:
-    history = History()
-    messages = ["spawned: 'a' with pid 1", "spawned: 'b' with pid 2", "stopped: a (exit status 0)", "spawned: 'c' with pid 3"]
+    history = ProcessLog()
+    messages = [
+        "spawned: 'a' with pid 1",
+        "spawned: 'b' with pid 2",
+        "stopped: a (exit status 0)",
+        "spawned: 'c' with pid 3",
+    ]
     list(history.read(line(message) for message in messages))
     assert history.running == {"b": 2, "c": 3}
 
@@ -60,4 +75,11 @@ def test_everything_else_is_passed_over() -> None:
         "waiting for a to stop",
     ]
     assert events(*noise) == []
-    assert list(History().read(["", "Traceback (most recent call last):\n", "spawned: 'a' with pid 1\n"])) == []
+    assert (
+        list(
+            ProcessLog().read(
+                ["", "Traceback (most recent call last):\n", "spawned: 'a' with pid 1\n"]
+            )
+        )
+        == []
+    )

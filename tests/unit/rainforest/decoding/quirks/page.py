@@ -1,4 +1,5 @@
-"""Every quirk, in a page of the documentation. `test_quirks` checks each of them, so the page cannot be wrong."""
+"""Every quirk, in a page of the documentation. `test_quirks` checks each of them, so the page
+cannot be wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def _circumstances(quirk: Quirk) -> str:
     told = {
         f"status {quirk.status} ": quirk.status != 200,
         f"arrived {iso(quirk.arrived or 0)} ": quirk.arrived is not None,
-        "".join(f"{name} {number} kWh before " for name, number in quirk.previous.items()): bool(quirk.previous),
+        "".join(f"{name} {number} kWh before " for name, number in quirk.previous.items()): bool(
+            quirk.previous
+        ),
     }
     return "".join(text for text, applies in told.items() if applies)
 

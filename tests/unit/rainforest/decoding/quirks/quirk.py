@@ -1,4 +1,5 @@
-"""A quirk of a gateway or of the relay: the bytes, and what comes out; and the bytes that most quirks are made of."""
+"""A quirk of a gateway or of the relay: the bytes, and what comes out; and the bytes that most
+quirks are made of."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from eagle_logger.rainforest.decoding.reply import interpret
 class Quirk:
     """`comes_out`: a line for each reading, then one for each problem, or the error that is raised.
 
-    `arrived` (Unix seconds) and `previous` (the summation before, kWh) are given where the flags depend on them.
+    `arrived` (Unix seconds) and `previous` (the summation before, kWh) are given where the flags
+    depend on them.
     """
 
     title: str
@@ -34,14 +36,24 @@ def outcome(quirk: Quirk) -> tuple[str, ...]:
     """What really comes out."""
     try:
         decoded = interpret(quirk.status, quirk.headers, quirk.body)
-    except RelayUnavailable as wrong:
-        wait = "" if wrong.retry_after is None else f", wait {wrong.retry_after:g} s"
-        return (f"try again later: {wrong.reason}{wait}",)
-    except (Transient, Permanent) as wrong:
-        return (type(wrong).__name__.replace("Reply", "").lower(),)
-    arrivals = [undated.dated(MOMENT if quirk.arrived is None else quirk.arrived) for undated in decoded.undated]
+    except RelayUnavailable as exc:
+        wait = "" if exc.retry_after is None else f", wait {exc.retry_after:g} s"
+        return (f"try again later: {exc.reason}{wait}",)
+    except (Transient, Permanent) as exc:
+        return (type(exc).__name__.replace("Reply", "").lower(),)
+    arrivals = [
+        undated.dated(MOMENT if quirk.arrived is None else quirk.arrived)
+        for undated in decoded.undated
+    ]
     lines = [
-        " ".join([reading.kind, iso(reading.time), value_text(reading.values), *sorted(_flags(quirk, reading))])
+        " ".join(
+            [
+                reading.kind,
+                iso(reading.time),
+                value_text(reading.values),
+                *sorted(_flags(quirk, reading)),
+            ]
+        )
         for reading in (*decoded.readings, *arrivals)
     ]
     lines += [f"problem: {problem.what}" for problem in decoded.problems]
@@ -76,12 +88,16 @@ MOMENT = 1_426_010_041
 KW = '"unit":"kW"'
 PLAIN = f'demand {WHEN} "value":0.944,{KW}'
 WHOLE = demand("Demand=0x0003b0", "Multiplier=0x1", "Divisor=0x3e8")
-NO_MESSAGE_STATE = '"priority":null,"confirmation_required":null,"confirmed":null,"read":null,"queue":null'
+NO_MESSAGE_STATE = (
+    '"priority":null,"confirmation_required":null,"confirmed":null,"read":null,"queue":null'
+)
 
 
 def of_demand(value: str) -> tuple[str, ...]:
     return (f'demand {WHEN} "value":{value},{KW}',)
 
 
-def of_price(value: str, rest: str = '"currency":"USD","unit":"USD/kWh","tier":null,"label":null') -> str:
+def of_price(
+    value: str, rest: str = '"currency":"USD","unit":"USD/kWh","tier":null,"label":null'
+) -> str:
     return f'price {WHEN} "price":{value},{rest}'

@@ -16,7 +16,11 @@ from tests.unit.rainforest.decoding.quirks.quirk import (
 )
 
 XML = (
-    Quirk("leading blanks, a byte-order mark, CRLF", b"\xef\xbb\xbf\r\n\r\n " + WHOLE.replace(b"><", b">\r\n  <"), (PLAIN,)),
+    Quirk(
+        "leading blanks, a byte-order mark, CRLF",
+        b"\xef\xbb\xbf\r\n\r\n " + WHOLE.replace(b"><", b">\r\n  <"),
+        (PLAIN,),
+    ),
     Quirk(
         "the case of tags is insignificant",
         WHOLE.replace(b"Demand", b"DEMAND").replace(b"TimeStamp", b"timestamp"),
@@ -48,7 +52,11 @@ XML = (
         b"<InstantaneousDemand><TimeStamp>0x1c91ec31</TimeStamp><Dem" + WHOLE,
         (PLAIN, "problem: truncated"),
     ),
-    Quirk("a root left unclosed behind a whole one", WHOLE + WHOLE[:-22], (PLAIN, "problem: truncated")),
+    Quirk(
+        "a root left unclosed behind a whole one",
+        WHOLE + WHOLE[:-22],
+        (PLAIN, "problem: truncated"),
+    ),
     Quirk("a tag that breaks off", WHOLE + b"<Pric", (PLAIN, "problem: truncated")),
     Quirk("only a truncated fragment: nothing is salvaged", WHOLE[:-5], ("unreadable",)),
     Quirk(
@@ -57,16 +65,26 @@ XML = (
         (PLAIN, "problem: truncated"),
     ),
     Quirk("an element whose end is missing", WHOLE.replace(b"</Demand>", b""), ("unreadable",)),
-    Quirk("the rest of a fragment, then a whole one", WHOLE[40:] + WHOLE, (PLAIN, "problem: truncated")),
+    Quirk(
+        "the rest of a fragment, then a whole one",
+        WHOLE[40:] + WHOLE,
+        (PLAIN, "problem: truncated"),
+    ),
     Quirk(
         "NUL bytes between elements and behind the root are blanks",
         WHOLE.replace(b"><", b">\0<") + b"\0\0",
         (PLAIN,),
     ),
-    Quirk("a NUL byte within a number: no number", demand("Demand=0x0003\x00b0"), ("problem: bad_number",)),
+    Quirk(
+        "a NUL byte within a number: no number",
+        demand("Demand=0x0003\x00b0"),
+        ("problem: bad_number",),
+    ),
     Quirk(
         "HistoryData: a list of summations",
-        b"<HistoryData>\r\n" + summation("SummationDelivered=0x3e8", "Divisor=0x3e8") * 2 + b"</HistoryData>",
+        b"<HistoryData>\r\n"
+        + summation("SummationDelivered=0x3e8", "Divisor=0x3e8") * 2
+        + b"</HistoryData>",
         (f'summation {WHEN} "delivered":1,"received":null,"unit":"kWh"',) * 2,
     ),
     Quirk("an empty HistoryData", b"<HistoryData></HistoryData>", ("known, carries no reading",)),
@@ -88,7 +106,9 @@ XML = (
     Quirk(
         "text with a heading and a picture",
         message("Id=0x01", "Text=<h1>Sale</h1><img src='a.png'/>"),
-        (f'message {WHEN} "id":"0x01","text":"<h1>Sale</h1><img src=\'a.png\'/>",{NO_MESSAGE_STATE}',),
+        (
+            f'message {WHEN} "id":"0x01","text":"<h1>Sale</h1><img src=\'a.png\'/>",{NO_MESSAGE_STATE}',
+        ),
     ),
     *(
         Quirk(f"no message waits: {name}", body, ("known, carries no reading",))
@@ -96,15 +116,30 @@ XML = (
             (
                 "the cloud's usual answer",
                 message(
-                    *("StartTime=0x00000000", "Duration=0x0000", "Id=0x00000000", "ConfirmationRequired=N", "Confirmed=N"),
+                    *(
+                        "StartTime=0x00000000",
+                        "Duration=0x0000",
+                        "Id=0x00000000",
+                        "ConfirmationRequired=N",
+                        "Confirmed=N",
+                    ),
                     *("Read=Y", "Queue=active"),
                     time="0x00000000",
                 ),
             ),
-            ("the same with a usable time", message("Id=0x00000000", "Confirmed=N", "Read=Y", "Queue=active")),
+            (
+                "the same with a usable time",
+                message("Id=0x00000000", "Confirmed=N", "Read=Y", "Queue=active"),
+            ),
             ("empty elements", message("Id=", "Text=")),
-            ("`Id` in 4 digits, an empty text", message("Id=0x0000", "Text=", "Queue=active", time="")),
-            ("`Id` without `0x`, blanks for a text", message("Id= 00 ", "Text= \r\n&nbsp;", "Queue=cancel", time="0xffffffff")),
+            (
+                "`Id` in 4 digits, an empty text",
+                message("Id=0x0000", "Text=", "Queue=active", time=""),
+            ),
+            (
+                "`Id` without `0x`, blanks for a text",
+                message("Id= 00 ", "Text= \r\n&nbsp;", "Queue=cancel", time="0xffffffff"),
+            ),
             ("`<Text/>`, nothing else", b"<MessageCluster><Text/></MessageCluster>"),
             ("nothing in it", b"<MessageCluster></MessageCluster>"),
         )
@@ -160,17 +195,31 @@ XML = (
         b'<!DOCTYPE x [<!ENTITY a "0x1"><!ENTITY b "&a;&a;">]>' + demand("Demand=&b;"),
         ("problem: bad_number",),
     ),
-    Quirk("a comment that has no end hides the rest", WHOLE + b"<!-- " + WHOLE, (PLAIN, "problem: truncated")),
-    Quirk("CDATA is text, and no reading", b"<![CDATA[" + WHOLE + b"]]><HistoryData/>", ("problem: garbage",)),
+    Quirk(
+        "a comment that has no end hides the rest",
+        WHOLE + b"<!-- " + WHOLE,
+        (PLAIN, "problem: truncated"),
+    ),
+    Quirk(
+        "CDATA is text, and no reading",
+        b"<![CDATA[" + WHOLE + b"]]><HistoryData/>",
+        ("problem: garbage",),
+    ),
     Quirk(
         "what a DOCTYPE declares is no reading",
         b'<!DOCTYPE x [<!ENTITY a "' + WHOLE * 2 + b'">]>' + WHOLE,
         (PLAIN,),
     ),
-    Quirk("a comment is no reading", b"<!-- " + WHOLE + b" --><HistoryData/>", ("known, carries no reading",)),
+    Quirk(
+        "a comment is no reading",
+        b"<!-- " + WHOLE + b" --><HistoryData/>",
+        ("known, carries no reading",),
+    ),
     Quirk(
         "what an uploading gateway wraps around its fragments",
-        b'<?xml version="1.0"?><rainforest macId="0xd8d5b9000000abcd" timestamp="1426010045s">' + WHOLE + b"</rainforest>",
+        b'<?xml version="1.0"?><rainforest macId="0xd8d5b9000000abcd" timestamp="1426010045s">'
+        + WHOLE
+        + b"</rainforest>",
         (PLAIN,),
     ),
 )
@@ -181,15 +230,27 @@ _SUMMED = f'summation {WHEN} "delivered":1,"received":null,"unit":"kWh"'
 
 JSON = (
     *(
-        Quirk(f"no message waits: {name}", b'{"MessageCluster": {' + members + b"}}", ("known, carries no reading",))
+        Quirk(
+            f"no message waits: {name}",
+            b'{"MessageCluster": {' + members + b"}}",
+            ("known, carries no reading",),
+        )
         for name, members in (
-            ("as the cloud says it", b'"TimeStamp": "0x00000000", "Id": "0x00000000", "Read": "Y", "Queue": "active"'),
+            (
+                "as the cloud says it",
+                b'"TimeStamp": "0x00000000", "Id": "0x00000000", "Read": "Y", "Queue": "active"',
+            ),
             ("an empty text", b'"TimeStamp": "0x1c91ec39", "Id": "0x0000", "Text": ""'),
             ("`null`, and a number", b'"TimeStamp": null, "Id": 0, "Text": null'),
             ("an empty object for an empty element", b'"Id": "0x00000000", "Text": {}'),
         )
     ),
-    Quirk("JSON, though the content type says text/html", _JSON, (PLAIN,), headers={"content-type": "text/html"}),
+    Quirk(
+        "JSON, though the content type says text/html",
+        _JSON,
+        (PLAIN,),
+        headers={"content-type": "text/html"},
+    ),
     Quirk("JSON without its outer braces", _JSON[1:-1], (PLAIN,)),
     Quirk(
         "a list without its outer braces",
@@ -213,18 +274,34 @@ JSON = (
         (PLAIN,),
     ),
     Quirk(
-        "a list of different values of what decides", _JSON.replace(b'"0x0003b0"', b'["0x1", "0x2"]'), ("problem: disputed",)
+        "a list of different values of what decides",
+        _JSON.replace(b'"0x0003b0"', b'["0x1", "0x2"]'),
+        ("problem: disputed",),
     ),
     Quirk(
         "another notification spliced into this one, over some of its members",
         _JSON.replace(b'"Demand"', b'"DeviceMacId": {"TimeStamp": "0x1"}, "Demand"'),
         ("unreadable",),
     ),
-    Quirk("an object where a number should be", _JSON.replace(b'"0x0003b0"', b'{"Value": "0x1"}'), ("unreadable",)),
-    Quirk("no numbers of ours: `NaN`", _JSON.replace(b'"0x0003b0"', b"NaN"), ("problem: bad_number",)),
-    Quirk("no numbers of ours: an exponent", _JSON.replace(b'"0x0003b0"', b"1e999999999"), ("problem: bad_number",)),
-    Quirk("a truncated object, then a whole one", _JSON[:60] + _JSON, (PLAIN, "problem: truncated")),
+    Quirk(
+        "an object where a number should be",
+        _JSON.replace(b'"0x0003b0"', b'{"Value": "0x1"}'),
+        ("unreadable",),
+    ),
+    Quirk(
+        "no numbers of ours: `NaN`", _JSON.replace(b'"0x0003b0"', b"NaN"), ("problem: bad_number",)
+    ),
+    Quirk(
+        "no numbers of ours: an exponent",
+        _JSON.replace(b'"0x0003b0"', b"1e999999999"),
+        ("problem: bad_number",),
+    ),
+    Quirk(
+        "a truncated object, then a whole one", _JSON[:60] + _JSON, (PLAIN, "problem: truncated")
+    ),
     Quirk("only a truncated object", _JSON[:-9], ("unreadable",)),
     Quirk("nested a thousand deep", b'{"a":' * 1000, ("unreadable",)),
-    Quirk("a megabyte of digits", b'{"InstantaneousDemand": {"Demand": ' + b"9" * 50, ("unreadable",)),
+    Quirk(
+        "a megabyte of digits", b'{"InstantaneousDemand": {"Demand": ' + b"9" * 50, ("unreadable",)
+    ),
 )

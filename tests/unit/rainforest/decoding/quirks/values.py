@@ -32,32 +32,90 @@ NUMBERS = (
         demand("Demand=0x0003b0", "Divisor=0x3e8", time="0x185adc1d"),
         (f'demand 2012-12-12T06:09:33Z "value":0.944,{KW}',),
     ),
-    Quirk("a multiplier other than 1", demand("Demand=0x000222", "Multiplier=0x00000003", "Divisor=0x3e8"), of_demand("1.638")),
-    Quirk("width and case of hex vary", demand("Demand=0X0003B0", "Multiplier=0x1", "Divisor=0x000003E8"), of_demand("0.944")),
-    Quirk("negative in 8 digits: an int32", demand("Demand=0xfffffc18", "Divisor=0x3e8"), of_demand("-1")),
-    Quirk("negative in 6 digits: 24 bits", demand("Demand=0xfffc18", "Divisor=0x3e8"), of_demand("-1")),
-    Quirk("negative in 16 digits: 64 bits", demand("Demand=0xfffffffffffffc18", "Divisor=0x3e8"), of_demand("-1")),
-    Quirk("fewer than 6 digits: unsigned", demand("Demand=0xfc18", "Divisor=0x3e8"), of_demand("64.536")),
-    Quirk("7 digits: an int32 that is not negative", demand("Demand=0xffffc18", "Divisor=0x3e8"), of_demand("268434.456")),
-    Quirk("8 digits, positive beyond 24 bits", demand("Demand=0x00fffc18", "Divisor=0x3e8"), of_demand("16776.216")),
-    Quirk("more than 16 digits: no number", demand("Demand=0x" + "0" * 17, "Divisor=0x3e8"), ("problem: bad_number",)),
-    Quirk("no number at all", demand("Demand=0x00g3b0", "Divisor=0x3e8"), ("problem: bad_number",)),
-    Quirk("`0x800000`: no reading", demand("Demand=0x800000", "Divisor=0x3e8"), ("problem: sentinel",)),
-    Quirk("`0xff800000`: no reading", demand("Demand=0xff800000", "Divisor=0x3e8"), ("problem: sentinel",)),
     Quirk(
-        "zero multiplier and divisor mean 1", demand("Demand=0x000002", "Multiplier=0x0", "Divisor=0x00000000"), of_demand("2")
+        "a multiplier other than 1",
+        demand("Demand=0x000222", "Multiplier=0x00000003", "Divisor=0x3e8"),
+        of_demand("1.638"),
     ),
-    Quirk("empty or missing multiplier and divisor mean 1", demand("Demand=0x000002", "Multiplier="), of_demand("2")),
+    Quirk(
+        "width and case of hex vary",
+        demand("Demand=0X0003B0", "Multiplier=0x1", "Divisor=0x000003E8"),
+        of_demand("0.944"),
+    ),
+    Quirk(
+        "negative in 8 digits: an int32",
+        demand("Demand=0xfffffc18", "Divisor=0x3e8"),
+        of_demand("-1"),
+    ),
+    Quirk(
+        "negative in 6 digits: 24 bits", demand("Demand=0xfffc18", "Divisor=0x3e8"), of_demand("-1")
+    ),
+    Quirk(
+        "negative in 16 digits: 64 bits",
+        demand("Demand=0xfffffffffffffc18", "Divisor=0x3e8"),
+        of_demand("-1"),
+    ),
+    Quirk(
+        "fewer than 6 digits: unsigned",
+        demand("Demand=0xfc18", "Divisor=0x3e8"),
+        of_demand("64.536"),
+    ),
+    Quirk(
+        "7 digits: an int32 that is not negative",
+        demand("Demand=0xffffc18", "Divisor=0x3e8"),
+        of_demand("268434.456"),
+    ),
+    Quirk(
+        "8 digits, positive beyond 24 bits",
+        demand("Demand=0x00fffc18", "Divisor=0x3e8"),
+        of_demand("16776.216"),
+    ),
+    Quirk(
+        "more than 16 digits: no number",
+        demand("Demand=0x" + "0" * 17, "Divisor=0x3e8"),
+        ("problem: bad_number",),
+    ),
+    Quirk("no number at all", demand("Demand=0x00g3b0", "Divisor=0x3e8"), ("problem: bad_number",)),
+    Quirk(
+        "`0x800000`: no reading", demand("Demand=0x800000", "Divisor=0x3e8"), ("problem: sentinel",)
+    ),
+    Quirk(
+        "`0xff800000`: no reading",
+        demand("Demand=0xff800000", "Divisor=0x3e8"),
+        ("problem: sentinel",),
+    ),
+    Quirk(
+        "zero multiplier and divisor mean 1",
+        demand("Demand=0x000002", "Multiplier=0x0", "Divisor=0x00000000"),
+        of_demand("2"),
+    ),
+    Quirk(
+        "empty or missing multiplier and divisor mean 1",
+        demand("Demand=0x000002", "Multiplier="),
+        of_demand("2"),
+    ),
     Quirk(
         "a division that does not end has 12 places",
         demand("Demand=0x000001", "Divisor=0x3"),
         of_demand("0.333333333333"),
     ),
-    Quirk("without `0x`: only what is the same in both bases", demand("Demand=0x000002", "Divisor=1"), of_demand("2")),
-    Quirk("without `0x`: never a guess", demand("Demand=0x000002", "Divisor=1000"), ("problem: bad_number",)),
+    Quirk(
+        "without `0x`: only what is the same in both bases",
+        demand("Demand=0x000002", "Divisor=1"),
+        of_demand("2"),
+    ),
+    Quirk(
+        "without `0x`: never a guess",
+        demand("Demand=0x000002", "Divisor=1000"),
+        ("problem: bad_number",),
+    ),
     Quirk(
         "16-digit summations, unsigned",
-        summation("SummationDelivered=0x00000000061cbd97", "SummationReceived=0x0000000000000000", "Divisor=0x3e8"),
+        summation(
+            "SummationDelivered=0x00000000061cbd97",
+            "SummationReceived=0x0000000000000000",
+            "Divisor=0x3e8",
+        ),
         (f'summation {WHEN} "delivered":102546.839,"received":0,"unit":"kWh"',),
     ),
     Quirk(
@@ -108,7 +166,11 @@ _NO_TIMES = {
 _SUMMED = '"delivered":1,"received":null,"unit":"kWh"'
 TIMES = (
     *(
-        Quirk(f"a demand without a time says nothing: {name}", demand("Demand=0x0003b0", time=text), ("problem: no_time",))
+        Quirk(
+            f"a demand without a time says nothing: {name}",
+            demand("Demand=0x0003b0", time=text),
+            ("problem: no_time",),
+        )
         for name, text in _NO_TIMES.items()
     ),
     Quirk(
@@ -141,11 +203,20 @@ TIMES = (
     Quirk(
         "a price set on the gateway itself: the same",
         price(
-            *("StartTime=0xffffffff", "Duration=0xffff", "Price=0x00000019", "Currency=0x0348", "TrailingDigits=0x02"),
+            *(
+                "StartTime=0xffffffff",
+                "Duration=0xffff",
+                "Price=0x00000019",
+                "Currency=0x0348",
+                "TrailingDigits=0x02",
+            ),
             *("Tier=0x01", "RateLabel=Tier 1"),
             time="0xffffffff",
         ),
-        (of_price("0.25", '"currency":"USD","unit":"USD/kWh","tier":1,"label":"Tier 1"') + " filed_by_arrival",),
+        (
+            of_price("0.25", '"currency":"USD","unit":"USD/kWh","tier":1,"label":"Tier 1"')
+            + " filed_by_arrival",
+        ),
         arrived=MOMENT,
     ),
     Quirk(
@@ -159,16 +230,32 @@ TIMES = (
         summation("SummationDelivered=0x3e8", "TimeStamp=0xffffffff"),
         ("problem: disputed",),
     ),
-    Quirk("it lags behind, as after an outage: filed under its own time", WHOLE, (PLAIN,), arrived=MOMENT + 5145),
-    Quirk("a clock that is 63 days wrong", WHOLE, (f"{PLAIN} long_past",), arrived=MOMENT + 63 * 86400),
-    Quirk("a meter that gives local time: not corrected, but flagged", WHOLE, (f"{PLAIN} future",), arrived=MOMENT - 3600),
+    Quirk(
+        "it lags behind, as after an outage: filed under its own time",
+        WHOLE,
+        (PLAIN,),
+        arrived=MOMENT + 5145,
+    ),
+    Quirk(
+        "a clock that is 63 days wrong", WHOLE, (f"{PLAIN} long_past",), arrived=MOMENT + 63 * 86400
+    ),
+    Quirk(
+        "a meter that gives local time: not corrected, but flagged",
+        WHOLE,
+        (f"{PLAIN} future",),
+        arrived=MOMENT - 3600,
+    ),
 )
 
 PRICES = (
-    Quirk("a price", price("Price=0x7d", "TrailingDigits=3", "Currency=0x0348"), (of_price("0.125"),)),
+    Quirk(
+        "a price", price("Price=0x7d", "TrailingDigits=3", "Currency=0x0348"), (of_price("0.125"),)
+    ),
     Quirk(
         "Canadian dollars, tier 1, label in `TierLabel`",
-        price("Price=0x7d", "TrailingDigits=0x03", "Currency=0x007c", "Tier=0x01", "TierLabel=Block 2"),
+        price(
+            "Price=0x7d", "TrailingDigits=0x03", "Currency=0x007c", "Tier=0x01", "TierLabel=Block 2"
+        ),
         (of_price("0.125", '"currency":"CAD","unit":"CAD/kWh","tier":1,"label":"Block 2"'),),
     ),
     Quirk(
@@ -195,10 +282,18 @@ PRICES = (
         (of_price("0.0125", '"currency":"EUR","unit":"EUR/kWh","tier":1,"label":"Price1"'),),
     ),
     *(
-        Quirk(f"{name}: there is no price, as in many homes", price(*fields, time=time), ("known, carries no reading",))
+        Quirk(
+            f"{name}: there is no price, as in many homes",
+            price(*fields, time=time),
+            ("known, carries no reading",),
+        )
         for name, fields, time in (
             ("`0xffffffff`", ("Price=0xffffffff", "TrailingDigits=0x02"), "0x1c91ec39"),
-            ("`0xffffffff`, without a time", ("Price=0xffffffff", "TrailingDigits=0x0f"), "0xffffffff"),
+            (
+                "`0xffffffff`, without a time",
+                ("Price=0xffffffff", "TrailingDigits=0x0f"),
+                "0xffffffff",
+            ),
             ("TrailingDigits `0x0f`", ("Price=0x7d", "TrailingDigits=0x0f"), "0x1c91ec39"),
             ("TrailingDigits `0xff`", ("Price=0x7d", "TrailingDigits=0xff"), "0x1c91ec39"),
         )

@@ -6,14 +6,16 @@ import pytest
 
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.users.store import Totals
-from workers.up.measured_run.throughput import Snapshot, flow_line, grown
+from workers.up.measured_run.throughput import ThroughputSample, flow_line, grown
 
 
-def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> Snapshot:
-    return Snapshot(
+def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> ThroughputSample:
+    return ThroughputSample(
         at,
         tally,
-        Totals(users=25, due=20, overdue=0, leased=5, parked=parked, oldest_due=None, refused=refused),
+        Totals(
+            users=25, due=20, overdue=0, leased=5, parked=parked, oldest_due=None, refused=refused
+        ),
         {"fetch.0": 2, "adhoc": 1},
     )
 
@@ -25,7 +27,15 @@ def test_what_grew() -> None:
 
 def test_a_line_tells_rates_since_the_last_one() -> None:
     before = moment(100.0, fetches=10, readings_logged=100, late_100=10)
-    now = moment(105.0, fetches=31, readings_logged=160, failed_fetches=1, uploads_done=7, late_100=10, late_500=21)
+    now = moment(
+        105.0,
+        fetches=31,
+        readings_logged=160,
+        failed_fetches=1,
+        uploads_done=7,
+        late_100=10,
+        late_500=21,
+    )
     line = flow_line(before, now)
     assert "25 users" in line
     assert "4.2 fetches/s" in line
@@ -59,5 +69,5 @@ def test_a_line_of_a_healthy_system_names_no_trouble() -> None:
         (replace(moment(2.0, uploads_failed=3), is_drained=True), "THIS NODE IS DRAINED"),
     ],
 )
-def test_a_line_names_what_is_wrong_now(now: Snapshot, trouble: str) -> None:
+def test_a_line_names_what_is_wrong_now(now: ThroughputSample, trouble: str) -> None:
     assert trouble in flow_line(moment(1.0, uploads_failed=3), now)
