@@ -1,10 +1,12 @@
-"""`make compose-test`: the whole system as containers, on a real engine, from nothing to nothing lost.
+"""`make compose-test`: the whole system as containers, on a real engine, from nothing to nothing
+lost.
 
 One system, and the tests go through its life in order; plain `pytest` does not collect them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -23,7 +25,19 @@ pytestmark = pytest.mark.timeout(900)
 Tell = Callable[[object], None]
 
 HOMES = 25
-LONG_LIVED = ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower", "simulator", "s3", "aws")
+LONG_LIVED = (
+    "redis",
+    "beat",
+    "dispatcher",
+    "worker",
+    "rotator",
+    "bridge",
+    "sqs",
+    "flower",
+    "simulator",
+    "s3",
+    "aws",
+)
 GRACE = 100.0
 """Seconds: the longest stop_grace_period, and a little for the engine itself."""
 
@@ -56,12 +70,22 @@ def deaths() -> list[str]:
     return []
 
 
-def test_a_fresh_clone_has_readings_in_the_archive_and_flower_within_two_minutes(compose: Compose, tell: Tell) -> None:
+def test_a_fresh_clone_has_readings_in_the_archive_and_flower_within_two_minutes(
+    compose: Compose, tell: Tell
+) -> None:
     started = time.monotonic()
     compose("up", "-d", within=120)
     until = started + 120
-    eventually(lambda: compose.objects() >= HOMES, within=until - time.monotonic(), what="an object of every home")
-    eventually(lambda: compose.flower("/api/workers")[0] == 200, within=until - time.monotonic(), what="Flower answers")
+    eventually(
+        lambda: compose.objects() >= HOMES,
+        within=until - time.monotonic(),
+        what="an object of every home",
+    )
+    eventually(
+        lambda: compose.flower("/api/workers")[0] == 200,
+        within=until - time.monotonic(),
+        what="Flower answers",
+    )
     tell(f"up, archived and shown after {time.monotonic() - started:.0f} s")
 
 
@@ -74,15 +98,24 @@ def test_every_service_becomes_healthy(compose: Compose) -> None:
 def test_nothing_is_published_beyond_loopback() -> None:
     for files in ((), ("-f", "docker-compose.yml", "--profile", "sqs")):
         services = json.loads(Compose()(*files, "config", "--format", "json"))["services"]
-        published = {port["host_ip"] for service in services.values() for port in service.get("ports", [])}
+        published = {
+            port["host_ip"] for service in services.values() for port in service.get("ports", [])
+        }
         assert published == {"127.0.0.1"}
 
 
 def test_each_published_address_opens_one_service_only() -> None:
     words = ("-f", "docker-compose.yml", "--profile", "monitoring", "config", "--format", "json")
     services = json.loads(Compose(BRIDGE_PUBLISH_ON="0.0.0.0")(*words))["services"]
-    ports = {name: port["host_ip"] for name, service in services.items() for port in service.get("ports", [])}
-    assert ports == {"bridge": "0.0.0.0", **dict.fromkeys(("flower", "prometheus", "grafana"), "127.0.0.1")}
+    ports = {
+        name: port["host_ip"]
+        for name, service in services.items()
+        for port in service.get("ports", [])
+    }
+    assert ports == {
+        "bridge": "0.0.0.0",
+        **dict.fromkeys(("flower", "prometheus", "grafana"), "127.0.0.1"),
+    }
 
 
 def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
@@ -97,14 +130,32 @@ def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
 
 
 def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
-    services = json.loads(Compose()("-f", "docker-compose.yml", "config", "--format", "json"))["services"]
-    assert set(services) == {"init", "redis", "beat", "dispatcher", "worker", "rotator", "bridge", "flower"}
-    assert not any("EAGLE_RELAY_URL" in (service.get("environment") or {}) for service in services.values())
+    services = json.loads(Compose()("-f", "docker-compose.yml", "config", "--format", "json"))[
+        "services"
+    ]
+    assert set(services) == {
+        "init",
+        "redis",
+        "beat",
+        "dispatcher",
+        "worker",
+        "rotator",
+        "bridge",
+        "flower",
+    }
+    assert not any(
+        "EAGLE_RELAY_URL" in (service.get("environment") or {}) for service in services.values()
+    )
 
 
-def test_all_mistakes_in_the_settings_are_told_by_init_which_keeps_everything_from_starting(compose: Compose) -> None:
+def test_all_mistakes_in_the_settings_are_told_by_init_which_keeps_everything_from_starting(
+    compose: Compose,
+) -> None:
     mistaken = ("-e", "EAGLE_SHARDS=many", "-e", "EAGLE_LEASE=3", "-e", "EAGLE_SECRET_KEYS=none")
-    with pytest.raises(CommandFailed, match=r"(?s)exit 2\n.*EAGLE_SHARDS: .*EAGLE_LEASE .*EAGLE_SECRET_KEYS: key 1 of 1"):
+    with pytest.raises(
+        CommandFailed,
+        match=r"(?s)exit 2\n.*EAGLE_SHARDS: .*EAGLE_LEASE .*EAGLE_SECRET_KEYS: key 1 of 1",
+    ):
         compose("run", "--rm", "--no-deps", *mistaken, "init")
     services = json.loads(compose("config", "--format", "json"))["services"]
     for name in ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower"):
@@ -127,12 +178,18 @@ def test_containers_are_small_and_have_few_rights(compose: Compose, tell: Tell) 
 
 def test_inspect_through_exec(compose: Compose) -> None:
     celery = ("celery", "-A", "workers.app", "inspect", "--json")
-    names = {re.sub("@.*", "", name) for name in json.loads(compose.exec("dispatcher", *celery, "ping"))}
+    names = {
+        re.sub("@.*", "", name) for name in json.loads(compose.exec("dispatcher", *celery, "ping"))
+    }
     assert names == {"celerybeat", "dispatcher", "fetch", "rotator"}
     registered = json.loads(compose.exec("dispatcher", *celery, "registered"))["dispatcher@eagle"]
     assert {"dispatch", "fetch", "rotate", "rotate_shard"} <= set(registered)
     queues = json.loads(compose.exec("dispatcher", *celery, "active_queues"))
-    taken = {re.sub("@.*", "", name): {queue["name"] for queue in found} for name, found in queues.items() if found}
+    taken = {
+        re.sub("@.*", "", name): {queue["name"] for queue in found}
+        for name, found in queues.items()
+        if found
+    }
     assert taken["fetch"] == {"fetch.0"}
     assert taken["dispatcher"] == {"dispatch", "adhoc"}
     assert taken["rotator"] == {f"rotate.{node(compose)}"}
@@ -143,7 +200,9 @@ def test_flower_has_a_password_and_tells_outcomes_in_words(compose: Compose) -> 
     assert compose.flower("/", password=False)[0] == 401
     cloud_id = some_user(compose)
     tasks = eventually(
-        lambda: compose.flower(f"/api/tasks?taskname=fetch&state=SUCCESS&limit=5&search={cloud_id}")[1],
+        lambda: compose.flower(
+            f"/api/tasks?taskname=fetch&state=SUCCESS&limit=5&search={cloud_id}"
+        )[1],
         within=30,
         what="tasks found by cloud id",
     )
@@ -154,21 +213,42 @@ def test_flower_has_a_password_and_tells_outcomes_in_words(compose: Compose) -> 
 
 def test_flower_finds_a_message_by_the_last_of_its_250_users(compose: Compose) -> None:
     cloud_ids = [f"{number:06x}" for number in range(250)]
-    message = ("celery", "-A", "workers.app", "call", "fetch", "--queue", "fetch.0", "--args", json.dumps([cloud_ids]))
+    message = (
+        "celery",
+        "-A",
+        "workers.app",
+        "call",
+        "fetch",
+        "--queue",
+        "fetch.0",
+        "--args",
+        json.dumps([cloud_ids]),
+    )
     sent = compose.exec("dispatcher", *message).strip()
     found = f"/api/tasks?taskname=fetch&state=SUCCESS&search={cloud_ids[-1]}"
-    assert eventually(lambda: compose.flower(found)[1], within=30, what="the message").keys() == {sent}
+    assert eventually(lambda: compose.flower(found)[1], within=30, what="the message").keys() == {
+        sent
+    }
 
 
 def test_a_ping_through_sns_and_sqs_is_fetched_at_once(compose: Compose) -> None:
     cloud_id = some_user(compose)
-    assert cloud_id in compose.exec("bridge", "eagle-logger", "ping", cloud_id)
     fetched = rf'"cloud_ids": \["{cloud_id}"\].*"event": "fetch"'
-    eventually(
-        lambda: re.search(fetched, compose("logs", "--no-log-prefix", "dispatcher")),
-        within=30,
-        what="a fetch by the worker that takes what was asked for",
-    )
+
+    def pinged_and_fetched() -> bool:
+        """The worker that happens to visit the user fetches it once more by itself, and then the
+        dispatcher fetches nothing. So ping again."""
+        assert cloud_id in compose.exec("bridge", "eagle-logger", "ping", cloud_id)
+        with contextlib.suppress(AssertionError):
+            eventually(
+                lambda: re.search(fetched, compose("logs", "--no-log-prefix", "dispatcher")),
+                within=6,
+                what="a fetch by the worker that takes ad-hoc requests",
+            )
+            return True
+        return False
+
+    eventually(pinged_and_fetched, within=60, what="a ping that the dispatcher fetches")
 
 
 def test_the_bridge_is_ready_and_keeps_its_api_to_who_has_the_token(compose: Compose) -> None:
@@ -184,7 +264,10 @@ def test_three_workers_share_one_log_volume(compose: Compose) -> None:
     compose("up", "-d", "--no-recreate", "--scale", "worker=3")
     healthy(compose, "worker")
     assert len(compose.containers("worker")) == 3
-    names = {compose.docker("exec", one.id, "cat", "/data/logs/node-id") for one in compose.containers("worker")}
+    names = {
+        compose.docker("exec", one.id, "cat", "/data/logs/node-id")
+        for one in compose.containers("worker")
+    }
     assert len(names) == 1
     for one in compose.containers("worker"):
         eventually(
@@ -201,7 +284,9 @@ def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service:
     name = compose.docker("inspect", "--format", "{{.Config.Hostname}}", killed.id).strip()
     pid = compose.kill(killed)
     deaths.append(death(killed, name, pid))
-    eventually(lambda: compose.restarts(killed) > before, within=30, what=f"{service} is started again")
+    eventually(
+        lambda: compose.restarts(killed) > before, within=30, what=f"{service} is started again"
+    )
     readings = eventually(compose.readings, within=60, what="the status")
     eventually(lambda: compose.readings() > readings, within=60, what="readings go on")
 
@@ -211,10 +296,18 @@ def test_all_of_them_are_healthy_again(compose: Compose) -> None:
 
 
 def test_flower_is_unhealthy_when_it_reaches_nobody(compose: Compose) -> None:
-    eventually(lambda: flower_heard_of_a_worker(compose, within="3"), within=30, what="Flower reaches a worker")
+    eventually(
+        lambda: flower_heard_of_a_worker(compose, within="3"),
+        within=30,
+        what="Flower reaches a worker",
+    )
     compose("stop", "redis", within=GRACE)
     try:
-        eventually(lambda: not flower_heard_of_a_worker(compose, within="3"), within=60, what="Flower reaches nobody")
+        eventually(
+            lambda: not flower_heard_of_a_worker(compose, within="3"),
+            within=60,
+            what="Flower reaches nobody",
+        )
     finally:
         compose("start", "redis", within=GRACE)
     healthy(compose, *LONG_LIVED)
@@ -225,12 +318,16 @@ def test_what_stalls_becomes_unhealthy_and_recovers(compose: Compose) -> None:
     for one in stalled:
         compose.kill(one, "STOP")
     for one in stalled:
-        eventually(partial(is_unhealthy, compose, one), within=120, what=f"{one.service} is unhealthy")
+        eventually(
+            partial(is_unhealthy, compose, one), within=120, what=f"{one.service} is unhealthy"
+        )
         compose.kill(one, "CONT")
     healthy(compose, "worker", "beat")
 
 
-def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(compose: Compose, tell: Tell) -> None:
+def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(
+    compose: Compose, tell: Tell
+) -> None:
     readings, objects, name = compose.readings(), compose.objects(), node(compose)
     task = next(iter(compose.flower("/api/tasks?taskname=fetch&state=SUCCESS&limit=1")[1]))
     started = time.monotonic()
@@ -253,36 +350,66 @@ def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(comp
 
 def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> None:
     compose("stop", "beat", within=GRACE)
-    eventually(lambda: compose.status()["totals"]["leased"] == 0, within=60, what="nobody is being fetched")
+    eventually(
+        lambda: compose.status()["totals"]["leased"] == 0, within=60, what="nobody is being fetched"
+    )
     compose("stop", "worker", "dispatcher", within=GRACE)
     compose.exec("rotator", "eagle-logger", "rotate", "--include-open")
-    verify = ("eagle-logger", "verify", "--json", "--ledger", "/simulator/ledger.jsonl", "--deaths", "/dev/stdin")
-    told = compose("run", "--rm", "--no-deps", "-T", "homes", *verify, stdin="".join(deaths), within=300)
+    verify = (
+        "eagle-logger",
+        "verify",
+        "--json",
+        "--ledger",
+        "/simulator/ledger.jsonl",
+        "--deaths",
+        "/dev/stdin",
+    )
+    told = compose(
+        "run", "--rm", "--no-deps", "-T", "homes", *verify, stdin="".join(deaths), within=300
+    )
     verdict = json.loads(told.splitlines()[-1])
     tell(verdict)
     assert verdict["readings_served"] > 10 * HOMES
-    assert (verdict["lost"], verdict["duplicated"], verdict["misfiled"], verdict["unreadable"]) == (0, 0, 0, [])
+    assert (verdict["lost"], verdict["duplicated"], verdict["misfiled"], verdict["unreadable"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
     assert verdict["not_archived_yet"] == 0
 
 
 def healthy(compose: Compose, *services: str) -> None:
     def all_healthy() -> bool:
         found = [one for one in compose.containers() if one.service in services]
-        return {one.service for one in found} == set(services) and all(one.health == "healthy" for one in found)
+        return {one.service for one in found} == set(services) and all(
+            one.health == "healthy" for one in found
+        )
 
     eventually(all_healthy, within=120, what=f"{', '.join(services)} healthy")
 
 
 def is_unhealthy(compose: Compose, container: Container) -> bool:
-    return compose.docker("inspect", "--format", "{{.State.Health.Status}}", container.id).strip() == "unhealthy"
+    return (
+        compose.docker("inspect", "--format", "{{.State.Health.Status}}", container.id).strip()
+        == "unhealthy"
+    )
 
 
 def flower_heard_of_a_worker(compose: Compose, within: str) -> bool:
     url = "http://127.0.0.1:5555/api/workers?refresh=true"
     try:
-        compose.exec("flower", "python", "-I", "/opt/docker/answers.py", url, "eagle:/secrets/flower_password", within)
-    except CommandFailed as failed:
-        return "no worker was heard of" not in str(failed)
+        compose.exec(
+            "flower",
+            "python",
+            "-I",
+            "/opt/docker/answers.py",
+            url,
+            "eagle:/secrets/flower_password",
+            within,
+        )
+    except CommandFailed as exc:
+        return "no worker was heard of" not in str(exc)
     return True
 
 
@@ -299,6 +426,8 @@ def some_user(compose: Compose) -> str:
 
 
 def death(container: Container, hostname: str, pid: int) -> str:
-    process = {"worker": f"fetch@{hostname}", "dispatcher": f"dispatcher@{hostname}"}.get(container.service, container.service)
+    process = {"worker": f"fetch@{hostname}", "dispatcher": f"dispatcher@{hostname}"}.get(
+        container.service, container.service
+    )
     agent = f"eagle-logger/{version('eagle-logger')} {process}/{pid}"
     return json.dumps({"wall": time.time(), "name": process, "pid": pid, "agent": agent}) + "\n"
