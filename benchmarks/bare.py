@@ -103,7 +103,6 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
     client = RelayClient(
         url,
         user_agent="bench",
-        max_in_flight=in_flight,
         connect_timeout=DEADLINE,
         ca=Path(ca) if ca else None,
     )

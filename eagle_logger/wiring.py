@@ -150,7 +150,6 @@ async def data_logger(
         relay=RelayClient(
             settings.relay_url,
             user_agent=f"eagle-logger/{version('eagle-logger')} {name}/{os.getpid()}",
-            max_in_flight=settings.max_in_flight,
             connect_timeout=settings.connect_timeout,
             ca=settings.relay_ca,
         ),

@@ -3,7 +3,6 @@ loop."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from collections.abc import Callable
@@ -31,8 +30,8 @@ class RelayClient:
 
     `user_agent` tells the relay which process asks. `connect_timeout` (seconds) bounds name
     look-up, connection and TLS together; the deadline of the whole is the caller's. `ca` is a PEM
-    bundle to trust instead of the system's store. Raises ConfigurationError for a bad `ca` or
-    `user_agent`.
+    bundle to trust instead of the system's store. How many gateways are asked at once is the
+    caller's choice too. Raises ConfigurationError for a bad `ca` or `user_agent`.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class RelayClient:
         url: str,
         *,
         user_agent: str,
-        max_in_flight: int,
         connect_timeout: float,
         ca: Path | None = None,
         wordings: tuple[ErrorPhrase, ...] = WORDINGS,
@@ -48,12 +46,10 @@ class RelayClient:
         if _UNSAFE.search(user_agent):
             raise ConfigurationError(f"EAGLE_PROCESS_NAME: no header can carry {user_agent!r}")
         self._wordings = wordings
-        self._room = asyncio.Semaphore(max_in_flight)
         self._asking: set[str] = set()
         self._connections = Connections(
             url,
             _tls(ca),
-            limit=max_in_flight,
             connect_timeout=connect_timeout,
             largest_body=LARGEST_BODY,
         )
@@ -76,10 +72,7 @@ class RelayClient:
             )
         self._asking.add(credentials.cloud_id)
         try:
-            async with self._room:
-                status, found, body = await self._connections.post(
-                    headers, question, before_writing
-                )
+            status, found, body = await self._connections.post(headers, question, before_writing)
         except ON_THE_WIRE as exc:
             raise _relay_unavailable(exc, secrets) from None
         finally:

@@ -35,9 +35,9 @@ class Connections:
     """To one URL; made on the event loop they are used on. No proxy, cookie, netrc or redirect has
     a say.
 
-    `connect_timeout` (seconds) bounds name look-up, connection and TLS together; how long a reply
-    may take is the caller's to say. Of a body longer than `largest_body` just enough is read to
-    tell.
+    `connect_timeout` (seconds) bounds name look-up, connection and TLS together. The caller
+    decides how long a reply may take, and how many requests are under way at once. Of a body longer
+    than `largest_body` just enough is read to tell.
     """
 
     def __init__(
@@ -45,12 +45,11 @@ class Connections:
         url: str,
         tls: ssl.SSLContext,
         *,
-        limit: int,
         connect_timeout: float,
         largest_body: int,
     ) -> None:
         self._connector = aiohttp.TCPConnector(
-            limit=limit, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
+            limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
         )
         self._timeout = aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout)
         self._largest_body = largest_body

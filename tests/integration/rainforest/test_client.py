@@ -35,7 +35,6 @@ async def client() -> AsyncIterator[Make]:
     def make(
         relay: RawRelay | str,
         *,
-        max_in_flight: int = 10,
         connect_timeout: float = 5,
         ca: Path | None = None,
     ) -> RelayClient:
@@ -43,7 +42,6 @@ async def client() -> AsyncIterator[Make]:
         one = RelayClient(
             url,
             user_agent="eagle-logger/0.1.0 fetch-1/4711",
-            max_in_flight=max_in_flight,
             connect_timeout=connect_timeout,
             ca=ca,
         )
@@ -345,32 +343,6 @@ async def test_a_gateway_may_be_asked_again_after_a_cancelled_request(client: Ma
         assert (await one.ask(JANE, Kind.DEMAND)).known
 
 
-async def test_no_more_in_flight_than_allowed(client: Make) -> None:
-    inside, most = 0, 0
-    full, release = asyncio.Event(), asyncio.Event()
-
-    async def count(writer: asyncio.StreamWriter) -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        if inside == 3:
-            full.set()
-        await release.wait()
-        inside -= 1
-        await replies(WHOLE)(writer)
-
-    async with raw_relay(count) as relay:
-        one = client(relay, max_in_flight=3)
-        asking = [
-            asyncio.create_task(one.ask(Credentials(f"{n:06x}", "a", "b"), Kind.DEMAND))
-            for n in range(9)
-        ]
-        await asyncio.wait_for(full.wait(), 5)
-        release.set()
-        assert all(decoded.known for decoded in await asyncio.gather(*asking))
-        assert most == 3
-
-
 @pytest.mark.parametrize(
     ("email", "password"),
     [
@@ -465,7 +437,6 @@ async def test_a_process_name_that_no_header_can_carry_is_told() -> None:
         RelayClient(
             "http://127.0.0.1",
             user_agent="fetch-1\r\nCloud-Id: 00ce69",
-            max_in_flight=1,
             connect_timeout=5,
         )
 

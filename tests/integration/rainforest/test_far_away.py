@@ -41,7 +41,7 @@ async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, k
     tls = _server_tls(authority.issue("localhost"), tmp_path)
     async with raw_relay(noting, tls) as relay, distance(_port(relay.url), one_way=ONE_WAY) as port:
         url = relay.url.replace(str(_port(relay.url)), str(port))
-        client = RelayClient(url, user_agent="test", max_in_flight=2, connect_timeout=5, ca=bundle)
+        client = RelayClient(url, user_agent="test", connect_timeout=5, ca=bundle)
         first = world.worker(
             "fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}, relay=client
         )

@@ -37,7 +37,7 @@ async def test_every_kind_of_many_homes_is_decoded_as_it_was_meant() -> None:
     population, ledger = homes(30, 7), Ledger()
     relay = SimulatedRelay(population, ledger, seed=7, clock=Clock(), latency=0, spread=0)
     url = await relay.start() + RELAY_PATH
-    client = RelayClient(url, user_agent="test", max_in_flight=5, connect_timeout=5)
+    client = RelayClient(url, user_agent="test", connect_timeout=5)
     decoded: list[Reading] = []
     try:
         for home in population:
