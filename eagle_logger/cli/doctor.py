@@ -12,8 +12,8 @@ from rich.text import Text
 
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless
+from eagle_logger.inspection.check_result import CheckResult, Grade
 from eagle_logger.inspection.doctor import run_all, worst
-from eagle_logger.inspection.finding import CheckResult, Grade
 from eagle_logger.settings import Settings
 
 WORDS = {Grade.OK: "ok", Grade.LOOK: "LOOK", Grade.WRONG: "WRONG"}
@@ -32,29 +32,29 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
     hand. 2 (WRONG): nothing is fetched, or what is fetched cannot be kept. These are the codes that
     Nagios and its kin know as ok, warning and critical.
     """
-    findings = run_all(settings)
+    results = run_all(settings)
     console = Console()
     if as_json:
-        print(json.dumps([finding.as_json() for finding in findings]))
+        print(json.dumps([result.as_json() for result in results]))
     elif console.is_terminal:
-        console.print(_table(findings))
+        console.print(_table(results))
     else:
-        for finding in findings:
+        for result in results:
             print(
-                WORDS[finding.grade],
-                finding.name,
-                harmless(finding.found),
-                finding.advice,
+                WORDS[result.grade],
+                result.name,
+                harmless(result.found),
+                result.advice,
                 sep="\t",
             )
-    sys.exit(worst(findings))
+    sys.exit(worst(results))
 
 
-def _table(findings: list[CheckResult]) -> Table:
+def _table(results: list[CheckResult]) -> Table:
     table = Table(show_lines=False)
     for heading in ("", "check", "found", "what to do"):
         table.add_column(heading, overflow="fold")
-    for finding in findings:
-        mark = Text(WORDS[finding.grade], style=COLOURS[finding.grade])
-        table.add_row(mark, finding.name, Text(finding.found), Text(finding.advice))
+    for result in results:
+        mark = Text(WORDS[result.grade], style=COLOURS[result.grade])
+        table.add_row(mark, result.name, Text(result.found), Text(result.advice))
     return table

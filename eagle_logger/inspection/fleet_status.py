@@ -1,4 +1,4 @@
-"""What an operator wants to know at a glance: every user, what waits, and what is not archived yet."""
+"""The fleet at a glance: every user, what waits, and what is not archived yet."""
 
 from __future__ import annotations
 
@@ -27,19 +27,17 @@ from eagle_logger.logs.folder import StuckUserHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Outline, Totals, UserStore
 
-MOST_STUCK = 1000
+MOST_STUCK_HOURS = 1000
 MOST_REASONS = 50
-_HURRIED = 60.0
-"""Real seconds. Even under a test's fast clock, no user is silent sooner."""
+_SILENT_AFTER_AT_LEAST_S = 60.0
+"""Real seconds. Even under a test's fast clock, no user counts as silent sooner."""
 
 
 class UserStatus(NamedTuple):
-    """One user. `age` is the age of the last reading in seconds; `why_not` says why it is not
-    fetched, if it is not."""
-
     cloud_id: str
     last_reading: str | None
     age: float | None
+    """The age of the last reading, in seconds."""
     readings_last_hour: int
     readings_total: int
     failures: int
@@ -47,17 +45,19 @@ class UserStatus(NamedTuple):
     next_due: str | None
     leased: bool
     why_not: str | None
+    """Why the user is parked, if it is."""
     silence: float | None
     """Seconds since a new reading was logged; None if none ever was."""
     standing: str
     """`core.user_standing.Standing`."""
     unreadable: str | None
+    """Why the user's record, or its state, cannot be read."""
     late: float
     """Seconds by which its turn is overdue; 0 if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
-class UnsealedHour:
+class UnarchivedHour:
     hour: str
     files: int
 
@@ -79,33 +79,31 @@ class StuckHour:
 class FleetStatus:
     at: str
     totals: Totals
-    users: list[UserStatus] = field(
-        repr=False
-    )  # asyncio makes a text of what a coroutine returns, for an error it drops
+    users: list[UserStatus] = field(repr=False)
+    """Not in `repr`: asyncio makes a text of a coroutine's result, for an error that it drops."""
     queues: dict[str, int]
-    unarchived_hours: list[UnsealedHour]
-    """Hours that ended more than the grace ago, with their files, but for those that late readings
-    came to a moment ago."""
+    unarchived_hours: list[UnarchivedHour]
+    """Hours that ended more than the grace ago, with the number of their files. Files to which late
+    readings came a moment ago do not count."""
     stuck_hours: list[StuckHour]
-    """Those on this disk, oldest first, a thousand at most."""
+    """The stuck hours on this disk, oldest first; at most `MOST_STUCK_HOURS`."""
     processes: dict[str, float]
     """Seconds since each process last reported progress."""
     clocks_ahead: dict[str, float]
     """Seconds by which the clock of each process' machine is ahead of Redis'."""
     counters: dict[str, int]
     relay: str
-    """The breaker for the relay as a whole: closed (all is well), open (most visits fail, a few ask
-    on) or returning."""
+    """The breaker for the relay as a whole: closed (all is well), open (most visits fail, so only a
+    few users are asked) or returning."""
     reasons: dict[str, int] = field(default_factory=dict)
     """How many users are not well, by standing and reason; the most frequent first."""
     longest_wait: float = 0.0
     """Seconds by which the user who has waited longest is overdue."""
-    open_hours: list[UnsealedHour] = field(default_factory=list)
-    """Hours with the files that readings still arrive for."""
+    open_hours: list[UnarchivedHour] = field(default_factory=list)
+    """Hours with the number of files for which readings still arrive."""
 
     def as_json(self) -> dict[str, Any]:
-        """A hundred thousand users are put into words apart: `asdict` copies whatever it meets,
-        which takes it a second."""
+        # `asdict` would copy every value, which takes it a second for a hundred thousand users.
         users = [user._asdict() for user in self.users]
         return {**asdict(replace(self, users=[])), "users": users}
 
@@ -137,13 +135,13 @@ class Expected:
     silent_after: float = SILENT_AFTER
 
     @cached_property
-    def _patience(self) -> float:
+    def _patience_of_most_users(self) -> float:
         return silent_after({}, self.intervals, self.silent_after)
 
     def patience(self, intervals: Mapping[Kind, float]) -> float:
-        """Seconds without a reading after which a user with these intervals of its own is silent."""
+        """Seconds without a reading after which a user with these `intervals` is silent."""
         if not intervals:
-            return self._patience
+            return self._patience_of_most_users
         return silent_after(intervals, self.intervals, self.silent_after)
 
     @classmethod
@@ -153,54 +151,41 @@ class Expected:
             settings.intervals,
             settings.rotate_grace,
             stretched(OVERDUE_AFTER),
-            max(SILENT_AFTER, stretched(_HURRIED)),
+            max(SILENT_AFTER, stretched(_SILENT_AFTER_AT_LEAST_S)),
         )
 
 
 def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
-    (
-        cloud_id,
-        total,
-        last,
-        recent_counts,
-        failures,
-        last_error,
-        parked,
-        due,
-        lease_ends,
-        arrival,
-        intervals,
-        visited,
-        unreadable,
-    ) = user
-    arrival = last if arrival is None else arrival
+    last_reading, due = user.last_timestamp, user.due
+    arrival = last_reading if user.last_arrival is None else user.last_arrival
     silence = None if arrival is None else round(max(0.0, now - arrival), 1)
     late = 0.0 if due is None or now - due <= expected.overdue_after else now - due
+    is_leased = user.lease_ends is not None
     stands = standing(
-        parked=parked is not None,
-        failing=failures > 0,
-        unreadable=unreadable is not None,
+        parked=user.parked is not None,
+        failing=user.failures > 0,
+        unreadable=user.unreadable is not None,
         overdue=late > 0,
-        leased=lease_ends is not None,
-        visited=visited,
+        leased=is_leased,
+        visited=user.visited,
         silence=silence,
-        patience=expected.patience(intervals),
+        patience=expected.patience(user.intervals),
     )
     return UserStatus(
-        cloud_id,
-        None if last is None else _second(last),
-        None if last is None else round(now - last, 1),
-        readings_in_the_last_hour(recent_counts, now),
-        total,
-        failures,
-        last_error,
-        None if due is None else _second(int(due)),
-        lease_ends is not None,
-        parked,
-        silence,
-        stands.value,
-        unreadable,
-        round(late, 1),
+        cloud_id=user.cloud_id,
+        last_reading=None if last_reading is None else _iso_cached(last_reading),
+        age=None if last_reading is None else round(now - last_reading, 1),
+        readings_last_hour=readings_in_the_last_hour(user.recent_counts, now),
+        readings_total=user.total_events_logged,
+        failures=user.failures,
+        last_error=user.last_error,
+        next_due=None if due is None else _iso_cached(int(due)),
+        leased=is_leased,
+        why_not=user.parked,
+        silence=silence,
+        standing=stands.value,
+        unreadable=user.unreadable,
+        late=round(late, 1),
     )
 
 
@@ -212,18 +197,18 @@ def worst_first(user: UserStatus) -> tuple[bool, float, int, str]:
 
 def reasons(users: Iterable[UserStatus]) -> dict[str, int]:
     """How many users are not well, by standing and reason; the most frequent first."""
-    found = Counter(
+    counts = Counter(
         reason(Standing(user.standing), user.why_not or user.last_error)
         for user in users
         if user.standing not in WELL
     )
-    return dict(found.most_common(MOST_REASONS))
+    return dict(counts.most_common(MOST_REASONS))
 
 
 @lru_cache(4096)
-def _second(moment: int) -> str:
-    """In a large fleet thousands of users share each."""
-    return iso(moment)
+def _iso_cached(second: int) -> str:
+    """In a large fleet, thousands of users share each second."""
+    return iso(second)
 
 
 async def collect(
@@ -232,67 +217,62 @@ async def collect(
     """Raises RedisUnavailable."""
     now = await store.now()
     users = [user_status(user, now, expected) async for batch in store.outlines() for user in batch]
-    progress = await store.progress()
+    progress = sorted((await store.progress()).items())
     totals = await store.totals()
-    late = 0.0 if totals.oldest_due is None else now - totals.oldest_due
-    waiting = list(_unarchived(folder))
-    still_open = {hour.hour: _still_open(folder, hour, expected.grace, now) for hour in waiting}
+    longest_wait = 0.0 if totals.oldest_due is None else now - totals.oldest_due
+    unarchived, still_open = _unarchived_hours(folder, expected.grace, now)
+    waiting = sorted({hour.hour for hour in [*unarchived, *still_open]})
     return FleetStatus(
         at=iso(now),
         totals=totals,
         users=users,
         queues=queues,
-        unarchived_hours=[
-            UnsealedHour(hour.hour, hour.files - still_open[hour.hour])
-            for hour in waiting
-            if hour.files > still_open[hour.hour]
-        ],
-        stuck_hours=list(islice(_stuck(folder, waiting), MOST_STUCK)),
+        unarchived_hours=unarchived,
+        stuck_hours=list(islice(_stuck_hours(folder, waiting), MOST_STUCK_HOURS)),
         processes={
-            name: max(0.0, round(now - float(note["at"]), 1))
-            for name, note in sorted(progress.items())
+            name: max(0.0, round(now - float(report["at"]), 1)) for name, report in progress
         },
-        clocks_ahead={
-            name: float(note.get("clock_ahead", 0.0)) for name, note in sorted(progress.items())
-        },
+        clocks_ahead={name: float(report.get("clock_ahead", 0.0)) for name, report in progress},
         counters=dict(sorted((await store.tally()).items())),
         relay=str((await store.breaker()).phase),
         reasons=reasons(users),
-        longest_wait=round(late, 1) if late > expected.overdue_after else 0.0,
-        open_hours=[UnsealedHour(hour, files) for hour, files in still_open.items() if files],
+        longest_wait=round(longest_wait, 1) if longest_wait > expected.overdue_after else 0.0,
+        open_hours=still_open,
     )
 
 
-def _still_open(folder: LogFolderView, waiting: UnsealedHour, grace: float, now: float) -> int:
-    """How many of these files readings may still arrive for."""
-    hour = Hour.parse(waiting.hour)
-    if not is_over(hour, grace, now):
-        return waiting.files
-    return min(waiting.files, folder.open_written(hour, *came_late(hour, grace, now)))
-
-
-def _unarchived(folder: LogFolderView) -> Iterator[UnsealedHour]:
+def _unarchived_hours(
+    folder: LogFolderView, grace: float, now: float
+) -> tuple[list[UnarchivedHour], list[UnarchivedHour]]:
+    """The hours with files that should be archived by now, and the hours with files for which
+    readings still arrive. An hour may be in both."""
+    unarchived, still_open = list[UnarchivedHour](), list[UnarchivedHour]()
     for hour in folder.hours():
-        files = folder.unarchived(hour)
-        if files:
-            yield UnsealedHour(hour.name, files)
+        files = open_files = folder.unarchived(hour)
+        if is_over(hour, grace, now):
+            open_files = min(files, folder.open_written(hour, *came_late(hour, grace, now)))
+        if files > open_files:
+            unarchived.append(UnarchivedHour(hour.name, files - open_files))
+        if open_files:
+            still_open.append(UnarchivedHour(hour.name, open_files))
+    return unarchived, still_open
 
 
-def _stuck(folder: LogFolderView, unarchived: list[UnsealedHour]) -> Iterator[StuckHour]:
-    for hour in unarchived:
-        for one in folder.stuck(Hour.parse(hour.hour)):
+def _stuck_hours(folder: LogFolderView, hours: list[str]) -> Iterator[StuckHour]:
+    for hour in hours:
+        for note in folder.stuck(Hour.parse(hour)):
             yield StuckHour(
-                one.cloud_id,
-                hour.hour,
-                _moment(one.since),
-                _moment(one.tried_at),
-                one.tries,
-                one.reason,
+                cloud_id=note.cloud_id,
+                hour=hour,
+                since=_moment(note.since),
+                tried_at=_moment(note.tried_at),
+                tries=note.tries,
+                reason=note.reason,
             )
 
 
 def _moment(seconds: float) -> str:
-    """A moment of a note as ISO 8601. A note may hold a number that is no moment."""
+    """The moment of a note as ISO 8601. A note may hold a number that is no moment."""
     try:
         return iso(seconds)
     except (ValueError, OverflowError, OSError):

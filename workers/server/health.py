@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection.progress import (
+from eagle_logger.inspection.progress_checks import (
     DISPATCH_PATIENCE,
     OK,
     dispatch_check,

@@ -13,7 +13,7 @@ from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.core.rotation_plan import came_late, is_over
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection.progress import worker_patience
+from eagle_logger.inspection.progress_checks import worker_patience
 from eagle_logger.settings import Settings
 from eagle_logger.sns.certificate_cache import FetchCertificate
 from eagle_logger.users.store import UserStore

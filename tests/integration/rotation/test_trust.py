@@ -12,7 +12,7 @@ from eagle_logger import wiring
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import archive_key
-from eagle_logger.inspection.outside import archive_is_writable
+from eagle_logger.inspection.outside_checks import archive_is_writable
 from eagle_logger.settings import Settings
 from eagle_logger.simulator.s3 import request_checks
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -129,15 +129,15 @@ def _files(root: Path) -> list[Path]:
 def test_doctor_reports_a_store_that_cannot_be_used_every_time(
     s3: RunningS3, settings: Settings, fault: dict[str, Any]
 ) -> None:
-    assert archive_is_writable(settings).well
+    assert archive_is_writable(settings).is_ok
     s3.misbehave(fault)
     for _ in range(2):
         finding = archive_is_writable(settings)
-        assert not finding.well
+        assert not finding.is_ok
         assert "this store has no conditional writes and cannot be used" in finding.found
         assert "EAGLE_S3_CHECKSUMS" not in finding.found + finding.advice
     s3.misbehave()
-    assert archive_is_writable(settings).well
+    assert archive_is_writable(settings).is_ok
 
 
 def test_doctor_advises_about_checksums_only_where_they_are_what_is_refused(
@@ -145,7 +145,7 @@ def test_doctor_advises_about_checksums_only_where_they_are_what_is_refused(
 ) -> None:
     monkeypatch.setattr(request_checks, "_CHECKSUMS", {})
     assert "EAGLE_S3_CHECKSUMS=when_required" in archive_is_writable(settings).found
-    assert archive_is_writable(settings.model_copy(update={"s3_checksums": "when_required"})).well
+    assert archive_is_writable(settings.model_copy(update={"s3_checksums": "when_required"})).is_ok
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -187,5 +187,5 @@ def test_a_directory_that_cannot_link_gets_nothing(
     done = disk.rotate(wiring.archive(settings))
     assert "cannot link files" in str(done.errors)
     finding = archive_is_writable(settings)
-    assert (finding.well, "cannot be used" in finding.found) == (False, True)
+    assert (finding.is_ok, "cannot be used" in finding.found) == (False, True)
     assert _files(tmp_path / "stick") == []

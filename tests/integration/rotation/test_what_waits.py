@@ -14,7 +14,7 @@ from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ArchiveUnavailable
-from eagle_logger.inspection.fleet_status import Expected, UnsealedHour, collect
+from eagle_logger.inspection.fleet_status import Expected, UnarchivedHour, collect
 from eagle_logger.settings import Settings
 from eagle_logger.users.memory.store import MemoryUserStore
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -98,13 +98,13 @@ async def test_what_came_late_does_not_wait_yet(tmp_path: Path) -> None:
     disk.append(demand(1, 1, hour=hour), hour=hour)
     [file] = (settings.logs_dir / hour.name).rglob("*.jsonl")
     assert _unarchived(settings) == Unarchived(0, 0, None, 0)
-    assert await waiting(settings) == ([], [UnsealedHour(hour.name, 1)])
+    assert await waiting(settings) == ([], [UnarchivedHour(hour.name, 1)])
     in_its_time(file, hour)
     assert _unarchived(settings) == Unarchived(1, 1, hour.start, 0)
-    assert await waiting(settings) == ([UnsealedHour(hour.name, 1)], [])
+    assert await waiting(settings) == ([UnarchivedHour(hour.name, 1)], [])
 
 
-async def waiting(settings: Settings) -> tuple[list[UnsealedHour], list[UnsealedHour]]:
+async def waiting(settings: Settings) -> tuple[list[UnarchivedHour], list[UnarchivedHour]]:
     store = MemoryUserStore(time.time)
     found = await collect(
         store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)

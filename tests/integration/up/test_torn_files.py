@@ -21,7 +21,7 @@ from tornado.ioloop import IOLoop
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.inspection.this_machine import programs_run
+from eagle_logger.inspection.machine_checks import programs_run
 from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
 from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
 from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
@@ -94,7 +94,7 @@ def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(
 ) -> None:
     (tmp_path / GIVEN_UP_FILE).parent.mkdir()
     (tmp_path / GIVEN_UP_FILE).write_bytes(damage(b'["sqs", "flower"]\n'))
-    assert programs_run(settings_module.load(tmp_path)).well
+    assert programs_run(settings_module.load(tmp_path)).is_ok
 
 
 @every_damage

@@ -21,7 +21,7 @@ from eagle_logger.core.cadence import Grid
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.schedule import cadence, visit_period
 from eagle_logger.errors import EagleError, NoSecretKey
-from eagle_logger.inspection.doctor import fleet_findings
+from eagle_logger.inspection.doctor import check_fleet
 from eagle_logger.settings import load
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.encoding import encode_state
@@ -180,7 +180,7 @@ def test_every_command_that_reads_does_its_work(server: redis.Redis, damage: Dam
         BEHIND,
     }
     run("read", HOME)
-    assert "dispatch" in {finding.name for finding in fleet_findings(load(None))}
+    assert "dispatch" in {finding.name for finding in check_fleet(load(None))}
 
 
 @pytest.mark.usefixtures("keys")

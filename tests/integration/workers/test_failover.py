@@ -16,7 +16,7 @@ from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection import redis_servers
+from eagle_logger.inspection import redis_checks
 from eagle_logger.settings import Settings
 from tests.faults.proxy import Proxy
 from tests.support.polling import until
@@ -163,14 +163,14 @@ async def test_doctor_knows_a_replica(pair: Pair, read_only: str, kind: str) -> 
     with redis.Redis.from_url(url) as client:
         client.config_set("replica-read-only", read_only)
     for found in (
-        redis_servers.redis_answers(Settings(redis_url=url)),
-        redis_servers.broker_answers(Settings(redis_url=url)),
+        redis_checks.redis_answers(Settings(redis_url=url)),
+        redis_checks.broker_answers(Settings(redis_url=url)),
     ):
-        assert not found.well
+        assert not found.is_ok
         assert kind in found.found
         assert f"its primary is 127.0.0.1:{pair.primary.port}" in found.found
         assert "primary" in found.advice
-    assert redis_servers.redis_answers(pair.settings).well
+    assert redis_checks.redis_answers(pair.settings).is_ok
 
 
 def test_a_replica_that_lost_its_primary_is_left_too(pair: Pair) -> None:

@@ -21,8 +21,8 @@ from kombu.exceptions import OperationalError
 from eagle_logger import settings, wiring
 from eagle_logger.broker_queues import ADHOC, Broker
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection import redis_servers
-from eagle_logger.inspection.outside import clocks_agree
+from eagle_logger.inspection import redis_checks
+from eagle_logger.inspection.outside_checks import clocks_agree
 from eagle_logger.settings import Settings
 from tests.support.certificates import certificate_authority
 from tests.support.polling import until
@@ -91,9 +91,9 @@ async def test_every_program_works_on_every_way_to_redis(
     found = _settings(environment, monkeypatch)
     store = wiring.user_store(found, passwords=False)
     await store.ping()
-    assert redis_servers.redis_answers(found).well
-    assert redis_servers.broker_answers(found).well
-    assert redis_servers.redis_keeps_everything(found).found.startswith("maxmemory-policy")
+    assert redis_checks.redis_answers(found).is_ok
+    assert redis_checks.broker_answers(found).is_ok
+    assert redis_checks.redis_keeps_everything(found).found.startswith("maxmemory-policy")
     assert clocks_agree(found).found != "nobody to compare with"
     publisher(found)(["00ce69"])
     with closing(Broker(found.broker_address)) as broker:
@@ -122,8 +122,8 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
     store = wiring.user_store(found, passwords=False)
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
         await store.ping()
-    assert "certificate verify failed" in redis_servers.redis_answers(found).found
-    assert "certificate verify failed" in redis_servers.broker_answers(found).found
+    assert "certificate verify failed" in redis_checks.redis_answers(found).found
+    assert "certificate verify failed" in redis_checks.broker_answers(found).found
     with pytest.raises(OperationalError, match="certificate verify failed"):
         publisher(found)(["00ce69"])
     with (

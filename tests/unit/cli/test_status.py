@@ -10,7 +10,7 @@ from eagle_logger.core.readings import Kind
 from eagle_logger.inspection.fleet_status import (
     Expected,
     FleetStatus,
-    UnsealedHour,
+    UnarchivedHour,
     reasons,
     user_status,
 )
@@ -184,6 +184,8 @@ def test_those_who_are_not_well_are_counted_by_reason() -> None:
 
 
 def test_an_open_hour_is_not_told_as_not_archived() -> None:
-    found = replace(nothing(), unarchived_hours=[], open_hours=[UnsealedHour("2026-03-10-17", 25)])
+    found = replace(
+        nothing(), unarchived_hours=[], open_hours=[UnarchivedHour("2026-03-10-17", 25)]
+    )
     assert "hours not archived yet: none; 25 files that are still open" in _totals(found)
     assert "not well: none" in _totals(found)

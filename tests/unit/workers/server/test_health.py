@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_logger.inspection.progress import OK, dispatch_check, fetch_check, worker_check
+from eagle_logger.inspection.progress_checks import OK, dispatch_check, fetch_check, worker_check
 from eagle_logger.users.store import Totals
 from workers.server.context import StallDetector
 

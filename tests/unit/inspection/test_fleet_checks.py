@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.inspection.check_result import Grade
 from eagle_logger.inspection.doctor import worst
-from eagle_logger.inspection.finding import Grade
-from eagle_logger.inspection.fleet import findings
-from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UnsealedHour
+from eagle_logger.inspection.fleet_checks import check_fleet_status
+from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UnarchivedHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Totals
 
@@ -36,8 +36,8 @@ def processes(**changed: float | None) -> dict[str, float]:
     return {name: age for name, age in merged.items() if age is not None}
 
 
-def hours_ago(hours: int, files: int = 25) -> UnsealedHour:
-    return UnsealedHour(Hour(HOUR.start - hours * 3600).name, files)
+def hours_ago(hours: int, files: int = 25) -> UnarchivedHour:
+    return UnarchivedHour(Hour(HOUR.start - hours * 3600).name, files)
 
 
 def stuck(hours: int) -> StuckHour:
@@ -45,8 +45,8 @@ def stuck(hours: int) -> StuckHour:
 
 
 def test_a_healthy_fleet_gives_only_good_findings() -> None:
-    found = list(findings(WELL, Settings()))
-    assert [finding.name for finding in found if not finding.well] == []
+    found = list(check_fleet_status(WELL, Settings()))
+    assert [finding.name for finding in found if not finding.is_ok] == []
     assert worst(found) is Grade.OK
 
 
@@ -150,7 +150,9 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
 def test_each_fault_of_the_fleet_is_found_with_its_grade(
     changed: dict[str, Any], name: str, grade: Grade, found: str
 ) -> None:
-    [finding] = [one for one in findings(replace(WELL, **changed), Settings()) if one.name == name]
+    [finding] = [
+        one for one in check_fleet_status(replace(WELL, **changed), Settings()) if one.name == name
+    ]
     assert finding.grade is grade, finding
     assert found in finding.found
     assert finding.advice
@@ -173,17 +175,19 @@ FALSE_ALARMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changed", FALSE_ALARMS.values(), ids=FALSE_ALARMS.keys())
 def test_a_harmless_change_raises_no_finding(changed: dict[str, Any]) -> None:
-    found = list(findings(replace(WELL, **changed), Settings()))
-    assert [finding for finding in found if not finding.well] == []
+    found = list(check_fleet_status(replace(WELL, **changed), Settings()))
+    assert [finding for finding in found if not finding.is_ok] == []
 
 
 def test_with_intervals_of_an_hour_a_worker_may_be_quiet_for_longer() -> None:
     calm = Settings(demand_interval=3600.0)
     quiet = replace(WELL, processes=processes(fetch_1=200.0, fetch_2=200.0))
-    [workers] = [one for one in findings(quiet, calm) if one.name == "workers"]
-    assert workers.well
+    [workers] = [one for one in check_fleet_status(quiet, calm) if one.name == "workers"]
+    assert workers.is_ok
 
 
 def test_what_stands_in_redis_steers_no_terminal() -> None:
     changed = replace(WELL, reasons={"failing: \x1b[2J": 1}, clocks_ahead={"\x1b[2J": 9.0})
-    assert "\x1b" not in "".join(finding.found for finding in findings(changed, Settings()))
+    assert "\x1b" not in "".join(
+        finding.found for finding in check_fleet_status(changed, Settings())
+    )

@@ -1,10 +1,10 @@
-"""What a check found, and how bad it is."""
+"""The result of one check of `eagle-logger doctor`: its grade, what it found, what to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Grade(IntEnum):
@@ -19,34 +19,33 @@ class Grade(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found; `advice` says what to do when it is not well."""
-
     name: str
     grade: Grade
     found: str
     advice: str = ""
+    """What to do; empty if the grade is OK."""
+
+    @classmethod
+    def ok(cls, name: str, found: str) -> Self:
+        return cls(name, Grade.OK, found)
+
+    @classmethod
+    def look(cls, name: str, found: str, advice: str) -> Self:
+        return cls(name, Grade.LOOK, found, advice)
+
+    @classmethod
+    def wrong(cls, name: str, found: str, advice: str) -> Self:
+        return cls(name, Grade.WRONG, found, advice)
 
     @property
-    def well(self) -> bool:
+    def is_ok(self) -> bool:
         return self.grade is Grade.OK
 
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "grade": self.grade.name.lower(),
-            "well": self.well,
+            "well": self.is_ok,
             "found": self.found,
             "advice": self.advice,
         }
-
-
-def ok(name: str, found: str) -> CheckResult:
-    return CheckResult(name, Grade.OK, found)
-
-
-def look(name: str, found: str, advice: str) -> CheckResult:
-    return CheckResult(name, Grade.LOOK, found, advice)
-
-
-def wrong(name: str, found: str, advice: str) -> CheckResult:
-    return CheckResult(name, Grade.WRONG, found, advice)
