@@ -23,9 +23,9 @@ from typing import Any, Self
 import redis
 
 from benchmarks import proc
-from benchmarks.certificate import certificates
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.users.cipher import new_key
+from tests.support.certificates import Authority
 from workers.up.redis_server import await_redis
 from workers.up.servers import find_server
 
@@ -222,14 +222,22 @@ class Stage:
         ca = None
         if conditions.tls:
             shown, ca = processes.directory / "relay.pem", processes.directory / "root.pem"
-            for path, content in zip((shown, ca), certificates(), strict=True):
-                path.write_bytes(content)
+            _write_certificates(shown, ca)
             command += ["--certificate", str(shown)]
         pid = processes.start("relay", command, {"EAGLE_DATA_DIR": str(processes.directory)})
         processes.wait_until(
             "the relay", lambda: "EAGLE_RELAY_URL=" in processes.log("relay").read_text()
         )
         return Relay(f"http{'s' if ca else ''}://127.0.0.1:{port}", users, pid, homes, ca)
+
+
+def _write_certificates(shown: Path, ca: Path) -> None:
+    """A chain as public authorities issue them: RSA throughout, and an intermediate authority."""
+    root = Authority("benchmark root")
+    intermediate = Authority("benchmark authority", parent=root)
+    relay = intermediate.issue("127.0.0.1")
+    shown.write_bytes(relay.pem + intermediate.pem + relay.key_pem)
+    root.write(ca)
 
 
 def start_redis(processes: Processes) -> Redis:

@@ -27,11 +27,11 @@ from eagle_logger.core.readings import Kind, Reading
 from eagle_logger.settings import load
 from tests.acceptance.running import HEADER, processes, until
 from tests.acceptance.terminal import Terminal
-from tests.support.certificates import certificate_authority
+from tests.support.certificates import Authority
 from tests.support.log_lines import demand
 from tests.support.pages import Page, differences
 from tests.support.redis_server import RedisServer
-from tests.support.tls_front import TlsFront
+from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -389,10 +389,10 @@ def test_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
-    authority = certificate_authority("ours")
+    authority = Authority("ours")
     with (
         Page("docs/how-to/use-your-own-redis.md", "sh") as page,
-        TlsFront(redis_server.port, authority.server_context()) as front,
+        TcpProxy(redis_server.port, tls=authority.issue("127.0.0.1").server_context()) as front,
     ):
         at_rest.here = {
             "eagle:secret@redis.example.net": f"127.0.0.1:{front.port}",

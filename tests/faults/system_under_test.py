@@ -26,10 +26,10 @@ from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
 from eagle_logger.users.store import StoredUser
 from tests.acceptance.running import environment, until
-from tests.faults.proxy import Proxy
 from tests.faults.resource_watch import Watch
 from tests.faults.stand_ins import Outside
 from tests.support import volumes
+from tests.support.tcp_proxy import TcpProxy
 from workers.up.data_dir import key_file, write_private
 from workers.up.manager import LOG, Manager
 from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
@@ -131,7 +131,7 @@ class Trial:
         self.direct_redis_url = self._redis.url
         self.primary = self._redis
         self.replica = self._standby() if cast.standby else self._redis
-        self.way_to_redis = Proxy(free_port(), self._redis.port)
+        self.way_to_redis = TcpProxy(self._redis.port, free_port())
         self.plan = SimulatorSetup.make(cast.homes, self.data, {}, with_aws=False)
         self.settings = self._settled()
         self.programs = self._programs()

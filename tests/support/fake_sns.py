@@ -11,25 +11,21 @@ import asyncio
 import base64
 import json
 import socket
-import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
 
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
+from tests.support.certificates import Authority, Issued
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:fetch"
 HOST = "sns.us-east-1.amazonaws.com"
@@ -56,75 +52,6 @@ SIGNED = {
 }
 
 Fields = dict[str, Any]
-
-
-@cache
-def rsa_key(name: str) -> rsa.RSAPrivateKey:
-    """One key per name and test run: making one takes a tenth of a second."""
-    del name
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@dataclass(frozen=True)
-class Issued:
-    certificate: x509.Certificate
-    key: Any
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-
-class Authority:
-    """A certificate authority that nobody else trusts."""
-
-    def __init__(self) -> None:
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-        self._key = rsa_key("authority")
-        self.root = self._build(
-            self._name, self._key, timedelta(days=-1), timedelta(days=2)
-        ).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        self.certificate = self.root.sign(self._key, hashes.SHA256())
-
-    def issue(
-        self,
-        *names: str,
-        common_name: str | None = None,
-        start: timedelta = timedelta(days=-1),
-        end: timedelta = timedelta(days=1),
-        key: Any = None,
-    ) -> Issued:
-        """A leaf with these alternative names (none: only the common name), valid from `start` to
-        `end` as seen from now."""
-        key = key or rsa_key("leaf")
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
-        builder = self._build(subject, key, start, end)
-        if names:
-            alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-            builder = builder.add_extension(alternative, critical=False)
-        return Issued(builder.sign(self._key, hashes.SHA256()), key)
-
-    def trusted(self) -> ssl.SSLContext:
-        """For a client that trusts this authority and no other."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(
-            cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        )
-        return context
-
-    def _build(
-        self, subject: x509.Name, key: Any, start: timedelta, end: timedelta
-    ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + start)
-            .not_valid_after(now + end)
-        )
 
 
 def timestamp(age: timedelta = timedelta()) -> str:
@@ -277,14 +204,14 @@ class LoopbackResolver(AbstractResolver):
 
 @asynccontextmanager
 async def serve_certificates(
-    tls: Issued, responses: Sequence[web.StreamResponse] | web.Application, tmp_path: Path
+    tls: Issued, responses: Sequence[web.StreamResponse] | web.Application
 ) -> AsyncIterator[LoopbackResolver]:
     """A TLS server that bears `tls` and gives these responses in turn (or is this application);
     where to look it up."""
     application = responses if isinstance(responses, web.Application) else _in_turn(responses)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_server_tls(tls, tmp_path))
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context())
     await site.start()
     try:
         yield LoopbackResolver(runner.addresses[0][1])
@@ -302,14 +229,3 @@ def _in_turn(responses: Sequence[web.StreamResponse]) -> web.Application:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
     return application
-
-
-def _server_tls(issued: Issued, tmp_path: Path) -> ssl.SSLContext:
-    path = tmp_path / f"{uuid.uuid4().hex}.pem"
-    key = issued.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(key + issued.pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context

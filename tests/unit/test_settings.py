@@ -9,7 +9,7 @@ from eagle_logger import settings
 from eagle_logger.core.readings import Kind
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.users.cipher import new_key
-from tests.support.certificates import certificate_authority
+from tests.support.certificates import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +170,7 @@ def test_an_authority_of_ones_own_goes_with_both_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
-    bundle.write_text(certificate_authority().pem.decode())
+    bundle.write_text(Authority().pem.decode())
     monkeypatch.setenv("EAGLE_REDIS_URL", "rediss://h/0")
     monkeypatch.setenv("EAGLE_REDIS_CA", str(bundle))
     found = settings.load(tmp_path)

@@ -13,7 +13,7 @@ from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NotAccepted, Unreadable
 from eagle_logger.simulator.s3 import faults
 from eagle_logger.simulator.s3 import server as stand_in
-from tests.support.proxy import Proxy
+from tests.support.http_proxy import HttpProxy
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
@@ -245,13 +245,13 @@ def test_credentials_are_renewed_while_it_works(
 
 
 def test_a_proxy_is_used(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Proxy(s3.url) as proxy:
+    with HttpProxy(s3.url) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
         archive = s3.archive(endpoint_url="http://s3.store.example")
         archive.put(KEY, b"body", {})
         assert archive.head(KEY) is not None
-        assert [line.split()[:2] for line in proxy.asked] == [
+        assert [line.split()[:2] for line in proxy.request_lines] == [
             ["PUT", f"http://s3.store.example/eagle/archive/{KEY.replace('=', '%3D')}"],
             ["HEAD", f"http://s3.store.example/eagle/archive/{KEY.replace('=', '%3D')}"],
         ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -18,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.certificate import certificates
 from eagle_logger.simulator.relay.homes import Home, homes
 from tests.contract.simulator.raw import Wire
+from tests.support.certificates import Authority
 
 COMMAND = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "simulate"]
 DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
@@ -189,13 +188,13 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path) -> None:
 
 
 def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
-    pem, (shown, root) = tmp_path / "relay.pem", certificates()
-    pem.write_bytes(shown)
-    trusting = ssl.create_default_context(cadata=root.decode())
+    pem, authority = tmp_path / "relay.pem", Authority()
+    shown = authority.issue("127.0.0.1")
+    pem.write_bytes(shown.pem + shown.key_pem)
     with (
         simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
         urllib.request.urlopen(
-            f"https://{host}:{port}/stats", context=trusting, timeout=10
+            f"https://{host}:{port}/stats", context=authority.client_context(), timeout=10
         ) as reply,
     ):
         assert "outcomes" in json.load(reply)

@@ -12,14 +12,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest.relay.client import RelayClient
 from eagle_logger.rainforest.source import Decoded, UnreadableReply
-from tests.support.fake_sns import Authority, _server_tls
+from tests.support.certificates import Authority
 from tests.support.raw_relay import RawRelay, hangs_up, raw_relay, replies, says
 from tests.unit.rainforest.decoding.quirks.quirk import WHOLE
 
@@ -370,16 +369,13 @@ async def test_letters_beyond_ascii_go_as_utf_8(client: Make) -> None:
 
 async def test_tls_is_verified(client: Make, tmp_path: Path) -> None:
     authority = Authority()
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(_pem(authority))
-    async with raw_relay(
-        replies(WHOLE), _server_tls(authority.issue("localhost"), tmp_path)
-    ) as relay:
+    bundle = authority.write(tmp_path / "ca.pem")
+    async with raw_relay(replies(WHOLE), authority.issue("localhost").server_context()) as relay:
         assert (await client(relay, ca=bundle).ask(JANE, Kind.DEMAND)).known
         assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
     async with raw_relay(
-        replies(WHOLE), _server_tls(authority.issue("elsewhere.test"), tmp_path)
+        replies(WHOLE), authority.issue("elsewhere.test").server_context()
     ) as relay:
         assert await reason_of(client(relay, ca=bundle).ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
@@ -390,9 +386,8 @@ async def test_a_relay_that_closes_every_connection_is_spared_whole_handshakes(
     client: Make, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     authority = Authority()
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(_pem(authority))
-    tls = _server_tls(authority.issue("localhost"), tmp_path)
+    bundle = authority.write(tmp_path / "ca.pem")
+    tls = authority.issue("localhost").server_context()
     tls.minimum_version = tls.maximum_version = version
     async with raw_relay(replies(WHOLE, "200 OK", "Connection: close"), tls) as relay:
         one = client(relay, ca=bundle)
@@ -405,17 +400,16 @@ async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(
     client: Make, tmp_path: Path
 ) -> None:
     authority = Authority()
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(_pem(authority))
+    bundle = authority.write(tmp_path / "ca.pem")
     closing = replies(WHOLE, "200 OK", "Connection: close")
-    async with raw_relay(closing, _server_tls(authority.issue("localhost"), tmp_path)) as relay:
+    async with raw_relay(closing, authority.issue("localhost").server_context()) as relay:
         one = client(relay, ca=bundle)
         for _ in range(2):
             await one.ask(JANE, Kind.DEMAND)
         assert relay.resumed == [False, True]
         port = urlsplit(relay.url).port
     async with raw_relay(
-        closing, _server_tls(authority.issue("elsewhere.test"), tmp_path), port=port
+        closing, authority.issue("elsewhere.test").server_context(), port=port
     ) as relay:
         assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
@@ -439,7 +433,3 @@ async def test_a_process_name_that_no_header_can_carry_is_told() -> None:
             user_agent="fetch-1\r\nCloud-Id: 00ce69",
             connect_timeout=5,
         )
-
-
-def _pem(authority: Authority) -> bytes:
-    return authority.certificate.public_bytes(Encoding.PEM)

@@ -10,12 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from eagle_logger.core.readings import Kind
 from eagle_logger.rainforest.relay.client import RelayClient
+from tests.support.certificates import Authority
 from tests.support.distance import distance
-from tests.support.fake_sns import Authority, _server_tls
 from tests.support.polling import until
 from tests.support.raw_relay import raw_relay, replies
 from tests.unit.fetching.world import DEMAND_ONLY, HOME, World
@@ -29,8 +28,7 @@ async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, k
     """The first request waits for a connection, which takes two round trips of 300 ms; the second
     has one, if it is kept."""
     authority, arrived = Authority(), list[float]()
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    bundle = authority.write(tmp_path / "ca.pem")
     answer = replies(WHOLE, "200 OK", *(() if keeps else ("Connection: close",)))
 
     async def noting(writer: asyncio.StreamWriter) -> None:
@@ -38,7 +36,7 @@ async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, k
         await answer(writer)
 
     world = World(tmp_path)
-    tls = _server_tls(authority.issue("localhost"), tmp_path)
+    tls = authority.issue("localhost").server_context()
     async with raw_relay(noting, tls) as relay, distance(_port(relay.url), one_way=ONE_WAY) as port:
         url = relay.url.replace(str(_port(relay.url)), str(port))
         client = RelayClient(url, user_agent="test", connect_timeout=5, ca=bundle)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -13,31 +12,30 @@ from aiohttp import web
 from eagle_logger.sns import certificate_download
 from eagle_logger.sns.certificate_download import CertificateDownload
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
-from tests.support.fake_sns import HOST, Authority, FakeSns, serve_certificates
+from tests.support.certificates import Authority
+from tests.support.fake_sns import HOST, FakeSns, serve_certificates
 
 URL = f"https://{HOST}/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 AUTHORITY = Authority()
 SERVER = AUTHORITY.issue(HOST)
 
 
-async def fetched(
-    tmp_path: Path, responses: Sequence[web.StreamResponse] | web.Application
-) -> bytes:
-    async with serve_certificates(SERVER, responses, tmp_path) as resolver:
+async def fetched(responses: Sequence[web.StreamResponse] | web.Application) -> bytes:
+    async with serve_certificates(SERVER, responses) as resolver:
         try:
-            return await CertificateDownload(resolver=resolver, tls=AUTHORITY.trusted())(URL)
+            return await CertificateDownload(resolver=resolver, tls=AUTHORITY.client_context())(URL)
         finally:
             assert resolver.asked == [HOST]
 
 
-async def test_a_certificate_is_fetched(tmp_path: Path) -> None:
+async def test_a_certificate_is_fetched() -> None:
     pem = FakeSns().signer.pem
-    assert await fetched(tmp_path, [web.Response(body=pem)]) == pem
+    assert await fetched([web.Response(body=pem)]) == pem
 
 
-async def test_no_proxy_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    assert await fetched(tmp_path, [web.Response(body=b"pem")]) == b"pem"
+    assert await fetched([web.Response(body=b"pem")]) == b"pem"
 
 
 @pytest.mark.parametrize(
@@ -55,42 +53,37 @@ async def test_no_proxy_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["redirect away", "redirect home", "missing", "forbidden", "a byte too long", "5 MB"],
 )
-async def test_what_is_refused_for_good(
-    tmp_path: Path, response: web.Response, reason: Reason
-) -> None:
+async def test_what_is_refused_for_good(response: web.Response, reason: Reason) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await fetched(tmp_path, [response])
+        await fetched([response])
     assert refused.value.reason is reason
 
 
-async def test_nothing_is_unpacked(tmp_path: Path) -> None:
+async def test_nothing_is_unpacked() -> None:
     packed = gzip.compress(b"x" * 10_000_000)
     assert len(packed) < 16 * 1024
     assert (
-        await fetched(tmp_path, [web.Response(body=packed, headers={"Content-Encoding": "gzip"})])
-        == packed
+        await fetched([web.Response(body=packed, headers={"Content-Encoding": "gzip"})]) == packed
     )
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-async def test_what_may_go_better_next_time(tmp_path: Path, status: int) -> None:
+async def test_what_may_go_better_next_time(status: int) -> None:
     with pytest.raises(CertificateUnavailable):
-        await fetched(tmp_path, [web.Response(status=status)])
+        await fetched([web.Response(status=status)])
 
 
-async def test_a_host_that_nobody_vouches_for(tmp_path: Path) -> None:
+async def test_a_host_that_nobody_vouches_for() -> None:
     for certificate in (
         Authority().issue("sns.eu-west-1.amazonaws.com"),
         FakeSns().authority.issue("evil.example"),
     ):
-        async with serve_certificates(
-            certificate, [web.Response(body=b"pem")], tmp_path
-        ) as resolver:
+        async with serve_certificates(certificate, [web.Response(body=b"pem")]) as resolver:
             with pytest.raises(CertificateUnavailable):
-                await CertificateDownload(resolver=resolver, tls=AUTHORITY.trusted())(URL)
+                await CertificateDownload(resolver=resolver, tls=AUTHORITY.client_context())(URL)
 
 
-async def test_a_host_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_host_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate_download, "TIMEOUT", 0.3)
     gone = asyncio.Event()
 
@@ -107,7 +100,7 @@ async def test_a_host_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     application = web.Application()
     application.router.add_get("/{path:.*}", drip)
     with pytest.raises(CertificateUnavailable):
-        await asyncio.wait_for(fetched(tmp_path, application), 3)
+        await asyncio.wait_for(fetched(application), 3)
     assert gone.is_set()
 
 
@@ -115,4 +108,4 @@ async def test_nobody_there() -> None:
     from tests.support.fake_sns import LoopbackResolver
 
     with pytest.raises(CertificateUnavailable):
-        await CertificateDownload(resolver=LoopbackResolver(9), tls=AUTHORITY.trusted())(URL)
+        await CertificateDownload(resolver=LoopbackResolver(9), tls=AUTHORITY.client_context())(URL)

@@ -18,18 +18,17 @@ from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection import redis_checks
 from eagle_logger.settings import Settings
-from tests.faults.proxy import Proxy
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
+from tests.support.tcp_proxy import TcpProxy
 from workers.bridge.publisher import publisher
-from workers.up.ports import free_port
 
 
 class Pair:
     """A primary with a replica, and a proxy that leads to the primary."""
 
-    def __init__(self, first: RedisServer, second: RedisServer, proxy: Proxy) -> None:
+    def __init__(self, first: RedisServer, second: RedisServer, proxy: TcpProxy) -> None:
         self.primary, self.replica, self._proxy = first, second, proxy
         self.settings = Settings(redis_url=f"redis://127.0.0.1:{proxy.port}/0")
 
@@ -72,7 +71,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
             )
         with redis.Redis(port=servers[1].port) as client:
             client.replicaof("127.0.0.1", servers[0].port)
-        yield Pair(servers[0], servers[1], stack.enter_context(Proxy(free_port(), servers[0].port)))
+        yield Pair(servers[0], servers[1], stack.enter_context(TcpProxy(servers[0].port)))
 
 
 async def test_the_store_leaves_a_server_that_takes_no_writes(pair: Pair) -> None:

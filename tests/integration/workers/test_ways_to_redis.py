@@ -24,11 +24,11 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection import redis_checks
 from eagle_logger.inspection.outside_checks import clocks_agree
 from eagle_logger.settings import Settings
-from tests.support.certificates import certificate_authority
+from tests.support.certificates import Authority
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
-from tests.support.tls_front import TlsFront
+from tests.support.tcp_proxy import TcpProxy
 from workers.bridge.publisher import publisher
 from workers.up.ports import free_port
 
@@ -54,14 +54,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def front(server: RedisServer) -> Iterator[TlsFront]:
-    with TlsFront(server.port, certificate_authority("ours").server_context()) as running:
+def front(server: RedisServer) -> Iterator[TcpProxy]:
+    with TcpProxy(
+        server.port, tls=Authority("ours").issue("127.0.0.1").server_context()
+    ) as running:
         yield running
 
 
 @pytest.fixture(params=["port", "socket", "tls"])
 def environment(
-    request: pytest.FixtureRequest, server: RedisServer, front: TlsFront, tmp_path: Path
+    request: pytest.FixtureRequest, server: RedisServer, front: TcpProxy, tmp_path: Path
 ) -> dict[str, str]:
     addresses = {
         "port": f"redis://{LOGIN}@127.0.0.1:{server.port}?db=3",
@@ -70,14 +72,14 @@ def environment(
     }
     with redis.Redis.from_url(server.url) as client:
         client.flushall()
-    bundle = certificate_authority("ours").write(tmp_path / "ca.pem")
+    bundle = Authority("ours").write(tmp_path / "ca.pem")
     return _environment(tmp_path, addresses[request.param], bundle)
 
 
 @pytest.fixture
-def deceived(front: TlsFront, tmp_path: Path) -> dict[str, str]:
+def deceived(front: TcpProxy, tmp_path: Path) -> dict[str, str]:
     """The server's authority is not the one that is trusted."""
-    other = certificate_authority("another").write(tmp_path / "other.pem")
+    other = Authority("another").write(tmp_path / "other.pem")
     return _environment(tmp_path, f"rediss://{LOGIN}@127.0.0.1:{front.port}/3", other)
 
 
@@ -116,7 +118,7 @@ async def test_every_program_works_on_every_way_to_redis(
 
 @pytest.mark.timeout(120)
 async def test_a_server_of_an_unknown_authority_hears_nothing(
-    deceived: dict[str, str], front: TlsFront, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deceived: dict[str, str], front: TcpProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = _settings(deceived, monkeypatch)
     store = wiring.user_store(found, passwords=False)
@@ -142,7 +144,7 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
         for name in ("worker", "beat", "inspect", "flower"):
             await until(partial(_says_that_it_refuses, programs, name), patience=40)
         assert _flowers_lengths(port) == {}
-    assert (front.handshakes, front.heard) == (0, b"")
+    assert (front.connections, front.received) == (0, b"")
     await store.close()
 
 

@@ -7,19 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from eagle_logger.network.tls import client_context
 from eagle_logger.rainforest.relay.tls_resumption import resuming_context
-from tests.support.fake_sns import Authority, Issued, _server_tls
+from tests.support.certificates import Authority, Issued
 
 
 def shake_hands(authority: Authority | None, shown: Issued, directory: Path) -> None:
     """With clients that trust that authority; with None, the system's store."""
     bundle = None if authority is None else directory / "ca.pem"
     if bundle is not None and authority is not None:
-        bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
-    server = _server_tls(shown, directory)
+        authority.write(bundle)
+    server = shown.server_context()
     for client in (client_context(bundle), resuming_context(bundle)):
         there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
         one = client.wrap_bio(back, there, server_hostname="localhost")
@@ -37,7 +36,7 @@ def test_a_certificate_as_private_authorities_made_them_for_years_is_believed(
 ) -> None:
     """It has no Authority Key Identifier, and its authority no key usage: CPython 3.13's own
     contexts refuse it."""
-    authority = Authority()
+    authority = Authority(old_fashioned=True)
     shown = authority.issue("localhost")
     assert "authorityKeyIdentifier" not in {one.oid._name for one in shown.certificate.extensions}
     shake_hands(authority, shown, tmp_path)

@@ -10,7 +10,7 @@ from eagle_logger.sns.certificates import Certificate, check_url
 from eagle_logger.sns.partitions import partitions, region_of_queue
 from eagle_logger.sns.refusals import MessageRefused, Reason
 from eagle_logger.sns.topics import Topic
-from tests.support.fake_sns import Authority
+from tests.support.certificates import Authority
 
 HEX = "0123456789abcdef0123456789ABCDEF"
 

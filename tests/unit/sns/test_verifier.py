@@ -14,7 +14,8 @@ from eagle_logger.sns.certificate_cache import CertificateCache
 from eagle_logger.sns.message import MAX_BYTES, MessageType, SnsMessage, parse
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from eagle_logger.sns.verifier import SnsVerifier
-from tests.support.fake_sns import HOST, TOPIC, FakeSns, body, rsa_key, sign, timestamp
+from tests.support.certificates import rsa_key
+from tests.support.fake_sns import HOST, TOPIC, FakeSns, body, sign, timestamp
 
 HEX = "0123456789abcdef0123456789abcdef"
 PATH = f"/SimpleNotificationService-{HEX}.pem"

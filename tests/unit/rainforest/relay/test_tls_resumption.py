@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from eagle_logger.rainforest.relay import tls_resumption
 from eagle_logger.rainforest.relay.tls_resumption import UNBEARABLE, WATCHED, resuming_context
-from tests.support.fake_sns import Authority, _server_tls
+from tests.support.certificates import Authority
 
 Server = ssl.SSLContext
 Client = ssl.SSLContext
@@ -31,8 +30,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 @pytest.fixture
 def ends(tmp_path: Path) -> tuple[Client, Server]:
     authority, bundle = Authority(), tmp_path / "ca.pem"
-    bundle.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
-    return resuming_context(bundle), _server_tls(authority.issue("localhost"), tmp_path)
+    bundle.write_bytes(authority.pem)
+    return resuming_context(bundle), authority.issue("localhost").server_context()
 
 
 def begun(client: Client) -> ssl.SSLObject:

@@ -1,5 +1,4 @@
-"""A proxy for plain HTTP: takes a request with a whole URL, and asks one server, whatever host the
-URL names."""
+"""A proxy for plain HTTP. It sends every request to one server, whatever host its URL names."""
 
 from __future__ import annotations
 
@@ -10,13 +9,13 @@ from typing import Self
 from urllib.parse import urlsplit
 
 
-class Proxy:
-    """`asked` are the first lines of what was asked."""
+class HttpProxy:
+    """`request_lines` are the first lines of all requests, in order."""
 
     def __init__(self, upstream: str) -> None:
-        self.asked: list[str] = []
+        self.request_lines: list[str] = []
         self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, self.asked)
+            ("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, self.request_lines)
         )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
@@ -36,10 +35,10 @@ class Proxy:
         self._thread.join(10)
 
 
-def _handler(upstream: str, asked: list[str]) -> type[BaseHTTPRequestHandler]:
+def _handler(upstream: str, request_lines: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            asked.append(self.requestline)
+            request_lines.append(self.requestline)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             connection = http.client.HTTPConnection(upstream, timeout=10)
             connection.request(self.command, urlsplit(self.path).path, body, dict(self.headers))
