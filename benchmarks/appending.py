@@ -13,7 +13,7 @@ from benchmarks.figures import chore
 from benchmarks.stage import Stage
 from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from eagle_logger.logs.writer import LogWriter
 from workers.process.file_limits import raise_limit
 

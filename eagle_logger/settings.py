@@ -32,6 +32,7 @@ from eagle_logger.core import fernet_keys
 from eagle_logger.core.paths import DEFAULT_SHARDS
 from eagle_logger.core.readings import Kind
 from eagle_logger.core.redis_address import RedisAddress
+from eagle_logger.disk.atomic_files import replace_file
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.network.tls import client_context
 from eagle_logger.sns.topics import Topic
@@ -414,14 +415,8 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
 def write_services(directory: Path, services: Mapping[str, str]) -> None:
     """Note what `up` started, for the other commands. Only the owner may read it: URLs carry
     passwords."""
-    target = directory / SERVICES_FILE
-    temporary = target.with_suffix(".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(services, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
+    content = json.dumps(services, indent=2) + "\n"
+    replace_file(directory / SERVICES_FILE, content.encode(), durable=True)
 
 
 def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:

@@ -18,8 +18,8 @@ from celery.worker import WorkController
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.core.skew import LARGEST_SKEW
+from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
-from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.settings import Settings
 from workers.process.cpu_priority import yield_to_others
 from workers.process.drain_consumer import DrainConsumer, has_task, taking_step

@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, Broker
+from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, EagleError, RedisUnavailable, Transient
-from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.settings import Settings
 from eagle_logger.sns.refusals import MessageRefused
 from eagle_logger.sns.sqs_message import name_of, unwrap

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
 from eagle_logger.core.sealing import LARGEST_OBJECT, too_large
+from eagle_logger.disk.atomic_files import make_directories, sync_directory, write_new_file
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites, Unreadable
 
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -47,7 +48,7 @@ class DirectoryArchive:
             if target.exists():
                 # the writer may have died before the name was on disk for good, and the caller is
                 # about to rely on it
-                _sync_directory(target.parent)
+                sync_directory(target.parent)
                 raise AlreadyThere
             self._store(
                 self._sidecar(key, hashlib.sha256(body).hexdigest()), json.dumps(metadata).encode()
@@ -130,7 +131,8 @@ class DirectoryArchive:
     def _store(self, target: Path, body: bytes) -> bool:
         """Whether it is there now with these bytes by our doing; either way the name is on disk for
         good."""
-        _make_directory(target.parent)
+        if not target.parent.is_dir():
+            make_directories(target.parent)
         temporary = self._write_apart(body)
         try:
             self._link(temporary, target)
@@ -138,7 +140,7 @@ class DirectoryArchive:
             return False
         finally:
             temporary.unlink()
-            _sync_directory(target.parent)
+            sync_directory(target.parent)
         return True
 
     def _link(self, source: Path, target: Path) -> None:
@@ -154,12 +156,10 @@ class DirectoryArchive:
             raise
 
     def _write_apart(self, body: bytes) -> Path:
-        _make_directory(self._root / _INCOMING)
-        path = self._root / _INCOMING / uuid.uuid4().hex
-        with path.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
+        incoming = self._root / _INCOMING
+        incoming.mkdir(parents=True, exist_ok=True)
+        path = incoming / uuid.uuid4().hex
+        write_new_file(path, body)
         return path
 
     def _below(self, folder: str) -> Iterator[str]:
@@ -193,19 +193,3 @@ class DirectoryArchive:
             raise ArchiveUnavailable(
                 f"the archive {self.url} failed ({exc.strerror or exc}): make the directory writable and give it space"
             ) from exc
-
-
-def _make_directory(path: Path) -> None:
-    """Make a directory and those above it, each of their names on disk for good."""
-    if not path.is_dir():
-        _make_directory(path.parent)
-        path.mkdir(exist_ok=True)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,8 +11,8 @@ import click
 
 from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.terminal_text import keep_logs_apart, protect_terminals
+from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, EagleError
-from eagle_logger.logs.private_files import write_for_own_user_only
 
 _COMMANDS = {
     "check": "eagle_logger.cli.check:check",

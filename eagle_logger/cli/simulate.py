@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import signal
 import ssl
 import sys
@@ -17,6 +16,7 @@ import click
 
 from eagle_logger import settings
 from eagle_logger.clock import Clock
+from eagle_logger.disk.atomic_files import replacement
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import MOST_HOMES, Home, homes
@@ -114,9 +114,7 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
 
 def write_users(path: Path, population: Iterable[Home]) -> None:
     """The homes' made-up accounts as JSON lines, in a file that only its owner may read."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with replacement(path) as file:
         for home in population:
             account = {
                 "cloud_id": home.cloud_id,
@@ -124,7 +122,6 @@ def write_users(path: Path, population: Iterable[Home]) -> None:
                 "user_pw": home.user_pw,
             }
             file.write(json.dumps(account) + "\n")
-    temporary.replace(path)
 
 
 async def _serve(

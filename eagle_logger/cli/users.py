@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, TextIO, cast
 
 import click
@@ -22,6 +21,7 @@ from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.cli.user_store_context import checked_cloud_id, with_users
 from eagle_logger.core.hours import iso
+from eagle_logger.disk.atomic_files import replacement
 from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.fetching.visit import POISON
 from eagle_logger.settings import Settings
@@ -378,17 +378,7 @@ def _written_whole(file: str) -> Iterator[TextIO]:
             yield cast("TextIO", text)
         return
     try:
-        opened = NamedTemporaryFile(  # noqa: SIM115  (closed below)
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        )
+        with replacement(path) as text:
+            yield text
     except OSError as exc:
         raise click.FileError(file, exc.strerror) from None
-    try:
-        with opened as text:
-            yield cast("TextIO", text)
-            text.flush()
-            os.fsync(text.fileno())
-        Path(opened.name).replace(path)
-    except BaseException:
-        Path(opened.name).unlink()
-        raise

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eagle_logger.core.sealing import LARGEST_HOUR
-from eagle_logger.logs import crash_points
-from eagle_logger.logs.atomic_files import MODE, parents_up_to, sync_directory
-from eagle_logger.logs.file_names import sealed_bytes
+from eagle_logger.disk import crash_points
+from eagle_logger.disk.atomic_files import OWNER_ONLY, sync_directory
+from eagle_logger.logs.file_names import parents_up_to, sealed_bytes
 from eagle_logger.logs.free_space import refuse_read_only
 from eagle_logger.logs.group_fsync import GroupCommit, reports_errors
 from eagle_logger.logs.locking import FLAGS, locked_file
@@ -203,7 +203,7 @@ def _open_or_create(path: str) -> int:
     """The folder may be removed, because it was empty, at any moment before the file is in it."""
     while True:
         try:
-            return os.open(path, FLAGS | os.O_CREAT, MODE)
+            return os.open(path, FLAGS | os.O_CREAT, OWNER_ONLY)
         except FileNotFoundError:
             with suppress(FileNotFoundError):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from eagle_logger.logs import crash_points
-from eagle_logger.logs.atomic_files import MODE, create_file, disk_errors, make_root, sync_directory
+from eagle_logger.disk import crash_points
+from eagle_logger.disk.atomic_files import OWNER_ONLY, create_file, make_directories, sync_directory
+from eagle_logger.logs.disk_errors import disk_errors
 
 DRAINING = "draining"
 TAKING = "taking"
@@ -48,7 +49,7 @@ class DrainFlag:
         """Have nobody take fetches for this volume from now on, durably; False if that was asked
         already."""
         with disk_errors(self._flag):
-            make_root(self._root)
+            make_directories(self._root)
             return create_file(self._flag, _SAYS)
 
     def undo(self) -> bool:
@@ -64,7 +65,7 @@ class DrainFlag:
     def hold(self) -> NodeLock | None:
         """To be had before anything is fetched; None while the volume is drained."""
         with disk_errors(self._root):
-            make_root(self._root)
+            make_directories(self._root)
             fd = self._open()
             # Whoever looks whether anybody holds it has it for an instant only.
             fcntl.flock(fd, fcntl.LOCK_SH)
@@ -88,4 +89,4 @@ class DrainFlag:
             os.close(fd)
 
     def _open(self) -> int:
-        return os.open(self._root / TAKING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        return os.open(self._root / TAKING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)

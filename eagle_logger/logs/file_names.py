@@ -133,3 +133,9 @@ def user_and_hour_of(name: str) -> str:
     """The part of a note's, log file's or receipt's name that stands for its user and hour: the
     beginning of all of them."""
     return name.partition(".")[0]
+
+
+def parents_up_to(path: Path, root: Path) -> list[Path]:
+    """The folders whose names lead to `path`, from its parent up to and including `root`."""
+    depth = len(path.relative_to(root).parts)
+    return list(path.parents)[:depth]

@@ -18,20 +18,18 @@ from pathlib import Path
 
 from eagle_logger.core.hours import Hour, unix
 from eagle_logger.core.line_parser import LogLine
-from eagle_logger.errors import ConfigurationError
-from eagle_logger.logs import crash_points, file_names
-from eagle_logger.logs.atomic_files import (
-    TEMPORARY,
-    concerns_whole_volume,
+from eagle_logger.disk import crash_points
+from eagle_logger.disk.atomic_files import (
+    UNFINISHED,
     create_file,
-    disk_errors,
-    make_directory,
-    parents_up_to,
     replace_file,
     sync_directory,
     sync_file,
 )
-from eagle_logger.logs.file_names import LogFile, SealedFile
+from eagle_logger.errors import ConfigurationError
+from eagle_logger.logs import file_names
+from eagle_logger.logs.disk_errors import concerns_whole_volume, disk_errors
+from eagle_logger.logs.file_names import LogFile, SealedFile, parents_up_to
 from eagle_logger.logs.line_reader import BadLine, LineSource, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
 from eagle_logger.logs.quarantine import FOLDER as QUARANTINE
@@ -116,7 +114,7 @@ class LogFolder:
         """Files in the folder that are no log files, receipts or unfinished: nobody looks after
         them."""
         paths = [self._path(hour, shard) / name for name in sorted(self._names(hour, shard))]
-        ours = (file_names.RECEIPT, file_names.STUCK, TEMPORARY)
+        ours = (file_names.RECEIPT, file_names.STUCK, UNFINISHED)
         return [
             path
             for path in paths
@@ -241,7 +239,7 @@ class LogFolder:
         """
         with ExitStack() as held:
             with disk_errors(self.root):
-                make_directory(self.root / LOCKS, self.root)
+                (self.root / LOCKS).mkdir(parents=True, exist_ok=True)
                 mine = held.enter_context(lock_or_not(self.root / LOCKS / f"{hour}.{shard}"))
             yield mine
             if mine:
@@ -310,7 +308,7 @@ class LogFolder:
                 f"a receipt for {receipt.cloud_id} {receipt.hour} does not belong to {sealed.path.name}"
             )
         with disk_errors(sealed.receipt_path):
-            replace_file(sealed.receipt_path, receipt.to_json())
+            replace_file(sealed.receipt_path, receipt.to_json(), durable=False)
         return SealedFile(
             sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt
         )
@@ -319,7 +317,7 @@ class LogFolder:
         """Write down why this user's hour cannot be archived. The note replaces an earlier one."""
         path = file_names.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
         with disk_errors(path):
-            replace_file(path, stuck.to_json())
+            replace_file(path, stuck.to_json(), durable=False)
 
     def forget_stuck(self, shard: str, stuck: StuckUserHour) -> None:
         """Delete the note: the hour is archived."""
@@ -413,7 +411,7 @@ class LogFolder:
             orphan |= (
                 name.endswith(file_names.STUCK) and file_names.user_and_hour_of(name) not in waiting
             )
-            if orphan or name.endswith(TEMPORARY):
+            if orphan or name.endswith(UNFINISHED):
                 with suppress(FileNotFoundError):
                     crash_points.unlink(self._path(hour, shard) / name)
         self._prune(self._path(hour, shard))

@@ -12,7 +12,7 @@ import os
 import threading
 from pathlib import Path
 
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from eagle_logger.logs.free_space import refuse_read_only
 
 _REPORTING = {

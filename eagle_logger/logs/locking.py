@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from eagle_logger.logs import crash_points
-from eagle_logger.logs.atomic_files import disk_errors
+from eagle_logger.disk import crash_points
+from eagle_logger.logs.disk_errors import disk_errors
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 
 CLOSED = -1
 SPARE = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from eagle_logger.logs.atomic_files import create_file, make_directory
+from eagle_logger.disk.atomic_files import create_file, make_directories
 
 FOLDER = "quarantine"
 REASON = ".reason"
@@ -17,7 +17,7 @@ def keep_aside(root: Path, name: str, content: bytes, reason: str) -> Path:
     folder = root / FOLDER
     path = folder / f"{name.replace('/', '_')}.{hashlib.sha256(content).hexdigest()[:16]}"
     if not path.exists():
-        make_directory(folder, root)
+        make_directories(folder)
         create_file(path.with_name(path.name + REASON), f"{reason}\n".encode("utf-8", "replace"))
         create_file(path, content)
     return path

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.logs.atomic_files import disk_errors
+from eagle_logger.logs.disk_errors import disk_errors
 
 PER_USER_AND_DAY = 20
 SIZE = 4096

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from eagle_logger.logs.quarantine import keep_aside
 
 _CHUNK = 64 * 1024

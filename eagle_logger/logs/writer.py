@@ -12,8 +12,9 @@ from pathlib import Path
 
 from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
+from eagle_logger.disk.atomic_files import make_directories
 from eagle_logger.logs.appender import Appender, AppendResult
-from eagle_logger.logs.atomic_files import disk_errors, make_root
+from eagle_logger.logs.disk_errors import disk_errors
 from eagle_logger.logs.free_space import ensure_room
 from eagle_logger.logs.open_files import SPARE
 
@@ -90,7 +91,7 @@ class LogWriter:
                 self._appender.abandon()
                 self._appender = None
             if self._appender is None:
-                make_root(self.root)
+                make_directories(self.root)
                 self._appender = Appender(self.root, self._max_open, self._spare)
             return self._appender
 

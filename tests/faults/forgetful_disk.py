@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 
 Image = dict[str, bytes]
 """Files by their path; a folder that must be there although it is empty ends with a slash."""

@@ -14,8 +14,8 @@ import pytest
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_PAUSE
+from eagle_logger.disk import crash_points
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs import crash_points
 from eagle_logger.logs.writer import LogWriter
 from tests.faults.fault_table import Noted, Row
 from tests.support import log_files, volumes

@@ -2,7 +2,7 @@
 step, a thousand times.
 
 A kill is a forked child that ends itself with SIGKILL at one of its system calls that change the
-disk (`logs/crash_points.py`), or at one of its requests to the archive.
+disk (`disk/crash_points.py`), or at one of its requests to the archive.
 """
 
 from __future__ import annotations

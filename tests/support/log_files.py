@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from tests.support.log_lines import HOUR, demand
 
 

@@ -6,8 +6,8 @@ import sys
 
 import uvloop
 
+from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import EagleError
-from eagle_logger.logs.private_files import write_for_own_user_only
 from eagle_logger.telemetry import configure_logging
 from workers.app import app
 from workers.server.lifecycle import serve

@@ -16,8 +16,9 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
+from eagle_logger.disk.atomic_files import replace_file
+from eagle_logger.disk.private_files import close_to_others
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
-from eagle_logger.logs.private_files import close_to_others
 from eagle_logger.settings import GIVEN_UP_FILE as GIVEN_UP
 from eagle_logger.settings import SERVICES_FILE
 
@@ -87,20 +88,9 @@ def kept_secret(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read: whole or not at all."""
+    """Write a file that only its owner may read, durably, and make the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, text.encode(), durable=True)
 
 
 def note_given_up(data_dir: Path, names: Sequence[str]) -> None:

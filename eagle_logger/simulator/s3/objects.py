@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from eagle_logger.disk.atomic_files import replace_file
+
 _BESIDE = ".objects"
 JOURNAL = "puts.jsonl"
 _LAST = "\U0010ffff"  # behind every key that begins with what is in front of it
@@ -149,9 +151,7 @@ class S3Objects:
 
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    replace_file(path, content, durable=False)
 
 
 def _files_below(root: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 

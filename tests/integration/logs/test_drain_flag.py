@@ -12,8 +12,8 @@ from eagle_logger.logs.drain_flag import DRAINING, DrainFlag
 HOLDER = """
 import sys, time
 from pathlib import Path
-from eagle_logger.logs.drain_flag import Drain
-print("held" if Drain(Path(sys.argv[1])).hold() else "refused", flush=True)
+from eagle_logger.logs.drain_flag import DrainFlag
+print("held" if DrainFlag(Path(sys.argv[1])).hold() else "refused", flush=True)
 time.sleep(60)
 """
 

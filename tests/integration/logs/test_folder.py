@@ -10,8 +10,8 @@ import pytest
 from eagle_logger.core import paths
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
+from eagle_logger.disk import crash_points
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.logs import crash_points
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.logs.writer import LogWriter
 from tests.support import log_files

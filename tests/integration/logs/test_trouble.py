@@ -14,8 +14,9 @@ import pytest
 
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
+from eagle_logger.disk import crash_points
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs import appender, crash_points
+from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.group_fsync import GroupCommit
 from eagle_logger.logs.writer import LogWriter

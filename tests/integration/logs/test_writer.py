@@ -14,7 +14,8 @@ import pytest
 from eagle_logger.core import paths
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
-from eagle_logger.logs import appender, crash_points, group_fsync, open_files
+from eagle_logger.disk import crash_points
+from eagle_logger.logs import appender, group_fsync, open_files
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter

@@ -17,7 +17,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.line_parser import read_entries
-from eagle_logger.logs import crash_points
+from eagle_logger.disk import crash_points
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, Disk, Watched, assert_exactly_once, entries_in
 

@@ -14,8 +14,8 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.core.sealing import opened
+from eagle_logger.disk import crash_points
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
-from eagle_logger.logs import crash_points
 from eagle_logger.rotation import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands

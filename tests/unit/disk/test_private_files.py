@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.logs.private_files import close_to_others
+from eagle_logger.disk.private_files import close_to_others
 
 WRITES = """
 from pathlib import Path
 from resource import RLIMIT_CORE, getrlimit
-from eagle_logger.logs.private_files import write_for_own_user_only
+from eagle_logger.disk.private_files import write_for_own_user_only
 write_for_own_user_only()
 Path("folder").mkdir()
 Path("folder/file").write_text("")
