@@ -4,8 +4,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.s3_server", "tests.support.redis_server"]
 
-# How long something takes says more about a busy machine than about the code: speed is measured in
-# benchmarks/.
+# No deadlines: on a busy machine a duration tells little about the code. Speed is for benchmarks/.
 settings.register_profile(
     "eagle_logger", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -60,7 +60,7 @@ class Story:
         for number, batch in enumerate(batches):
             for (user, _), lines in batch.items():
                 self.tried[user] += b"".join(lines)
-                if number in child.said:
+                if number in child.reported:
                     self.acknowledged[user] += b"".join(lines)
 
     def rotate(self, killed_at: int) -> None:

@@ -1,7 +1,7 @@
 """A bridge that trusts a fake of SNS: `python -m tests.support.bridge_process CERTIFICATES`.
 
-CERTIFICATES is a JSON file, URL → PEM, in the place of Amazon's host; everything else is as in
-`python -m workers.server`.
+CERTIFICATES is a JSON file (URL → PEM) that takes the place of Amazon's host. Everything else is as
+in `python -m workers.server`.
 """
 
 from __future__ import annotations

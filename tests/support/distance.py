@@ -1,4 +1,4 @@
-"""A way that takes its time: what is sent over it arrives a fixed time later, in both directions."""
+"""A slow network: what is sent over it arrives a fixed time later, in both directions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 @contextlib.asynccontextmanager
 async def distance(port: int, *, one_way: float) -> AsyncIterator[int]:
-    """The port of 127.0.0.1 that leads to `port` from so far away (seconds)."""
+    """A port of 127.0.0.1 that leads to `port`; the way there takes `one_way` seconds."""
     pumps: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,8 +1,8 @@
-"""A small SNS: it signs with certificates of its own authority, sets the headers, asks for
-confirmation, and delivers again what was not taken, as the real one does.
+"""A small SNS. As the real one does, it signs, sets headers, asks for confirmation, and delivers
+again what was not accepted. Its certificates come from an authority that only a test trusts.
 
-`FakeSns.fetch_certificate` stands for the way to Amazon's host in tests that open no socket;
-`serve_certificates` is that host itself, with TLS, on loopback.
+In tests that open no socket, `FakeSns.fetch_certificate` takes the place of a request to Amazon's
+host. `serve_certificates` is that host itself, with TLS, on loopback.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def timestamp(age: timedelta = timedelta()) -> str:
 
 
 def sign(fields: Fields, key: rsa.RSAPrivateKey) -> Fields:
-    """The same message with a Signature by this key, over what SNS signs, in the version the
-    message names."""
+    """The same message with a Signature by this key over the fields that SNS signs, in the version
+    that the message names."""
     lines = "".join(
         f"{name}\n{fields[name]}\n" for name in SIGNED[fields["Type"]] if name in fields
     )
@@ -80,14 +80,13 @@ def headers(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def body(fields: Mapping[str, Any]) -> bytes:
-    """As SNS writes it: one field a line, blanks around the colon."""
+    """The JSON as SNS writes it: one field a line, blanks around the colon."""
     return json.dumps(fields, indent=2, separators=(",", " : ")).encode()
 
 
 @dataclass
 class FakeSns:
-    """One topic. What lies at certificate URLs is in `certificates`; whoever asked for one is in
-    `fetched`."""
+    """One topic. `certificates` maps URLs to PEM; `fetched` lists the URLs that were asked for."""
 
     topic: str = TOPIC
     host: str = HOST
@@ -155,8 +154,10 @@ class FakeSns:
         attempts: int = 200,
         statuses: list[int] | None = None,
     ) -> list[int]:
-        """Post it until it is taken or refused for good, as SNS does; the statuses in order (0: no
-        answer at all), as they come also in `statuses`."""
+        """Post the message until it is accepted or refused for good, as SNS does.
+
+        Returns the statuses in order (0: no answer), which also appear in `statuses` as they come.
+        """
         statuses = [] if statuses is None else statuses
         async with aiohttp.ClientSession() as session:
             while len(statuses) < attempts:
@@ -177,7 +178,7 @@ async def _post(session: aiohttp.ClientSession, endpoint: str, fields: Mapping[s
 
 
 class LoopbackResolver(AbstractResolver):
-    """Every host is the one server on loopback; the hosts that were looked up are in `asked`."""
+    """Leads every host to one server on loopback; `asked` lists the hosts that were looked up."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -206,8 +207,8 @@ class LoopbackResolver(AbstractResolver):
 async def serve_certificates(
     tls: Issued, responses: Sequence[web.StreamResponse] | web.Application
 ) -> AsyncIterator[LoopbackResolver]:
-    """A TLS server that bears `tls` and gives these responses in turn (or is this application);
-    where to look it up."""
+    """A TLS server with this certificate that gives these responses in turn, or runs this
+    application. Yields the resolver that leads to it."""
     application = responses if isinstance(responses, web.Application) else _in_turn(responses)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()

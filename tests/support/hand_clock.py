@@ -6,8 +6,8 @@ from eagle_logger.clock import Clock
 
 
 class HandClock(Clock):
-    """Says what it was set to. It counts as accelerated, so the Redis store hands it to its
-    scripts."""
+    """It shows what a test set it to. It counts as accelerated, so that the Redis store passes its
+    time to the scripts."""
 
     def __init__(self, at: float = 1_767_225_600.0) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class HandClock(Clock):
         return at[0]
 
     def jump(self, seconds: float) -> float:
-        """As when a person sets it: no time passes."""
+        """Set the clock ahead without any time passing, as a person does."""
         jumped: list[float] = object.__getattribute__(self, "_jumped")
         jumped[0] += seconds
         return self.advance(seconds)

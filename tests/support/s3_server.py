@@ -23,7 +23,7 @@ BUCKET = "eagle"
 
 
 class RunningS3:
-    """`url` is its endpoint; `directory` holds its objects."""
+    """`url` is the endpoint; `directory` holds the objects."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -47,17 +47,16 @@ class RunningS3:
         self._stand_in.faults.rules = [Fault.parse(fault) for fault in faults]
 
     def archive(self, url: str = f"s3://{BUCKET}/archive", **options: Any) -> S3Archive:
-        from eagle_logger.archive.s3 import (
-            S3Archive,  # boto3 is slow to import, and most tests do without
-        )
+        # boto3 is slow to import, and most tests do not need it.
+        from eagle_logger.archive.s3 import S3Archive
 
-        given = {
+        defaults = {
             "endpoint_url": self.url,
             "region": "us-east-1",
             "access_key_id": KEY_ID,
             "secret_access_key": SECRET,
         }
-        return S3Archive(url, **{**given, **options})
+        return S3Archive(url, **{**defaults, **options})
 
     def puts(self) -> list[dict[str, Any]]:
         return [

@@ -1,4 +1,4 @@
-"""A relay that answers what a test tells it to, and notes how politely it was asked."""
+"""A relay that gives the answers a test scripted, and records when and how often it was asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def holding(*readings: Reading) -> Decoded:
 
 
 class ScriptedRelay:
-    """Answers every question with nothing, unless `answers` says otherwise for the user."""
+    """Answers with `answers[cloud_id]`, or else with no reading."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -37,7 +37,7 @@ class ScriptedRelay:
         self.most_in_flight: Counter[str] = Counter()
         self.closed = False
         self.connecting: list[float] = []
-        """Seconds that the next connections take to be made."""
+        """Seconds that each of the next connections takes."""
 
     async def ask(
         self,
@@ -62,16 +62,16 @@ class ScriptedRelay:
         self.closed = True
 
     def always(self, cloud_id: str, *readings: Reading) -> None:
-        """Answer demand with these readings, anything else with nothing."""
+        """Answer every request for demand with these readings, any other with none."""
 
         async def answer(_: Credentials, kind: Kind) -> Decoded:
             return holding(*readings) if kind is Kind.DEMAND else holding()
 
         self.answers[cloud_id] = answer
 
-    def fails(self, cloud_id: str, wrong: Exception) -> None:
+    def fails(self, cloud_id: str, error: Exception) -> None:
         async def answer(_: Credentials, __: Kind) -> Decoded:
-            raise wrong
+            raise error
 
         self.answers[cloud_id] = answer
 
@@ -83,7 +83,8 @@ class ScriptedRelay:
         self.answers[cloud_id] = answer
 
     def keeps_waiting(self, cloud_id: str) -> tuple[asyncio.Event, asyncio.Event]:
-        """Set once the user has been asked; and to be set for there to be an answer."""
+        """Two events: the first is set once the user has been asked; the answer waits until the
+        test sets the second."""
         entered, go_on = asyncio.Event(), asyncio.Event()
 
         async def answer(_: Credentials, __: Kind) -> Decoded:

@@ -1,5 +1,5 @@
-"""What a reading's raw fields are worth, worked out a second time and in another way than the
-decoder does."""
+"""The values of a reading's raw fields, computed a second time and in another way than the decoder
+does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.replies import is_the_number
 Raw = Mapping[str, str]
 
 _SIGN_BITS = {8: 23, 10: 31, 18: 63}
-"""By the length of the text, `0x` included."""
+"""Length of the text with its `0x` → number of the sign bit."""
 
 
 def agrees(reading: Reading) -> bool:
-    """Whether time, values and flags are what the raw fields say. Of a message only the time is
-    looked at."""
+    """Whether time, values and flags follow from the raw fields. Of a message only the time is
+    compared."""
     return reading.time == _number(reading.raw["TimeStamp"]) + EPOCH and agrees_but_for_time(
         reading
     )
@@ -27,12 +27,12 @@ def agrees(reading: Reading) -> bool:
 
 def agrees_but_for_time(reading: Reading | Undated) -> bool:
     raw = reading.raw
-    said = {name: value for name, value in reading.values.items() if isinstance(value, Decimal)}
+    numbers = {name: value for name, value in reading.values.items() if isinstance(value, Decimal)}
     expected = _EXPECTED[reading.kind](raw)
     return (
-        said.keys() == expected.keys()
-        and all(is_the_number(said[name], number) for name, number in expected.items())
-        and (Flag.NOT_SET in reading.flags) == (said.get("price") == 0)
+        numbers.keys() == expected.keys()
+        and all(is_the_number(numbers[name], number) for name, number in expected.items())
+        and (Flag.NOT_SET in reading.flags) == (numbers.get("price") == 0)
     )
 
 

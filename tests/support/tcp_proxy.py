@@ -14,10 +14,10 @@ from typing import Self
 
 
 class TcpProxy:
-    """Forwards from 127.0.0.1:`port` to 127.0.0.1:`target`, in a thread of its own. Use as a context.
+    """Forwards from 127.0.0.1:`port` to 127.0.0.1:`target` in a thread. Use as a context.
 
-    With `port` 0 the system chooses the port on entering. With `tls` the clients must speak TLS, and
-    the target gets what they send decrypted. `received` holds all bytes that clients sent, and
+    With `port` 0 the system chooses the port on entering. With `tls` the clients must speak TLS,
+    and the target gets what they send decrypted. `received` holds all bytes that clients sent, and
     `connections` counts the connections that were accepted (after their TLS handshake).
     """
 

@@ -1,4 +1,4 @@
-"""Users to test with. Nothing here is anybody's password."""
+"""Users to test with. The passwords are made up."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def new_user(
 
 
 def lived_in_state(now: float = 1_767_225_600.25) -> UserState:
-    """A state as it is after some weeks, with as many recent readings as are ever kept."""
-    device, meter, whole = "0xd8d5b9000000abcd", "0x0013500100000001", int(now)
+    """A state as it is after some weeks, with the most recent readings that a state can hold."""
+    device, meter, second = "0xd8d5b9000000abcd", "0x0013500100000001", int(now)
 
     def stream(
-        kind: Kind, count: int, every: int, text: str
+        kind: Kind, count: int, every: int, values: str
     ) -> tuple[Stream, tuple[tuple[int, str], ...]]:
-        seen = tuple(
-            (whole - every * number, text.replace("%", str(731 + 97 * number)))
+        recent = tuple(
+            (second - every * number, values.replace("%", str(731 + 97 * number)))
             for number in range(count)
         )
-        return Stream(device, meter, kind), seen
+        return Stream(device, meter, kind), recent
 
     return UserState(
         total_events_logged=1_234_567,
-        first_timestamp=whole - 9_000_000,
-        last_timestamp=whole,
+        first_timestamp=second - 9_000_000,
+        last_timestamp=second,
         last_arrival=now,
         asked={kind: now - 3.14159 * number for number, kind in enumerate(Kind)},
         recent=dict(
@@ -53,6 +53,6 @@ def lived_in_state(now: float = 1_767_225_600.25) -> UserState:
                 ),
             ]
         ),
-        recent_counts=(whole // 600, 98, 100, 101, 99, 100, 100),
-        strange_hours=(whole // 86400, whole - 7200),
+        recent_counts=(second // 600, 98, 100, 101, 99, 100, 100),
+        strange_hours=(second // 86400, second - 7200),
     )

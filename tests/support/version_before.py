@@ -1,8 +1,8 @@
-"""How the version that wrote `10` for `10.0` read lines (4a5c825), kept as it was: what it could
-not read may not be written.
+"""How a former version (4a5c825, which wrote `10` for `10.0`) read lines. Today's version must
+write nothing that it could not read, so that a rollback stays possible.
 
-Its short way took canonical lines only; its parser judged all others. `read_entry` gives what it
-compared lines by.
+That version read canonical lines by a regular expression, and all others by a parser. `read_entry`
+gives the fields by which it compared lines.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_entry(text: bytes) -> tuple[str, str, str, str, str]:
 
 
 def as_it_wrote(line: bytes) -> bytes:
-    """A line as that version spelled it: whole decimals without `.0`. For lines whose strings hold
+    """A line as that version spelled it: whole decimals without `.0`. The line's strings must hold
     no quotes."""
     head, raw, rest = line.partition(b',"raw":{')
     return re.sub(rb'(":-?[0-9]+)\.0(?=,|$)', rb"\1", head) + raw + rest

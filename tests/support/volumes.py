@@ -1,5 +1,4 @@
-"""Real file systems of a test's own, where the machine lets us mount any; a test is skipped
-elsewhere."""
+"""Real file systems that a test mounts. Where the machine allows no mounts, the test is skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import pytest
 
 @contextmanager
 def tmpfs(at: Path, size: str) -> Iterator[Path]:
-    """A volume of this size (`256k`, `8m`), empty, in memory."""
+    """An empty volume in memory, of this size (`256k`, `8m`)."""
     at.mkdir(parents=True, exist_ok=True)
     _mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at))
     try:
@@ -26,11 +25,11 @@ def tmpfs(at: Path, size: str) -> Iterator[Path]:
 
 @contextmanager
 def ext4(image: Path, at: Path) -> Iterator[Path]:
-    """An ext4 in a file, made if it is not there yet, that becomes read-only by itself at an error."""
+    """An ext4 in the file `image`, which is made if it is missing. At an error Linux makes it
+    read-only."""
     if not image.exists():
-        make = shutil.which(
-            "mkfs.ext4", path=f"{os.environ['PATH']}:/sbin:/usr/sbin"
-        ) or pytest.skip("no mkfs.ext4")
+        search = f"{os.environ['PATH']}:/sbin:/usr/sbin"
+        make = shutil.which("mkfs.ext4", path=search) or pytest.skip("no mkfs.ext4")
         with image.open("wb") as file:
             file.truncate(16 * 2**20)
         subprocess.run([make, "-q", "-F", str(image)], check=True, capture_output=True)
@@ -43,8 +42,8 @@ def ext4(image: Path, at: Path) -> Iterator[Path]:
 
 
 def break_ext4(at: Path) -> None:
-    """An error, as of a disk: the volume is read-only from now on, whatever was written and not
-    synced."""
+    """Cause an error as of a failing disk: from now on the volume is read-only, and what was not
+    synced is lost."""
     for mount in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = mount.partition(" - ")
         if before.split()[4] == str(at):
@@ -52,13 +51,13 @@ def break_ext4(at: Path) -> None:
             try:
                 Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
             except OSError as exc:
-                pytest.skip(f"this kernel breaks no file system on request: {exc}")
+                pytest.skip(f"this kernel cannot break a file system on request: {exc}")
             return
     raise AssertionError(f"nothing is mounted at {at}")
 
 
 def fill(folder: Path, leave: int = 0) -> Path:
-    """A file that takes all room but `leave` bytes."""
+    """Write a file that takes all free space but `leave` bytes; returns its path."""
     ballast = folder / "ballast"
     with ballast.open("wb") as file:
         try:
@@ -66,17 +65,17 @@ def fill(folder: Path, leave: int = 0) -> Path:
                 file.write(bytes(min(2**20, max(4096, _free(folder) - leave))))
                 file.flush()
         except OSError:
-            pass  # full
+            pass  # the volume is full
     return ballast
 
 
 def _free(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    volume = os.statvfs(folder)
+    return volume.f_bavail * volume.f_frsize
 
 
 def unmount(at: Path) -> None:
-    """Also while a failed test has files open there."""
+    """Unmount it, even while a failed test has files open there."""
     if subprocess.run(["umount", str(at)], check=False, capture_output=True).returncode != 0:
         subprocess.run(["umount", "-l", str(at)], check=True, capture_output=True)
 
@@ -84,4 +83,4 @@ def unmount(at: Path) -> None:
 def _mount(*words: str) -> None:
     done = subprocess.run(["mount", *words], check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        pytest.skip(f"this machine lets us mount nothing: {done.stderr.strip()}")
+        pytest.skip(f"this machine allows no mounts: {done.stderr.strip()}")

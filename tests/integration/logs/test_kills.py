@@ -106,7 +106,7 @@ def test_killed_at_any_step_of_appending(
 
     kills = 0
     for child in killed_at_every_step(lambda say: append_all(root, say, max_open), afresh):
-        assert acknowledged(child.said) <= whole(root)
+        assert acknowledged(child.reported) <= whole(root)
         assert whole(root) <= set(EVERYTHING)
         recover(root)
         kills += not child.finished
@@ -139,7 +139,7 @@ def test_killed_in_the_middle_of_any_write(root: Path) -> None:
         child = log_files.Killed(0, dies_in_write(number))
         assert not child.finished
         assert len(log_files.torn(root)) == 1
-        assert acknowledged(child.said) <= whole(root)
+        assert acknowledged(child.reported) <= whole(root)
         recover(root)
         kept = [path for path in (root / "quarantine").iterdir() if path.suffix != ".reason"]
         assert len(kept) == 1
@@ -220,7 +220,7 @@ def test_killed_at_any_step_of_naming_the_node(root: Path) -> None:
         lambda: shutil.rmtree(root, ignore_errors=True),
     ):
         name = LogFolder(root).node()
-        assert child.said.decode() in {"", name}
+        assert child.reported.decode() in {"", name}
 
 
 def test_killed_at_any_step_of_keeping_aside(root: Path) -> None:
@@ -228,8 +228,8 @@ def test_killed_at_any_step_of_keeping_aside(root: Path) -> None:
         lambda say: say(str(LogFolder(root).quarantine("a", b"content", "why")).encode()),
         lambda: shutil.rmtree(root, ignore_errors=True),
     ):
-        if child.said:
-            assert Path(child.said.decode()).read_bytes() == b"content"
+        if child.reported:
+            assert Path(child.reported.decode()).read_bytes() == b"content"
         kept = LogFolder(root).quarantine("a", b"content", "why")
         assert kept.read_bytes() == b"content"
         assert kept.with_name(kept.name + ".reason").read_text() == "why\n"

@@ -143,7 +143,7 @@ async def test_a_node_that_is_away_is_asked_to_archive_once(
     }
     with Programs(tmp_path, environment) as programs:
         programs.celery("worker", *WORKER)
-        await until(lambda: "ready." in programs.said("worker"), patience=40)
+        await until(lambda: "ready." in programs.output("worker"), patience=40)
         for times in (1, 2, 3):
             app.send_task("rotate", queue=DISPATCH)
             await until(partial(_has_rotated, programs, times))
@@ -152,4 +152,4 @@ async def test_a_node_that_is_away_is_asked_to_archive_once(
 
 
 def _has_rotated(programs: Programs, times: int) -> bool:
-    return programs.said("worker").count('"event": "rotate"') == times
+    return programs.output("worker").count('"event": "rotate"') == times

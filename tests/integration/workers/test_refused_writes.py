@@ -67,7 +67,7 @@ async def test_a_worker_survives_a_broker_that_refuses_writes(
             with trouble(client, volume):
                 await until(lambda: refuses(client))
                 await until(
-                    lambda: noticed in programs.said("worker") or not programs.runs("worker"),
+                    lambda: noticed in programs.output("worker") or not programs.runs("worker"),
                     patience=30,
                 )
                 assert programs.runs("worker")

@@ -112,7 +112,7 @@ async def test_every_program_works_on_every_way_to_redis(
         await until(lambda: _dispatched(server), patience=30)
         await until(lambda: _length(server, ADHOC) == 0)
         programs.celery("inspect", "inspect", "ping", "--timeout=10")
-        assert programs.exit_status("inspect") == 0, programs.said("inspect")
+        assert programs.exit_status("inspect") == 0, programs.output("inspect")
     await store.close()
 
 
@@ -179,7 +179,7 @@ def _flowers_lengths(port: int) -> dict[str, int]:
 
 
 def _says_that_it_refuses(programs: Programs, name: str) -> bool:
-    return "certificate verify failed" in programs.said(name)
+    return "certificate verify failed" in programs.output(name)
 
 
 def _length(server: RedisServer, queue: str) -> int:

@@ -49,7 +49,7 @@ def assert_says(readings: Sequence[Reading], told: Sequence[Notification]) -> No
     expected = with_reading(told)
     assert len(readings) == len(expected)
     for reading, notification in zip(readings, expected, strict=True):
-        assert notification.is_said_by(reading), (reading, notification)
+        assert notification.was_decoded_as(reading), (reading, notification)
 
 
 @_spellings
@@ -176,7 +176,7 @@ def test_a_flipped_byte_invents_nothing(
     unharmed = [
         one
         for one in with_reading(told)
-        if any(one.is_said_by(reading) for reading in decoded.readings)
+        if any(one.was_decoded_as(reading) for reading in decoded.readings)
     ]
     assert len(unharmed) >= len(with_reading(told)) - 2
 
