@@ -1,4 +1,4 @@
-"""A message whose worker cannot write is held for a while, not failed."""
+"""While the disk refuses, a worker holds its message for a while and tries again."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from eagle_logger.errors import DiskUnavailable
 
 Result = TypeVar("Result")
 
-LOOKING = 0.5
-"""Seconds between two looks at the disk."""
+TRY_EVERY_S = 0.5
 
 
-def when_there_is_room(
-    work: Callable[[], Result], stopping: threading.Event, patience: float
+def retry_while_disk_fails(
+    work: Callable[[], Result], stopping: threading.Event, for_seconds: float
 ) -> Result:
     """The result of `work`, which is tried again for so many seconds while the disk refuses. Raises
     DiskUnavailable.
 
-    One that failed at once would do harm: a node whose disk is full would take message after
-    message from those that could have served them, and each one's users would wait for the end of
+    A message that failed at once would do harm: a node whose disk is full would take message after
+    message from the nodes that could serve them, and each message's users would wait for the end of
     their lease.
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + for_seconds
     while True:
         try:
             return work()
         except DiskUnavailable:
-            if time.monotonic() >= until or stopping.wait(LOOKING):
+            if time.monotonic() >= until or stopping.wait(TRY_EVERY_S):
                 raise

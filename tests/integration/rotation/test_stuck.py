@@ -61,14 +61,14 @@ class Rotator:
         self.disk, self.archive = disk, archive
         self.real = 0.0
         self.reach = ArchiveReach(lambda: archive, clock=lambda: self.real)
-        self._rest = ArchiveBackoff()
+        self._backoff = ArchiveBackoff()
         self._rounds = 0
 
     def round(self, now: float = NOW) -> RotationResult:
         self._rounds += 1
         done = RotationResult()
         for hour, shard in self.disk.plan(now):
-            is_left = self._rest.covers(str(self._rounds), is_away=self.reach.is_away())
+            is_left = self._backoff.leaves(str(self._rounds), archive_is_away=self.reach.is_away())
             done += rotate_shard(
                 self.disk.folder,
                 self.archive,

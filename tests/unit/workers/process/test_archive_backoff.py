@@ -3,20 +3,20 @@ from __future__ import annotations
 from workers.process.archive_backoff import ArchiveBackoff
 
 
-def test_an_archive_that_is_away_is_left_alone() -> None:
-    rest = ArchiveBackoff()
-    assert rest.covers("", is_away=True)
-    assert not rest.covers("", is_away=False)
+def test_an_archive_that_is_away_is_left_alone_until_it_is_back() -> None:
+    backoff = ArchiveBackoff()
+    assert backoff.leaves("", archive_is_away=True)
+    assert not backoff.leaves("", archive_is_away=False)
 
 
-def test_a_round_that_was_left_in_part_is_left_to_its_end_for_its_older_hours_come_first() -> None:
-    rest = ArchiveBackoff()
-    assert rest.covers("first round", is_away=True)
-    assert rest.covers("first round", is_away=False)
-    assert not rest.covers("second round", is_away=False)
+def test_the_rest_of_a_round_is_left_because_its_older_hours_come_first() -> None:
+    backoff = ArchiveBackoff()
+    assert backoff.leaves("first round", archive_is_away=True)
+    assert backoff.leaves("first round", archive_is_away=False)
+    assert not backoff.leaves("second round", archive_is_away=False)
 
 
-def test_a_round_that_went_by_before_the_archive_went_away_is_not_concerned() -> None:
-    rest = ArchiveBackoff()
-    assert not rest.covers("a round", is_away=False)
-    assert not rest.covers("a round", is_away=False)
+def test_a_round_is_archived_while_the_archive_answers() -> None:
+    backoff = ArchiveBackoff()
+    assert not backoff.leaves("a round", archive_is_away=False)
+    assert not backoff.leaves("a round", archive_is_away=False)

@@ -7,12 +7,12 @@ import pytest
 
 from eagle_logger.errors import DiskUnavailable
 from workers.process import disk_retry
-from workers.process.disk_retry import when_there_is_room
+from workers.process.disk_retry import retry_while_disk_fails
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_retry, "LOOKING", 0.001)
+    monkeypatch.setattr(disk_retry, "TRY_EVERY_S", 0.001)
 
 
 def refusing(times: int) -> Callable[[], str]:
@@ -27,22 +27,22 @@ def refusing(times: int) -> Callable[[], str]:
     return work
 
 
-def test_it_goes_on_as_soon_as_there_is_room() -> None:
-    assert when_there_is_room(refusing(5), threading.Event(), 60.0) == "12 users"
+def test_work_goes_on_as_soon_as_the_disk_takes_writes() -> None:
+    assert retry_while_disk_fails(refusing(5), threading.Event(), 60.0) == "12 users"
 
 
-def test_it_is_given_up_in_time() -> None:
+def test_work_fails_once_its_time_is_over() -> None:
     with pytest.raises(DiskUnavailable):
-        when_there_is_room(refusing(1_000_000), threading.Event(), 0.05)
+        retry_while_disk_fails(refusing(1_000_000), threading.Event(), 0.05)
 
 
-def test_who_is_to_stop_holds_nothing() -> None:
+def test_work_fails_at_once_in_a_worker_that_stops() -> None:
     stopping = threading.Event()
     stopping.set()
     with pytest.raises(DiskUnavailable):
-        when_there_is_room(refusing(1), stopping, 60.0)
+        retry_while_disk_fails(refusing(1), stopping, 60.0)
 
 
-def test_any_other_failure_is_told_at_once() -> None:
+def test_any_other_error_is_raised_at_once() -> None:
     with pytest.raises(ZeroDivisionError):
-        when_there_is_room(lambda: str(1 // 0), threading.Event(), 60.0)
+        retry_while_disk_fails(lambda: str(1 // 0), threading.Event(), 60.0)

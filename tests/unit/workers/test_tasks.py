@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from eagle_logger.rotation.rotation_result import RotationResult
-from workers.tasks import _uploads
+from workers.tasks import upload_counts
 
 
-def test_what_one_home_alone_is_in_trouble_with_is_no_failed_upload() -> None:
+def test_stuck_hours_of_single_homes_are_not_counted_as_failed_uploads() -> None:
     rotated = RotationResult(
         objects=7, stuck=2, errors={"00ce69": "its own", "00ce70": "its own", "00ce71": "away"}
     )
-    assert _uploads(rotated) == {"uploads_done": 7, "uploads_failed": 1, "uploads_stuck": 2}
+    assert upload_counts(rotated) == {"uploads_done": 7, "uploads_failed": 1, "uploads_stuck": 2}
