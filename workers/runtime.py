@@ -1,4 +1,7 @@
-"""What lives as long as a worker process: one event loop in a thread, and the clients on it."""
+"""What lives as long as a worker process: one event loop in a thread, and the clients on it.
+
+Celery's signals at the end of this file start it and stop it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import structlog
@@ -22,38 +26,43 @@ from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.settings import Settings
 from workers.process.cpu_priority import yield_to_others
-from workers.process.drain_consumer import DrainConsumer, has_task, taking_step
+from workers.process.drain_consumer import DrainConsumer, drain_step, has_task
 from workers.process.file_limits import raise_limit
-from workers.process.shutdown import ForcedShutdown
-from workers.process.watchdog import Watchdog, WorkerHealth, consumer_step, watch_tasks
+from workers.process.shutdown import WorkerShutdown, grace_period
+from workers.process.watchdog import SignsOfLife, Watchdog, consumer_sign_step, record_tasks
 
 Result = TypeVar("Result")
 
 _log = structlog.get_logger("eagle_logger.runtime")
 
-HEARTBEAT = 2.0
-"""Seconds between two notes of progress in Redis."""
-ENDING = 15.0
-"""Seconds, beside the deadline of visits under way, for everything else that has to come to an end.
-"""
-ROTATORS_ENDING = 45.0
-"""The same for who rotates: uploads under way have their time-outs and tries."""
-REGISTERING = 10.0
-"""Seconds between two registrations of a rotator's node."""
+NOTE_PROGRESS_EVERY_S = 2.0
+REGISTER_NODE_EVERY_S = 10.0
 
 
 class Runtime:
     """An event loop in a thread of its own, with the logger on it. Tasks run coroutines there and
-    wait for them."""
+    wait for them.
 
-    def __init__(self, settings: Settings, name: str, *, holder: str, fetches: bool) -> None:
+    `holder` names this process in the leases of users. `rotated_node` is the node whose disk this
+    process rotates, if it rotates one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        *,
+        holder: str,
+        fetches: bool,
+        rotated_node: str | None,
+    ) -> None:
         self.settings = settings
         self.name = name
         self._holder = holder
-        self.stopping = threading.Event()
-        self.grace = settings.deadline + ENDING
-        """Seconds from being told to stop to the end, at most."""
-        self.vitals = WorkerHealth(time.monotonic())
+        self._rotated_node = rotated_node
+        self.signs = SignsOfLife(time.monotonic())
+        grace = grace_period(settings.deadline, rotates=rotated_node is not None)
+        self.shutdown = WorkerShutdown(self.signs.tasks, self._close, grace=grace)
         self.broker = Broker(settings.broker_address)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(
@@ -64,41 +73,41 @@ class Runtime:
             wiring.data_logger(settings, name=name, holder=holder, passwords=fetches)
         )
         self._clock_is_wrong = False
-        self._background: list[Any] = []
-        self._closing = threading.Lock()
-        self._closed = False
+        self._background: list[Future[None]] = []
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the loop and wait for it, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def start(self, node: str | None) -> None:
-        """Wait for Redis, take over from a predecessor that died, and begin to report progress.
-        `node`: whose disk this process rotates, if it does. Raises ConfigurationError."""
+    def start(self) -> None:
+        """Wait for Redis, free the users of a predecessor that died, and begin to note progress.
+        Raises ConfigurationError."""
         self.run(self._take_over())
-        self._every(HEARTBEAT, self._note_progress)
-        self._every(1.0, self._loop_turns)
-        watch_tasks(self.vitals.tasks)
-        Watchdog(self.vitals, self.stopping).start()
+        self._repeat_in_background(NOTE_PROGRESS_EVERY_S, self._note_own_progress)
+        self._repeat_in_background(1.0, self._loop_shows_sign)
+        record_tasks(self.signs.tasks)
+        Watchdog(self.signs, self.shutdown.begun).start()
+        node = self._rotated_node
         if node is not None:
-            self.grace = self.settings.deadline + ROTATORS_ENDING
-            self._every(REGISTERING, lambda: self.logger.users.register_node(node))
+            self._repeat_in_background(
+                REGISTER_NODE_EVERY_S, lambda: self.logger.users.register_node(node)
+            )
         _collect_garbage_seldom()
 
     def note_progress(self, what: str) -> None:
-        """Remember in Redis that something other than this process's own heartbeat happened."""
+        """Note in Redis that `what` happened, apart from this process's own progress."""
         self.run(self.logger.users.note_progress(what, {"by": self.name}))
 
-    def stop(self) -> None:
-        """Let what is under way finish, write what is to be written, close everything. A second
-        caller waits for the first."""
-        with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._stop()
+    def has_fetches(self) -> bool:
+        """Whether a fetch is under way. The task is looked for first: when it ends, it leaves its
+        stragglers behind as visits."""
+        return has_task("fetch") or self.logger.has_visits
 
-    def _stop(self) -> None:
-        self.stopping.set()
+    def consumer_shows_sign(self) -> None:
+        self.signs.consumer = time.monotonic()
+
+    def _close(self) -> None:
+        """Let the visits under way finish, write what is to be written, close everything."""
         for job in self._background:
             job.cancel()
         self.run(self.logger.close())
@@ -107,86 +116,85 @@ class Runtime:
         self._loop.close()
         self.broker.close()
 
-    def _every(self, seconds: float, action: Any) -> None:
+    def _repeat_in_background(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         self._background.append(
             asyncio.run_coroutine_threadsafe(_repeat(seconds, action), self._loop)
         )
 
-    async def _note_progress(self) -> None:
-        trouble = self.logger.disk_trouble
+    async def _loop_shows_sign(self) -> None:
+        self.signs.loop = time.monotonic()
+
+    async def _note_own_progress(self) -> None:
+        disk_trouble = self.logger.disk_trouble
+        note = {"disk_trouble": disk_trouble} if disk_trouble else {}
         try:
-            note = {"disk_trouble": trouble} if trouble else {}
-            self._log_clock(await self.logger.users.note_progress(self.name, note))
+            clock_ahead = await self.logger.users.note_progress(self.name, note)
         except RedisUnavailable:
-            self.vitals.redis_is_away()
+            self.signs.redis_is_away()
             raise
-        self.vitals.redis_answers(time.monotonic())
+        self.signs.redis_answers(time.monotonic())
+        self._log_clock(clock_ahead)
 
     def _log_clock(self, ahead: float) -> None:
-        """Log once when this machine's clock goes wrong, and once when it is right again."""
-        wrong = abs(ahead) > LARGEST_SKEW
-        if wrong and not self._clock_is_wrong:
-            detail = "this machine's clock differs from Redis', so arrival times in log lines are wrong: set it, with NTP"
-            _log.warning("clock_is_wrong", seconds_ahead=ahead, detail=detail)
-        elif self._clock_is_wrong and not wrong:
-            _log.info(
-                "clock_is_right",
-                seconds_ahead=ahead,
-                detail="this machine's clock agrees with Redis' again",
+        """Log once when this machine's clock goes wrong, and once when it is right again. `ahead`:
+        seconds by which it is ahead of Redis' clock."""
+        is_wrong = abs(ahead) > LARGEST_SKEW
+        if is_wrong and not self._clock_is_wrong:
+            detail = (
+                "this machine's clock differs from Redis', so arrival times in log lines are "
+                "wrong: set it, with NTP"
             )
-        self._clock_is_wrong = wrong
-
-    async def _loop_turns(self) -> None:
-        self.vitals.loop = time.monotonic()
-
-    def has_fetches(self) -> bool:
-        """Whether a fetch is in hand; asked in this order, for a task leaves its stragglers behind
-        as visits."""
-        return has_task("fetch") or self.logger.has_visits
-
-    def consumer_turns(self) -> None:
-        """A sign of life of Celery's consumer."""
-        self.vitals.consumer = time.monotonic()
+            _log.warning("clock_is_wrong", seconds_ahead=ahead, detail=detail)
+        elif self._clock_is_wrong and not is_wrong:
+            detail = "this machine's clock agrees with Redis' again"
+            _log.info("clock_is_right", seconds_ahead=ahead, detail=detail)
+        self._clock_is_wrong = is_wrong
 
     async def _take_over(self) -> None:
+        """Wait until Redis answers. Then free the users that a process of this name held when it
+        died; otherwise they would wait for the end of their leases."""
         users = self.logger.users
         while True:
             try:
-                agreed = await users.agree_on_shards(self.settings.shards)
+                system_shards = await users.agree_on_shards(self.settings.shards)
                 freed = await users.free(self._holder)
                 break
             except RedisUnavailable as exc:
-                _log.warning("waiting for Redis", reason=str(exc))
+                _log.warning("waiting_for_redis", reason=str(exc))
                 await asyncio.sleep(1)
-        if agreed != self.settings.shards:
+        if system_shards != self.settings.shards:
             raise ConfigurationError(
-                f"EAGLE_SHARDS is {self.settings.shards}, but this system was started with {agreed}: set it to that, "
-                "or change the system with `eagle-logger shards set`"
+                f"EAGLE_SHARDS is {self.settings.shards}, but this system was started with "
+                f"{system_shards}: set it to that, or change the system with "
+                "`eagle-logger shards set`"
             )
         if freed:
             _log.info(
-                "freed the users of a predecessor that died",
+                "predecessor_users_freed",
                 users=len(freed),
                 cloud_ids=sorted(freed),
+                detail="a process of this name died while it held these users",
             )
 
 
-def _collect_garbage_seldom() -> None:
-    """Visits leave hardly a cycle behind, but thousands of them at once look like garbage to be
-    searched: with Python's own thresholds that was a good part of a worker's time. What was loaded
-    by now is not looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 50)
-
-
-async def _repeat(seconds: float, action: Any) -> None:
+async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await action()
         except RedisUnavailable as exc:
-            _log.warning("no heartbeat", reason=str(exc))
+            _log.warning("heartbeat_failed", reason=str(exc))
         await asyncio.sleep(seconds)
+
+
+def _collect_garbage_seldom() -> None:
+    """Let Python look for cycles of garbage more seldom, and never among what is loaded by now.
+
+    Visits leave hardly a cycle behind, but thousands of them at once look like garbage. With
+    Python's own thresholds, the search took a good part of a worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 50)
 
 
 _current: Runtime | None = None
@@ -204,42 +212,47 @@ def _start(sender: WorkController, **_: Any) -> None:
     global _current  # noqa: PLW0603  (one worker, one runtime: Celery gives tasks no other way to reach it)
     write_for_own_user_only()
     settings: Settings = sender.app.eagle_settings
-    name = settings.process_name or sender.hostname
-    own = wiring.node(settings)
+    node = wiring.node(settings)
     queues = resolved(
-        sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=own
+        sender.app.amqp.queues.consume_from, fetch_queue_count=settings.fetch_queues, node=node
     )
     sender.app.amqp.queues.select(queues)
-    fetching = [queue for queue in queues if queue in {ADHOC, *fetch_queues(settings.fetch_queues)}]
+    queues_with_fetches = {ADHOC, *fetch_queues(settings.fetch_queues)}
+    fetching = [queue for queue in queues if queue in queues_with_fetches]
+    rotates = rotate_queue(node) in queues
     if fetching:
         raise_limit(wiring.descriptors(settings))
     try:
-        # The node too: two nodes may well have processes, even hosts, of the same name.
         _current = Runtime(
-            settings, name, holder=f"{sender.hostname}/{own}", fetches=bool(fetching)
+            settings,
+            settings.process_name or sender.hostname,
+            # With the node: two nodes may have processes, even hosts, of the same name.
+            holder=f"{sender.hostname}/{node}",
+            fetches=bool(fetching),
+            rotated_node=node if rotates else None,
         )
-        rotates = rotate_queue(own) in queues
-        _current.start(own if rotates else None)
-        sender.app.steps["consumer"].add(consumer_step(_current.consumer_turns))
+        _current.start()
+        consumer_steps = sender.app.steps["consumer"]
+        consumer_steps.add(consumer_sign_step(_current.consumer_shows_sign))
         if rotates and not fetching:
             yield_to_others()
         if fetching:
-            sender.app.steps["consumer"].add(
-                taking_step(DrainConsumer(wiring.drain(settings), fetching, _current.has_fetches))
-            )
+            drain = DrainConsumer(wiring.drain(settings), fetching, _current.has_fetches)
+            consumer_steps.add(drain_step(drain))
     except ConfigurationError as exc:
         print(exc, file=sys.stderr)  # noqa: T201  (one clear line instead of Celery's traceback)
         sys.exit(2)
 
 
 @worker_shutting_down.connect
-def _stop_long_work(**_: Any) -> None:
-    if _current is not None and not _current.stopping.is_set():
-        _current.stopping.set()
-        ForcedShutdown(_current.vitals.tasks, _current.stop, within=_current.grace).start()
+def _begin_shutdown(**_: Any) -> None:
+    """Celery was asked to stop. It takes no more messages and waits for the tasks under way."""
+    if _current is not None:
+        _current.shutdown.begin()
 
 
 @worker_shutdown.connect
-def _stop(**_: Any) -> None:
+def _finish_shutdown(**_: Any) -> None:
+    """Celery's tasks have ended."""
     if _current is not None:
-        _current.stop()
+        _current.shutdown.finish()

@@ -34,7 +34,7 @@ from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
 from workers.bridge.request_log import tell
 from workers.bridge.sns_verifier import make_gate
-from workers.process.stop_signal import stop_signal
+from workers.process.shutdown import stop_signal
 
 if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sqs import SQSClient

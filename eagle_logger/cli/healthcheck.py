@@ -10,6 +10,7 @@ import click
 
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.user_store_context import with_users
+from eagle_logger.inspection.health import progress_age
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 
@@ -38,5 +39,4 @@ def healthcheck(settings: Settings, *, name: str, within: float) -> None:
 
 async def _age(store: UserStore, process: str) -> float | None:
     now, progress = await asyncio.gather(store.now(), store.progress())
-    note = progress.get(process)
-    return None if note is None else max(0.0, now - float(note["at"]))
+    return progress_age(progress, process, now)

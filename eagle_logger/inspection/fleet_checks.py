@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.printable import harmless
@@ -14,20 +15,18 @@ from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.check_result import CheckResult, Grade
 from eagle_logger.inspection.fleet_status import FleetStatus
-from eagle_logger.inspection.progress_checks import (
-    DISPATCH,
-    DISPATCH_PATIENCE,
+from eagle_logger.inspection.health import (
+    DISPATCH_SILENT_AFTER_S,
     OK,
+    PROCESS_SILENT_AFTER_S,
     Progress,
     dispatch_check,
     kind_of_process,
     worker_check,
-    worker_patience,
+    worker_silent_after,
 )
 from eagle_logger.settings import Settings
 
-PROCESS_SILENT_AFTER_S = 60.0
-"""Real seconds. Processes report every few seconds."""
 LATE_AFTER_S, VERY_LATE_AFTER_S = 60.0, 600.0
 """Real seconds that a user may wait for its turn: longer is worth a look, and much longer is wrong.
 """
@@ -59,8 +58,8 @@ def check_fleet_status(status: FleetStatus, settings: Settings) -> Iterator[Chec
     # The status has ages, and the checks compare moments with "now": so "now" is 0.
     progress: Progress = {name: {"at": -age} for name, age in status.processes.items()}
     real = settings.clock.stretched  # from real seconds to the system's clock
-    yield _check_dispatch(progress, real(DISPATCH_PATIENCE))
-    yield _check_workers(status, progress, real(worker_patience(settings.demand_interval)))
+    yield _check_dispatch(progress, real(DISPATCH_SILENT_AFTER_S))
+    yield _check_workers(status, progress, real(worker_silent_after(settings.demand_interval)))
     yield _check_processes(status, real(PROCESS_SILENT_AFTER_S))
     yield _check_breaker(status)
     yield _check_waiting(status, real(LATE_AFTER_S), real(VERY_LATE_AFTER_S))

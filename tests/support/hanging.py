@@ -7,13 +7,14 @@ from typing import Any
 
 from celery.signals import worker_ready
 
+from eagle_logger.inspection import health
 from workers import runtime
 from workers.app import app
 from workers.process import watchdog
 
-watchdog.LOOKING = 0.2
-watchdog.LOOP_PATIENCE = 3.0
-watchdog.CONSUMER_PATIENCE = 3.0
+watchdog.CHECK_EVERY_S = 0.2
+health.LOOP_HANGS_AFTER_S = 3.0
+health.CONSUMER_HANGS_AFTER_S = 3.0
 _LONG = 600.0
 
 _consumers: list[Any] = []

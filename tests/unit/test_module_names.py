@@ -19,6 +19,7 @@ SHARED_NAMES = {
     "decode": "a command; what it runs",
     "doctor": "a command; what it runs",
     "faults": "the faults of each stand-in",
+    "health": "what it means; the routes that answer with it",
     "memory": "adapters of two ports",
     "notifications": "the real ones; a stand-in's",
     "relay": "the real one's client; its stand-in",

@@ -1,5 +1,5 @@
-"""Beat's progress: what it sends has really left. A beat that hangs, or whose broker takes nothing,
-falls silent."""
+"""Beat notes progress in Redis with each message that it has really sent. So a beat that hangs, or
+whose broker takes nothing, falls silent."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 
-NAME = "beat"
+BEAT_NAME = "beat"
+"""The name under which beat notes progress, unless `EAGLE_PROCESS_NAME` gives another."""
 
 _log = structlog.get_logger("eagle_logger.beat")
 
 
 class BeatHeartbeat:
-    """Notes progress with every message sent. Beat has no event loop of its own: this one runs only
-    meanwhile."""
+    """Notes progress when it is called. Beat has no event loop, so this has one of its own, which
+    runs only during a call."""
 
     def __init__(self, users: UserStore, name: str) -> None:
         self._users = users
@@ -33,13 +34,12 @@ class BeatHeartbeat:
         try:
             self._runner.run(self._users.note_progress(self._name, {}))
         except RedisUnavailable as exc:
-            _log.warning("no heartbeat", reason=str(exc))
+            _log.warning("heartbeat_failed", reason=str(exc))
 
 
 @beat_init.connect
 def _start(sender: Service, **_: Any) -> None:
     settings: Settings = sender.app.eagle_settings
-    beating = BeatHeartbeat(
-        wiring.user_store(settings, passwords=False), settings.process_name or NAME
-    )
-    after_task_publish.connect(beating, weak=False)
+    users = wiring.user_store(settings, passwords=False)
+    heartbeat = BeatHeartbeat(users, settings.process_name or BEAT_NAME)
+    after_task_publish.connect(heartbeat, weak=False)

@@ -11,34 +11,32 @@ from celery import beat
 
 _log = structlog.get_logger("eagle_logger.beat")
 
-_SMALLEST_STEP_BACK = 1.0
-"""Seconds. A clock that goes back less was not set."""
+_SMALLEST_STEP_BACK_S = 1.0
+"""A clock that goes back by less was not set by anybody; it only drifts."""
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
-    """Celery's scheduler notes, by the machine's clock, when each entry is next due. If that clock
-    is set back by an hour, beat would send nothing for an hour; so each entry begins its period
-    anew."""
+    """Celery's scheduler keeps the time, by the machine's clock, at which each entry is next due.
+    Beat would send nothing for an hour after that clock was set back by an hour; so every entry
+    begins its period anew then."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._ahead = _ahead_of_steady()
+        self._offset = _offset_from_steady_clock()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        before, self._ahead = self._ahead, _ahead_of_steady()
-        if self._ahead < before - _SMALLEST_STEP_BACK:
-            seconds = round(before - self._ahead, 1)
-            _log.warning(
-                "clock_set_back",
-                seconds=seconds,
-                detail="this machine's clock was set back: beat begins its periods anew",
-            )
+        offset_before, self._offset = self._offset, _offset_from_steady_clock()
+        step_back = offset_before - self._offset
+        if step_back > _SMALLEST_STEP_BACK_S:
+            detail = "this machine's clock was set back: beat begins its periods anew"
+            _log.warning("clock_set_back", seconds=round(step_back, 1), detail=detail)
             for entry in self.schedule.values():
                 entry.last_run_at = entry.default_now()
-            self._heap = None
+            self._heap = None  # of Celery's: it is made anew from the schedule
         wait: float = super().tick(*args, **kwargs)
         return wait
 
 
-def _ahead_of_steady() -> float:
+def _offset_from_steady_clock() -> float:
+    """Seconds. It changes only when the machine's clock is set."""
     return time.time() - time.monotonic()

@@ -1,4 +1,5 @@
-"""A fetch has six seconds, rotation an hour: who only rotates takes the CPU that the others leave."""
+"""A process that only rotates takes the CPU that the others leave: a fetch has six seconds,
+rotation has an hour."""
 
 from __future__ import annotations
 
@@ -6,20 +7,20 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-NICE = 10
-"""A ninth of the share of who is not nice; nothing is lost of what is idle."""
+NICENESS = 10
+"""Such a process gets a ninth of the CPU share of a process of niceness 0. It still gets everything
+that would be idle."""
 
 _AUTOGROUP = Path("/proc/self/autogroup")
+"""Linux, where `autogroup` is on, shares the CPU among sessions first, then within each."""
 
 
 def yield_to_others() -> None:
-    """Rank this process behind the others on its machine.
-
-    Where Linux weighs sessions (autogroup) before it looks at what is in them, its session too, if
-    that is its own. A container's share is its engine's to give.
-    """
-    with suppress(OSError):  # a limit of the system's administrator
-        os.nice(max(0, NICE - os.nice(0)))  # who started it may have ranked it lower yet
+    """Rank this process behind the others on its machine, and its session too if that is its own.
+    The share of a whole container is for its engine to give."""
+    with suppress(OSError):  # the system's administrator may forbid it
+        # If the process was started with a higher niceness, that one stays.
+        os.nice(max(0, NICENESS - os.nice(0)))
     if os.getsid(0) == os.getpid():
         with suppress(OSError):
-            _AUTOGROUP.write_text(str(NICE))
+            _AUTOGROUP.write_text(str(NICENESS))

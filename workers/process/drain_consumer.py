@@ -1,7 +1,8 @@
-"""Whether this worker takes fetches: not while its node is drained (`eagle-logger drain`).
+"""Stops a worker's fetches while its node is drained (`eagle-logger drain`).
 
-Looked at every second in Celery's own consumer, which stops consuming from the fetch queues, lets
-what it has finish, and then gives up its hold on the volume. Other queues (dispatch, rotate) go on.
+Celery's own consumer checks every second. While the node is drained, it consumes nothing from the
+fetch queues; once the fetches under way have ended, it releases its lock on the volume. Other
+queues (dispatch, rotate) go on.
 """
 
 from __future__ import annotations
@@ -19,91 +20,101 @@ from eagle_logger.logs.drain_flag import DrainFlag, NodeLock
 
 _log = structlog.get_logger("eagle_logger.drain")
 
-LOOKING = 1.0
-"""Seconds between two looks."""
-_QUIET_LOOKS = 3
-"""Looks in a row without anything in hand before the hold is given up: a message may have been on
-its way to us."""
+CHECK_EVERY_S = 1.0
+_IDLE_CHECKS_BEFORE_RELEASE = 3
+"""Checks in a row that find no fetch, before the lock is released: a message may have been on its
+way to this worker."""
 
 
 class Consumer(Protocol):
-    """What we need of Celery's."""
+    """The part of Celery's consumer that is used here."""
 
     def add_task_queue(self, queue: str) -> None: ...
     def cancel_task_queue(self, queue: str) -> None: ...
 
 
 class DrainConsumer:
-    """`queues` are those that this worker takes fetches from; `is_busy` tells whether it has any in
-    hand."""
+    """Starts and stops consuming from `fetch_queues`. `has_fetches` says whether this worker has
+    any fetch under way or waiting."""
 
     def __init__(
-        self, drain: DrainFlag, queues: Sequence[str], is_busy: Callable[[], bool]
+        self, drain: DrainFlag, fetch_queues: Sequence[str], has_fetches: Callable[[], bool]
     ) -> None:
         self._drain = drain
-        self._queues = queues
-        self._is_busy = is_busy
-        self._hold: NodeLock | None = None
-        self._consuming = True
-        self._quiet = 0
+        self._fetch_queues = fetch_queues
+        self._has_fetches = has_fetches
+        self._lock: NodeLock | None = None
+        self._is_consuming = True  # Celery's consumer begins with all queues
+        self._idle_checks = 0
 
-    def look(self, consumer: Consumer) -> None:
-        """To be called now and then, by who owns the consumer. The consumer begins with all queues."""
-        if self._hold is None:
-            self._hold = self._held()
-        if self._hold is None or self._drain.is_asked():
-            self._stop(consumer)
+    def check(self, consumer: Consumer) -> None:
+        """Start or stop, as the drain flag says. To be called every second, from the consumer's
+        thread."""
+        if self._lock is None:
+            self._lock = self._take_lock()
+        if self._lock is None or self._drain.is_asked():
+            self._stop_consuming(consumer)
+            self._release_when_idle()
         else:
-            self._take(consumer)
+            self._idle_checks = 0
+            self._start_consuming(consumer)
 
-    def _held(self) -> NodeLock | None:
+    def _take_lock(self) -> NodeLock | None:
         try:
             return self._drain.hold()
         except DiskUnavailable as exc:
-            _log.error("fetching stops: the log volume cannot be written", reason=str(exc))
+            detail = "the log volume cannot be written, so no fetches are taken"
+            _log.error("log_volume_unwritable", reason=str(exc), detail=detail)
             return None
 
-    def _take(self, consumer: Consumer) -> None:
-        self._quiet = 0
-        if not self._consuming:
-            _log.info("the node is not drained any more: taking fetches", queues=self._queues)
-            for queue in self._queues:
+    def _start_consuming(self, consumer: Consumer) -> None:
+        if not self._is_consuming:
+            detail = "the node is not drained any more: this worker takes fetches again"
+            _log.info("fetch_queues_rejoined", queues=self._fetch_queues, detail=detail)
+            for queue in self._fetch_queues:
                 consumer.add_task_queue(queue)
-            self._consuming = True
+            self._is_consuming = True
 
-    def _stop(self, consumer: Consumer) -> None:
-        if self._consuming:
-            _log.info("the node is drained: no more fetches are taken", queues=self._queues)
-            for queue in self._queues:
+    def _stop_consuming(self, consumer: Consumer) -> None:
+        if self._is_consuming:
+            detail = "the node is drained, or its disk fails: this worker takes no more fetches"
+            _log.info("fetch_queues_left", queues=self._fetch_queues, detail=detail)
+            for queue in self._fetch_queues:
                 consumer.cancel_task_queue(queue)
-            self._consuming = False
-        if self._hold is not None:
-            self._quiet = 0 if self._is_busy() else self._quiet + 1
-            if self._quiet >= _QUIET_LOOKS:
-                self._hold.release()
-                self._hold = None
-                _log.info("the last fetch is on disk")
+            self._is_consuming = False
+
+    def _release_when_idle(self) -> None:
+        if self._lock is None:
+            return
+        self._idle_checks = 0 if self._has_fetches() else self._idle_checks + 1
+        if self._idle_checks >= _IDLE_CHECKS_BEFORE_RELEASE:
+            self._lock.release()
+            self._lock = None
+            _log.info("node_lock_released", detail="the last fetch of this worker is on disk")
 
 
 def has_task(name: str) -> bool:
-    """Whether this worker has such a task in hand, waiting or under way. In doubt it has."""
+    """Whether this worker has such a task waiting or under way. If in doubt, it has."""
     try:
         return any(request.name == name for request in list(state.reserved_requests))
-    except RuntimeError:  # one came or went while we counted
+    except RuntimeError:  # another thread added or removed one meanwhile
         return True
 
 
-def taking_step(taking: DrainConsumer) -> type[bootsteps.StartStopStep]:
-    """A step for Celery's consumer: before it has taken anything, and every second from then on."""
+def drain_step(drain_consumer: DrainConsumer) -> type[bootsteps.StartStopStep]:
+    """A step for Celery's consumer. It checks before the first message is taken, and every second
+    from then on."""
 
-    class DrainConsumerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    class DrainStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = (Tasks,)
 
         def start(self, parent: Any) -> None:
-            taking.look(parent)
-            self._entry = parent.timer.call_repeatedly(LOOKING, taking.look, (parent,))
+            drain_consumer.check(parent)
+            self._entry = parent.timer.call_repeatedly(
+                CHECK_EVERY_S, drain_consumer.check, (parent,)
+            )
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002  (Celery's signature)
             self._entry.cancel()
 
-    return DrainConsumerStep
+    return DrainStep

@@ -1,13 +1,21 @@
-"""The end of a worker comes within its grace period, whatever Celery still waits for.
+"""How a process stops after SIGTERM or SIGINT. docs/explanation/stopping-and-health.md has the
+whole table, with what is left over.
 
-While Redis does not answer, Celery's consumer tries for ever to tell it good-bye. Nothing depends
-on that: users come free when their lease ends, and a message that was not acknowledged comes again.
-What does count, visits under way and their readings on disk, is brought to an end here.
+- A Celery worker: Celery takes no more messages and calls `WorkerShutdown.begin`; it waits for the
+  tasks under way, then calls `WorkerShutdown.finish`. `workers/runtime.py` connects both.
+- The bridge and the SQS receiver wait for `stop_signal()`, then close what they opened, in the
+  `finally` of `workers/server/lifecycle.py` and `workers/sqs.py`.
+- `eagle-logger drain` and `eagle-logger rotate` stop between two users
+  (`eagle_logger/rotation/stop_request.py`). A drain stops no process: the node's workers take no
+  more fetches (`workers/process/drain_consumer.py`) and live on.
+- A process that hangs ends itself (`workers/process/watchdog.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sized
@@ -16,38 +24,83 @@ import structlog
 
 _log = structlog.get_logger("eagle_logger.shutdown")
 
-FAREWELL = 5.0
-"""Seconds that Celery has when no task runs any more."""
-_LOOKING = 0.1
+FETCHING_GRACE_S = 15.0
+"""Seconds that a worker has for its end, beside the deadline of the visits under way."""
+ROTATING_GRACE_S = 45.0
+"""The same for a worker that rotates: uploads under way have time-outs and further tries."""
+CELERY_ENDS_WITHIN_S = 5.0
+"""Seconds that Celery has to come to an end once no task runs any more."""
+CHECK_TASKS_EVERY_S = 0.1
 
 
-class ForcedShutdown(threading.Thread):
-    """Begun when the worker is told to stop: at the latest `within` seconds later `close` has been
-    called and the process has ended, by `end`. Does nothing if Celery comes to an end before."""
+def grace_period(deadline: float, *, rotates: bool) -> float:
+    """Seconds from SIGTERM to the end of a worker process, at most."""
+    return deadline + (ROTATING_GRACE_S if rotates else FETCHING_GRACE_S)
+
+
+class WorkerShutdown:
+    """The end of one worker process. It comes within `grace` seconds, whatever Celery waits for.
+
+    While Redis does not answer, Celery's consumer tries for ever to take its leave of it. Nothing
+    depends on that: users come free when their lease ends, and a message that was not acknowledged
+    comes again. What does count, `close` brings to an end: visits under way and their readings.
+    """
 
     def __init__(
         self,
         tasks: Sized,
         close: Callable[[], None],
         *,
-        within: float,
+        grace: float,
         end: Callable[[int], None] = os._exit,
     ) -> None:
-        super().__init__(name="ending", daemon=True)
+        self.begun = threading.Event()
+        """Set once the worker has been asked to stop. Work that takes long ends early then."""
         self._tasks = tasks
         self._close = close
+        self._grace = grace
         self._end = end
-        self._latest = time.monotonic() + within
+        self._finishing = threading.Lock()
+        self._finished = False
 
-    def run(self) -> None:
-        while self._tasks and self._left() > 2 * FAREWELL:
-            time.sleep(_LOOKING)
-        time.sleep(max(0.0, min(FAREWELL, self._left() - FAREWELL)))
-        _log.warning("Celery does not come to an end by itself", tasks=len(self._tasks))
-        closing = threading.Thread(target=self._close, name="closing", daemon=True)
+    def begin(self) -> None:
+        """Have long work end early, and end the process by force if the grace period passes."""
+        if not self.begun.is_set():
+            self.begun.set()
+            latest = time.monotonic() + self._grace
+            threading.Thread(
+                target=self._end_in_time, args=(latest,), name="shutdown", daemon=True
+            ).start()
+
+    def finish(self) -> None:
+        """Close everything. A second caller waits for the first."""
+        self.begun.set()
+        with self._finishing:
+            if not self._finished:
+                self._finished = True
+                self._close()
+
+    def _end_in_time(self, latest: float) -> None:
+        """If Celery comes to an end by itself, the process is gone before this has waited long."""
+        while self._tasks and latest - time.monotonic() > 2 * CELERY_ENDS_WITHIN_S:
+            time.sleep(CHECK_TASKS_EVERY_S)
+        # Half of what is left at the least is for closing.
+        left = latest - time.monotonic()
+        time.sleep(max(0.0, min(CELERY_ENDS_WITHIN_S, left - CELERY_ENDS_WITHIN_S)))
+        _log.warning(
+            "shutdown_forced",
+            tasks=len(self._tasks),
+            detail="Celery does not come to an end by itself, so this process ends without it",
+        )
+        closing = threading.Thread(target=self.finish, name="closing", daemon=True)
         closing.start()
-        closing.join(max(0.0, self._left()))
+        closing.join(max(0.0, latest - time.monotonic()))
         self._end(0)
 
-    def _left(self) -> float:
-        return self._latest - time.monotonic()
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. Call it on the running loop, in the main thread."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

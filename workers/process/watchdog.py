@@ -1,8 +1,8 @@
-"""A process that hangs ends itself. Whatever restarts processes restarts dead ones only; one that
-hangs looks alive.
+"""A worker process that hangs ends itself. What restarts processes restarts dead ones only, and a
+process that hangs looks alive.
 
-Nothing that counts is lost by such an end: a reading counts once it is fsynced, and users come free
-when their lease ends.
+Such an end loses nothing that counts: a reading counts once it is fsynced, and users come free when
+their lease ends. `eagle_logger/inspection/health.py` says what "hangs" means.
 """
 
 from __future__ import annotations
@@ -18,25 +18,20 @@ import structlog
 from celery import bootsteps
 from celery.signals import task_postrun, task_prerun
 
+from eagle_logger.inspection.health import hanging_part
+
 _log = structlog.get_logger("eagle_logger.watchdog")
 
-LOOP_PATIENCE = 30.0
-"""Seconds that the event loop may stand still."""
-CONSUMER_PATIENCE = 90.0
-"""Seconds that Celery's consumer may stand still while Redis answers: to leave half-open
-connections takes it up to 30."""
-TASK_PATIENCE = 1260.0
-"""Seconds that a task may take: by then the broker has given its message to somebody else."""
-LOOKING = 5.0
-"""Seconds between two looks."""
-HUNG = 70
+CHECK_EVERY_S = 5.0
+EXIT_STATUS_HUNG = 70
 """Exit status of a process that ended itself."""
 
 Moment = float
+"""Monotonic seconds."""
 
 
-class WorkerHealth:
-    """When each part of a worker last showed a sign of life. Moments are monotonic seconds."""
+class SignsOfLife:
+    """When each part of a worker process last showed a sign of life."""
 
     def __init__(self, now: Moment) -> None:
         self.loop = now
@@ -44,7 +39,7 @@ class WorkerHealth:
         self.redis_since: Moment | None = None
         """Since when Redis has answered every time; None while it does not."""
         self.tasks: dict[str, Moment] = {}
-        """Tasks under way, by id, with their start."""
+        """The start of each task under way, by its message's id."""
 
     def redis_answers(self, now: Moment) -> None:
         if self.redis_since is None:
@@ -54,67 +49,62 @@ class WorkerHealth:
         self.redis_since = None
 
     def hanging(self, now: Moment) -> str | None:
-        """What hangs, in words."""
-        if now - self.loop > LOOP_PATIENCE:
-            return f"the event loop has stood still for {now - self.loop:.0f} s"
-        if (
-            self.redis_since is not None
-            and now - max(self.consumer, self.redis_since) > CONSUMER_PATIENCE
-        ):
-            return f"Celery's consumer has stood still for {now - self.consumer:.0f} s"
-        oldest = min(list(self.tasks.values()), default=now)
-        return (
-            f"a task has not ended for {now - oldest:.0f} s"
-            if now - oldest > TASK_PATIENCE
-            else None
+        """What hangs, in words; None if nothing does."""
+        redis_since = now if self.redis_since is None else self.redis_since
+        oldest_task = min(list(self.tasks.values()), default=now)
+        return hanging_part(
+            loop_silence=now - self.loop,
+            consumer_silence=now - max(self.consumer, redis_since),
+            longest_task=now - oldest_task,
         )
 
-    def forgive(self, now: Moment) -> None:
-        """The whole process was asleep: nobody has had a chance to show a sign of life."""
+    def start_over(self, now: Moment) -> None:
+        """Forget how old the signs are, after the whole process was asleep and could show none."""
         self.loop = self.consumer = now
         self.redis_since = None
 
 
 class Watchdog(threading.Thread):
-    """Looks every few seconds, until it is stopped; `end` is called, once, with what hangs."""
+    """Checks the signs of life every few seconds, until `stopping` is set. The first time that
+    something hangs, it calls `end` with what hangs, and checks no more."""
 
     def __init__(
         self,
-        vitals: WorkerHealth,
+        signs: SignsOfLife,
         stopping: threading.Event,
         *,
         end: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
-        self._vitals = vitals
+        self._signs = signs
         self._stopping = stopping
         self._end = end or end_process
 
     def run(self) -> None:
-        last = time.monotonic()
-        while not self._stopping.wait(LOOKING):
+        last_check = time.monotonic()
+        while not self._stopping.wait(CHECK_EVERY_S):
             now = time.monotonic()
-            if now - last > 2 * LOOKING:
-                self._vitals.forgive(now)
-            elif hanging := self._vitals.hanging(now):
+            if now - last_check > 2 * CHECK_EVERY_S:
+                self._signs.start_over(now)
+            elif hanging := self._signs.hanging(now):
                 self._end(hanging)
                 return
-            last = now
+            last_check = now
 
 
 def end_process(reason: str) -> None:
-    """At once, with every thread's stack on standard error for whoever wants to know why."""
-    _log.critical("this process hangs and ends itself", reason=reason)
+    """End this process at once. Every thread's stack goes to standard error, to show why."""
+    _log.critical("process_hangs", reason=reason, detail="this process hangs, so it ends itself")
     faulthandler.dump_traceback()
-    os._exit(HUNG)
+    os._exit(EXIT_STATUS_HUNG)
 
 
-def consumer_step(sign: Callable[[], None]) -> type[bootsteps.StartStopStep]:
-    """A step for Celery's consumer that calls `sign` every second from its own loop."""
+def consumer_sign_step(show_sign: Callable[[], None]) -> type[bootsteps.StartStopStep]:
+    """A step for Celery's consumer that calls `show_sign` every second from the consumer's loop."""
 
     class ConsumerSign(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         def start(self, parent: Any) -> None:
-            self._entry = parent.timer.call_repeatedly(1.0, sign)
+            self._entry = parent.timer.call_repeatedly(1.0, show_sign)
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002  (Celery's signature)
             self._entry.cancel()
@@ -122,14 +112,14 @@ def consumer_step(sign: Callable[[], None]) -> type[bootsteps.StartStopStep]:
     return ConsumerSign
 
 
-def watch_tasks(tasks: dict[str, Moment]) -> None:
-    """Keep the book of tasks under way."""
+def record_tasks(tasks: dict[str, Moment]) -> None:
+    """Keep in `tasks` what is under way, from now on."""
 
-    def begins(task_id: str, **_: Any) -> None:
+    def add(task_id: str, **_: Any) -> None:
         tasks[task_id] = time.monotonic()
 
-    def ends(task_id: str, **_: Any) -> None:
+    def remove(task_id: str, **_: Any) -> None:
         tasks.pop(task_id, None)
 
-    task_prerun.connect(begins, weak=False)
-    task_postrun.connect(ends, weak=False)
+    task_prerun.connect(add, weak=False)
+    task_postrun.connect(remove, weak=False)

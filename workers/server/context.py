@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from eagle_logger.inspection.health import StallDetector
 from eagle_logger.sns.topics import Topic
 from eagle_logger.sns.verifier import SnsVerifier
-from eagle_logger.users.store import Totals, UserStore
+from eagle_logger.users.store import UserStore
 from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.counters import Counters
 from workers.server.limits import RateLimit
@@ -32,21 +33,6 @@ class Unarchived:
     files: int
     oldest: float | None
     stuck: int = 0
-
-
-class StallDetector:
-    """For how long users have waited without any being fetched."""
-
-    def __init__(self) -> None:
-        self._fetches = -1
-        self._since = 0.0
-
-    def look(self, fetches: int, totals: Totals, now: float) -> float:
-        """Seconds, as of now. `fetches`: the system's counter; `now`: any clock that only goes
-        forward."""
-        if fetches != self._fetches or not (totals.leased or totals.overdue):
-            self._fetches, self._since = fetches, now
-        return now - self._since
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import asyncio
 import time
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection.progress_checks import (
-    DISPATCH_PATIENCE,
+from eagle_logger.inspection.health import (
+    DISPATCH_SILENT_AFTER_S,
     OK,
     dispatch_check,
     fetch_check,
@@ -51,10 +51,10 @@ async def readiness(bridge: Bridge) -> Readiness:
         return Readiness(ready=False, checks={"redis": "does not answer"})
     checks = {
         "redis": OK,
-        "dispatch": dispatch_check(progress, now, bridge.stretched(DISPATCH_PATIENCE)),
+        "dispatch": dispatch_check(progress, now, bridge.stretched(DISPATCH_SILENT_AFTER_S)),
         "workers": worker_check(progress, totals, now, bridge.stretched(bridge.worker_patience)),
         "fetches": fetch_check(
-            bridge.stall.look(tally.get("fetches", 0), totals, time.monotonic()),
+            bridge.stall.stalled(tally.get("fetches", 0), totals, time.monotonic()),
             bridge.worker_patience,
         ),
     }

@@ -13,14 +13,14 @@ from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.core.rotation_plan import came_late, is_over
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.inspection.progress_checks import worker_patience
+from eagle_logger.inspection.health import worker_silent_after
 from eagle_logger.settings import Settings
 from eagle_logger.sns.certificate_cache import FetchCertificate
 from eagle_logger.users.store import UserStore
 from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
 from workers.bridge.sns_verifier import make_gate
-from workers.process.stop_signal import stop_signal
+from workers.process.shutdown import stop_signal
 from workers.server import subscription_confirmation
 from workers.server.app import BoundedServer, probe_server, server
 from workers.server.context import Bridge, Unarchived
@@ -68,7 +68,7 @@ async def running(
         api_token=api_token,
         trusted_proxies=networks(settings.trusted_proxies),
         stretched=settings.clock.stretched,
-        worker_patience=patience or worker_patience(settings.demand_interval),
+        worker_patience=patience or worker_silent_after(settings.demand_interval),
     )
     http, probes = server(bridge), probe_server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)

@@ -13,6 +13,7 @@ from pathlib import Path
 from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.simulator.s3.server import FAULTS_PATH
+from workers.process.shutdown import grace_period
 from workers.up.simulators import BUCKET, SimulatorSetup
 
 AWS = "aws"
@@ -25,6 +26,8 @@ ROTATOR = "rotator"
 SIMULATOR = "simulator"
 SQS = "sqs"
 
+_KILL_MARGIN_S = 5.0
+"""Seconds that a worker has beside its own grace period, before supervisor kills it."""
 
 TASKS_COLUMNS = "name,args,result,state,received,runtime,worker"
 """The columns of Flower's list of tasks. A task's arguments are its users; its result says what was
@@ -69,9 +72,8 @@ class Program:
 
 def system_programs(settings: Settings, node: str) -> list[Program]:
     """What runs in every case but Redis: everything that works for the users."""
-    patience = (
-        settings.deadline + 20
-    )  # every visit under way may use its deadline, then it is written and reported
+    stops_within = grace_period(settings.deadline, rotates=False) + _KILL_MARGIN_S
+    rotator_stops_within = grace_period(settings.deadline, rotates=True) + _KILL_MARGIN_S
     fetching = ",".join(fetch_queues(settings.fetch_queues))
     programs = [
         *(
@@ -80,15 +82,17 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
                 rotate_queue(node),
                 4,
                 Stage.ROTATING,
-                60.0,
+                rotator_stops_within,
             )
             for number in range(1, settings.rotate_workers + 1)
         ),
         *(
-            _worker(f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, patience)
+            _worker(
+                f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, stops_within
+            )
             for number in range(1, settings.fetch_workers + 1)
         ),
-        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, patience),
+        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, stops_within),
         # Beat reports each message that it has sent, one a second, so its silence shows soon.
         Program(
             BEAT,

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
+from eagle_logger.inspection.health import is_silent
 from workers.up.programs import Program
 
 
@@ -44,8 +45,7 @@ def silent(
         program
         for program in programs
         if program.reports_as is not None
-        and float(progress.get(program.reports_as, {}).get("at", 0))
-        < now - stretched(program.silent_after)
+        and is_silent(progress, program.reports_as, now, stretched(program.silent_after))
     ]
 
 

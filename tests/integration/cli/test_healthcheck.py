@@ -21,10 +21,10 @@ def _environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def beat_sends_a_message(name: str) -> None:
     users = wiring.user_store(settings.load(), passwords=False)
-    beating = BeatHeartbeat(users, name)
-    beating(sender="dispatch")
-    beating._runner.run(users.close())
-    beating._runner.close()
+    heartbeat = BeatHeartbeat(users, name)
+    heartbeat(sender="dispatch")
+    heartbeat._runner.run(users.close())
+    heartbeat._runner.close()
 
 
 def check(*arguments: str) -> tuple[int, str]:
@@ -59,10 +59,10 @@ def test_a_name_may_hold_the_hosts() -> None:
 
 def test_beat_goes_on_without_redis() -> None:
     store = wiring.user_store(settings.load(redis_url="redis://127.0.0.1:1/0"), passwords=False)
-    beating = BeatHeartbeat(store, "beat")
-    beating(sender="dispatch")
-    beating._runner.run(store.close())
-    beating._runner.close()
+    heartbeat = BeatHeartbeat(store, "beat")
+    heartbeat(sender="dispatch")
+    heartbeat._runner.run(store.close())
+    heartbeat._runner.close()
     assert asyncio.run(_progress()) == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from cryptography.fernet import Fernet
 
-from workers.process.watchdog import HUNG
+from workers.process.watchdog import EXIT_STATUS_HUNG
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,6 @@ def test_a_worker_that_hangs_ends_itself(
         timeout=60,
         check=False,
     )
-    assert ended.returncode == HUNG, ended.stderr
+    assert ended.returncode == EXIT_STATUS_HUNG, ended.stderr
     assert reason in ended.stdout + ended.stderr
     assert "Current thread" in ended.stderr

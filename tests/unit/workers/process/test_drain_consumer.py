@@ -11,7 +11,7 @@ from workers.process.drain_consumer import DrainConsumer, has_task
 QUEUES = ["fetch.0", "adhoc"]
 
 
-class Hold:
+class Lock:
     def __init__(self) -> None:
         self.released = False
 
@@ -20,31 +20,31 @@ class Hold:
         self.released = True
 
 
-class Drain:
-    """A volume as `DrainConsumer` sees it."""
+class Volume:
+    """A log volume as `DrainConsumer` sees it."""
 
     def __init__(self) -> None:
         self.asked = self.failing = False
-        self.holds: list[Hold] = []
+        self.locks: list[Lock] = []
 
     def is_asked(self) -> bool:
         return self.asked
 
-    def hold(self) -> Hold | None:
+    def hold(self) -> Lock | None:
         if self.failing:
             raise DiskUnavailable
         if self.asked:
             return None
-        self.holds.append(Hold())
-        return self.holds[-1]
+        self.locks.append(Lock())
+        return self.locks[-1]
 
     @property
-    def is_held(self) -> bool:
-        return any(not hold.released for hold in self.holds)
+    def is_locked(self) -> bool:
+        return any(not lock.released for lock in self.locks)
 
 
 class Consumer:
-    """It begins with all of its queues, as Celery's does."""
+    """Begins with all of its queues, as Celery's does."""
 
     def __init__(self) -> None:
         self.queues = {*QUEUES, "dispatch"}
@@ -59,13 +59,13 @@ class Consumer:
 
 class Worker:
     def __init__(self) -> None:
-        self.drain, self.consumer, self.busy = Drain(), Consumer(), False
-        drain: Any = self.drain
-        self._taking = DrainConsumer(drain, QUEUES, lambda: self.busy)
+        self.volume, self.consumer, self.busy = Volume(), Consumer(), False
+        volume: Any = self.volume
+        self._drain_consumer = DrainConsumer(volume, QUEUES, lambda: self.busy)
 
-    def look(self, times: int = 1) -> None:
+    def check(self, times: int = 1) -> None:
         for _ in range(times):
-            self._taking.look(self.consumer)
+            self._drain_consumer.check(self.consumer)
 
     @property
     def takes_fetches(self) -> bool:
@@ -77,75 +77,75 @@ def worker() -> Worker:
     return Worker()
 
 
-def test_it_takes_fetches_with_the_hold_in_hand(worker: Worker) -> None:
-    worker.look(5)
+def test_a_worker_locks_the_volume_before_it_takes_fetches(worker: Worker) -> None:
+    worker.check(5)
     assert worker.takes_fetches
-    assert len(worker.drain.holds) == 1
-    assert worker.drain.is_held
+    assert len(worker.volume.locks) == 1
+    assert worker.volume.is_locked
 
 
 def test_a_worker_that_starts_on_a_drained_node_takes_none_at_all(worker: Worker) -> None:
-    worker.drain.asked = True
-    worker.look()
+    worker.volume.asked = True
+    worker.check()
     assert worker.consumer.queues == {"dispatch"}
-    assert not worker.drain.is_held
+    assert not worker.volume.is_locked
 
 
-def test_what_is_in_hand_is_finished_before_the_hold_is_given_up(worker: Worker) -> None:
-    worker.look()
-    worker.drain.asked = worker.busy = True
-    worker.look(20)
+def test_the_volume_stays_locked_until_the_fetches_under_way_have_ended(worker: Worker) -> None:
+    worker.check()
+    worker.volume.asked = worker.busy = True
+    worker.check(20)
     assert worker.consumer.queues == {"dispatch"}
-    assert worker.drain.is_held
+    assert worker.volume.is_locked
     worker.busy = False
-    worker.look(20)
-    assert not worker.drain.is_held
+    worker.check(20)
+    assert not worker.volume.is_locked
 
 
-def test_a_message_that_was_on_its_way_starts_the_count_anew(worker: Worker) -> None:
-    worker.look()
-    worker.drain.asked = True
-    worker.look(2)
+def test_a_message_that_was_on_its_way_keeps_the_volume_locked(worker: Worker) -> None:
+    worker.check()
+    worker.volume.asked = True
+    worker.check(2)
     worker.busy = True
-    worker.look()
+    worker.check()
     worker.busy = False
-    worker.look(2)
-    assert worker.drain.is_held
-    worker.look()
-    assert not worker.drain.is_held
+    worker.check(2)
+    assert worker.volume.is_locked
+    worker.check()
+    assert not worker.volume.is_locked
 
 
-def test_undone_it_takes_fetches_again(worker: Worker) -> None:
-    worker.look()
-    worker.drain.asked = True
-    worker.look(5)
-    worker.drain.asked = False
-    worker.look()
+def test_a_worker_takes_fetches_again_once_the_drain_is_undone(worker: Worker) -> None:
+    worker.check()
+    worker.volume.asked = True
+    worker.check(5)
+    worker.volume.asked = False
+    worker.check()
     assert worker.takes_fetches
-    assert worker.drain.is_held
+    assert worker.volume.is_locked
 
 
-def test_undone_before_it_had_let_go_it_goes_on(worker: Worker) -> None:
-    worker.look()
-    worker.drain.asked = worker.busy = True
-    worker.look()
-    worker.drain.asked = False
-    worker.look()
+def test_a_drain_undone_while_fetches_were_under_way_keeps_the_lock(worker: Worker) -> None:
+    worker.check()
+    worker.volume.asked = worker.busy = True
+    worker.check()
+    worker.volume.asked = False
+    worker.check()
     assert worker.takes_fetches
-    assert len(worker.drain.holds) == 1
-    assert worker.drain.is_held
+    assert len(worker.volume.locks) == 1
+    assert worker.volume.is_locked
 
 
-def test_a_disk_that_fails_is_not_fetched_for_until_it_is_well(worker: Worker) -> None:
-    worker.drain.failing = True
-    worker.look()
+def test_a_worker_takes_no_fetches_while_its_disk_fails(worker: Worker) -> None:
+    worker.volume.failing = True
+    worker.check()
     assert not worker.takes_fetches
-    worker.drain.failing = False
-    worker.look()
+    worker.volume.failing = False
+    worker.check()
     assert worker.takes_fetches
 
 
-def test_what_a_worker_has_in_hand_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_under_way_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     class Request:
         def __init__(self, name: str) -> None:
             self.name = name

@@ -5,42 +5,67 @@ import threading
 import pytest
 
 from workers.process import shutdown
-from workers.process.shutdown import ForcedShutdown
+from workers.process.shutdown import WorkerShutdown, grace_period
 
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "FAREWELL", 0.05)
-    monkeypatch.setattr(shutdown, "_LOOKING", 0.001)
+    monkeypatch.setattr(shutdown, "CELERY_ENDS_WITHIN_S", 0.05)
+    monkeypatch.setattr(shutdown, "CHECK_TASKS_EVERY_S", 0.001)
 
 
-def test_tasks_may_finish_and_what_is_open_is_closed_before_the_end() -> None:
-    tasks = {"one": 0.0}
-    happened: list[str] = []
-    end = ForcedShutdown(
-        tasks,
-        lambda: happened.append("closed"),
-        within=60,
-        end=lambda status: happened.append(f"ended {status}"),
-    )
-    end.start()
-    end.join(0.05)
-    assert happened == []
+class EndingProcess:
+    """Notes what happens to it, in order."""
+
+    def __init__(self, tasks: dict[str, float], *, grace: float) -> None:
+        self.happened: list[str] = []
+        self.ended = threading.Event()
+        self.shutdown = WorkerShutdown(tasks, self.close, grace=grace, end=self.end)
+
+    def close(self) -> None:
+        self.happened.append("closed")
+
+    def end(self, status: int) -> None:
+        self.happened.append(f"ended {status}")
+        self.ended.set()
+
+
+def test_a_rotator_has_more_time_than_a_fetching_worker() -> None:
+    assert grace_period(10.0, rotates=False) == 25.0
+    assert grace_period(10.0, rotates=True) == 55.0
+
+
+def test_a_forced_end_waits_for_tasks_and_closes_first() -> None:
+    tasks = {"a task": 0.0}
+    process = EndingProcess(tasks, grace=60)
+    process.shutdown.begin()
+    assert process.shutdown.begun.is_set()
+    assert not process.ended.wait(0.05)
+    assert process.happened == []
     tasks.clear()
-    end.join(10)
-    assert happened == ["closed", "ended 0"]
+    assert process.ended.wait(10)
+    assert process.happened == ["closed", "ended 0"]
 
 
-def hangs(for_ever: threading.Event) -> None:
-    for_ever.wait(60)
+def test_what_was_closed_already_is_not_closed_again_by_force() -> None:
+    process = EndingProcess({}, grace=1)
+    process.shutdown.begin()
+    process.shutdown.begin()
+    process.shutdown.finish()
+    process.shutdown.finish()
+    assert process.ended.wait(10)
+    assert process.happened == ["closed", "ended 0"]
 
 
 def test_neither_a_task_nor_a_closing_that_hangs_puts_the_end_off() -> None:
-    ended = threading.Event()
-    forever = threading.Event()
-    end = ForcedShutdown(
-        {"one": 0.0}, lambda: hangs(forever), within=0.2, end=lambda _: ended.set()
+    ended, never = threading.Event(), threading.Event()
+    process = WorkerShutdown(
+        {"a task": 0.0}, lambda: void(never.wait(60)), grace=0.2, end=lambda _: ended.set()
     )
-    end.start()
+    process.begin()
     assert ended.wait(10)
-    forever.set()
+    never.set()
+
+
+def void(_: object) -> None:
+    """For a lambda whose result nobody wants."""
