@@ -24,7 +24,7 @@ import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import EagleError
 from eagle_logger.rainforest.relay import requests

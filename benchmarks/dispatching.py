@@ -15,7 +15,8 @@ import redis
 from benchmarks import proc
 from benchmarks.ours import System
 from benchmarks.stage import Failed, Relay, Stage
-from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Stream
 from eagle_logger.core.users import User, UserState
 from eagle_logger.users.redis.encoding import encode_state, encode_user
 from eagle_logger.users.store import UserStore
@@ -146,7 +147,7 @@ def overdue(
     with stage.processes("overdue") as processes:
         system = System(processes, relay.post_url, workers=workers)
         system.seed(relay.accounts(homes))
-        asyncio.run(asyncio.sleep(system.settings.demand_interval))
+        asyncio.run(asyncio.sleep(system.settings.intervals[Kind.DEMAND]))
         began = time.monotonic()
         system.start()
         started = time.monotonic() - began

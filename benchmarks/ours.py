@@ -18,7 +18,7 @@ from benchmarks.rotating import write_backlog
 from benchmarks.stage import BUCKET, Failed, Processes, Relay, Stage, run, start_redis, start_s3
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
@@ -155,7 +155,7 @@ def ours(
 
 
 def _settle(system: System, homes: int) -> None:
-    period = system.settings.demand_interval
+    period = system.settings.intervals[Kind.DEMAND]
     until = time.monotonic() + 5 * period
     while system.tally().get("fetches", 0) < homes and time.monotonic() < until:
         system.processes.check()

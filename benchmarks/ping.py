@@ -19,8 +19,8 @@ from benchmarks import proc
 from benchmarks.ours import System
 from benchmarks.stage import Failed, Processes, Relay, Stage, free_port
 from eagle_logger import wiring
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.paths import shard_name, shard_of
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.settings import Settings
 from eagle_logger.sns.fetch_request import message_for

@@ -21,8 +21,9 @@ from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
 from eagle_logger.rotation.rotate_shard import UPLOADS
 from eagle_logger.settings import Settings

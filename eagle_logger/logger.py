@@ -16,8 +16,9 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour, Moment, unix
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.poison_users import is_convicted
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.core.schedule import REQUEST_GAP, cadence, kinds_due, visit_period, visit_phase
 from eagle_logger.core.users import User
 from eagle_logger.errors import RedisUnavailable, RelayUnavailable, Unreadable

@@ -14,10 +14,17 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -29,8 +36,8 @@ from pydantic_settings import (
 
 from eagle_logger.clock import Clock
 from eagle_logger.core import fernet_keys
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.paths import DEFAULT_SHARDS
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.disk.atomic_files import replace_file
 from eagle_logger.errors import ConfigurationError
@@ -76,7 +83,30 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_unset_if_blank)]
 OptionalText = Annotated[str | None, BeforeValidator(_unset_if_blank)]
 
 
-class Settings(BaseSettings):
+if TYPE_CHECKING:
+
+    class _IntervalSettings(BaseSettings): ...
+
+else:
+    # One setting for each kind: EAGLE_DEMAND_INTERVAL, EAGLE_SUMMATION_INTERVAL, …
+    _IntervalSettings = create_model(
+        "_IntervalSettings",
+        __base__=BaseSettings,
+        **{
+            spec.interval_name: (
+                Seconds,
+                Field(
+                    spec.default_interval,
+                    ge=1,
+                    description=f"How often a user's {spec.kind} is fetched.",
+                ),
+            )
+            for spec in KINDS.values()
+        },
+    )
+
+
+class Settings(_IntervalSettings):
     """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are
     seconds unless they carry a unit (`10m`, `24h`)."""
 
@@ -139,15 +169,6 @@ class Settings(BaseSettings):
     )
     max_in_flight: int = Field(
         2000, ge=1, le=20_000, description="Requests to the relay at once, per process."
-    )
-
-    demand_interval: Seconds = Field(6, ge=1, description="How often a user's demand is fetched.")
-    summation_interval: Seconds = Field(
-        240, ge=1, description="How often its summation is fetched."
-    )
-    price_interval: Seconds = Field(300, ge=1, description="How often its price is fetched.")
-    message_interval: Seconds = Field(
-        900, ge=1, description="How often its text message is fetched."
     )
 
     shards: int = Field(
@@ -370,12 +391,7 @@ class Settings(BaseSettings):
     @property
     def intervals(self) -> dict[Kind, float]:
         """The fleet's cadence."""
-        return {
-            Kind.DEMAND: self.demand_interval,
-            Kind.SUMMATION: self.summation_interval,
-            Kind.PRICE: self.price_interval,
-            Kind.MESSAGE: self.message_interval,
-        }
+        return {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
 
     @property
     def logs_dir(self) -> Path:

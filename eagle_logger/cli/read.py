@@ -13,9 +13,10 @@ from eagle_logger import wiring
 from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.line_format import ParsedLine, number_text, parse_line
 from eagle_logger.core.paths import cloud_id_of
-from eagle_logger.core.readings import Flag, Kind
+from eagle_logger.core.readings import Flag
 from eagle_logger.core.time_arguments import moment_of
 from eagle_logger.errors import ArchiveUnavailable, BadCloudId, UnknownUser
 from eagle_logger.inspection.user_readings import UserReadings
@@ -142,29 +143,21 @@ def _row(line: ParsedLine) -> tuple[str, ...]:
     columns = (
         iso(line.time),
         line.identity.kind,
-        _reading(line),
+        values_in_words(line),
         line.identity.meter or "-",
         " ".join(sorted(line.flags)),
     )
     return tuple(_printable(column) for column in columns)
 
 
-def _reading(line: ParsedLine) -> str:
-    """Its values in words, on one line."""
-    data, kind = line.data, str(line.identity.kind)
-    match kind:
-        case Kind.DEMAND:
-            return f"{_shown(data.get('value'))} {data.get('unit')}"
-        case Kind.SUMMATION:
-            return f"{_shown(data.get('delivered'))} in, {_shown(data.get('received'))} out {data.get('unit')}"
-        case Kind.PRICE:
-            return (
-                f"{_shown(data.get('price'))} {data.get('unit')} {data.get('label') or ''}".strip()
-            )
-        case Kind.MESSAGE:
-            return str(data.get("text"))
-        case _:  # a kind that a newer version wrote
-            return line.values
+def values_in_words(line: ParsedLine) -> str:
+    """Its values in words."""
+    spec = KINDS.get(line.identity.kind)
+    if spec is None:  # a kind that only a newer version knows
+        return line.values
+    numbers = {name: _number(line.data.get(name)) for name in spec.numbers}
+    texts = {name: line.data.get(name) or "" for name in (*spec.texts, "unit")}
+    return spec.wording.format(**numbers, **texts).strip()
 
 
 def _printable(text: str) -> str:
@@ -173,8 +166,8 @@ def _printable(text: str) -> str:
     return harmless(" ".join(text.split()))
 
 
-def _shown(value: object) -> str:
-    """A value for a person. A whole number has no decimal point, whichever version wrote its line."""
+def _number(value: object) -> str:
+    """A number for a person. A whole one has no decimal point, whichever version wrote its line."""
     if isinstance(value, Decimal):
         return number_text(value)
     return "-" if value is None else str(value)

@@ -21,6 +21,7 @@ from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.cli.user_store_context import checked_cloud_id, with_users
 from eagle_logger.core.hours import iso
+from eagle_logger.core.kinds import KINDS
 from eagle_logger.disk.atomic_files import replacement
 from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.fetching.visit import POISON
@@ -39,23 +40,24 @@ def users() -> None:
     """Who is fetched: add, list, show, wake, remove; import and export many at once."""
 
 
-def _interval(kind: str) -> Callable[[Any], Any]:
-    return click.option(
-        f"--{kind}-interval",
-        type=float,
-        metavar="SECONDS",
-        help=f"Its own {kind} interval (default: the fleet's).",
-    )
+def _interval_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each kind: `--demand-interval`, `--summation-interval`, …"""
+    for spec in reversed(list(KINDS.values())):
+        command = click.option(
+            f"--{spec.kind}-interval",
+            spec.interval_name,
+            type=float,
+            metavar="SECONDS",
+            help=f"Its own {spec.kind} interval (default: the fleet's).",
+        )(command)
+    return command
 
 
 @users.command()
 @with_settings
 @click.argument("cloud_id")
 @click.option("--email", required=True, help="What it logs in with at the relay.")
-@_interval("demand")
-@_interval("summation")
-@_interval("price")
-@_interval("message")
+@_interval_options
 @click.option(
     "--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways."
 )

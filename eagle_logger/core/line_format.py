@@ -25,7 +25,8 @@ from decimal import Decimal
 from typing import Any
 
 from eagle_logger.core.hours import iso
-from eagle_logger.core.readings import Flag, Identity, Reading, Value, flag_of, kind_of
+from eagle_logger.core.kinds import kind_of
+from eagle_logger.core.readings import Flag, Identity, Reading, Value, flag_of
 
 VERSION = 1
 

@@ -17,6 +17,7 @@ from operator import lt
 from typing import NamedTuple
 
 from eagle_logger.core.hours import iso
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.line_format import VERSION, parse_line
 
 Identity = tuple[bytes, bytes, bytes, bytes]
@@ -55,10 +56,10 @@ _NAME = r"(?!(?:v|cloud_id|device|meter|kind|time|arrived|raw|flags)\")[a-z_]+"
 _MAC = r"(?:0x[0-9a-f]{16})?"
 _MINUTE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _FLAG = r'"(?:not_set|future|long_past|backwards|conflict|filed_by_arrival)"'
-_DEMAND = rf'"value":{_COMPARED},"unit":"kW"'  # by far most lines have exactly these values
+_DEMAND = rf'"value":{_COMPARED},"unit":"{KINDS[Kind.DEMAND].unit}"'  # by far most lines have exactly these values
 _OTHERS = _several(rf'"{_NAME}":(?:{_NUMBER}|"{_PLAIN}"|null|true|false)')
 _RAW = _several(f'"{_PLAIN}":"{_PLAIN}"')
-_KIND = "demand|summation|price|message"
+_KIND = "|".join(KINDS)
 _REST = rf',"raw":{{(?:{_RAW})?}},"flags":\[(?:{_several(_FLAG)})?\]}}'
 _LINE = (
     rf'{{"v":{VERSION},"cloud_id":"([0-9a-f]{{6}})","device":"({_MAC})","meter":"({_MAC})",'

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Flag, Reading
 
 AHEAD = 300.0
 """Seconds. A gateway's clock may be a little fast; one that shows local time is off by whole hours.

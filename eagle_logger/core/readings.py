@@ -8,27 +8,9 @@ from enum import StrEnum
 from math import floor
 from typing import NamedTuple, cast
 
+from eagle_logger.core.kinds import Kind
+
 Value = Decimal | str | int | bool | None
-
-
-class Kind(StrEnum):
-    DEMAND = "demand"
-    SUMMATION = "summation"
-    PRICE = "price"
-    MESSAGE = "message"
-
-    __hash__ = (
-        str.__hash__
-    )  # Enum's own is written in Python, and kinds are keys in every step of a visit
-
-
-def kind_of(name: str) -> Kind:
-    """The kind of this name. A kind that only a newer version knows stays a plain string: its lines
-    are archived, but no gateway is asked for it."""
-    return _KINDS.get(name) or cast("Kind", name)
-
-
-_KINDS = {str(kind): kind for kind in Kind}
 
 
 class Flag(StrEnum):

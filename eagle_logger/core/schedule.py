@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import User
 
 REQUEST_GAP = 1.2

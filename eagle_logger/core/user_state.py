@@ -10,18 +10,10 @@ from itertools import islice
 from typing import Any
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.line_format import value_text
-from eagle_logger.core.readings import Kind, Reading, Stream, Undated
+from eagle_logger.core.readings import Reading, Stream, Undated
 from eagle_logger.core.users import Seen, UserState
-
-KEPT_PER_STREAM: Mapping[Kind, int] = {
-    Kind.DEMAND: 4,
-    Kind.SUMMATION: 2,
-    Kind.PRICE: 2,
-    Kind.MESSAGE: 2,
-}
-"""How many recent readings of a stream are remembered. An older one shown again costs a line that
-sealing drops."""
 
 MOST_STREAMS = 16
 """Streams that a user's state remembers: those that were logged last. A gateway has four for each
@@ -162,7 +154,7 @@ def _remembering(
     updated = dict(recent)
     for reading in readings:
         kept = (*updated.pop(reading.stream, ()), seen(reading))
-        updated[reading.stream] = kept[-KEPT_PER_STREAM[reading.kind] :]
+        updated[reading.stream] = kept[-KINDS[reading.kind].kept_per_stream :]
     return updated if len(updated) <= MOST_STREAMS else newest_streams(updated)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from eagle_logger.core.circuit_breaker import (
     sampled,
     stepped,
 )
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import most_at_once, visit_period
 from eagle_logger.users.store import Totals, UserStore
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from eagle_logger.core.circuit_breaker import OWN_FAULTS
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.parking import (
     REFUSALS_BEFORE_PARKING,
@@ -18,7 +19,7 @@ from eagle_logger.core.parking import (
     pause_after_refusals,
 )
 from eagle_logger.core.reading_flags import flags_for
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.readings import Flag, Reading
 from eagle_logger.core.schedule import pause_after
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.user_state import (

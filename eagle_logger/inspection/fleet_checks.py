@@ -10,6 +10,7 @@ from datetime import datetime
 from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.printable import harmless
 from eagle_logger.core.skew import LARGEST_SKEW
 from eagle_logger.core.user_standing import Standing
@@ -59,7 +60,9 @@ def check_fleet_status(status: FleetStatus, settings: Settings) -> Iterator[Chec
     progress: Progress = {name: {"at": -age} for name, age in status.processes.items()}
     real = settings.clock.stretched  # from real seconds to the system's clock
     yield _check_dispatch(progress, real(DISPATCH_SILENT_AFTER_S))
-    yield _check_workers(status, progress, real(worker_silent_after(settings.demand_interval)))
+    yield _check_workers(
+        status, progress, real(worker_silent_after(settings.intervals[Kind.DEMAND]))
+    )
     yield _check_processes(status, real(PROCESS_SILENT_AFTER_S))
     yield _check_breaker(status)
     yield _check_waiting(status, real(LATE_AFTER_S), real(VERY_LATE_AFTER_S))

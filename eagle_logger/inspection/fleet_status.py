@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import came_late, is_over
 from eagle_logger.core.user_standing import (
     OVERDUE_AFTER,

@@ -25,6 +25,7 @@ from typing import Any
 import httpx
 
 from eagle_logger.archive.archive import Archive
+from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
 from eagle_logger.errors import ConfigurationError, Unreadable
@@ -39,14 +40,9 @@ MOST_EXAMPLES = 10
 _LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
 """Where a data directory may have its ledger."""
 
-_VALUES: Mapping[str, tuple[str, ...]] = {
-    "demand": ("value",),
-    "summation": ("delivered", "received"),
-    "price": ("price", "currency", "tier", "label"),
-    "message": ("id", "text"),
-}
+_VALUES = {name: (*spec.numbers, *spec.texts) for name, spec in KINDS.items()}
 """What is compared, by kind: what a gateway says, without what is only derived from it."""
-_NUMBERS = frozenset({"value", "delivered", "received", "price", "tier"})
+_NUMBERS = frozenset(name for spec in KINDS.values() for name in spec.numbers)
 
 DRY_RUN = "dry-run"
 """The name, in its User-Agent, of a process that asks a gateway and logs nothing."""
@@ -389,11 +385,13 @@ def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
 
 
 def _digests(line: Mapping[str, Any]) -> tuple[Digest, Digest]:
-    """The digest of the reading in a line, and of the same reading served without a time. No demand
-    is logged without one."""
+    """The digest of the reading in a line, and of the same reading served without a time, if a
+    reading of this kind may be."""
     names = _VALUES[line["kind"]]
     dated = _digest(line, names)
-    return dated, dated if line["kind"] == "demand" else _digest({**line, "time": None}, names)
+    if not KINDS[line["kind"]].holds_without_time:
+        return dated, dated
+    return dated, _digest({**line, "time": None}, names)
 
 
 def _comparable(name: str, value: Any) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from eagle_logger.core.readings import Kind, Reading, Undated
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import Unreadable
 

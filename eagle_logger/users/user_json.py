@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,11 +20,13 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    create_model,
     model_validator,
 )
 
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.paths import cloud_id_of
-from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.readings import Stream
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from eagle_logger.core.sendable import sendable
 from eagle_logger.core.user_state import newest_streams, short_text
@@ -115,16 +117,25 @@ class StateJson(_Strict):
         )
 
 
-class UserJson(_Strict):
+if TYPE_CHECKING:
+
+    class _OwnIntervals(_Strict): ...
+
+else:
+    # One member for each kind, as people write it: demand_interval, summation_interval, …
+    _OwnIntervals = create_model(
+        "_OwnIntervals",
+        __base__=_Strict,
+        **{spec.interval_name: (Interval | None, None) for spec in KINDS.values()},
+    )
+
+
+class UserJson(_OwnIntervals):
     cloud_id: CloudId
     user_email: Sendable | None = None
     user_pw: Password | None = None
     sealed: str | None = None
-    intervals: dict[Kind, Interval] = {}
-    demand_interval: Interval | None = None
-    summation_interval: Interval | None = None
-    price_interval: Interval | None = None
-    message_interval: Interval | None = None
+    intervals: dict[Kind, Interval] = Field({})
     mac_id: MacId | None = Field(None, validation_alias=AliasChoices("mac_id", "MacId"))
     state: StateJson | None = None
 
@@ -143,7 +154,7 @@ class UserJson(_Strict):
 
     @property
     def user(self) -> User:
-        own = {kind: getattr(self, f"{kind}_interval") for kind in Kind}
+        own = {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
         intervals = {
             **self.intervals,
             **{kind: seconds for kind, seconds in own.items() if seconds is not None},

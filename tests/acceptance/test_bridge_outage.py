@@ -19,7 +19,7 @@ import pytest
 
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import UserState
 from eagle_logger.settings import Settings
 from eagle_logger.sns.topics import Topic

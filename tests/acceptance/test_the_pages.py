@@ -21,9 +21,10 @@ import pytest
 import redis
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line, parse_line
 from eagle_logger.core.paths import log_file
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.settings import load
 from tests.acceptance.running import HEADER, processes, until
 from tests.acceptance.terminal import Terminal

@@ -15,9 +15,10 @@ from eagle_logger import logger as logger_module
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import HOUR, iso
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.line_parser import Identity
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.reply_samples import ReplySamples

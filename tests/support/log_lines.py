@@ -8,8 +8,9 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Reading, Value
 
 CLOUD_ID = "002738"
 HOUR = Hour.parse("2026-03-10-17")

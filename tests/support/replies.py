@@ -16,7 +16,8 @@ from html import escape
 
 from hypothesis import strategies as st
 
-from eagle_logger.core.readings import Kind, Reading, Undated
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.rainforest.decoding.numbers import EPOCH
 
 Fields = tuple[tuple[str, str], ...]

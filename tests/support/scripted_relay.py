@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Reading
 from eagle_logger.core.users import Credentials
 from eagle_logger.rainforest.source import Decoded
 

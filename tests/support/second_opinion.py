@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from eagle_logger.core.readings import Flag, Kind, Reading, Undated
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Flag, Reading, Undated
 from eagle_logger.rainforest.decoding.numbers import EPOCH
 from tests.support.replies import is_the_number
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eagle_logger.core.readings import Kind, Stream
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Stream
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.store import NewUser
 

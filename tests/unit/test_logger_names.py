@@ -10,8 +10,9 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.paths import cloud_id_of, parse_archive_key, parse_log_file
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.core.users import User
 from eagle_logger.logger import EagleDataLogger
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger import settings
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.users.cipher import new_key
 from tests.support.certificates import Authority

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import came_late, is_over
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection.health import worker_silent_after
@@ -68,7 +69,7 @@ async def running(
         api_token=api_token,
         trusted_proxies=networks(settings.trusted_proxies),
         stretched=settings.clock.stretched,
-        worker_patience=patience or worker_silent_after(settings.demand_interval),
+        worker_patience=patience or worker_silent_after(settings.intervals[Kind.DEMAND]),
     )
     http, probes = server(bridge), probe_server(bridge)
     http.listen(settings.bridge_port, address=settings.bridge_host)

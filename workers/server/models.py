@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from eagle_logger.core.hours import iso
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.sendable import LONGEST, PATTERN, sendable
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.store import NewUser, StoredUser

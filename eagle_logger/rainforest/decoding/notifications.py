@@ -12,7 +12,8 @@ from decimal import Decimal
 from functools import lru_cache
 from html import unescape
 
-from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
+from eagle_logger.core.kinds import KINDS, Kind
+from eagle_logger.core.readings import Flag, Reading, Undated, Value
 from eagle_logger.rainforest.decoding import currencies, numbers, root_elements
 from eagle_logger.rainforest.decoding.numbers import MissingField, TimeNotSet
 from eagle_logger.rainforest.decoding.scan_result import Fragment
@@ -20,9 +21,6 @@ from eagle_logger.rainforest.decoding.scan_result import Fragment
 Fields = Mapping[str, str]
 """Lower-case names; text as it stood in the reply."""
 
-_LASTING = frozenset({Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE})
-"""Kinds whose reading holds until the gateway shows another one, so it means something without a
-time. A demand does not."""
 _NONE: frozenset[Flag] = frozenset()
 _NO_PRICE = 0xFFFFFFFF
 _NO_DIGITS = frozenset({0x0F, 0xFF})
@@ -83,7 +81,7 @@ def reading_of(fragment: Fragment) -> Reading | Undated:
     try:
         time = numbers.unix_time(fields.get("timestamp"))
     except TimeNotSet:
-        if kind not in _LASTING:
+        if not KINDS[kind].holds_without_time:
             raise
         time = None
     device, meter = fields.get("devicemacid", ""), fields.get("metermacid", "")
@@ -104,7 +102,7 @@ _Values = tuple[dict[str, Value], frozenset[Flag]]
 def _demand(fields: Fields) -> _Values:
     text = _needed(fields, "demand", "Demand")
     value = numbers.scaled(numbers.demand(text), *_scale(fields))
-    return {"value": value, "unit": "kW"}, _NONE
+    return {"value": value, "unit": KINDS[Kind.DEMAND].unit}, _NONE
 
 
 def _summation(fields: Fields) -> _Values:
@@ -118,7 +116,7 @@ def _summation(fields: Fields) -> _Values:
     return {
         "delivered": _counter(delivered, scale),
         "received": _counter(received, scale),
-        "unit": "kWh",
+        "unit": KINDS[Kind.SUMMATION].unit,
     }, _NONE
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.kinds import KINDS, Kind
+from eagle_logger.core.readings import Reading
 from eagle_logger.rainforest.decoding import numbers
 
 _MAC, _NUMBER = "(0x[0-9a-f]{16})", "(0x[0-9a-fA-F]{1,8})"
@@ -21,7 +22,9 @@ _ELEMENTS = {
     "SuppressLeadingZero": "[^<>]*",
 }
 _INSIDE = "".join(rf"<{name}>{text}</{name}>\s*" for name, text in _ELEMENTS.items())
-_PLAIN = re.compile(rf"\s*<InstantaneousDemand>\s*{_INSIDE}</InstantaneousDemand>\s*", re.ASCII)
+(_ROOT,) = KINDS[Kind.DEMAND].root_elements
+_UNIT = KINDS[Kind.DEMAND].unit
+_PLAIN = re.compile(rf"\s*<{_ROOT}>\s*{_INSIDE}</{_ROOT}>\s*", re.ASCII)
 
 
 def plain_demand(text: str) -> Reading | None:
@@ -39,4 +42,4 @@ def plain_demand(text: str) -> Reading | None:
     except ValueError:
         return None
     raw = {"TimeStamp": stamp, "Demand": demand, "Multiplier": multiplier, "Divisor": divisor}
-    return Reading(device, meter, Kind.DEMAND, time, {"value": value, "unit": "kW"}, raw)
+    return Reading(device, meter, Kind.DEMAND, time, {"value": value, "unit": _UNIT}, raw)

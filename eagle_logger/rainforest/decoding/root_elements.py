@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import KINDS
 
-READINGS = {
-    "InstantaneousDemand": Kind.DEMAND,
-    "CurrentSummation": Kind.SUMMATION,
-    "CurrentSummationDelivered": Kind.SUMMATION,  # some firmware's spelling; the fields are the same
-    "PriceCluster": Kind.PRICE,
-    "MessageCluster": Kind.MESSAGE,
-}
+READINGS = {root: spec.kind for spec in KINDS.values() for root in spec.root_elements}
 
 WITHOUT_READING = (
     "NetworkInfo",

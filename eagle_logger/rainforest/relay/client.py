@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.sendable import sendable
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.rainforest.decoding.numbers import EPOCH
 
 
@@ -33,14 +33,6 @@ class Target(StrEnum):
     ALL = "All"
 
 
-_READING = {
-    Kind.DEMAND: "get_instantaneous_demand",
-    Kind.SUMMATION: "get_current_summation",
-    Kind.PRICE: "get_price",
-    Kind.MESSAGE: "get_message",
-}
-
-
 def command(
     name: str, *, mac_id: str | None = None, as_json: bool = False, **parameters: str | None
 ) -> bytes:
@@ -60,7 +52,7 @@ def command(
 @lru_cache(4096)
 def reading(kind: Kind, mac_id: str | None = None, *, as_json: bool = False) -> bytes:
     """Ask for the gateway's current reading of this kind."""
-    return command(_READING[kind], mac_id=mac_id, as_json=as_json)
+    return command(KINDS[kind].command, mac_id=mac_id, as_json=as_json)
 
 
 def confirm_message(message_id: str, mac_id: str | None = None, *, as_json: bool = False) -> bytes:

@@ -10,17 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eagle_logger.core.kinds import KINDS
+
 _WHOLE = re.compile(
     rb"\s*<\s*(command|localcommand)\s*>(.*)</\s*\1\s*>\s*", re.DOTALL | re.IGNORECASE
 )
 _ELEMENT = re.compile(rb"<\s*(\w+)\s*>\s*([^<]*?)\s*</\s*\1\s*>", re.IGNORECASE)
 
-KINDS = {
-    "get_instantaneous_demand": "demand",
-    "get_current_summation": "summation",
-    "get_price": "price",
-    "get_message": "message",
-}
+_KIND_ASKED_BY = {spec.command: str(spec.kind) for spec in KINDS.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Command:
     @property
     def kind(self) -> str:
         """The kind of reading it asks for, or "other"."""
-        return KINDS.get(self.name, "other")
+        return _KIND_ASKED_BY.get(self.name, "other")
 
 
 def parse(body: bytes) -> Command | None:

@@ -15,14 +15,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
+from eagle_logger.core.kinds import KINDS
 from eagle_logger.simulator.relay.homes import Home
 from eagle_logger.simulator.relay.seeded_random import salt_of, share
 
-RuleKind = Literal["demand", "summation", "price", "message", "other"]
+if TYPE_CHECKING:
+    RuleKind = str
+else:
+    RuleKind = Literal[(*map(str, KINDS), "other")]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, le=3600)]
 

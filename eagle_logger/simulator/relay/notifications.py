@@ -40,6 +40,8 @@ class RenderedText(NamedTuple):
     kind: str
     time: int | None
     values: tuple[tuple[str, str | int | None], ...]
+    holds_without_time: bool = True
+    """Whether it means something if the gateway gives no time with it."""
 
     def as_json(self, home: Home) -> str:
         values = ",".join(
@@ -50,8 +52,8 @@ class RenderedText(NamedTuple):
         return f'{{"device":"{home.device}","meter":"{home.meter}","kind":"{self.kind}","time":{time},{values}}}'
 
     def undated(self) -> RenderedText | None:
-        """The same reading without a time; None for a demand."""
-        return None if self.kind == "demand" else self._replace(time=None)
+        """The same reading without a time; None if it means nothing without one."""
+        return self._replace(time=None) if self.holds_without_time else None
 
 
 class Notification(NamedTuple):
@@ -85,7 +87,12 @@ def demand(home: Home, moment: Moment, clock_error: int = 0) -> Notification:
             ("Demand", signed_hex(units, home.spelling)),
             *_scale(home),
         ],
-        RenderedText("demand", time, (("value", _thousandths(units * (home.multiplier or 1))),)),
+        RenderedText(
+            "demand",
+            time,
+            (("value", _thousandths(units * (home.multiplier or 1))),),
+            holds_without_time=False,
+        ),
     )
 
 

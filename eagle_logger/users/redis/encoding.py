@@ -24,7 +24,8 @@ from typing import Any
 
 import orjson
 
-from eagle_logger.core.readings import Stream, kind_of
+from eagle_logger.core.kinds import kind_of
+from eagle_logger.core.readings import Stream
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from eagle_logger.core.user_state import (
     LONGEST_TEXT,

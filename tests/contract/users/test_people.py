@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.user_standing import OVERDUE_AFTER
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import KeyNotKnown

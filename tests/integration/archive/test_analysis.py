@@ -15,10 +15,11 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.line_parser import read_entries
 from eagle_logger.core.paths import archive_key
-from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Reading, Value
 from eagle_logger.core.sealing import part_of
 from tests.support.log_lines import DEVICE, METER
 from tests.support.pages import Page

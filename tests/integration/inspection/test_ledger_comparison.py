@@ -13,10 +13,11 @@ from click.testing import CliRunner
 
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.line_parser import read_entries
 from eagle_logger.core.paths import archive_key
-from eagle_logger.core.readings import Flag, Kind, Reading, Undated, Value
+from eagle_logger.core.readings import Flag, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.errors import Unreadable
 from eagle_logger.inspection.ledger_comparison import UNSYNCED, LedgerComparison, compare

@@ -12,8 +12,9 @@ import pytest
 
 from eagle_logger.core.hours import HOUR as ONE_HOUR
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.readings import Flag, Reading
 from eagle_logger.logs.writer import LogWriter
 from tests.support.log_lines import DEVICE, HOUR, METER, demand
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest.relay.client import RelayClient

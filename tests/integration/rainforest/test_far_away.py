@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.rainforest.relay.client import RelayClient
 from tests.support.certificates import Authority
 from tests.support.distance import distance

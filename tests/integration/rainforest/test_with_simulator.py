@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from eagle_logger.clock import Clock
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
-from eagle_logger.core.readings import Kind, Reading
+from eagle_logger.core.readings import Reading
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import Refused
 from eagle_logger.rainforest.relay.client import RelayClient

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from eagle_logger.cli.main import main
 from eagle_logger.cli.terminal_text import keep_logs_apart
 from eagle_logger.core.cadence import Grid
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import cadence, visit_period
 from eagle_logger.errors import EagleError, NoSecretKey
 from eagle_logger.inspection.doctor import check_fleet

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from eagle_logger.cli.status import UserSelection, _json, _state, _totals
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.inspection.fleet_status import (
     Expected,
     FleetStatus,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line, parse_line, value_text, with_flag
-from eagle_logger.core.readings import Flag, Kind, Reading
+from eagle_logger.core.readings import Flag, Reading
 from tests.support import log_lines
 
 READING = Reading(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.parking import have_worked, is_refused, many_at_once, pause_after_refusals
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import UserState
 
 PERIOD = 6.0

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.reading_flags import AHEAD, BEHIND, flags_for
-from eagle_logger.core.readings import Flag, Kind, Reading, Value
+from eagle_logger.core.readings import Flag, Reading, Value
 
 NOW = 1_800_000_000.0
 

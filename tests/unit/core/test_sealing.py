@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core import sealing
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.line_parser import LogLine, in_order, read_entries, said
-from eagle_logger.core.readings import Kind, Undated
+from eagle_logger.core.readings import Undated
 from eagle_logger.core.sealing import LARGEST_OBJECT, Part, PartContent, opened, part_of
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core.hours import HOUR, Hour
-from eagle_logger.core.readings import Kind, Reading, Undated
+from eagle_logger.core.kinds import Kind
+from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.core.user_state import (
     LONGEST_TEXT,
     MOST_STREAMS,

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core import line_parser as line_parser_module
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line, value_text
 from eagle_logger.core.line_parser import in_order, read_entries, read_entry
-from eagle_logger.core.readings import Kind, Reading, Undated, Value
+from eagle_logger.core.readings import Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.core.user_state import after_logging, is_logged
 from eagle_logger.core.users import UserState

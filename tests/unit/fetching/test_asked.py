@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from eagle_logger import logger as logger_module
 from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import parse_line
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.logger import Limits
 from eagle_logger.rainforest.source import Decoded

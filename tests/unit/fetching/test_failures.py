@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import parse_line
-from eagle_logger.core.readings import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import (
     Refused,

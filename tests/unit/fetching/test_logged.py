@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import parse_line
-from eagle_logger.core.readings import Flag, Kind
+from eagle_logger.core.readings import Flag
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import (
     DiskUnavailable,

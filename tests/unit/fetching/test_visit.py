@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import kinds_due
 from eagle_logger.core.users import User, UserState
 from eagle_logger.errors import Refused

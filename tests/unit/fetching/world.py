@@ -11,7 +11,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import (
     DiskUnavailable,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.store import NewUser, StoredUser
 from eagle_logger.users.user_json import as_line, new_user, parse_line

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core.readings import Kind
+from eagle_logger.core.kinds import Kind
 from eagle_logger.rainforest.relay import requests
 from eagle_logger.rainforest.relay.requests import Event, Target
 from eagle_logger.simulator.relay.commands import parse

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
-from eagle_logger.core.readings import Kind, Reading, Stream
+from eagle_logger.core.readings import Reading, Stream
 from eagle_logger.core.user_state import (
     after_asking,
     after_failure,

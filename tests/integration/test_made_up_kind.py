@@ -1,0 +1,94 @@
+"""What a new kind of reading costs: one is added to a copy of the program, in the modules that
+CONTRIBUTING.md names, and then goes all the way from the settings to the comparison of ledgers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+JOURNEY = ROOT / "tests" / "support" / "journey_of_a_kind.py"
+
+ROW = """\
+        KindSpec(
+            kind=Kind.CURRENT,
+            command="get_instantaneous_current",
+            root_elements=("InstantaneousCurrent",),
+            numbers=("amperes",),
+            texts=("phase",),
+            unit="A",
+            wording="{amperes} {unit} {phase}",
+            holds_without_time=False,
+            default_interval=30,
+            kept_per_stream=3,
+        ),
+"""
+DECODING = """\
+def _current(fields: Fields) -> _Values:
+    amperes = numbers.scaled(numbers.unsigned(_needed(fields, "current", "Current")), 1, 1000)
+    return {"amperes": amperes, "phase": fields.get("phase"), "unit": "A"}, _NONE
+
+
+"""
+SIMULATION = """\
+def _current(home: Home, _command: Command, now: float, mood: GatewayState) -> NotificationsReply:
+    def tell(home: Home, moment: Moment, clock_error: int) -> Notification:
+        milliamperes, time = mixed(moment.turn, home.salt) % 30_000, moment.time + clock_error
+        values = (("amperes", str(milliamperes / 1000)), ("phase", "L1"))
+        fields = [
+            ("DeviceMacId", home.device),
+            ("MeterMacId", home.meter),
+            ("TimeStamp", f"0x{time - EPOCH:08x}"),
+            ("Current", f"0x{milliamperes:04x}"),
+            ("Phase", "L1"),
+        ]
+        said = notes.RenderedText("current", time, values, holds_without_time=False)
+        return Notification("InstantaneousCurrent", fields, said)
+
+    return _readings(home, MeterStream(5, 30), now, mood, tell)
+
+
+"""
+BEFORE = {
+    "eagle_logger/core/kinds.py": (
+        ("\n    # Enum's own `__hash__`", '    CURRENT = "current"\n'),
+        ("    )\n}\n", ROW),
+    ),
+    "eagle_logger/rainforest/decoding/notifications.py": (
+        ("    Kind.MESSAGE: (", '    Kind.CURRENT: ("TimeStamp", "Current", "Phase"),\n'),
+        ("_VALUES: dict", DECODING),
+        ("    Kind.MESSAGE: _message", "    Kind.CURRENT: _current,\n"),
+    ),
+    "eagle_logger/simulator/relay/gateway.py": (
+        ("_HANDLERS: dict", SIMULATION),
+        ('    "get_message"', '    "get_instantaneous_current": _current,\n'),
+    ),
+}
+"""What the new kind writes into which module, each before what stands there already."""
+
+
+def test_a_made_up_kind_touches_the_three_modules_that_are_documented(tmp_path: Path) -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("### A kind of reading\n")[2]
+    documented = re.findall(r"`(eagle_logger/[\w/]+\.py)`", section.partition("\n### ")[0])
+    assert set(documented) == set(BEFORE)
+    shutil.copytree(ROOT / "eagle_logger", tmp_path / "eagle_logger")
+    for name, insertions in BEFORE.items():
+        file = tmp_path / name
+        code = file.read_text()
+        for place, new in insertions:
+            assert code.count(place) == 1, f"{place!r} is no longer one place of {name}"
+            code = code.replace(place, new + place)
+        file.write_text(code)
+    journey = subprocess.run(
+        [sys.executable, "-W", "error", str(JOURNEY)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "EAGLE_CURRENT_INTERVAL": "45"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert journey.returncode == 0, journey.stderr
