@@ -27,11 +27,11 @@ from httpx_aiohttp import AiohttpTransport
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import EagleError
-from eagle_logger.rainforest.relay import requests
 from eagle_logger.rainforest.relay.client import RelayClient
+from eagle_logger.rainforest.relay.requests import reading_request
 
 DEADLINE = 10.0
-BODY = requests.reading(Kind.DEMAND)
+BODY = reading_request(Kind.DEMAND)
 Person = TypeVar("Person")
 
 

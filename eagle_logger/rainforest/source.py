@@ -1,5 +1,7 @@
-"""What the fetch cycle needs of Rainforest. Adapters: `relay.client.RelayClient`; tests use a
-scripted one."""
+"""The port through which readings come in: what a visit needs of a gateway.
+
+`relay.client.RelayClient` is its adapter; tests use a scripted one.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ from eagle_logger.errors import Unreadable
 
 @dataclass(frozen=True, slots=True)
 class ReplyProblem:
-    """Something in a reply that gave no reading. `what` is one of a small fixed set of words (a
-    metric's label): sentinel, no_time, truncated, bad_number, unknown_root, …; `detail` says it to
-    a person; `sample` is redacted and at most 4 KiB."""
+    """A part of a reply that gave no reading.
+
+    `what` is one of a small fixed set of words, which label a metric: sentinel, no_time, truncated,
+    bad_number, unknown_root, … `detail` explains it to a person. `sample` is redacted and has at
+    most 4 KiB.
+    """
 
     what: str
     detail: str
@@ -26,8 +31,8 @@ class ReplyProblem:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a reply held. `known` is True if it held at least one notification that we recognise,
-    reading or not."""
+    """What a reply held. `known` is true if it held at least one known notification, even one
+    without a reading."""
 
     readings: tuple[Reading, ...]
     problems: tuple[ReplyProblem, ...]
@@ -37,12 +42,13 @@ class Decoded:
 
 
 class UnreadableReply(Unreadable):
-    """A reply holds nothing we know. `problem` has the sample to keep; the message is short, and as
-    redacted."""
+    """A reply holds no known notification. `problem` has the sample to keep; the message quotes
+    only the beginning of it."""
 
     def __init__(self, problem: ReplyProblem) -> None:
         super().__init__(
-            f"the reply cannot be read: {problem.what}: {problem.detail}; it begins {problem.sample[:120]!r}"
+            f"the reply cannot be read: {problem.what}: {problem.detail}; "
+            f"it begins {problem.sample[:120]!r}"
         )
         self.problem = problem
 
@@ -55,13 +61,15 @@ class ReadingSource(Protocol):
         mac_id: str | None,
         before_writing: Callable[[], None],
     ) -> Decoded:
-        """The gateway's current reading of this kind.
+        """The gateway's current reading of this kind. `mac_id` is the gateway's own MAC, if it is
+        known.
 
         `before_writing` is called when the connection is open, just before the request is written.
         If it raises a TimeoutError, nothing is written.
 
-        Raises RelayUnavailable (try again later), Refused (credentials or cloud id),
-        UnreadableReply (the reply is nothing we know; carries the problem, with a redacted sample).
+        Raises RelayUnavailable (try again later), Refused (credentials or cloud id), or
+        UnreadableReply (the reply holds nothing known; it carries the problem, with a redacted
+        sample).
         """
         ...
 

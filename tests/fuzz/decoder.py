@@ -49,8 +49,8 @@ _ROOTS = re.compile(
     re.IGNORECASE,
 )
 _TOKENS = [
-    *(f"<{name}>" for name in root_elements.SPELLING.values()),
-    *(f"</{name}>" for name in root_elements.SPELLING.values()),
+    *(f"<{name}>" for name in root_elements.CANONICAL_NAMES.values()),
+    *(f"</{name}>" for name in root_elements.CANONICAL_NAMES.values()),
     *(
         "<TimeStamp>0x1c91ec39</TimeStamp>",
         "<Demand>0x0003b0</Demand>",
@@ -170,14 +170,14 @@ def check(body: bytes, tally: Counter[str]) -> None:
     text = text_of(body)
     for reading in decoded.readings:
         assert stands_whole(reading, text) or stands_whole(
-            reading, xml_replies._without_markup(text)[0]
+            reading, xml_replies.without_markup(text)[0]
         ), reading
         assert agrees(reading), reading
         line = parse_line(encode_line("00ce69", reading, reading.time + 1)[:-1])
         assert (line.identity, line.values) == (reading.identity, value_text(reading.values))
     for undated in decoded.undated:
         assert stands_whole(undated, text) or stands_whole(
-            undated, xml_replies._without_markup(text)[0]
+            undated, xml_replies.without_markup(text)[0]
         ), undated
         assert agrees_but_for_time(undated), undated
     knowable = not _MISNAMED.search(text)

@@ -29,8 +29,8 @@ ROW = """\
 """
 DECODING = """\
 def _current(fields: Fields) -> _Values:
-    amperes = numbers.scaled(numbers.unsigned(_needed(fields, "current", "Current")), 1, 1000)
-    return {"amperes": amperes, "phase": fields.get("phase"), "unit": "A"}, _NONE
+    amperes = numbers.scaled(numbers.unsigned(_required(fields, "Current")), 1, 1000)
+    return {"amperes": amperes, "phase": fields.get("phase"), "unit": "A"}, _NO_FLAGS
 
 
 """

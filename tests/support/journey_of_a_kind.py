@@ -24,7 +24,7 @@ from eagle_logger.core.user_state import after_logging, is_logged
 from eagle_logger.core.users import User, UserState
 from eagle_logger.inspection.ledger_comparison import compare
 from eagle_logger.rainforest.decoding.decode import decode
-from eagle_logger.rainforest.relay import requests
+from eagle_logger.rainforest.relay.requests import reading_request
 from eagle_logger.simulator.relay import commands, gateway, rendering
 from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import homes
@@ -57,7 +57,7 @@ def it_is_due_at_its_interval() -> None:
 
 def it_is_asked_for_and_decoded() -> tuple[Reading, bytes]:
     """The reading, and the row that the simulator's ledger has of it."""
-    command = commands.parse(requests.reading(CURRENT))
+    command = commands.parse(reading_request(CURRENT))
     assert command is not None
     assert command.kind == CURRENT
     rule = {"fault": "hang", "kinds": ["current"]}

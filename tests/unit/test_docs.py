@@ -220,7 +220,6 @@ def test_files_that_comments_name_exist() -> None:
 
 NAMES_PRICES_BUT_NO_READING = {
     "eagle_logger/rainforest/decoding/root_elements.py": "notifications that carry no reading",
-    "eagle_logger/rainforest/relay/requests.py": "what a gateway's schedules are about",
     "eagle_logger/users/redis/encoding.py": "a dictionary that must stay as it is",
 }
 

@@ -1,9 +1,9 @@
-"""Finds whole notifications in the JSON that gateways send: lists without their outer braces, roots
-side by side, cut-off ends.
+"""Finds whole notifications in the JSON that gateways send, although it is often not JSON.
 
-The same rule as for XML: a notification is whole if its own closing brace comes before the next one
-begins. `"Name": {` is never inside a string (its quotes would be escaped), so each notification is
-read for itself, and one that is cut off in the middle of a string costs only itself.
+Lists come without their outer braces, roots stand side by side, ends are cut off. The rule is that
+of XML: a notification is whole if its own closing brace comes before the next one begins. `"Name":
+{` cannot stand inside a string, where its quotes would be escaped. So each notification is read by
+itself, and one that is cut off in the middle of a string costs only itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from itertools import zip_longest
 
 from eagle_logger.rainforest.decoding import root_elements
 from eagle_logger.rainforest.decoding.scan_result import (
-    Fragment,
     ScanResult,
     TornNotification,
-    collected,
+    WholeNotification,
+    whole_notification,
 )
 
 _ROOT = re.compile(rf'"({root_elements.PATTERN})"\s*:\s*(?=[{{\[])', re.IGNORECASE)
@@ -27,7 +27,7 @@ _MEMBER = re.compile(
     re.ASCII | re.DOTALL,
 )
 _NEXT_ITEM = re.compile(r"\s*,\s*\{")
-_EMPTY = re.compile(r"\s*\}")
+_EMPTY_OBJECT_END = re.compile(r"\s*\}")
 
 _PUNCTUATION = "{}[], \t\r\n"
 _CONTAINERS = frozenset(root_elements.CONTAINERS)
@@ -35,7 +35,7 @@ _LONGEST_NESTED = 1 << 16
 
 
 class _Members(tuple[tuple[str, object], ...]):
-    """An object's members in their order: names may repeat."""
+    """The members of an object in their order. Their names may repeat."""
 
     __slots__ = ()
 
@@ -46,120 +46,112 @@ _DECODER = json.JSONDecoder(
 
 
 def scan(text: str) -> ScanResult:
-    """The whole notifications in a text, and what else is there. Never raises."""
-    found = ScanResult()
-    borders = list(_ROOT.finditer(text))
-    outside = [text[: borders[0].start()] if borders else text]
-    for border, following in zip_longest(borders, borders[1:]):
-        root = root_elements.SPELLING[border[1].lower()]
-        if found.is_full and root not in _CONTAINERS:
-            found.leave(text[border.start() :])
-            return found
-        segment = text[border.end() : following.start() if following else None]
+    """The whole notifications in a text, and what else it holds. Never raises."""
+    result = ScanResult()
+    roots = list(_ROOT.finditer(text))
+    outside = [text[: roots[0].start()] if roots else text]
+    for match, following in zip_longest(roots, roots[1:]):
+        root = root_elements.CANONICAL_NAMES[match[1].lower()]
+        if result.is_full and root not in _CONTAINERS:
+            result.report_unread(text[match.start() :])
+            return result
+        segment = text[match.end() : following.start() if following else None]
         if root in _CONTAINERS:
-            found.containers = True
+            result.has_container = True
             outside.append(segment)
         else:
-            outside.append(segment[_read_notification(found, root, segment) :])
-    _look_outside(found, " ".join(one for one in outside if one.strip(_PUNCTUATION)))
-    return found
+            outside.append(segment[_read_notifications(result, root, segment) :])
+    _report_outside(result, " ".join(part for part in outside if part.strip(_PUNCTUATION)))
+    return result
 
 
-def _read_notification(found: ScanResult, root: str, text: str) -> int:
-    """One object, or a list of them, at the beginning of `text`: returns where it ends."""
+def _read_notifications(result: ScanResult, root: str, text: str) -> int:
+    """Read the object, or the list of objects, at the beginning of `text`. Returns its end."""
     begin, end = text.find("{"), 0
     while begin >= 0:
-        if found.is_full:
-            found.leave(text[begin:])
+        if result.is_full:
+            result.report_unread(text[begin:])
             return len(text)
-        fragment, end = _object(root, text, begin)
-        if fragment is None:
-            found.torn.append(
-                TornNotification(
-                    "truncated",
-                    f"{root} has no end of its own, or holds more than text",
-                    text[begin:],
-                )
-            )
+        notification, end = _read_object(root, text, begin)
+        if notification is None:
+            detail = f"{root} has no end of its own, or holds more than text"
+            result.torn.append(TornNotification("truncated", detail, text[begin:]))
             return len(text)
-        found.fragments.append(fragment)
+        result.whole.append(notification)
         following = _NEXT_ITEM.match(text, end) if text[0] == "[" else None
         begin = following.end() - 1 if following else -1
     return end
 
 
-def _object(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
-    """The flat object at `begin` and where it ends; None if it is not whole."""
-    empty = _EMPTY.match(text, begin + 1)
+def _read_object(root: str, text: str, begin: int) -> tuple[WholeNotification | None, int]:
+    """The flat object that begins at `begin`, and its end; None if it is not whole."""
+    empty = _EMPTY_OBJECT_END.match(text, begin + 1)
     if empty:
-        return Fragment(root, {}, text[begin : empty.end()]), empty.end()
+        return WholeNotification(root, {}, text[begin : empty.end()]), empty.end()
     names: list[str] = []
     texts: list[str] = []
     end = begin + 1
     while member := _MEMBER.match(text, end):
         name, quoted, bare, closing = member.groups()
         names.append(name)
-        texts.append(_bare(bare) if quoted is None else _unquoted(quoted))
+        texts.append(_bare_word(bare) if quoted is None else _unescaped(quoted))
         end = member.end()
         if closing[-1] == "}":
-            return collected(root, names, texts, text[begin:end]), end
-    return _with_nested(root, text, begin)
+            return whole_notification(root, names, texts, text[begin:end]), end
+    return _read_nested_object(root, text, begin)
 
 
-def _with_nested(root: str, text: str, begin: int) -> tuple[Fragment | None, int]:
-    """The same, where a member holds a list (a field that repeats) or an empty object (a field
-    without a value)."""
+def _read_nested_object(root: str, text: str, begin: int) -> tuple[WholeNotification | None, int]:
+    """The same for an object with a list (of a field that repeats), or with an empty object (for a
+    field without a value)."""
     if len(text) - begin > _LONGEST_NESTED:
         return None, begin
     try:
         members, end = _DECODER.raw_decode(text, begin)
     except (ValueError, RecursionError):
         return None, begin
-    told = [
-        (name, one)
-        for name, value in members
-        for one in (value if type(value) is list and value else [value])
-    ]
-    if any(isinstance(one, list | _Members) and one for _, one in told):
-        return (
-            None,
-            begin,
-        )  # no gateway nests: another notification was spliced into this one, over some of its members
-    return collected(
-        root, [name for name, _ in told], [_told(value) for _, value in told], text[begin:end]
-    ), end
+    names: list[str] = []
+    texts: list[str] = []
+    for name, value in members:
+        for item in value if type(value) is list and value else [value]:
+            if isinstance(item, list | _Members) and item:
+                # No gateway nests further. Another notification was spliced into this one, over
+                # some of its members.
+                return None, begin
+            names.append(name)
+            texts.append(_as_spelled(item))
+    return whole_notification(root, names, texts, text[begin:end]), end
 
 
-def _told(value: object) -> str:
-    """A value as text, as it was spelled; empty for an empty object or list, which is how an empty
-    element comes out."""
+def _as_spelled(value: object) -> str:
+    """A value as text. An empty object or list becomes "": gateways write empty elements so."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None or isinstance(value, list | _Members) else str(value)
 
 
-def _bare(word: str) -> str:
+def _bare_word(word: str) -> str:
     return "" if word == "null" else word
 
 
-def _unquoted(inside: str) -> str:
-    if "\\" not in inside:
-        return inside
+def _unescaped(inside_quotes: str) -> str:
+    if "\\" not in inside_quotes:
+        return inside_quotes
     try:
-        return str(json.loads(f'"{inside}"', strict=False))
+        return str(json.loads(f'"{inside_quotes}"', strict=False))
     except ValueError:
-        return inside
+        return inside_quotes
 
 
-def _look_outside(found: ScanResult, outside: str) -> None:
+def _report_outside(result: ScanResult, outside: str) -> None:
     """Report what stands beside the notifications."""
     if not outside:
         return
     name = _OTHER_NAME.search(outside)
     if name is None:
-        torn = TornNotification("garbage", "text that belongs to no notification", outside)
+        what, detail = "garbage", "text that belongs to no notification"
     elif name[1].lower() == "error":
-        torn = TornNotification("error", "the reply is an error", outside)
+        what, detail = "error", "the reply is an error"
     else:
-        torn = TornNotification("unknown_root", f'"{name[1]}" is no notification we know', outside)
-    found.torn.append(torn)
+        what, detail = "unknown_root", f'"{name[1]}" is no known notification'
+    result.torn.append(TornNotification(what, detail, outside))

@@ -1,9 +1,9 @@
-"""Rainforest's numbers: hex strings whose width carries the sign, exact decimals made of them, and
-MACs.
+"""Rainforest's numbers: hex text to integers, exact decimals, times and MACs.
 
-A number is `0x` and 1 to 16 hex digits. Without `0x` it counts only if it means the same in base 10
-and in base 16, such as `00` or `3`: a guess at anything longer could be wrong by orders of
-magnitude.
+A number is `0x` and 1 to 16 hex digits; how many there are decides whether it has a sign. Without
+`0x` it counts only if it means the same in base 10 and in base 16, such as `00` or `3`. A guess at
+a longer one could be wrong by orders of magnitude. The sources are the vendor's manual and captured
+replies (docs/reference/quirks.md, "Numbers" and "Times").
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from decimal import Context, Decimal, Inexact
 EPOCH = 946_684_800
 """Rainforest's time 0, 2000-01-01T00:00:00Z, in Unix seconds."""
 
-PLACES = 12
-"""Decimal places kept of a division that does not end (1 ÷ 3). One that ends is exact, however
-long."""
+DECIMAL_PLACES = 12
+"""Decimal places that are kept of a division that does not end, such as 1 ÷ 3. One that ends is
+exact, however long it is."""
 
 _HEX = re.compile(r"\s*0[xX]([0-9a-fA-F]{1,16})\s*")
 _MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
 _SAME_IN_BOTH_BASES = re.compile(r"\s*0{0,15}([0-9])\s*")
 
-_WIDTHS = {6: 1 << 24, 8: 1 << 32, 16: 1 << 64}
+_MODULUS_BY_DIGITS = {6: 1 << 24, 8: 1 << 32, 16: 1 << 64}
 _EXACT = Context(prec=160)
 _NO_TIME = frozenset({0, 0xFFFFFF, 0xFFFFFFFF})
 _NO_DEMAND = -0x800000
@@ -31,11 +31,11 @@ _POWERS_OF_TEN = {10**exponent: -exponent for exponent in range(20)}
 
 
 class NotAReading(ValueError):
-    """The gateway said, in its way, that it has nothing to say."""
+    """The gateway sent a number that stands for "no reading"."""
 
 
 class MissingField(NotAReading):
-    """The field that would say it is missing or empty."""
+    """The field that decides the value is missing or empty."""
 
 
 class TimeNotSet(ValueError):
@@ -44,25 +44,25 @@ class TimeNotSet(ValueError):
 
 def unsigned(text: str) -> int:
     """Raises ValueError."""
-    return int(_digits(text), 16)
+    return int(_hex_digits(text), 16)
 
 
 def signed(text: str) -> int:
     """Two's complement of 24, 32 or 64 bits if written with 6, 8 or 16 digits; unsigned with any
     other number of digits.
 
-    The vendor's manual says 24 bits in up to 6 digits, but gateways print an int32 with at least 6
+    The vendor's manual says 24 bits in up to 6 digits, but gateways print 32 bits with at least 6
     digits. Raises ValueError.
     """
-    digits = _digits(text)
+    digits = _hex_digits(text)
     number = int(digits, 16)
-    modulus = _WIDTHS.get(len(digits))
+    modulus = _MODULUS_BY_DIGITS.get(len(digits))
     return number if modulus is None or number < modulus >> 1 else number - modulus
 
 
 def demand(text: str) -> int:
-    """A signed number. Raises NoReading for the sentinel (0x800000, 0xff800000), ValueError for no
-    number."""
+    """A signed number. Raises NotAReading for 0x800000 and 0xff800000, which stand for "no
+    reading", and ValueError for what is no number."""
     number = signed(text)
     if number == _NO_DEMAND:
         raise NotAReading(f"{text.strip()} stands for no reading")
@@ -70,13 +70,13 @@ def demand(text: str) -> int:
 
 
 def factor(text: str | None) -> int:
-    """A multiplier or divisor: absent, empty and zero all mean 1. Raises ValueError."""
+    """A Multiplier or Divisor: absent, empty and zero all mean 1. Raises ValueError."""
     return (unsigned(text) or 1) if text and not text.isspace() else 1
 
 
 def scaled(number: int, multiplier: int, divisor: int) -> Decimal:
-    """The number times the multiplier, divided by the divisor: exact, or to PLACES places if the
-    division does not end."""
+    """The number times the multiplier, divided by the divisor: exact, or to DECIMAL_PLACES places
+    if the division does not end."""
     product = number * multiplier
     exponent = _POWERS_OF_TEN.get(divisor)
     if exponent is not None:
@@ -86,13 +86,16 @@ def scaled(number: int, multiplier: int, divisor: int) -> Decimal:
         return context.divide(Decimal(product), Decimal(divisor))
     except Inexact:
         return _EXACT.divide(Decimal(product), Decimal(divisor)).quantize(
-            Decimal(1).scaleb(-PLACES), context=_EXACT
+            Decimal(1).scaleb(-DECIMAL_PLACES), context=_EXACT
         )
 
 
 def unix_time(text: str | None) -> int:
-    """Unix seconds of a TimeStamp. Raises NoTime, saying why, for sentinels and whatever is no
-    32-bit number."""
+    """The Unix seconds of a TimeStamp, which counts seconds since 2000.
+
+    Raises TimeNotSet for what stands for "no time" (0x0, 0xffffff, 0xffffffff, empty, missing) and
+    for what is no number of 32 bits.
+    """
     if text is None or not text.strip():
         raise TimeNotSet("TimeStamp is missing or empty")
     try:
@@ -107,13 +110,15 @@ def unix_time(text: str | None) -> int:
 
 
 def mac(text: str | None) -> str:
-    """A MAC as `0x` and 16 lower-case hex digits; "" for anything else. `0x` may be missing, and
-    leading zeroes."""
+    """A MAC as `0x` and 16 lower-case hex digits; "" for anything else.
+
+    Some firmware leaves out the `0x`, or leading zeroes.
+    """
     match = _MAC.fullmatch(text.strip()) if text else None
     return f"0x{match[1].lower():0>16}" if match else ""
 
 
-def _digits(text: str) -> str:
+def _hex_digits(text: str) -> str:
     match = _HEX.fullmatch(text) or _SAME_IN_BOTH_BASES.fullmatch(text)
     if match is None:
         raise ValueError(f"{text.strip()[:24]!r} is not a number of at most 16 hex digits")

@@ -1,5 +1,7 @@
-"""The reply that nearly every reply is, a demand as firmware spells it: read in a third of the
-time, with the same outcome."""
+"""A short way for the reply that nearly every reply is: one demand, spelled as firmware spells it.
+
+It takes a third of the time of the long way (`decode.decode_text`), and its outcome is the same.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.readings import Reading
 from eagle_logger.rainforest.decoding import numbers
 
-_MAC, _NUMBER = "(0x[0-9a-f]{16})", "(0x[0-9a-fA-F]{1,8})"
+_MAC, _NUMBER, _ANYTHING = "(0x[0-9a-f]{16})", "(0x[0-9a-fA-F]{1,8})", "[^<>]*"
 _ELEMENTS = {
     "DeviceMacId": _MAC,
     "MeterMacId": _MAC,
@@ -17,9 +19,9 @@ _ELEMENTS = {
     "Demand": _NUMBER,
     "Multiplier": _NUMBER,
     "Divisor": _NUMBER,
-    "DigitsRight": "[^<>]*",
-    "DigitsLeft": "[^<>]*",
-    "SuppressLeadingZero": "[^<>]*",
+    "DigitsRight": _ANYTHING,
+    "DigitsLeft": _ANYTHING,
+    "SuppressLeadingZero": _ANYTHING,
 }
 _INSIDE = "".join(rf"<{name}>{text}</{name}>\s*" for name, text in _ELEMENTS.items())
 (_ROOT,) = KINDS[Kind.DEMAND].root_elements
@@ -28,12 +30,12 @@ _PLAIN = re.compile(rf"\s*<{_ROOT}>\s*{_INSIDE}</{_ROOT}>\s*", re.ASCII)
 
 
 def plain_demand(text: str) -> Reading | None:
-    """The reading, if the reply is such a demand and a usable one; else it must be looked at
-    closely."""
-    found = _PLAIN.fullmatch(text)
-    if found is None:
+    """The reading, or None if the reply is not such a demand, or its demand or time is not usable:
+    then it takes the long way."""
+    match = _PLAIN.fullmatch(text)
+    if match is None:
         return None
-    device, meter, stamp, demand, multiplier, divisor = found.groups()
+    device, meter, stamp, demand, multiplier, divisor = match.groups()
     try:
         value = numbers.scaled(
             numbers.demand(demand), numbers.factor(multiplier), numbers.factor(divisor)

@@ -1,69 +1,68 @@
 """From a whole reply (status, headers, body) to what it holds, or to the error that says what to
-do. Pure."""
+do."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable
 from eagle_logger.rainforest.decoding.decode import decode, text_of
 from eagle_logger.rainforest.decoding.error_phrases import (
-    WORDINGS,
     ErrorMeaning,
     ErrorPhrase,
     error_for,
-    meaning_of,
+    phrase_in,
 )
 from eagle_logger.rainforest.decoding.notifications import plain_text
-from eagle_logger.rainforest.decoding.redaction import redacted, said
+from eagle_logger.rainforest.decoding.redaction import redacted, redacted_detail
 from eagle_logger.rainforest.source import Decoded, ReplyProblem, UnreadableReply
 
 LONGEST_RETRY_AFTER = 3600.0
-"""Seconds: nobody is left alone longer than this, whatever a reply says."""
+"""Seconds: the longest pause that a reply can ask for."""
 
-_LOOKED_AT = 4096
+_BYTES_SEARCHED = 4096
 _TAG = re.compile(r"<[^<>]{0,200}>")
-_BY_STATUS = {408: "timed_out", 429: "busy", 400: "busy"}
-"""400 is what a hung gateway answers."""
+_REASONS = {408: "timed_out", 429: "busy", 400: "busy"}
+"""By status. 400 is the answer of a gateway that hangs."""
 _HTML_PAGE = re.compile(
     r"\A\s*<(?:a|b|br|center|div|font|h[1-6]|hr|i|img|link|p|pre|span|strong|style|table)\b"
     r"|<!doctype\s+html|</?(?:html|head|body|title|script|meta)\b",
     re.IGNORECASE,
 )
-"""The relay answers in fragments of XML, JSON or plain text. A page comes from a proxy, a portal or
-a program that failed."""
+"""The relay answers in fragments of XML, in JSON or in plain text. A page comes from a proxy, a
+portal or a program that failed."""
+_PAGE = ErrorPhrase(_HTML_PAGE, ErrorMeaning.TRANSIENT, "web_page")
 
 
 def interpret(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    secrets: Collection[str] = (),
-    wordings: Iterable[ErrorPhrase] = WORDINGS,
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str] = ()
 ) -> Decoded:
-    """What a reply holds.
+    """What a reply holds. Its body decides as much as its status: many errors come with status 200.
 
-    `headers` are looked up in lower case (or are a mapping that does not mind). Raises
+    `headers` are looked up by lower-case name. No error shows any of the `secrets`. Raises
     RelayUnavailable (time-out, busy, empty body, 407, 408, 429, 5xx, a redirect, an HTML page that
-    refuses), Refused (credentials, cloud id), UnreadableReply (an unknown reply; carries the
-    problem).
+    refuses), Refused (credentials, cloud id) or UnreadableReply (a reply of an unknown kind; it
+    carries the problem).
     """
     if not 200 <= status <= 299:
-        raise _by_status(status, headers, body, secrets, wordings)
+        raise _status_error(status, headers, body, secrets)
     if not body.strip(b"\0 \t\r\n"):
         raise RelayUnavailable("the reply is empty", reason="empty")
     decoded = decode(body, secrets)
     if decoded.known:
         return decoded
-    raise _nothing_known(decoded.problems, body, secrets, wordings)
+    raise _body_error(decoded.problems, body, secrets)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait: a number, or a date seen from the reply's own Date, so that no two clocks
-    are compared."""
+    """Seconds to wait, at most LONGEST_RETRY_AFTER.
+
+    A date in Retry-After is compared with the reply's own Date, because the relay's clock and this
+    machine's may differ.
+    """
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
@@ -75,103 +74,85 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(0.0, (until - now).total_seconds()), LONGEST_RETRY_AFTER)
 
 
-def _by_status(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    secrets: Collection[str],
-    wordings: Iterable[ErrorPhrase],
+def _status_error(
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str]
 ) -> EagleError:
-    words, shown = _words(body), _shown(body, secrets)
+    shown = _shown_text(body, secrets)
     detail = f"status {status} {shown}".rstrip()
     if status in {401, 403}:
-        return _refusal(words, body, detail, wordings)
+        return _refusal(body, detail)
     if status == 407:
-        return RelayUnavailable(
-            f"a proxy on the way to the relay wants a password: {detail}", reason="proxy"
-        )
-    if status in _BY_STATUS or status >= 500:
-        wording = _meaning(words, body, wordings) if status not in {408, 429} else None
-        reason = _BY_STATUS.get(status) or f"http_{status // 100}xx"
-        if (
-            wording is not None
-            and isinstance(refused := error_for(wording, detail), Refused)
-            and status == 400
-        ):
-            return refused
-        if wording is not None and wording.reason == "timed_out":
-            reason = wording.reason
-        return RelayUnavailable(
-            f"the relay has no reading now: {detail}",
-            reason=reason,
-            retry_after=retry_after(headers),
-        )
+        message = f"a proxy on the way to the relay wants a password: {detail}"
+        return RelayUnavailable(message, reason="proxy")
+    if status in _REASONS or status >= 500:
+        return _no_reading_now(status, headers, body, detail)
     if 300 <= status <= 399:
-        return RelayUnavailable(
-            f"the relay points elsewhere, and is not followed: {detail}", reason="redirected"
-        )
-    wording = _meaning(words, body, wordings)
-    if wording is not None:
-        return error_for(wording, detail)
+        message = f"the relay redirects, and redirects are not followed: {detail}"
+        return RelayUnavailable(message, reason="redirected")
+    phrase = _error_phrase(body)
+    if phrase is not None:
+        return error_for(phrase, detail)
     return UnreadableReply(ReplyProblem("status", detail, shown))
 
 
-def _refusal(words: str, body: bytes, detail: str, wordings: Iterable[ErrorPhrase]) -> EagleError:
+def _refusal(body: bytes, detail: str) -> EagleError:
     """The error for 401 and 403: the relay refuses this user, unless the body shows that the relay
     did not write it."""
-    wording = _meaning(words, body, wordings)
-    if wording is not None:
-        return error_for(wording, detail)
-    return (
-        error_for(_PAGE, detail)
-        if _is_html(body)
-        else Refused(f"the relay refuses this user: {detail}")
-    )
+    phrase = _error_phrase(body)
+    if phrase is not None:
+        return error_for(phrase, detail)
+    if _is_html(body):
+        return error_for(_PAGE, detail)
+    return Refused(f"the relay refuses this user: {detail}")
 
 
-def _meaning(words: str, body: bytes, wordings: Iterable[ErrorPhrase]) -> ErrorPhrase | None:
-    """The wording that fits. An HTML page refuses nobody, unless it fits a deployment's own
-    wording."""
-    wording = meaning_of(words, wordings)
-    refuses = wording is not None and wording.means is ErrorMeaning.REFUSED
-    return _PAGE if refuses and wording in WORDINGS and _is_html(body) else wording
-
-
-_PAGE = ErrorPhrase(_HTML_PAGE, ErrorMeaning.TRANSIENT, "web_page")
-
-
-def _is_html(body: bytes) -> bool:
-    return _HTML_PAGE.search(text_of(body[:_LOOKED_AT])) is not None
-
-
-def _nothing_known(
-    problems: tuple[ReplyProblem, ...],
-    body: bytes,
-    secrets: Collection[str],
-    wordings: Iterable[ErrorPhrase],
+def _no_reading_now(
+    status: int, headers: Mapping[str, str], body: bytes, detail: str
 ) -> EagleError:
-    """A body that holds no notification we know; `problems` say what is there instead, and an error
-    says it best."""
+    """The error for 400, 408, 429 and 5xx. Only 400 may be a refusal, if its body says so."""
+    phrase = None if status in {408, 429} else _error_phrase(body)
+    if status == 400 and phrase is not None and phrase.means is ErrorMeaning.REFUSED:
+        return error_for(phrase, detail)
+    timed_out = phrase is not None and phrase.reason == "timed_out"
+    reason = "timed_out" if timed_out else _REASONS.get(status, f"http_{status // 100}xx")
+    message = f"the relay has no reading now: {detail}"
+    return RelayUnavailable(message, reason=reason, retry_after=retry_after(headers))
+
+
+def _body_error(
+    problems: tuple[ReplyProblem, ...], body: bytes, secrets: Collection[str]
+) -> EagleError:
+    """The error for a body without any known notification.
+
+    `problems` say what it holds instead. Among them an `error` is the most telling.
+    """
     first = problems[0] if problems else ReplyProblem("garbage", "nothing in it", "")
-    problem = next((one for one in problems if one.what == "error"), first)
-    wording = (
-        _meaning(_words(body), body, wordings)
-        if problem.what in {"error", "unknown_root", "garbage"}
-        else None
-    )
-    if wording is not None:
-        return error_for(wording, _shown(body, secrets))
+    problem = next((problem for problem in problems if problem.what == "error"), first)
+    if problem.what in {"error", "unknown_root", "garbage"}:
+        phrase = _error_phrase(body)
+        if phrase is not None:
+            return error_for(phrase, _shown_text(body, secrets))
     return UnreadableReply(problem)
 
 
-def _words(body: bytes) -> str:
-    """What a reply says to a person, for us to judge: its beginning, without tags."""
-    return _without_tags(text_of(body[:_LOOKED_AT]))
+def _error_phrase(body: bytes) -> ErrorPhrase | None:
+    """The error phrase that the reply holds. An HTML page refuses nobody."""
+    phrase = phrase_in(_without_tags(text_of(body[:_BYTES_SEARCHED])))
+    refuses = phrase is not None and phrase.means is ErrorMeaning.REFUSED
+    return _PAGE if refuses and _is_html(body) else phrase
 
 
-def _shown(body: bytes, secrets: Collection[str]) -> str:
-    """The same, fit to be shown. It is redacted first, while tags still tell what is secret."""
-    return said(_without_tags(redacted(text_of(body[:_LOOKED_AT]), secrets)), secrets)
+def _is_html(body: bytes) -> bool:
+    return _HTML_PAGE.search(text_of(body[:_BYTES_SEARCHED])) is not None
+
+
+def _shown_text(body: bytes, secrets: Collection[str]) -> str:
+    """The beginning of the reply, without tags, for a person to read.
+
+    It is redacted first, while the tags still name what is secret, and once more without them.
+    """
+    text = redacted(text_of(body[:_BYTES_SEARCHED]), secrets)
+    return redacted_detail(_without_tags(text), secrets)
 
 
 def _without_tags(text: str) -> str:

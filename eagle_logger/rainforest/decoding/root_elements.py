@@ -1,4 +1,4 @@
-"""The notifications there are: what a reply's root elements are called, in their one spelling."""
+"""The notifications that the vendor's manuals and captured replies name, by their root elements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITHOUT_READING = (
     "BlockPriceDetail",
     "BillingPeriod",
 )
-"""Recognised, but they carry nothing to log."""
+"""These are recognised, but carry nothing to log."""
 
 CONTAINERS = (
     "HistoryData",
@@ -32,10 +32,10 @@ CONTAINERS = (
     "BillingPeriodList",
     "rainforest",
 )
-"""They hold notifications; what is whole inside counts, whether or not the container itself is."""
+"""These hold notifications. A whole notification inside counts even if the container is cut off."""
 
-SPELLING = {name.lower(): name for name in (*READINGS, *WITHOUT_READING, *CONTAINERS)}
-"""From the lower-case name to the canonical one: the case of tags is insignificant."""
+CANONICAL_NAMES = {name.lower(): name for name in (*READINGS, *WITHOUT_READING, *CONTAINERS)}
+"""By lower-case name: the manual declares the case of tags insignificant."""
 
-PATTERN = "|".join(sorted(SPELLING, key=len, reverse=True))
-"""All of them, for a case-insensitive regular expression."""
+PATTERN = "|".join(sorted(CANONICAL_NAMES, key=len, reverse=True))
+"""All of them, for a regular expression that ignores case."""

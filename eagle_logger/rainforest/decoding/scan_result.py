@@ -1,9 +1,8 @@
-"""What scanning a reply finds, before anybody asks what it means. The XML and the JSON scanner both
-give this."""
+"""What the XML scanner and the JSON scanner find in a reply, before it is known what it means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,12 +11,12 @@ MOST_NOTIFICATIONS = 50
 handful."""
 
 
-class Fragment(NamedTuple):
-    """One whole notification: it has its own beginning and its own end, and holds nothing but whole
-    elements.
+class WholeNotification(NamedTuple):
+    """It has its own beginning and its own end, and holds nothing but whole elements.
 
     `fields` maps lower-case names to text as it stands in the reply; of a field that repeats, the
-    one that is not empty. `disputed` names fields that repeat with different text.
+    first that is not empty. `disputed` names the fields that repeat with different text. `source`
+    is the whole text, for a problem's sample.
     """
 
     root: str
@@ -27,7 +26,10 @@ class Fragment(NamedTuple):
 
 
 class TornNotification(NamedTuple):
-    """Something that is no whole notification: nothing may be salvaged from it."""
+    """Something that is no whole notification. No field of it is ever used.
+
+    `what`, `detail` and `source` become a `ReplyProblem`.
+    """
 
     what: str
     detail: str
@@ -36,31 +38,37 @@ class TornNotification(NamedTuple):
 
 @dataclass(slots=True)
 class ScanResult:
-    fragments: list[Fragment] = field(default_factory=list)
+    whole: list[WholeNotification] = field(default_factory=list)
     torn: list[TornNotification] = field(default_factory=list)
-    containers: bool = False
-    """Whether there was a list of notifications, be it an empty one."""
+    has_container: bool = False
+    """Whether there was a list of notifications, even an empty one."""
 
     @property
     def is_full(self) -> bool:
-        """Whether `MOST_NOTIFICATIONS` were found, so that no more are read."""
-        return len(self.fragments) + len(self.torn) >= MOST_NOTIFICATIONS
+        """Whether there are already `MOST_NOTIFICATIONS`, so that the scanner reads no more."""
+        return len(self.whole) + len(self.torn) >= MOST_NOTIFICATIONS
 
-    def leave(self, rest: str) -> None:
-        """Note as a problem that this rest of the reply is not read."""
-        detail = f"more than {MOST_NOTIFICATIONS} notifications: the last {len(rest)} characters were not read"
+    def report_unread(self, rest: str) -> None:
+        detail = (
+            f"more than {MOST_NOTIFICATIONS} notifications: "
+            f"the last {len(rest)} characters were not read"
+        )
         self.torn.append(TornNotification("too_many", detail, rest))
 
 
-def collected(root: str, names: list[str], texts: list[str], source: str) -> Fragment:
-    """A fragment of these elements, in their order."""
+def whole_notification(
+    root: str, names: Sequence[str], texts: Sequence[str], source: str
+) -> WholeNotification:
+    """The notification with these elements, in their order; names may repeat."""
     fields = {name.lower(): text for name, text in zip(names, texts, strict=True)}
     if len(fields) == len(names):
-        return Fragment(root, fields, source)
-    return _with_repeated(root, names, texts, source)
+        return WholeNotification(root, fields, source)
+    return _with_repeated_names(root, names, texts, source)
 
 
-def _with_repeated(root: str, names: list[str], texts: list[str], source: str) -> Fragment:
+def _with_repeated_names(
+    root: str, names: Sequence[str], texts: Sequence[str], source: str
+) -> WholeNotification:
     fields: dict[str, str] = {}
     disputed = set()
     for name, text in zip((name.lower() for name in names), texts, strict=True):
@@ -69,4 +77,4 @@ def _with_repeated(root: str, names: list[str], texts: list[str], source: str) -
             fields[name] = text
         elif text.strip() and text.strip().lower() != known.lower():
             disputed.add(name)
-    return Fragment(root, fields, source, frozenset(disputed))
+    return WholeNotification(root, fields, source, frozenset(disputed))

@@ -1,8 +1,18 @@
 """The connections to the relay, kept alive between requests.
 
-aiohttp's connector makes, keeps and ends them, and its parser reads the replies; aiohttp's session,
-which is as much work again for every request, is left out: what is asked here is always the same
-POST (docs/explanation/performance.md has the figures).
+This module uses inner parts of aiohttp:
+
+- **Which:** the connector (`connect` with a `ClientRequest`), and the protocol of a connection
+  (`set_response_params`, `read`, `should_close`). aiohttp documents none of them.
+- **Why, and what it saves:** aiohttp's session does as much work again for every request, although
+  every request here is the same POST. Without the session a request costs 43 to 52 µs of CPU
+  instead of 108 to 114, a quarter of a whole fetch over a kept-alive connection
+  (docs/explanation/performance.md).
+- **When it breaks:** pyproject.toml allows one minor version of aiohttp, and
+  `tests/canaries/test_aiohttp_connector.py` shows whether the parts work alone. If a new version
+  changed them, adapt this module to it. If that takes long, let `post` make its request with an
+  `aiohttp.ClientSession` (`allow_redirects=False`, a `DummyCookieJar`, `auto_decompress=False`,
+  `trust_env=False`, and the headers as a dict). That costs CPU, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -16,28 +26,29 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-KEEP_ALIVE = 15.0
-"""Seconds an idle connection is kept. The longer, the likelier that the relay closes it just when
-it is used again."""
+IDLE_CONNECTION_KEPT_S = 15.0
+"""The longer an idle connection is kept, the likelier the relay closes it just when it is used
+again."""
 
 MOST_HEADS = 8
-"""Heads that are read of one reply: interim ones such as "100 Continue", and its own."""
+"""Heads that are read of one reply: interim ones such as "100 Continue", and the reply's own."""
 
-ON_THE_WIRE = (aiohttp.ClientError, HttpProcessingError, OSError)
-"""What `Connections.post` raises for whatever goes wrong between here and the relay. A TimeoutError
+TRANSPORT_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
+"""What `Connections.post` raises for any trouble between this process and the relay. A TimeoutError
 is an OSError."""
 
 Reply = tuple[int, Mapping[str, str], bytes]
-"""Status; headers, looked up without regard to case; body, as it came."""
+"""Status; headers, looked up without regard to case; body, undecoded."""
 
 
 class Connections:
-    """To one URL; made on the event loop they are used on. No proxy, cookie, netrc or redirect has
-    a say.
+    """The connections to one URL. They use no proxy, no cookies and no netrc, and follow no
+    redirect.
 
-    `connect_timeout` (seconds) bounds name look-up, connection and TLS together. The caller
-    decides how long a reply may take, and how many requests are under way at once. Of a body longer
-    than `largest_body` just enough is read to tell.
+    Make it on the event loop that uses it. `connect_timeout` (seconds) bounds name look-up,
+    connection and TLS together; the caller bounds the time of the reply, and how many requests are
+    in flight. Of a body longer than `largest_body` only a little more is read, so that the caller
+    sees that it is too long.
     """
 
     def __init__(
@@ -49,33 +60,42 @@ class Connections:
         largest_body: int,
     ) -> None:
         self._connector = aiohttp.TCPConnector(
-            limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
+            limit=0, ssl=tls, keepalive_timeout=IDLE_CONNECTION_KEPT_S, ttl_dns_cache=60
         )
         self._timeout = aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout)
         self._largest_body = largest_body
         self._target = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
-        self._first_lines = f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\nHost: {self._target.headers['Host']}\r\n"
+        self._first_lines = (
+            f"POST {self._target.url.raw_path_qs} HTTP/1.1\r\n"
+            f"Host: {self._target.headers['Host']}\r\n"
+        )
 
     async def post(self, headers: str, body: bytes, before_writing: Callable[[], None]) -> Reply:
-        """Post once; never repeat a request. `headers`: whole lines, with only characters that a
-        header may hold. `before_writing` is called when the connection is open. Raises ON_THE_WIRE,
-        and what `before_writing` raises."""
+        """Send one POST, once: a request is never repeated.
+
+        `headers` are whole lines, in which every character may stand in a header. `before_writing`
+        is called when the connection is open. Raises TRANSPORT_ERRORS, and what `before_writing`
+        raises.
+        """
         request = f"{self._first_lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        connection = await self._connected()
+        connection = await self._connect()
         try:
             reply = await self._exchange(connection, request, before_writing)
         except BaseException:
             connection.close()
             raise
-        connection.release()  # closes it, if the reply was not read to its end or says so
+        # This closes the connection if the reply demands it, or was not read to its end.
+        connection.release()
         return reply
 
     async def close(self) -> None:
         await self._connector.close()
 
-    async def _connected(self) -> Connection:
-        """A connection on which nothing lies that nobody asked for: it would be taken for the reply
-        to the next request."""
+    async def _connect(self) -> Connection:
+        """An open connection on which no bytes wait.
+
+        Bytes that came unasked would be taken for the reply to the next request.
+        """
         while True:
             connection = await self._connector.connect(self._target, [], self._timeout)
             if connection.protocol is not None and not connection.protocol.should_close:
@@ -93,12 +113,13 @@ class Connections:
         transport.write(request)
         for _ in range(MOST_HEADS):
             head, content = await protocol.read()
-            if not 100 <= head.code <= 199:  # after "100 Continue" and the like, the reply follows
-                return head.code, head.headers, await self._body(content)
+            is_interim = 100 <= head.code <= 199
+            if not is_interim:
+                return head.code, head.headers, await self._read_body(content)
         raise aiohttp.ClientPayloadError(f"{MOST_HEADS} interim heads came, and no reply followed")
 
-    async def _body(self, content: aiohttp.StreamReader) -> bytes:
-        body = bytearray()  # it may come byte by byte
+    async def _read_body(self, content: aiohttp.StreamReader) -> bytes:
+        body = bytearray()  # the body may come byte by byte
         while len(body) <= self._largest_body and not content.at_eof():
             body += await content.readany()
         return bytes(body)

@@ -20,5 +20,5 @@ MAC = "0xd8d5b9000000abcd"
         ("the meter", ""),
     ],
 )
-def test_macs_in_one_spelling(text: str | None, known: str) -> None:
+def test_a_mac_has_one_canonical_spelling(text: str | None, known: str) -> None:
     assert numbers.mac(text) == known

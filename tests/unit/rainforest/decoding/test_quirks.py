@@ -9,7 +9,7 @@ ALL = [quirk for quirks in SECTIONS.values() for quirk in quirks]
 
 
 @pytest.mark.parametrize("quirk", ALL, ids=lambda quirk: quirk.title)
-def test_comes_out_as_the_table_says(quirk: Quirk) -> None:
+def test_a_quirk_comes_out_as_its_row_says(quirk: Quirk) -> None:
     assert outcome(quirk) == quirk.comes_out
 
 

@@ -1,5 +1,5 @@
-"""A line's raw fields are what the gateway wrote: from them a decoder's mistake can be repaired
-years later."""
+"""A log line keeps the fields as the gateway wrote them, so that a decoder's mistake can be
+repaired years later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.rainforest.decoding.quirks.quirk import demand, message
         "--",
     ],
 )
-def test_a_text_stays_as_it_was_spelled(text: str) -> None:
+def test_the_text_of_a_message_stays_as_it_was_spelled(text: str) -> None:
     (reading,) = decode(message("Id=0x01", f"Text={text}")).readings
     assert reading.raw["Text"] == text
 
@@ -44,7 +44,7 @@ def test_macs_stay_beside_their_canonical_spelling() -> None:
     assert (reading.raw["DeviceMacId"], reading.raw["MeterMacId"]) == ("D8D5B9000000ABCD", "nobody")
 
 
-def test_words_of_json_stay_as_they_were_spelled() -> None:
+def test_values_of_json_stay_as_they_were_spelled() -> None:
     fields = {
         "TimeStamp": "0x1c91ec39",
         "Id": "0x01",

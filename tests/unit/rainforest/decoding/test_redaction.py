@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_logger.rainforest.decoding.redaction import LONGEST_SAMPLE, redacted, said
+from eagle_logger.rainforest.decoding.redaction import LONGEST_SAMPLE, redacted, redacted_detail
 
 KEY = "8ba7f1dee6c4f5cc"
 
@@ -35,7 +35,7 @@ KEY = "8ba7f1dee6c4f5cc"
         "\0".join(f"<InstallCode>{KEY}<"),
     ],
 )
-def test_keys_do_not_show(text: str) -> None:
+def test_install_code_and_link_keys_do_not_show(text: str) -> None:
     shown = redacted(text).lower()
     assert not any(KEY[at : at + 5] in shown for at in range(len(KEY) - 5))
 
@@ -60,7 +60,7 @@ def test_a_named_secret_does_not_show_however_it_is_wrapped(text: str) -> None:
     assert "hunter2" not in redacted(text)
 
 
-def test_a_password_in_the_spelling_of_json_does_not_show() -> None:
+def test_a_password_escaped_as_in_json_does_not_show() -> None:
     assert "hunter" not in redacted(r'{"Text": "no such word: \"hunter\u00fc"}', ['"hunterü'])
 
 
@@ -78,23 +78,23 @@ def test_credentials_do_not_show(text: str) -> None:
     assert "hunter2" not in redacted(text, ["hunter2"])
 
 
-def test_credentials_are_known_by_name_too() -> None:
+def test_credentials_are_recognised_by_their_names() -> None:
     assert "hunter2" not in redacted("<Error>bad</Error><Password>hunter2</Password> User: hunter2")
 
 
-def test_an_escaped_password_does_not_show() -> None:
+def test_a_password_escaped_as_in_xml_does_not_show() -> None:
     assert "&lt;3&amp;you" not in redacted("no such password: &lt;3&amp;you", ["<3&you"])
 
 
-def test_a_secret_within_a_secret_leaves_no_rest() -> None:
+def test_a_secret_inside_another_leaves_no_rest() -> None:
     assert redacted("wrong: solar-hunter2", ["hunter2", "solar-hunter2"]) == "wrong: [redacted]"
 
 
-def test_an_address_does_not_show() -> None:
+def test_an_email_address_does_not_show() -> None:
     assert "jane" not in redacted("unknown: jane.doe+solar@example.org")
 
 
-def test_what_explains_the_problem_stays() -> None:
+def test_macs_times_and_values_stay() -> None:
     text = (
         "<InstantaneousDemand><DeviceMacId>0xd8d5b9000000abcd</DeviceMacId><TimeStamp>0x1c91ec39</TimeStamp>"
         "<Demand>0x00g3b0</Demand>"
@@ -106,10 +106,10 @@ def test_what_explains_the_problem_stays() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=3000), st.integers(0, 8))
-def test_a_sample_has_its_size(text: str, doublings: int) -> None:
+def test_a_sample_is_never_too_long(text: str, doublings: int) -> None:
     assert len(redacted(text * 2**doublings).encode("utf-8", "surrogatepass")) <= LONGEST_SAMPLE
 
 
-def test_what_is_said_is_one_short_line() -> None:
-    assert said("Sorry,\r\n  not\tnow " + "x" * 1000).startswith("Sorry, not now xxx")
-    assert len(said("x" * 1000)) == 200
+def test_a_detail_is_one_short_line() -> None:
+    assert redacted_detail("Sorry,\r\n  not\tnow " + "x" * 1000).startswith("Sorry, not now xxx")
+    assert len(redacted_detail("x" * 1000)) == 200

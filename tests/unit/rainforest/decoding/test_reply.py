@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable
-from eagle_logger.rainforest.decoding.error_phrases import ErrorMeaning, meaning_of, parse
+from eagle_logger.rainforest.decoding.error_phrases import ErrorMeaning, phrase_in
 from eagle_logger.rainforest.decoding.reply import interpret, retry_after
 from eagle_logger.rainforest.source import UnreadableReply
 
@@ -13,7 +11,7 @@ SECRETS = ("hunter2", "jane@example.org")
 
 
 @pytest.mark.parametrize(
-    ("what_it_says", "means"),
+    ("text", "means"),
     [
         ("Request Timeout", ErrorMeaning.TRANSIENT),
         ("The request timed out", ErrorMeaning.TRANSIENT),
@@ -22,7 +20,7 @@ SECRETS = ("hunter2", "jane@example.org")
         ("Too many requests", ErrorMeaning.TRANSIENT),
         ("Gateway is not connected", ErrorMeaning.TRANSIENT),
         (
-            "PHP Warning:  mysqli_connect(): Access denied for user 'relay'@'db' (using password: NO)",
+            "PHP Warning: mysqli_connect(): Access denied for 'relay'@'db' (using password: NO)",
             ErrorMeaning.TRANSIENT,
         ),
         (
@@ -49,12 +47,12 @@ SECRETS = ("hunter2", "jane@example.org")
         ("Welcome", None),
     ],
 )
-def test_what_wordings_mean(what_it_says: str, means: ErrorMeaning | None) -> None:
-    wording = meaning_of(what_it_says)
-    assert (wording and wording.means) == means
+def test_what_an_error_phrase_means(text: str, means: ErrorMeaning | None) -> None:
+    phrase = phrase_in(text)
+    assert (phrase and phrase.means) == means
 
 
-def test_a_passing_trouble_wins_over_a_refusal() -> None:
+def test_trouble_that_may_pass_wins_over_a_refusal() -> None:
     with pytest.raises(RelayUnavailable):
         interpret(200, {}, b"Login failed: authentication server unavailable")
 
@@ -70,48 +68,14 @@ PAGES = (
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("status", [200, 401, 403, 404])
 def test_a_page_of_html_refuses_nobody(page: bytes, status: int) -> None:
-    with pytest.raises(RelayUnavailable) as passing:
+    with pytest.raises(RelayUnavailable) as raised:
         interpret(status, {}, page)
-    assert passing.value.reason == "web_page"
+    assert raised.value.reason == "web_page"
 
 
-def test_a_deployments_own_wording_may_believe_a_page() -> None:
-    own = parse(json.dumps([{"pattern": "no such member", "means": "refused"}]))
-    with pytest.raises(Refused):
-        interpret(401, {}, b"<html><body>No such member</body></html>", wordings=own)
-
-
-def test_the_relays_own_notification_may_hold_html() -> None:
+def test_an_error_of_the_relay_itself_may_hold_html() -> None:
     with pytest.raises(Refused):
         interpret(200, {}, b"<Error><Text>Wrong password<br/></Text></Error>")
-
-
-def test_a_deployment_has_its_own_wordings() -> None:
-    own = parse(
-        json.dumps(
-            [
-                {"pattern": "napping", "means": "transient", "reason": "offline"},
-                {"pattern": "go away", "means": "refused"},
-            ]
-        )
-    )
-    with pytest.raises(RelayUnavailable) as passing:
-        interpret(200, {}, b"<Error>Napping</Error>", wordings=own)
-    assert passing.value.reason == "offline"
-    with pytest.raises(Refused):
-        interpret(404, {}, b"Go away", wordings=own)
-    with pytest.raises(RelayUnavailable):
-        interpret(200, {}, b"Request Timeout", wordings=own)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["{}", '["x"]', '[{"pattern": "x"}]', '[{"pattern": "(", "means": "refused"}]', '[{"pattern": "x", "means": "maybe"}]',
-     '[{"pattern": "x", "means": "refused", "reason": "Not A Word"}]', "no json"],
-)  # fmt: skip
-def test_wordings_that_are_none_are_named(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -128,26 +92,27 @@ def test_wordings_that_are_none_are_named(text: str) -> None:
     ],
 )
 def test_no_error_shows_a_secret(status: int, body: bytes) -> None:
-    with pytest.raises(EagleError) as wrong:
+    with pytest.raises(EagleError) as raised:
         interpret(status, {}, body, SECRETS)
-    shown = repr(wrong.value) + str(wrong.value) + repr(getattr(wrong.value, "problem", ""))
+    shown = repr(raised.value) + str(raised.value) + repr(getattr(raised.value, "problem", ""))
     assert "hunter2" not in shown
     assert "jane" not in shown
 
 
 def test_an_error_page_shows_no_key() -> None:
-    body = b"<NetworkInfo><InstallCode>0x8ba7f1de</InstallCode><DeviceMacId>0xd8d5b9</DeviceMacId></NetworkInfo>"
-    with pytest.raises(RelayUnavailable) as wrong:
+    elements = b"<InstallCode>0x8ba7f1de</InstallCode><DeviceMacId>0xd8d5b9</DeviceMacId>"
+    body = b"<NetworkInfo>" + elements + b"</NetworkInfo>"
+    with pytest.raises(RelayUnavailable) as raised:
         interpret(500, {}, body)
-    assert "8ba7f1de" not in str(wrong.value)
-    assert "0xd8d5b9" in str(wrong.value)
+    assert "8ba7f1de" not in str(raised.value)
+    assert "0xd8d5b9" in str(raised.value)
 
 
-def test_an_unknown_root_carries_what_was_said() -> None:
-    with pytest.raises(UnreadableReply, match="FancyNewThing") as wrong:
+def test_the_error_for_an_unknown_root_carries_the_reply() -> None:
+    with pytest.raises(UnreadableReply, match="FancyNewThing") as raised:
         interpret(200, {}, b"<FancyNewThing><X>1</X></FancyNewThing>")
-    assert wrong.value.problem.what == "unknown_root"
-    assert wrong.value.problem.sample == "<FancyNewThing><X>1</X></FancyNewThing>"
+    assert raised.value.problem.what == "unknown_root"
+    assert raised.value.problem.sample == "<FancyNewThing><X>1</X></FancyNewThing>"
 
 
 def test_a_notification_beside_an_error_counts() -> None:
@@ -182,5 +147,7 @@ def test_a_notification_beside_an_error_counts() -> None:
         ),
     ],
 )
-def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_as_seconds_or_as_a_date(
+    headers: dict[str, str], seconds: float | None
+) -> None:
     assert retry_after(headers) == seconds

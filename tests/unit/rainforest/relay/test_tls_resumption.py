@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.rainforest.relay import tls_resumption
-from eagle_logger.rainforest.relay.tls_resumption import UNBEARABLE, WATCHED, resuming_context
+from eagle_logger.rainforest.relay.tls_resumption import (
+    NO_RESUMPTION_FOR_S,
+    SESSION_AWAITED_FOR_S,
+    resuming_context,
+)
 from tests.support.certificates import Authority
 
 Server = ssl.SSLContext
@@ -45,7 +49,7 @@ def begun(client: Client) -> ssl.SSLObject:
 
 
 def is_resumed(client: Client, server: Server) -> bool:
-    """Open a connection, hear something on it, and leave it: whether it took up a former session."""
+    """Open a connection, read something from it and drop it. Whether it resumed a session."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     one = client.wrap_bio(back, there, server_hostname="localhost")
     other = server.wrap_bio(there, back, server_side=True)
@@ -66,7 +70,7 @@ def _done(step: Callable[[], None]) -> bool:
 
 def test_the_last_session_is_taken_up_again(ends: tuple[Client, Server], watch: Watch) -> None:
     assert [is_resumed(*ends) for _ in range(3)] == [False, True, True]
-    watch.now += 2 * WATCHED
+    watch.now += 2 * SESSION_AWAITED_FOR_S
     assert is_resumed(*ends)
 
 
@@ -75,7 +79,7 @@ def test_connections_that_are_slow_to_shake_hands_do_not_hide_a_session(
 ) -> None:
     slow = begun(ends[0])
     assert not is_resumed(*ends)
-    watch.now += WATCHED
+    watch.now += SESSION_AWAITED_FOR_S
     assert [is_resumed(*ends) for _ in range(2)] == [False, True]
     assert slow.version() is None
 
@@ -87,8 +91,8 @@ def test_a_server_that_cannot_bear_it_is_left_in_peace_for_a_while(
     assert [is_resumed(client, server) for _ in range(2)] == [False, True]
     is_resumed(client, server)
     refused = begun(client)
-    watch.now += WATCHED
+    watch.now += SESSION_AWAITED_FOR_S
     assert [is_resumed(client, server) for _ in range(3)] == [False, False, False]
-    watch.now += UNBEARABLE
+    watch.now += NO_RESUMPTION_FOR_S
     assert is_resumed(client, server)
     assert refused.version() is None
