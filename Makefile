@@ -21,8 +21,8 @@ up: $(INSTALLED) ## the whole system on this machine, with 25 simulated homes
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-quick: $(INSTALLED) ## the unit and contract tests, for the inner loop (a minute on two cores)
-	$(BIN)/python -m pytest -q tests/unit tests/contract $(PYTEST_ARGS)
+quick: $(INSTALLED) ## the unit, contract and canary tests, for the inner loop (a minute on two cores)
+	$(BIN)/python -m pytest -q tests/unit tests/contract tests/canaries $(PYTEST_ARGS)
 
 faults: $(INSTALLED) ## strike the whole system in every way (SEED=7 ONLY=redis JOBS=1), and write the table of faults
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(JOBS),--jobs $(JOBS))
