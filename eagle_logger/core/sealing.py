@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from eagle_logger.core.line_format import VERSION, parse_line, with_flag
-from eagle_logger.core.line_parser import Identity, LogLine, in_order, read_entries
+from eagle_logger.core.line_parser import Identity, LogLine, read_lines, times_in_order
 from eagle_logger.core.readings import Flag
 
 _GZIP_LEVEL = 6
@@ -99,13 +99,13 @@ class PartContent:
         # Not a cached_property: before Python 3.12 that has one lock for all objects, and rotation
         # has many threads.
         if self._read is None:
-            self._read = read_entries(self._plain, self._cloud_id)
+            self._read = read_lines(self._plain, self._cloud_id)
         return self._read
 
 
 def _as_it_lies(plain: bytes, cloud_id: str) -> Part | None:
     """The first part, if that is these very lines."""
-    times = in_order(plain, cloud_id)
+    times = times_in_order(plain, cloud_id)
     return (
         Part(plain, len(times), times[0].decode(), times[-1].decode(), 0, 0, 0) if times else None
     )

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Identity, LogLine, read_entries, said
+from eagle_logger.core.line_parser import Identity, LogLine, read_lines, values_by_identity
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, opened
@@ -171,7 +171,7 @@ def _object(
         found.findings.append(AuditFinding("unreadable", key, str(exc)))
         return
     _digests(archive, key, body, plain, found)
-    entries, unreadable = read_entries(plain, user_hour[0])
+    entries, unreadable = read_lines(plain, user_hour[0])
     found.readings += len(entries)
     found.findings += [
         AuditFinding("unreadable", key, f"{reason}: {text[:80]!r}") for text, reason in unreadable
@@ -211,11 +211,12 @@ def _compare(
     """Whether everything that receipts speak for is really there."""
     for file in files:
         try:
-            entries, _ = read_entries(file.path.read_bytes(), file.cloud_id)
+            entries, _ = read_lines(file.path.read_bytes(), file.cloud_id)
         except FileNotFoundError:
             continue
         absent = sum(
-            len(values - held.get(identity, set())) for identity, values in said(entries).items()
+            len(values - held.get(identity, set()))
+            for identity, values in values_by_identity(entries).items()
         )
         if absent:
             detail = f"{absent} of its readings are not in the archive, though its receipt says so"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from eagle_logger.core.line_parser import LogLine, read_entries
+from eagle_logger.core.line_parser import LogLine, read_lines
 
 
 class BadLine(NamedTuple):
@@ -37,6 +37,6 @@ def each_line(path: Path, cloud_id: str, *, still_written: bool) -> Iterator[Log
         for number, text in enumerate(file, 1):
             if still_written and not text.endswith(b"\n"):
                 return
-            entries, unreadable = read_entries(text, cloud_id)
+            entries, unreadable = read_lines(text, cloud_id)
             yield from (BadLine(number, content, reason) for content, reason in unreadable)
             yield from entries

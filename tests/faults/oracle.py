@@ -12,7 +12,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.archive.s3 import PROBE_KEY
 from eagle_logger.core.hours import Hour, iso
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.rotation_plan import may_be_deleted
 from eagle_logger.core.user_state import short_text
@@ -163,7 +163,7 @@ def _absent(user: StoredUser, trial: Trial, archive: Archive | None) -> Iterator
             identity = tuple(
                 text.encode() for text in (iso(time), stream.device, stream.meter, stream.kind)
             )
-            entries, _ = read_entries(b"\n".join(history.lines(Hour.of(time))), user.user.cloud_id)
+            entries, _ = read_lines(b"\n".join(history.lines(Hour.of(time))), user.user.cloud_id)
             if not any(
                 entry.identity == identity and short_text(entry.values.decode()) == values
                 for entry in entries

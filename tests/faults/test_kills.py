@@ -19,7 +19,7 @@ import pytest
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.logs.writer import LogWriter
 from tests.faults.conftest import EVERYTHING
 from tests.faults.fault_table import Noted, Row
@@ -121,7 +121,7 @@ def assert_holds(archive: Archive, user: str, acknowledged: bytes, tried: bytes)
         for entry in one
     )
     wanted, possible = (
-        {(entry.identity, entry.values) for entry in read_entries(text, user)[0]}
+        {(entry.identity, entry.values) for entry in read_lines(text, user)[0]}
         for text in (acknowledged, tried)
     )
     assert wanted <= set(found)

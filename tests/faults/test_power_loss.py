@@ -15,7 +15,7 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Identity, LogLine, read_entries
+from eagle_logger.core.line_parser import Identity, LogLine, read_lines
 from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
@@ -108,7 +108,7 @@ class Disk:
         }
         for path in self.logs.glob("*/*/rainforest-*.jsonl"):
             user = path.name[11:17]
-            found |= {(user, *entry) for entry in _said(read_entries(path.read_bytes(), user)[0])}
+            found |= {(user, *entry) for entry in _said(read_lines(path.read_bytes(), user)[0])}
         return found
 
 
@@ -123,7 +123,7 @@ def promised(marks: int) -> Said:
         for (user, _), texts in one.items()
         for text in texts
     ]
-    return {(user, *entry) for user, text in lines for entry in _said(read_entries(text, user)[0])}
+    return {(user, *entry) for user, text in lines for entry in _said(read_lines(text, user)[0])}
 
 
 @pytest.fixture

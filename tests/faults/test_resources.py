@@ -9,7 +9,7 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
@@ -48,7 +48,7 @@ def test_few_descriptors_and_many_files(tmp_path: Path, noted: Noted) -> None:
     keys = list(archive.keys())
     assert len(keys) == FILES
     for user, key in zip(USERS, keys, strict=True):
-        entries, unreadable = read_entries(opened(archive.get(key)), user)
+        entries, unreadable = read_lines(opened(archive.get(key)), user)
         assert (len(entries), unreadable) == (3, [])
     what = f"{DESCRIPTORS} file descriptors and {FILES:,} log files".replace(",", " ")
     noted(Row("resources", 9, what, 1, 3 * FILES, 0, 0, 0))

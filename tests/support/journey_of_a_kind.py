@@ -17,7 +17,7 @@ from eagle_logger.cli.read import values_in_words
 from eagle_logger.cli.users import users
 from eagle_logger.core.kinds import Kind, kind_of
 from eagle_logger.core.line_format import encode_line, parse_line
-from eagle_logger.core.line_parser import in_order
+from eagle_logger.core.line_parser import times_in_order
 from eagle_logger.core.readings import Reading
 from eagle_logger.core.schedule import cadence, kinds_due
 from eagle_logger.core.user_state import after_logging, is_logged
@@ -81,7 +81,7 @@ def it_is_remembered(reading: Reading) -> None:
 
 def it_is_logged_shown_and_compared(reading: Reading, row: bytes) -> None:
     line = encode_line(HOME.cloud_id, reading, NOW)
-    assert in_order(line, HOME.cloud_id) is not None
+    assert times_in_order(line, HOME.cloud_id) is not None
     amperes = float(str(reading.values["amperes"]))
     assert values_in_words(parse_line(line.strip())) == f"{amperes:g} A L1"
     verdict = compare(lambda: [row], MemoryArchive(), on_disk=[(HOME.cloud_id, line)], now=NOW)

@@ -10,7 +10,7 @@ from typing import Any
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import LogLine, read_entries
+from eagle_logger.core.line_parser import LogLine, read_lines
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
@@ -87,7 +87,7 @@ def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
             plain = opened(archive.get(key))
         except ValueError:
             continue
-        found[key], unreadable = read_entries(plain, named[0])
+        found[key], unreadable = read_lines(plain, named[0])
         assert not unreadable
     return found
 
@@ -101,7 +101,7 @@ def times(archive: Archive) -> list[int]:
 def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID) -> None:
     """Assert that the archive holds the readings of these lines, each once, and no others of this
     user."""
-    wanted, _ = read_entries(lines, cloud_id)
+    wanted, _ = read_lines(lines, cloud_id)
     keys = entries_in(archive)
     found = Counter(
         (entry.identity, entry.values)

@@ -17,7 +17,7 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Reading, Value
 from eagle_logger.core.sealing import part_of
@@ -85,7 +85,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
             lines = [encode_line(cloud_id, one, one.time + 3.25) for one in readings]
             if int(cloud_id[-1], 16) % 2:
                 lines = [as_it_wrote(line) for line in lines]
-            part = part_of(read_entries(b"".join(lines), cloud_id)[0], {})
+            part = part_of(read_lines(b"".join(lines), cloud_id)[0], {})
             body = part.compressed()
             archive.put(archive_key(cloud_id, hour), body, part.metadata(body))
             count += part.rows

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.sealing import LARGEST_OBJECT, part_of
 from eagle_logger.errors import ArchiveUnavailable
@@ -36,7 +36,7 @@ def archive(tmp_path: Path) -> DirectoryArchive:
 
 
 def put(archive: DirectoryArchive, lines: bytes, part: int, hour: Hour = HOUR) -> None:
-    made = part_of(read_entries(lines, CLOUD_ID)[0], {})
+    made = part_of(read_lines(lines, CLOUD_ID)[0], {})
     body = made.compressed()
     archive.put(archive_key(CLOUD_ID, hour, part), body, made.metadata(body))
 
@@ -122,7 +122,7 @@ def test_an_object_that_was_changed_is_damaged(
 ) -> None:
     put(archive, demands([1, 2]), 0)
     (tmp_path / "archive" / KEY).write_bytes(
-        part_of(read_entries(demands([1]), CLOUD_ID)[0], {}).compressed()
+        part_of(read_lines(demands([1]), CLOUD_ID)[0], {}).compressed()
     )
     assert what(audit(disk.folder, archive)) == ["damaged", "damaged"]
 

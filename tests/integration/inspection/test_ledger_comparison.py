@@ -15,7 +15,7 @@ from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
@@ -62,7 +62,7 @@ def death(wall: float, agent: str = AGENT) -> bytes:
 def archive_of(*parts: bytes, hour: Hour = HOUR) -> MemoryArchive:
     archive = MemoryArchive()
     for number, lines in enumerate(parts):
-        entries, _ = read_entries(lines, CLOUD_ID)
+        entries, _ = read_lines(lines, CLOUD_ID)
         part = part_of(entries, {})
         body = part.compressed()
         archive.put(archive_key(CLOUD_ID, hour, number), body, part.metadata(body))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.core.line_parser import read_entries
+from eagle_logger.core.line_parser import read_lines
 from eagle_logger.disk import crash_points
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, RETENTION, Disk, Watched, assert_exactly_once, entries_in
@@ -128,7 +128,7 @@ def test_whatever_happens_in_whatever_order_on_two_disks(
         disk.rotate(archive, now, include_open=True)
         assert disk.unarchived() == 0
     assert_exactly_once(archive, written)
-    wanted, _ = read_entries(written, CLOUD_ID)
+    wanted, _ = read_lines(written, CLOUD_ID)
     assert len({entry.identity for entry in wanted}) == len(
         {e.identity for one in entries_in(archive).values() for e in one}
     )
@@ -175,5 +175,5 @@ def test_two_rotators_at_once_on_one_disk_and_on_two(tmp_path: Path) -> None:
 
 
 def test_the_hour_of_these_tests_is_one_hour() -> None:
-    entries, _ = read_entries(LINES, CLOUD_ID)
+    entries, _ = read_lines(LINES, CLOUD_ID)
     assert {entry.time[:13].decode() for entry in entries} == {HOUR.name[:10] + "T17"}

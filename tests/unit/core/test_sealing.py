@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eagle_logger.core import sealing
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.line_parser import LogLine, in_order, read_entries, said
+from eagle_logger.core.line_parser import LogLine, read_lines, times_in_order, values_by_identity
 from eagle_logger.core.readings import Undated
 from eagle_logger.core.sealing import LARGEST_OBJECT, Part, PartContent, opened, part_of
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
@@ -21,7 +21,7 @@ some_lines = st.lists(lines(few=True), max_size=25)
 
 
 def entries_of(*texts: bytes) -> list[LogLine]:
-    entries, unreadable = read_entries(b"\n".join(texts), CLOUD_ID)
+    entries, unreadable = read_lines(b"\n".join(texts), CLOUD_ID)
     assert not unreadable
     return entries
 
@@ -54,18 +54,18 @@ def test_one_identity_with_two_values_keeps_both_and_says_so() -> None:
 
 def test_what_an_earlier_part_holds_is_left_out() -> None:
     earlier = part_of(entries_of(demands([1, 2, 3])), {})
-    part = part_of(entries_of(demands([2, 3, 4, 4])), said(entries_of(earlier.plain)))
+    part = part_of(entries_of(demands([2, 3, 4, 4])), values_by_identity(entries_of(earlier.plain)))
     assert (part.plain, part.archived, part.duplicates) == (demands([4]), 2, 1)
 
 
 def test_a_value_that_differs_from_an_earlier_part_is_kept_and_flagged() -> None:
-    part = part_of(entries_of(demand(1, 7)), said(entries_of(demand(1, 6))))
+    part = part_of(entries_of(demand(1, 7)), values_by_identity(entries_of(demand(1, 6))))
     assert (part.rows, part.conflicts) == (1, 1)
     assert b'"flags":["conflict"]' in part.plain
 
 
 def test_nothing_new_is_an_empty_part() -> None:
-    part = part_of(entries_of(demands([1])), said(entries_of(demands([1]))))
+    part = part_of(entries_of(demands([1])), values_by_identity(entries_of(demands([1]))))
     assert (part.rows, part.plain, part.first, part.last) == (0, b"", "", "")
 
 
@@ -87,7 +87,11 @@ def test_sealing_what_is_sealed_changes_nothing(texts: list[bytes]) -> None:
 def test_parts_together_hold_every_reading_exactly_once(files: list[list[bytes]]) -> None:
     parts: list[Part] = []
     for texts in files:
-        parts.append(part_of(entries_of(*texts), said(entries_of(*(part.plain for part in parts)))))
+        parts.append(
+            part_of(
+                entries_of(*texts), values_by_identity(entries_of(*(part.plain for part in parts)))
+            )
+        )
     archived = [reading for part in parts for reading in readings_of(part.plain)]
     assert len(archived) == len(set(archived))
     assert set(archived) == {
@@ -112,9 +116,9 @@ def test_a_file_that_is_left_as_it_lies_is_what_taking_it_apart_makes_of_it(
         + data.draw(st.sampled_from([b"", b"\n", b"0", b'"', b"\xff"]))
         + plain[at + 1 :],
     ):
-        entries, unreadable = read_entries(one, CLOUD_ID)
+        entries, unreadable = read_lines(one, CLOUD_ID)
         content = PartContent(one, CLOUD_ID)
-        held = said(entries[:1]) if data.draw(st.booleans()) else {}
+        held = values_by_identity(entries[:1]) if data.draw(st.booleans()) else {}
         assert content.part(held) == part_of(entries, held)
         assert (content.entries, content.unreadable) == (entries, unreadable)
 
@@ -139,11 +143,11 @@ def test_a_file_in_order_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> 
         "not a kind": whole.replace(b'"demand"', b'"demands"', 1),
         "nothing": b"",
     }
-    assert in_order(whole, CLOUD_ID) == [entry.time for entry in entries_of(whole)]
-    assert {why: in_order(plain, CLOUD_ID) for why, plain in changed.items()} == dict.fromkeys(
-        changed
-    )
-    monkeypatch.delattr(sealing, "read_entries")
+    assert times_in_order(whole, CLOUD_ID) == [entry.time for entry in entries_of(whole)]
+    assert {
+        why: times_in_order(plain, CLOUD_ID) for why, plain in changed.items()
+    } == dict.fromkeys(changed)
+    monkeypatch.delattr(sealing, "read_lines")
     content = PartContent(whole, CLOUD_ID)
     assert (content.part({}).plain, content.part({}).rows, content.unreadable) == (whole, 49, [])
 
@@ -224,7 +228,9 @@ def test_what_a_newer_version_wrote_is_archived_byte_for_byte_and_once(
     assert {_unarrived(text) for text in part.plain.splitlines()} == {
         _unarrived(text) for text in newer
     }
-    assert not content.part(said(entries_of(part.plain))).rows, "a part holds what was read from it"
+    assert not content.part(values_by_identity(entries_of(part.plain))).rows, (
+        "a part holds what was read from it"
+    )
 
 
 _NEWER = (

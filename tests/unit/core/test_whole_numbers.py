@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core import line_parser as line_parser_module
+from eagle_logger.core import line_parser
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line, value_text
-from eagle_logger.core.line_parser import in_order, read_entries, read_entry
+from eagle_logger.core.line_parser import read_line, read_lines, times_in_order
 from eagle_logger.core.readings import Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.core.user_state import after_logging, is_logged
@@ -47,7 +47,7 @@ def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spe
     values: dict[str, Value] = {"delivered": Decimal(number), "received": None, **UNIT}
     line = line_of(Kind.SUMMATION, values)
     assert f'"delivered":{spelled},"received":null'.encode() in line
-    assert read_entry(line, CLOUD_ID).values == value_text(values).encode()
+    assert read_line(line, CLOUD_ID).values == value_text(values).encode()
     assert isinstance(json.loads(line)["delivered"], float), (
         "a reader that infers types never takes it for an integer"
     )
@@ -60,20 +60,20 @@ def test_only_decimals_end_in_a_zero() -> None:
     )
     assert b'"v":1,' in line
     assert b'"price":1.0,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"' in line
-    entry = read_entry(line, CLOUD_ID)
+    entry = read_line(line, CLOUD_ID)
     assert entry.values == b'"price":1,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"'
-    assert read_entry(as_it_wrote(line), CLOUD_ID).values == entry.values
+    assert read_line(as_it_wrote(line), CLOUD_ID).values == entry.values
 
 
 @given(lines())
 def test_old_and_new_spellings_are_the_same_reading(new: bytes) -> None:
     old = as_it_wrote(new)
-    assert read_entry(old, CLOUD_ID)[:6] == read_entry(new, CLOUD_ID)[:6]
+    assert read_line(old, CLOUD_ID)[:6] == read_line(new, CLOUD_ID)[:6]
 
 
 @given(lines())
 def test_the_version_before_reads_what_is_written_now(new: bytes) -> None:
-    entry = read_entry(new, CLOUD_ID)
+    entry = read_line(new, CLOUD_ID)
     assert version_before.read_entry(new) == tuple(
         part.decode() for part in (*entry.identity, entry.values)
     )
@@ -97,18 +97,21 @@ def test_the_version_before_reads_what_has_no_time() -> None:
 def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delattr(line_parser_module, "parse_line")
+    monkeypatch.delattr(line_parser, "parse_line")
     new = (
         demand(1, 10)
         + demand(2, "0.5")
         + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
     )
     for content in (new, as_it_wrote_all(new), new + b"\n" + as_it_wrote(demand(4, -3))):
-        entries, unreadable = read_entries(content, CLOUD_ID)
+        entries, unreadable = read_lines(content, CLOUD_ID)
         assert not unreadable
         assert entries[2].values == b'"delivered":7,"received":0,"unit":"kWh"'
         times = [entry.time for entry in entries]
-        assert in_order(content if content.endswith(b"\n") else content + b"\n", CLOUD_ID) == times
+        assert (
+            times_in_order(content if content.endswith(b"\n") else content + b"\n", CLOUD_ID)
+            == times
+        )
 
 
 @pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
@@ -116,12 +119,12 @@ def test_any_other_spelling_needs_the_json_parser(
     monkeypatch: pytest.MonkeyPatch, spelled: bytes
 ) -> None:
     monkeypatch.setattr(
-        line_parser_module,
+        line_parser,
         "parse_line",
         lambda _: (_ for _ in ()).throw(ValueError("the parser was asked")),
     )
     text = demand(1, 10).rstrip().replace(b'"value":10.0', b'"value":' + spelled)
-    assert read_entries(text, CLOUD_ID) == ([], [(text, "the parser was asked")])
+    assert read_lines(text, CLOUD_ID) == ([], [(text, "the parser was asked")])
 
 
 @given(st.lists(lines(few=True), max_size=25), st.data())
@@ -129,12 +132,12 @@ def test_in_one_file_and_in_a_part_old_and_new_lines_are_one_reading(
     texts: list[bytes], data: st.DataObject
 ) -> None:
     mixed = [as_it_wrote(text) if data.draw(st.booleans()) else text for text in texts]
-    entries, _ = read_entries(b"\n".join(mixed), CLOUD_ID)
-    new = part_of(read_entries(b"\n".join(texts), CLOUD_ID)[0], {})
+    entries, _ = read_lines(b"\n".join(mixed), CLOUD_ID)
+    new = part_of(read_lines(b"\n".join(texts), CLOUD_ID)[0], {})
     assert as_it_wrote_all(part_of(entries, {}).plain) == as_it_wrote_all(new.plain)
     held = {
         entry.identity: {entry.values}
-        for entry in read_entries(as_it_wrote_all(new.plain), CLOUD_ID)[0]
+        for entry in read_lines(as_it_wrote_all(new.plain), CLOUD_ID)[0]
     }
     twice = [entry for entry in entries if entry.values in held[entry.identity]]
     assert part_of(twice, held).rows == 0, (
