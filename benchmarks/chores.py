@@ -32,7 +32,7 @@ from benchmarks.stage import (
 )
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.rotation.rotate_shard import UPLOADS
+from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.redis.encoding import encode_state
 from eagle_logger.users.store import Grid, Report
@@ -40,7 +40,7 @@ from eagle_logger.users.store import Grid, Report
 _LEASED_AT_ONCE = 1600
 """A hundred users for each of 16 shards."""
 _USERS_A_MESSAGE = 100
-_THREADS = tuple(sorted({UPLOADS, (os.cpu_count() or 1) * UPLOADS}))
+_THREADS = tuple(sorted({UPLOAD_THREADS, (os.cpu_count() or 1) * UPLOAD_THREADS}))
 """Of a rotation and of what it is compared to: in one process, and in one per core, as
 `eagle-logger rotate` has them."""
 _STRIDE = 0x9E3779
@@ -125,7 +125,7 @@ def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
                 "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{threads}",
             }
             puts = "the same objects put by bare boto3, 1 process"
-            rotated = f"rotation, {user_hours} user-hours, {threads // UPLOADS} process{'es' * (threads > UPLOADS)}"
+            rotated = f"rotation, {user_hours} user-hours, {threads // UPLOAD_THREADS} process{'es' * (threads > UPLOAD_THREADS)}"
             ours, bare = (
                 _moved(processes, name, what, threads, own)
                 for what, name in (("rotate", rotated), ("puts", puts))

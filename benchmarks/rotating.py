@@ -25,7 +25,7 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Reading
 from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
-from eagle_logger.rotation.rotate_shard import UPLOADS
+from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS
 from eagle_logger.settings import Settings
 
 HOUR = Hour.parse("2026-03-10-17")
@@ -68,7 +68,9 @@ def _line(number: int) -> bytes:
 def rotate(settings: Settings, threads: int) -> int:
     """All of the backlog, in as many processes as make so many threads: how many objects."""
     job = RotationJob(settings, HOUR.end + settings.rotate_grace + 3600 + 1)
-    done = [one for _, one in rotate_backlog(job, lambda: False, processes=threads // UPLOADS)]
+    done = [
+        one for _, one in rotate_backlog(job, lambda: False, processes=threads // UPLOAD_THREADS)
+    ]
     errors = [error for rotated in done for error in rotated.errors.values()]
     if errors:
         raise RuntimeError(f"{len(errors)} users failed: {errors[0]}")

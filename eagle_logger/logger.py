@@ -29,8 +29,10 @@ from eagle_logger.fetching.visit import LOST, SampleKeeper, Visit
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.source import ReadingSource
 from eagle_logger.rotation.archive_reach import ArchiveReach
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
+from eagle_logger.rotation.rotation_rules import RotationRules
 from eagle_logger.users.store import Claim, Grid, Report, UserStore
 
 _log = structlog.get_logger(__name__)
@@ -290,15 +292,8 @@ class EagleDataLogger:
         """The hours and shards of this node that have something to archive or to delete, oldest
         first. Those where nothing but failed hours is left come last; with `heed_pauses`, only when
         their pause is over. Blocking."""
-        volume = self._volume
-        return hours_to_rotate(
-            volume.folder,
-            self._clock.now(),
-            grace=volume.grace,
-            retention=volume.retention,
-            include_open=include_open,
-            heed_pauses=heed_pauses,
-        )
+        rules = self._rotation_rules(include_open=include_open, heed_pauses=heed_pauses)
+        return hours_to_rotate(rules)
 
     @property
     def archive_is_away(self) -> bool:
@@ -317,20 +312,24 @@ class EagleDataLogger:
     ) -> RotationResult:
         """Seal and archive one shard's log files of an hour, and delete those whose retention is
         over. Blocking; `stopping` is called between users. Without `archiving` it only deletes."""
-        volume = self._volume
         return rotate_shard(
-            volume.folder,
-            volume.archive(),
+            self._rotation_rules(include_open=include_open, heed_pauses=heed_pauses),
+            self._volume.archive(),
             hour,
             shard,
-            self._clock.now(),
-            grace=volume.grace,
-            retention=volume.retention,
-            include_open=include_open,
-            heed_pauses=heed_pauses,
             stopping=stopping,
             reach=self._reach,
             archiving=archiving,
+        )
+
+    def _rotation_rules(self, *, include_open: bool, heed_pauses: bool) -> RotationRules:
+        return RotationRules(
+            self._volume.folder,
+            self._clock.now(),
+            grace=self._volume.grace,
+            retention=self._volume.retention,
+            include_open=include_open,
+            heed_pauses=heed_pauses,
         )
 
     async def close(self) -> None:

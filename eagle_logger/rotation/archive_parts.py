@@ -1,11 +1,11 @@
-"""One user's hour in the archive: part 0, and further ones for what came later or from another
+"""One user's hour in the archive: part 0, and further parts for what came later or from another
 disk.
 
-Part n holds what its file holds minus every part before it, worked out anew whenever a part number
-turns out to be taken. So parts never repeat each other, whoever wrote them.
+Part n holds what its file holds minus every part before it. It is worked out anew whenever a part
+number turns out to be taken, so parts never repeat each other, whichever rotators wrote them.
 
 An object that is not what was sent (the store damaged it) is never rewritten. It counts for what it
-really holds: whole lines, if it can be unpacked, nothing otherwise; the next part holds the rest,
+really holds: whole lines, if it can be unpacked, nothing otherwise. The next part holds the rest,
 and the damage is logged as an error.
 """
 
@@ -27,11 +27,11 @@ from eagle_logger.logs.folder import SealedFile
 
 _log = structlog.get_logger("eagle_logger.parts")
 
-_READS = 3
-"""Before an object is held to be damaged: the way here may damage it too."""
-_SPOILED = 2
-"""Objects of one user's hour that the store may damage in one go before we leave it alone for a
-while."""
+_READS_BEFORE_DAMAGED = 3
+"""An object counts as damaged only after so many reads: the network may damage it too."""
+_MOST_DAMAGED_OBJECTS = 2
+"""Objects of one user's hour that the store may damage in one go. After these, rotation leaves the
+hour alone for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,57 +55,60 @@ class HourParts:
         self._hour = hour
         self._held: dict[Identity, set[bytes]] = {}
         self._not_merged: list[PartContent] = []
-        self._nothing = PartContent(b"", cloud_id)
-        self._next = 0
-        self._spoiled = 0
+        self._next_number = 0
+        self._damaged_objects = 0
 
     def recall(self, archived: Iterable[SealedFile]) -> None:
-        """Learn what parts hold from the sealed files on this disk that have receipts; only parts
-        that nobody wrote here are fetched. A file that does not give the digest in its receipt
-        proves nothing."""
+        """Learn what the parts hold from the sealed files on this disk that have receipts. Only
+        parts that were not written here are fetched. A file whose lines do not have the digest in
+        its receipt proves nothing."""
         files = {
             file.receipt.part: file
             for file in archived
             if file.receipt is not None and file.receipt.part is not None
         }
-        while self._next <= max(files, default=-1):
-            self._not_merged.append(
-                self._on_disk(files.get(self._next)) or self._in_archive(self._next)
-            )
-            self._next += 1
+        while self._next_number <= max(files, default=-1):
+            content = self._read_from_disk(files.get(self._next_number))
+            self._not_merged.append(content or self._read_from_archive(self._next_number))
+            self._next_number += 1
 
     def add(self, content: PartContent) -> Archived:
-        """Have what can be read of this in the archive, each once. Raises ArchiveUnavailable, and
-        NotAccepted if it will never be."""
+        """Put those lines into the archive that no part holds yet, as the next part. Raises
+        ArchiveUnavailable, and NotAccepted if the archive will never take them."""
         while True:
-            part = content.part(self._merged())
+            part = content.part(self._held_so_far())
             if not part.rows:
                 return Archived(part)
-            number, key = self._next, archive_key(self._cloud_id, self._hour, self._next)
-            found = self._store(key, part)
-            self._not_merged.append(content if found else self._in_archive(number))
-            self._next += 1
-            if found:
-                return Archived(part, number, key, found.size, found.sha256)
+            number = self._next_number
+            key = archive_key(self._cloud_id, self._hour, number)
+            stored = self._put_and_verify(key, part)
+            self._not_merged.append(content if stored else self._read_from_archive(number))
+            self._next_number += 1
+            if stored:
+                return Archived(part, number, key, stored.size, stored.sha256)
 
-    def _store(self, key: str, part: Part) -> ObjectInfo | None:
-        """What the archive says of our object once it lies there; None if another one does."""
+    def _put_and_verify(self, key: str, part: Part) -> ObjectInfo | None:
+        """What the archive says of our object once it is stored. None if the key has another."""
         body = part.compressed()
         metadata = part.metadata(body)
         try:
             self._archive.put(key, body, metadata)
             is_new = True
         except AlreadyThere:
-            is_new = False  # somebody else's, or ours from a try whose answer or receipt was lost
-        found = self._archive.head(key)
-        if found is None:
+            # Another rotator's object, or ours from a try whose answer or receipt was lost.
+            is_new = False
+        stored = self._archive.head(key)
+        if stored is None:
             raise ArchiveUnavailable(
                 f"{self._archive.url} has taken {key}, and says that there is no such object"
             )
-        digest = found.sha256 or self._digest_of(key)
-        if digest is not None and _is_this(found, digest, len(body), metadata):
-            return ObjectInfo(found.size, digest, found.metadata)
-        self._report(key, is_new=is_new)
+        digest = stored.sha256 or self._digest_of(key)
+        if digest is not None and _is_what_was_sent(stored, digest, len(body), metadata):
+            return ObjectInfo(stored.size, digest, stored.metadata)
+        if is_new:
+            self._report_damage(key)
+        else:
+            _log.info("part_taken", key=key)
         return None
 
     def _digest_of(self, key: str) -> str | None:
@@ -115,66 +118,59 @@ class HourParts:
         except Unreadable:
             return None
 
-    def _report(self, key: str, *, is_new: bool) -> None:
-        if not is_new:
-            _log.info("part_taken", key=key)
-            return
+    def _report_damage(self, key: str) -> None:
         _log.error(
             "object_damaged",
             key=key,
             advice="the store keeps other bytes than were sent; the next part repeats them",
         )
-        self._spoiled += 1
-        if self._spoiled >= _SPOILED:
+        self._damaged_objects += 1
+        if self._damaged_objects >= _MOST_DAMAGED_OBJECTS:
             raise ArchiveDamages(
-                f"{self._archive.url} stored other bytes than it was sent, for {key} and the part before it"
+                f"{self._archive.url} stored other bytes than it was sent, "
+                f"for {key} and the part before it"
             )
 
-    def _merged(self) -> Held:
-        """What the parts hold; worked out only when it is asked for, which for most users is never."""
+    def _held_so_far(self) -> Held:
+        """What the parts hold. They are taken apart only here: most users have a single part, and
+        nothing before it."""
         for content in self._not_merged:
             for entry in content.entries:
                 self._held.setdefault(entry.identity, set()).add(entry.values)
         self._not_merged.clear()
         return self._held
 
-    def _on_disk(self, file: SealedFile | None) -> PartContent | None:
+    def _read_from_disk(self, file: SealedFile | None) -> PartContent | None:
         if file is None or file.receipt is None:
             return None
         try:
             content = PartContent(file.path.read_bytes(), self._cloud_id)
         except OSError:
             return None  # the archive holds these lines
-        return content if content.part(self._merged()).digest == file.receipt.sha256_lines else None
+        digest = content.part(self._held_so_far()).digest
+        return content if digest == file.receipt.sha256_lines else None
 
-    def _in_archive(self, number: int) -> PartContent:
+    def _read_from_archive(self, number: int) -> PartContent:
+        """The part, without any lines if it is missing or damaged."""
         key = archive_key(self._cloud_id, self._hour, number)
-        for _ in range(_READS):
+        for _ in range(_READS_BEFORE_DAMAGED):
             try:
                 return PartContent(opened(self._archive.get(key)), self._cloud_id)
             except KeyError:
-                _log.error(
-                    "part_missing",
-                    key=key,
-                    advice="somebody deleted it, or the archive is not the one it was",
-                )
-                return self._nothing
+                advice = "it was deleted, or the archive is not the one it was"
+                _log.error("part_missing", key=key, advice=advice)
+                return PartContent(b"", self._cloud_id)
             except (Unreadable, ValueError) as exc:
                 reason = str(exc)
-        _log.error(
-            "object_unreadable",
-            key=key,
-            reason=reason,
-            advice="the next part repeats what it should hold",
-        )
-        return self._nothing
+        advice = "the next part repeats what it should hold"
+        _log.error("object_unreadable", key=key, reason=reason, advice=advice)
+        return PartContent(b"", self._cloud_id)
 
 
-def _is_this(found: ObjectInfo, digest: str, size: int, sent: Mapping[str, str]) -> bool:
-    """Whether the object is whole and holds the lines that were sent, be it compressed by another
-    version of the library."""
-    same_bytes = found.size == size and digest == sent[OBJECT_DIGEST]
-    said = found.metadata
-    return same_bytes or (
-        said.get(PLAIN_DIGEST) == sent[PLAIN_DIGEST] and said.get(OBJECT_DIGEST) == digest
-    )
+def _is_what_was_sent(stored: ObjectInfo, digest: str, size: int, sent: Mapping[str, str]) -> bool:
+    """Whether the object is whole and holds the lines that were sent. Another version of the
+    library may have compressed them to other bytes."""
+    if stored.size == size and digest == sent[OBJECT_DIGEST]:
+        return True
+    holds_same_lines = stored.metadata.get(PLAIN_DIGEST) == sent[PLAIN_DIGEST]
+    return holds_same_lines and stored.metadata.get(OBJECT_DIGEST) == digest

@@ -1,5 +1,7 @@
-"""All that one disk has to rotate, in several processes: one interpreter is busy long before the
-archive is."""
+"""Rotates all that a log volume has to rotate, in several processes.
+
+Archiving keeps one interpreter busy long before the archive is busy.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,18 @@ from eagle_logger import wiring
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
 from eagle_logger.rotation.archive_reach import ArchiveReach
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
+from eagle_logger.rotation.rotation_rules import RotationRules
 from eagle_logger.settings import Settings
 
 Shard = tuple[Hour, str]
 Stopping = Callable[[], bool]
 
-_WORTH_A_PROCESS = 200
+_FILES_WORTH_A_PROCESS = 200
 """Log files that take longer to archive than a process takes to start."""
-_ASKING = 0.2
-"""Seconds between two looks at whether it is time to stop."""
+_STOPPING_CHECKED_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +43,32 @@ class RotationJob:
     now: float
     include_open: bool = False
 
-    def plan(self) -> list[Shard]:
-        settings = self.settings
-        return hours_to_rotate(
-            wiring.log_folder(settings),
+    def rules(self) -> RotationRules:
+        return RotationRules(
+            wiring.log_folder(self.settings),
             self.now,
-            grace=settings.rotate_grace,
-            retention=settings.local_retention,
+            grace=self.settings.rotate_grace,
+            retention=self.settings.local_retention,
             include_open=self.include_open,
-            heed_pauses=False,  # a person waits for the result, and may just have repaired the cause
+            heed_pauses=False,  # a person waits, and may just have repaired the cause
         )
 
-    def files(self, work: list[Shard]) -> int:
-        """About how many log files that is."""
+    def plan(self) -> list[Shard]:
+        return hours_to_rotate(self.rules())
+
+    def count_files(self, work: list[Shard]) -> int:
+        """About how many log files these shards have to archive."""
         folder = wiring.log_folder(self.settings)
         return sum(folder.unarchived(hour) for hour in {hour for hour, _ in work})
 
     def rotator(self) -> Callable[[Shard, Stopping], RotationResult]:
         """A function for one process. It rotates one shard of an hour; once the archive is away, it
         archives nothing more."""
-        folder, archive = wiring.log_folder(self.settings), wiring.archive(self.settings)
-        reach = ArchiveReach(lambda: archive, rest=math.inf)
+        rules, archive = self.rules(), wiring.archive(self.settings)
+        reach = ArchiveReach(lambda: archive, left_alone_for=math.inf)
 
         def rotate(shard: Shard, stopping: Stopping) -> RotationResult:
-            return rotate_shard(
-                folder,
-                archive,
-                *shard,
-                self.now,
-                grace=self.settings.rotate_grace,
-                retention=self.settings.local_retention,
-                include_open=self.include_open,
-                heed_pauses=False,
-                stopping=stopping,
-                reach=reach,
-            )
+            return rotate_shard(rules, archive, *shard, stopping=stopping, reach=reach)
 
         return rotate
 
@@ -82,35 +76,34 @@ class RotationJob:
 def rotate_backlog(
     job: RotationJob, stopping: Stopping, *, processes: int | None = None
 ) -> Iterator[tuple[Shard, RotationResult]]:
-    """Do all of it, oldest hour first: if it is worth it in several processes, one per core unless
-    told otherwise.
+    """Rotate everything, oldest hour first. If there is enough to do, it takes `processes`
+    processes, by default one per core.
 
     Safe beside rotators: a shard that another process rotates comes back as `busy`. When `stopping`
     returns True, or the archive is away, the rest comes back as `deferred`. Raises EagleError if
     one of the processes dies.
     """
     work = job.plan()
-    processes = min(
-        processes or os.cpu_count() or 1, len(work), 1 + job.files(work) // _WORTH_A_PROCESS
-    )
+    most = processes or os.cpu_count() or 1
+    processes = min(most, len(work), 1 + job.count_files(work) // _FILES_WORTH_A_PROCESS)
     if processes > 1:
-        yield from _in_processes(job, work, stopping, processes)
+        yield from _rotate_in_processes(job, work, stopping, processes)
     elif work:
         rotate = job.rotator()
         yield from ((shard, rotate(shard, stopping)) for shard in work)
 
 
-def _in_processes(
+def _rotate_in_processes(
     job: RotationJob, work: list[Shard], stopping: Stopping, processes: int
 ) -> Iterator[tuple[Shard, RotationResult]]:
-    context = multiprocessing.get_context("spawn")  # not forked: whoever calls may have threads
+    context = multiprocessing.get_context("spawn")  # a fork would be unsafe: there may be threads
     stop = context.Event()
     with (
-        ProcessPoolExecutor(processes, context, _begin, (job, stop)) as pool,
-        _passed_on(stopping, stop),
+        ProcessPoolExecutor(processes, context, _start_process, (job, stop)) as pool,
+        _set_when(stopping, stop),
     ):
         try:
-            yield from zip(work, pool.map(_rotate, work), strict=True)
+            yield from zip(work, pool.map(_rotate_in_this_process, work), strict=True)
         except BrokenProcessPool:
             raise EagleError(
                 "a rotating process was killed; nothing is lost: rotate again"
@@ -120,37 +113,36 @@ def _in_processes(
 
 
 @contextmanager
-def _passed_on(stopping: Stopping, stop: Event) -> Iterator[None]:
-    """While the context lasts, tell the other processes when it is time to stop."""
-    over = threading.Event()
+def _set_when(stopping: Stopping, stop: Event) -> Iterator[None]:
+    """While the context lasts, set `stop` as soon as `stopping` returns True."""
+    is_over = threading.Event()
 
-    def look() -> None:
-        while not over.wait(_ASKING):
+    def watch() -> None:
+        while not is_over.wait(_STOPPING_CHECKED_EVERY_S):
             if stopping():
                 stop.set()
 
-    looking = threading.Thread(target=look, name="stopping", daemon=True)
-    looking.start()
+    watcher = threading.Thread(target=watch, name="stopping", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        over.set()
-        looking.join()
+        is_over.set()
+        watcher.join()
 
 
-# In the other processes ---------------------------------------------------------------------------------------------------
+# In the other processes: --------------------------------------------------------------------------
 
-_rotator: Callable[[Shard], RotationResult] | None = None
+_rotate_one: Callable[[Shard], RotationResult] | None = None
 
 
-def _begin(job: RotationJob, stop: Event) -> None:
-    global _rotator  # noqa: PLW0603  (a pool gives its tasks no other way to what the process keeps)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all; the first process asks us to stop between two users
+def _start_process(job: RotationJob, stop: Event) -> None:
+    global _rotate_one  # noqa: PLW0603  (a pool gives its tasks no other way to what the process keeps)
+    # Ctrl-C reaches all processes. Only the first heeds it, and sets `stop` for the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     rotate = job.rotator()
-    _rotator = lambda shard: rotate(shard, stop.is_set)  # noqa: E731
+    _rotate_one = lambda shard: rotate(shard, stop.is_set)  # noqa: E731
 
 
 def _end_with_parent() -> None:
@@ -160,6 +152,6 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _rotate(shard: Shard) -> RotationResult:
-    assert _rotator is not None
-    return _rotator(shard)
+def _rotate_in_this_process(shard: Shard) -> RotationResult:
+    assert _rotate_one is not None
+    return _rotate_one(shard)

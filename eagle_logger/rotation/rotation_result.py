@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
 class RotationResult:
-    """The result of a rotation. `deferred` users were left for next time: it was time to stop, or
-    the archive was away."""
+    """What a rotation did. The results of its shards can be added."""
 
     cloud_ids: tuple[str, ...] = ()
     """Users who had something to archive."""
@@ -18,17 +17,19 @@ class RotationResult:
     duplicates: int = 0
     """Lines left out because the same reading is in another line, here or in an earlier part."""
     conflicts: int = 0
+    """Lines whose identity has another value in another line."""
     quarantined: int = 0
     """Lines that cannot be read. They are kept aside."""
     removed: int = 0
     """Log files deleted because their retention is over."""
     deferred: int = 0
+    """Users left for next time: it was time to stop, or the archive was away."""
     stuck: int = 0
     """Users whose hour failed for a reason of its own. Rotation tries it again after a pause."""
     busy: int = 0
     """Shards that another process rotates."""
     errors: dict[str, str] = field(default_factory=dict)
-    """Error messages, by cloud id."""
+    """Error messages, by cloud id, or by hour and shard."""
 
     @property
     def users(self) -> int:
@@ -36,38 +37,42 @@ class RotationResult:
 
     def counts(self) -> dict[str, int]:
         """The counts that are not 0, by name."""
-        names = [name for name in RotationResult.__slots__ if name not in {"cloud_ids", "errors"}]
-        found = {
-            "users": self.users,
-            **{name: getattr(self, name) for name in names},
-            "errors": len(self.errors),
+        numbers = {
+            member.name: getattr(self, member.name)
+            for member in fields(self)
+            if member.name not in {"cloud_ids", "errors"}
         }
-        return {name: count for name, count in found.items() if count}
+        counts = {"users": self.users, **numbers, "errors": len(self.errors)}
+        return {name: count for name, count in counts.items() if count}
 
     def __add__(self, other: RotationResult) -> RotationResult:
-        names = [name for name in RotationResult.__slots__ if name != "errors"]
-        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        sums = {
+            member.name: getattr(self, member.name) + getattr(other, member.name)
+            for member in fields(self)
+            if member.name != "errors"
+        }
         return RotationResult(**sums, errors=self.errors | other.errors)
 
     def __str__(self) -> str:
         """In words: `12 users, 12 objects, 6000 rows, 3 duplicates dropped`."""
         if self.busy and not self.users:
             return "another process rotates it"
-        always = [
+        words = [
             _counted(self.users, "user"),
             _counted(self.objects, "object"),
             _counted(self.rows, "row"),
         ]
         rare = (
-            _counted(self.duplicates, "duplicate", "dropped"),
-            _counted(self.conflicts, "conflict"),
-            _counted(self.quarantined, "line", "kept aside"),
-            _counted(self.removed, "file", "deleted"),
-            _counted(self.deferred, "user", "deferred"),
-            _counted(self.stuck, "user", "stuck"),
-            _counted(len(self.errors), "user", "with errors"),
+            (self.duplicates, "duplicate", "dropped"),
+            (self.conflicts, "conflict", ""),
+            (self.quarantined, "line", "kept aside"),
+            (self.removed, "file", "deleted"),
+            (self.deferred, "user", "deferred"),
+            (self.stuck, "user", "stuck"),
+            (len(self.errors), "user", "with errors"),
         )
-        return ", ".join(always + [one for one in rare if not one.startswith("0 ")])
+        words += [_counted(number, thing, more) for number, thing, more in rare if number]
+        return ", ".join(words)
 
 
 def _counted(number: int, thing: str, more: str = "") -> str:

@@ -13,7 +13,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.asked = False
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._note_request)
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+    def _note_request(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True

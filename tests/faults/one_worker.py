@@ -23,8 +23,10 @@ from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
+from eagle_logger.rotation.rotation_rules import RotationRules
 from eagle_logger.users.memory.store import MemoryUserStore
 from tests.support.hand_clock import HandClock
 from tests.support.rotating import entries_in
@@ -72,19 +74,9 @@ class Node:
 
     def rotate(self, *, include_open: bool = False) -> RotationResult:
         now, done = self.world.clock.now(), RotationResult()
-        for hour, shard in hours_to_rotate(
-            self.folder, now, grace=GRACE, retention=RETENTION, include_open=include_open
-        ):
-            done += rotate_shard(
-                self.folder,
-                self.world.archive,
-                hour,
-                shard,
-                now,
-                grace=GRACE,
-                retention=RETENTION,
-                include_open=include_open,
-            )
+        rules = RotationRules(self.folder, now, GRACE, RETENTION, include_open=include_open)
+        for hour, shard in hours_to_rotate(rules):
+            done += rotate_shard(rules, self.world.archive, hour, shard)
         assert not done.errors
         return done
 

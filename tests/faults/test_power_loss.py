@@ -19,7 +19,9 @@ from eagle_logger.core.line_parser import Identity, LogLine, read_lines
 from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
+from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
 from tests.faults.fault_table import Row
 from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
@@ -76,19 +78,9 @@ class Disk:
 
     def rotate(self, now: float) -> None:
         folder = LogFolder(self.logs)
-        for hour, shard in hours_to_rotate(
-            folder, now, grace=GRACE, retention=RETENTION, include_open=True
-        ):
-            rotated = rotate_shard(
-                folder,
-                self.archive,
-                hour,
-                shard,
-                now,
-                grace=GRACE,
-                retention=RETENTION,
-                include_open=True,
-            )
+        rules = RotationRules(folder, now, GRACE, RETENTION, include_open=True)
+        for hour, shard in hours_to_rotate(rules):
+            rotated = rotate_shard(rules, self.archive, hour, shard)
             assert not rotated.errors
 
     def live(self, told: Callable[[], None]) -> None:

@@ -13,7 +13,9 @@ from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
+from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
 from tests.faults.fault_table import Noted, Row
 from tests.support.log_files import fork, line, outcome
@@ -35,8 +37,9 @@ def log_and_rotate(root: Path) -> None:
             }
             writer.append(batch)
     folder, archive = LogFolder(root / "logs"), DirectoryArchive(root / "archive")
-    for hour, shard in hours_to_rotate(folder, NOW, grace=GRACE, retention=RETENTION):
-        rotated = rotate_shard(folder, archive, hour, shard, NOW, grace=GRACE, retention=RETENTION)
+    rules = RotationRules(folder, NOW, grace=GRACE, retention=RETENTION)
+    for hour, shard in hours_to_rotate(rules):
+        rotated = rotate_shard(rules, archive, hour, shard)
         assert not rotated.errors
     writer.close()
 

@@ -14,14 +14,17 @@ from eagle_logger.core.line_parser import LogLine, read_lines
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import opened
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.rotation.rotate_shard import hours_to_rotate, rotate_shard
+from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
+from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.support.log_lines import CLOUD_ID, HOUR
 
 GRACE = 600.0
 RETENTION = 86400.0
 SHARD = "07"
 NOW = HOUR.end + GRACE
+_RULES = ("grace", "retention", "include_open", "heed_pauses")
 
 
 class OnTrust(TrustedArchive):
@@ -50,20 +53,19 @@ class Disk:
         """Rotate everything that is planned. Only a TrustedArchive must give its proof first."""
         if not isinstance(archive, TrustedArchive):
             archive = OnTrust(archive)
-        given: dict[str, Any] = {"grace": GRACE, "retention": RETENTION, **options}
-        planned = self.plan(
-            now, **{name: given[name] for name in ("include_open", "heed_pauses") if name in given}
+        chosen = {name: options.pop(name) for name in _RULES if name in options}
+        rules = self.rules(now, **chosen)
+        results = (
+            rotate_shard(rules, archive, hour, shard, **options)
+            for hour, shard in hours_to_rotate(rules)
         )
-        return sum(
-            (
-                rotate_shard(self.folder, archive, hour, shard, now, **given)
-                for hour, shard in planned
-            ),
-            RotationResult(),
-        )
+        return sum(results, RotationResult())
 
-    def plan(self, now: float = NOW, **options: bool) -> list[tuple[Hour, str]]:
-        return hours_to_rotate(self.folder, now, grace=GRACE, retention=RETENTION, **options)
+    def plan(self, now: float = NOW, **chosen: bool) -> list[tuple[Hour, str]]:
+        return hours_to_rotate(self.rules(now, **chosen))
+
+    def rules(self, now: float = NOW, **chosen: Any) -> RotationRules:
+        return RotationRules(self.folder, now, **{"grace": GRACE, "retention": RETENTION, **chosen})
 
     def unarchived(self) -> int:
         return sum(self.folder.unarchived(hour) for hour in self.folder.hours())

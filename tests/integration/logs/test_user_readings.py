@@ -22,6 +22,7 @@ from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.rotate_shard import rotate_shard
+from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.support.log_lines import HOUR, demand
 
 USER = "002738"
@@ -53,9 +54,8 @@ def history(folder: LogFolder, archive: Archive) -> UserReadings:
 
 
 def rotate(folder: LogFolder, archive: Archive, retention: float = 86400) -> None:
-    done = rotate_shard(
-        folder, archive, HOUR, SHARD, LATER, grace=600, retention=retention, include_open=True
-    )
+    rules = RotationRules(folder, LATER, grace=600, retention=retention, include_open=True)
+    done = rotate_shard(rules, archive, HOUR, SHARD)
     assert not done.errors
 
 
@@ -122,7 +122,8 @@ def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
 ) -> None:
     writer.append({(USER, HOUR): [demand(1, 1)]})
     rotate(folder, archive)
-    rotate_shard(folder, archive, HOUR, SHARD, LATER + 86400, grace=600, retention=86400)
+    a_day_later = RotationRules(folder, LATER + 86400, grace=600, retention=86400)
+    rotate_shard(a_day_later, archive, HOUR, SHARD)
     writer.append({(USER, NEXT_HOUR): [demand(1, 1, hour=NEXT_HOUR)]})
 
     def refuse(key: str) -> bytes:

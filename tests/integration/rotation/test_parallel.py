@@ -25,7 +25,7 @@ NEXT = Hour(HOUR.end)
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RotationJob:
-    monkeypatch.setattr(parallel, "_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(parallel, "_FILES_WORTH_A_PROCESS", 1)
     settings = Settings(data_dir=tmp_path)
     for number, cloud_id in enumerate(USERS):
         for hour in (HOUR, NEXT):
@@ -53,7 +53,7 @@ def test_all_of_it_is_archived_once_oldest_hour_first(job: RotationJob) -> None:
     assert len(found) == 24
     assert all(len(entries) == 5 for entries in found.values())
     assert not multiprocessing.active_children()
-    assert job.files(job.plan()) == 0
+    assert job.count_files(job.plan()) == 0
 
 
 def test_one_process_does_the_same(job: RotationJob) -> None:

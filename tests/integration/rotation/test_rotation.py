@@ -16,7 +16,7 @@ from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.core.sealing import opened
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
-from eagle_logger.rotation import rotate_shard
+from eagle_logger.rotation import archive_user_hour
 from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import (
@@ -351,7 +351,7 @@ def test_a_file_larger_than_any_that_is_written_is_archived_in_pieces(
     disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = demands(range(100))
-    monkeypatch.setattr(rotate_shard, "LARGEST_HOUR", len(lines) // 4)
+    monkeypatch.setattr(archive_user_hour, "LARGEST_HOUR", len(lines) // 4)
     disk.append(lines)
     disk.append(demands([1, 99]))
     done = disk.rotate(archive)
@@ -367,7 +367,7 @@ def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
     disk: Disk, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = demands(range(100))
-    monkeypatch.setattr(rotate_shard, "LARGEST_HOUR", len(lines) // 4)
+    monkeypatch.setattr(archive_user_hour, "LARGEST_HOUR", len(lines) // 4)
     for step in ("before unlink", "after link", "before rename", "after rename"):
         disk.append(lines)
         seen = 0

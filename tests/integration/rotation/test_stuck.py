@@ -21,16 +21,15 @@ from eagle_logger.core.rotation_plan import FIRST_PAUSE, LONGEST_PAUSE
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs import folder as folder_module
 from eagle_logger.rotation.archive_reach import (
-    LEFT_ALONE_FOR,
+    LEFT_ALONE_FOR_S,
     MOST_FAILURES_IN_A_ROW,
     ArchiveReach,
     probe_key,
 )
-from eagle_logger.rotation.rotate_shard import UPLOADS, rotate_shard
+from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS, rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import HOUR, demand
 from tests.support.rotating import (
-    GRACE,
     NOW,
     RETENTION,
     SHARD,
@@ -70,13 +69,10 @@ class Rotator:
         for hour, shard in self.disk.plan(now):
             is_left = self._backoff.leaves(str(self._rounds), archive_is_away=self.reach.is_away())
             done += rotate_shard(
-                self.disk.folder,
+                self.disk.rules(now),
                 self.archive,
                 hour,
                 shard,
-                now,
-                grace=GRACE,
-                retention=RETENTION,
                 reach=self.reach,
                 archiving=not is_left,
             )
@@ -283,7 +279,7 @@ def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(
     rotator = Rotator(disk, refusing(archive, unlucky))
     rounds = 0
     while (rounds := rounds + 1) < 10 and rotator.round(NOW + rounds).objects < 20:
-        rotator.real += LEFT_ALONE_FOR
+        rotator.real += LEFT_ALONE_FOR_S
     assert rounds < 7
     assert all_in_the_archive(archive, everybody[60:], [NEW[0]])
 
@@ -423,7 +419,7 @@ def test_an_archive_that_is_away_is_asked_little(disk: Disk) -> None:
     for turn in range(1, 10):
         done = rotator.round(NOW + 300 * turn)
         assert (done.objects, done.stuck, done.deferred) == (0, 0, len(HOURS) * len(HONEST))
-        assert len(keys) <= turn * (UPLOADS + 1)
+        assert len(keys) <= turn * (UPLOAD_THREADS + 1)
         rotator.real += 300
     assert [one for hour in HOURS for one in disk.folder.stuck(hour)] == [], "nobody's own trouble"
     assert disk.plan() == [(hour, SHARD) for hour in sorted(HOURS)], (
@@ -449,11 +445,11 @@ def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_user
         disk.append(lines(cloud_id, HOUR), cloud_id)
     rotator = Rotator(disk, refusing(archive, everybody, keys))
     done = rotator.round()
-    assert MOST_FAILURES_IN_A_ROW <= done.stuck <= MOST_FAILURES_IN_A_ROW + UPLOADS
+    assert MOST_FAILURES_IN_A_ROW <= done.stuck <= MOST_FAILURES_IN_A_ROW + UPLOAD_THREADS
     assert done.stuck + done.deferred == 200
     assert len(keys) < 8 * MOST_FAILURES_IN_A_ROW
     assert list(archive.keys()) == [probe_key(NOW)]
-    rotator.real += LEFT_ALONE_FOR
+    rotator.real += LEFT_ALONE_FOR_S
     rotator.archive = archive
     assert rotator.round(NOW + FIRST_PAUSE).objects == 200
 
@@ -462,8 +458,8 @@ def test_an_archive_that_is_away_is_not_asked_for_a_while(disk: Disk) -> None:
     keys: list[str] = []
     rotator = Rotator(disk, away(keys))
     assert not rotator.reach.is_away()
-    assert not rotator.reach.is_there(NOW)
-    assert not rotator.reach.is_there(NOW)
+    assert not rotator.reach.still_answers(NOW)
+    assert not rotator.reach.still_answers(NOW)
     assert (rotator.reach.is_away(), keys) == (True, [probe_key(NOW)])
-    rotator.real = LEFT_ALONE_FOR
+    rotator.real = LEFT_ALONE_FOR_S
     assert not rotator.reach.is_away()
