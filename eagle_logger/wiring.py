@@ -140,14 +140,15 @@ async def data_logger(
     ConfigurationError.
     """
     # Most commands never fetch, and httpx and aiohttp take half a second to import.
-    from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume  # noqa: PLC0415
+    from eagle_logger.fetching.process_limits import ProcessLimits  # noqa: PLC0415
+    from eagle_logger.logger import EagleDataLogger, RotationVolume  # noqa: PLC0415
     from eagle_logger.logs.reply_samples import ReplySamples  # noqa: PLC0415
     from eagle_logger.logs.writer import LogWriter  # noqa: PLC0415
     from eagle_logger.rainforest.relay.client import RelayClient  # noqa: PLC0415
 
     return EagleDataLogger(
         users=user_store(settings, passwords=passwords),
-        relay=RelayClient(
+        source=RelayClient(
             settings.relay_url,
             user_agent=f"eagle-logger/{version('eagle-logger')} {name}/{os.getpid()}",
             connect_timeout=settings.connect_timeout,
@@ -169,6 +170,7 @@ async def data_logger(
         ),
         clock=settings.clock,
         intervals=settings.intervals,
-        limits=Limits(settings.max_in_flight, settings.deadline),
+        shards=settings.shards,
+        limits=ProcessLimits(max_in_flight=settings.max_in_flight, deadline=settings.deadline),
         holder=holder,
     )

@@ -97,7 +97,7 @@ def fetch(cloud_ids: list[str]) -> str:
     started = time.monotonic()
     worker = runtime.current()
     outcome = retry_while_disk_fails(
-        lambda: worker.run(worker.logger.get_new_rainforest_data(cloud_ids)),
+        lambda: worker.run(worker.logger.run_cycle(cloud_ids)),
         worker.shutdown.begun,
         for_seconds=_settings.lease / 2,
     )
@@ -107,7 +107,7 @@ def fetch(cloud_ids: list[str]) -> str:
         users=outcome.users,
         readings=outcome.readings,
         seconds=_seconds_since(started),
-        **outcome.words(),
+        **outcome.log_fields(),
     )
     return str(outcome)
 
@@ -171,7 +171,7 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
     leaves_archive_alone = _archive_backoff.leaves(
         planned_by, archive_is_away=worker.logger.archive_is_away
     )
-    rotated = worker.logger.rotate_log_to_s3(
+    rotated = worker.logger.rotate_shard(
         Hour.parse(hour),
         shard,
         include_open=include_open,

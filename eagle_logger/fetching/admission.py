@@ -1,5 +1,5 @@
-"""How many users a tick may lease: everybody who is due, but not a whole fleet at once, nor anybody
-a relay that is away."""
+"""How many users a tick may lease: all who are due, but not a whole fleet at once, and only a few
+while the relay is away."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ _log = structlog.get_logger("eagle_logger.relay")
 
 
 async def most_this_second(users: UserStore, clock: Clock, intervals: Mapping[Kind, float]) -> int:
-    """Look at how visits went lately, move the breaker on, and say how many users may be leased
-    now. Once a second."""
+    """How many users may be leased now. Called once a second; moves the circuit breaker on by what
+    the counters say of the last visits."""
     totals, tally, before, now = await asyncio.gather(
         users.totals(), users.tally(), users.breaker(), users.now()
     )
-    fleet = _fleet(totals, now, clock, intervals)
-    ordinary = most_at_once(totals.users, fleet.period, fleet.overdue)
-    at = clock.real(now)
-    breaker = stepped(before, sampled(at, tally), fleet, ordinary)
+    load = _fleet_load(totals, now, clock, intervals)
+    ordinary = most_at_once(totals.users, load.period, load.overdue)
+    real_now = clock.real(now)
+    breaker = stepped(before, sampled(real_now, tally), load, ordinary)
     await users.set_breaker(breaker)
     if breaker.phase is not before.phase:
-        _tell(breaker, before, fleet)
-    return most_to_lease(breaker, at, fleet, ordinary)
+        _log_new_phase(breaker, before, load)
+    return most_to_lease(breaker, real_now, load, ordinary)
 
 
-def _fleet(totals: Totals, now: float, clock: Clock, intervals: Mapping[Kind, float]) -> FleetLoad:
+def _fleet_load(
+    totals: Totals, now: float, clock: Clock, intervals: Mapping[Kind, float]
+) -> FleetLoad:
     return FleetLoad(
         users=totals.users - totals.parked,
         failing=totals.failing,
@@ -49,18 +51,20 @@ def _fleet(totals: Totals, now: float, clock: Clock, intervals: Mapping[Kind, fl
     )
 
 
-def _tell(breaker: Breaker, before: Breaker, fleet: FleetLoad) -> None:
+def _log_new_phase(breaker: Breaker, before: Breaker, load: FleetLoad) -> None:
     match breaker.phase:
         case Phase.OPEN:
             _log.error(
-                "the relay is away: most visits fail, so only a few ask on",
-                users=fleet.users,
-                failing=fleet.failing,
+                "relay_away",
+                users=load.users,
+                failing=load.failing,
+                detail="most visits fail, so only a few users are asked",
             )
         case Phase.RETURNING:
             _log.info(
-                "the relay answers again: more and more are asked",
+                "relay_returning",
                 seconds=round(breaker.since - before.since, 1),
+                detail="the relay answers again, so more and more users are asked",
             )
         case Phase.CLOSED:
-            _log.info("the relay is back: everybody is asked in time")
+            _log.info("relay_back", detail="every user is asked in time again")

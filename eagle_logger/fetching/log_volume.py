@@ -1,4 +1,5 @@
-"""One process's way to its log volume: a thread of its own, and word of when it cannot be written."""
+"""One process's access to its log volume: a thread for blocking writes, and the trouble that stops
+fetching."""
 
 from __future__ import annotations
 
@@ -17,9 +18,6 @@ _log = structlog.get_logger("eagle_logger.disk")
 
 Result = TypeVar("Result")
 
-RETRY = 1.0
-"""Seconds between two tries to write to a volume that is full or failing."""
-
 
 class LogAppender(Protocol):
     """What the cycle needs of the local log files; blocking. Raises DiskUnavailable."""
@@ -30,62 +28,67 @@ class LogAppender(Protocol):
 
 
 class LogVolume:
-    """For one event loop."""
+    """For one event loop. `retry_pause` is in seconds."""
 
-    def __init__(self, logs: LogAppender) -> None:
+    def __init__(self, logs: LogAppender, *, retry_pause: float) -> None:
         self.trouble: str | None = None
         """Why fetching has stopped, if it has."""
         self._logs = logs
-        self._trying = False
+        self._retry_pause = retry_pause
+        self._appending = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
 
-    async def ensure(self) -> None:
-        """Raises DiskUnavailable while what is in hand cannot be written, or more could not be."""
-        if self._trying and self.trouble is not None:
+    async def ensure_writable(self) -> None:
+        """Raises DiskUnavailable if the batch that is being written, or another one, cannot be
+        written."""
+        if self._appending and self.trouble is not None:
             raise DiskUnavailable(self.trouble)
         try:
             await self._run(self._logs.check)
         except DiskUnavailable as exc:
-            self._note(str(exc))
+            self._set_trouble(str(exc))
             raise
-        if not self._trying:
-            self._note(None)
+        if not self._appending:
+            self._set_trouble(None)
 
     async def append(
         self, lines: Mapping[tuple[str, Hour], Sequence[bytes]], *, stopping: Callable[[], bool]
     ) -> AppendResult:
-        """Write until it succeeds: these readings cannot be fetched again. Raises DiskUnavailable
-        when it is time to stop."""
-        self._trying = True
+        """Try until the lines are written, because these readings cannot be fetched again. Raises
+        DiskUnavailable if a try fails once `stopping` is true."""
+        self._appending = True
         try:
             while True:
                 try:
                     written = await self._run(self._logs.append, lines)
                 except DiskUnavailable as exc:
-                    self._note(str(exc))
+                    self._set_trouble(str(exc))
                     if stopping():
                         raise
-                    await asyncio.sleep(RETRY)
+                    await asyncio.sleep(self._retry_pause)
                 else:
-                    self._note(None)
+                    self._set_trouble(None)
                     return written
         finally:
-            self._trying = False
+            self._appending = False
 
-    def submit(self, call: Callable[..., Any], *words: Any) -> None:
-        """Have it done some time, after what was asked for before."""
-        self._thread.submit(call, *words)
+    def submit(self, function: Callable[..., object], *args: Any) -> None:
+        """Call the function on the thread, after everything that was handed in before. Its result
+        is not awaited."""
+        self._thread.submit(function, *args)
 
     async def close(self) -> None:
         await self._run(self._logs.close)
         self._thread.shutdown()
 
-    async def _run(self, call: Callable[..., Result], *words: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *words)
+    async def _run(self, function: Callable[..., Result], *args: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
-    def _note(self, trouble: str | None) -> None:
+    def _set_trouble(self, trouble: str | None) -> None:
         if trouble is not None and self.trouble is None:
-            _log.error("fetching stops: the log volume cannot be written", reason=trouble)
+            _log.error(
+                "fetching_stopped", reason=trouble, detail="the log volume cannot be written"
+            )
         elif trouble is None and self.trouble is not None:
-            _log.info("fetching resumes: the log volume can be written again")
+            _log.info("fetching_resumed", detail="the log volume can be written again")
         self.trouble = trouble

@@ -1,49 +1,65 @@
-"""One user fetched now, for somebody at a keyboard: in its turn, like everybody who asks."""
+"""One user fetched now, for `eagle-logger fetch`, by the same steps as in a worker."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
 from eagle_logger.errors import EagleError, Transient, UnknownUser
 from eagle_logger.fetching.visit import FETCHED, LOST, Visit
-from eagle_logger.logger import EagleDataLogger
 from eagle_logger.users.store import Claim, UserStore
 
-POLL = 0.25
-"""Seconds between two looks at a user whom somebody else is fetching."""
+LEASE_POLLED_EVERY_S = 0.25
+
+
+class FetchSteps(Protocol):
+    """The steps of `EagleDataLogger` that a manual fetch takes."""
+
+    users: UserStore
+
+    async def claim(self, cloud_ids: Sequence[str]) -> list[Claim]: ...
+    async def visit(self, claim: Claim) -> Visit: ...
+    async def log_and_report(self, visits: Sequence[Visit]) -> list[bool]: ...
 
 
 async def fetch_now(
-    logger: EagleDataLogger, cloud_id: str, *, dry_run: bool, patience: float
+    logger: FetchSteps,
+    cloud_id: str,
+    *,
+    dry_run: bool,
+    patience: float,
+    poll_every: float = LEASE_POLLED_EVERY_S,
 ) -> Visit:
-    """Visit one user and log what is new; with `dry_run` neither its log files nor its state
+    """Visit one user and log what is new. With `dry_run`, neither its log files nor its state
     change.
 
-    A visit that fails does not count as the user's failure: it may be this shell's key or relay
-    that is wrong, and a user must not be parked, or be asked less often, for that. What is wrong
-    with the user itself its next turn finds out.
+    A visit that fails does not count as the user's failure. The key or the relay of this shell may
+    be at fault, and a user must not be parked or asked less often for that. If the fault is the
+    user's, its next visit by a worker finds it.
 
-    Waits up to `patience` real seconds while somebody else is fetching it. Raises UnknownUser,
-    EagleError if it is parked, Transient if it stayed busy, RedisUnavailable, DiskUnavailable.
+    Waits up to `patience` real seconds while a worker fetches the user, and looks every
+    `poll_every` seconds. Raises UnknownUser, EagleError if the user is parked, Transient if it
+    stayed busy, RedisUnavailable, DiskUnavailable.
     """
     try:
         async with asyncio.timeout(patience):
-            claim = await _claim(logger, cloud_id)
+            claim = await _claim(logger, cloud_id, poll_every)
     except TimeoutError:
         raise Transient(
-            f"{cloud_id} has been busy for {patience:g} s; try again, or look at `eagle-logger status`"
+            f"{cloud_id} has been busy for {patience:g} s; try again, or look at "
+            "`eagle-logger status`"
         ) from None
-    visit = await logger.fetch_data(claim)
+    visit = await logger.visit(claim)
     if visit.outcome != LOST:
-        await logger.update_user_info(
-            [_without_result(visit) if dry_run else _without_blame(visit)]
-        )
+        reported = _without_result(visit) if dry_run else _without_blame(visit)
+        await logger.log_and_report([reported])
     return visit
 
 
-async def _claim(logger: EagleDataLogger, cloud_id: str) -> Claim:
+async def _claim(logger: FetchSteps, cloud_id: str, poll_every: float) -> Claim:
     while True:
-        await _until_idle(logger.users, cloud_id)
+        await _wait_until_idle(logger.users, cloud_id, poll_every)
         requested = await logger.users.request([cloud_id])
         if requested.unknown:
             raise UnknownUser(
@@ -51,27 +67,30 @@ async def _claim(logger: EagleDataLogger, cloud_id: str) -> Claim:
             )
         if requested.parked:
             raise EagleError(
-                f"{cloud_id} is parked; `eagle-logger status` says why, `eagle-logger users wake {cloud_id}` wakes it"
+                f"{cloud_id} is parked; `eagle-logger status` says why, `eagle-logger users wake "
+                f"{cloud_id}` wakes it"
             )
-        claims = await logger.fetch_user_info([cloud_id])
+        claims = await logger.claim([cloud_id])
         if claims:
             return claims[0]
 
 
-async def _until_idle(users: UserStore, cloud_id: str) -> None:
-    while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:  # noqa: ASYNC110  (another process's)
-        await asyncio.sleep(POLL)
+async def _wait_until_idle(users: UserStore, cloud_id: str, poll_every: float) -> None:
+    while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:  # noqa: ASYNC110  (another process holds the lease)
+        await asyncio.sleep(poll_every)
 
 
 def _without_blame(visit: Visit) -> Visit:
+    """The visit to report: a failed one without its failure, unless it brought readings."""
     if visit.outcome == FETCHED or visit.readings:
         return visit
-    nothing = _without_result(visit)
-    nothing.problems = visit.problems  # samples of what could not be read are kept, whoever asked
-    return nothing
+    blameless = _without_result(visit)
+    blameless.problems = visit.problems  # so that samples of unreadable replies are kept
+    return blameless
 
 
 def _without_result(visit: Visit) -> Visit:
-    nothing = Visit(visit.claim)
-    nothing.requests, nothing.late = visit.requests, visit.late
-    return nothing
+    """A visit that leaves the user's log files and state as they were."""
+    empty = Visit(visit.claim, visit.period)
+    empty.requests, empty.lateness = visit.requests, visit.lateness
+    return empty

@@ -1,5 +1,5 @@
-"""One message and its users: it waits for those who answer, never for the slowest, and says in
-words what became of them."""
+"""What became of one message's users: counted while the message waits for them, and logged for
+those that it does not wait for."""
 
 from __future__ import annotations
 
@@ -15,89 +15,100 @@ from eagle_logger.fetching.visit import FETCHED
 
 _log = structlog.get_logger("eagle_logger.fetching")
 
-ASKED_ON = "asked_on"
-"""Has answered; what else is due of it is asked for a little later, when the message has gone."""
+PARTLY_FETCHED = "partly_fetched"
+"""The gateway has answered, and is asked for more once the message has ended."""
 STILL_OUT = "still_out"
+"""The gateway had not answered when the message ended."""
 
 
 @dataclass(slots=True)
 class MessageOutcome:
-    """What became of one message's users, in words: `12 users, 11 fetched, 1 timed out`."""
+    """As text: `12 users, 11 fetched, 1 timed out`."""
 
     users: int
     counts: Counter[str] = field(default_factory=Counter)
+    """Users by outcome."""
     readings: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """Who was not fetched, and why in a word."""
+    """The outcomes of the users who were not fetched, by cloud id."""
 
-    def note(self, cloud_id: str, outcome: str, readings: int) -> None:
+    def add(self, cloud_id: str, outcome: str, readings: int) -> None:
         self.counts[outcome] += 1
         self.readings += readings
         if outcome != FETCHED:
             self.failed[cloud_id] = outcome
 
-    def words(self) -> dict[str, Any]:
-        """As it goes into a log line."""
+    def log_fields(self) -> dict[str, Any]:
         return {**self.counts, **({"failed": self.failed} if self.failed else {})}
 
     def __str__(self) -> str:
-        parts = (f"{count} {word.replace('_', ' ')}" for word, count in self.counts.most_common())
-        return ", ".join([f"{self.users} user{'' if self.users == 1 else 's'}", *parts])
+        users = f"{self.users} user{'' if self.users == 1 else 's'}"
+        outcomes = self.counts.most_common()
+        return ", ".join(
+            [users, *(f"{count} {name.replace('_', ' ')}" for name, count in outcomes)]
+        )
 
 
 class MessageProgress:
-    """Made, asked and waited for on one event loop. What is heard of a user counts once, and only
-    while the message waits; what became of those it did not wait for is one line in the log, if
-    there was anything out of the ordinary."""
+    """For one event loop. Each user counts once in the message's outcome.
+
+    A message does not wait for stragglers, nor for the further requests to a gateway that has
+    answered. How those visits ended is logged together as `stragglers`, if there were stragglers or
+    one of the visits failed.
+    """
 
     def __init__(self, cloud_ids: Iterable[str]) -> None:
-        self._missing = set(cloud_ids)
-        self._outcome = MessageOutcome(len(self._missing))
-        self._complete = asyncio.Event()
-        self._later: set[str] = set()
+        self._awaited = set(cloud_ids)
+        self._outcome = MessageOutcome(len(self._awaited))
+        self._nobody_awaited = asyncio.Event()
+        self._detached: set[str] = set()
+        """Users whose visits go on, and for whom the message does not wait."""
+        self._detached_outcome = MessageOutcome(0)
         self._stragglers: list[str] = []
-        self._afterwards = MessageOutcome(0)
-        self._look()
+        if not self._awaited:
+            self._nobody_awaited.set()
 
-    def reported(self, cloud_id: str, outcome: str, readings: int) -> None:
-        if cloud_id in self._missing:
-            self._outcome.note(cloud_id, outcome, readings)
-            self._heard_of(cloud_id)
-        elif cloud_id in self._later:
-            self._afterwards.note(cloud_id, outcome, readings)
-            self._later.remove(cloud_id)
-            self._look_back()
+    def note_end(self, cloud_id: str, outcome: str, readings: int) -> None:
+        """Note that the visit to this user has ended."""
+        if cloud_id in self._awaited:
+            self._outcome.add(cloud_id, outcome, readings)
+            self._stop_awaiting(cloud_id)
+        elif cloud_id in self._detached:
+            self._detached_outcome.add(cloud_id, outcome, readings)
+            self._detached.remove(cloud_id)
+            self._log_after_last_detached()
 
-    def asks_on(self, cloud_id: str) -> None:
-        if cloud_id in self._missing:
-            self._outcome.counts[ASKED_ON] += 1
-            self._later.add(cloud_id)
-            self._heard_of(cloud_id)
+    def note_further_request(self, cloud_id: str) -> None:
+        """Note that this user's gateway has answered, and is going to be asked for more."""
+        if cloud_id in self._awaited:
+            self._outcome.counts[PARTLY_FETCHED] += 1
+            self._detached.add(cloud_id)
+            self._stop_awaiting(cloud_id)
 
-    async def wait(self, patience: float) -> MessageOutcome:
-        """Once everybody was heard of, or after so many seconds without the stragglers."""
+    async def wait(self, seconds: float) -> MessageOutcome:
+        """Wait until no user is awaited any more, but no longer than `seconds`."""
         try:
-            async with asyncio.timeout(patience):
-                await self._complete.wait()
+            async with asyncio.timeout(seconds):
+                await self._nobody_awaited.wait()
         except TimeoutError:
-            self._outcome.counts[STILL_OUT] = len(self._missing)
-            self._stragglers = sorted(self._missing)
-            self._later |= self._missing
-            self._missing = set()
+            self._outcome.counts[STILL_OUT] = len(self._awaited)
+            self._stragglers = sorted(self._awaited)
+            self._detached |= self._awaited
+            self._awaited = set()
         return self._outcome
 
-    def _heard_of(self, cloud_id: str) -> None:
-        self._missing.remove(cloud_id)
-        self._look()
+    def _stop_awaiting(self, cloud_id: str) -> None:
+        self._awaited.remove(cloud_id)
+        if not self._awaited:
+            self._nobody_awaited.set()
 
-    def _look(self) -> None:
-        if not self._missing:
-            self._complete.set()
-
-    def _look_back(self) -> None:
-        found = self._afterwards
-        if self._missing or self._later or not (self._stragglers or found.failed):
+    def _log_after_last_detached(self) -> None:
+        outcome = self._detached_outcome
+        if self._awaited or self._detached or not (self._stragglers or outcome.failed):
             return
         _log.info(
-            "stragglers", cloud_ids=self._stragglers, readings=found.readings, **found.words()
+            "stragglers",
+            cloud_ids=self._stragglers,
+            readings=outcome.readings,
+            **outcome.log_fields(),
         )

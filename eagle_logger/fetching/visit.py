@@ -1,13 +1,21 @@
-"""One user's turn: what it was asked, what came back, and what is to be logged and remembered of
-it."""
+"""One user's visit, from its claim to its report.
+
+`Visitor.visit` asks the gateway for everything that is due. A `Visit` notes what came back: the
+lines to log, and the state that is reported once they are on disk.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
+
+from eagle_logger.clock import Clock
 from eagle_logger.core.circuit_breaker import OWN_FAULTS
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
@@ -18,9 +26,10 @@ from eagle_logger.core.parking import (
     have_worked,
     pause_after_refusals,
 )
+from eagle_logger.core.poison_users import is_convicted
 from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.core.readings import Flag, Reading
-from eagle_logger.core.schedule import pause_after
+from eagle_logger.core.schedule import cadence, kinds_due, pause_after, visit_period, visit_phase
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.user_state import (
     after_asking,
@@ -32,27 +41,56 @@ from eagle_logger.core.user_state import (
     is_unchanged,
     values_before,
 )
-from eagle_logger.core.users import UserState
-from eagle_logger.errors import OnlyProblems, Refused, RelayUnavailable, Unreadable
-from eagle_logger.rainforest.source import Decoded, ReplyProblem, UnreadableReply
+from eagle_logger.core.users import Credentials, UserState
+from eagle_logger.errors import (
+    OnlyProblems,
+    RedisUnavailable,
+    Refused,
+    RelayUnavailable,
+    Unreadable,
+)
+from eagle_logger.fetching.batching import Batcher
+from eagle_logger.fetching.log_volume import LogVolume
+from eagle_logger.fetching.process_limits import ProcessLimits
+from eagle_logger.fetching.request_pacing import RequestPacing
+from eagle_logger.rainforest.source import Decoded, ReadingSource, ReplyProblem, UnreadableReply
 from eagle_logger.telemetry import lateness_counter
-from eagle_logger.users.store import Claim
+from eagle_logger.users.store import Claim, Grid, Report, UserStore
 
+_log = structlog.get_logger("eagle_logger.fetching")
+
+# Outcomes of a visit: a metric's labels, and the first word of a user's last error. A relay that is
+# unavailable adds its reasons to them.
 FETCHED = "fetched"
 LOST = "lost"
-"""The claim went to somebody else: nothing of this visit may be reported."""
+"""Another worker holds the claim by now, so nothing of this visit may be reported."""
 TIMED_OUT = "timed_out"
 TOO_MUCH = "too_much"
+"""The user's hour had no room for all readings."""
 ONLY_PROBLEMS = "only_problems"
-"""It answered, and nothing in its replies could be used."""
-WHY_TOO_MUCH = f"{{}} readings were not written: an hour of one home has at most {LARGEST_HOUR >> 20} MiB of log lines"
+"""The gateway answered, and no reply could be used."""
+UNREADABLE = "unreadable"
 POISON = "poison"
-"""Its replies kill the process that handles them."""
-WHY_POISON = "{} processes in a row died while they fetched it; `eagle-logger users wake` wakes it once the cause is repaired"
-WHY_REFUSED = (
-    "; these credentials have worked, so the relay is asked again within the hour (`eagle-logger users wake`: at once); if "
-    "they were changed, `eagle-logger users add` takes the new ones"
+"""The replies kill the process that handles them."""
+INTERNAL_ERROR = "internal_error"
+
+TOO_MUCH_DETAIL = (
+    "{} readings were not written: an hour of one home has at most "
+    f"{LARGEST_HOUR >> 20} MiB of log lines"
 )
+POISON_DETAIL = (
+    "{} processes in a row died while they fetched it; `eagle-logger users wake` wakes it once the "
+    "cause is repaired"
+)
+REFUSED_DETAIL = (
+    "; these credentials have worked, so the relay is asked again within the hour (`eagle-logger "
+    "users wake`: at once); if they were changed, `eagle-logger users add` takes the new ones"
+)
+STATE_UNREADABLE_DETAIL = (
+    "This user's state counts as empty and is written anew. A reading may be logged twice; it is "
+    "archived once."
+)
+RETRY_DAMAGED_USER_AFTER_S = 60.0
 
 
 class SampleKeeper(Protocol):
@@ -61,64 +99,70 @@ class SampleKeeper(Protocol):
 
 @dataclass(slots=True)
 class Visit:
-    """The book kept while a user is asked. `state` is what its state becomes once `lines` are on
+    """What a visit asked and what came back. `state` becomes the user's state once `lines` are on
     disk, not before."""
 
     claim: Claim
+    period: float
+    """Seconds of the clock between two visits to this user."""
     state: UserState = field(init=False)
     lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
+    """Lines to log, by cloud id and hour."""
     readings: list[Reading] = field(default_factory=list)
+    """The new readings, one for each line."""
     problems: list[ReplyProblem] = field(default_factory=list)
     outcome: str = FETCHED
     pause: float = 0.0
+    """Seconds of the clock to leave the user alone, beyond its ordinary next visit."""
     requests: int = 0
+    last_request: float | None = None
+    """As in `RequestPacing`."""
+    lateness: float | None = None
+    """As in `RequestPacing`."""
     unanswered: list[Kind] = field(default_factory=list)
     """The kinds that were asked for, and of which no readable reply came."""
-    last_request: float | None = None
-    """When the last request was written to its connection (monotonic seconds), or begun if it was
-    never written."""
-    said_something: bool = False
+    has_answered: bool = False
+    """Whether the relay accepted the credentials, and sent a reply that could be read."""
+    showed_readings: bool = False
     """Whether a reply held a reading, new or known."""
     first_problem: ReplyProblem | None = None
-    """The first problem in its replies, which stood in place of a reading."""
+    """The first problem that stood in a reply in place of a reading."""
+    unreadable_reply: Unreadable | None = None
+    """Why a reply gave nothing. The other kinds are asked for all the same, because their replies
+    may be readable."""
     left_out: int = 0
     """Readings that were not written, because their hour had no room."""
-    unreadable: Unreadable | None = None
-    """Why a reply gave nothing. The other kinds are asked for all the same: theirs may be as they
-    should."""
-    answered: bool = False
-    """Whether the relay accepted the credentials, and sent a reply that could be read."""
-    late: float | None = None
-    """Real seconds from the due time to the start of the first request."""
 
     def __post_init__(self) -> None:
         self.state = self.claim.state
         if self.claim.state_unreadable is not None:
             self.problems.append(ReplyProblem("state_unreadable", self.claim.state_unreadable))
 
-    def begin(self, kind: Kind) -> None:
+    # While the gateway is asked ---------------------------------------------------------------
+
+    def note_asked(self, kind: Kind) -> None:
         """Note that this kind is asked for now."""
         self.unanswered.append(kind)
 
     def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
-        """Take the new readings of a reply. `arrived` is when it came, by this machine's clock;
-        `asked` is when it was asked for, by the store's (Unix seconds)."""
-        self.answered = True
+        """Add the new readings of a reply. `arrived` is its time of arrival by this machine's
+        clock, `asked` the time of its request by the store's (Unix seconds)."""
+        self.has_answered = True
         self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
             self.unanswered.remove(kind)
         self.problems += decoded.problems
-        self.said_something = self.said_something or bool(decoded.readings or decoded.undated)
+        self.showed_readings = self.showed_readings or bool(decoded.readings or decoded.undated)
         if self.first_problem is None and decoded.problems:
             self.first_problem = decoded.problems[0]
         for reading in decoded.readings:
             if not is_logged(self.state, reading):
-                self._take(reading, arrived)
+                self._add_line(reading, arrived)
         for undated in decoded.undated:
             if not is_unchanged(self.state, undated):
-                self._take(undated.dated(arrived), arrived)
+                self._add_line(undated.dated(arrived), arrived)
 
-    def _take(self, reading: Reading, arrived: float) -> None:
+    def _add_line(self, reading: Reading, arrived: float) -> None:
         hour, state = filing_hour(self.state, reading, arrived)
         flags = set(flags_for(reading, arrived, _summation_before(state, reading)))
         if hour != Hour.of(reading.time):
@@ -128,44 +172,48 @@ class Visit:
         self.readings.append(reading)
         self.state = after_logging(state, [reading], arrived)
 
-    def note_unreadable(self, wrong: Unreadable) -> None:
-        """Take note of a reply that is nothing we know. Its kind does not count as asked, and so is
-        asked again next time."""
-        self.unreadable = wrong
-        if isinstance(wrong, UnreadableReply):
-            self.problems.append(wrong.problem)
+    def note_unreadable(self, exc: Unreadable) -> None:
+        """Note a reply that cannot be read. Its kind does not count as asked, so the next visit
+        asks for it again."""
+        self.unreadable_reply = exc
+        if isinstance(exc, UnreadableReply):
+            self.problems.append(exc.problem)
 
-    def ended(self, period: float) -> None:
-        """Everything that was due was asked for."""
-        if self.unreadable is not None:
-            self.failed(self.unreadable, period)
-        elif self.first_problem is not None and not self.said_something:
-            self.failed(OnlyProblems(f"no reading, but {self.first_problem.detail}"), period)
+    # At its end -------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Everything that was due has been asked for."""
+        if self.unreadable_reply is not None:
+            self.fail(self.unreadable_reply)
+        elif self.first_problem is not None and not self.showed_readings:
+            self.fail(OnlyProblems(f"no reading, but {self.first_problem.detail}"))
         else:
             self.state = after_success(self.state)
 
-    def failed(self, wrong: Exception, period: float) -> None:
-        """Note why the visit ended early. The readings that it had by then are logged, but it
-        counts as a failure: a home that answers one question and hangs at the next is left alone
+    def fail(self, exc: Exception) -> None:
+        """Note why the visit ended early. The readings that came before are logged, but the visit
+        counts as a failure. So a home that answers one request and hangs at the next is left alone
         like one that hangs at the first.
 
         From the second failure in a row on, the kind that was not answered waits for its own next
         turn. The next visit then asks only for the others and succeeds, so a kind that is never
         answered does not cost the home its other readings.
         """
-        self.outcome, retry_after = _outcome_of(wrong)
-        if self.answered and self.state.failures:
+        self.outcome, retry_after = _outcome_of(exc)
+        if self.has_answered and self.state.failures:
             self.state = after_asking(self.state, self.unanswered, self.claim.claimed_at)
-        why = f"{self.outcome}: {wrong}"[:200]
-        if self.outcome == REFUSED and not self.answered:
-            self._refused(why, period)
+        error = f"{self.outcome}: {exc}"[:200]
+        if self.outcome == REFUSED and not self.has_answered:
+            self._note_refusal(error)
             return
         if self.outcome == REFUSED:
-            why = f"answered, then {why}"  # the relay accepted its credentials a moment ago
-        self.state = after_failure(self.state, why)
-        self.pause = pause_after(self.state.failures, period, self.claim.cloud_id, retry_after)
+            # The relay accepted the same credentials a moment ago, so they are not at fault.
+            error = f"answered, then {error}"
+        self.state = after_failure(self.state, error)
+        cloud_id, failures = self.claim.cloud_id, self.state.failures
+        self.pause = pause_after(failures, self.period, cloud_id, retry_after)
 
-    def _refused(self, why: str, period: float) -> None:
+    def _note_refusal(self, error: str) -> None:
         if not (self.state.last_error or "").startswith(REFUSED):
             self.state = after_success(self.state)  # only refusals in a row count towards parking
         refusals = self.state.failures + 1
@@ -173,35 +221,68 @@ class Visit:
         unknown = self.claim.state_unreadable is not None
         worked = have_worked(self.claim.state, unproven=self.claim.unproven, unknown=unknown)
         if enough and worked:
-            why += WHY_REFUSED
-        self.state = after_failure(self.state, why, park=enough and not worked)
-        self.pause = pause_after_refusals(refusals, period, self.claim.cloud_id)
+            error += REFUSED_DETAIL
+        self.state = after_failure(self.state, error, park=enough and not worked)
+        self.pause = pause_after_refusals(refusals, self.period, self.claim.cloud_id)
+
+    def park_as_poison(self) -> None:
+        """End the visit without a request: the replies killed the process that handled them, again
+        and again."""
+        self.outcome = POISON
+        error = f"{POISON}: {POISON_DETAIL.format(self.claim.abandoned)}"
+        self.state = after_failure(self.state, error, park=True)
+
+    def note_requests(self, pacing: RequestPacing) -> None:
+        self.requests = pacing.requests
+        self.last_request = pacing.last_request
+        self.lateness = pacing.lateness
+
+    # Once it is logged ------------------------------------------------------------------------
 
     def note_left_out(self, readings: int) -> None:
-        """Note how many readings had no room in their hours. They are counted, and not written
-        later."""
+        """Note how many readings had no room in their hours. They are counted, and never
+        written."""
         self.left_out = readings
-        why = WHY_TOO_MUCH.format(readings)
-        self.problems.append(ReplyProblem(TOO_MUCH, why))
+        detail = TOO_MUCH_DETAIL.format(readings)
+        self.problems.append(ReplyProblem(TOO_MUCH, detail))
         if self.outcome == FETCHED:
             self.outcome = TOO_MUCH
-            self.state = after_failure(self.state, f"{TOO_MUCH}: {why}")
-
-    def convicted(self) -> None:
-        """Its replies killed the process that handled them, again and again: the user is not asked
-        any more."""
-        self.outcome = POISON
-        self.state = after_failure(
-            self.state, f"{POISON}: {WHY_POISON.format(self.claim.abandoned)}", park=True
-        )
+            self.state = after_failure(self.state, f"{TOO_MUCH}: {detail}")
 
     @property
     def blames_relay(self) -> bool:
-        """Whether it failed in a way that says nothing good about the relay."""
+        """Whether the visit failed in a way that may be the relay's doing."""
         return self.outcome != FETCHED and self.outcome not in OWN_FAULTS and not self.readings
 
-    def count(self, tally: Counter[str]) -> None:
-        """Add it to the system's counters."""
+    def report(self) -> Report:
+        """The user's new state, and when it falls due again."""
+        claim = self.claim
+        return Report(
+            claim.cloud_id,
+            claim.token,
+            self.state,
+            Grid(self.period, visit_phase(claim.cloud_id, self.period)),
+            self.pause,
+            self.blames_relay,
+            None if self.last_request is None else time.monotonic() - self.last_request,
+            self.has_answered,
+        )
+
+    def claim_for_another_round(self, passed: float) -> Claim:
+        """The same claim, `passed` seconds of the store's time after it was made. To be safe, the
+        last request counts as made now."""
+        now = self.claim.claimed_at + passed
+        return self.claim._replace(
+            state=self.state,
+            state_unreadable=None,
+            due=now,
+            claimed_at=now,
+            last_request=now,
+            begun=False,
+        )
+
+    def add_to(self, tally: Counter[str]) -> None:
+        """Add the visit to the system's counters."""
         tally["fetches"] += 1
         tally["requests"] += self.requests
         tally["readings_logged"] += len(self.readings) - self.left_out
@@ -214,24 +295,141 @@ class Visit:
             tally[f"failed_{self.outcome}"] += 1
         for problem in self.problems:
             tally[f"problems_{problem.what}"] += 1
-        if self.late is not None:
-            tally[lateness_counter(self.late)] += 1
+        if self.lateness is not None:
+            tally[lateness_counter(self.lateness)] += 1
 
 
-def _outcome_of(wrong: Exception) -> tuple[str, float | None]:
-    match wrong:
+class Visitor:
+    """Visits users on one event loop."""
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        source: ReadingSource,
+        log_volume: LogVolume,
+        clock: Clock,
+        intervals: Mapping[Kind, float],
+        limits: ProcessLimits,
+    ) -> None:
+        self._users = users
+        self._source = source
+        self._clock = clock
+        self._intervals = intervals
+        self._limits = limits
+        self._log_volume = log_volume
+        self._request_starts: Batcher[Claim, bool] = Batcher(self._begin_requests)
+
+    async def visit(
+        self, claim: Claim, received: float | None, on_further_request: Callable[[str], None]
+    ) -> Visit:
+        """Ask one gateway for everything that is due. Never raises for what a gateway does."""
+        intervals = cadence(claim.user, self._intervals)
+        visit = Visit(claim, visit_period(intervals))
+        if claim.state_unreadable is not None:
+            _log.warning(
+                "state_unreadable",
+                cloud_id=claim.cloud_id,
+                reason=claim.state_unreadable,
+                detail=STATE_UNREADABLE_DETAIL,
+            )
+        if is_convicted(claim.abandoned):
+            visit.park_as_poison()
+            detail = "its replies kill the process that handles them"
+            _log.error(
+                "user_parked", cloud_id=claim.cloud_id, deaths=claim.abandoned, detail=detail
+            )
+            return visit
+        pacing = RequestPacing(claim, self._clock, self._limits, received)
+        try:
+            kinds = kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at)
+            async with asyncio.timeout(self._limits.deadline):
+                if await self._ask_for(kinds, visit, pacing, on_further_request):
+                    visit.finish()
+                else:
+                    visit.outcome = LOST
+        except RedisUnavailable:
+            visit.outcome = LOST
+        except Exception as exc:  # noqa: BLE001  (one user's failure, whatever it is, stays that user's)
+            visit.fail(exc)
+            if visit.outcome == INTERNAL_ERROR:
+                _log.exception("visit_failed", cloud_id=claim.cloud_id)
+        visit.note_requests(pacing)
+        return visit
+
+    async def _ask_for(
+        self,
+        kinds: Sequence[Kind],
+        visit: Visit,
+        pacing: RequestPacing,
+        on_further_request: Callable[[str], None],
+    ) -> bool:
+        """Make one request after the other. Returns whether this worker still holds the claim."""
+        for kind in kinds:
+            if pacing.requests:
+                on_further_request(visit.claim.cloud_id)
+            await pacing.wait_for_gap()
+            if pacing.requests and self._log_volume.trouble:
+                return True  # the reply could not be kept; what came before it can wait
+            if not pacing.claim_counts_as_request():
+                still_held = await self._request_starts.add(visit.claim)
+                if not still_held:
+                    return False
+            pacing.note_start()
+            await self._request(kind, visit, pacing)
+        return True
+
+    async def _request(self, kind: Kind, visit: Visit, pacing: RequestPacing) -> None:
+        visit.note_asked(kind)
+        credentials = _usable_credentials(visit.claim)
+        mac_id = visit.claim.user.mac_id
+        try:
+            decoded = await self._source.ask(credentials, kind, mac_id, pacing.before_writing)
+        except Unreadable as exc:
+            visit.note_unreadable(exc)
+        else:
+            visit.note_reply(kind, decoded, self._clock.now(), asked=pacing.asked)
+
+    async def _begin_requests(self, claims: Sequence[Claim]) -> list[bool]:
+        """For each claim, whether it is still held; the store then notes that its request starts
+        now."""
+        held = await self._users.begin(claims)
+        return [claim.cloud_id in held for claim in claims]
+
+
+def _usable_credentials(claim: Claim) -> Credentials:
+    """Raises RelayUnavailable if the user's record or its password cannot be read."""
+    if claim.record_unreadable is not None:
+        raise RelayUnavailable(
+            f"{claim.record_unreadable}; add the user again with `eagle-logger users add`",
+            reason="record_unreadable",
+            retry_after=RETRY_DAMAGED_USER_AFTER_S,
+        )
+    if claim.credentials is None:
+        raise RelayUnavailable(
+            "no key in EAGLE_SECRET_KEYS decrypts this user's password: put the old key back, or "
+            "add the user again",
+            reason="no_key",
+            retry_after=RETRY_DAMAGED_USER_AFTER_S,
+        )
+    return claim.credentials
+
+
+def _outcome_of(exc: Exception) -> tuple[str, float | None]:
+    """The outcome's name, and the seconds that the relay asked us to wait."""
+    match exc:
         case RelayUnavailable():
-            return wrong.reason, wrong.retry_after
+            return exc.reason, exc.retry_after
         case Refused():
             return REFUSED, None
         case OnlyProblems():
             return ONLY_PROBLEMS, None
         case Unreadable():
-            return "unreadable", None
+            return UNREADABLE, None
         case TimeoutError():
             return TIMED_OUT, None
         case _:
-            return "internal_error", None
+            return INTERNAL_ERROR, None
 
 
 def _summation_before(state: UserState, reading: Reading) -> Mapping[str, object]:

@@ -9,9 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
-from eagle_logger import logger as logger_module
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import HOUR, iso
@@ -19,7 +16,8 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.line_parser import Identity
 from eagle_logger.core.readings import Reading
-from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
+from eagle_logger.fetching.process_limits import ProcessLimits
+from eagle_logger.logger import EagleDataLogger, RotationVolume
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.logs.writer import LogWriter
@@ -50,13 +48,14 @@ class Node:
         self.world = world
         self.logger = EagleDataLogger(
             users=world.users,
-            relay=world.relay,
+            source=world.relay,
             logs=LogWriter(self.folder.root, shards=shards, max_open=16, min_free_disk=0),
             samples=ReplySamples(root / "samples"),
             volume=RotationVolume(self.folder, lambda: world.archive, GRACE, RETENTION),
             clock=world.clock,
             intervals=INTERVALS,
-            limits=Limits(),
+            shards=shards,
+            limits=ProcessLimits(pause_between_commits=0.0, request_gap=0.0),
             holder=str(root),
         )
 
@@ -65,12 +64,9 @@ class Node:
         self.world.relay.always(cloud_id, *readings)
         self.world.shown.setdefault(cloud_id, set()).update(map(said, readings))
         leased = (await self.world.users.request([cloud_id])).leased
-        visits = [
-            await self.logger.fetch_data(claim)
-            for claim in await self.logger.fetch_user_info(leased)
-        ]
+        visits = [await self.logger.visit(claim) for claim in await self.logger.claim(leased)]
         assert [visit.outcome for visit in visits] == ["fetched"]
-        await self.logger.update_user_info(visits)
+        await self.logger.log_and_report(visits)
 
     def rotate(self, *, include_open: bool = False) -> RotationResult:
         now, done = self.world.clock.now(), RotationResult()
@@ -152,12 +148,8 @@ def said(reading: Reading) -> Said:
 
 @asynccontextmanager
 async def telling(root: Path) -> AsyncIterator[World]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logger_module, "REPORTING_PAUSE", 0.0)
-        patch.setattr(logger_module, "REQUEST_GAP", 0.0)
-        world = World(root)
-        await world.users.put([new_user(HOME)])
-        yield world
-        for node in world.nodes:
-            await node.logger._relay.close()
-            await node.logger.close()
+    world = World(root)
+    await world.users.put([new_user(HOME)])
+    yield world
+    for node in world.nodes:
+        await node.logger.close()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eagle_logger.core.kinds import Kind
+from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.rainforest.relay.client import RelayClient
 from tests.support.certificates import Authority
 from tests.support.distance import distance
@@ -41,12 +42,15 @@ async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, k
         url = relay.url.replace(str(_port(relay.url)), str(port))
         client = RelayClient(url, user_agent="test", connect_timeout=5, ca=bundle)
         first = world.worker(
-            "fetch-2", intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0}, relay=client
+            "fetch-2",
+            intervals={**DEMAND_ONLY, Kind.SUMMATION: 6.0},
+            limits=ProcessLimits(),
+            source=client,
         )
-        second = world.worker("fetch-3", relay=client)
+        second = world.worker("fetch-3", limits=ProcessLimits(), source=client)
         await world.add(HOME)
         for worker in (first, second):
-            await worker.get_new_rainforest_data(await world.lease(HOME))
+            await worker.run_cycle(await world.lease(HOME))
             await until(lambda: world.is_idle(HOME))
         await first.close()
     assert len(arrived) == 3

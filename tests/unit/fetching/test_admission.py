@@ -1,4 +1,4 @@
-"""How many a tick may lease, with a store in memory: the breaker is read, moved on and written."""
+"""How many users a tick may lease: the circuit breaker is read, moved on and written again."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ from tests.support.users import new_user
 HOMES = [f"{number:06x}" for number in range(60)]
 
 
-class World:
+class Fleet:
+    """Sixty homes in memory. While `refused`, the relay refuses every visit."""
+
     def __init__(self, period: float) -> None:
         self.period = period
         self.clock = HandClock()
         self.store = MemoryUserStore(self.clock)
-        self.away = False
+        self.refused = False
 
-    async def second(self) -> int:
-        """One tick and what comes of it; how many were allowed."""
+    async def run_second(self) -> int:
+        """Run one tick and its visits. Returns how many users it was allowed to lease."""
         self.clock.advance(1.0)
         most = await most_this_second(self.store, Clock(), dict.fromkeys(Kind, self.period))
         leased = await self.store.lease(most)
@@ -39,7 +41,7 @@ class World:
             refusals = claim.state.failures + 1
             state = (
                 after_failure(claim.state, "refused", park=refusals >= 3)
-                if self.away
+                if self.refused
                 else after_success(claim.state)
             )
             reports.append(
@@ -48,39 +50,39 @@ class World:
                     claim.token,
                     state,
                     Grid(self.period, visit_phase(claim.cloud_id, self.period)),
-                    blames_relay=self.away,
+                    blames_relay=self.refused,
                 )
             )
-        failed = len(reports) if self.away else 0
+        failed = len(reports) if self.refused else 0
         await self.store.report(reports, {"fetches": len(reports), "failed_fetches": failed})
         return most
 
 
 @pytest.fixture(params=[6.0, 2.0])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    made = World(request.param)
-    await made.store.put([new_user(cloud_id) for cloud_id in HOMES])
+async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[Fleet]:
+    built = Fleet(request.param)
+    await built.store.put([new_user(cloud_id) for cloud_id in HOMES])
     for _ in range(20):
-        await made.second()
-    yield made
-    assert await made.store.check_invariant() == []
+        await built.run_second()
+    yield built
+    assert await built.store.check_invariant() == []
 
 
-async def test_a_relay_that_refuses_everybody_parks_nobody(world: World) -> None:
-    world.away = True
-    with structlog.testing.capture_logs() as said:
+async def test_a_relay_that_refuses_every_user_parks_none(fleet: Fleet) -> None:
+    fleet.refused = True
+    with structlog.testing.capture_logs() as logged:
         for _ in range(120):
-            await world.second()
-        assert (await world.store.breaker()).phase is Phase.OPEN
-        assert await world.second() == 1
-        world.away = False
+            await fleet.run_second()
+        assert (await fleet.store.breaker()).phase is Phase.OPEN
+        assert await fleet.run_second() == 1
+        fleet.refused = False
         for _ in range(25):
-            await world.second()
-    assert (await world.store.breaker()).phase is Phase.CLOSED
-    totals = await world.store.totals()
+            await fleet.run_second()
+    assert (await fleet.store.breaker()).phase is Phase.CLOSED
+    totals = await fleet.store.totals()
     assert (totals.parked, totals.failing) == (0, 0)
-    assert [line["log_level"] for line in said] == ["error", "info", "info"]
+    assert [line["event"] for line in logged] == ["relay_away", "relay_returning", "relay_back"]
 
 
-async def test_all_is_well(world: World) -> None:
-    assert [await world.second() for _ in range(30)] == [60] * 30
+async def test_a_fleet_whose_visits_succeed_is_leased_as_it_falls_due(fleet: Fleet) -> None:
+    assert [await fleet.run_second() for _ in range(30)] == [60] * 30

@@ -1,4 +1,4 @@
-"""One worker process's logger, and what surrounds it, in memory."""
+"""A worker process's `EagleDataLogger` on stand-ins in memory."""
 
 from __future__ import annotations
 
@@ -12,40 +12,46 @@ from eagle_logger.clock import Clock
 from eagle_logger.core.cadence import Grid
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.users import Credentials, User
-from eagle_logger.errors import (
-    DiskUnavailable,
-)
-from eagle_logger.logger import EagleDataLogger, Limits, RotationVolume
+from eagle_logger.errors import DiskUnavailable
+from eagle_logger.fetching.process_limits import ProcessLimits
+from eagle_logger.logger import EagleDataLogger, RotationVolume
 from eagle_logger.logs.appender import AppendResult
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.source import ReadingSource
 from eagle_logger.users.memory.store import MemoryUserStore
-from eagle_logger.users.store import Claim, NewUser, Report
+from eagle_logger.users.store import Claim, Report, StoredUser
 from tests.support.scripted_relay import ScriptedRelay
+from tests.support.users import new_user
 
 HOME, OTHER = "00ce69", "002738"
 FLEET = {Kind.DEMAND: 6.0, Kind.SUMMATION: 240.0, Kind.PRICE: 300.0, Kind.MESSAGE: 900.0}
 DEMAND_ONLY = {**FLEET, **dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 1e9)}
+SHARDS = 16
+QUICK = ProcessLimits(
+    stragglers_detached_after=5.0,
+    pause_between_commits=0.01,
+    pause_between_disk_tries=0.01,
+    request_gap=0.05,
+)
 
 
 @dataclass
 class MemoryLogs:
-    """Log files that are lists, and a disk that is full when a test says so."""
+    """Log files that are lists, on a disk that a test can fill."""
 
     lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
     full: threading.Event = field(default_factory=threading.Event)
     refused: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
-    most_lines: int = 1_000_000
-    """Of a user and hour."""
+    most_lines_an_hour: int = 1_000_000
+    """Of one user."""
 
     def append(self, batch: Mapping[tuple[str, Hour], Sequence[bytes]]) -> AppendResult:
         self.check()
         left_out: dict[str, int] = {}
         for (cloud_id, hour), lines in batch.items():
             kept = self.lines.setdefault((cloud_id, hour), [])
-            room = self.most_lines - len(kept)
+            room = self.most_lines_an_hour - len(kept)
             kept.extend(lines[:room])
             if len(lines) > room:
                 left_out[cloud_id] = len(lines) - room
@@ -73,8 +79,6 @@ class MemorySamples:
 
 
 class World:
-    """One worker process's logger, and what surrounds it."""
-
     def __init__(self, folder: Path) -> None:
         self.store = MemoryUserStore(Clock())
         self.relay = ScriptedRelay()
@@ -88,49 +92,52 @@ class World:
         holder: str,
         *,
         intervals: Mapping[Kind, float] = DEMAND_ONLY,
-        limits: Limits | None = None,
-        relay: ReadingSource | None = None,
+        limits: ProcessLimits = QUICK,
+        clock: Clock | None = None,
+        source: ReadingSource | None = None,
     ) -> EagleDataLogger:
         return EagleDataLogger(
             users=self.store,
-            relay=relay or self.relay,
+            source=source or self.relay,
             logs=self.logs,
             samples=self.samples,
             volume=self.volume,
-            clock=Clock(),
+            clock=clock or Clock(),
             intervals=intervals,
-            limits=limits or Limits(),
+            shards=SHARDS,
+            limits=limits,
             holder=holder,
         )
 
     async def add(self, *cloud_ids: str) -> None:
-        await self.store.put(
-            [
-                NewUser(User(one), Credentials(one, "someone@example.org", "not a real one"))
-                for one in cloud_ids
-            ]
-        )
+        """Add users of whom only demand is due, so that a visit is one request."""
+        await self.add_new(*cloud_ids)
         now = await self.store.now()
-        for (
-            one
-        ) in cloud_ids:  # asked a moment ago for all but demand, so that a visit is one request
-            await self.store.request([one])
-            for claim in await self.store.claim([one], "setup"):
-                asked = claim.state._replace(asked=dict.fromkeys(Kind, now))
-                await self.store.report([Report(one, claim.token, asked, Grid(6.0, 0.0))], {})
+        for cloud_id in cloud_ids:
+            await self.store.request([cloud_id])
+            for claim in await self.store.claim([cloud_id], "setup"):
+                state = claim.state._replace(asked=dict.fromkeys(Kind, now))
+                await self.store.report([Report(cloud_id, claim.token, state, Grid(6.0, 0.0))], {})
+
+    async def add_new(self, *cloud_ids: str) -> None:
+        """Add users of whom every kind is due, and whose credentials have never worked."""
+        await self.store.put([new_user(cloud_id) for cloud_id in cloud_ids])
 
     async def lease(self, *cloud_ids: str) -> list[str]:
         return list((await self.store.request(cloud_ids)).leased)
 
-    async def is_idle(self, cloud_id: str) -> bool:
+    async def claim(self, cloud_id: str) -> Claim:
+        [claim] = await self.logger.claim(await self.lease(cloud_id))
+        return claim
+
+    async def stored(self, cloud_id: str) -> StoredUser:
         stored = await self.store.get(cloud_id)
-        return stored is not None and stored.lease_ends is None
+        assert stored is not None
+        return stored
+
+    async def is_idle(self, cloud_id: str) -> bool:
+        return (await self.stored(cloud_id)).lease_ends is None
 
 
 def _no_archive() -> Archive:
     raise AssertionError("fetching needs no archive")
-
-
-async def claimed(world: World, cloud_id: str) -> list[Claim]:
-    await world.lease(cloud_id)
-    return await world.logger.fetch_user_info([cloud_id])

@@ -55,7 +55,7 @@ async def rotate_what_is_open(settings: Settings) -> RotationResult:
             again = RotationResult()
             for hour, shard in logger.plan_rotation(include_open=True, heed_pauses=False):
                 again += await asyncio.to_thread(
-                    logger.rotate_log_to_s3, hour, shard, include_open=True, heed_pauses=False
+                    logger.rotate_shard, hour, shard, include_open=True, heed_pauses=False
                 )
             total += again
             if not again.deferred and not again.errors:

@@ -1,27 +1,83 @@
-"""EagleDataLogger's pure methods: the names and arithmetic of 2015."""
+"""EagleDataLogger's names of 2015: the aliases, and the pure methods."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_logger import wiring
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.paths import cloud_id_of, parse_archive_key, parse_log_file
 from eagle_logger.core.readings import Reading
-from eagle_logger.core.users import User
+from eagle_logger.core.users import User, UserState
+from eagle_logger.fetching.visit import Visit
 from eagle_logger.logger import EagleDataLogger
+from eagle_logger.settings import Settings
+from eagle_logger.users.store import Claim
+from tests.support.scripted_relay import demand, holding
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 USER = {"cloud_id": "00CE69"}
 moments = st.integers(946_684_800, 4_000_000_000)
 
 
-def test_wait_time_counts_against_the_demand_interval() -> None:
+def test_each_name_of_2015_is_an_alias() -> None:
+    aliases = {
+        "get_new_rainforest_data": "run_cycle",
+        "fetch_user_info": "claim",
+        "fetch_data": "visit",
+        "update_user_info": "log_and_report",
+        "push_next_request_to_queue": "rearm",
+        "rotate_log_to_s3": "rotate_shard",
+    }
+    for alias, name in aliases.items():
+        assert getattr(EagleDataLogger, alias) is getattr(EagleDataLogger, name)
+
+
+def settings_of(tmp_path: Path, **settings: float) -> Settings:
+    """With a Redis that is not there."""
+    return Settings(data_dir=tmp_path, redis_url=f"unix://{tmp_path}/none.sock", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shards", [16, 64])
+async def test_an_instance_names_the_files_that_are_really_written(
+    tmp_path: Path, shards: int
+) -> None:
+    settings = settings_of(tmp_path, shards=shards)
+    logger = await wiring.data_logger(settings, name="test", holder="test", passwords=False)
+    named = set()
+    for cloud_id in ("00ce69", "002738", "00abcd"):
+        claim = Claim(cloud_id, 1, 0.0, 0.0, None, User(cloud_id), None, UserState())
+        visit = Visit(claim, 6.0)
+        now = NOON.timestamp()
+        visit.note_reply(Kind.DEMAND, holding(demand(int(now))), now, asked=now)
+        await logger.log_and_report([visit])
+        named.add(logger.get_log_filename({"cloud_id": cloud_id}, NOON))
+    await logger.close()
+    written = settings.logs_dir.rglob("*.jsonl")
+    assert {str(file.relative_to(settings.logs_dir)) for file in written} == named
+
+
+async def test_an_instance_waits_for_the_demand_interval_of_its_settings(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, demand_interval=30)
+    logger = await wiring.data_logger(settings, name="test", holder="test", passwords=False)
+    assert logger.get_wait_time(NOON, NOON + timedelta(seconds=2)) == 28
+    await logger.close()
+
+
+def test_the_class_assumes_the_defaults_of_the_settings() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert EagleDataLogger.shards == defaults["shards"]
+    assert EagleDataLogger.demand_interval == defaults["demand_interval"]
+
+
+def test_wait_time_is_what_is_left_of_the_demand_interval() -> None:
     assert EagleDataLogger.get_wait_time(NOON, NOON + timedelta(seconds=2)) == 4
 
 
@@ -35,7 +91,7 @@ def test_wait_time_is_never_negative_and_never_longer_than_needed(
         assert wait == 0
 
 
-def test_wait_time_with_the_clock_of_the_day() -> None:
+def test_wait_time_from_a_timestamp_to_a_datetime() -> None:
     with freeze_time(NOON):
         assert EagleDataLogger.get_wait_time(NOON.timestamp(), datetime.now(UTC)) == 6
 
@@ -51,18 +107,18 @@ def test_wait_time_with_the_clock_of_the_day() -> None:
         ([Reading("", "", Kind.DEMAND, time, {"value": Decimal(1)}, {}) for time in (2, 9, 4)], 9),
     ],
 )
-def test_the_last_timestamp_is_the_greatest_as_it_was_given(
+def test_the_last_timestamp_is_the_greatest_in_its_own_spelling(
     data: list[object], greatest: object
 ) -> None:
     assert EagleDataLogger.get_last_timestamp(data) == greatest  # type: ignore[arg-type]
 
 
-def test_no_new_file_before_anything_was_logged() -> None:
+def test_there_is_no_new_file_before_anything_was_logged() -> None:
     assert EagleDataLogger.is_new_log_filename(USER, None, NOON) is False
 
 
 @given(moments, moments)
-def test_a_new_file_exactly_when_the_hours_differ(last: int, now: int) -> None:
+def test_there_is_a_new_file_exactly_when_the_hours_differ(last: int, now: int) -> None:
     assert EagleDataLogger.is_new_log_filename(USER, last, now) is (last // 3600 != now // 3600)
 
 
@@ -79,7 +135,7 @@ def test_files_and_keys_are_named_by_hour_in_utc() -> None:
 
 
 @given(moments, st.from_regex(r"[0-9a-fA-F]{6}", fullmatch=True))
-def test_names_can_be_read_back(now: int, cloud_id: str) -> None:
+def test_file_names_and_keys_can_be_parsed(now: int, cloud_id: str) -> None:
     path = EagleDataLogger.get_log_filename(User(cloud_id), now)
     key = EagleDataLogger.get_s3_keyname(User(cloud_id), now)
     hour_folder, _, file = path.split("/")
@@ -93,7 +149,7 @@ def test_names_can_be_read_back(now: int, cloud_id: str) -> None:
     assert parse_archive_key(key) == (*parsed, 0)
 
 
-@pytest.mark.parametrize("moment", [datetime(2026, 3, 10, 12)])  # noqa: DTZ001  (the point of the test)
+@pytest.mark.parametrize("moment", [datetime(2026, 3, 10, 12)])  # noqa: DTZ001  (this is what is refused)
 def test_a_moment_without_a_time_zone_is_refused(moment: datetime) -> None:
     with pytest.raises(ValueError, match="time zone"):
         EagleDataLogger.get_log_filename(USER, moment)
@@ -124,11 +180,11 @@ def test_a_bad_cloud_id_is_refused(cloud_id: str) -> None:
 @pytest.mark.parametrize(
     "cloud_id", ["00CE69", "00:ce:69", "00-CE-69", "0x00ce69", "0X00:CE:69", "\t00ce69\n"]
 )
-def test_a_gateways_own_spellings_mean_the_same(cloud_id: str) -> None:
+def test_every_spelling_of_a_cloud_id_on_stickers_and_gateways_is_understood(cloud_id: str) -> None:
     assert cloud_id_of(cloud_id) == "00ce69"
 
 
-def test_a_long_text_is_not_repeated_whole() -> None:
-    with pytest.raises(ValueError, match=r"x{59}…") as refused:
+def test_the_error_about_a_long_cloud_id_does_not_repeat_all_of_it() -> None:
+    with pytest.raises(ValueError, match=r"x{59}…") as error:
         cloud_id_of("x" * 10_000)
-    assert len(str(refused.value)) < 200
+    assert len(str(error.value)) < 200
