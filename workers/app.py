@@ -1,4 +1,8 @@
-"""The Celery app and its settings: `celery -A workers.app worker|beat|inspect|status …`."""
+"""The Celery app and its settings: `celery -A workers.app worker|beat|inspect|status …`.
+
+To import this module is to read the environment. If the settings make no sense, the process ends
+with one line for each mistake, because the celery command line would show a traceback.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,21 @@ from celery.signals import setup_logging
 from kombu.entity import Exchange, Queue
 
 from beat_schedule import beat_schedule
-from eagle_logger import settings as settings_module
 from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.settings import Settings
+from eagle_logger.settings import Settings, load
 from eagle_logger.telemetry import configure_logging
-from workers.process.celery_transport import Messaging, broker_settings
+from workers.process.celery_transport import BrokerAccess, broker_settings
 
 _EXCHANGE = "eagle_logger"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-"""The assumed time of beat's last messages, which makes every entry due when beat starts. Otherwise
-a beat that restarts often would never send the messages that are due rarely."""
+"""When beat last sent each message, as it is made to believe. So every entry is due when it starts;
+otherwise a beat that restarts often would never send the messages that are due rarely."""
 
 
-def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries. Each is due when beat starts. Rotation depends on the hours of readings, so
-    it follows the tests' accelerated clock."""
+def _beat_entries(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The entries of `beat_schedule.py`, as the settings change them. Rotation depends on the hours
+    of readings, so it follows the tests' accelerated clock."""
     entries = {name: dict(entry) for name, entry in beat_schedule.items()}
     entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
     if settings.rotate_open_every:
@@ -40,15 +43,14 @@ def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _queue(name: str) -> Queue:
-    # Its own routing key: queues without one share the default queue's, and each would get every
-    # message.
+    # Queues without a routing key share that of the default queue, so each would get every message.
     return Queue(name, Exchange(_EXCHANGE, type="direct"), routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def make_app(settings: Settings) -> Celery:
     app = Celery(
         "eagle_logger",
-        amqp=Messaging,
+        amqp=BrokerAccess,
         include=[
             "workers.tasks",
             "workers.process.beat_heartbeat",
@@ -59,9 +61,9 @@ def make_app(settings: Settings) -> Celery:
         **broker_settings(settings),
         accept_content=["json"],
         beat_max_loop_interval=1,
-        beat_schedule=_schedule(settings),
-        # It keeps its schedule in memory. Nothing depends on when beat last sent a message, and a
-        # schedule file that a power cut tore would keep beat from starting.
+        beat_schedule=_beat_entries(settings),
+        # This scheduler keeps its schedule in memory. Nothing depends on when beat last sent a
+        # message, and a schedule file that a power cut tore would keep beat from starting.
         beat_scheduler="workers.process.beat_scheduler:Scheduler",
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
@@ -90,7 +92,7 @@ def _configure_logging(**_: Any) -> None:
 
 
 try:
-    app = make_app(settings_module.load())
+    app = make_app(load())
 except ConfigurationError as exc:
-    print(exc, file=sys.stderr)  # noqa: T201  (the celery command line would show a traceback)
+    print(exc, file=sys.stderr)  # noqa: T201  (for a person at the command line)
     sys.exit(2)

@@ -11,7 +11,7 @@ from eagle_logger.broker_queues import ADHOC
 from eagle_logger.core.message_batches import messages
 from eagle_logger.settings import Settings
 from workers.bridge.adhoc_requests import Enqueue
-from workers.process.celery_transport import Messaging, broker_settings
+from workers.process.celery_transport import BrokerAccess, broker_settings
 
 
 def publisher(settings: Settings) -> Enqueue:
@@ -29,7 +29,7 @@ def publisher(settings: Settings) -> Enqueue:
 
 
 def make_publisher_app(settings: Settings) -> Celery:
-    app = Celery("eagle_logger.publisher", amqp=Messaging, set_as_current=False)
+    app = Celery("eagle_logger.publisher", amqp=BrokerAccess, set_as_current=False)
     app.conf.update(
         **broker_settings(settings),
         task_ignore_result=True,

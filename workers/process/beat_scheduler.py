@@ -32,7 +32,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
             _log.warning("clock_set_back", seconds=round(step_back, 1), detail=detail)
             for entry in self.schedule.values():
                 entry.last_run_at = entry.default_now()
-            self._heap = None  # of Celery's: it is made anew from the schedule
+            self.populate_heap()
         wait: float = super().tick(*args, **kwargs)
         return wait
 

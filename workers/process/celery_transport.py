@@ -1,5 +1,24 @@
 """Celery's connections to its broker (the address, how soon a dead connection is noticed, how long
-a queue may grow), and Celery's messages."""
+a queue may grow), and how Celery writes a message.
+
+This module uses inner parts of kombu and Celery:
+
+- **Which:** of kombu's Redis channel `_put`, `conn_or_acquire` and `_connparams`, and how kombu
+  finds a transport by its name; of its connection `_init_params` and the pauses of
+  `ensure_connection`; of Celery the class of the app's `amqp`, with `as_task_v2`.
+- **Why, and what it saves:** `_put` bounds the queues of beat and of requests from outside, which
+  would fill the users' Redis while a consumer is away for days. `_connparams` has connections
+  leave a Redis that is no longer the primary; after a failover a worker would consume from it until
+  somebody restarts the worker. The pauses bring a worker back within two seconds of a long outage,
+  not half a minute. `_init_params` verifies certificates for `celery -b rediss://…`. `as_task_v2`
+  lets Flower find a message by any of its users.
+- **When it breaks:** pyproject.toml allows one minor version of each, and the canaries
+  `tests/canaries/test_kombu_channel.py`, `test_kombu_connection.py` and `test_celery_messages.py`
+  show which part changed. Adapt this module to it. If that takes long: without `_put`, trim both
+  queues in `dispatch`; without `_connparams`, restart the workers after a failover; without the
+  pauses or `as_task_v2`, delete the override, and recovery is slower, or Flower finds fewer users;
+  without `_init_params`, refuse `-b rediss://`, because the password would go to any server.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +42,25 @@ LONGEST_DISPATCH_QUEUE = 10
 """Messages: ten seconds of beat's. The newest one does the work of all before it."""
 
 _TRANSPORT_OPTIONS: dict[str, Any] = {
-    # A BRPOP that is not answered for this long, and a second, is on a half-open connection; looked
-    # for as often. kombu's own 25 let a worker live and consume nothing for a minute.
+    # A BRPOP that is not answered for this long, and a second, is on a half-open connection. kombu
+    # looks for such connections as often; at its own 25, a worker consumed nothing for a minute.
     "health_check_interval": 5,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
-    # What waits on a half-open connection holds up everything else, one such connection after the
-    # other.
+    # A call that waits on a half-open connection holds up everything else, and there may be several
+    # such connections, one after the other.
     "socket_timeout": 5,
     "unacked_restore_throttle": 1,
-    # Longer than any task. What comes again after it is harmless: users are claimed, shards locked.
+    # Longer than any task. A message that comes again after it does no harm: users are claimed,
+    # shards locked.
     "visibility_timeout": 1200,
 }
 
-_FIRST_PAUSE, _LONGER_BY, _LONGEST_PAUSE = 0.5, 0.5, 2.0
-"""Seconds between two tries to connect. Left to itself, kombu waits up to half a minute after a
-long outage."""
+_RECONNECT_PAUSES_S = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
+"""The first pause between two tries to connect, what each further one adds, and the longest."""
 
-_WARNING_EVERY = 60.0
-"""Seconds between two warnings about one queue."""
+_WARN_EVERY_S = 60.0
+"""Between two warnings about one queue."""
 
 
 def broker_settings(settings: Settings) -> dict[str, Any]:
@@ -59,8 +78,7 @@ class BoundedChannel(kombu_redis.Channel):
     """Keeps the newest messages of a queue, `longest_queues[name]` at most, and leaves servers that
     are not the primary.
 
-    Otherwise a queue whose consumer is away would fill Redis' memory. Dropped messages cost
-    nothing: users whose message is gone fall due again when their lease ends, and beat's next
+    A dropped message costs nothing: its users fall due again when their lease ends, and beat's next
     message does the work of the older ones.
     """
 
@@ -91,29 +109,26 @@ class BoundedTransport(kombu_redis.Transport):
 
 
 for _scheme in ("redis", "rediss"):
-    # A connection class of this program is not enough: kombu's pools, which publish, make
-    # connections of another class.
+    # `BrokerConnection` cannot choose the transport: kombu's pools, which publish, make connections
+    # of another class.
     kombu.transport.TRANSPORT_ALIASES[_scheme] = f"{__name__}:{BoundedTransport.__name__}"
     kombu.transport._transport_cache.pop(_scheme, None)  # noqa: SLF001  (kombu may have loaded one before)
 
 
 class BrokerConnection(Connection):
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-        pauses = {
-            "interval_start": _FIRST_PAUSE,
-            "interval_step": _LONGER_BY,
-            "interval_max": _LONGEST_PAUSE,
-        }
-        return super().ensure_connection(*args, **(pauses | kwargs))  # type: ignore[no-untyped-call]  # kombu has no types
+        return super().ensure_connection(*args, **(_RECONNECT_PAUSES_S | kwargs))  # type: ignore[no-untyped-call]  # kombu has no types
 
     def _init_params(self, **parameters: Any) -> None:  # type: ignore[override]  # by name, as kombu calls it
-        """Verify certificates. For an address that `celery -b` gives, kombu would verify none."""
+        """Verify certificates. kombu would verify none for an address that `celery -b` gives."""
         if parameters["transport"] == "rediss" and not parameters["ssl"]:
             parameters["ssl"] = dict(TLS_OPTIONS)
         super()._init_params(**parameters)  # type: ignore[no-untyped-call]
 
 
-class Messaging(AMQP):  # type: ignore[misc]  # Celery has no types
+class BrokerAccess(AMQP):  # type: ignore[misc]  # Celery has no types
+    """What Celery calls its `amqp`: how it connects to the broker and how it writes messages."""
+
     Connection = BrokerConnection
 
     def as_task_v2(
@@ -125,15 +140,17 @@ class Messaging(AMQP):  # type: ignore[misc]  # Celery has no types
         *rest: Any,
         **options: Any,
     ) -> Any:
-        """With the arguments' text in full, for Flower finds a message by any of its users.
-        Celery's own, which looks for what might be long or nested, ends after 1024 characters and
-        took half of what sending a message of hundreds cost."""
+        """Write the arguments' text in full, so that Flower finds a message by any of its users.
+
+        Celery's own text ends after 1024 characters, and looking for what is long or nested took
+        half of the time that sending a message of hundreds of users took.
+        """
         options["argsrepr"] = options.get("argsrepr") or repr(args or ())
         return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)
 
 
 class _DroppedMessages:
-    """Counts what queues dropped, and warns now and then."""
+    """Counts the messages that queues dropped, and warns now and then."""
 
     def __init__(self) -> None:
         self._since_warning: dict[str, int] = {}
@@ -142,7 +159,7 @@ class _DroppedMessages:
     def add(self, queue: str, messages: int) -> None:
         now = time.monotonic()
         self._since_warning[queue] = self._since_warning.get(queue, 0) + messages
-        if now - self._warned_at.get(queue, -_WARNING_EVERY) >= _WARNING_EVERY:
+        if now - self._warned_at.get(queue, -_WARN_EVERY_S) >= _WARN_EVERY_S:
             self._warned_at[queue] = now
             detail = "no worker takes them, or not as fast as they come; no reading is lost"
             _log.warning(

@@ -3,6 +3,17 @@
 Celery's own consumer checks every second. While the node is drained, it consumes nothing from the
 fetch queues; once the fetches under way have ended, it releases its lock on the volume. Other
 queues (dispatch, rotate) go on.
+
+This module uses inner parts of Celery:
+
+- **Which:** a running consumer's `add_task_queue`, `cancel_task_queue` and `timer`, and the list of
+  messages that a worker holds (`state.reserved_requests`).
+- **Why, and what it saves:** a drain would have to stop the workers of the node, and nothing would
+  show when the last fetch has ended.
+- **When it breaks:** pyproject.toml allows one minor version of Celery, and
+  `tests/canaries/test_celery_worker.py` shows which part changed. Without the consumer's methods,
+  send the worker Celery's commands `add_consumer` and `cancel_consumer`. Without the list, count
+  tasks by the signals `task_received` and `task_postrun`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,15 @@
 """A client with which Flower counts queues through a Unix socket. Flower's own ignores the user
-name and the database, so it would count the queues of database 0."""
+name and the database, so it would count the queues of database 0.
+
+This module replaces an inner class of Flower:
+
+- **Which:** `RedisSocket`, beside `RedisBase`, in `flower.utils.broker`.
+- **Why, and what it saves:** Flower has no setting for it, and its page of queues would be wrong
+  where Redis is reached through a Unix socket.
+- **When it breaks:** pyproject.toml allows one minor version of Flower, and
+  `tests/canaries/test_flower_broker.py` shows what changed. If adapting takes long, delete this
+  module and its name in `workers/app.py`; nothing but that page depends on it.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,15 @@ order, none left out.
 
 supervisor's API shows only the present, and its events carry neither the signal nor, for quick
 deaths, the pid. Its log has both, and what happened while nobody was looking.
+
+This module reads a text that supervisor does not promise:
+
+- **Which:** the lines "spawned", "exited", "stopped" and "gave up" of supervisord's log.
+- **Why, and what it saves:** without them, a death between two looks is missed, and no death has
+  its signal; `up` would report fewer of them, and a measured run could not name its causes.
+- **When it breaks:** pyproject.toml allows one minor version of supervisor, and
+  `tests/canaries/test_supervisor_log.py` shows the words of the real one. Correct the patterns
+  below. If there are no such lines any more, poll `getAllProcessInfo`.
 """
 
 from __future__ import annotations

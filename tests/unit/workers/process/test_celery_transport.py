@@ -10,43 +10,40 @@ from eagle_logger.settings import Settings
 from workers.app import make_app
 
 
-def test_a_broker_that_was_away_for_long_is_found_again_within_two_seconds(
+def test_a_worker_finds_a_broker_again_within_two_seconds_however_long_it_was_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr("kombu.utils.functional.sleep", slept.append)
-    told: list[float] = []
+    pauses: list[float] = []
     app = _app()
     with app.connection_for_read() as connection, pytest.raises(OperationalError):
-        connection.ensure_connection(lambda _, pause: told.append(pause), 30)
-    assert len(told) == 30
-    assert max(told) == 2.0
-    assert sum(slept) == pytest.approx(sum(told))
+        connection.ensure_connection(lambda _, pause: pauses.append(pause), 30)
+    assert len(pauses) == 30
+    assert max(pauses) == 2.0
+    assert sum(slept) == pytest.approx(sum(pauses))
 
 
 @pytest.mark.parametrize(
     "arguments", [None, [], [["00ce69", "0a1b2c"]], ("2015-03-10-17", "07"), ["5d2c9e41ab07"]]
 )
-def test_the_text_of_arguments_is_celerys_own(arguments: Any) -> None:
+def test_the_text_of_short_arguments_is_celerys_own(arguments: Any) -> None:
     ours, theirs = (
-        app.amqp.as_task_v2("an-id", "some", args=arguments) for app in (_app(), Celery("another"))
+        app.amqp.as_task_v2("an-id", "a task", args=arguments) for app in (_app(), Celery("other"))
     )
     assert ours.headers["argsrepr"] == theirs.headers["argsrepr"]
     assert ours.body == theirs.body
 
 
-def test_but_does_not_end_before_the_arguments_do() -> None:
+def test_the_text_of_long_arguments_is_not_cut() -> None:
     many = [[f"{number:06x}" for number in range(1000)]]
-    assert _app().amqp.as_task_v2("an-id", "fetch", args=many).headers["argsrepr"] == str(many)
+    message = _app().amqp.as_task_v2("an-id", "fetch", args=many)
+    assert message.headers["argsrepr"] == str(many)
 
 
-def test_and_may_be_given() -> None:
-    assert (
-        _app()
-        .amqp.as_task_v2("an-id", "some", args=["word"], argsrepr="hidden")
-        .headers["argsrepr"]
-        == "hidden"
-    )
+def test_a_text_of_the_arguments_that_is_given_is_kept() -> None:
+    message = _app().amqp.as_task_v2("an-id", "a task", args=["word"], argsrepr="hidden")
+    assert message.headers["argsrepr"] == "hidden"
 
 
 def _app() -> Celery:

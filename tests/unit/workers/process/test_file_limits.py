@@ -1,4 +1,4 @@
-"""The limit of open files, raised in children: nobody can lower it again for good and have it back."""
+"""The limit of open files, raised in child processes: no later test is to run under it."""
 
 from __future__ import annotations
 
