@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kombu import Connection, transport
+from kombu import transport
+from kombu.connection import Connection
 from kombu.transport.redis import Channel, Transport
 
 from tests.canaries.advice import advice_of
@@ -43,7 +44,8 @@ def test_a_message_is_pushed_to_the_left_of_a_list_of_the_queues_name() -> None:
 
 
 def test_a_channel_names_the_class_of_its_connections() -> None:
-    with advice_of(MODULE), Connection("redis://127.0.0.1:1/0") as connection:
+    with advice_of(MODULE):
+        connection: Any = Connection("redis://127.0.0.1:1/0")  # type: ignore[no-untyped-call]
         channel: Any = object.__new__(Channel)
         channel.connection = connection.transport
         assert channel._connparams(asynchronous=False)["connection_class"]
