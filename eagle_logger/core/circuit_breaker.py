@@ -2,7 +2,7 @@
 be asked meanwhile.
 
 One home's failures are its own: it is left alone for longer and longer
-(`core.schedule.pause_after`). When nearly every visit fails, and not a few users have failed but
+(`core.schedule.pause_after_failures`). When nearly every visit fails, and not a few users have failed but
 most, it is the relay, or the way to it. Then each user's own back-off would be wrong twice:
 thousands of last tries first, and minutes of silence after the relay is back. So everybody waits, a
 few at a time ask on, what fails meanwhile is not held against its user, and when the few are
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from eagle_logger.core.schedule import LONG_OVERDUE
+from eagle_logger.core.schedule import LONG_OVERDUE_S
 
 OPENS_AT = 0.9
 """Of the visits lately: a relay that gives one reading in five is still worth asking for all of
@@ -136,7 +136,7 @@ def _next(
             if enough and away:
                 return Phase.OPEN
             whole = most_to_lease(breaker, samples[-1].at, fleet, ordinary) >= ordinary
-            return Phase.CLOSED if whole and fleet.overdue <= LONG_OVERDUE else Phase.RETURNING
+            return Phase.CLOSED if whole and fleet.overdue <= LONG_OVERDUE_S else Phase.RETURNING
 
 
 def _lately(samples: Sequence[Sample], window: _Window) -> tuple[Sample, ...]:

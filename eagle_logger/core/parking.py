@@ -14,7 +14,7 @@ credentials.)
 
 from __future__ import annotations
 
-from eagle_logger.core.schedule import pause_after
+from eagle_logger.core.schedule import pause_after_failures
 from eagle_logger.core.user_state import has_been_answered
 from eagle_logger.core.users import UserState
 
@@ -53,7 +53,7 @@ def pause_after_refusals(refusals: int, period: float, cloud_id: str) -> float:
     failure."""
     further = refusals - REFUSALS_BEFORE_PARKING
     if further < 0:
-        return pause_after(refusals, period, cloud_id)
+        return pause_after_failures(refusals, period, cloud_id)
     return ASKED_AGAIN_AFTER[min(further, len(ASKED_AGAIN_AFTER) - 1)]
 
 

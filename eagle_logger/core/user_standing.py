@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.schedule import cadence, visit_period
+from eagle_logger.core.schedule import intervals_of, visit_period
 from eagle_logger.core.users import User
 
 OVERDUE_AFTER = 2.0
@@ -47,7 +47,7 @@ def silent_after(
     intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float
 ) -> float:
     """Seconds without a new reading after which a user with these intervals of its own is silent."""
-    period = visit_period(cadence(User("", intervals), fleet) if intervals else fleet)
+    period = visit_period(intervals_of(User("", intervals), fleet) if intervals else fleet)
     return max(least, PERIODS_BEFORE_SILENT * period)
 
 

@@ -18,7 +18,7 @@ from eagle_logger.core.circuit_breaker import (
     stepped,
 )
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.schedule import most_at_once, visit_period
+from eagle_logger.core.schedule import most_per_tick, visit_period
 from eagle_logger.users.store import Totals, UserStore
 
 _log = structlog.get_logger("eagle_logger.relay")
@@ -31,7 +31,7 @@ async def most_this_second(users: UserStore, clock: Clock, intervals: Mapping[Ki
         users.totals(), users.tally(), users.breaker(), users.now()
     )
     load = _fleet_load(totals, now, clock, intervals)
-    ordinary = most_at_once(totals.users, load.period, load.overdue)
+    ordinary = most_per_tick(totals.users, load.period, load.overdue)
     real_now = clock.real(now)
     breaker = stepped(before, sampled(real_now, tally), load, ordinary)
     await users.set_breaker(breaker)

@@ -29,7 +29,13 @@ from eagle_logger.core.parking import (
 from eagle_logger.core.poison_users import is_convicted
 from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.core.readings import Flag, Reading
-from eagle_logger.core.schedule import cadence, kinds_due, pause_after, visit_period, visit_phase
+from eagle_logger.core.schedule import (
+    intervals_of,
+    kinds_due,
+    pause_after_failures,
+    visit_period,
+    visit_phase,
+)
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.user_state import (
     after_asking,
@@ -211,7 +217,7 @@ class Visit:
             error = f"answered, then {error}"
         self.state = after_failure(self.state, error)
         cloud_id, failures = self.claim.cloud_id, self.state.failures
-        self.pause = pause_after(failures, self.period, cloud_id, retry_after)
+        self.pause = pause_after_failures(failures, self.period, cloud_id, retry_after)
 
     def _note_refusal(self, error: str) -> None:
         if not (self.state.last_error or "").startswith(REFUSED):
@@ -324,7 +330,7 @@ class Visitor:
         self, claim: Claim, received: float | None, on_further_request: Callable[[str], None]
     ) -> Visit:
         """Ask one gateway for everything that is due. Never raises for what a gateway does."""
-        intervals = cadence(claim.user, self._intervals)
+        intervals = intervals_of(claim.user, self._intervals)
         visit = Visit(claim, visit_period(intervals))
         if claim.state_unreadable is not None:
             _log.warning(

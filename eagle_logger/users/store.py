@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from eagle_logger.core.cadence import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.kinds import Kind
+from eagle_logger.core.schedule import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.users import Credentials, User, UserState
 
 

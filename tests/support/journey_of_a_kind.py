@@ -19,7 +19,7 @@ from eagle_logger.core.kinds import Kind, kind_of
 from eagle_logger.core.line_format import encode_line, parse_line
 from eagle_logger.core.line_parser import times_in_order
 from eagle_logger.core.readings import Reading
-from eagle_logger.core.schedule import cadence, kinds_due
+from eagle_logger.core.schedule import intervals_of, kinds_due
 from eagle_logger.core.user_state import after_logging, is_logged
 from eagle_logger.core.users import User, UserState
 from eagle_logger.inspection.ledger_comparison import compare
@@ -48,7 +48,9 @@ def main() -> None:
 def it_is_due_at_its_interval() -> None:
     intervals = settings.load().intervals
     assert intervals[CURRENT] == 45
-    assert CURRENT in kinds_due(HOME.cloud_id, cadence(User(HOME.cloud_id), intervals), {}, NOW)
+    assert CURRENT in kinds_due(
+        HOME.cloud_id, intervals_of(User(HOME.cloud_id), intervals), {}, NOW
+    )
     assert "--current-interval" in CliRunner().invoke(users, ["add", "--help"]).output
     members = {"cloud_id": HOME.cloud_id, "user_email": "a@b.example", "user_pw": "not-a-secret"}
     assert new_user({**members, "current_interval": 90}).user.intervals == {CURRENT: 90}

@@ -184,7 +184,7 @@ def test_files_that_moved_would_be_found() -> None:
     assert len(files_in(text)) == 4
     assert [path for path in files_in(text) if not is_there(path, ROOT)] == ["core/moments.py"]
     assert not is_importable("eagle_logger.core.moments")
-    assert is_importable("eagle_logger.core.schedule.pause_after")
+    assert is_importable("eagle_logger.core.schedule.pause_after_failures")
 
 
 def comments(file: Path) -> str:

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from eagle_logger.clock import Clock
 from eagle_logger.core import parking, poison_users
-from eagle_logger.core.cadence import bounded_pause, missed_turns, next_due
 from eagle_logger.core.circuit_breaker import Breaker, Phase
-from eagle_logger.core.schedule import REQUEST_GAP
+from eagle_logger.core.schedule import REQUEST_GAP, bounded_pause, missed_turns, next_due
 from eagle_logger.core.user_standing import OVERDUE_AFTER
 from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.users.cipher import Cipher, new_key

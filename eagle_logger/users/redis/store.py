@@ -34,12 +34,11 @@ from struct import Struct
 import structlog
 
 from eagle_logger.clock import Clock
-from eagle_logger.core.cadence import bounded_pause
 from eagle_logger.core.circuit_breaker import Breaker, Phase, Sample
 from eagle_logger.core.clock_jumps import ClockJumps
 from eagle_logger.core.parking import is_refused
 from eagle_logger.core.redis_address import RedisAddress
-from eagle_logger.core.schedule import REQUEST_GAP
+from eagle_logger.core.schedule import REQUEST_GAP, bounded_pause
 from eagle_logger.core.skew import skew
 from eagle_logger.core.user_standing import OVERDUE_AFTER
 from eagle_logger.core.users import Credentials, User

@@ -1,4 +1,4 @@
-"""The scripts reckon like `core.cadence`, to the last bit."""
+"""The scripts reckon like `core.schedule`, to the last bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.commands.core import Script
 
-from eagle_logger.core.cadence import Grid, missed_turns, next_due
+from eagle_logger.core.schedule import Grid, missed_turns, next_due
 from eagle_logger.users.redis.redis_connection import lua_file
 
 _ASK = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eagle_logger.core.cadence import Grid
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import UserStore
 from tests.contract.users.conftest import LEASE

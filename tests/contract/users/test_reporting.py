@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_logger.core.cadence import Grid, missed_turns, next_due
+from eagle_logger.core.schedule import Grid, missed_turns, next_due
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import UserStore
 from tests.contract.users.scheduling import GRID, add, claimed, due_of, reported

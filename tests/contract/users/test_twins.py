@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.circuit_breaker import Breaker, Phase
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.memory.store import MemoryUserStore

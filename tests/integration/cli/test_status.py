@@ -21,9 +21,9 @@ import pytest
 import redis
 
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.hours import iso
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs.quarantine import keep_aside

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eagle_logger.cli.main import main
-from eagle_logger.core.cadence import Grid
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import (
     BadCloudId,

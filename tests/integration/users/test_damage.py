@@ -17,9 +17,8 @@ from click.testing import CliRunner, Result
 
 from eagle_logger.cli.main import main
 from eagle_logger.cli.terminal_text import keep_logs_apart
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.schedule import cadence, visit_period
+from eagle_logger.core.schedule import Grid, intervals_of, visit_period
 from eagle_logger.errors import EagleError, NoSecretKey
 from eagle_logger.inspection.doctor import check_fleet
 from eagle_logger.settings import load
@@ -213,7 +212,7 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
     assert {BEFORE, BEHIND} <= set(leased)
     claimed = await store.claim(leased, "worker")
     assert {BEFORE, BEHIND} <= {claim.cloud_id for claim in claimed}
-    periods = {claim.cloud_id: visit_period(cadence(claim.user, FLEET)) for claim in claimed}
+    periods = {claim.cloud_id: visit_period(intervals_of(claim.user, FLEET)) for claim in claimed}
     reports = [
         Report(claim.cloud_id, claim.token, claim.state, Grid(periods[claim.cloud_id], 0.0))
         for claim in claimed

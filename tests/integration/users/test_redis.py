@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from eagle_logger.clock import Clock
-from eagle_logger.core.cadence import Grid
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import NoSecretKey, RedisUnavailable
 from eagle_logger.users.cipher import Cipher, new_key

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import redis
 
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.kinds import Kind
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import User, UserState
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.users.cipher import Cipher, new_key

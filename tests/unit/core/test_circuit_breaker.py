@@ -19,7 +19,7 @@ from eagle_logger.core.circuit_breaker import (
     sampled,
     stepped,
 )
-from eagle_logger.core.schedule import most_at_once, pause_after, share
+from eagle_logger.core.schedule import most_per_tick, pause_after_failures, stable_fraction
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Home:
 
 @dataclass
 class World:
-    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the share of
+    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the stable_fraction of
     homes that the relay does not answer for."""
 
     size: int
@@ -47,7 +47,7 @@ class World:
     def second(self) -> None:
         self.at += 1
         fleet = self.fleet()
-        ordinary = most_at_once(self.size, 6.0, fleet.overdue)
+        ordinary = most_per_tick(self.size, 6.0, fleet.overdue)
         self.breaker = stepped(
             self.breaker, Sample(self.at, self.visits, self.failed), fleet, ordinary
         )
@@ -62,11 +62,11 @@ class World:
     def visit(self, number: int) -> None:
         home = self.homes[number]
         self.visits += 1
-        if share(str(number)) < self.away:
+        if stable_fraction(str(number)) < self.away:
             self.failed += 1
             if self.breaker.phase is Phase.CLOSED:
                 home.failures += 1
-            pause = pause_after(home.failures, 6.0, str(number))
+            pause = pause_after_failures(home.failures, 6.0, str(number))
         else:
             home.failures, pause = 0, 0.0
         home.due = self.at + 6 + pause

@@ -8,10 +8,9 @@ import pytest
 import structlog
 
 from eagle_logger.clock import Clock
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.schedule import visit_phase
+from eagle_logger.core.schedule import Grid, visit_phase
 from eagle_logger.core.user_state import after_failure, after_success
 from eagle_logger.fetching.admission import most_this_second
 from eagle_logger.users.memory.store import MemoryUserStore

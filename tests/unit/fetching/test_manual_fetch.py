@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eagle_logger.core.cadence import Grid
+from eagle_logger.core.schedule import Grid
 from eagle_logger.errors import EagleError, Refused, RelayUnavailable, UnknownUser
 from eagle_logger.fetching.manual_fetch import fetch_now
 from eagle_logger.users.store import Report

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
-from eagle_logger.core.cadence import Grid
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
+from eagle_logger.core.schedule import Grid
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.logger import EagleDataLogger, RotationVolume

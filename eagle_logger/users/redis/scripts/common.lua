@@ -160,7 +160,7 @@ local function new_tokens(count)
   return first
 end
 
--- As core/cadence.py has it, step by step.
+-- As core/schedule.py has it, step by step.
 local function last_point(at, period, phase)
   local k = math.floor((at - phase) / period)
   if phase + (k + 1) * period <= at then return k + 1 end
