@@ -30,7 +30,7 @@ class Home:
 
 @dataclass
 class World:
-    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the stable_fraction of
+    """Homes visited every six seconds by a dispatcher of one tick a second. `away` is the share of
     homes that the relay does not answer for."""
 
     size: int
