@@ -175,13 +175,13 @@ class Receiver:
             return False
         log = _log.bind(**_names(message))
         try:
-            requested = await self._intake.take(queued.asked.cloud_ids, once=queued.once)
+            requested = await self._intake.take(queued.request.cloud_ids, once=queued.once)
         except RedisUnavailable as exc:
             log.warning(
-                "sqs message left for later", cloud_ids=queued.asked.cloud_ids, reason=str(exc)
+                "sqs message left for later", cloud_ids=queued.request.cloud_ids, reason=str(exc)
             )
             raise
-        outcome = tell(log, self.counters, "sqs", queued.asked, requested)
+        outcome = tell(log, self.counters, "sqs", queued.request, requested)
         self.counters.add(f"sqs_{outcome}")
         return True
 

@@ -1,4 +1,4 @@
-"""Certificates that were fetched, kept; and a bound on how many are fetched at all."""
+"""Keeps certificates that were fetched, and bounds how many are fetched at all."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from eagle_logger.core.token_bucket import Rate, TokenBucket
 from eagle_logger.sns.certificates import Certificate
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 
 FetchCertificate = Callable[[str], Awaitable[bytes]]
-"""Gets what lies at a checked certificate URL. Raises MessageRefused or CertificateUnavailable."""
+"""Fetches the certificate at a checked URL. Raises MessageRefused or CertificateUnavailable."""
 
-Kept = TypeVar("Kept")
+Item = TypeVar("Item")
 
-_KEPT = 16
+_FETCHES = Rate(per_second=0.5, burst=10)
+_CERTIFICATES_KEPT = 16
 _REFUSALS_KEPT = 256
-_REFUSED_FOR = 300.0
-_FETCHES_AT_ONCE = 10
-_SECONDS_PER_FETCH = 2.0
+_REFUSAL_KEPT_S = 300.0
 
 
 class CertificateCache:
-    """Signing certificates by URL: the last few are kept, as are the URLs that proved to hold none.
+    """Signing certificates by URL: the last few, and the URLs that proved to hold none.
 
-    The path of a certificate's URL is the sender's to choose, so fetches are rationed: at most ten
-    at once and one every two seconds in the long run, whatever comes in. Concurrent messages with
-    the same URL share one fetch. What is kept is checked for name and date by whoever uses it, each
-    time.
+    Whoever sends a message chooses the path of its certificate's URL. So fetches are rationed: ten
+    at once and one every two seconds in the long run, whatever is sent. Concurrent messages with
+    the same URL share one fetch. The cache checks neither name nor date of a certificate; the
+    caller does that each time.
     """
 
     def __init__(
@@ -37,59 +37,51 @@ class CertificateCache:
     ) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
-        self._kept: OrderedDict[str, Certificate] = OrderedDict()
-        self._refused: OrderedDict[str, tuple[float, MessageRefused]] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[Certificate]] = {}
-        self._fetches_left = float(_FETCHES_AT_ONCE)
-        self._counted_at = monotonic()
+        self._certificates: OrderedDict[str, Certificate] = OrderedDict()
+        self._refusals: OrderedDict[str, tuple[float, MessageRefused]] = OrderedDict()
+        self._fetching: dict[str, asyncio.Task[Certificate]] = {}
+        self._fetches = TokenBucket(_FETCHES, monotonic())
 
     async def get(self, url: str) -> Certificate:
-        """The certificate at a URL that has been checked. Raises MessageRefused or
-        CertificateUnavailable."""
-        if kept := self._kept.get(url):
-            self._kept.move_to_end(url)
-            return kept
-        until, refusal = self._refused.get(url, (0.0, None))
+        """The certificate at a checked URL. Raises MessageRefused or CertificateUnavailable."""
+        if certificate := self._certificates.get(url):
+            self._certificates.move_to_end(url)
+            return certificate
+        until, refusal = self._refusals.get(url, (0.0, None))
         if refusal is not None and self._monotonic() < until:
             raise refusal.with_traceback(None)
-        # Shielded: whoever started the fetch may give up without taking it away from the others.
-        return await asyncio.shield(self._under_way.get(url) or self._begin(url))
+        # A message that is cancelled must not take the fetch away from the others, so it is
+        # shielded.
+        return await asyncio.shield(self._fetching.get(url) or self._start_fetch(url))
 
-    def _begin(self, url: str) -> asyncio.Task[Certificate]:
-        self._ration()
-        task = asyncio.create_task(self._obtain(url))
-        self._under_way[url] = task
-        task.add_done_callback(lambda done: self._done(url, done))
-        return task
-
-    def _ration(self) -> None:
-        now = self._monotonic()
-        earned = (now - self._counted_at) / _SECONDS_PER_FETCH
-        self._fetches_left = min(self._fetches_left + earned, float(_FETCHES_AT_ONCE))
-        self._counted_at = now
-        if self._fetches_left < 1:
+    def _start_fetch(self, url: str) -> asyncio.Task[Certificate]:
+        if self._fetches.take(self._monotonic()) > 0:
             raise CertificateUnavailable(
                 "too many certificates are asked for", Reason.CERTIFICATE_FETCHES_EXHAUSTED
             )
-        self._fetches_left -= 1
+        task = asyncio.create_task(self._fetch_and_keep(url))
+        self._fetching[url] = task
+        task.add_done_callback(lambda done: self._forget_fetch(url, done))
+        return task
 
-    async def _obtain(self, url: str) -> Certificate:
+    async def _fetch_and_keep(self, url: str) -> Certificate:
         try:
             certificate = Certificate.parse(await self._fetch(url))
         except MessageRefused as exc:
-            _keep(self._refused, url, (self._monotonic() + _REFUSED_FOR, exc), _REFUSALS_KEPT)
+            until = self._monotonic() + _REFUSAL_KEPT_S
+            _put(self._refusals, url, (until, exc), at_most=_REFUSALS_KEPT)
             raise
-        _keep(self._kept, url, certificate, _KEPT)
+        _put(self._certificates, url, certificate, at_most=_CERTIFICATES_KEPT)
         return certificate
 
-    def _done(self, url: str, task: asyncio.Task[Certificate]) -> None:
-        del self._under_way[url]
+    def _forget_fetch(self, url: str, task: asyncio.Task[Certificate]) -> None:
+        del self._fetching[url]
         if not task.cancelled():
-            task.exception()  # seen, though all who waited for it may be gone
+            task.exception()  # otherwise asyncio complains if every message was cancelled
 
 
-def _keep(kept: OrderedDict[str, Kept], url: str, what: Kept, at_most: int) -> None:
-    kept[url] = what
-    kept.move_to_end(url)
-    while len(kept) > at_most:
-        kept.popitem(last=False)
+def _put(items: OrderedDict[str, Item], url: str, item: Item, *, at_most: int) -> None:
+    items[url] = item
+    items.move_to_end(url)
+    while len(items) > at_most:
+        items.popitem(last=False)

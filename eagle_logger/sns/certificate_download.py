@@ -1,4 +1,4 @@
-"""Fetches a signing certificate, and nothing else."""
+"""Downloads a signing certificate, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from eagle_logger.network.tls import client_context
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 
 MAX_BYTES = 16 * 1024
-TIMEOUT = 5.0
-"""Seconds for the whole of it, name look-up included."""
+TIMEOUT_S = 5.0
+"""For the whole download, name look-up included."""
 
 
 class _Content(Protocol):
@@ -21,11 +21,11 @@ class _Content(Protocol):
 
 
 class CertificateDownload:
-    """Call it with a checked URL. It follows no redirect, uses no proxy, unpacks nothing, and stops
-    at 16 KiB and at 5 seconds.
+    """Call it with a checked URL. It follows no redirect, uses no proxy, decompresses nothing, and
+    stops after 16 KiB or 5 seconds.
 
-    `resolver` and `tls` are for tests: where the host is looked up, and whom to trust (default: the
-    system's store).
+    `resolver` and `tls` are for tests: how the host is looked up, and which certificates are
+    trusted (by default the system's).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class CertificateDownload:
                 session.get(url, allow_redirects=False) as response,
             ):
                 _check_status(response.status)
-                return await _at_most(response.content, MAX_BYTES)
+                return await _read_at_most(response.content, MAX_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise CertificateUnavailable(
                 f"the signing certificate could not be fetched: {type(exc).__name__}"
@@ -54,7 +54,7 @@ class CertificateDownload:
             connector=aiohttp.TCPConnector(
                 resolver=self._resolver, ssl=self._tls, force_close=True
             ),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity"},
             auto_decompress=False,
@@ -66,7 +66,7 @@ def _check_status(status: int) -> None:
     if 300 <= status < 400:
         raise MessageRefused(
             Reason.CERTIFICATE_REDIRECT,
-            "the certificate's host points elsewhere; nothing is followed",
+            "the certificate's host redirects, and redirects are not followed",
         )
     if status in (408, 429) or status >= 500:
         raise CertificateUnavailable(f"the certificate's host answered {status}")
@@ -76,12 +76,12 @@ def _check_status(status: int) -> None:
         )
 
 
-async def _at_most(content: _Content, limit: int) -> bytes:
-    found = bytearray()
-    while chunk := await content.read(limit + 1 - len(found)):
-        found += chunk
-        if len(found) > limit:
+async def _read_at_most(content: _Content, limit: int) -> bytes:
+    body = bytearray()
+    while chunk := await content.read(limit + 1 - len(body)):
+        body += chunk
+        if len(body) > limit:
             raise MessageRefused(
                 Reason.CERTIFICATE_TOO_LARGE, f"a certificate is at most {limit} bytes"
             )
-    return bytes(found)
+    return bytes(body)

@@ -1,8 +1,7 @@
-"""The certificate a message says it was signed with: where it may lie, whose it must be, and when
-it is good.
+"""The certificate that a message names: where it may lie, who must own it, and when it is valid.
 
-Amazon serves one leaf without its chain, so there is no chain to check: what is trusted is the
-https connection to the one host that may serve it.
+Amazon serves one leaf certificate without its chain, so there is no chain to check. What is trusted
+instead is the https connection to the one host that may serve it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import SplitResult, urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,40 +23,20 @@ _MIN_KEY_BITS = 2048
 
 
 def check_url(url: str, topic: Topic) -> None:
-    """Raises MessageRefused unless the URL is, letter by letter, one where this topic's region
-    keeps its certificates.
+    """Raises MessageRefused unless the URL is one where this topic's region keeps its certificates.
 
-    What is compared is the whole text, so nothing depends on how a URL parser reads the odd ones;
-    the parser only finds words for the refusal.
+    The whole text is compared, so nothing depends on how a URL parser reads odd ones.
     """
     prefix = f"https://{topic.certificate_host}"
     if not (url.startswith(prefix) and _PATH.fullmatch(url[len(prefix) :])):
-        reason = _why(url, topic)
-        raise MessageRefused(reason, "the signing certificate is not where SNS keeps this topic's")
-
-
-def _why(url: str, topic: Topic) -> Reason:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return Reason.CERTIFICATE_HOST
-    if parts.scheme != "https":
-        return Reason.CERTIFICATE_SCHEME
-    if "@" in parts.netloc:
-        return Reason.CERTIFICATE_USER_INFO
-    if parts.hostname != topic.certificate_host:
-        return Reason.CERTIFICATE_HOST
-    return Reason.CERTIFICATE_PORT if port is not None else _why_path(parts)
-
-
-def _why_path(parts: SplitResult) -> Reason:
-    return Reason.CERTIFICATE_QUERY if parts.query or parts.fragment else Reason.CERTIFICATE_PATH
+        raise MessageRefused(
+            Reason.CERTIFICATE_URL, "the signing certificate is not where SNS keeps this topic's"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What matters of a signing certificate."""
+    """The parts of a signing certificate that are checked."""
 
     key: RSAPublicKey
     names: frozenset[str]
@@ -70,24 +48,24 @@ class Certificate:
         """Raises MessageRefused unless it is a certificate in PEM with an RSA key of at least 2048
         bits."""
         try:
-            found = x509.load_pem_x509_certificate(pem)
-            key = found.public_key()
-            names = _names(found)
+            certificate = x509.load_pem_x509_certificate(pem)
+            key = certificate.public_key()
+            names = _host_names(certificate)
         except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
             raise MessageRefused(
-                Reason.CERTIFICATE_UNREADABLE, "what lies there is no certificate"
+                Reason.CERTIFICATE_UNREADABLE, "there is no certificate at that URL"
             ) from None
         if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
             raise MessageRefused(
                 Reason.CERTIFICATE_UNREADABLE, "the certificate has no RSA key of 2048 bits or more"
             )
-        return cls(key, names, found.not_valid_before_utc, found.not_valid_after_utc)
+        return cls(key, names, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
     def check(self, topic: Topic, now: float) -> None:
-        """Raises MessageRefused unless it is SNS's own and valid now (Unix seconds)."""
+        """Raises MessageRefused unless it belongs to SNS and is valid now (Unix seconds)."""
         if not self.names & topic.certificate_names:
             raise MessageRefused(
-                Reason.CERTIFICATE_NAME, "the certificate was issued to somebody else than SNS"
+                Reason.CERTIFICATE_NAME, "the certificate was not issued to SNS in this region"
             )
         moment = datetime.fromtimestamp(now, UTC)
         if moment < self.not_before:
@@ -100,11 +78,11 @@ class Certificate:
             )
 
 
-def _names(found: x509.Certificate) -> frozenset[str]:
-    """The alternative names; the common name only where there are none (RFC 6125, 6.4.4)."""
+def _host_names(certificate: x509.Certificate) -> frozenset[str]:
+    """The alternative names, or the common name if there are none (RFC 6125, 6.4.4)."""
     try:
-        alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        common = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return frozenset(str(name.value).lower() for name in common)
-    return frozenset(name.lower() for name in alternative.get_values_for_type(x509.DNSName))
+        common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return frozenset(str(name.value).lower() for name in common_names)
+    return frozenset(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))

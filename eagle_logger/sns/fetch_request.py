@@ -1,4 +1,5 @@
-"""What was published: `{"cloud_id": "002738"}`, `{"cloud_ids": [...]}` or the bare id."""
+"""What is published to have users fetched: `{"cloud_id": "002738"}`, `{"cloud_ids": [...]}` or the
+bare id."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ MAX_CLOUD_IDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """Whom a message asks to fetch: each once, in order. `not_ids` counts what stood among them and
-    can be nobody's id."""
+    """The users to fetch, each once, in the message's order. `not_ids` counts the items among them
+    that cannot be a cloud id."""
 
     cloud_ids: tuple[str, ...]
     not_ids: int = 0
@@ -25,8 +26,10 @@ class FetchRequest:
 
 def cloud_ids_in(message: str) -> FetchRequest:
     """Raises MessageRefused: no_cloud_id, too_many_cloud_ids, too_complex."""
-    alone = _cloud_id_or_none(message)
-    return FetchRequest((alone,)) if alone is not None else _asked(_listed(_read(message)))
+    bare_id = _cloud_id_or_none(message)
+    if bare_id is not None:
+        return FetchRequest((bare_id,))
+    return _request_for(_items(_read_json(message)))
 
 
 def message_for(cloud_ids: Sequence[str]) -> str:
@@ -36,7 +39,7 @@ def message_for(cloud_ids: Sequence[str]) -> str:
     )
 
 
-def _read(message: str) -> Any:
+def _read_json(message: str) -> Any:
     try:
         return bounded_json.loads(message)
     except MessageRefused as exc:
@@ -47,30 +50,32 @@ def _read(message: str) -> Any:
         ) from None
 
 
-def _listed(found: Any) -> list[Any]:
-    if isinstance(found, str):
-        return [found]
-    if isinstance(found, dict) and isinstance(found.get("cloud_ids"), list):
-        return [*found["cloud_ids"], *([found["cloud_id"]] if "cloud_id" in found else [])]
-    if isinstance(found, dict) and "cloud_id" in found:
-        return [found["cloud_id"]]
+def _items(document: Any) -> list[Any]:
+    if isinstance(document, str):
+        return [document]
+    if isinstance(document, dict):
+        single = [document["cloud_id"]] if "cloud_id" in document else []
+        if isinstance(document.get("cloud_ids"), list):
+            return [*document["cloud_ids"], *single]
+        if single:
+            return single
     raise MessageRefused(Reason.NO_CLOUD_ID, "the message names no cloud_id and no cloud_ids")
 
 
-def _asked(listed: list[Any]) -> FetchRequest:
-    if len(listed) > MAX_CLOUD_IDS:
+def _request_for(items: list[Any]) -> FetchRequest:
+    if len(items) > MAX_CLOUD_IDS:
         raise MessageRefused(
             Reason.TOO_MANY_CLOUD_IDS,
-            f"{len(listed)} cloud ids: one message carries at most {MAX_CLOUD_IDS}",
+            f"{len(items)} cloud ids: one message carries at most {MAX_CLOUD_IDS}",
         )
-    cloud_ids = [_cloud_id_or_none(item) for item in listed]
-    known = tuple(dict.fromkeys(cloud_id for cloud_id in cloud_ids if cloud_id is not None))
-    if not known:
+    cloud_ids = [_cloud_id_or_none(item) for item in items]
+    unique = tuple(dict.fromkeys(cloud_id for cloud_id in cloud_ids if cloud_id is not None))
+    if not unique:
         raise MessageRefused(
             Reason.NO_CLOUD_ID,
             "the message holds nothing that is a cloud id (6 hex digits, as text)",
         )
-    return FetchRequest(known, cloud_ids.count(None))
+    return FetchRequest(unique, cloud_ids.count(None))
 
 
 def _cloud_id_or_none(item: Any) -> str | None:

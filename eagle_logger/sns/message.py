@@ -1,4 +1,4 @@
-"""What SNS delivers: one JSON object of strings around the message somebody published."""
+"""What SNS delivers: a JSON object of strings around the message that was published."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from eagle_logger.sns import bounded_json
 from eagle_logger.sns.refusals import MessageRefused, Reason
 
 MAX_BYTES = 256 * 1024
-"""Amazon's cap on a message. Ours need a twentieth of it."""
+"""Amazon's limit for a message. One that asks to fetch 1000 users has a twentieth of it."""
 
+MESSAGE_ID = re.compile(r"[0-9A-Za-z-]{1,100}")
 _ONE_LINE = re.compile(r"[^\r\n]*")
 _ONE_WORD = re.compile(r"[!-~]+")
-MESSAGE_ID = re.compile(r"[0-9A-Za-z-]{1,100}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 
 
@@ -36,7 +36,8 @@ class SnsMessage:
     topic_arn: str
     message: str
     timestamp: str
-    """As it was written, for the signature; `moment` is the same in Unix seconds."""
+    """As it was written, because the signature covers it so; `moment` is the same in Unix
+    seconds."""
     moment: float
     signature_version: str
     signature: str
@@ -46,12 +47,16 @@ class SnsMessage:
     subscribe_url: str | None = None
 
 
-def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = False) -> SnsMessage:
-    """The envelope in a request's body; `header_type` is what `x-amz-sns-message-type` said,
-    `raw_delivery` what `x-amz-sns-rawdelivery` did. Raises MessageRefused.
+def parse_message(
+    body: bytes, *, header_type: str | None = None, raw_delivery: bool = False
+) -> SnsMessage:
+    """The message in a request's body.
 
-    Every field but the message is held to one line: what is signed is lines, and a field with a
-    line break could pass for two.
+    `header_type` and `raw_delivery` are the request's headers `x-amz-sns-message-type` and
+    `x-amz-sns-rawdelivery`. Raises MessageRefused.
+
+    Every field but the message must be one line. What is signed consists of lines, so a field with
+    a line break could be taken for two fields.
     """
     if len(body) > MAX_BYTES:
         raise MessageRefused(Reason.TOO_LARGE, f"a message is at most {MAX_BYTES} bytes")
@@ -61,8 +66,9 @@ def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = F
             "raw delivery carries no signature; turn it off for this subscription",
         )
     fields = _fields(body)
-    kind = _type(fields, header_type)
-    confirms = kind is not MessageType.NOTIFICATION
+    kind = _message_type(fields, header_type)
+    is_notification = kind is MessageType.NOTIFICATION
+    has_subject = is_notification and fields.get("Subject") is not None
     timestamp = _text(fields, "Timestamp", _TIMESTAMP)
     return SnsMessage(
         type=kind,
@@ -70,15 +76,13 @@ def parse(body: bytes, *, header_type: str | None = None, raw_delivery: bool = F
         topic_arn=_text(fields, "TopicArn", _ONE_WORD),
         message=_text(fields, "Message"),
         timestamp=timestamp,
-        moment=_moment(timestamp),
+        moment=_unix_seconds(timestamp),
         signature_version=_text(fields, "SignatureVersion", _ONE_WORD),
         signature=_text(fields, "Signature", _ONE_WORD),
         certificate_url=_text(fields, "SigningCertURL"),
-        subject=_text(fields, "Subject", _ONE_LINE)
-        if not confirms and fields.get("Subject") is not None
-        else None,
-        token=_text(fields, "Token", _ONE_WORD) if confirms else None,
-        subscribe_url=_text(fields, "SubscribeURL", _ONE_WORD) if confirms else None,
+        subject=_text(fields, "Subject", _ONE_LINE) if has_subject else None,
+        token=None if is_notification else _text(fields, "Token", _ONE_WORD),
+        subscribe_url=None if is_notification else _text(fields, "SubscribeURL", _ONE_WORD),
     )
 
 
@@ -87,17 +91,17 @@ def _fields(body: bytes) -> Mapping[str, Any]:
         text = body.decode()
     except UnicodeDecodeError:
         raise MessageRefused(Reason.NOT_JSON, "this is not JSON: the bytes are not UTF-8") from None
-    found = bounded_json.loads(text)
-    if not isinstance(found, dict):
+    document = bounded_json.loads(text)
+    if not isinstance(document, dict):
         raise MessageRefused(Reason.MALFORMED, "a message from SNS is a JSON object")
-    return found
+    return document
 
 
-def _type(fields: Mapping[str, Any], header_type: str | None) -> MessageType:
+def _message_type(fields: Mapping[str, Any], header_type: str | None) -> MessageType:
     try:
         kind = MessageType(str(fields.get("Type")))
     except ValueError:
-        raise MessageRefused(Reason.UNKNOWN_TYPE, "the Type is none that SNS sends") from None
+        raise MessageRefused(Reason.UNKNOWN_TYPE, "SNS sends no messages of this Type") from None
     if header_type is not None and header_type != kind:
         raise MessageRefused(Reason.TYPE_MISMATCH, "the header names another type than the body")
     return kind
@@ -113,7 +117,7 @@ def _text(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str] | None 
 
 
 def _is_utf8(text: str) -> bool:
-    """JSON can spell halves of a surrogate pair, which no bytes can."""
+    """JSON can spell one half of a surrogate pair, which cannot be encoded."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -121,7 +125,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _moment(timestamp: str) -> float:
+def _unix_seconds(timestamp: str) -> float:
     try:
         return datetime.fromisoformat(timestamp).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):

@@ -1,5 +1,4 @@
-"""Why an SNS message is not obeyed: one word for each reason, fit for a metric's label, and what
-SNS is answered."""
+"""Why an SNS message is refused: one word for each reason, and the status that answers SNS."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from eagle_logger.errors import Permanent, Transient
 
 
 class Reason(StrEnum):
-    """The value is the word in logs, metrics and answers."""
+    """The value is the word in log lines, answers and counters (`sns_<reason>`, `sqs_<reason>`)."""
 
     TOO_LARGE = "too_large"
     RAW_DELIVERY = "raw_delivery"
@@ -21,12 +20,7 @@ class Reason(StrEnum):
     TOPIC_NOT_ALLOWED = "topic_not_allowed"
     TOO_OLD = "too_old"
     FROM_THE_FUTURE = "from_the_future"
-    CERTIFICATE_SCHEME = "certificate_scheme"
-    CERTIFICATE_HOST = "certificate_host"
-    CERTIFICATE_USER_INFO = "certificate_user_info"
-    CERTIFICATE_PORT = "certificate_port"
-    CERTIFICATE_PATH = "certificate_path"
-    CERTIFICATE_QUERY = "certificate_query"
+    CERTIFICATE_URL = "certificate_url"
     SIGNATURE_VERSION = "signature_version"
     SIGNATURE_ENCODING = "signature_encoding"
     CERTIFICATE_UNAVAILABLE = "certificate_unavailable"
@@ -44,12 +38,12 @@ class Reason(StrEnum):
 
     @property
     def status(self) -> int:
-        """The HTTP status SNS is answered: it tries again after 5xx, and after no other 4xx than
-        429."""
-        return _STATUS.get(self, 403)
+        """The HTTP status that answers SNS. It delivers again after 5xx and 429, and after no other
+        4xx."""
+        return _STATUSES.get(self, 403)
 
 
-_STATUS = {
+_STATUSES = {
     Reason.TOO_LARGE: 413,
     **dict.fromkeys(
         (
@@ -72,7 +66,7 @@ _STATUS = {
 
 
 class MessageRefused(Permanent):
-    """A message that will never be obeyed, however often it is delivered."""
+    """The message will be refused however often it is delivered."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -80,7 +74,7 @@ class MessageRefused(Permanent):
 
 
 class CertificateUnavailable(Transient):
-    """The signing certificate could not be had just now; SNS is asked to deliver the message again."""
+    """The signing certificate could not be fetched now. SNS should deliver the message again."""
 
     def __init__(self, message: str, reason: Reason = Reason.CERTIFICATE_UNAVAILABLE) -> None:
         super().__init__(message)

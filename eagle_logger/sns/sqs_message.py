@@ -1,7 +1,7 @@
-"""A message that came by way of SQS: raw, or wrapped in what SNS puts around it.
+"""A message that came through SQS: raw, or inside the envelope that SNS puts around it.
 
-Amazon has authenticated whoever may write to the queue, so signature and age are not looked at; the
-topic is.
+Amazon has authenticated everyone who may write to the queue. So the signature and the age of an
+envelope are not checked; its topic is.
 """
 
 from __future__ import annotations
@@ -19,47 +19,45 @@ from eagle_logger.sns.verifier import SnsVerifier
 
 
 @dataclass(frozen=True, slots=True)
-class SqsEnvelope:
-    """Whom a message asks to fetch. `once` names it: a wrapped one by its SNS MessageId, so that a
-    copy of it that came over HTTP is the same message."""
+class SqsMessage:
+    """`once` is the key under which a repeated message is recognised. For an envelope it is the SNS
+    MessageId, so that a copy that came over HTTP counts as the same message."""
 
-    asked: FetchRequest
+    request: FetchRequest
     once: str
 
 
-def unwrap(body: str, message_id: str, gate: SnsVerifier) -> SqsEnvelope:
-    """`message_id` is SQS' own. Raises MessageRefused."""
-    fields = _wrapping(body)
-    if fields is None:
-        return SqsEnvelope(cloud_ids_in(body), f"sqs:{message_id}")
-    if fields["Type"] != MessageType.NOTIFICATION:
-        raise MessageRefused(Reason.UNKNOWN_TYPE, "only notifications come by way of a queue")
-    gate.allowed(_text(fields, "TopicArn"))
-    return SqsEnvelope(
-        cloud_ids_in(_text(fields, "Message")), _text(fields, "MessageId", MESSAGE_ID)
-    )
+def unwrap(body: str, message_id: str, verifier: SnsVerifier) -> SqsMessage:
+    """`message_id` is the id that SQS gave the message. Raises MessageRefused."""
+    envelope = _envelope(body)
+    if envelope is None:
+        return SqsMessage(cloud_ids_in(body), f"sqs:{message_id}")
+    if envelope["Type"] != MessageType.NOTIFICATION:
+        raise MessageRefused(Reason.UNKNOWN_TYPE, "only notifications come through a queue")
+    verifier.allowed_topic(_text(envelope, "TopicArn"))
+    request = cloud_ids_in(_text(envelope, "Message"))
+    return SqsMessage(request, _text(envelope, "MessageId", MESSAGE_ID))
 
 
 def name_of(body: str, message_id: str) -> str:
-    """What a message is called in log lines, whether it can be understood or not; see
-    `SqsEnvelope.once`."""
-    sns_id = (_wrapping(body) or {}).get("MessageId")
-    return (
-        sns_id if isinstance(sns_id, str) and MESSAGE_ID.fullmatch(sns_id) else f"sqs:{message_id}"
-    )
+    """The name of a message in log lines, even of one that is refused; as `SqsMessage.once`."""
+    sns_id = (_envelope(body) or {}).get("MessageId")
+    is_usable = isinstance(sns_id, str) and MESSAGE_ID.fullmatch(sns_id)
+    return str(sns_id) if is_usable else f"sqs:{message_id}"
 
 
-def _wrapping(body: str) -> Mapping[str, Any] | None:
-    """The members of SNS' envelope; None if there is none."""
+def _envelope(body: str) -> Mapping[str, Any] | None:
+    """The members of the envelope of SNS; None if there is none."""
     try:
-        found = bounded_json.loads(body)
+        document = bounded_json.loads(body)
     except MessageRefused:
         return None
-    return found if isinstance(found, dict) and {"Type", "TopicArn"} <= found.keys() else None
+    is_envelope = isinstance(document, dict) and {"Type", "TopicArn"} <= document.keys()
+    return document if is_envelope else None
 
 
-def _text(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str] | None = None) -> str:
-    value = fields.get(name)
+def _text(envelope: Mapping[str, Any], name: str, pattern: re.Pattern[str] | None = None) -> str:
+    value = envelope.get(name)
     if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
         raise MessageRefused(
             Reason.MALFORMED, f"{name} is missing, or not of the form SNS gives it"

@@ -1,5 +1,5 @@
-"""Topic ARNs, and what follows from them: the region, and where and under which names its signing
-certificate is found."""
+"""Topics by their ARNs, and what follows from an ARN: the region, and the host and names of the
+signing certificate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ _ARN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """An SNS topic, taken from its ARN."""
-
     arn: str
     partition: Partition
     region: str
@@ -26,13 +24,13 @@ class Topic:
         """Raises ValueError unless it is a topic's ARN in a partition that botocore knows."""
         match = _ARN.fullmatch(arn)
         if match is None:
-            raise ValueError(
-                f"{arn!r} is not the ARN of an SNS topic, such as arn:aws:sns:us-east-1:123456789012:fetch"
-            )
+            example = "arn:aws:sns:us-east-1:123456789012:fetch"
+            raise ValueError(f"{arn!r} is not the ARN of an SNS topic, such as {example}")
         partition = partitions().get(match[1])
         if partition is None or not partition.has(match[2]):
             raise ValueError(
-                f"{arn!r} is not the ARN of an SNS topic in a region that botocore knows: correct it, or update botocore "
+                f"{arn!r} is not the ARN of an SNS topic in a region that botocore knows: correct "
+                "it, or update botocore "
                 f"(it knows the partitions {', '.join(sorted(partitions()))})"
             )
         return cls(arn, partition, match[2])
@@ -44,12 +42,11 @@ class Topic:
 
     @property
     def certificate_names(self) -> frozenset[str]:
-        """The names, one of which the signing certificate bears.
+        """The signing certificate must be issued to one of these names.
 
-        Most regions share `sns.amazonaws.com`. Regions that one opts into have
-        `sns-signing.<region>`. China and GovCloud have `sns-<region>`; both GovCloud regions use
-        that of the western one, which is the partition's home. Amazon's own Java library expects
-        the same names.
+        Most regions share `sns.amazonaws.com`. Opt-in regions have `sns-signing.<region>`. China
+        and GovCloud have `sns-<region>`; both GovCloud regions use that of the western one, which
+        is the partition's home. Amazon's own Java library expects the same names.
         """
         region, domain, home = self.region, self.partition.domain, self.partition.home
         first_labels = (

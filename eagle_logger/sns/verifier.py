@@ -1,53 +1,59 @@
-"""The checks an SNS message passes before anything is done because of it, in order."""
+"""The checks that an SNS message passes before anything is done because of it, in order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 
-from eagle_logger.sns import certificates, signature
+from eagle_logger.sns import certificates
 from eagle_logger.sns.certificate_cache import CertificateCache
 from eagle_logger.sns.message import SnsMessage
 from eagle_logger.sns.refusals import MessageRefused, Reason
+from eagle_logger.sns.signature import decode_signature, verify_signature
 from eagle_logger.sns.topics import Topic
 
-MAX_AGE = 3600.0
-"""Seconds: SNS delivers again for at most an hour."""
-MAX_AHEAD = 900.0
-"""Seconds a sender's clock may be ahead of ours: what Amazon itself allows between two clocks. That
-a message is remembered for longer than both together is what makes a replay impossible."""
+MAX_AGE_S = 3600.0
+"""SNS delivers a message again for at most an hour."""
+MAX_AHEAD_S = 900.0
+"""How far a sender's clock may be ahead of this machine's: what Amazon itself allows between two
+clocks. A message's id is remembered for longer than MAX_AGE_S and this together, so no message can
+be replayed."""
 
 
 class SnsVerifier:
-    """Lets through what SNS signed, lately, for a topic on the allow list. An empty list lets
-    nothing through."""
+    """Accepts a message if SNS signed it within the last hour for one of the allowed topics.
+
+    Without any allowed topic it accepts nothing.
+    """
 
     def __init__(
         self,
         topic_arns: Iterable[str],
-        keyring: CertificateCache,
+        certificate_cache: CertificateCache,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`now` is real time in Unix seconds. Raises ValueError if an ARN is none."""
+        """`now` is real time in Unix seconds. Raises ValueError for what is not a topic's ARN."""
         self._topics = {arn: Topic.parse(arn) for arn in topic_arns}
-        self._keyring = keyring
+        self._certificates = certificate_cache
         self._now = now
 
-    async def admit(self, found: SnsMessage) -> None:
-        """Returns if all of it is genuine. Raises MessageRefused, or CertificateUnavailable when it
-        cannot be told just now. No request goes out before everything that can be checked without
-        one has been."""
-        topic = self.allowed(found.topic_arn)
-        check_age(found.moment, self._now())
-        certificates.check_url(found.certificate_url, topic)
-        signature.decoded(found)
-        certificate = await self._keyring.get(found.certificate_url)
-        certificate.check(topic, self._now())
-        signature.verify(found, certificate.key)
+    async def verify(self, message: SnsMessage) -> None:
+        """Returns if the message is genuine.
 
-    def allowed(self, topic_arn: str) -> Topic:
-        """Raises MessageRefused if it is not on the allow list."""
+        Raises MessageRefused, or CertificateUnavailable if that cannot be decided now. No request
+        is sent before every check that needs none has passed.
+        """
+        topic = self.allowed_topic(message.topic_arn)
+        check_age(message.moment, self._now())
+        certificates.check_url(message.certificate_url, topic)
+        decode_signature(message)
+        certificate = await self._certificates.get(message.certificate_url)
+        certificate.check(topic, self._now())
+        verify_signature(message, certificate.key)
+
+    def allowed_topic(self, topic_arn: str) -> Topic:
+        """Raises MessageRefused if the topic is not among the allowed ones."""
         topic = self._topics.get(topic_arn)
         if topic is None:
             raise MessageRefused(
@@ -57,11 +63,11 @@ class SnsVerifier:
 
 
 def check_age(moment: float, now: float) -> None:
-    """Raises MessageRefused unless the moment (Unix seconds) lies within the last hour, or a little
-    ahead."""
-    if now - moment > MAX_AGE:
+    """Raises MessageRefused unless the moment (Unix seconds) lies within the last hour, or at most
+    MAX_AHEAD_S ahead."""
+    if now - moment > MAX_AGE_S:
         raise MessageRefused(Reason.TOO_OLD, "the message is older than an hour")
-    if moment - now > MAX_AHEAD:
+    if moment - now > MAX_AHEAD_S:
         raise MessageRefused(
             Reason.FROM_THE_FUTURE, "the message is from the future; is this machine's clock right?"
         )

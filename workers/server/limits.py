@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from eagle_logger.core.token_bucket import Rate, TokenBucket
 
 MAX_BODY = 64 * 1024
 """Bytes in a request's body, where a handler does not say otherwise."""
@@ -20,34 +21,8 @@ MAX_PROBE_CONNECTIONS = 100
 _PEERS_KEPT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`per_second` in the long run, `burst` at once."""
-
-    per_second: float
-    burst: float
-
-
 PER_PEER = Rate(500, 2000)
 ALTOGETHER = Rate(1000, 4000)
-
-
-class Bucket:
-    """A token bucket. `now` is any clock that only goes forward, in seconds."""
-
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
-        self._left = rate.burst
-        self._at = now
-
-    def take(self, now: float) -> float:
-        """Take one; 0 if there was one, else the seconds until there will be."""
-        self._left = min(self._left + (now - self._at) * self._rate.per_second, self._rate.burst)
-        self._at = now
-        if self._left < 1:
-            return (1 - self._left) / self._rate.per_second
-        self._left -= 1
-        return 0.0
 
 
 class RateLimit:
@@ -55,13 +30,13 @@ class RateLimit:
 
     def __init__(self, per_peer: Rate = PER_PEER, altogether: Rate = ALTOGETHER) -> None:
         self._per_peer = per_peer
-        self._peers: OrderedDict[str, Bucket] = OrderedDict()
-        self._all = Bucket(altogether, 0.0)
+        self._peers: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._all = TokenBucket(altogether, 0.0)
 
     def take(self, peer: str, now: float) -> float:
         """0 if the peer may go on, else the seconds it should wait. A peer over its own limit takes
         nothing from the others."""
-        bucket = self._peers.get(peer) or Bucket(self._per_peer, now)
+        bucket = self._peers.get(peer) or TokenBucket(self._per_peer, now)
         self._peers[peer] = bucket
         self._peers.move_to_end(peer)
         if len(self._peers) > _PEERS_KEPT:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.sns import message as message_module
 from eagle_logger.sns.fetch_request import cloud_ids_in
-from eagle_logger.sns.message import MESSAGE_ID, MessageType, SnsMessage
+from eagle_logger.sns.message import (
+    MAX_BYTES,
+    MESSAGE_ID,
+    MessageType,
+    SnsMessage,
+    parse_message,
+)
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from eagle_logger.users.store import RequestResult
 from workers.bridge.request_log import tell
@@ -19,7 +24,7 @@ class SnsHandler(Handler):
     """Answers 200 once the fetch is enqueued (or was before), 4xx for what will never be right, 503
     if SNS should try again."""
 
-    max_body = message_module.MAX_BYTES
+    max_body = MAX_BYTES
 
     def initialize(self, bridge: Bridge) -> None:
         super().initialize(bridge)
@@ -35,7 +40,7 @@ class SnsHandler(Handler):
         try:
             message = self._read()
             self._name(message.message_id)
-            await self.bridge.gate.admit(message)
+            await self.bridge.gate.verify(message)
             outcome = await self._obey(message)
         except (MessageRefused, CertificateUnavailable) as exc:
             raise self._refused(exc) from None
@@ -44,7 +49,7 @@ class SnsHandler(Handler):
 
     def _read(self) -> SnsMessage:
         headers = self.request.headers
-        return message_module.parse(
+        return parse_message(
             self.whole_body(),
             header_type=headers.get("x-amz-sns-message-type"),
             raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",
@@ -78,7 +83,7 @@ class SnsHandler(Handler):
         requested: RequestResult = await self.bridge.users.request((), once=message.message_id)
         if requested.seen_before:
             return "repeated"
-        topic = self.bridge.gate.allowed(message.topic_arn)
+        topic = self.bridge.gate.allowed_topic(message.topic_arn)
         self.bridge.confirmations.begin(topic, message.token or "", message.message_id)
         return "confirming"
 

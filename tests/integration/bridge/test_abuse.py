@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from eagle_logger.core.token_bucket import Rate
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
@@ -16,7 +17,7 @@ from tests.support.fake_sns import FakeSns, body
 from workers.server import limits
 from workers.server.app import BoundedServer
 from workers.server.lifecycle import running
-from workers.server.limits import Rate, RateLimit
+from workers.server.limits import RateLimit
 from workers.up.ports import free_port
 
 TOO_SLOW = 0.3

@@ -1,4 +1,4 @@
-"""The real way to a certificate, over TLS to a host on loopback."""
+"""The download of a certificate, over TLS from a host on loopback."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from eagle_logger.sns import certificate_download
 from eagle_logger.sns.certificate_download import CertificateDownload
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from tests.support.certificates import Authority
-from tests.support.fake_sns import HOST, FakeSns, serve_certificates
+from tests.support.fake_sns import HOST, FakeSns, LoopbackResolver, serve_certificates
 
 URL = f"https://{HOST}/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 AUTHORITY = Authority()
 SERVER = AUTHORITY.issue(HOST)
 
 
-async def fetched(responses: Sequence[web.StreamResponse] | web.Application) -> bytes:
+async def download(responses: Sequence[web.StreamResponse] | web.Application) -> bytes:
     async with serve_certificates(SERVER, responses) as resolver:
         try:
             return await CertificateDownload(resolver=resolver, tls=AUTHORITY.client_context())(URL)
@@ -30,12 +30,12 @@ async def fetched(responses: Sequence[web.StreamResponse] | web.Application) -> 
 
 async def test_a_certificate_is_fetched() -> None:
     pem = FakeSns().signer.pem
-    assert await fetched([web.Response(body=pem)]) == pem
+    assert await download([web.Response(body=pem)]) == pem
 
 
 async def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    assert await fetched([web.Response(body=b"pem")]) == b"pem"
+    assert await download([web.Response(body=b"pem")]) == b"pem"
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,29 @@ async def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["redirect away", "redirect home", "missing", "forbidden", "a byte too long", "5 MB"],
 )
-async def test_what_is_refused_for_good(response: web.Response, reason: Reason) -> None:
+async def test_a_response_that_will_stay_wrong_is_refused_for_good(
+    response: web.Response, reason: Reason
+) -> None:
     with pytest.raises(MessageRefused) as refused:
-        await fetched([response])
+        await download([response])
     assert refused.value.reason is reason
 
 
-async def test_nothing_is_unpacked() -> None:
+async def test_a_certificate_is_not_decompressed() -> None:
     packed = gzip.compress(b"x" * 10_000_000)
     assert len(packed) < 16 * 1024
     assert (
-        await fetched([web.Response(body=packed, headers={"Content-Encoding": "gzip"})]) == packed
+        await download([web.Response(body=packed, headers={"Content-Encoding": "gzip"})]) == packed
     )
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-async def test_what_may_go_better_next_time(status: int) -> None:
+async def test_a_response_that_may_change_is_no_refusal(status: int) -> None:
     with pytest.raises(CertificateUnavailable):
-        await fetched([web.Response(status=status)])
+        await download([web.Response(status=status)])
 
 
-async def test_a_host_that_nobody_vouches_for() -> None:
+async def test_a_host_without_a_trusted_certificate_is_not_asked() -> None:
     for certificate in (
         Authority().issue("sns.eu-west-1.amazonaws.com"),
         FakeSns().authority.issue("evil.example"),
@@ -83,8 +85,10 @@ async def test_a_host_that_nobody_vouches_for() -> None:
                 await CertificateDownload(resolver=resolver, tls=AUTHORITY.client_context())(URL)
 
 
-async def test_a_host_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificate_download, "TIMEOUT", 0.3)
+async def test_a_host_that_sends_byte_by_byte_is_left_after_the_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(certificate_download, "TIMEOUT_S", 0.3)
     gone = asyncio.Event()
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -100,12 +104,10 @@ async def test_a_host_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     application = web.Application()
     application.router.add_get("/{path:.*}", drip)
     with pytest.raises(CertificateUnavailable):
-        await asyncio.wait_for(fetched(application), 3)
+        await asyncio.wait_for(download(application), 3)
     assert gone.is_set()
 
 
-async def test_nobody_there() -> None:
-    from tests.support.fake_sns import LoopbackResolver
-
+async def test_a_host_that_does_not_listen_is_unavailable() -> None:
     with pytest.raises(CertificateUnavailable):
         await CertificateDownload(resolver=LoopbackResolver(9), tls=AUTHORITY.client_context())(URL)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.sns.message import MessageType, SnsMessage, parse
+from eagle_logger.sns.message import MessageType, SnsMessage, parse_message
 from eagle_logger.sns.refusals import MessageRefused
-from eagle_logger.sns.signature import string_to_sign, verify
+from eagle_logger.sns.signature import string_to_sign, verify_signature
 from tests.support.fake_sns import FakeSns, body
 
 EXAMPLE = SnsMessage(
@@ -24,8 +24,8 @@ EXAMPLE = SnsMessage(
     certificate_url="",
 )
 SNS = FakeSns()
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
-lines = texts.map(lambda text: "".join(text.splitlines()))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+LINES = TEXTS.map(lambda text: "".join(text.splitlines()))
 
 
 def test_a_notification_is_signed_as_the_developer_guide_says() -> None:
@@ -57,12 +57,12 @@ def test_a_confirmation_is_signed_with_its_token_and_url() -> None:
     )
 
 
-@given(texts, st.none() | lines, st.sampled_from(["1", "2"]))
-def test_what_is_signed_verifies_and_nothing_else_does(
+@given(TEXTS, st.none() | LINES, st.sampled_from(["1", "2"]))
+def test_the_signature_fits_the_signed_message_and_no_other(
     message: str, subject: str | None, version: str
 ) -> None:
-    envelope = parse(body(SNS.notification(message, subject=subject, version=version)))
-    verify(envelope, SNS.signer.key.public_key())
+    delivered = parse_message(body(SNS.notification(message, subject=subject, version=version)))
+    verify_signature(delivered, SNS.signer.key.public_key())
     changed: list[dict[str, Any]] = [
         {"message": message + "x"},
         {"subject": (subject or "") + "x"},
@@ -70,17 +70,13 @@ def test_what_is_signed_verifies_and_nothing_else_does(
     ]
     for change in changed:
         with pytest.raises(MessageRefused):
-            verify(replace(envelope, **change), SNS.signer.key.public_key())
+            verify_signature(replace(delivered, **change), SNS.signer.key.public_key())
 
 
-@given(texts, texts, st.none() | lines, st.none() | lines)
+@given(TEXTS, TEXTS, st.none() | LINES, st.none() | LINES)
 def test_two_messages_never_share_their_signed_lines(
     message: str, other: str, subject: str | None, other_subject: str | None
 ) -> None:
-    one, two = (
-        replace(EXAMPLE, message=message, subject=subject),
-        replace(EXAMPLE, message=other, subject=other_subject),
-    )
-    assert (string_to_sign(one) == string_to_sign(two)) == (
-        (message, subject) == (other, other_subject)
-    )
+    first = string_to_sign(replace(EXAMPLE, message=message, subject=subject))
+    second = string_to_sign(replace(EXAMPLE, message=other, subject=other_subject))
+    assert (first == second) == ((message, subject) == (other, other_subject))

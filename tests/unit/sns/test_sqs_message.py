@@ -8,12 +8,12 @@ import pytest
 from eagle_logger.sns.certificate_cache import CertificateCache
 from eagle_logger.sns.fetch_request import FetchRequest
 from eagle_logger.sns.refusals import MessageRefused, Reason
-from eagle_logger.sns.sqs_message import SqsEnvelope, unwrap
+from eagle_logger.sns.sqs_message import SqsMessage, unwrap
 from eagle_logger.sns.verifier import SnsVerifier
 from tests.support.fake_sns import TOPIC, FakeSns
 
 SNS = FakeSns()
-GATE = SnsVerifier([TOPIC], CertificateCache(SNS.fetch_certificate))
+VERIFIER = SnsVerifier([TOPIC], CertificateCache(SNS.fetch_certificate))
 
 
 def wrapped(message: str = "002738", **changes: Any) -> str:
@@ -24,17 +24,17 @@ def wrapped(message: str = "002738", **changes: Any) -> str:
     "body", ["002738", '{"cloud_id": "002738"}', '{"cloud_ids": ["002738"], "Type": "mine"}']
 )
 def test_a_raw_message_is_named_by_sqs(body: str) -> None:
-    assert unwrap(body, "two", GATE) == SqsEnvelope(FetchRequest(("002738",)), "sqs:two")
+    assert unwrap(body, "two", VERIFIER) == SqsMessage(FetchRequest(("002738",)), "sqs:two")
 
 
 def test_a_wrapped_message_is_named_by_sns() -> None:
-    assert unwrap(wrapped(), "two", GATE) == SqsEnvelope(FetchRequest(("002738",)), "one")
+    assert unwrap(wrapped(), "two", VERIFIER) == SqsMessage(FetchRequest(("002738",)), "one")
 
 
 @pytest.mark.parametrize("age", ["2015-01-01T00:00:00.000Z", "never"])
-def test_neither_its_age_nor_its_signature_is_looked_at(age: str) -> None:
+def test_neither_age_nor_signature_of_a_wrapped_message_is_checked(age: str) -> None:
     assert (
-        unwrap(wrapped(Timestamp=age, Signature="-", SignatureVersion="9"), "two", GATE).once
+        unwrap(wrapped(Timestamp=age, Signature="-", SignatureVersion="9"), "two", VERIFIER).once
         == "one"
     )
 
@@ -54,7 +54,7 @@ def test_neither_its_age_nor_its_signature_is_looked_at(age: str) -> None:
         (json.dumps(SNS.confirmation()), Reason.UNKNOWN_TYPE),
     ],
 )
-def test_what_cannot_be_understood(body: str, reason: Reason) -> None:
+def test_a_message_without_a_usable_request_is_refused(body: str, reason: Reason) -> None:
     with pytest.raises(MessageRefused) as refused:
-        unwrap(body, "two", GATE)
+        unwrap(body, "two", VERIFIER)
     assert refused.value.reason is reason

@@ -50,12 +50,14 @@ HEX = "0123456789abcdef0123456789ABCDEF"
         ),
     ],
 )
-def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, name: str) -> None:
+def test_a_topic_has_one_host_and_some_names_for_its_certificate(
+    arn: str, host: str, name: str
+) -> None:
     topic = Topic.parse(arn)
     assert topic.certificate_host == host
     assert name in topic.certificate_names
     check_url(f"https://{host}/SimpleNotificationService-{HEX}.pem", topic)
-    Certificate.parse(Authority().issue(name).pem).check(topic, _now())
+    Certificate.parse(Authority().issue(name).pem).check(topic, time.time())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_where_a_topics_certificate_lies_and_whose_it_is(arn: str, host: str, na
         "arn:aws:sns:us-east-1.example:123456789012:fetch",
     ],
 )
-def test_what_is_no_topic(arn: str) -> None:
+def test_a_text_that_is_no_topics_arn_is_refused(arn: str) -> None:
     with pytest.raises(ValueError, match="not the ARN"):
         Topic.parse(arn)
 
@@ -113,30 +115,28 @@ def test_a_queues_host_names_its_region(host: str, region: str | None) -> None:
 
 def test_the_common_name_counts_only_without_alternative_names() -> None:
     topic = Topic.parse("arn:aws:sns:us-east-1:123456789012:fetch")
-    Certificate.parse(Authority().issue(common_name="SNS.amazonaws.com").pem).check(topic, _now())
+    Certificate.parse(Authority().issue(common_name="SNS.amazonaws.com").pem).check(
+        topic, time.time()
+    )
     with pytest.raises(MessageRefused) as refused:
         Certificate.parse(
             Authority().issue("www.example.com", common_name="sns.amazonaws.com").pem
-        ).check(topic, _now())
+        ).check(topic, time.time())
     assert refused.value.reason is Reason.CERTIFICATE_NAME
 
 
 @pytest.mark.parametrize(
     "pem", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_what_is_no_certificate(pem: bytes) -> None:
+def test_bytes_that_are_no_certificate_are_refused(pem: bytes) -> None:
     with pytest.raises(MessageRefused) as refused:
         Certificate.parse(pem)
     assert refused.value.reason is Reason.CERTIFICATE_UNREADABLE
 
 
-def test_a_certificate_with_a_weak_or_foreign_key() -> None:
+def test_a_certificate_with_a_weak_key_or_none_of_rsa_is_refused() -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     for key in (weak, ec.generate_private_key(ec.SECP256R1())):
         with pytest.raises(MessageRefused) as refused:
             Certificate.parse(Authority().issue("sns.amazonaws.com", key=key).pem)
         assert refused.value.reason is Reason.CERTIFICATE_UNREADABLE
-
-
-def _now() -> float:
-    return time.time()

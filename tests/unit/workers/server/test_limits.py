@@ -1,26 +1,7 @@
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from workers.server.limits import Bucket, Rate, RateLimit
-
-
-@given(st.lists(st.floats(0, 10), max_size=200))
-def test_never_more_than_the_burst_and_what_was_earned(pauses: list[float]) -> None:
-    bucket, now, taken = Bucket(Rate(2, 5), 0.0), 0.0, 0
-    for pause in pauses:
-        now += pause
-        taken += bucket.take(now) == 0
-    assert taken <= 5 + 2 * now + 1e-6
-
-
-def test_whoever_waits_as_told_gets_through() -> None:
-    bucket = Bucket(Rate(2, 1), 0.0)
-    assert bucket.take(0.0) == 0
-    wait = bucket.take(0.1)
-    assert wait == 0.4
-    assert bucket.take(0.1 + wait) == 0
+from eagle_logger.core.token_bucket import Rate
+from workers.server.limits import RateLimit
 
 
 def test_one_peer_takes_nothing_from_the_others() -> None:
