@@ -1,4 +1,17 @@
-"""The connection to the users' Redis, its scripts, and its errors in our words."""
+"""The connection to the users' Redis, its scripts, and what its errors mean.
+
+This module uses an inner part of redis-py:
+
+- **Which:** its connections call `pack_command` to spell out each command, and send whatever bytes
+  it returns. The module overrides it with hiredis' function of that name, which redis-py's
+  synchronous connections use as well. redis-py documents neither.
+- **Why, and what it saves:** packing in C takes 0.6 µs of CPU for the five words that a report has
+  for each user; redis-py's own packing takes 2.7. With the words of a claim, 1.5 % of a whole fetch.
+- **When it breaks:** pyproject.toml allows one minor version of redis-py and of hiredis, and
+  `tests/canaries/test_redis_packing.py` shows whether the part works alone. If a new version
+  changed it, delete `_packing_in_c` and the line that uses it. That costs CPU, and changes nothing
+  else.
+"""
 
 from __future__ import annotations
 
@@ -124,17 +137,15 @@ class RedisConnection:
 
 @cache
 def _packing_in_c(connection: type[Any]) -> type[Any]:
-    """Such connections, which spell out commands with hiredis, as redis' own synchronous ones do.
-    The asynchronous ones do it in Python, and copy what they have so far for every word."""
+    """A class of connections like `connection`, but with commands packed by hiredis."""
 
-    class Packing(connection):  # type: ignore[misc]  # whichever the URL asks for
+    class PackingInC(connection):  # type: ignore[misc]  # the URL decides which class it is
         def pack_command(self, name: str | bytes, *words: Argument) -> list[bytes]:
-            names = (
-                name.encode().split() if isinstance(name, str) else name.split()
-            )  # `SCRIPT LOAD` are two words
+            # Redis takes the name `SCRIPT LOAD` as two words.
+            names = name.encode().split() if isinstance(name, str) else name.split()
             return [hiredis.pack_command((*names, *words))]  # type: ignore[arg-type]  # typed as a tuple of one word
 
-    return Packing
+    return PackingInC
 
 
 @cache
