@@ -35,11 +35,14 @@ def measure(
     redis_server: Redis | None = None,
     more: Callable[[], Mapping[str, Any]] = dict,
     watch: Callable[[], Mapping[str, Any]] | None = None,
+    begin: Callable[[], None] = lambda: None,
+    is_over: Callable[[], bool] = lambda: False,
     explain: Callable[
         [Mapping[str, Any], Mapping[str, Any], float], Mapping[str, Any]
     ] = lambda *_: {},
 ) -> Row:
-    """Watch `contenders` (name → process id) for so many seconds. `more` is looked at before and
+    """Watch `contenders` (name → process id) for so many seconds, or until `is_over`; `begin` is
+    called once, after the first look. `more` is looked at before and
     after, and `explain` makes of the two, and of the seconds between, what goes into the row.
     `watch` is looked at a hundred times between: `over_time`."""
 
@@ -55,7 +58,8 @@ def measure(
 
     before, over_time = look(), list[Mapping[str, Any]]()
     began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
+    begin()
+    while (passed := time.monotonic() - began) < seconds and not is_over():
         processes.check()
         if watch and passed >= len(over_time) * max(1.0, seconds / GLANCES):
             over_time.append({"second": round(passed, 1), **watch()})

@@ -121,20 +121,20 @@ def ours(
     backlog: int = 0,
 ) -> Row:
     """Measured after every home had its turn and five periods more. `profile`: a py-spy to record
-    with. `backlog`: user-hours that wait to be archived when measuring begins."""
+    with. `backlog`: user-hours that wait to be archived when measuring begins; then it ends when
+    all of them are archived, or after `seconds`."""
     with stage.processes("ours") as processes:
         settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
         if backlog:
             settings |= {**start_s3(processes), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench"}
         system = System(processes, relay.post_url, workers=workers, **settings)
-        if backlog:
-            write_backlog(system.data, backlog)
         system.start()
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))
         _settle(system, homes)
         if backlog:
-            system.rotate()
+            write_backlog(system.data, backlog)
+            time.sleep(system.settings.intervals[Kind.DEMAND])
         row = measure(
             name,
             processes,
@@ -144,6 +144,8 @@ def ours(
             redis_server=system.redis,
             more=lambda: _look(system),
             watch=lambda: _glance(system),
+            begin=system.rotate if backlog else lambda: None,
+            is_over=lambda: bool(backlog) and system.tally().get("uploads_done", 0) >= backlog,
             explain=lambda before, after, passed: _explain(before, after, passed, homes, empty),
         )
         if profile:
@@ -198,9 +200,11 @@ def _explain(
     messages, fetches = after["messages"] - before["messages"], more.get("fetches", 0)
     return {
         "homes": homes,
+        "measured_s": round(seconds, 1),
         "visits": fetches,
         **lateness(more),
         "missed_turns": more.get("missed_turns", 0),
+        "homes_on_time": _on_time(homes, fetches, more.get("missed_turns", 0)),
         "failed_fetches": more.get("failed_fetches", 0),
         "failures": {name: count for name, count in more.items() if name.startswith("failed_")},
         "readings_logged": more.get("readings_logged", 0),
@@ -210,6 +214,7 @@ def _explain(
         else None,
         "commits_per_second": round(more.get("log_commits", 0) / seconds, 1),
         "bytes_per_second": round(more.get("bytes_logged", 0) / seconds),
+        "archived": after["archived"] - before["archived"],
         "archived_per_second": round((after["archived"] - before["archived"]) / seconds, 1),
         "redis_bytes": info["used_memory"],
         "redis_bytes_per_user": round((info["used_memory"] - empty) / homes),
@@ -224,6 +229,12 @@ def _explain(
             name: count for name, count in more.items() if name.startswith("late_")
         },
     }
+
+
+def _on_time(homes: int, fetches: int, missed_turns: int) -> int | None:
+    """How many of these homes the machine fetches on time: all but the share of missed turns."""
+    turns = fetches + missed_turns
+    return round(homes * fetches / turns) if turns else None
 
 
 def _record(system: System, py_spy: str, seconds: float, target: Path) -> None:
