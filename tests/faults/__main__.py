@@ -1,5 +1,7 @@
-"""`make faults`: everything here, a few at once (they mostly wait), each in a pytest of its own;
-then the table."""
+"""`make faults` runs every test here, each in its own pytest, and writes the table of faults.
+
+A few tests run at once, because they wait most of the time.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ OUTPUT = HERE.parents[1] / "build" / "faults"
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Finished:
     test: str
-    well: bool
+    passed: bool
     rows: tuple[Row, ...]
 
 
@@ -33,38 +35,37 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="as pytest's -k")
     parser.add_argument("--jobs", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    tests = collected(given.only)
+    tests = collect_tests(options.only)
     print(
-        f"{len(tests)} to run, {given.jobs} at once, seed {given.seed}; what they say is in {OUTPUT}",
+        f"{len(tests)} to run, {options.jobs} at once, seed {options.seed}; output in {OUTPUT}",
         flush=True,
     )
-    with ThreadPoolExecutor(given.jobs) as pool:
-        done = list(pool.map(partial(run, seed=given.seed), tests))
-    rows = [row for one in done for row in one.rows]
-    failed = [one.test for one in done if not one.well]
-    fault_table.write(rows, whole=not given.only and not failed)
-    print(f"{len(done) - len(failed)} went well, {len(failed)} failed", *failed, sep="\n  ")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        finished = list(pool.map(partial(run, seed=options.seed), tests))
+    rows = [row for one in finished for row in one.rows]
+    failed = [one.test for one in finished if not one.passed]
+    fault_table.write(rows, whole=not options.only and not failed)
+    print(f"{len(finished) - len(failed)} passed, {len(failed)} failed", *failed, sep="\n  ")
     return 1 if failed else 0
 
 
-def collected(only: str) -> list[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--collect-only",
-        "-q",
-        str(HERE),
-        *(["-k", only] if only else []),
-    ]
-    told = subprocess.run(command, env=_environment(0), capture_output=True, text=True, check=False)
-    return [line for line in told.stdout.splitlines() if "::" in line]
+def collect_tests(only: str) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", str(HERE)]
+    listing = subprocess.run(
+        [*command, *(["-k", only] if only else [])],
+        env=_environment(0),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [line for line in listing.stdout.splitlines() if "::" in line]
 
 
-def run(test: str, *, seed: int) -> Done:
-    name = test.rpartition("::")[2].removeprefix("test_exactly_once[").rstrip("]").replace("/", "-")
+def run(test: str, *, seed: int) -> Finished:
+    name = test.rpartition("[")[2].rstrip("]") if "test_scenarios" in test else test
+    name = name.rpartition("::")[2].replace("/", "-")
     rows, began = OUTPUT / f"{name}.json", time.monotonic()
     rows.unlink(missing_ok=True)
     with (OUTPUT / f"{name}.log").open("wb") as log:
@@ -73,12 +74,12 @@ def run(test: str, *, seed: int) -> Done:
         status = subprocess.run(
             command, env=environment, stdout=log, stderr=log, check=False
         ).returncode
-    noted = tuple(Row(**row) for row in json.loads(rows.read_text())) if rows.exists() else ()
+    written = tuple(Row(**row) for row in json.loads(rows.read_text())) if rows.exists() else ()
     print(
-        f"{'well' if status == 0 else 'FAILED'} after {time.monotonic() - began:4.0f} s: {name}",
+        f"{'passed' if status == 0 else 'FAILED'} after {time.monotonic() - began:4.0f} s: {name}",
         flush=True,
     )
-    return Done(test, status == 0, noted)
+    return Finished(test, status == 0, written)
 
 
 def _environment(seed: int) -> dict[str, str]:

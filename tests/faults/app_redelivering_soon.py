@@ -1,5 +1,5 @@
-"""For celery's `-A`: the same app, but a message that is not done after a second is given to
-somebody else too."""
+"""For celery's `-A`: the same app, but the broker gives a message that is not done after a second
+to another worker too."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ app.conf.broker_transport_options = {**app.conf.broker_transport_options, "visib
 _register = Transport.register_with_event_loop
 
 
-def _look_often(self: Any, connection: Any, loop: Any) -> None:
-    """kombu looks for such messages every ten seconds."""
+def _restore_every_second(self: Any, connection: Any, loop: Any) -> None:
+    """kombu itself looks for such messages every ten seconds."""
     _register(self, connection, loop)  # type: ignore[no-untyped-call]
     loop.call_repeatedly(1, self.cycle.maybe_restore_messages)
 
 
-Transport.register_with_event_loop = _look_often  # type: ignore[method-assign]
+Transport.register_with_event_loop = _restore_every_second  # type: ignore[method-assign]

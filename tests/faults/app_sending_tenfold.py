@@ -1,4 +1,4 @@
-"""For celery's `-A`: the same app, but whatever it sends lies in its queue ten times."""
+"""For celery's `-A`: the same app, but it puts every message into the queue ten times."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from workers.app import app
 __all__ = ["app"]
 
 TIMES = 10
-_put = Channel._put
+_put_once = Channel._put
 
 
-def _put_often(self: Any, queue: str, message: Any, **options: Any) -> None:
+def _put_tenfold(self: Any, queue: str, message: Any, **options: Any) -> None:
     for _ in range(TIMES):
-        _put(self, queue, message, **options)  # type: ignore[no-untyped-call]
+        _put_once(self, queue, message, **options)  # type: ignore[no-untyped-call]
 
 
-Channel._put = _put_often  # type: ignore[method-assign]
+Channel._put = _put_tenfold  # type: ignore[method-assign]

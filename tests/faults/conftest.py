@@ -1,5 +1,5 @@
-"""Which scenarios run (`FAULTS=all`: every one), with which seed (`FAULTS_SEED`), and where their
-rows go (`FAULTS_ROWS`: a file). `make faults` sets all three."""
+"""Options from the environment, which `make faults` sets: `FAULTS=all` runs every scenario,
+`FAULTS_SEED` is the seed, and `FAULTS_ROWS` names the file for the rows of the table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import Noted, Row
-from tests.faults.one_worker import World, telling
+from tests.faults.fault_table import NoteRow, Row
+from tests.faults.one_worker import World, open_world
 
 EVERYTHING = os.environ.get("FAULTS") == "all"
 SEED = int(os.environ.get("FAULTS_SEED") or 1)
@@ -27,14 +27,14 @@ def seed() -> int:
 
 
 @pytest.fixture
-def noted() -> Noted:
+def note_row() -> NoteRow:
     return _rows.append
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with telling(tmp_path) as made:
-        yield made
+    async with open_world(tmp_path) as opened:
+        yield opened
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,5 +1,5 @@
-"""Fault 7: messages that come ten times, or again; two of what should be one; two versions side by
-side."""
+"""Fault 7: messages that come ten times, or again; two programs where one should run; two versions
+side by side."""
 
 from __future__ import annotations
 
@@ -18,43 +18,38 @@ from eagle_logger.broker_queues import DISPATCH
 from tests.acceptance.running import environment
 from tests.faults.killed_processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import OLD, Cast, Trial
+from tests.faults.system_under_test import OLD, Setup, Trial
 from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 
 ROOT = Path(__file__).parents[2]
 FLOOD = 20_000
 COMMIT = "de17400"
-"""Of before the circuit breaker, the parking of poison users, and what else came with this harness.
-"""
+"""The old version: it has no circuit breaker yet, and parks no poison users."""
 
 
-def goes_on(words: str, lasts: float) -> Strike:
-    return Strike(words, lambda _: None, lasts=lasts, flow=archiving)
-
-
-def for_a_while(words: str) -> Sequence[Strike]:
-    return [goes_on(words, 20)]
+def goes_on(what: str, lasts: float) -> Strike:
+    return Strike(what, lambda _: None, lasts=lasts, flow=archiving)
 
 
 def tenfold(_: Random) -> Sequence[Strike]:
-    return for_a_while("every message comes ten times at once")
+    return [goes_on("every message comes ten times at once", 20)]
 
 
 def again(chance: Random) -> Sequence[Strike]:
-    """Slower than the visibility timeout, so that the broker gives each message to somebody else
-    meanwhile."""
+    """Tasks take longer than the visibility timeout, so that the broker gives each message to
+    another worker meanwhile."""
 
     def slow(trial: Trial) -> None:
-        trial.outside.s3_misbehaves(
+        trial.stand_ins.s3_misbehaves(
             {"fault": "slow", "seconds": 3.0, "methods": ("PUT", "HEAD", "GET"), "share": 0.5}
         )
-        trial.outside.relay_misbehaves(
+        trial.stand_ins.relay_misbehaves(
             {"fault": "latency", "seconds": 4.0, "share": 0.5}, seed=chance.randrange(1000)
         )
 
     def well(trial: Trial) -> None:
-        trial.outside.s3_misbehaves()
-        trial.outside.relay_misbehaves()
+        trial.stand_ins.s3_misbehaves()
+        trial.stand_ins.relay_misbehaves()
 
     return [
         Strike(
@@ -77,8 +72,8 @@ def two_of_each(chance: Random) -> Sequence[Strike]:
 
 
 def dispatcher_away(chance: Random) -> Sequence[Strike]:
-    """Keep the dispatcher away while beat sends on. Before the second end, twenty thousand messages
-    of a version that let messages expire are added."""
+    """Stop the dispatcher while beat goes on sending. Before its second start, the queue gets
+    twenty thousand messages of a version that let messages expire."""
 
     def stop(trial: Trial) -> None:
         trial.manager.stop(["dispatcher"])
@@ -86,7 +81,7 @@ def dispatcher_away(chance: Random) -> Sequence[Strike]:
     def start(trial: Trial) -> None:
         with redis.Redis.from_url(trial.settings.broker) as broker:
             waiting = broker.llen(DISPATCH)
-        assert waiting <= LONGEST_DISPATCH_QUEUE, f"{waiting} messages of beat's wait"
+        assert waiting <= LONGEST_DISPATCH_QUEUE, f"{waiting} of beat's messages wait"
         trial.manager.start(["dispatcher"])
 
     def start_before_a_flood(trial: Trial) -> None:
@@ -96,11 +91,10 @@ def dispatcher_away(chance: Random) -> Sequence[Strike]:
             broker.rpush(DISPATCH, *[json.dumps(message)] * FLOOD)
         trial.manager.start(["dispatcher"])
 
-    words = "no dispatcher"
     return [
-        Strike(words, stop, start, lasts=chance.uniform(20, 30), flow=archiving),
+        Strike("no dispatcher", stop, start, lasts=chance.uniform(20, 30), flow=archiving),
         Strike(
-            f"{words}, then {FLOOD} old messages",
+            f"no dispatcher, then {FLOOD} old messages",
             stop,
             start_before_a_flood,
             lasts=chance.uniform(5, 10),
@@ -110,7 +104,7 @@ def dispatcher_away(chance: Random) -> Sequence[Strike]:
 
 
 def deployment(chance: Random) -> Sequence[Strike]:
-    """The old programs end one by one, each a while after its successor has come."""
+    """The old programs end one by one, each a while after its successor has started."""
     old = list(OLD)
     chance.shuffle(old)
     return [
@@ -119,12 +113,12 @@ def deployment(chance: Random) -> Sequence[Strike]:
     ]
 
 
-def stopped(words: str, name: str) -> Strike:
-    return Strike(f"{words} is stopped", lambda trial: trial.manager.stop([name]), flow=archiving)
+def stopped(what: str, name: str) -> Strike:
+    return Strike(f"{what} is stopped", lambda trial: trial.manager.stop([name]), flow=archiving)
 
 
 def old_version(directory: Path) -> Path:
-    """The system as it was at COMMIT. Skips the test where the repository's history is not at hand."""
+    """The system as it was at COMMIT. Skips the test where the repository's history is missing."""
     archived = subprocess.run(
         ["git", "archive", COMMIT], cwd=ROOT, capture_output=True, check=False
     )
@@ -132,24 +126,21 @@ def old_version(directory: Path) -> Path:
         pytest.skip("the repository's history is not here")
     directory.mkdir()
     subprocess.run(["tar", "-x", "-C", str(directory)], input=archived.stdout, check=True)
-    where = [
-        sys.executable,
-        "-P",
-        "-c",
-        "import workers.app, eagle_logger; print(workers.app.__file__, eagle_logger.__file__)",
-    ]
-    told = subprocess.run(
-        where,
+    print_files = (
+        "import workers.app, eagle_logger; print(workers.app.__file__, eagle_logger.__file__)"
+    )
+    imported = subprocess.run(
+        [sys.executable, "-P", "-c", print_files],
         env={**environment(directory), "PYTHONPATH": str(directory)},
         capture_output=True,
         check=True,
     )
-    assert told.stdout.count(str(directory).encode()) == 2
+    assert imported.stdout.count(str(directory).encode()) == 2
     return directory
 
 
 def came_again(trial: Trial) -> Sequence[str]:
-    """That messages really were carried out more than once."""
+    """Check that messages really were carried out more than once."""
     lines = [
         line
         for log in trial.manager.log_dir.glob("*.log")
@@ -157,9 +148,9 @@ def came_again(trial: Trial) -> Sequence[str]:
         if line[:1] == "{"
     ]
     done = Counter(
-        told["message_id"]
-        for told in map(json.loads, lines)
-        if told["event"] in {"fetch", "rotate_shard"}
+        event["message_id"]
+        for event in map(json.loads, lines)
+        if event["event"] in {"fetch", "rotate_shard"}
     )
     again = sum(1 for count in done.values() if count > 1)
     trial.notes["again"] = f"{again} of {len(done)} messages"
@@ -171,13 +162,43 @@ def how_often(trial: Trial) -> str:
 
 
 SCENARIOS = [
-    Scenario("delivery-tenfold", 7, "every message ten times at once", tenfold,
-             Cast(app="tests.faults.app_sending_tenfold", most_waiting=1000), also=came_again, told=how_often),
-    Scenario("delivery-again", 7, "messages delivered again after their visibility timeout", again,
-             Cast(app="tests.faults.app_redelivering_soon"), also=came_again, told=how_often),
-    Scenario("delivery-twins", 7, "two beats, two dispatchers", two_of_each, Cast(twins=("beat", "dispatcher"))),
-    Scenario("delivery-away", 7, f"no dispatcher; no dispatcher, and {FLOOD} old messages", dispatcher_away,
-             Cast(most_waiting=FLOOD + 100)),
-    Scenario("delivery-versions", 7, f"an old version ({COMMIT}) and the new one side by side during a deployment", deployment,
-             Cast(old=old_version, twins=("rotator", "dispatcher"))),
-]  # fmt: skip
+    Scenario(
+        "delivery-tenfold",
+        7,
+        "every message ten times at once",
+        tenfold,
+        Setup(app="tests.faults.app_sending_tenfold", most_waiting=1000),
+        further_findings=came_again,
+        remark=how_often,
+    ),
+    Scenario(
+        "delivery-again",
+        7,
+        "messages delivered again after their visibility timeout",
+        again,
+        Setup(app="tests.faults.app_redelivering_soon"),
+        further_findings=came_again,
+        remark=how_often,
+    ),
+    Scenario(
+        "delivery-twins",
+        7,
+        "two beats, two dispatchers",
+        two_of_each,
+        Setup(twins=("beat", "dispatcher")),
+    ),
+    Scenario(
+        "delivery-away",
+        7,
+        f"no dispatcher; no dispatcher, and {FLOOD} old messages",
+        dispatcher_away,
+        Setup(most_waiting=FLOOD + 100),
+    ),
+    Scenario(
+        "delivery-versions",
+        7,
+        f"an old version ({COMMIT}) and the new one side by side during a deployment",
+        deployment,
+        Setup(old=old_version, twins=("rotator", "dispatcher")),
+    ),
+]

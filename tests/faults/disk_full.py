@@ -1,5 +1,5 @@
-"""Fault 5, the whole system: the log volume fills up. Fetching stops before it would lose, says so,
-and resumes by itself."""
+"""Fault 5, the whole system: the log volume fills up. Fetching stops before it would lose readings,
+the workers report it, and fetching resumes by itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from random import Random
 
 from tests.faults.relay_away import asked
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 from tests.support import volumes
 
 GUARD = 2 * 2**20
 """EAGLE_MIN_FREE_DISK, in bytes."""
-CAST = Cast(homes=12, log_volume="24m", settings={"min_free_disk": str(GUARD)})
+SETUP = Setup(homes=12, log_volume="24m", settings={"min_free_disk": str(GUARD)})
 NOTICED_WITHIN = 15.0
 
 
@@ -23,10 +23,10 @@ def fill(trial: Trial, leave: int) -> None:
 
 
 def has_stopped(trial: Trial) -> None:
-    """Every worker that fetches says so, and no gateway is asked any more: what it showed could not
-    be kept."""
+    """Check that every fetching worker reports the trouble, and that no gateway is asked any more,
+    because its readings could not be kept. Then make room."""
     trial.until(lambda: {"fetch-1", "fetch-2"} <= troubled(trial), NOTICED_WITHIN)
-    time.sleep(2)  # whoever was being asked this moment
+    time.sleep(2)  # until the requests that were on their way are answered
     before = asked(trial)
     time.sleep(4)
     assert asked(trial) == before, "gateways are asked for what cannot be kept"
@@ -40,9 +40,8 @@ def troubled(trial: Trial) -> set[str]:
 
 
 def full(leave: int, calm: float) -> Strike:
-    words = f"the log volume has {leave // 1024} KiB left"
     return Strike(
-        words,
+        f"the log volume has {leave // 1024} KiB left",
         lambda trial: fill(trial, leave),
         end=has_stopped,
         lasts=1.0,
@@ -64,6 +63,6 @@ SCENARIOS = [
         5,
         "the log volume fills up to its last byte, or below EAGLE_MIN_FREE_DISK",
         plan,
-        CAST,
+        SETUP,
     )
 ]

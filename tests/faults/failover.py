@@ -1,4 +1,4 @@
-"""Fault 3, continued: another Redis becomes the primary, and every connection to the old one stays
+"""Fault 3, a failover: another Redis becomes the primary, and every connection to the old one stays
 open."""
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from random import Random
 import redis
 
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 
 
 def fail_over(trial: Trial) -> None:
-    """Make the replica the primary, the primary its replica, and let the proxy lead to the new
-    primary. Writes that the old primary accepted in between are lost, as with any failover."""
+    """Make the replica the primary and the primary its replica, and let the proxy lead to the new
+    primary. What the old primary accepted in between is lost, as in any failover."""
     primary, replica = trial.primary, trial.replica
     trial.until(lambda: _follows(replica.url))
     with redis.Redis.from_url(replica.url) as client:
@@ -39,6 +39,11 @@ def there_and_back(chance: Random) -> Sequence[Strike]:
 
 
 SCENARIOS = [
-    Scenario("redis-failover", 3, "failover: a replica becomes the primary, all connections to the old one stay open",
-             there_and_back, Cast(standby=True)),
-]  # fmt: skip
+    Scenario(
+        "redis-failover",
+        3,
+        "failover: a replica becomes the primary, all connections to the old one stay open",
+        there_and_back,
+        Setup(standby=True),
+    )
+]

@@ -1,4 +1,4 @@
-"""The table of faults in `docs/explanation/promises.md`, between its two marks."""
+"""The table of faults in `docs/explanation/promises.md`, between two marks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
 BEGINS, ENDS = "<!-- faults: written by `make faults` -->", "<!-- end of faults -->"
 _HEAD = (
-    "| fault | what was done | strikes | readings | lost | doubled | unreturnable | flow back after |\n"
+    "| fault | what was done | strikes | readings | lost | doubled | unreturnable "
+    "| flow back after |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
 )
 _NAMED = re.compile(r"\| (\d+) `(\S+)` \|")
@@ -18,8 +19,8 @@ _NAMED = re.compile(r"\| (\d+) `(\S+)` \|")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one run. `back_after`: seconds, the longest after any strike; None where nothing
-    had to come back."""
+    """The figures of one run. `back_after` is the longest time in seconds until the system worked
+    again after a strike; None where nothing stopped."""
 
     name: str
     number: int
@@ -38,18 +39,18 @@ class Row:
         return f"| {self.number} `{self.name}` | {self.what} | {numbers} | {back} |"
 
 
-Noted = Callable[[Row], None]
-"""Takes the row of a run that went well."""
+NoteRow = Callable[[Row], None]
+"""Adds the row of a run that passed to the table."""
 
 
 def unharmed(number: int, name: str, what: str, strikes: int, readings: int) -> Row:
-    """The row of a fault after which nothing was amiss, nor had to come back."""
+    """The row of a fault that lost, doubled and stopped nothing."""
     return Row(name, number, what, strikes, readings, 0, 0, 0)
 
 
 def with_rows(page: str, rows: Iterable[Row], *, whole: bool) -> str:
-    """The page with these rows in place of those of the same name; the others stay, unless these
-    are the whole table."""
+    """The page with these rows in place of those of the same name. The other rows stay, unless
+    `whole` says that these are the whole table."""
     before, mark, rest = page.partition(BEGINS)
     table, end, after = rest.partition(ENDS)
     if not mark or not end:

@@ -1,12 +1,12 @@
-"""A disk that forgets: what may be left below a folder when the power fails, worked out from what
-was synced and nothing else.
+"""A disk that forgets: what may be left below a folder when the power fails, computed only from
+what was synced.
 
-The model is no file system's in particular, and kinder than none: a name is there for good once its
-folder was fsynced, a file's content is what it was at its last fsync, and a syncfs is an fsync of
-everything. What was not synced may be there, or in part, or as zeroes, so four disks are possible
-at each moment (`Left`).
+The model stands for no file system in particular, and promises no more than any of them does. A
+name is safe once its folder was fsynced; a file has the content that it had at its last fsync; a
+syncfs is an fsync of everything. What was not synced may be there, in part, or as zeroes, so four
+disks are possible at each moment (`Left`).
 
-It needs a file system that does not use inode numbers again at once: tmpfs.
+It needs a file system that does not reuse inode numbers at once: tmpfs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pytest
 from eagle_logger.disk import crash_points
 
 Image = dict[str, bytes]
-"""Files by their path; a folder that must be there although it is empty ends with a slash."""
+"""Path → content. A folder's path ends with a slash."""
 
 
 class Left(Enum):
@@ -44,7 +44,7 @@ class _Name(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Right after a step; `marks` is how many times the story had said `mark` by then."""
+    """The disks that are possible right after a step. `marks` counts the calls of `mark` so far."""
 
     step: str
     marks: int
@@ -53,8 +53,11 @@ class Moment(NamedTuple):
 
 @dataclass
 class Forgetting:
-    """Records, for everything below `root`, what would be left at each moment. `deaf` steps are
-    carried out but do not count: for seeing that a missing sync is found out."""
+    """Records what would be left below `root` at each moment.
+
+    Steps for which `deaf` is true are carried out but do not count as syncs: so a test shows that a
+    missing sync would be noticed.
+    """
 
     root: Path
     wanted: Callable[[], Iterable[Left]]
@@ -68,33 +71,24 @@ class Forgetting:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
+        steps = ("write", "ftruncate", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
         with pytest.MonkeyPatch.context() as patch:
-            for name in (
-                "write",
-                "ftruncate",
-                "rename",
-                "replace",
-                "link",
-                "unlink",
-                "mkdir",
-                "rmdir",
-            ):
-                patch.setattr(os, name, self._noted(name, getattr(os, name)))
-            patch.setattr(os, "fsync", self._noted("fsync", os.fsync, self._synced))
-            patch.setattr(
-                crash_points, "syncfs", self._noted("syncfs", crash_points.syncfs, self._all_synced)
-            )
+            for name in steps:
+                patch.setattr(os, name, self._recorded(name, getattr(os, name)))
+            patch.setattr(os, "fsync", self._recorded("fsync", os.fsync, self._sync))
+            syncfs = self._recorded("syncfs", crash_points.syncfs, self._sync_everything)
+            patch.setattr(crash_points, "syncfs", syncfs)
             yield
 
     def mark(self) -> None:
-        """What was promised up to here must be there from now on."""
+        """From now on, what was promised so far must be left."""
         with self._lock:
             self.marks += 1
 
-    def _noted(
+    def _recorded(
         self, name: str, call: Callable[..., Any], synced: Callable[[int], None] | None = None
     ) -> Callable[..., Any]:
-        def noted(*args: Any, **more: Any) -> Any:
+        def call_and_record(*args: Any, **more: Any) -> Any:
             with self._lock:
                 result = call(*args, **more)
                 if synced is not None:
@@ -104,9 +98,9 @@ class Forgetting:
                 )
                 return result
 
-        return noted
+        return call_and_record
 
-    def _synced(self, fd: int) -> None:
+    def _sync(self, fd: int) -> None:
         path = Path(f"/proc/self/fd/{fd}").readlink()
         if not path.is_relative_to(self.root) or self.deaf(
             f"fsync {'folder' if path.is_dir() else 'file'}"
@@ -118,7 +112,7 @@ class Forgetting:
         else:
             self._files[inode] = Path(f"/proc/self/fd/{fd}").read_bytes()
 
-    def _all_synced(self, _: int) -> None:
+    def _sync_everything(self, _: int) -> None:
         if self.deaf("syncfs"):
             return
         for folder, _names, files in os.walk(self.root):
@@ -127,25 +121,25 @@ class Forgetting:
                 path = Path(folder, name)
                 self._files[path.stat().st_ino] = path.read_bytes()
 
-    # What would be left -------------------------------------------------------------------------------------------------
+    # What would be left ---------------------------------------------------------------------------
 
     def _image(self, left: Left) -> Image:
         now = self._contents_now() if left in {Left.A_PIECE, Left.ZEROES} else {}
         folders = self._folders_now() if left in {Left.ALL_NAMES, Left.ZEROES} else self._folders
         image: Image = {}
 
-        def look(folder: int, prefix: str) -> None:
+        def add_folder(folder: int, prefix: str) -> None:
             names = folders.get(folder, {})
             for name, (inode, is_folder) in names.items():
                 if is_folder:
                     image[f"{prefix}{name}/"] = b""
-                    look(inode, f"{prefix}{name}/")
+                    add_folder(inode, f"{prefix}{name}/")
                 else:
                     image[prefix + name] = _content(
                         left, self._files.get(inode, b""), now.get(inode, b"")
                     )
 
-        look(self.root.stat().st_ino, "")
+        add_folder(self.root.stat().st_ino, "")
         return image
 
     def _contents_now(self) -> dict[int, bytes]:
@@ -170,7 +164,7 @@ def _content(left: Left, synced: bytes, now: bytes) -> bytes:
 
 
 def lay_out(image: Image, root: Path) -> None:
-    """Make a disk that holds this."""
+    """Write the image to a new folder."""
     root.mkdir()
     for name, content in sorted(image.items()):
         path = root / name

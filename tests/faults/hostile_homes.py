@@ -1,5 +1,5 @@
-"""Fault 8: homes whose gateways are hostile, or so broken that they seem to be. Checks that they
-cost other homes nothing."""
+"""Fault 8: homes whose gateways are hostile, or so broken that they seem to be. They must cost the
+other homes nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import redis
 from eagle_logger import wiring
 from eagle_logger.core.sealing import LARGEST_HOUR
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 
-CAST = Cast(homes=24)
+SETUP = Setup(homes=24)
 FLOODING, HUGE, DRIPPING = 4, 2, 2
 """How many of the homes are hostile."""
 LASTS = 30.0
 TURN = 2.0
-"""Real seconds between two visits: the cast's demand interval at its speed."""
+"""Real seconds between two visits: the demand interval at the speed of SETUP."""
 MOST_WAITED = 2 * TURN
 """Real seconds that another home may wait beyond its turn."""
 MOST_STATE = 24_576
@@ -35,13 +35,13 @@ def hostile(chance: Random) -> Sequence[Strike]:
     seed = chance.randrange(1000)
 
     def begin(trial: Trial) -> None:
-        homes = sorted(trial.outside.per_home())
+        homes = sorted(trial.stand_ins.per_home())
         some = Random(seed).sample(homes, FLOODING + HUGE + DRIPPING)
         flooding, others = some[:FLOODING], some[FLOODING:]
         huge, dripping = others[:HUGE], others[HUGE:]
         trial.hostile = frozenset(some)
         trial.notes["begins"] = repr(_now(trial))
-        trial.outside.relay_misbehaves(
+        trial.stand_ins.relay_misbehaves(
             {"fault": "flood", "homes": flooding},
             {"fault": "huge", "homes": huge},
             {"fault": "backlog", "count": 20, "homes": dripping},
@@ -51,10 +51,13 @@ def hostile(chance: Random) -> Sequence[Strike]:
 
     def end(trial: Trial) -> None:
         trial.notes["ends"] = repr(_now(trial))
-        trial.outside.relay_misbehaves()
+        trial.stand_ins.relay_misbehaves()
 
-    words = f"{FLOODING} homes answer with 1 MiB of readings of meters made up anew, {HUGE} with 2 MiB, {DRIPPING} drop by drop"
-    return [Strike(words, begin, end, lasts=LASTS, calm=4.0)]
+    what = (
+        f"{FLOODING} homes answer with 1 MiB of readings of meters made up anew, "
+        f"{HUGE} with 2 MiB, {DRIPPING} drop by drop"
+    )
+    return [Strike(what, begin, end, lasts=LASTS, calm=4.0)]
 
 
 def _now(trial: Trial) -> float:
@@ -75,7 +78,7 @@ def longest_wait(trial: Trial) -> float:
     for row in _replies(trial):
         if row["cloud_id"] not in trial.hostile and begins <= row["wall"] <= ends:
             served[row["cloud_id"]].append(row["wall"])
-    assert len(served) == CAST.homes - len(trial.hostile)
+    assert len(served) == SETUP.homes - len(trial.hostile)
     return max(
         later - sooner
         for moments in served.values()
@@ -84,18 +87,18 @@ def longest_wait(trial: Trial) -> float:
 
 
 def harm(trial: Trial) -> list[str]:
-    return [*_waited(trial), *_grown(trial)]
+    return [*_waits(trial), *_sizes(trial)]
 
 
-def _waited(trial: Trial) -> Iterator[str]:
+def _waits(trial: Trial) -> Iterator[str]:
     waited = longest_wait(trial)
     if waited > TURN + MOST_WAITED:
         yield f"another home waited {waited:.1f} s for its turn"
 
 
-def _grown(trial: Trial) -> Iterator[str]:
-    """The size of files on the disk. The archive's files have the same bound, because they were on
-    the disk before."""
+def _sizes(trial: Trial) -> Iterator[str]:
+    """Check the sizes of files on the disk and of states in Redis. The archive's objects have the
+    files' bound, because they were on the disk before."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -105,7 +108,7 @@ def _grown(trial: Trial) -> Iterator[str]:
     problems = trial.run(trial.users.tally())
     for what in ("too_many", "too_large"):
         if not problems.get(f"problems_{what}"):
-            yield f"nobody counted what was {what}"
+            yield f"no reply was counted as {what}"
     with redis.Redis.from_url(trial.direct_redis_url) as server:
         for cloud_id in trial.hostile:
             size = int(server.hstrlen("eagle:states", cloud_id))
@@ -118,6 +121,13 @@ def longest_waits(trial: Trial) -> str:
 
 
 SCENARIOS = [
-    Scenario("relay-hostile", 8, "eight homes of 24: replies of 1 and 2 MiB, new MACs in each, a slow drip", hostile, CAST,
-             also=harm, told=longest_waits),
-]  # fmt: skip
+    Scenario(
+        "relay-hostile",
+        8,
+        "eight homes of 24: replies of 1 and 2 MiB, new MACs in each, a slow drip",
+        hostile,
+        SETUP,
+        further_findings=harm,
+        remark=longest_waits,
+    )
+]

@@ -35,7 +35,16 @@ def everything_at_once(chance: Random) -> Sequence[Strike]:
 
 
 SCENARIOS = [
-    Scenario("processes-one", 1, "kill -9 of a fetcher (and with it its pool), the rotator, the dispatcher, beat, in turn",
-             one_after_another),
-    Scenario("processes-all", 1, "kill -9 of the whole system at once, Redis included", everything_at_once),
-]  # fmt: skip
+    Scenario(
+        "processes-one",
+        1,
+        "kill -9 of a fetcher (and with it its pool), the rotator, the dispatcher, beat, in turn",
+        one_after_another,
+    ),
+    Scenario(
+        "processes-all",
+        1,
+        "kill -9 of the whole system at once, Redis included",
+        everything_at_once,
+    ),
+]

@@ -1,6 +1,5 @@
-"""One worker's cycle on a real disk with an archive, the clock in a test's hands and the gateways
-in its mouth: for what befalls readings over many hours, faster than any system could live through
-them."""
+"""One worker's cycle on a real disk with an archive. The test moves the clock and answers for the
+gateways, so that many hours pass faster than in the real system."""
 
 from __future__ import annotations
 
@@ -33,15 +32,15 @@ from tests.support.users import new_user
 
 GRACE, RETENTION = 600.0, 7200.0
 HOME = "00ce69"
-SELDOM = 1e9
-INTERVALS = {Kind.DEMAND: 6.0, Kind.SUMMATION: SELDOM, Kind.PRICE: SELDOM, Kind.MESSAGE: SELDOM}
+INTERVALS = {kind: 6.0 if kind is Kind.DEMAND else 1e9 for kind in Kind}
 
-Said = tuple[Identity, bytes]
+ArchivedReading = tuple[Identity, bytes]
+"""What identifies a reading, and its values as they stand in the line."""
 
 
 class Node:
-    """A log volume, and the worker that fetches and rotates on it. The archive belongs to all
-    nodes, and so do the users."""
+    """A log volume, and the worker that fetches and rotates on it. All nodes share the archive and
+    the users."""
 
     def __init__(self, root: Path, world: World, *, shards: int = 16) -> None:
         self.folder = LogFolder(root / "logs")
@@ -60,9 +59,9 @@ class Node:
         )
 
     async def visit(self, *readings: Reading, cloud_id: str = HOME) -> None:
-        """The gateway shows these, and this node fetches it."""
+        """Let the gateway show these readings, and fetch them."""
         self.world.relay.always(cloud_id, *readings)
-        self.world.shown.setdefault(cloud_id, set()).update(map(said, readings))
+        self.world.shown.setdefault(cloud_id, set()).update(map(as_archived, readings))
         leased = (await self.world.users.request([cloud_id])).leased
         visits = [await self.logger.visit(claim) for claim in await self.logger.claim(leased)]
         assert [visit.outcome for visit in visits] == ["fetched"]
@@ -84,42 +83,43 @@ class World:
         self.users = MemoryUserStore(self.clock)
         self.relay = ScriptedRelay()
         self.archive: Archive = MemoryArchive()
-        self.shown: dict[str, set[Said]] = {}
+        self.shown: dict[str, set[ArchivedReading]] = {}
         self.nodes: list[Node] = []
-        self.kept: dict[str, bytes] = {}
+        self.objects: dict[str, bytes] = {}
+        """Key → body, as first seen in the archive."""
 
     def node(self, *, shards: int = 16, disk: str = "") -> Node:
-        """A worker on a disk of its own, or of this name."""
-        made = Node(self.root / (disk or f"disk-{len(self.nodes)}"), self, shards=shards)
-        self.nodes.append(made)
-        return made
+        """A worker on a disk of its own, or on the one of this name."""
+        node = Node(self.root / (disk or f"disk-{len(self.nodes)}"), self, shards=shards)
+        self.nodes.append(node)
+        return node
 
     async def forget_state(self, cloud_id: str = HOME) -> None:
-        """As after a FLUSHDB: the user is added anew, nobody knows what it has said."""
+        """Add the user anew without its state, as after a FLUSHDB."""
         await self.users.remove(cloud_id)
         self.clock.advance(30)
         await self.users.put([new_user(cloud_id)])
 
     def later(self, seconds: float = HOUR) -> None:
-        """Time passes and everybody rotates; what has been archived stays what it is."""
+        """Let time pass, rotate on every node, and check that no object has changed."""
         self.clock.advance(seconds)
         for node in self.nodes:
             node.rotate()
-        self.look_at_objects()
+        self.check_objects()
 
-    def look_at_objects(self) -> None:
+    def check_objects(self) -> None:
         for key in self.archive.keys():  # noqa: SIM118  (an archive is no mapping)
             body = self.archive.get(key)
-            assert self.kept.setdefault(key, body) == body, f"{key} was written again"
+            assert self.objects.setdefault(key, body) == body, f"{key} was written again"
 
     def settle(self) -> None:
-        """Everything that is complete is archived and, in time, deleted here."""
+        """Let so much time pass that every hour is archived, and then deleted on the nodes."""
         for _ in range(6):
             self.later()
         for node in self.nodes:
             assert node.folder.hours() == [], "local disk holds only what is open or retained"
 
-    def archived(self, cloud_id: str = HOME) -> Counter[Said]:
+    def archived(self, cloud_id: str = HOME) -> Counter[ArchivedReading]:
         objects = entries_in(self.archive)
         entries = [
             entry for key, several in objects.items() if f"={cloud_id}/" in key for entry in several
@@ -127,7 +127,7 @@ class World:
         return Counter((entry.identity, entry.values) for entry in entries)
 
     def assert_exactly_once(self) -> int:
-        """The archive holds what was shown, each reading once; how many there are."""
+        """Check that the archive holds each reading that was shown once; returns their number."""
         self.settle()
         for cloud_id, shown in self.shown.items():
             archived = self.archived(cloud_id)
@@ -140,14 +140,14 @@ class World:
         return int(self.clock.now())
 
 
-def said(reading: Reading) -> Said:
+def as_archived(reading: Reading) -> ArchivedReading:
     identity = (iso(reading.time), reading.device, reading.meter, str(reading.kind))
     time, device, meter, kind = (text.encode() for text in identity)
     return (time, device, meter, kind), value_text(reading.values).encode()
 
 
 @asynccontextmanager
-async def telling(root: Path) -> AsyncIterator[World]:
+async def open_world(root: Path) -> AsyncIterator[World]:
     world = World(root)
     await world.users.put([new_user(HOME)])
     yield world

@@ -1,5 +1,5 @@
-"""What must hold after every run, whatever befell it. Each check gives its findings in words; none
-means that all is well."""
+"""What must hold after every run, whatever the faults were. Each check yields findings as
+sentences; without any, all is well."""
 
 from __future__ import annotations
 
@@ -29,23 +29,26 @@ from workers.up.simulators import BUCKET
 MOST_MEMORY = 400 * 1024 * 1024
 MOST_DESCRIPTORS = 300
 _MAY_HOLD_SECRETS = {KEYS, "password", "redis.conf", "services.json", "users.jsonl", "aws-secret"}
-"""Files made to hold them, readable by their owner only."""
+"""Files that are meant to hold secrets. Only their owner can read them."""
 
 
 def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
-    """The verdict on a system that has stopped in order, its archive complete, and everything that
-    is wrong with it."""
+    """The comparison of relay and archive, and all findings, for a system that has stopped in order
+    and archived everything."""
     archive = wiring.archive(trial.settings)
-    verdict = _of_the_others(trial) if trial.hostile else verified(trial.settings.data_dir, archive)
+    if trial.hostile:
+        verdict = _compare_homes_that_are_not_hostile(trial)
+    else:
+        verdict = verified(trial.settings.data_dir, archive)
     stored = {
         put["key"]: put["sha256"]
-        for put in trial.outside.puts()
+        for put in trial.stand_ins.puts()
         if put["outcome"] in {"stored", "replaced"}
     }
     spoilt = {key for key, digest in stored.items() if _digest(trial, key) != digest}
-    excused = spoilt if trial.outside.s3_spoils else set()
+    excused = spoilt if trial.stand_ins.s3_spoils else set()
     findings = [
-        *exactly_once(verdict, deaths=trial.deaths_so_far(), homes=trial.cast.homes),
+        *exactly_once(verdict, deaths=trial.deaths_so_far(), homes=trial.setup.homes),
         *never_written_twice(trial),
         *(f"{key} is not what was sent" for key in spoilt - excused),
         *only_what_is_retained(trial, archive),
@@ -61,8 +64,7 @@ def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
     ]
 
 
-def _of_the_others(trial: Trial) -> LedgerComparison:
-    """The verdict on all homes but the hostile ones."""
+def _compare_homes_that_are_not_hostile(trial: Trial) -> LedgerComparison:
     everything, theirs = wiring.archive(trial.settings), MemoryArchive()
     for key in everything.keys("cloud_id="):
         named = parse_archive_key(key)
@@ -95,28 +97,27 @@ def _name(key: str) -> str:
 
 
 def exactly_once(verdict: LedgerComparison, *, deaths: int, homes: int) -> Iterator[str]:
-    """The archive holds every reading once. What is unreturnable stands beside a recorded death
-    (see `verify`), and is rare: on average less than one reading of each home for each death."""
-    wrong = {
+    """The archive holds every reading once. Unreturnable readings (see `verify`) belong to a
+    recorded death and are rare: on average less than one for each home and death."""
+    errors = {
         "lost": verdict.lost,
         "doubled": verdict.duplicated,
         "unexpected": verdict.unexpected,
         "misfiled": verdict.misfiled,
     }
-    yield from (f"{count} readings {what}" for what, count in wrong.items() if count)
-    if any(wrong.values()):
+    yield from (f"{count} readings {what}" for what, count in errors.items() if count)
+    if any(errors.values()):
         yield from verdict.examples
     if verdict.unreturnable > deaths * homes:
-        yield f"{verdict.unreturnable} readings are unreturnable after {deaths} deaths: that is not rare"
+        yield f"{verdict.unreturnable} readings, too many, are unreturnable after {deaths} deaths"
     if not verdict.readings_archived:
         yield "nothing was archived: this run shows nothing"
 
 
 def never_written_twice(trial: Trial) -> Iterator[str]:
-    """Check S3's journal of every PUT: each key was stored once. Only a store's probe may be
-    replaced."""
+    """Check S3's journal of every PUT: each key was stored once, except the probe of the store."""
     seen: set[str] = set()
-    for put in (put for put in trial.outside.puts() if _name(put["key"]) != PROBE_KEY):
+    for put in (put for put in trial.stand_ins.puts() if _name(put["key"]) != PROBE_KEY):
         if put["outcome"] == "replaced" or (put["outcome"] == "stored" and put["key"] in seen):
             yield f"{put['key']} was written again"
         if put["outcome"] == "stored":
@@ -124,16 +125,16 @@ def never_written_twice(trial: Trial) -> Iterator[str]:
 
 
 def only_what_is_retained(trial: Trial, archive: Archive) -> Iterator[str]:
-    """After a last rotation nothing waits, nothing is past its retention, and nothing unfinished
-    lies about."""
+    """After the last rotation every file is archived, none is past its retention, and no temporary
+    file is left."""
     folder = wiring.log_folder(trial.settings)
-    found = audit(folder, archive)
-    yield from (str(finding) for finding in found.findings)
-    if found.waiting:
-        yield f"{found.waiting} log files were not archived"
+    result = audit(folder, archive)
+    yield from (str(finding) for finding in result.findings)
+    if result.waiting:
+        yield f"{result.waiting} log files were not archived"
     clock = trial.settings.clock
-    # A minute longer, rather than as of a minute ago: what was archived since would look like a
-    # wrong clock's doing.
+    # We add a minute to the retention. To take a minute from "now" would not do: files archived
+    # since then would look as if a clock had been wrong.
     retention, now = trial.settings.local_retention + clock.stretched(60), clock.now()
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -146,8 +147,8 @@ def only_what_is_retained(trial: Trial, archive: Archive) -> Iterator[str]:
 
 
 def state_behind_files(trial: Trial, archive: Archive | None) -> Iterator[str]:
-    """Every reading that a user's state says was logged is in a file. Safe beside a running system:
-    state is read first."""
+    """Every reading that a user's state calls logged is in a file. This may run beside the system,
+    because it reads the state first."""
     for user in trial.everybody():
         for place in (None, archive):
             absent = list(_absent(user, trial, place))
@@ -168,11 +169,14 @@ def _absent(user: StoredUser, trial: Trial, archive: Archive | None) -> Iterator
                 entry.identity == identity and short_text(entry.values.decode()) == values
                 for entry in entries
             ):
-                yield f"the state of {user.user.cloud_id} is ahead of its files: {stream.kind} of {iso(time)}"
+                yield (
+                    f"the state of {user.user.cloud_id} is ahead of its files: "
+                    f"{stream.kind} of {iso(time)}"
+                )
 
 
 def in_one_set_each(trial: Trial) -> Iterator[str]:
-    """Due or leased, never both; and no strike at the system is held against a user."""
+    """Every user is either due or leased, and no strike at the system has parked a user."""
     yield from trial.run(trial.users.check_invariant())
     yield from (
         f"{one.user.cloud_id} is parked: {one.state.parked}"
@@ -186,19 +190,16 @@ def bounded(trial: Trial) -> Iterator[str]:
     for what, most, limit in (
         ("bytes of memory", watch.memory, MOST_MEMORY),
         ("open files", watch.descriptors, MOST_DESCRIPTORS),
-        ("messages", watch.waiting, trial.cast.most_waiting),
+        ("messages", watch.waiting, trial.setup.most_waiting),
     ):
         if not most:
-            yield f"nobody counted the {what}"
+            yield f"the {what} were not counted"
         yield from (f"{name}: {count} {what}" for name, count in most.items() if count > limit)
 
 
-# Secrets --------------------------------------------------------------------------------------------------------------
-
-
 def _secrets(trial: Trial) -> dict[str, str]:
-    """For logs, messages, Redis' file (it holds everything that was ever written there), samples,
-    archive."""
+    """Description → secret. None of them may be in logs, messages, samples, the archive, or Redis'
+    append-only file, which holds everything that was ever written to Redis."""
     accounts = [json.loads(line) for line in trial.plan.users_file.read_text().splitlines()]
     return {
         **{f"the password of {one['cloud_id']}": one["user_pw"] for one in accounts},

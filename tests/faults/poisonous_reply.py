@@ -1,5 +1,5 @@
-"""Fault 9: one home whose reply kills the process that handles it, before anything of it is
-reported."""
+"""Fault 9: one home whose reply kills the process that reads it, before the process has reported
+anything of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from random import Random
 from eagle_logger.core.poison_users import CONVICTED_AFTER
 from tests.faults.poison.sitecustomize import FILE
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 from workers.up.simulators import homes
 
-CAST = Cast(homes=20, environment={"PYTHONPATH": str(Path(__file__).with_name("poison"))})
-PATIENCE = 90.0
+SETUP = Setup(homes=20, environment={"PYTHONPATH": str(Path(__file__).with_name("poison"))})
+PARKED_WITHIN_S = 90.0
 
 
 def poison(trial: Trial, number: int) -> None:
@@ -24,10 +24,11 @@ def poison(trial: Trial, number: int) -> None:
 
 
 def parked_and_nobody_else(trial: Trial) -> None:
-    """Bounded tries, then parked with a reason; everybody else is fetched all the while."""
+    """Check that the user is parked with a reason after a few tries, and that all others are
+    fetched meanwhile."""
     victim = (trial.data / FILE).read_text()
     before = trial.deaths_so_far()
-    trial.until(lambda: bool(parked(trial)), PATIENCE)
+    trial.until(lambda: bool(parked(trial)), PARKED_WITHIN_S)
     assert list(parked(trial)) == [victim]
     assert parked(trial)[victim].startswith("poison: ")
     assert trial.deaths_so_far() - before <= CONVICTED_AFTER + 1
@@ -35,8 +36,8 @@ def parked_and_nobody_else(trial: Trial) -> None:
     assert list(parked(trial)) == [victim]
 
 
-def woken(trial: Trial) -> float:
-    """What is wrong is mended, and somebody adds the user again."""
+def fetched_again(trial: Trial) -> float:
+    """Mend the reply and add the user again; returns the seconds until all readings flow."""
     (trial.data / FILE).unlink()
     new = [one for one in homes(trial.plan.users_file) if one.user.cloud_id in parked(trial)]
     trial.run(trial.users.put(new))
@@ -51,16 +52,16 @@ def parked(trial: Trial) -> dict[str, str]:
 
 
 def plan(chance: Random) -> Sequence[Strike]:
-    return [struck(number, chance.uniform(1, 4)) for number in chance.sample(range(CAST.homes), 2)]
+    return [struck(number, chance.uniform(1, 4)) for number in chance.sample(range(SETUP.homes), 2)]
 
 
 def struck(number: int, calm: float) -> Strike:
     return Strike(
-        f"the replies of home {number} kill whoever reads them",
+        f"the replies of home {number} kill the process that reads them",
         lambda trial: poison(trial, number),
         end=parked_and_nobody_else,
         calm=calm,
-        flow=woken,
+        flow=fetched_again,
     )
 
 
@@ -70,6 +71,6 @@ SCENARIOS = [
         9,
         "a home whose reply kills the process that reads it, and then another one",
         plan,
-        CAST,
+        SETUP,
     )
 ]

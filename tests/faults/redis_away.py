@@ -1,4 +1,4 @@
-"""Fault 3: Redis dies, forgets, sleeps, is full, or is cut off without a word."""
+"""Fault 3: Redis dies, forgets, sleeps, is full, or its connections go dead."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from random import Random
 
 import redis
 
-from tests.faults.scenario import Act, Scenario, Strike, archiving
-from tests.faults.system_under_test import BROKER, Cast, Trial
+from tests.faults.scenario import Act, Scenario, Strike, archiving, nothing
+from tests.faults.system_under_test import BROKER, Setup, Trial
 from workers.up.programs import REDIS
 
 
@@ -35,7 +35,7 @@ def forget_messages(trial: Trial) -> None:
 
 
 def full(trial: Trial) -> None:
-    """Reading goes on; whatever needs memory is refused."""
+    """Make Redis refuse every command that needs memory; reading goes on."""
     with redis.Redis.from_url(trial.direct_redis_url) as server:
         server.config_set("maxmemory", 1024)
 
@@ -46,9 +46,9 @@ def roomy(trial: Trial) -> None:
 
 
 def strike(
-    words: str, begin: Act, end: Act | None = None, *, lasts: float = 0.0, calm: float = 2.0
+    what: str, begin: Act, end: Act = nothing, *, lasts: float = 0.0, calm: float = 2.0
 ) -> Strike:
-    return Strike(words, begin, end or (lambda _: None), lasts=lasts, calm=calm, flow=archiving)
+    return Strike(what, begin, end, lasts=lasts, calm=calm, flow=archiving)
 
 
 def kills(chance: Random) -> Sequence[Strike]:
@@ -86,16 +86,18 @@ def asleep(seconds: float) -> Callable[[Random], Sequence[Strike]]:
 
 
 def half_open(chance: Random) -> Sequence[Strike]:
-    cut, back = (
-        (lambda trial: trial.way_to_redis.go_dead()),
-        (lambda trial: trial.way_to_redis.come_back()),
-    )
+    def cut(trial: Trial) -> None:
+        trial.way_to_redis.go_dead()
+
+    def connect_again(trial: Trial) -> None:
+        trial.way_to_redis.come_back()
+
     return [
-        strike("all connections to Redis half-open", cut, back, calm=chance.uniform(1, 4)),
+        strike("all connections to Redis half-open", cut, connect_again, calm=chance.uniform(1, 4)),
         strike(
             "all connections to Redis half-open, new ones too",
             cut,
-            back,
+            connect_again,
             lasts=chance.uniform(20, 40),
         ),
     ]
@@ -109,10 +111,27 @@ def out_of_memory(chance: Random) -> Sequence[Strike]:
 
 
 SCENARIOS = [
-    Scenario("redis-kill", 3, "Redis: kill -9 and restart with AOF; FLUSHDB of the broker's database; away for half a minute",
-             kills),
-    Scenario("redis-empty", 3, "the broker: kill -9 and restart empty of messages", broker_empty, Cast(own_broker=True)),
+    Scenario(
+        "redis-kill",
+        3,
+        "Redis: kill -9 and restart with AOF; FLUSHDB of the broker's database; "
+        "away for half a minute",
+        kills,
+    ),
+    Scenario(
+        "redis-empty",
+        3,
+        "the broker: kill -9 and restart empty of messages",
+        broker_empty,
+        Setup(own_broker=True),
+    ),
     Scenario("redis-asleep", 3, "Redis paused for two minutes", asleep(120)),
-    Scenario("redis-half-open", 3, "connections to Redis half-open", half_open, Cast(way_to_redis=True)),
+    Scenario(
+        "redis-half-open",
+        3,
+        "connections to Redis half-open",
+        half_open,
+        Setup(way_to_redis=True),
+    ),
     Scenario("redis-full", 3, "maxmemory reached under noeviction", out_of_memory),
-]  # fmt: skip
+]

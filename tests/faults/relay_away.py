@@ -1,5 +1,5 @@
-"""Fault 8, the relay as a whole: it answers nobody for a while. It is asked gently meanwhile, and
-then not stormed."""
+"""Fault 8, the whole relay: for a while it answers no request. The workers must ask it gently
+meanwhile, and not all at once when it is back."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.faults.scenario import Scenario, Strike
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 
 HOMES = 60
 ORDINARY = HOMES / 2
-"""Visits a second: everybody is visited every two seconds."""
-CAST = Cast(homes=HOMES, settings={"max_open_files": "64"})
-"""With hours this short, everybody's log files of many hours would be open at once."""
-GENTLE = 4.0
-"""Requests a second while it is away: one user a tick, and what a tick that came late brings."""
-BACK_WITHIN = 30.0
+"""Visits a second: every home is visited every two seconds."""
+SETUP = Setup(homes=HOMES, settings={"max_open_files": "64"})
+"""With hours this short, the log files of many hours would be open at once."""
+MOST_REQUESTS_WHILE_AWAY = 4.0
+"""A second: one user a tick, and what a late tick adds."""
+BACK_WITHIN_S = 30.0
 
 ANSWERS: dict[str, dict[str, object]] = {
     "503": {"fault": "status", "status": 503},
@@ -29,7 +29,7 @@ ANSWERS: dict[str, dict[str, object]] = {
 def away(kind: str, seconds: float, calm: float) -> Strike:
     return Strike(
         f"the relay answers everybody with {kind}",
-        lambda trial: trial.outside.relay_misbehaves({**ANSWERS[kind], "share": 1.0}),
+        lambda trial: trial.stand_ins.relay_misbehaves({**ANSWERS[kind], "share": 1.0}),
         end=was_asked_gently_and_is_well,
         lasts=seconds,
         calm=calm,
@@ -38,29 +38,27 @@ def away(kind: str, seconds: float, calm: float) -> Strike:
 
 
 def asked(trial: Trial) -> int:
-    return sum(int(home["requests"]) for home in trial.outside.per_home().values())
+    return sum(int(home["requests"]) for home in trial.stand_ins.per_home().values())
 
 
 def was_asked_gently_and_is_well(trial: Trial) -> None:
     before, began = asked(trial), time.monotonic()
     time.sleep(5)
     rate = (asked(trial) - before) / (time.monotonic() - began)
-    assert rate <= GENTLE, f"{rate:.1f} requests a second reach a relay that is away"
-    assert not [one for one in trial.everybody() if one.state.parked], (
-        "a relay in trouble parks nobody"
-    )
-    trial.outside.relay_misbehaves()
+    assert rate <= MOST_REQUESTS_WHILE_AWAY, f"{rate:.1f} requests a second, while it is away"
+    assert not [one for one in trial.everybody() if one.state.parked], "users were parked"
+    trial.stand_ins.relay_misbehaves()
 
 
 def back_without_a_burst(trial: Trial) -> float:
-    """Two of everybody's turns in a row would be a stampede; half as many again as usual, and the
-    other kinds, are none."""
+    """Wait until all homes are fetched again. The requests per second must stay below three times
+    the ordinary visits: one and a half times them, each with a second kind of reading."""
     began, since, most = time.monotonic(), trial.settings.clock.now(), 0.0
-    while trial._waiting_for_readings(since):
+    while trial.homes_without_reading(since):
         before, at = asked(trial), time.monotonic()
         time.sleep(1)
         most = max(most, (asked(trial) - before) / (time.monotonic() - at))
-        assert time.monotonic() - began < BACK_WITHIN, "not everybody is back"
+        assert time.monotonic() - began < BACK_WITHIN_S, "not all homes are back"
     assert most <= 3 * ORDINARY, f"{most:.0f} requests in a second after it was back"
     return time.monotonic() - began
 
@@ -73,8 +71,19 @@ def plan(chance: Random) -> Sequence[Strike]:
 
 
 SCENARIOS = [
-    Scenario("relay-away", 8, "the relay answers everybody with 503, with 401, with garbage, for half a minute each", plan,
-             CAST),
-    Scenario("relay-brief", 8, "the relay answers everybody with 503 for twenty seconds", lambda _: [away("503", 15.0, 3.0)],
-             CAST, short=True),
-]  # fmt: skip
+    Scenario(
+        "relay-away",
+        8,
+        "the relay answers everybody with 503, with 401, with garbage, for half a minute each",
+        plan,
+        SETUP,
+    ),
+    Scenario(
+        "relay-brief",
+        8,
+        "the relay answers everybody with 503 for twenty seconds",
+        lambda _: [away("503", 15.0, 3.0)],
+        SETUP,
+        short=True,
+    ),
+]

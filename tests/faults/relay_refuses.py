@@ -1,5 +1,5 @@
-"""Fault 8, a part of the relay: it refuses some homes whose credentials have worked. They come back
-by themselves."""
+"""Fault 8, a part of the relay: it refuses some homes whose credentials have worked. They must be
+fetched again by themselves."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from random import Random
 from typing import Any
 
 from tests.faults.scenario import Scenario, Strike, fetching
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 
-CAST = Cast(homes=20)
+SETUP = Setup(homes=20)
 REFUSED = 13
-"""Share of the homes. So few refused visits do not open the breaker."""
+"""Homes: so few refused visits that they do not open the circuit breaker."""
 
 _PAGE = "<html><head><title>Blocked</title></head><body><h1>Access denied</h1></body></html>"
 _PHP = (
-    "<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' (using password: YES) in "
-    "<b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
+    "<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' "
+    "(using password: YES) in <b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
 )
 
 
-def some_are_refused(words: str, lasts: float, chance: Random, **rule: Any) -> Strike:
-    numbers = sorted(chance.sample(range(CAST.homes), REFUSED))
+def some_are_refused(answer: str, lasts: float, chance: Random, **rule: Any) -> Strike:
+    numbers = sorted(chance.sample(range(SETUP.homes), REFUSED))
 
     def begin(trial: Trial) -> None:
-        homes = sorted(trial.outside.per_home())
-        trial.outside.relay_misbehaves({**rule, "homes": [homes[number] for number in numbers]})
+        homes = sorted(trial.stand_ins.per_home())
+        trial.stand_ins.relay_misbehaves({**rule, "homes": [homes[number] for number in numbers]})
 
     def end(trial: Trial) -> None:
-        trial.outside.relay_misbehaves()
+        trial.stand_ins.relay_misbehaves()
         totals = trial.run(trial.users.totals())
         trial.notes.setdefault("refused", str(totals.refused))
         assert totals.parked == 0, (
@@ -37,7 +37,7 @@ def some_are_refused(words: str, lasts: float, chance: Random, **rule: Any) -> S
         )
 
     return Strike(
-        f"{REFUSED} of {CAST.homes} homes get {words}",
+        f"{REFUSED} of {SETUP.homes} homes get {answer}",
         begin,
         end,
         lasts=lasts,
@@ -65,6 +65,12 @@ def figures(trial: Trial) -> str:
 
 
 SCENARIOS = [
-    Scenario("relay-refuses", 8, "a part of the homes is refused for 45 s (401), or gets a proxy's or PHP's page", plan, CAST,
-             told=figures),
-]  # fmt: skip
+    Scenario(
+        "relay-refuses",
+        8,
+        "a part of the homes is refused for 45 s (401), or gets a proxy's or PHP's page",
+        plan,
+        SETUP,
+        remark=figures,
+    )
+]

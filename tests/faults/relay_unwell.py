@@ -1,5 +1,5 @@
-"""Fault 8: whatever can go wrong with a reply of Rainforest's does, for some, for many, for all;
-and one home that hangs."""
+"""Fault 8: all that can go wrong with a reply of Rainforest's relay does so, for some homes, for
+many, for all; and one home hangs."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _MORE: Mapping[str, Rule] = {
     "status": {"status": 503, "retry_after": 1},
     "wrong_clock": {"offset": 5000},
 }
-"""What a rule needs beside its name."""
+"""Fault → what its rule needs beside the name."""
 FAULTS = tuple(
     fault
     for rule in get_args(get_args(AnyRule)[0])
     if (fault := rule.model_fields["fault"].annotation.__args__[0]) != "flood"
 )
-"""Every fault of the simulator, except the one that invents readings: `hostile` plays that."""
+"""Every fault of the simulator, except the one that invents readings: `hostile_homes` has it."""
 
 
 def rule(fault: str, share: float) -> Rule:
     return {"fault": fault, "share": share, **_MORE.get(fault, {})}
 
 
-def unwell(words: str, lasts: float, rules: Sequence[Rule], seed: int) -> Strike:
+def unwell(what: str, lasts: float, rules: Sequence[Rule], seed: int) -> Strike:
     return Strike(
-        f"the relay: {words}",
-        lambda trial: trial.outside.relay_misbehaves(*rules, seed=seed),
-        lambda trial: trial.outside.relay_misbehaves(),
+        f"the relay: {what}",
+        lambda trial: trial.stand_ins.relay_misbehaves(*rules, seed=seed),
+        lambda trial: trial.stand_ins.relay_misbehaves(),
         lasts=lasts,
         calm=0.5,
     )
@@ -68,11 +68,13 @@ def all_at_once(share: float) -> Any:
 def one_hangs(_: Random) -> Sequence[Strike]:
     def begin(trial: Trial) -> None:
         trial.notes["well"] = trial.lateness()
-        trial.outside.relay_misbehaves({"fault": "hang", "homes": [min(trial.outside.per_home())]})
+        trial.stand_ins.relay_misbehaves(
+            {"fault": "hang", "homes": [min(trial.stand_ins.per_home())]}
+        )
 
     def end(trial: Trial) -> None:
         trial.notes["hanging"] = trial.lateness()
-        trial.outside.relay_misbehaves()
+        trial.stand_ins.relay_misbehaves()
 
     return [Strike("one home hangs at every request", begin, end, lasts=30, calm=30)]
 
@@ -84,8 +86,15 @@ def lateness(trial: Trial) -> str:
 
 
 SCENARIOS = [
-    Scenario("relay-1", 8, "every fault that the simulator has, at once, each in 1 % of replies", all_at_once(0.01)),
+    Scenario(
+        "relay-1",
+        8,
+        "every fault that the simulator has, at once, each in 1 % of replies",
+        all_at_once(0.01),
+    ),
     Scenario("relay-10", 8, "the same in 10 % of replies", all_at_once(0.1)),
     Scenario("relay-100", 8, "each of the faults in all replies, one after the other", each_alone),
-    Scenario("relay-hang", 8, "one home of eight hangs at every request", one_hangs, told=lateness),
-]  # fmt: skip
+    Scenario(
+        "relay-hang", 8, "one home of eight hangs at every request", one_hangs, remark=lateness
+    ),
+]

@@ -1,4 +1,4 @@
-"""What the system takes of the machine while it is on trial: memory, descriptors, messages, disk."""
+"""What the system uses during a trial: memory, open files, waiting messages, disk space."""
 
 from __future__ import annotations
 
@@ -17,28 +17,26 @@ from eagle_logger.errors import RedisUnavailable
 if TYPE_CHECKING:
     from tests.faults.system_under_test import Trial
 
-PAUSE = 0.5
-"""Seconds between two looks."""
+PAUSE_S = 0.5
 
 
 class Watch:
-    """Looks twice a second from a thread of its own, between `begin` and `end`; keeps the most of
-    everything."""
+    """Measures twice a second in a thread, from `begin` to `end`, and keeps the largest values."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self.memory: defaultdict[str, int] = defaultdict(int)
-        """Most bytes, by program."""
+        """Program → the most bytes."""
         self.descriptors: defaultdict[str, int] = defaultdict(int)
         self.waiting: defaultdict[str, int] = defaultdict(int)
-        """Most messages that waited, by queue, and as "unacked" those that were handed out."""
+        """Queue → the most messages that waited in it. "unacked" counts those that a worker had."""
         self.disk = 0
 
     def begin(self) -> None:
         self._over.clear()
-        self._thread = threading.Thread(target=self._look_on, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._measure, name="watch", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -47,7 +45,7 @@ class Watch:
             self._thread.join()
             self._thread = None
 
-    def _look_on(self) -> None:
+    def _measure(self) -> None:
         from eagle_logger import wiring
 
         settings = self._trial.settings
@@ -58,13 +56,13 @@ class Watch:
             rotate_queue(wiring.node(settings)),
         ]
         with contextlib.closing(Broker(settings.broker_address)) as broker:
-            while not self._over.wait(PAUSE):
-                self._look_at_processes()
-                self._look_at_disk()
+            while not self._over.wait(PAUSE_S):
+                self._measure_processes()
+                self._measure_disk()
                 with contextlib.suppress(RedisUnavailable, redis.RedisError):
-                    self._look_at_queues(broker, queues)
+                    self._measure_queues(broker, queues)
 
-    def _look_at_processes(self) -> None:
+    def _measure_processes(self) -> None:
         for program in self._trial.programs:
             pid = self._trial.manager.pid(program.name)
             with contextlib.suppress(OSError, ValueError):  # it may die at any moment
@@ -75,7 +73,7 @@ class Watch:
                 )
                 self.descriptors[program.name] = max(self.descriptors[program.name], open_now)
 
-    def _look_at_disk(self) -> None:
+    def _measure_disk(self) -> None:
         used = 0
         for folder, _, names in os.walk(self._trial.settings.logs_dir):
             for name in names:
@@ -83,7 +81,7 @@ class Watch:
                     used += (Path(folder) / name).stat().st_size
         self.disk = max(self.disk, used)
 
-    def _look_at_queues(self, broker: Broker, queues: list[str]) -> None:
+    def _measure_queues(self, broker: Broker, queues: list[str]) -> None:
         for name, count in broker.waiting(queues).items():
             self.waiting[name] = max(self.waiting[name], count)
         self.waiting["unacked"] = max(self.waiting["unacked"], int(broker._redis.hlen("unacked")))

@@ -1,5 +1,5 @@
-"""Fault 4: S3 refuses, stalls, loses its answer, keeps other bytes, replaces objects; two rotators;
-three days of backlog."""
+"""Fault 4: S3 refuses, stalls, loses its answer, stores other bytes, replaces objects; two rotators
+run; a backlog of three days drains."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from eagle_logger.archive.s3 import PROBE_KEY
 from eagle_logger.core.paths import parse_archive_key
 from tests.faults.killed_processes import killed
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 
 EVERY_METHOD = ("PUT", "HEAD", "GET")
 Rule = Mapping[str, Any]
 
 
-def misbehaves(words: str, lasts: float, *rules: Rule, calm: float = 1.0) -> Strike:
+def misbehaves(what: str, lasts: float, *rules: Rule, calm: float = 1.0) -> Strike:
     return Strike(
-        f"S3: {words}",
-        lambda trial: trial.outside.s3_misbehaves(*rules),
-        lambda trial: trial.outside.s3_misbehaves(),
+        f"S3: {what}",
+        lambda trial: trial.stand_ins.s3_misbehaves(*rules),
+        lambda trial: trial.stand_ins.s3_misbehaves(),
         lasts=lasts,
         calm=calm,
         flow=archiving,
@@ -69,23 +69,22 @@ def wire(chance: Random) -> Sequence[Strike]:
 
 
 def heedless(chance: Random) -> Sequence[Strike]:
-    """A store without conditional writes, under a rotator that has not had its proof yet."""
+    """A store without conditional writes, and a rotator that has not yet proved the store."""
 
     def begin(trial: Trial, rule: Rule) -> None:
-        trial.kill(
-            "rotator"
-        )  # before the store changes: it takes longer to start than the rule to come into force
-        trial.outside.s3_misbehaves(rule)
+        # A new rotator takes longer to start than the rule takes to come into force.
+        trial.kill("rotator")
+        trial.stand_ins.s3_misbehaves(rule)
 
     return [
         Strike(
-            f"a rotator is new, and S3 {words}",
+            f"a rotator is new, and S3 {what}",
             partial(begin, rule=rule),
-            lambda trial: trial.outside.s3_misbehaves(),
+            lambda trial: trial.stand_ins.s3_misbehaves(),
             lasts=chance.uniform(10, 15),
             flow=archiving,
         )
-        for words, rule in [
+        for what, rule in [
             ("takes no notice of If-None-Match", always("replace")),
             ("answers 501 to a put with a condition", always("501")),
         ]
@@ -94,10 +93,10 @@ def heedless(chance: Random) -> Sequence[Strike]:
 
 def nothing_was_entrusted(trial: Trial) -> Iterator[str]:
     """Check that the store got nothing but the probe while it replaced objects."""
-    replaced = [put["time"] for put in trial.outside.puts() if put["outcome"] == "replaced"]
+    replaced = [put["time"] for put in trial.stand_ins.puts() if put["outcome"] == "replaced"]
     if not replaced:
         yield "nothing was replaced: this run shows nothing"
-    for put in trial.outside.puts():
+    for put in trial.stand_ins.puts():
         if (
             replaced
             and replaced[0] <= put["time"] <= replaced[-1]
@@ -118,7 +117,9 @@ def two_rotators(chance: Random) -> Sequence[Strike]:
         {"fault": "slow", "share": 0.2, "seconds": 1.0, "methods": EVERY_METHOD},
     ]
     unwell = Strike(
-        "S3 is moody from now on", lambda trial: trial.outside.s3_misbehaves(*rules), flow=archiving
+        "S3 is moody from now on",
+        lambda trial: trial.stand_ins.s3_misbehaves(*rules),
+        flow=archiving,
     )
     return [
         unwell,
@@ -131,10 +132,10 @@ def backlog(_: Random) -> Sequence[Strike]:
 
 
 def oldest_first(trial: Trial) -> Iterator[str]:
-    """Once S3 takes objects again, nobody's hour is archived before an hour that is much older:
-    four are in hand at once."""
-    puts = [put for put in trial.outside.puts() if put["outcome"] == "stored"]
-    refused = max(put["time"] for put in trial.outside.puts() if put["outcome"] == "AccessDenied")
+    """Check that no hour is archived before a much older one, once S3 takes objects again. The
+    rotator archives four hours at a time."""
+    puts = [put for put in trial.stand_ins.puts() if put["outcome"] == "stored"]
+    refused = max(put["time"] for put in trial.stand_ins.puts() if put["outcome"] == "AccessDenied")
     hours = [
         named[1].start
         for put in puts
@@ -142,17 +143,17 @@ def oldest_first(trial: Trial) -> Iterator[str]:
     ]
     waited = [hour for hour in hours if trial.settings.clock.now() - hour > 48 * 3600]
     if len({*waited}) < 24:
-        yield f"only {len({*waited})} hours had waited for more than two days: this run shows nothing"
+        yield f"only {len({*waited})} hours had waited for two days: this run shows nothing"
     for before, after in pairwise(waited):
         if after < before - 4 * 3600:
-            yield f"an hour of {(before - after) / 3600:.0f} hours before was archived only after it"
+            yield f"an hour was archived before one that is {(before - after) / 3600:.0f} h older"
 
 
 def _key(key: str) -> str:
     return key.partition("/")[2]
 
 
-FAST = Cast(
+FAST = Setup(
     speed=3600,
     settings={
         "demand_interval": "7200",
@@ -164,17 +165,33 @@ FAST = Cast(
     },
     most_waiting=2 * 72 * 8,
 )
-"""An hour a second; nothing but complete hours is archived. A round of rotation is a message for
+"""An hour passes in a second, and only complete hours are archived. Rotation sends a message for
 each hour and shard."""
 
 SCENARIOS = [
     Scenario("s3-answers", 4, "S3 answers 500, 503 SlowDown, 409, 412, 403", answers),
     Scenario("s3-wire", 4, "S3: time-out, reset, slow, answer lost, stored bytes differ", wire),
-    Scenario("s3-heedless", 4, "S3 without conditional writes: it replaces objects, or answers 501", heedless,
-             also=lambda trial: list(nothing_was_entrusted(trial))),
+    Scenario(
+        "s3-heedless",
+        4,
+        "S3 without conditional writes: it replaces objects, or answers 501",
+        heedless,
+        further_findings=lambda trial: list(nothing_was_entrusted(trial)),
+    ),
     Scenario("s3-hour", 4, "S3: 403 for an hour", an_hour),
-    Scenario("s3-rotators", 4, "two rotators on one disk, killed in turn, S3 moody", two_rotators,
-             Cast(settings={"rotate_workers": "2"})),
-    Scenario("s3-backlog", 4, "S3: 403 for three days; the backlog drains oldest first", backlog, FAST,
-             also=lambda trial: list(oldest_first(trial))),
-]  # fmt: skip
+    Scenario(
+        "s3-rotators",
+        4,
+        "two rotators on one disk, killed in turn, S3 moody",
+        two_rotators,
+        Setup(settings={"rotate_workers": "2"}),
+    ),
+    Scenario(
+        "s3-backlog",
+        4,
+        "S3: 403 for three days; the backlog drains oldest first",
+        backlog,
+        FAST,
+        further_findings=lambda trial: list(oldest_first(trial)),
+    ),
+]

@@ -1,5 +1,5 @@
-"""Fault 4, of one home alone: its objects are in a storage class that is not read at once, or its
-prefix is denied."""
+"""Fault 4, for one home alone: S3 cannot read its objects at once, because they are in Glacier, or
+denies its prefix."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from random import Random
 from eagle_logger import wiring
 from eagle_logger.core.paths import parse_archive_key
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Trial
 from workers.up.simulators import homes
 
 _AN_HOUR = 32.0
 """Real seconds that an hour of the trial takes."""
 
 
-def befalls(words: str, number: int, *, fault: str, methods: Sequence[str]) -> Strike:
+def strike_home(what: str, number: int, *, fault: str, methods: Sequence[str]) -> Strike:
     def begin(trial: Trial) -> None:
         home = homes(trial.plan.users_file)[number].user.cloud_id
         trial.notes["home"] = home
-        trial.outside.s3_misbehaves(
+        trial.stand_ins.s3_misbehaves(
             {"fault": fault, "methods": methods, "key": f"cloud_id={home}/"}
         )
         trial.until(lambda: is_stuck(trial, home))
 
     def end(trial: Trial) -> None:
         await_the_others(trial)
-        trial.outside.s3_misbehaves()
+        trial.stand_ins.s3_misbehaves()
 
-    return Strike(words, begin, end, lasts=_AN_HOUR, flow=archiving)
+    return Strike(what, begin, end, lasts=_AN_HOUR, flow=archiving)
 
 
 def is_stuck(trial: Trial, home: str) -> bool:
-    """Whether an hour of this home is stuck. It deletes archived files, as if their retention were
-    over, so that only the archive shows what the parts hold."""
+    """Whether an hour of this home is stuck. This deletes archived files, as if their retention
+    were over, so that only the archive shows what the parts hold."""
     folder = wiring.log_folder(trial.settings)
     for hour in folder.hours():
         for shard in folder.shards(hour):
@@ -70,16 +70,16 @@ def await_the_others(trial: Trial) -> None:
 def stored_for_others(trial: Trial) -> list[str]:
     named = [
         parse_archive_key(put["key"].partition("/")[2])
-        for put in trial.outside.puts()
+        for put in trial.stand_ins.puts()
         if put["outcome"] == "stored"
     ]
     return [one[0] for one in named if one is not None and one[0] != trial.notes["home"]]
 
 
 def one_home(_: Random) -> Sequence[Strike]:
-    glacier = befalls("one home's objects are in Glacier", 2, fault="glacier", methods=["GET"])
-    denied = befalls(
-        "S3 denies whatever is another home's", 5, fault="403", methods=["PUT", "HEAD", "GET"]
+    glacier = strike_home("one home's objects are in Glacier", 2, fault="glacier", methods=["GET"])
+    denied = strike_home(
+        "S3 denies another home's prefix", 5, fault="403", methods=["PUT", "HEAD", "GET"]
     )
     return [glacier, denied]
 
@@ -100,6 +100,12 @@ def how_many(trial: Trial) -> str:
 
 
 SCENARIOS = [
-    Scenario("s3-one-home", 4, "S3: one home's objects in Glacier, then another home's prefix denied, an hour each", one_home,
-             Cast(), also=were_stuck, told=how_many),
-]  # fmt: skip
+    Scenario(
+        "s3-one-home",
+        4,
+        "S3: one home's objects in Glacier, then another home's prefix denied, an hour each",
+        one_home,
+        further_findings=were_stuck,
+        remark=how_many,
+    )
+]

@@ -1,4 +1,4 @@
-"""Strikes by a plan that a seed gives, and what comes of them."""
+"""Scenarios: strikes by a plan that a seed gives, and the runner that carries them out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from random import Random
 from eagle_logger import wiring
 from tests.faults import oracle
 from tests.faults.fault_table import Row
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 from workers.up.measured_run.summary import rotate_what_is_open
 
 Act = Callable[[Trial], None]
@@ -22,12 +22,12 @@ def nothing(_: Trial) -> None:
 
 
 def fetching(trial: Trial) -> float:
-    """What is back after most strikes: readings of every home are logged again."""
+    """Wait until readings of every home are logged again; returns how many seconds that took."""
     return trial.await_flow()
 
 
 def archiving(trial: Trial) -> float:
-    """Both: readings are logged, and complete hours are archived."""
+    """Wait for `fetching`, and then until complete hours are archived; returns the seconds."""
     began = time.monotonic()
     trial.await_flow()
     trial.await_archive()
@@ -36,10 +36,10 @@ def archiving(trial: Trial) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """After `calm` seconds `begin` is done, `lasts` seconds later `end`; then what `flow` waits for
-    must come back."""
+    """After `calm` seconds `begin` is done, and `lasts` seconds later `end`. Then `flow` waits
+    until the system works again."""
 
-    words: str
+    what: str
     begin: Act
     end: Act = nothing
     lasts: float = 0.0
@@ -48,48 +48,49 @@ class Strike:
 
     def __str__(self) -> str:
         lasting = f" for {self.lasts:.1f} s" if self.lasts else ""
-        return f"{self.calm:4.1f} s of calm, then {self.words}{lasting}"
+        return f"{self.calm:4.1f} s of calm, then {self.what}{lasting}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`number` is the fault's in the list that `docs/explanation/promises.md` keeps; `name` is
-    short, for `ONLY=`."""
+    """`number` is that of the fault in the list of `docs/explanation/promises.md`. `ONLY=` selects
+    by `name`."""
 
     name: str
     number: int
     what: str
     plan: Callable[[Random], Sequence[Strike]]
-    cast: Cast = field(default_factory=Cast)
+    setup: Setup = field(default_factory=Setup)
     short: bool = False
-    """Part of `make test`."""
-    also: Callable[[Trial], Sequence[str]] = lambda _: ()
-    """Findings of this scenario alone, when everything has stopped."""
-    told: Callable[[Trial], str] | None = None
-    """What the table is to tell beside the figures."""
+    """Whether `make test` runs it too."""
+    further_findings: Callable[[Trial], Sequence[str]] = lambda _: ()
+    """Checks of this scenario alone, made when everything has stopped. Empty if all is well."""
+    remark: Callable[[Trial], str] | None = None
+    """A figure of this run that the table shows beside `what`."""
 
 
 def run(scenario: Scenario, seed: int, directory: Path) -> Row:
-    """Carry it out; AssertionError with everything that the oracle found."""
+    """Carry it out. Raises AssertionError with all findings of the oracle."""
     strikes = list(scenario.plan(Random(f"{seed}/{scenario.name}")))
     print(f"\n{scenario.name}, seed {seed}:")
     print("\n".join(f"  {number}. {strike}" for number, strike in enumerate(strikes, 1)))
     took = [0.0]
-    with Trial(directory, scenario.cast, seed=seed) as trial:
+    with Trial(directory, scenario.setup, seed=seed) as trial:
         trial.await_flow()
-        trial.lateness()  # what comes next is not to be told of the start
+        trial.lateness()  # so that the next call does not count the start
         for number, strike in enumerate(strikes, 1):
             took.append(_carry_out(strike, trial))
             print(f"  {number}. back after {took[-1]:.1f} s", flush=True)
         trial.stop()
         print(f"  {trial.run(rotate_what_is_open(trial.settings))}")
         verdict, findings = oracle.examine(trial)
-        findings += scenario.also(trial)
+        findings += scenario.further_findings(trial)
     assert not findings, "\n".join(findings)
+    remark = "" if scenario.remark is None else f"; {scenario.remark(trial)}"
     return Row(
         name=scenario.name,
         number=scenario.number,
-        what=scenario.what if scenario.told is None else f"{scenario.what}; {scenario.told(trial)}",
+        what=scenario.what + remark,
         strikes=len(strikes),
         readings=verdict.readings_archived,
         lost=verdict.lost,
@@ -100,7 +101,7 @@ def run(scenario: Scenario, seed: int, directory: Path) -> Row:
 
 
 def _carry_out(strike: Strike, trial: Trial) -> float:
-    """How long it took until what the strike had stopped flowed again."""
+    """Returns how many seconds it took until the system worked again."""
     time.sleep(strike.calm)
     strike.begin(trial)
     time.sleep(strike.lasts)

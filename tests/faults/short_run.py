@@ -1,4 +1,4 @@
-"""A few strikes of everything, one after another on one system: what `make test` has the time for."""
+"""A few strikes of several kinds on one system, short enough for `make test`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault 11: SIGTERM, whatever goes on: nothing lost, nothing doubled, and the end comes within the
+"""Fault 11: SIGTERM at any moment. Nothing is lost or doubled, and every program ends within its
 grace period."""
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SYSTEM = (Stage.ROTATING, Stage.FETCHING, Stage.DISPATCHING, Stage.TRIGGERS)
 
 
 def all_at_once(trial: Trial) -> None:
-    """Every program is told at the same moment. Whoever needs longer than it is given is killed,
-    and that is a death."""
+    """Stop every program at the same moment. Supervisor kills one that exceeds its grace period,
+    and that counts as a death."""
     before, began = trial.deaths_so_far(), time.monotonic()
     trial.watch.end()
     trial.manager.stop(trial.names(*_SYSTEM))
@@ -27,24 +27,23 @@ def all_at_once(trial: Trial) -> None:
     assert trial.deaths_so_far() == before, "a program did not end within its grace period"
 
 
-def stopped(words: str, begin: Act = nothing, end: Act = nothing, *, lasts: float) -> Strike:
-    """`begin` is done, a while later everything is stopped, `end` is done, and everything starts
-    again."""
+def stopped(what: str, begin: Act = nothing, end: Act = nothing, *, lasts: float) -> Strike:
+    """Do `begin`; after `lasts` seconds stop everything, do `end`, and start everything again."""
 
     def stop_and_mend(trial: Trial) -> None:
         all_at_once(trial)
         end(trial)
         trial.start_the_rest()
 
-    return Strike(f"SIGTERM {words}", begin, stop_and_mend, lasts=lasts, calm=1.0, flow=archiving)
+    return Strike(f"SIGTERM {what}", begin, stop_and_mend, lasts=lasts, calm=1.0, flow=archiving)
 
 
 def s3(trial: Trial, *rules: Any) -> None:
-    trial.outside.s3_misbehaves(*rules)
+    trial.stand_ins.s3_misbehaves(*rules)
 
 
 def relay(trial: Trial, *rules: Any) -> None:
-    trial.outside.relay_misbehaves(*rules)
+    trial.stand_ins.relay_misbehaves(*rules)
 
 
 def send(name: str, number: int) -> Callable[[Trial], None]:
@@ -88,4 +87,4 @@ def longest(trial: Trial) -> str:
     return f"all programs at the same moment, the longest took {trial.notes['longest']} s"
 
 
-SCENARIOS = [Scenario("stop", 11, "SIGTERM during everything", during_everything, told=longest)]
+SCENARIOS = [Scenario("stop", 11, "SIGTERM during everything", during_everything, remark=longest)]

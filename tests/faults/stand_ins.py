@@ -1,5 +1,5 @@
-"""The world around the system: Rainforest's relay and S3, played by processes that no strike at the
-system touches."""
+"""The stand-ins of Rainforest's relay and of S3, as processes that no strike at the system
+touches."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from workers.up.readiness import answers
 from workers.up.simulators import SimulatorSetup
 
 
-class Outside:
-    """The stand-ins of a plan, as processes of the test's own; what they write lies in `logs`."""
+class StandIns:
+    """The stand-ins of a plan, started by the test itself. Their output is in the folder `logs`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Outside:
         self._programs = [_seeded(program, seed, latency) for program in stand_ins(plan)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.s3_spoils = False
-        """Whether S3 was ever told to store other bytes than it is sent."""
+        """Whether S3 ever had to store other bytes than it is sent."""
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class Outside:
             self.stop(name)
 
     def stop(self, name: str) -> None:
-        """End it in good order; the simulator's ledger is complete then."""
+        """Let it end in good order, so that the simulator's ledger is complete."""
         process = self._processes.pop(name, None)
         if process is not None:
             process.terminate()
@@ -73,13 +73,13 @@ class Outside:
         self.stop(SIMULATOR)
 
     def relay_misbehaves(self, *rules: Mapping[str, Any], seed: int = 0) -> None:
-        """Rules as `eagle_logger.simulator.relay.faults` knows them, instead of those before; none:
-        everything is well."""
+        """Replace the relay's rules (see `eagle_logger.simulator.relay.faults`); without any it
+        behaves well."""
         _put(f"{self.plan.relay_origin}/faults", {"seed": seed, "rules": rules})
 
     def s3_misbehaves(self, *rules: Mapping[str, Any]) -> None:
-        """Rules as `eagle_logger.simulator.s3.faults` knows them, instead of those before; none:
-        everything is well."""
+        """Replace S3's rules (see `eagle_logger.simulator.s3.faults`); without any it behaves
+        well."""
         self.s3_spoils |= any(rule["fault"] == "corrupt" for rule in rules)
         _put(f"{self.plan.s3_url}/_faults", list(rules))
 
@@ -91,7 +91,7 @@ class Outside:
         ]
 
     def per_home(self) -> dict[str, dict[str, Any]]:
-        """How politely the relay was asked about each home."""
+        """Cloud id → the relay's statistics of the requests for this home."""
         with urllib.request.urlopen(
             f"{self.plan.relay_origin}/stats?homes=all", timeout=30
         ) as reply:

@@ -27,7 +27,7 @@ from eagle_logger.telemetry import late_percentile
 from eagle_logger.users.store import StoredUser
 from tests.acceptance.running import environment, until
 from tests.faults.resource_watch import Watch
-from tests.faults.stand_ins import Outside
+from tests.faults.stand_ins import StandIns
 from tests.support import volumes
 from tests.support.tcp_proxy import TcpProxy
 from workers.up.data_dir import key_file, write_private
@@ -45,49 +45,49 @@ from workers.up.supervisor_log import DIED, GAVE_UP, ProcessEvent
 Result = TypeVar("Result")
 
 BROKER = "broker"
-"""The Redis that holds Celery's messages and nothing else, where a cast has one."""
+"""The name of the Redis that holds only Celery's messages, with `own_broker`."""
 STANDBY = "standby"
-"""The name of the second Redis, if a cast has one."""
-PATIENCE = 120.0
-"""Seconds until a test gives up on something that ought to take a few."""
+"""The name of the second Redis, with `standby`."""
+GIVE_UP_AFTER_S = 120.0
+"""For things that ought to take a few seconds."""
 OLD = ("fetch-1", "rotator", "dispatcher")
 _LEFT_OUT = frozenset({"bridge", "flower"})
 """No readings pass through these."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who plays. An hour of the system's clock passes in 3600 / `speed` seconds; `settings` are
-    named without EAGLE_."""
+class Setup:
+    """What a trial starts. An hour of the system's clock passes in 3600 / `speed` seconds. The
+    names of `settings` lack EAGLE_."""
 
     homes: int = 8
     speed: float = 120.0
     latency: float = 0.05
     fetchers: int = 2
     own_broker: bool = False
-    """The broker is a Redis of its own without a file: killed, it comes back empty."""
+    """The broker is a second Redis without a file. After a kill it starts empty."""
     way_to_redis: bool = False
     """The system reaches Redis through a proxy, `Trial.way_to_redis`."""
     standby: bool = False
-    """A second Redis is the first one's replica, `Trial.replica`; the system reaches either through
-    `way_to_redis`."""
+    """A second Redis, `Trial.replica`, is the first one's replica. The system reaches the primary
+    through `way_to_redis`."""
     app: str = "workers.app"
-    """What celery's `-A` names."""
+    """The value of celery's `-A`."""
     twins: Sequence[str] = ()
     """Programs that run twice, the second as `<name>-2`."""
     old: Callable[[Path], Path] | None = None
-    """Puts an old version of the system into a directory; the programs in `OLD` begin as that
+    """Puts an old version of the system into a directory. The programs in `OLD` start as that
     version."""
     most_waiting: int = 300
-    """Messages in any queue, or handed out and not done, at any time."""
+    """The most messages that any queue, or all workers together, may hold at any time."""
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Of all its processes."""
+    """For all processes."""
     own_clocks: Sequence[str] = ()
     """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package
     `faketime`)."""
     log_volume: str | None = None
-    """The log files lie on a volume of their own, of this size (`24m`)."""
+    """The log files are on a volume of their own, of this size (`24m`)."""
 
 
 _CADENCE = {
@@ -96,68 +96,67 @@ _CADENCE = {
     "price_interval": 900,
     "message_interval": 3600,
 }
-"""In the system's clock; with a hundred and twenty times the speed everybody is visited every two
-seconds."""
+"""Seconds of the system's clock. At 120 times the speed, every home is visited every two seconds.
+"""
 _HOURS = {"rotate_grace": 600, "local_retention": 7200}
 _ROTATE_OPEN_EVERY = 5
-"""Real seconds: the rotator always has something to do, and everybody's hours come in many parts.
-"""
+"""Real seconds: so often that the rotator always has work, and that hours come in many parts."""
 
 
 class Trial:
-    """Use as a context: leaving it ends whatever still runs, by force."""
+    """The running system and its stand-ins. Leaving the context ends all processes by force."""
 
-    def __init__(self, directory: Path, cast: Cast, *, seed: int) -> None:
+    def __init__(self, directory: Path, setup: Setup, *, seed: int) -> None:
         self.data = directory / "data"
         self.data.mkdir()
-        self.cast = cast
+        self.setup = setup
         self.deaths = Deaths(self.data)
         self.given_up: list[str] = []
         self.hostile: frozenset[str] = frozenset()
         """Homes whose gateways invent readings. Their archived readings are not compared with the
         ledger."""
         self.notes: dict[str, str] = {}
-        """What a scenario wants to remember."""
+        """What a scenario keeps from one strike to a later one, or to its remark."""
         self._tally: Mapping[str, int] = {}
         self._stack = ExitStack()
-        if cast.log_volume is not None:
-            self._stack.enter_context(volumes.tmpfs(self.data / "logs", cast.log_volume))
+        if setup.log_volume is not None:
+            self._stack.enter_context(volumes.tmpfs(self.data / "logs", setup.log_volume))
         self._environment = {
             **environment(self.data),
             "NO_PROXY": "127.0.0.1,localhost",
-            **cast.environment,
+            **setup.environment,
         }
         self._redis = PrivateRedis(self.data, None)
         self.direct_redis_url = self._redis.url
         self.primary = self._redis
-        self.replica = self._standby() if cast.standby else self._redis
+        self.replica = self._standby() if setup.standby else self._redis
         self.way_to_redis = TcpProxy(self._redis.port, free_port())
-        self.plan = SimulatorSetup.make(cast.homes, self.data, {}, with_aws=False)
-        self.settings = self._settled()
+        self.plan = SimulatorSetup.make(setup.homes, self.data, {}, with_aws=False)
+        self.settings = self._write_settings()
         self.programs = self._programs()
         self._runner = asyncio.Runner()  # makes its loop when it is entered
         self.users = wiring.user_store(
             self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True
         )
-        self.outside = Outside(
+        self.stand_ins = StandIns(
             self.plan,
-            self.data / "run" / "outside",
+            self.data / "run" / "stand-ins",
             self._environment,
             seed=seed,
-            latency=cast.latency,
+            latency=setup.latency,
         )
         self.manager = self._new_manager()
         self.watch = Watch(self)
 
-    # Beginning and end ------------------------------------------------------------------------------------------------
+    # Beginning and end ----------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         with self._stack:
-            if self.cast.way_to_redis or self.cast.standby:
+            if self.setup.way_to_redis or self.setup.standby:
                 self._stack.enter_context(self.way_to_redis)
             self._stack.enter_context(self._runner)
             self._stack.callback(lambda: self.run(self.users.close()))
-            self._stack.enter_context(self.outside)
+            self._stack.enter_context(self.stand_ins)
             self.manager.__enter__()
             self._stack.callback(self._end_by_force)
             self._start()
@@ -174,12 +173,13 @@ class Trial:
         self._stack.close()
 
     def stop(self) -> None:
-        """Stop everything but Redis and S3, stage by stage, as `up` does; S3 is well from now on."""
+        """Stop everything but Redis and S3, stage by stage, as `up` does. S3 behaves well from now
+        on."""
         self.watch.end()
-        self.outside.s3_misbehaves()
+        self.stand_ins.s3_misbehaves()
         for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING):
             self.manager.stop([program.name for program in self.programs if program.stage == stage])
-        self.outside.stop_the_relay()
+        self.stand_ins.stop_the_relay()
 
     def _start(self) -> None:
         self._start_stores()
@@ -189,15 +189,15 @@ class Trial:
     def _start_stores(self) -> None:
         stores = self.names(Stage.REDIS)
         self.manager.start(stores)
-        await_redis(RedisAddress.parse(self._redis.url), PATIENCE)
-        if self.cast.standby:
-            await_redis(RedisAddress.parse(self.replica.url), PATIENCE)
+        await_redis(RedisAddress.parse(self._redis.url), GIVE_UP_AFTER_S)
+        if self.setup.standby:
+            await_redis(RedisAddress.parse(self.replica.url), GIVE_UP_AFTER_S)
             with redis.Redis.from_url(self.replica.url) as client:
                 client.config_set("masterauth", self.redis_password)
                 client.replicaof("127.0.0.1", self._redis.port)
 
     def start_the_rest(self) -> None:
-        """Everything but Redis; returns when each has shown that it works."""
+        """Start everything but Redis, and wait until each program has shown that it works."""
         rest = [program for program in self.programs if program.stage > Stage.STAND_INS]
         since = self.run(self.users.now())
         self.manager.start(program.name for program in rest)
@@ -213,7 +213,7 @@ class Trial:
             self._kill_supervisor()
         self.manager.__exit__()
 
-    # What can be done to it ---------------------------------------------------------------------------------------------
+    # What can be done to it -----------------------------------------------------------------------
 
     def kill(self, name: str) -> None:
         """kill -9; supervisor starts it again."""
@@ -232,12 +232,12 @@ class Trial:
         new.replace(file)
 
     def kill_everything(self) -> None:
-        """kill -9 of the whole system at once, Redis included, as when a machine's container is
-        killed; it stays down."""
+        """Kill the whole system at once, Redis included, as when its container is killed. It stays
+        down."""
         self.watch.end()
         self._kill_supervisor()
         self.manager.__exit__()
-        until(lambda: not any(_lives(pid) for pid in self._pids))
+        until(lambda: not any(_is_alive(pid) for pid in self._pids))
 
     def start_again(self) -> None:
         self.manager = self._new_manager()
@@ -252,7 +252,7 @@ class Trial:
         process.kill()
         process.wait()
 
-    # What can be seen of it ---------------------------------------------------------------------------------------------
+    # Observation ----------------------------------------------------------------------------------
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(coroutine)
@@ -265,7 +265,7 @@ class Trial:
         return len(path.read_bytes().splitlines()) if path.exists() else 0
 
     def lateness(self) -> str:
-        """The lateness of visits since this was asked last, in words."""
+        """The lateness of the visits since the last call, as text."""
         now = self.run(self.users.tally())
         more, self._tally = grown(self._tally, now), now
         shares = [late_percentile(more, share) for share in (0.5, 0.99)]
@@ -282,9 +282,9 @@ class Trial:
 
         return self.run(gather())
 
-    def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-        """Wait for a state while supervisor restarts what dies; a Redis that is away counts as "not
-        yet"."""
+    def until(self, condition: Callable[[], bool], patience: float = GIVE_UP_AFTER_S) -> None:
+        """Wait until the condition holds. Supervisor restarts what dies meanwhile, and a Redis that
+        is away counts as "not yet"."""
 
         def holds() -> bool:
             self.manager.running()
@@ -297,19 +297,19 @@ class Trial:
         until(holds, patience)
 
     def await_flow(self) -> float:
-        """Wait until every home has had a reading logged that came after now; how many seconds that
-        took."""
+        """Wait until a reading of every home that arrives after now is logged. Returns the seconds
+        that took."""
         began, since = time.monotonic(), self.settings.clock.now()
-        self.until(lambda: not self._waiting_for_readings(since))
+        self.until(lambda: not self.homes_without_reading(since))
         return time.monotonic() - began
 
     def await_archive(self) -> float:
-        """Wait until something has been archived, and every hour that is complete now; how many
-        seconds that took."""
+        """Wait until every hour that is complete now is archived, and at least one object. Returns
+        the seconds that took."""
         began, now = time.monotonic(), self.settings.clock.now()
         folder, complete = wiring.log_folder(self.settings), now - self.settings.rotate_grace
-        before = len(self.outside.puts())
-        self.until(lambda: len(self.outside.puts()) > before)
+        before = len(self.stand_ins.puts())
+        self.until(lambda: len(self.stand_ins.puts()) > before)
         self.until(
             lambda: (
                 not any(folder.unarchived(hour) for hour in folder.hours() if hour.end <= complete)
@@ -317,7 +317,8 @@ class Trial:
         )
         return time.monotonic() - began
 
-    def _waiting_for_readings(self, since: float) -> list[str]:
+    def homes_without_reading(self, since: float) -> list[str]:
+        """Homes that are not parked and of which no reading has arrived since this time."""
         return [
             one.user.cloud_id
             for one in self.everybody()
@@ -325,24 +326,26 @@ class Trial:
             and (one.state.last_arrival is None or one.state.last_arrival <= since)
         ]
 
-    # Settings and programs ----------------------------------------------------------------------------------------------
+    # Settings and programs ------------------------------------------------------------------------
 
-    def _settled(self) -> Settings:
+    def _write_settings(self) -> Settings:
         services: dict[str, Any] = {
             **{name: f"{seconds}" for name, seconds in (_CADENCE | _HOURS).items()},
             **self.plan.services(),
             "redis_url": self._redis_url(),
             "rotate_open_every": str(_ROTATE_OPEN_EVERY),
             "secret_keys_file": str(key_file(self.data)),
-            "fetch_workers": str(self.cast.fetchers),
+            "fetch_workers": str(self.setup.fetchers),
             "rotate_workers": "1",
             "log_format": "json",
             "min_free_disk": "0",
-            "test_clock": str(Clock(time.time(), self.cast.speed)),
+            "test_clock": str(Clock(time.time(), self.setup.speed)),
             **(
-                {"broker_url": f"redis://127.0.0.1:{free_port()}/0"} if self.cast.own_broker else {}
+                {"broker_url": f"redis://127.0.0.1:{free_port()}/0"}
+                if self.setup.own_broker
+                else {}
             ),
-            **self.cast.settings,
+            **self.setup.settings,
         }
         settings_module.write_services(self.data, services)
         return settings_module.load(self.data)
@@ -350,19 +353,20 @@ class Trial:
     def _redis_url(self) -> str:
         port = (
             self.way_to_redis.port
-            if self.cast.way_to_redis or self.cast.standby
+            if self.setup.way_to_redis or self.setup.standby
             else self._redis.port
         )
         return self._redis.url.replace(f":{self._redis.port}/", f":{port}/")
 
     def _programs(self) -> list[Program]:
         system = system_programs(self.settings, wiring.node(self.settings))
-        system = [self._cast(program) for program in system if program.name not in _LEFT_OUT]
-        twins = [_twin(program) for program in system if program.name in self.cast.twins]
-        standby = [replace(self.replica.program, name=STANDBY)] if self.cast.standby else []
-        programs = [self._redis.program, *standby, *self._own_broker(), *self._aged(system), *twins]
+        system = [self._with_app(program) for program in system if program.name not in _LEFT_OUT]
+        twins = [_twin(program) for program in system if program.name in self.setup.twins]
+        standby = [replace(self.replica.program, name=STANDBY)] if self.setup.standby else []
+        system = list(self._with_old_version(system))
+        programs = [self._redis.program, *standby, *self._own_broker(), *system, *twins]
         return [
-            self._with_own_clock(program) if program.name in self.cast.own_clocks else program
+            self._with_own_clock(program) if program.name in self.setup.own_clocks else program
             for program in programs
         ]
 
@@ -389,29 +393,24 @@ class Trial:
 
     @property
     def redis_password(self) -> str:
-        """The ports of the first Redis and the second."""
+        """The password of the first Redis and of the second."""
         return (self.data / "redis" / "password").read_text().strip()
 
-    def _cast(self, program: Program) -> Program:
+    def _with_app(self, program: Program) -> Program:
         return replace(
             program,
-            command=[self.cast.app if word == "workers.app" else word for word in program.command],
+            command=[self.setup.app if word == "workers.app" else word for word in program.command],
         )
 
-    def _aged(self, programs: Iterable[Program]) -> Iterator[Program]:
-        """Some of them as the old version, if the cast has one."""
-        aged = (
-            {}
-            if self.cast.old is None
-            else {"PYTHONPATH": str(self.cast.old(self.data.parent / "old"))}
-        )
-        yield from (
-            replace(program, environment=aged if program.name in OLD else {})
-            for program in programs
-        )
+    def _with_old_version(self, programs: Iterable[Program]) -> Iterator[Program]:
+        old = {}
+        if self.setup.old is not None:
+            old = {"PYTHONPATH": str(self.setup.old(self.data.parent / "old"))}
+        for program in programs:
+            yield replace(program, environment=old if program.name in OLD else {})
 
     def _own_broker(self) -> Iterator[Program]:
-        if self.cast.own_broker:
+        if self.setup.own_broker:
             port = self.settings.broker.rpartition(":")[2].partition("/")[0]
             options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
             yield Program(
@@ -446,7 +445,7 @@ def _twin(program: Program) -> Program:
     return replace(program, name=name, command=command, reports_as=reports_as)
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

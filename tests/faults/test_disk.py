@@ -1,4 +1,4 @@
-"""Fault 5, in one process: a disk that is full, failing or read-only at each phase, from the append
+"""Fault 5, in one process: a disk that is full, failing or read-only at each step, from the append
 to the receipt."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eagle_logger.core.rotation_plan import FIRST_PAUSE
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs.writer import LogWriter
-from tests.faults.fault_table import Noted, Row
+from tests.faults.fault_table import NoteRow, unharmed
 from tests.support import log_files, volumes
 from tests.support.log_files import at_step, line
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -32,8 +32,8 @@ def no_hook_left() -> Iterator[None]:
     crash_points.install(None)
 
 
-def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
-    """Logs and archive on one real volume with ever less room: a page more is free in each round."""
+def test_a_full_disk_loses_nothing(tmp_path: Path, note_row: NoteRow) -> None:
+    """Logs and archive share a real volume. In each round one more page of it is free."""
     written = dict.fromkeys(USERS, b"")
     with volumes.tmpfs(tmp_path / "volume", "8m") as volume:
         disk, archive = Disk(volume / "logs"), DirectoryArchive(volume / "archive")
@@ -46,8 +46,8 @@ def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
                 (user, HOUR): [line(10 * pages + number, user) for number in range(8)]
                 for user in USERS
             }
-            refusals += not_possible(lambda: writer.append(batch))  # noqa: B023  (called at once)
-            refusals += not_possible(lambda: disk.rotate(archive, include_open=True))
+            refusals += was_refused(lambda: writer.append(batch))  # noqa: B023  (called at once)
+            refusals += was_refused(lambda: disk.rotate(archive, include_open=True))
             ballast.unlink()
             assert log_files.torn(disk.folder.root) == []
             writer.append(batch)
@@ -64,21 +64,11 @@ def test_full_at_each_phase(tmp_path: Path, noted: Noted) -> None:
         assert disk.folder.hours() == []
     assert refusals > 10, "the disk was hardly ever full"
     readings = sum(text.count(b"\n") for text in written.values())
-    noted(
-        Row(
-            "disk-pages",
-            5,
-            "a real disk with 0 to 23 free pages while logging and rotating",
-            24,
-            readings,
-            0,
-            0,
-            0,
-        )
-    )
+    what = "a real disk with 0 to 23 free pages while logging and rotating"
+    note_row(unharmed(5, "disk-pages", what, 24, readings))
 
 
-def not_possible(act: Callable[[], object]) -> bool:
+def was_refused(act: Callable[[], object]) -> bool:
     try:
         result = act()
     except DiskUnavailable:
@@ -87,21 +77,20 @@ def not_possible(act: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=errno.errorcode.get)
-def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted: Noted) -> None:
+def test_a_rotation_that_fails_at_any_step_loses_nothing(
+    tmp_path: Path, number: int, note_row: NoteRow
+) -> None:
     lines = demands([3, 1, 2, 2]) + demand(3, 7)
-    later = (
-        NOW + FIRST_PAUSE if number == errno.EIO else NOW
-    )  # only EIO may be one file's own trouble
+    # Rotation tries a file again only after a pause if the trouble may be that file's alone: EIO.
+    later = NOW + FIRST_PAUSE if number == errno.EIO else NOW
 
     def refuse(name: str, refused: list[str]) -> None:
         refused.append(name)
         raise OSError(number, os.strerror(number))
 
     for step in range(1, 200):
-        disk, archive = (
-            Disk(tmp_path / f"{step}" / "logs"),
-            DirectoryArchive(tmp_path / f"{step}" / "archive"),
-        )
+        root = tmp_path / f"{step}"
+        disk, archive = Disk(root / "logs"), DirectoryArchive(root / "archive")
         disk.append(lines + b'{"v":1,"torn')
         refused: list[str] = []
         crash_points.install(at_step(step, lambda name: refuse(name, refused)))  # noqa: B023  (used in this round only)
@@ -116,15 +105,15 @@ def test_refused_at_every_step_of_a_rotation(tmp_path: Path, number: int, noted:
             break
     assert step > 20
     what = f"{errno.errorcode[number]} at every step from seal to receipt, in turn"
-    noted(Row(f"disk-{errno.errorcode[number]}", 5, what, step - 1, 4 * (step - 1), 0, 0, 0))
+    note_row(unharmed(5, f"disk-{errno.errorcode[number]}", what, step - 1, 4 * (step - 1)))
 
 
 @pytest.mark.parametrize("below", ["", "logs"])
 def test_a_file_system_that_becomes_read_only_acknowledges_nothing(
-    tmp_path: Path, below: str, noted: Noted
+    tmp_path: Path, below: str, note_row: NoteRow
 ) -> None:
-    """As ext4 does after an error. What it says in statvfs since Linux 6.16 is that it can be
-    written."""
+    """ext4 becomes read-only after an error. Since Linux 6.16 its statvfs still shows it as
+    writable."""
     image, at = tmp_path / "image", tmp_path / "volume"
     root = at / below
     acknowledged: list[bytes] = []
@@ -143,9 +132,8 @@ def test_a_file_system_that_becomes_read_only_acknowledges_nothing(
                     }
                 )
         writer.close()
-        with pytest.raises(
-            DiskUnavailable, match="Read-only file system"
-        ):  # before anybody is asked for what cannot be kept
+        # The check before a fetch notices it too, so that no gateway is asked in vain.
+        with pytest.raises(DiskUnavailable, match="Read-only file system"):
             LogWriter(root, shards=8, max_open=8, min_free_disk=0).check()
     with volumes.ext4(image, at):
         writer = LogWriter(root, shards=8, max_open=8, min_free_disk=0)
@@ -153,15 +141,5 @@ def test_a_file_system_that_becomes_read_only_acknowledges_nothing(
         writer.append({(CLOUD_ID, HOUR): [line(5)]})
         writer.close()
         assert log_files.contents(root) == b"".join([*acknowledged, line(5)])
-    noted(
-        Row(
-            "disk-read-only",
-            5,
-            "an ext4 that becomes read-only at an error, and is mounted again",
-            1,
-            6,
-            0,
-            0,
-            0,
-        )
-    )
+    what = "an ext4 that becomes read-only at an error, and is mounted again"
+    note_row(unharmed(5, "disk-read-only", what, 1, 6))

@@ -22,7 +22,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import read_lines
 from eagle_logger.logs.writer import LogWriter
 from tests.faults.conftest import EVERYTHING
-from tests.faults.fault_table import Noted, Row
+from tests.faults.fault_table import NoteRow, Row
 from tests.integration.rotation.test_crashes import stepping
 from tests.support import log_files
 from tests.support.log_lines import HOUR, demand
@@ -140,7 +140,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(300)
-def test_killed_a_thousand_times(directory: Path, seed: int, noted: Noted) -> None:
+def test_killed_a_thousand_times(directory: Path, seed: int, note_row: NoteRow) -> None:
     """The writer at each step in turn and the rotator at any, then the other way round."""
     chance = Random(f"{seed}/kills")
     stories = [
@@ -152,7 +152,7 @@ def test_killed_a_thousand_times(directory: Path, seed: int, noted: Noted) -> No
         sum(story.kills for story in stories),
         sum(story.readings() for story in stories),
     )
-    noted(Row("kills", 1, WHAT, kills, readings, lost=0, doubled=0, unreturnable=0))
+    note_row(Row("kills", 1, WHAT, kills, readings, lost=0, doubled=0, unreturnable=0))
 
 
 def kill_again_and_again(story: Story, chance: Random) -> None:

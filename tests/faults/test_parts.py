@@ -1,5 +1,5 @@
-"""Fault 12: a user's hour in several parts, from several disks and versions; no reading is in two
-of them."""
+"""Fault 12: a user's hour in several parts, from several disks and versions. No reading may be in
+two of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core import sealing
 from eagle_logger.core.hours import HOUR
-from tests.faults.fault_table import Noted, unharmed
+from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.one_worker import World
 from tests.support.scripted_relay import demand
 
 row = partial(unharmed, 12)
 
 
-async def test_a_gateway_that_shows_the_same_for_hours(world: World, noted: Noted) -> None:
-    """Frozen for a day: its reading's hour is archived and deleted here, and nobody remembers that
-    it was said before."""
+async def test_a_gateway_that_shows_the_same_for_hours(world: World, note_row: NoteRow) -> None:
+    """The gateway is frozen for a day. The hour of its readings is archived and deleted on the
+    node, and the user's state does not know them any more."""
     node, frozen = world.node(), [demand(world.now + second, "1.5") for second in range(0, 60, 6)]
     for hour in range(24):
         for _ in range(3):
@@ -35,17 +35,15 @@ async def test_a_gateway_that_shows_the_same_for_hours(world: World, noted: Note
         if hour % 4 == 3:
             await world.forget_state()
     count = world.assert_exactly_once()
-    assert len(world.kept) == 1, "one object, and nothing but receipts afterwards"
-    noted(
-        row("parts-frozen", "a gateway frozen for a day, its state forgotten six times", 24, count)
-    )
+    assert len(world.objects) == 1, "one object, and nothing but receipts afterwards"
+    what = "a gateway frozen for a day, its state forgotten six times"
+    note_row(row("parts-frozen", what, 24, count))
 
 
 async def test_another_number_of_shards_in_the_middle_of_an_hour(
-    world: World, noted: Noted
+    world: World, note_row: NoteRow
 ) -> None:
-    """The user's hour lies in two folders; a worker that was not told yet writes to the old one
-    still."""
+    """The user's hour is in two folders, because a worker still has the old number of shards."""
     old, new = world.node(shards=16, disk="one"), world.node(shards=3, disk="one")
     for number in range(60):
         world.clock.advance(60)
@@ -56,40 +54,34 @@ async def test_another_number_of_shards_in_the_middle_of_an_hour(
             await world.forget_state()
             old.rotate(include_open=True)
     what = "another EAGLE_SHARDS in the middle of an hour, old and new side by side"
-    noted(row("parts-shards", what, 1, world.assert_exactly_once()))
+    note_row(row("parts-shards", what, 1, world.assert_exactly_once()))
 
 
-async def test_one_user_on_two_nodes(world: World, seed: int, noted: Noted) -> None:
-    """Each asks the same gateway in turn, without its memory, and rotates when it likes."""
+async def test_one_user_on_two_nodes(world: World, seed: int, note_row: NoteRow) -> None:
+    """Both ask the same gateway, now and then without the user's state, and rotate at any time."""
     nodes, chance = [world.node(), world.node()], Random(seed)
-    said = [demand(world.now + 6 * number, "1.5") for number in range(700)]
+    readings = [demand(world.now + 6 * number, "1.5") for number in range(700)]
     for number in range(0, 700, 3):
         world.clock.advance(18)
-        await nodes[chance.randrange(2)].visit(*said[max(0, number - 5) : number + 1])
+        await nodes[chance.randrange(2)].visit(*readings[max(0, number - 5) : number + 1])
         if chance.random() < 0.1:
             await world.forget_state()
         if chance.random() < 0.1:
             nodes[chance.randrange(2)].rotate(include_open=True)
-    assert world.assert_exactly_once() > 230
-    assert max(int(key.split(".")[1]) for key in world.kept if key.count(".") > 2) > 2, (
-        "there were several parts"
-    )
-    noted(
-        row(
-            "parts-nodes",
-            "one user on two nodes, both archiving all the time",
-            2,
-            world.assert_exactly_once(),
-        )
-    )
+    count = world.assert_exactly_once()
+    assert count > 230
+    later_parts = [int(key.split(".")[1]) for key in world.objects if key.count(".") > 2]
+    assert max(later_parts) > 2
+    what = "one user on two nodes, both archiving all the time"
+    note_row(row("parts-nodes", what, 2, count))
 
 
 class KilledError(BaseException):
-    """No handler of ours may catch it."""
+    """A BaseException, so that no handler in the product catches it."""
 
 
 class Mortal:
-    """An archive whose rotator dies right after what it stored, or before it hears of it."""
+    """An archive that kills the rotator after an upload, before it learns of the success."""
 
     def __init__(self, archive: MemoryArchive | DirectoryArchive, dies: Callable[[], bool]) -> None:
         self._archive = archive
@@ -105,10 +97,10 @@ class Mortal:
 
 
 async def test_a_library_that_compresses_to_other_bytes(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note_row: NoteRow
 ) -> None:
-    """Upgraded between the upload and its receipt, again and again: the object is recognised by its
-    lines, not by its bytes."""
+    """gzip changes between the upload and its receipt, again and again. The rotator recognises the
+    object by its lines, not by its bytes."""
     stored, level = DirectoryArchive(tmp_path / "archive"), count(1)
     dying = iter([True, False] * 1000)
     world.archive = Mortal(stored, lambda: next(dying))
@@ -123,16 +115,9 @@ async def test_a_library_that_compresses_to_other_bytes(
             deaths += 1
         monkeypatch.setattr(sealing, "_GZIP_LEVEL", 1 + next(level) % 9)
     dying = iter([False] * 1000)
-    world.look_at_objects()
-    count_of_readings = world.assert_exactly_once()
+    world.check_objects()
+    readings = world.assert_exactly_once()
     assert deaths > 10
-    numbers = sorted(key for key in world.kept)
-    assert len(numbers) == len(set(numbers)) > 15
-    noted(
-        row(
-            "parts-gzip",
-            "killed between upload and receipt, then gzip gives other bytes",
-            deaths,
-            count_of_readings,
-        )
-    )
+    assert len(world.objects) > 15
+    what = "killed between upload and receipt, then gzip gives other bytes"
+    note_row(row("parts-gzip", what, deaths, readings))

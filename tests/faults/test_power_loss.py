@@ -1,4 +1,4 @@
-"""Fault 2: the power fails at any moment of writing and rotating, and the disk forgets what was not
+"""Fault 2: the power fails at any step of logging and rotating, and the disk forgets what was not
 synced."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
-from tests.faults.fault_table import Row
+from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
 from tests.support.log_files import line
 from tests.support.log_lines import HOUR
@@ -31,12 +31,12 @@ from tests.support.rotating import GRACE, RETENTION, assert_exactly_once, entrie
 
 USERS = [f"{number:06x}" for number in range(5)]
 NEXT = Hour(HOUR.end)
-SHARE = 0.25
-"""Of the moments that are looked at when there is little time, each with one of the disks that may
-be left."""
+EXAMINED_SHARE = 0.25
+"""The share of moments that `make test` examines, each with one of the four possible disks."""
 LATER = HOUR.end + GRACE
 
-Said = set[tuple[str, Identity, bytes]]
+Readings = set[tuple[str, Identity, bytes]]
+"""User, identity and values of each."""
 Batch = dict[tuple[str, Hour], list[bytes]]
 
 
@@ -49,9 +49,9 @@ def batch(number: int, users: list[str], hour: Hour = HOUR) -> Batch:
 BATCHES = [
     batch(1, USERS[:1]),
     batch(3, USERS),
-    batch(5, USERS[:2]),  # and now a rotation
+    batch(5, USERS[:2]),  # after it comes a rotation
     batch(7, USERS[1:], NEXT),
-    batch(2, USERS[:4]),  # late, and partly said before: a further part
+    batch(2, USERS[:4]),  # late, and partly logged before: a further part
 ]
 
 
@@ -69,11 +69,11 @@ class Disk:
     def archive(self) -> DirectoryArchive:
         return DirectoryArchive(self.root / "archive")
 
-    def append(self, batches: list[Batch], told: Callable[[], None] = lambda: None) -> None:
+    def append(self, batches: list[Batch], acknowledge: Callable[[], None] = lambda: None) -> None:
         writer = LogWriter(self.logs, shards=2, max_open=64, min_free_disk=0)
         for one in batches:
             writer.append(one)
-            told()
+            acknowledge()
         writer.close()
 
     def rotate(self, now: float) -> None:
@@ -83,39 +83,43 @@ class Disk:
             rotated = rotate_shard(rules, self.archive, hour, shard)
             assert not rotated.errors
 
-    def live(self, told: Callable[[], None]) -> None:
-        """The story, from an empty disk to everything archived and deleted here."""
-        self.append(BATCHES[:3], told)
+    def log_and_rotate(self, acknowledge: Callable[[], None]) -> None:
+        """Log and rotate everything, until the archive holds it and the disk is empty again."""
+        self.append(BATCHES[:3], acknowledge)
         self.rotate(LATER)
-        self.append(BATCHES[3:], told)
+        self.append(BATCHES[3:], acknowledge)
         self.rotate(LATER)
         self.rotate(LATER + RETENTION)
 
-    def said(self) -> Said:
-        """What its files and its archive hold."""
-        found = {
-            (key[9:15], *entry)
-            for key, several in entries_in(self.archive).items()
-            for entry in _said(several)
+    def readings(self) -> Readings:
+        """All readings in its files and in its archive."""
+        readings = {
+            (key[9:15], *reading)
+            for key, lines in entries_in(self.archive).items()
+            for reading in _readings(lines)
         }
         for path in self.logs.glob("*/*/rainforest-*.jsonl"):
             user = path.name[11:17]
-            found |= {(user, *entry) for entry in _said(read_lines(path.read_bytes(), user)[0])}
-        return found
+            readings |= _readings_of(user, path.read_bytes())
+        return readings
 
 
-def _said(entries: Iterable[LogLine]) -> set[tuple[Identity, bytes]]:
-    return {(entry.identity, entry.values) for entry in entries}
+def _readings(lines: Iterable[LogLine]) -> set[tuple[Identity, bytes]]:
+    return {(line.identity, line.values) for line in lines}
 
 
-def promised(marks: int) -> Said:
-    lines = [
-        (user, text)
-        for one in BATCHES[:marks]
-        for (user, _), texts in one.items()
-        for text in texts
-    ]
-    return {(user, *entry) for user, text in lines for entry in _said(read_lines(text, user)[0])}
+def _readings_of(user: str, content: bytes) -> Readings:
+    return {(user, *reading) for reading in _readings(read_lines(content, user)[0])}
+
+
+def acknowledged(batches: int) -> Readings:
+    """The readings of the first batches."""
+    return {
+        reading
+        for one in BATCHES[:batches]
+        for (user, _), lines in one.items()
+        for reading in _readings_of(user, b"".join(lines))
+    }
 
 
 @pytest.fixture
@@ -127,13 +131,14 @@ def memory() -> Iterator[Path]:
         yield Path(name)
 
 
-def lived(
+def record(
     root: Path, wanted: Callable[[], Iterable[Left]], deaf: Callable[[str], bool] = lambda _: False
 ) -> Forgetting:
+    """What would be left at each moment of `Disk.log_and_rotate`."""
     root.mkdir()
     recorded = Forgetting(root, wanted, deaf)
     with recorded.watching():
-        Disk(root).live(recorded.mark)
+        Disk(root).log_and_rotate(recorded.mark)
     return recorded
 
 
@@ -142,12 +147,12 @@ class LostError(AssertionError):
 
 
 def examine(memory: Path, image: Image, marks: int) -> None:
-    """Whether this disk holds what was acknowledged, and what becomes of the machine that starts on
-    it. Raises LostError."""
+    """Check that this disk holds what was acknowledged, and that a machine that starts on it
+    recovers. Raises LostError."""
     disk = Disk(memory / "after")
     lay_out(image, disk.root)
     try:
-        if missing := promised(marks) - disk.said():
+        if missing := acknowledged(marks) - disk.readings():
             raise LostError(f"{len(missing)} readings are gone")
         recover(disk)
     finally:
@@ -155,8 +160,8 @@ def examine(memory: Path, image: Image, marks: int) -> None:
 
 
 def recover(disk: Disk) -> None:
-    """What was not acknowledged is fetched again (here: everything), and rotation goes on: each
-    reading once in the end."""
+    """Fetch again what was not acknowledged (here: everything), rotate, and check that the archive
+    holds each reading once."""
     before = {key: disk.archive.get(key) for key in disk.archive.keys()}  # noqa: SIM118  (an archive is no mapping)
     disk.append(BATCHES)
     disk.rotate(LATER)
@@ -178,7 +183,7 @@ def recover(disk: Disk) -> None:
 
 
 def examine_all(memory: Path, recorded: Forgetting) -> int:
-    """How many disks there were to examine."""
+    """Examine every recorded disk; returns their number."""
     images = [
         (image, moment.marks) for moment in recorded.moments for image in moment.images.values()
     ]
@@ -193,33 +198,40 @@ def test_what_was_acknowledged_survives_power_loss(
     memory: Path,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
-    noted: Callable[[Row], None],
+    note_row: NoteRow,
     *,
     trusted: bool,
 ) -> None:
     if not trusted:
         monkeypatch.setattr(appender, "reports_errors", lambda _: False)
     chance = Random(seed)
-    recorded = lived(
-        memory / "before",
-        lambda: Left if EVERYTHING else chance.sample(list(Left), int(chance.random() < SHARE)),
-    )
+
+    def wanted() -> Iterable[Left]:
+        if EVERYTHING:
+            return Left
+        return chance.sample(list(Left), int(chance.random() < EXAMINED_SHARE))
+
+    recorded = record(memory / "before", wanted)
     assert [moment.marks for moment in recorded.moments if moment.step == "rename"][-1] == len(
         BATCHES
     )
     losses = examine_all(memory, recorded)
     kind = "syncfs" if trusted else "fsync"
-    what = f"the power fails after each step of logging and rotating ({kind}): what was not synced is gone, or in pieces"
-    noted(Row(f"power-{kind}", 2, what, losses, losses * len(promised(len(BATCHES))), 0, 0, 0))
+    what = (
+        f"the power fails after each step of logging and rotating ({kind}): "
+        "what was not synced is gone, or in pieces"
+    )
+    readings = losses * len(acknowledged(len(BATCHES)))
+    note_row(unharmed(2, f"power-{kind}", what, losses, readings))
 
 
 @pytest.mark.parametrize("deaf", ["fsync folder", "fsync file", "syncfs"])
-def test_a_missing_sync_would_be_found_out(
+def test_a_missing_sync_would_be_noticed(
     memory: Path, deaf: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if deaf == "fsync file":
         monkeypatch.setattr(appender, "reports_errors", lambda _: False)
-    recorded = lived(
+    recorded = record(
         memory / "before", lambda: [Left.ONLY_WHAT_WAS_SYNCED], lambda step: step == deaf
     )
     with pytest.raises(LostError):

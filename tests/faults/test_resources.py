@@ -17,7 +17,7 @@ from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
-from tests.faults.fault_table import Noted, Row
+from tests.faults.fault_table import NoteRow, unharmed
 from tests.support.log_files import fork, line, outcome
 from tests.support.log_lines import HOUR
 from tests.support.rotating import GRACE, NOW, RETENTION
@@ -45,7 +45,7 @@ def log_and_rotate(root: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_few_descriptors_and_many_files(tmp_path: Path, noted: Noted) -> None:
+def test_few_descriptors_suffice_for_many_log_files(tmp_path: Path, note_row: NoteRow) -> None:
     assert outcome(fork(lambda: log_and_rotate(tmp_path))) == 0
     archive = DirectoryArchive(tmp_path / "archive")
     keys = list(archive.keys())
@@ -54,4 +54,4 @@ def test_few_descriptors_and_many_files(tmp_path: Path, noted: Noted) -> None:
         entries, unreadable = read_lines(opened(archive.get(key)), user)
         assert (len(entries), unreadable) == (3, [])
     what = f"{DESCRIPTORS} file descriptors and {FILES:,} log files".replace(",", " ")
-    noted(Row("resources", 9, what, 1, 3 * FILES, 0, 0, 0))
+    note_row(unharmed(9, "resources", what, 1, 3 * FILES))

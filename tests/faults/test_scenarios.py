@@ -1,4 +1,4 @@
-"""Every scenario, carried out by its plan and judged by the one oracle."""
+"""Carries out every scenario by its plan, and lets the oracle judge the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.faults import (
     user_changes,
 )
 from tests.faults.conftest import EVERYTHING
-from tests.faults.fault_table import Noted
+from tests.faults.fault_table import NoteRow
 from tests.faults.scenario import Scenario, run
 
 MODULES = (
@@ -53,5 +53,7 @@ ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 @pytest.mark.parametrize(
     "scenario", [one for one in ALL if EVERYTHING or one.short], ids=lambda one: one.name
 )
-def test_exactly_once(scenario: Scenario, seed: int, tmp_path: Path, noted: Noted) -> None:
-    noted(run(scenario, seed, tmp_path))
+def test_every_reading_is_archived_exactly_once(
+    scenario: Scenario, seed: int, tmp_path: Path, note_row: NoteRow
+) -> None:
+    note_row(run(scenario, seed, tmp_path))

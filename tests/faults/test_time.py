@@ -1,5 +1,5 @@
-"""Fault 6: clocks that are set, that run in a time zone, that leap; gateways with clocks of their
-own; hours long rotated."""
+"""Fault 6, in one process: clocks that are set, that have a time zone, that leap; gateways whose
+clocks are wrong; readings for hours that were rotated long ago."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 
 from eagle_logger.core.hours import HOUR, Hour
 from eagle_logger.core.user_state import STRANGE_HOURS_A_DAY
-from tests.faults.fault_table import Noted, unharmed
-from tests.faults.one_worker import HOME, World, telling
+from tests.faults.fault_table import NoteRow, unharmed
+from tests.faults.one_worker import HOME, World, open_world
 from tests.support.scripted_relay import demand
 from tests.support.users import new_user
 
 row = partial(unharmed, 6)
 
 
-async def test_our_clock_is_set_forward_and_back_by_an_hour(
-    world: World, seed: int, noted: Noted
+async def test_the_workers_clock_is_set_forward_and_back_by_an_hour(
+    world: World, seed: int, note_row: NoteRow
 ) -> None:
-    """The gateways' clocks go on as they should."""
+    """The gateways' clocks stay right."""
     node, chance, truth, steps = world.node(), Random(seed), world.now, 0
     for _ in range(400):
         truth += 6
@@ -35,7 +35,7 @@ async def test_our_clock_is_set_forward_and_back_by_an_hour(
         if chance.random() < 0.1:
             node.rotate(include_open=chance.random() < 0.3)
     what = "our clock steps an hour forward and back, the gateway's does not"
-    noted(row("time-steps", what, steps, world.assert_exactly_once()))
+    note_row(row("time-steps", what, steps, world.assert_exactly_once()))
 
 
 NIGHTS = [
@@ -46,27 +46,21 @@ NIGHTS = [
 ]
 
 
-async def test_the_nights_when_clocks_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: Noted
+async def test_the_nights_when_summer_time_begins_or_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note_row: NoteRow
 ) -> None:
     count = 0
     for zone, night in NIGHTS:
         monkeypatch.setenv("TZ", zone)
         time.tzset()
         try:
-            async with telling(tmp_path / zone / night) as world:
+            async with open_world(tmp_path / zone / night) as world:
                 count += await a_night(world, Hour.parse(night).start)
         finally:
             monkeypatch.undo()
             time.tzset()
-    noted(
-        row(
-            "time-zone",
-            "the nights when clocks change, in Berlin, New York and on Lord Howe",
-            len(NIGHTS),
-            count,
-        )
-    )
+    what = "the nights when clocks change, in Berlin, New York and on Lord Howe"
+    note_row(row("time-zone", what, len(NIGHTS), count))
 
 
 async def a_night(world: World, start: int) -> int:
@@ -77,36 +71,30 @@ async def a_night(world: World, start: int) -> int:
         await node.visit(demand(start + 60 * minute, "1.5"))
         node.rotate()
     count = world.assert_exactly_once()
-    assert sorted(key[-22:-9] for key in world.kept) == [
+    assert sorted(key[-22:-9] for key in world.objects) == [
         Hour(start + n * HOUR).name for n in range(4)
     ]
     return count
 
 
-async def test_a_leap_second(world: World, noted: Noted) -> None:
-    """Unix time says the last second of the hour twice; a gateway may say 60, which is the next
-    hour's first."""
+async def test_a_leap_second(world: World, note_row: NoteRow) -> None:
+    """Unix time has the last second of the hour twice; a gateway may count a second 60, which is
+    the next hour's first."""
     node, last = world.node(), Hour.parse("2016-12-31-23").end - 1
     world.clock.advance(last - 30 - world.clock.now())
     for second in (-2, -1, 0, 0, 1, 2):
         world.clock.advance(8)
         await node.visit(demand(last + second, "1.5"), demand(last + second, "2.5"))
         world.clock.advance(-1)
-    noted(
-        row(
-            "time-leap",
-            "a second that comes twice, at the end of an hour",
-            1,
-            world.assert_exactly_once(),
-        )
-    )
+    what = "a second that comes twice, at the end of an hour"
+    note_row(row("time-leap", what, 1, world.assert_exactly_once()))
 
 
 OFFSETS = (-63 * 86400, -HOUR, -30, 400, 5 * HOUR, 20 * 365 * 86400)
 """Seconds."""
 
 
-async def test_gateways_whose_clocks_are_wrong(world: World, noted: Noted) -> None:
+async def test_gateways_whose_clocks_are_wrong(world: World, note_row: NoteRow) -> None:
     node, homes = world.node(), {f"{number:06x}": offset for number, offset in enumerate(OFFSETS)}
     await world.users.put([new_user(cloud_id) for cloud_id in homes])
     for number in range(100):
@@ -117,38 +105,29 @@ async def test_gateways_whose_clocks_are_wrong(world: World, noted: Noted) -> No
             node.rotate()
     for _ in range(4):
         world.later()
-    assert all(world.archived(cloud_id) for cloud_id in homes), (
-        "the readings of the future wait for nothing"
-    )
+    assert all(world.archived(cloud_id) for cloud_id in homes), "readings of the future wait"
     count = world.assert_exactly_once()
-    noted(
-        row(
-            "time-gateways",
-            "gateways whose clocks are 63 days behind to 20 years ahead",
-            len(OFFSETS),
-            count,
-        )
-    )
+    what = "gateways whose clocks are 63 days behind to 20 years ahead"
+    note_row(row("time-gateways", what, len(OFFSETS), count))
 
 
 async def test_a_gateway_without_any_clock_is_filed_by_arrival_and_nothing_is_lost(
-    world: World, seed: int, noted: Noted
+    world: World, seed: int, note_row: NoteRow
 ) -> None:
-    """What is not promised of it: that a reading it shows again after others stands only once."""
+    """Not promised: a reading that such a gateway shows again later may be archived twice."""
     node, chance = world.node(), Random(seed)
     for _ in range(STRANGE_HOURS_A_DAY + 100):
         world.clock.advance(12)
         await node.visit(demand(chance.randrange(1_000_000_000, 2_000_000_000), "1.5"))
     count = world.assert_exactly_once()
-    assert len(world.kept) <= STRANGE_HOURS_A_DAY + 3, "a few objects, not one for each reading"
-    noted(
-        row("time-none", "a gateway whose every reading has a time of its own invention", 1, count)
-    )
+    assert len(world.objects) <= STRANGE_HOURS_A_DAY + 3, "a few objects, not one for each reading"
+    what = "a gateway whose every reading has a time of its own invention"
+    note_row(row("time-none", what, 1, count))
 
 
-async def test_readings_for_hours_long_rotated(world: World, seed: int, noted: Noted) -> None:
-    """A backlog, newest first, mixed with live readings, some of it said before; state and local
-    files may be gone."""
+async def test_readings_for_hours_long_rotated(world: World, seed: int, note_row: NoteRow) -> None:
+    """The gateway shows a backlog, newest first, mixed with live readings. Some of it was logged
+    before, and state and local files may be gone."""
     node, chance = world.node(), Random(seed)
     start = world.now
     for day_hour in range(12):
@@ -166,17 +145,11 @@ async def test_readings_for_hours_long_rotated(world: World, seed: int, noted: N
         if number % 10 == 9:
             await world.forget_state()
             world.later()
-    noted(
-        row(
-            "time-late",
-            "backlogs of ten for hours long rotated, state lost now and then",
-            40,
-            world.assert_exactly_once(),
-        )
-    )
+    what = "backlogs of ten for hours long rotated, state lost now and then"
+    note_row(row("time-late", what, 40, world.assert_exactly_once()))
 
 
-async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, noted: Noted) -> None:
+async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, note_row: NoteRow) -> None:
     node, others = world.node(), [f"{number:06x}" for number in range(20)]
     await world.users.put([new_user(cloud_id) for cloud_id in others])
     end = Hour.of(world.now).end
@@ -187,7 +160,6 @@ async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, noted: No
         world.clock.advance(0.01)
         await node.visit(*readings, cloud_id=cloud_id)
     count = world.assert_exactly_once()
-    assert len(world.kept) == 2 * 21
-    noted(
-        row("time-boundary", "an hour begins in the middle of a batch, and of a reply", 21, count)
-    )
+    assert len(world.objects) == 2 * 21
+    what = "an hour begins in the middle of a batch, and of a reply"
+    note_row(row("time-boundary", what, 21, count))

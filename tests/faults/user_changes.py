@@ -1,4 +1,4 @@
-"""Faults 10 and 12: what people do to the users while they are being fetched."""
+"""Faults 10 and 12: people change, remove and import users while these are being fetched."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from eagle_logger.users.importing import import_users
 from eagle_logger.users.store import NewUser
 from eagle_logger.users.user_json import as_line
 from tests.faults.scenario import Scenario, Strike, archiving, fetching
-from tests.faults.system_under_test import Cast, Trial
+from tests.faults.system_under_test import Setup, Trial
 from workers.up.data_dir import key_file, write_private
 from workers.up.simulators import homes
 
-CAST = Cast(homes=12)
+SETUP = Setup(homes=12)
 FETCHERS = ("fetch-1", "fetch-2")
 
 
@@ -64,25 +64,27 @@ def removed(numbers: Sequence[int], lasts: float, calm: float) -> Strike:
     )
 
 
-# Keys -----------------------------------------------------------------------------------------------------------------
+# Keys ---------------------------------------------------------------------------------------------
 
 
 def take_a_new_key(trial: Trial) -> None:
-    """As the how-to says: the new key before the old one, everything sealed anew, and then the old
-    key away.
+    """Rotate the key as the how-to page says: put the new key before the old one, encrypt all
+    passwords anew, remove the old key.
 
-    Sealing before every process has read the new key must change nothing."""
+    An attempt to encrypt before every process has read the new key must change nothing.
+    """
     keys = key_file(trial.data)
     old = keys.read_text().split()
     _put_keys(trial, [new_key(), *old])
-    trial.until(lambda: _sealed_anew(trial) == CAST.homes)
+    trial.until(lambda: _reseal(trial) == SETUP.homes)
     _put_keys(trial, keys.read_text().split()[:1])
-    _start_again(trial)
-    assert _sealed_anew(trial) == 0
+    _restart_fetchers(trial)
+    assert _reseal(trial) == 0
 
 
-def _sealed_anew(trial: Trial) -> int | None:
-    """How many passwords were encrypted anew; None while a process does not know the key yet."""
+def _reseal(trial: Trial) -> int | None:
+    """Encrypt passwords with the newest key; returns their number, or None while a process does not
+    know the key yet."""
     try:
         return trial.run(trial.users.reseal())
     except KeyNotKnown:
@@ -98,24 +100,24 @@ def _put_keys(trial: Trial, keys: Sequence[str]) -> None:
     )
 
 
-def _start_again(trial: Trial) -> None:
+def _restart_fetchers(trial: Trial) -> None:
     for name in FETCHERS:
         before = trial.manager.pid(name)
         trial.signal(name, signal.SIGTERM)
-        trial.until(lambda: trial.manager.pid(name) not in {0, before})  # noqa: B023  (waited for here)
+        trial.until(lambda: trial.manager.pid(name) not in {0, before})  # noqa: B023  (called at once)
         trial.await_flow()
 
 
 def new_keys(calm: float) -> Strike:
     return Strike(
-        "a new key, everything sealed anew, the old key away",
+        "a new key, all passwords encrypted anew, the old key removed",
         take_a_new_key,
         calm=calm,
         flow=fetching,
     )
 
 
-# Users that are gone --------------------------------------------------------------------------------------------------
+# Users that are gone ------------------------------------------------------------------------------
 
 _exports: dict[int, list[bytes]] = {}
 
@@ -128,7 +130,7 @@ def export_and_flush(trial: Trial) -> None:
 
 def import_again(trial: Trial) -> None:
     imported = trial.run(import_users(trial.users, _exports.pop(id(trial)), tell=lambda _: None))
-    assert imported.users == CAST.homes
+    assert imported.users == SETUP.homes
 
 
 def flushed(lasts: float, calm: float) -> Strike:
@@ -144,7 +146,7 @@ def flushed(lasts: float, calm: float) -> Strike:
 
 def changed(chance: Random) -> Sequence[Strike]:
     def some() -> list[int]:
-        return sorted(chance.sample(range(CAST.homes), 5))
+        return sorted(chance.sample(range(SETUP.homes), 5))
 
     return [
         wrong_password(some(), chance.uniform(0, 1), chance.uniform(1, 3)),
@@ -155,8 +157,25 @@ def changed(chance: Random) -> Sequence[Strike]:
 
 
 SCENARIOS = [
-    Scenario("people", 10, "credentials changed in the middle of a fetch, users removed and added again", changed, CAST),
-    Scenario("people-keys", 10, "keys rotated under load", lambda chance: [new_keys(chance.uniform(1, 3))], CAST),
-    Scenario("people-flushed", 12, "FLUSHDB of the users' database, twice, and `users import`",
-             lambda chance: [flushed(chance.uniform(0, 3), chance.uniform(1, 4)) for _ in range(2)], CAST),
-]  # fmt: skip
+    Scenario(
+        "people",
+        10,
+        "credentials changed in the middle of a fetch, users removed and added again",
+        changed,
+        SETUP,
+    ),
+    Scenario(
+        "people-keys",
+        10,
+        "keys rotated under load",
+        lambda chance: [new_keys(chance.uniform(1, 3))],
+        SETUP,
+    ),
+    Scenario(
+        "people-flushed",
+        12,
+        "FLUSHDB of the users' database, twice, and `users import`",
+        lambda chance: [flushed(chance.uniform(0, 3), chance.uniform(1, 4)) for _ in range(2)],
+        SETUP,
+    ),
+]

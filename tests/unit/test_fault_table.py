@@ -14,7 +14,7 @@ def lines(page: str) -> list[str]:
     return [line for line in page.splitlines() if line.startswith("| ") and "`" in line]
 
 
-def test_a_row_tells_everything() -> None:
+def test_a_row_of_the_table_has_every_figure() -> None:
     assert str(ROW) == "| 3 `redis-kill` | kill -9 | 5 | 1 234 | 0 | 0 | 2 | 10.7 s |"
 
 
@@ -35,6 +35,6 @@ def test_a_whole_table_leaves_nothing_of_the_old_one() -> None:
     ]
 
 
-def test_a_page_without_a_place_for_it() -> None:
+def test_a_page_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="has no table"):
         with_rows("nothing", [ROW], whole=True)

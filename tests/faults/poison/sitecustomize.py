@@ -1,7 +1,7 @@
-"""Python runs this at its start when it is on its path: the replies of one home kill the process
-that reads them.
+"""Makes the replies of one home kill the process that reads them. Python runs this module at its
+start, if it is on its path.
 
-The home's cloud id stands in the file `poison` in the data directory, for as long as it is there.
+The file `poison` in the data directory holds the home's cloud id. Without the file nothing dies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE = "poison"
 
 
 class _Poisoned(importlib.machinery.PathFinder):
-    """Imports the relay client, and has each reply looked at."""
+    """Imports the relay client so that it dies of the victim's replies."""
 
     @classmethod
     def find_spec(
@@ -55,5 +55,5 @@ def _victim() -> str | None:
     return poison.read_text() if poison.exists() else None
 
 
-if __name__ == "sitecustomize":  # not for who only wants to know the file's name
+if __name__ == "sitecustomize":  # a test imports this module only for FILE
     sys.meta_path.insert(0, _Poisoned)
