@@ -13,9 +13,9 @@ from eagle_logger.core.circuit_breaker import (
     Breaker,
     FleetLoad,
     Phase,
+    breaker_after,
     most_to_lease,
-    sampled,
-    stepped,
+    relay_sample,
 )
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import most_per_tick, visit_period
@@ -33,7 +33,7 @@ async def most_this_second(users: UserStore, clock: Clock, intervals: Mapping[Ki
     load = _fleet_load(totals, now, clock, intervals)
     ordinary = most_per_tick(totals.users, load.period, load.overdue)
     real_now = clock.real(now)
-    breaker = stepped(before, sampled(real_now, tally), load, ordinary)
+    breaker = breaker_after(before, relay_sample(real_now, tally), load, ordinary)
     await users.set_breaker(breaker)
     if breaker.phase is not before.phase:
         _log_new_phase(breaker, before, load)

@@ -1,4 +1,4 @@
-"""The breaker, second by second, on a fleet whose relay fails as a test says."""
+"""The breaker, second by second, over a fleet whose relay fails as a test wishes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from eagle_logger.core.circuit_breaker import (
     FleetLoad,
     Phase,
     Sample,
+    breaker_after,
     most_to_lease,
-    sampled,
-    stepped,
+    relay_sample,
 )
 from eagle_logger.core.schedule import most_per_tick, pause_after_failures, stable_fraction
 
@@ -36,7 +36,7 @@ class World:
     size: int
     away: float = 0.0
     at: float = 0.0
-    asked: list[int] = field(default_factory=list)
+    visited: list[int] = field(default_factory=list)
     visits: int = 0
     failed: int = 0
     breaker: Breaker = field(default_factory=Breaker)
@@ -48,7 +48,7 @@ class World:
         self.at += 1
         fleet = self.fleet()
         ordinary = most_per_tick(self.size, 6.0, fleet.overdue)
-        self.breaker = stepped(
+        self.breaker = breaker_after(
             self.breaker, Sample(self.at, self.visits, self.failed), fleet, ordinary
         )
         due = sorted(
@@ -57,7 +57,7 @@ class World:
         leased = due[: most_to_lease(self.breaker, self.at, fleet, ordinary)]
         for _, number in leased:
             self.visit(number)
-        self.asked.append(len(leased))
+        self.visited.append(len(leased))
 
     def visit(self, number: int) -> None:
         home = self.homes[number]
@@ -78,18 +78,18 @@ class World:
         )
 
     def run(self, seconds: int) -> list[int]:
-        """How many were asked in each of these seconds."""
-        before = len(self.asked)
+        """How many users were visited in each of these seconds."""
+        before = len(self.visited)
         for _ in range(seconds):
             self.second()
-        return self.asked[before:]
+        return self.visited[before:]
 
     def phase(self) -> Phase:
         return self.breaker.phase
 
 
 @pytest.mark.parametrize("size", [20, 100, 3000])
-def test_away_and_back(size: int) -> None:
+def test_the_breaker_opens_while_the_relay_is_away_and_closes_when_it_is_back(size: int) -> None:
     world = World(size)
     world.run(30)
     assert world.phase() is Phase.CLOSED
@@ -98,19 +98,23 @@ def test_away_and_back(size: int) -> None:
     world.run(25)
     assert world.phase() is Phase.OPEN
     gentle = max(1, ceil(size / 6 / 100))
-    assert max(world.run(600)) == gentle, "as long as it is away, a few a second ask on"
+    assert max(world.run(600)) == gentle, "while it is away, a few users a second are visited"
 
     world.away = 0.0
     returning = world.run(25)
     assert world.phase() is Phase.CLOSED
-    assert max(returning) <= max(100, ceil(1.5 * size / 6)), "nobody stampedes"
+    assert max(returning) <= max(100, ceil(1.5 * size / 6)), (
+        "the fleet does not come back all at once"
+    )
     assert all(later <= max(4, 4 * earlier) for earlier, later in pairwise(returning))
-    assert min(home.due for home in world.homes.values()) > world.at - 10, "everybody is back"
+    assert min(home.due for home in world.homes.values()) > world.at - 10, (
+        "every user is visited in time again"
+    )
     assert max(home.due for home in world.homes.values()) <= world.at + 6
 
 
 @pytest.mark.parametrize("away", [0.01, 0.1, 0.5])
-def test_a_share_of_the_homes_never_opens_it(away: float) -> None:
+def test_the_breaker_stays_closed_while_a_share_of_the_homes_fails(away: float) -> None:
     world = World(200, away=away)
     for _ in range(300):
         world.second()
@@ -118,22 +122,22 @@ def test_a_share_of_the_homes_never_opens_it(away: float) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_one_home_or_two_never_open_it(size: int) -> None:
+def test_one_home_or_two_never_open_the_breaker(size: int) -> None:
     world = World(size, away=1.0)
     for _ in range(2000):
         world.second()
         assert world.phase() is Phase.CLOSED
 
 
-def test_one_home_visited_far_more_often_than_all_others_never_opens_it() -> None:
+def test_one_home_that_is_visited_far_more_often_than_all_others_never_opens_the_breaker() -> None:
     """Nearly every visit fails, and they are all one home's."""
     breaker, fleet = Breaker(), FleetLoad(users=50, failing=1, period=6.0)
     for second in range(100):
-        breaker = stepped(breaker, Sample(second, 20 * second, 20 * second), fleet, 50)
+        breaker = breaker_after(breaker, Sample(second, 20 * second, 20 * second), fleet, 50)
         assert breaker.phase is Phase.CLOSED
 
 
-def test_it_opens_again_when_those_who_follow_are_not_answered() -> None:
+def test_a_returning_breaker_opens_again_when_the_next_visits_fail() -> None:
     world = World(3000, away=1.0)
     world.run(30)
     world.away = 0.0
@@ -145,21 +149,23 @@ def test_it_opens_again_when_those_who_follow_are_not_answered() -> None:
     assert max(world.run(60)) == 5
 
 
-def test_one_lucky_answer_does_not_close_it() -> None:
+def test_one_answer_in_three_does_not_close_the_breaker() -> None:
     breaker = Breaker(Phase.OPEN, 0.0, (Sample(0.0, 0, 0),))
     fleet = FleetLoad(users=100, failing=100, period=6.0, overdue=60.0)
     for second in range(1, 60):
-        breaker = stepped(breaker, Sample(second, second, second - second // 3), fleet, 100)
+        breaker = breaker_after(breaker, Sample(second, second, second - second // 3), fleet, 100)
         assert breaker.phase is Phase.OPEN
 
 
-def test_a_redis_that_was_emptied_is_no_relay_that_is_away() -> None:
+def test_counters_that_went_back_do_not_open_the_breaker() -> None:
     breaker = Breaker(samples=(Sample(0.0, 900, 10), Sample(5.0, 1000, 10)))
-    breaker = stepped(breaker, Sample(6.0, 3, 3), FleetLoad(users=10, failing=10, period=6.0), 10)
+    breaker = breaker_after(
+        breaker, Sample(6.0, 3, 3), FleetLoad(users=10, failing=10, period=6.0), 10
+    )
     assert breaker == Breaker(samples=(Sample(6.0, 3, 3),))
 
 
-def test_what_is_no_doing_of_the_relay_does_not_count() -> None:
+def test_failures_that_are_not_the_relays_do_not_count() -> None:
     tally = {
         "fetches": 100,
         "failed_fetches": 60,
@@ -167,7 +173,7 @@ def test_what_is_no_doing_of_the_relay_does_not_count() -> None:
         "failed_internal_error": 10,
         "failed_busy": 20,
     }
-    assert sampled(7.0, tally) == Sample(7.0, 60, 20)
+    assert relay_sample(7.0, tally) == Sample(7.0, 60, 20)
 
 
 @given(
@@ -175,24 +181,24 @@ def test_what_is_no_doing_of_the_relay_does_not_count() -> None:
     st.integers(0, 500),
     st.integers(0, 500),
 )
-def test_whatever_happens_somebody_is_asked_and_little_is_remembered(
+def test_in_every_phase_a_user_is_visited_and_few_samples_are_remembered(
     seconds: list[tuple[int, float, float]], users: int, failing: int
 ) -> None:
     breaker, at, visits, failed = Breaker(), 0.0, 0, 0
     fleet = FleetLoad(users, min(users, failing), 6.0)
     for more, part, passed in seconds:
         at, visits, failed = at + passed, visits + more, failed + int(more * part)
-        breaker = stepped(breaker, Sample(at, visits, failed), fleet, users)
+        breaker = breaker_after(breaker, Sample(at, visits, failed), fleet, users)
         assert most_to_lease(breaker, at, fleet, users) >= min(1, users)
         assert most_to_lease(breaker, at, fleet, users) <= users
         assert len(breaker.samples) <= 40
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_a_clock_that_was_set_back_holds_nobody_up(phase: Phase) -> None:
+def test_the_breaker_closes_after_the_clock_was_set_back(phase: Phase) -> None:
     breaker = Breaker(phase, 7000.0, (Sample(7100.0, 50, 50),))
     fleet = FleetLoad(users=100, failing=100, period=6.0)
     for second in range(1, 60):
-        breaker = stepped(breaker, Sample(3500.0 + second, 50 + 10 * second, 50), fleet, 100)
+        breaker = breaker_after(breaker, Sample(3500.0 + second, 50 + 10 * second, 50), fleet, 100)
     assert breaker.phase is Phase.CLOSED
     assert len(breaker.samples) < 20
