@@ -17,7 +17,7 @@ from eagle_logger.core.fernet_keys import keys_in
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.logs.drain_flag import DrainFlag
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.logs.open_files import SPARE
+from eagle_logger.logs.open_files import SPARE_DESCRIPTORS
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.redis.store import RedisUserStore
@@ -127,7 +127,7 @@ def descriptors(settings: Settings) -> int:
 
 
 def _spare(settings: Settings) -> int:
-    return settings.max_in_flight + SPARE
+    return settings.max_in_flight + SPARE_DESCRIPTORS
 
 
 async def data_logger(

@@ -12,7 +12,7 @@ import structlog
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs.appender import AppendResult
+from eagle_logger.logs.writer import AppendResult
 
 _log = structlog.get_logger("eagle_logger.disk")
 

@@ -1,115 +1,67 @@
-"""Group commit: one `syncfs` makes the appends of many files, and of many threads, durable.
+"""One `syncfs` in place of an fsync of each file of a batch.
 
-The kernel reports a write error once to each open descriptor of the file system. So one descriptor
-is kept open from before the first write, only one thread at a time syncs on it, and an error fails
-every window that was open when it came to light.
+The kernel reports a write error to each descriptor of the file system once, if the descriptor was
+open when the error occurred. So the writer opens one descriptor before its first write, and keeps it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from pathlib import Path
 
 from eagle_logger.disk import crash_points
-from eagle_logger.logs.free_space import refuse_read_only
 
-_REPORTING = {
+_FILE_SYSTEMS_REPORTING_ERRORS = {
     0xEF53: "ext4",
     0x58465342: "xfs",
     0x9123683E: "btrfs",
     0xF2F52010: "f2fs",
     0x01021994: "tmpfs",
 }
-"""statfs(2) magic numbers of file systems whose syncfs reports their own write errors. An overlay's
-does not."""
+"""statfs(2) magic numbers of file systems whose `syncfs` reports their own write errors. That of an
+overlay does not."""
+_SYNCFS_REPORTS_ERRORS_SINCE = (5, 8)
 
 
 def reports_errors(path: Path) -> bool:
-    """Whether a `syncfs` there can be trusted: Linux 5.8 or later, and a file system known to pass
-    its errors on."""
+    """Whether a `syncfs` there can be trusted: on Linux 5.8 or later, and on a file system that is
+    known to report its errors."""
     uname = os.uname()
-    if uname.sysname != "Linux" or _release(uname.release) < (5, 8):
+    if uname.sysname != "Linux" or kernel_version(uname.release) < _SYNCFS_REPORTS_ERRORS_SINCE:
         return False
-    return _magic(path) in _REPORTING
+    return _file_system_magic(path) in _FILE_SYSTEMS_REPORTING_ERRORS
 
 
-def _release(text: str) -> tuple[int, int]:
-    major, _, rest = text.partition(".")
+def kernel_version(release: str) -> tuple[int, int]:
+    """(6, 1) for `6.1.0-13-amd64`; (0, 0) for a release that is spelled in another way."""
+    major, _, rest = release.partition(".")
     minor = rest.partition(".")[0]
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
 
 
-def _magic(path: Path) -> int:
-    """The first word of `struct statfs`."""
-    buffer = ctypes.create_string_buffer(256)
+def _file_system_magic(path: Path) -> int:
+    """`f_type`, the first word of `struct statfs`: Python's statvfs does not return it. 0 if the
+    call fails, which stands for a file system that is not trusted."""
+    # If this breaks: return 0. Each file of a batch then has an fsync of its own, which is slower.
+    buffer = ctypes.create_string_buffer(256)  # twice the size of the structure
     if ctypes.CDLL(None).statfs(os.fsencode(path), buffer) != 0:
         return 0
     return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF
 
 
-class GroupCommit:
-    """Windows of appends to one file system. `begin` before the first write, `commit` after the
-    last."""
+class GroupFsync:
+    """Syncs the file system that holds `root`. Made before the first write to it."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.device = os.fstat(self._fd).st_dev
-        """The file system that a commit speaks for; a folder below may be a link to another."""
-        self._changed = threading.Condition()
-        self._running = False
-        self._started = 0
-        self._finished = 0
-        self._failures = 0
-        self._last: OSError | None = None
+        """The file system's number. A folder below `root` may be a link to another file system."""
 
-    def begin(self) -> int:
-        """A window: what fails from now on concerns it."""
-        with self._changed:
-            return self._failures
-
-    def commit(self, window: int) -> None:
-        """Return when everything written before this call is durable. Raises OSError if any of the
-        window may not be."""
-        with self._changed:
-            mine = self._started + 1
-            while self._finished < mine:
-                if self._running:
-                    self._changed.wait()
-                else:
-                    self._sync()
-            if self._failures != window and self._last is not None:
-                raise OSError(self._last.errno, self._last.strerror)
+    def sync(self) -> None:
+        """Make everything durable that was written before this call. Raises OSError if any write to
+        the file system has failed since the last call."""
+        crash_points.syncfs(self._fd)
 
     def close(self) -> None:
-        with self._changed:
-            while self._running:
-                self._changed.wait()
-            os.close(self._fd)
-
-    def abandon(self) -> None:
-        """In a forked child: close the descriptor and nothing else."""
         os.close(self._fd)
-
-    def _sync(self) -> None:
-        """Sync once, for everybody who waits; called and left with the lock held, which is given up
-        meanwhile."""
-        self._running = True
-        self._started += 1
-        self._changed.release()
-        failed: OSError | None = None
-        try:
-            crash_points.syncfs(self._fd)
-            refuse_read_only(self._root)
-        except OSError as exc:
-            failed = exc
-        finally:
-            self._changed.acquire()
-            self._running = False
-            self._finished = self._started
-            if failed is not None:
-                self._failures += 1
-                self._last = failed
-            self._changed.notify_all()

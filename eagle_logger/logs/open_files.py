@@ -1,230 +1,149 @@
-"""Open log files, few enough for the process's limit; each used by one thread at a time."""
+"""The log files that a writer keeps open, few enough for the process's limit of descriptors.
+
+An open file saves more than half of an append's time. One thread uses it.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import resource
-import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from eagle_logger.disk import crash_points
+from eagle_logger.disk.atomic_files import OWNER_ONLY
+from eagle_logger.logs.file_names import sealed_bytes
+from eagle_logger.logs.locking import FLAGS
 
-CLOSED = -1
-SPARE = 1024
-"""Descriptors of the process that are left to others, if there are no more of them than usual."""
-_SHARE = 4
-"""Where that would leave less, log files may use a fourth of them."""
-_SETTLED = 30.0
-"""Seconds without an append after which a file makes way for another. The users of a fleet come in
-turn: were the least recently used always the first to go, every file would be closed just before it
-is wanted again, once one more than fit is."""
-_MOST_CLOSED = 500
-"""Unused files closed at once: at the turn of the hour all of them go unused, and appends are not
-to wait for that."""
+SPARE_DESCRIPTORS = 1024
+"""Descriptors of a process that are left to others, if they need no more than usual."""
+_LEAST_SHARE = 4
+"""If that leaves less, log files may use a fourth of the descriptors."""
+_IDLE_AFTER_S = 30.0
+"""A file that nobody appended to for so long is closed first when another one is to be opened."""
+_MOST_CLOSED_AT_ONCE = 500
+"""Unused files that one append closes. At the turn of the hour all files become unused, and an
+append must not wait until all of them are closed."""
 
 
 @dataclass(slots=True, eq=False)
 class OpenFile:
-    """A descriptor. Only the thread that acquired it from the pool may look at it or change it."""
+    """A log file and its descriptor."""
 
     path: str
-    fd: int = CLOSED
-    device: int = 0
-    inode: int = 0
+    fd: int
+    device: int
+    inode: int
+    sealed: int
+    """Bytes in the sealed files of the same user and hour when this file was opened."""
     size: int = -1
-    """As our last append left it; -1 when it is not known to end with a newline."""
-    sealed: int = 0
-    """Bytes in the sealed files of the same user and hour at the time this file was opened."""
+    """The size after our last append; -1 while the file is not known to end with a newline."""
     named: bool = False
-    """Whether the names that lead to it have been made durable since it was opened."""
-    written: int = 0
-    """Appends that somebody wants an fsync for…"""
-    synced: int = 0
-    """… and how many of these have had it."""
-    failed: OSError | None = None
-    """Why its fsync failed. It is never tried again on this descriptor: the kernel has marked the
-    pages clean."""
-    busy: bool = True
+    """Whether the names that lead to the file have been synced since it was opened."""
     used: float = 0.0
 
     def lock(self) -> int | None:
-        """Take the file's flock; the size it has now, or None if it is not the file at its path any
-        more."""
+        """Take the file's flock, and return the file's size; None if its path names another file or
+        none, because it was sealed or removed."""
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - a Path would be made for every append
+            stat = os.stat(self.path)  # noqa: PTH116 - a Path would be made for every append
         except FileNotFoundError:
             return None
-        return found.st_size if found.st_ino == self.inode and found.st_dev == self.device else None
+        return stat.st_size if (stat.st_ino, stat.st_dev) == (self.inode, self.device) else None
 
     def unlock(self) -> None:
-        if self.fd != CLOSED:
-            fcntl.flock(self.fd, fcntl.LOCK_UN)
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
 
-    def sync(self) -> None:
-        if self.failed is not None:
-            raise self.failed
-        try:
-            crash_points.fsync(self.fd)
-        except OSError as exc:
-            self.failed = exc
-            raise
-        self.synced = self.written
+    def is_same_file(self, fd: int, *, size: int) -> bool:
+        """Whether this descriptor is of the same file, and the file has this size."""
+        stat = os.fstat(fd)
+        return (stat.st_dev, stat.st_ino, stat.st_size) == (self.device, self.inode, size)
 
 
 class OpenFiles:
-    """At most `limit` files at once, fewer if the process would not have `spare` descriptors for
-    others then. A file that makes way is synced first if anybody counts on that; what came of it
-    stays noted on the OpenFile."""
+    """At most `limit` files are open at once; fewer if the process would have fewer than `spare`
+    descriptors left for others."""
 
     def __init__(self, limit: int, spare: int) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.limit = (
             limit
             if soft == resource.RLIM_INFINITY
-            else max(1, min(limit, max(soft - spare, soft // _SHARE)))
+            else max(1, min(limit, max(soft - spare, soft // _LEAST_SHARE)))
         )
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
-        """In order of their last use."""
-        self._open = 0
-        self._lock = (
-            threading.Lock()
-        )  # taken as it is for every append: a Condition around it costs as much as a write does
-        self._changed = threading.Condition(self._lock)
-        self._waiting = 0
+        """The file used last is the last one."""
 
-    def acquire(self, path: str) -> OpenFile:
-        """The pool's file for this path, for this thread alone until it is released; its descriptor
-        may be CLOSED yet."""
-        while True:
-            with self._lock:
-                file, victim = self._claim(path)
-            if file is not None:
-                return file
-            if victim is not None:
-                self._close(victim)
-
-    def hold(self, file: OpenFile) -> None:
-        """Have this very file to oneself, whatever has become of it."""
-        with self._lock:
-            while file.busy:
-                self._wait()
-            file.busy = True
-
-    def release(self, file: OpenFile) -> None:
-        """Let others have it. One whose fsync failed is closed."""
-        if file.failed is not None and file.fd != CLOSED:
-            self.discard(file)
-            return
-        with self._lock:
-            file.busy = False
-            file.used = time.monotonic()
-            self._notify()
-
-    def discard(self, file: OpenFile) -> None:
-        """Close it, and open it anew next time."""
-        with self._lock:
-            if self._files.get(file.path) is file:
-                del self._files[file.path]
-        self._close(file)
-
-    def drop(self, file: OpenFile) -> None:
-        """Close it if it still is open, whoever else counts on it."""
-        self.hold(file)
-        if file.fd == CLOSED:
-            self.release(file)
+    def open(self, path: str) -> OpenFile:
+        """The file at `path`, made if there is none. Another file is closed if too many are open."""
+        file = self._files.get(path)
+        if file is None:
+            if len(self._files) >= self.limit:
+                self.close(self._least_useful())
+            file = self._files[path] = self._opened(path)
         else:
-            self.discard(file)
+            self._files.move_to_end(path)
+        file.used = time.monotonic()
+        return file
 
-    def abandon(self) -> None:
-        """Close the descriptors and nothing else."""
-        for file in self._files.values():
-            if file.fd != CLOSED:
+    def close(self, file: OpenFile) -> None:
+        """Does nothing if the file is closed."""
+        if self._files.get(file.path) is file:
+            del self._files[file.path]
+            with suppress(OSError):
                 os.close(file.fd)
 
     def close_unused(self, seconds: float) -> None:
-        """Close what was not used for so long: a removed file keeps its space for as long as it is
+        """Close files that were not used for so long: a removed file keeps its space while it is
         open."""
         before = time.monotonic() - seconds
-        for _ in range(_MOST_CLOSED):
-            with self._lock:
-                oldest = next(iter(self._files.values()), None)
-                if oldest is None or oldest.busy or oldest.used > before:
-                    return
-                self._evict(oldest)
-            self._close(oldest)
+        for _ in range(_MOST_CLOSED_AT_ONCE):
+            oldest = next(iter(self._files.values()), None)
+            if oldest is None or oldest.used > before:
+                return
+            self.close(oldest)
 
-    def close_idle(self) -> None:
-        """Close every file that no thread is using now."""
-        while True:
-            with self._lock:
-                victim = self._least_recent()
-                if victim is None:
-                    return
-                self._evict(victim)
-            self._close(victim)
+    def close_all(self) -> None:
+        for file in list(self._files.values()):
+            self.close(file)
 
-    def _claim(self, path: str) -> tuple[OpenFile | None, OpenFile | None]:
-        """With the lock held: the file if it can be had now, else who makes way for it; neither
-        after waiting in vain."""
-        file = self._files.get(path)
-        if file is not None and not file.busy:
-            file.busy = True
-            self._files.move_to_end(path)
-            return file, None
-        if file is None and self._open < self.limit:
-            self._open += 1
-            file = self._files[path] = OpenFile(path)
-            return file, None
-        victim = self._making_way() if file is None else None
-        if victim is None:
-            self._wait()
-        else:
-            self._evict(victim)
-        return None, victim
+    def _least_useful(self) -> OpenFile:
+        """The file used least recently if it is idle, else the one used most recently.
 
-    def _making_way(self) -> OpenFile | None:
-        oldest = self._least_recent()
-        if oldest is None or oldest.used < time.monotonic() - _SETTLED:
+        The users of a fleet come in turn. If there is one file more than fit, and always the least
+        recently used one were closed, every file would be closed just before it is wanted again.
+        """
+        oldest = next(iter(self._files.values()))
+        if oldest.used < time.monotonic() - _IDLE_AFTER_S:
             return oldest
-        return next(file for file in reversed(self._files.values()) if not file.busy)
+        return next(reversed(self._files.values()))
 
-    def _least_recent(self) -> OpenFile | None:
-        """Looks at few: those in use are among the last, or are being synced, by one thread each."""
-        return next((file for file in self._files.values() if not file.busy), None)
-
-    def _evict(self, file: OpenFile) -> None:
-        file.busy = True
-        del self._files[file.path]
-
-    def _close(self, file: OpenFile) -> None:
-        """Only for who has the file to itself, and with the file out of the pool. What its fsync
-        said is noted on it."""
+    def _opened(self, path: str) -> OpenFile:
         try:
-            if file.fd != CLOSED and file.failed is None and file.synced < file.written:
-                with suppress(OSError):
-                    file.sync()
-        finally:
-            fd, file.fd = file.fd, CLOSED
-            if fd != CLOSED:
-                with suppress(OSError):
-                    os.close(fd)
-            with self._lock:
-                self._open -= 1
-                file.busy = False
-                self._notify()
-
-    def _wait(self) -> None:
-        self._waiting += 1
+            fd = _open_or_create(path)
+        except OSError as exc:
+            if exc.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.close_all()
+            fd = _open_or_create(path)
         try:
-            self._changed.wait()
-        finally:
-            self._waiting -= 1
+            stat, sealed = os.fstat(fd), sealed_bytes(Path(path))
+        except OSError:
+            os.close(fd)
+            raise
+        return OpenFile(path, fd, stat.st_dev, stat.st_ino, sealed)
 
-    def _notify(self) -> None:
-        if self._waiting:
-            self._changed.notify_all()
+
+def _open_or_create(path: str) -> int:
+    while True:
+        try:
+            return os.open(path, FLAGS | os.O_CREAT, OWNER_ONLY)
+        except FileNotFoundError:
+            # Rotation removes an empty folder at any moment, also between these two calls.
+            with suppress(FileNotFoundError):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)

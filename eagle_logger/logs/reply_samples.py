@@ -1,5 +1,4 @@
-"""Samples of what could not be read, so that somebody can find out why: few, small, and gone after
-two weeks."""
+"""Samples of replies that could not be read, so that an operator can find out why."""
 
 from __future__ import annotations
 
@@ -7,59 +6,60 @@ import fcntl
 import json
 import os
 import shutil
-import threading
 from datetime import date
 from pathlib import Path
 
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.disk.atomic_files import OWNER_ONLY
 from eagle_logger.logs.disk_errors import disk_errors
 
-PER_USER_AND_DAY = 20
-SIZE = 4096
-"""Bytes of a sample's text."""
-DAYS = 14
-"""Days of samples that are kept."""
+SAMPLES_PER_USER_AND_DAY = 20
+BYTES_OF_A_SAMPLE = 4096
+DAYS_KEPT = 14
 
 
 class ReplySamples:
     """Unreadable replies below `root`: `<YYYY-MM-DD>/<cloud_id>.jsonl`, one JSON object a line.
-    Blocking; safe from several threads and processes. What is kept is not synced: losing it to a
-    power cut loses no reading."""
+
+    Blocking. One thread of a process uses it, beside any number of other processes. A sample is not
+    synced: losing it in a power cut loses no reading.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock = threading.Lock()
         self._day = ""
         self._full: set[str] = set()
+        """The users who have all their samples of the day."""
 
     def keep_sample(self, cloud_id: str, when: float, text: str) -> None:
-        """Keep the first 4 KiB of this text, redacted already, of what arrived at `when` (Unix
-        seconds), unless this user has had its 20 of this UTC day. Raises DiskUnavailable."""
+        """Keep the first 4 KiB of this text, which is redacted already. `when` it arrived is in Unix
+        seconds. Does nothing if the user has 20 samples of this UTC day. Raises DiskUnavailable."""
         day = Hour.of(when).date
-        with self._lock, disk_errors(self.root):
+        with disk_errors(self.root):
             if day != self._day:
-                self._begin(day)
-            if cloud_id in self._full:
-                return
-            if not _append(self.root / day / f"{cloud_id}.jsonl", _sample(cloud_id, when, text)):
-                self._full.add(cloud_id)
+                self._begin_day(day)
+            if cloud_id not in self._full:
+                path = self.root / day / f"{cloud_id}.jsonl"
+                if not _append_if_room(path, _sample(cloud_id, when, text)):
+                    self._full.add(cloud_id)
 
-    def _begin(self, day: str) -> None:
+    def _begin_day(self, day: str) -> None:
         (self.root / day).mkdir(parents=True, exist_ok=True)
         self._day = day
         self._full.clear()
         days = sorted(path for path in self.root.iterdir() if _is_day(path.name))
-        for old in days[:-DAYS]:
+        for old in days[:-DAYS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _append(path: Path, sample: bytes) -> bool:
-    """Whether there was room. Under a lock, so that all processes together keep to the limit."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _append_if_room(path: Path, sample: bytes) -> bool:
+    """Whether the file had room. Done under a lock, so that all processes together keep to the
+    limit."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         with open(fd, "rb", closefd=False) as file:
-            room = sum(1 for _ in file) < PER_USER_AND_DAY
+            room = sum(1 for _ in file) < SAMPLES_PER_USER_AND_DAY
         if room:
             os.write(fd, sample)
         return room
@@ -68,14 +68,13 @@ def _append(path: Path, sample: bytes) -> bool:
 
 
 def _sample(cloud_id: str, when: float, text: str) -> bytes:
-    cut = text.encode("utf-8", "backslashreplace")[:SIZE].decode("utf-8", "ignore")
-    return (
-        json.dumps(
-            {"cloud_id": cloud_id, "at": iso(when, milliseconds=True), "text": cut},
-            ensure_ascii=False,
-        ).encode()
-        + b"\n"
-    )
+    beginning = text.encode("utf-8", "backslashreplace")[:BYTES_OF_A_SAMPLE]
+    sample = {
+        "cloud_id": cloud_id,
+        "at": iso(when, milliseconds=True),
+        "text": beginning.decode("utf-8", "ignore"),
+    }
+    return json.dumps(sample, ensure_ascii=False).encode() + b"\n"
 
 
 def _is_day(name: str) -> bool:

@@ -16,7 +16,6 @@ import pytest
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import Identity, LogLine, read_lines
-from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
@@ -203,7 +202,7 @@ def test_what_was_acknowledged_survives_power_loss(
     trusted: bool,
 ) -> None:
     if not trusted:
-        monkeypatch.setattr(appender, "reports_errors", lambda _: False)
+        monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
     chance = Random(seed)
 
     def wanted() -> Iterable[Left]:
@@ -230,7 +229,7 @@ def test_a_missing_sync_would_be_noticed(
     memory: Path, deaf: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if deaf == "fsync file":
-        monkeypatch.setattr(appender, "reports_errors", lambda _: False)
+        monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
     recorded = record(
         memory / "before", lambda: [Left.ONLY_WHAT_WAS_SYNCED], lambda step: step == deaf
     )

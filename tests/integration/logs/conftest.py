@@ -42,6 +42,12 @@ def writer(make_writer: MakeWriter) -> LogWriter:
     return make_writer()
 
 
+@pytest.fixture
+def without_syncfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system whose `syncfs` hides write errors."""
+    monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
+
+
 @pytest.fixture(autouse=True)
 def no_hook_is_left() -> Iterator[None]:
     yield

@@ -14,6 +14,7 @@ from eagle_logger.disk import crash_points
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
 from eagle_logger.logs.writer import LogWriter
+from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
 from tests.support.log_files import line
 from tests.support.log_lines import HOUR, demand
@@ -299,9 +300,9 @@ def test_what_power_loss_leaves_of_a_receipt_proves_nothing(
 
 
 def test_folders_that_come_and_go_lose_no_line(
-    folder: LogFolder, writer: LogWriter, root: Path
+    folder: LogFolder, make_writer: MakeWriter, root: Path
 ) -> None:
-    """One thread removes what is empty while others want it back."""
+    """A rotator removes empty folders while writers make them again."""
     done = threading.Event()
     removed: list[bytes] = []
 
@@ -317,6 +318,7 @@ def test_folders_that_come_and_go_lose_no_line(
                         folder.remove(folder.write_receipt(sealed, receipt(sealed)))
 
     def append(user: str) -> None:
+        writer = make_writer()
         for number in range(40):
             writer.append({(user, HOUR): [line(number, user)]})
 

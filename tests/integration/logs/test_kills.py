@@ -16,7 +16,6 @@ import pytest
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
 from eagle_logger.disk import crash_points
-from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.test_folder import receipt
@@ -95,7 +94,7 @@ def test_killed_at_any_step_of_appending(
     root: Path, start: str, max_open: int, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
 ) -> None:
     if not trusted:
-        monkeypatch.setattr(appender, "reports_errors", lambda _: False)
+        monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
 
     def afresh() -> None:
         shutil.rmtree(root, ignore_errors=True)

@@ -16,9 +16,8 @@ from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import DiskUnavailable
-from eagle_logger.logs import appender
 from eagle_logger.logs.folder import LogFolder
-from eagle_logger.logs.group_fsync import GroupCommit
+from eagle_logger.logs.group_fsync import reports_errors
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
@@ -74,7 +73,7 @@ def test_a_failure_at_any_step_fails_the_batch_and_takes_it_back(
     trusted: bool,
 ) -> None:
     if not trusted:
-        monkeypatch.setattr(appender, "reports_errors", lambda _: False)
+        monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
     count = steps_of_an_append(make_writer, users)
     before = written(900, users) + written(902, users)
     assert log_files.lines(root) == before
@@ -95,38 +94,44 @@ def test_a_failed_fsync_is_never_tried_again_on_the_same_descriptor(
     writer: LogWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.append(batch(1, [USER]))
-    opened = writer._ready()._pool._files[next(iter(writer._ready()._pool._files))]
-    attempts: list[int] = []
     real = crash_points.fsync
+    inodes: list[int] = []
+    closed: list[int] = []
 
     def fsync(fd: int) -> None:
-        attempts.append(fd)
-        if len(attempts) == 1:
+        inodes.append(os.fstat(fd).st_ino)
+        if len(inodes) == 1:
             raise OSError(errno.EIO, "Input/output error")
         real(fd)
 
+    real_close = os.close
+
+    def close(fd: int) -> None:
+        closed.append(os.fstat(fd).st_ino)
+        real_close(fd)
+
     monkeypatch.setattr(crash_points, "fsync", fsync)
-    old = opened.fd
+    monkeypatch.setattr(os, "close", close)
     with pytest.raises(DiskUnavailable, match="Input/output error"):
         writer.append(batch(3, [USER]))
-    assert attempts == [old]
-    assert opened.fd == -1
+    assert len(inodes) == 1
+    assert closed[0] == inodes[0]
     writer.append(batch(5, [USER]))
-    assert opened not in writer._ready()._pool._files.values()
 
 
-def test_one_failed_sync_fails_everybody_whose_window_was_open(writer: LogWriter) -> None:
-    writer.check()
-    group = GroupCommit(writer.root)
-    early, late = group.begin(), group.begin()
-    crash_points.install(at_step(1, failing(errno.EIO)))
-    with pytest.raises(OSError, match="Input/output"):
-        group.commit(early)
-    crash_points.install(None)
-    with pytest.raises(OSError, match="Input/output"):
-        group.commit(late)
-    group.commit(group.begin())
-    group.close()
+def test_a_batch_fails_if_its_syncfs_reports_an_error(writer: LogWriter, root: Path) -> None:
+    writer.append(batch(1, USERS))
+    if not reports_errors(root):
+        pytest.skip("the writer uses no syncfs on this file system")
+
+    def fail_in_syncfs(name: str) -> None:
+        if name == "before syncfs":
+            raise OSError(errno.EIO, "Input/output error")
+
+    crash_points.install(fail_in_syncfs)
+    with pytest.raises(DiskUnavailable, match="Input/output"):
+        writer.append(batch(3, USERS))
+    assert log_files.lines(root) == written(1, USERS)
 
 
 def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: Path) -> None:

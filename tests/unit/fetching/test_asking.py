@@ -17,7 +17,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import parse_line
 from eagle_logger.core.users import Credentials
-from eagle_logger.logs.appender import AppendResult
+from eagle_logger.logs.writer import AppendResult
 from eagle_logger.rainforest.source import Decoded
 from eagle_logger.users.store import Claim
 from tests.support.polling import until

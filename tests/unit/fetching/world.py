@@ -15,8 +15,8 @@ from eagle_logger.core.schedule import Grid
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.logger import EagleDataLogger, RotationVolume
-from eagle_logger.logs.appender import AppendResult
 from eagle_logger.logs.folder import LogFolder
+from eagle_logger.logs.writer import AppendResult
 from eagle_logger.rainforest.source import ReadingSource
 from eagle_logger.users.memory.store import MemoryUserStore
 from eagle_logger.users.store import Claim, Report, StoredUser

@@ -6,7 +6,6 @@ import pytest
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.logs import file_names
-from eagle_logger.logs.group_fsync import _release
 
 PATH = Path("logs/2026-03-10-17/07/rainforest-002738-2026-03-10-17.jsonl")
 
@@ -64,17 +63,3 @@ def test_nothing_else_is_an_open_file(name: str) -> None:
 )
 def test_nothing_else_is_a_sealed_file(name: str) -> None:
     assert file_names.sealed_file(PATH.with_name(name)) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "release"),
-    [
-        ("6.18.44-fc", (6, 18)),
-        ("5.8", (5, 8)),
-        ("4.19.0-5-amd64", (4, 19)),
-        ("", (0, 0)),
-        ("odd", (0, 0)),
-    ],
-)
-def test_the_kernels_release_is_read(text: str, release: tuple[int, int]) -> None:
-    assert _release(text) == release
