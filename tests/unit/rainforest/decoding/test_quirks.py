@@ -20,4 +20,4 @@ def test_each_quirk_is_a_row_of_the_page() -> None:
         if line.startswith("| ") and not line.startswith(("| quirk", "| ---"))
     ]
     assert len(rows) == len(ALL)
-    assert all(row.replace("\\|", "").count("|") == 4 for row in rows)
+    assert all(row.replace("\\|", "").count("|") == 5 for row in rows)

@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from tests.unit.rainforest.decoding.quirks.quirk import WHOLE, Quirk
+from tests.unit.rainforest.decoding.quirks.quirk import WHOLE, Quirk, Source
 
 _PHP = (
-    b"<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' (using password: YES) in "
-    b"<b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
+    b"<br />\n<b>Warning</b>:  mysql_connect(): Access denied for user 'relay'@'localhost' "
+    b"(using password: YES) in <b>/var/www/html/db.php</b> on line <b>9</b><br />\n"
 )
-_BLOCKED = b"<html><head><title>403 Forbidden</title></head><body><h1>Access denied</h1>Incident 77</body></html>"
+_BLOCKED = (
+    b"<html><head><title>403 Forbidden</title></head>"
+    b"<body><h1>Access denied</h1>Incident 77</body></html>"
+)
 
 ERRORS = (
-    Quirk("an empty body", b"", ("try again later: empty",)),
+    Quirk("an empty body", b"", ("try again later: empty",), source=Source.CAPTURED),
     Quirk("blanks", b"\r\n\r\n", ("try again later: empty",)),
-    Quirk("`Request Timeout` with status 200", b"Request Timeout", ("try again later: timed_out",)),
+    Quirk(
+        "`Request Timeout` with status 200",
+        b"Request Timeout",
+        ("try again later: timed_out",),
+        source=Source.CAPTURED,
+    ),
     Quirk(
         "`Service Unavailable` with status 200",
         b"<h1>Service Unavailable</h1>",
         ("try again later: unavailable",),
+        source=Source.CAPTURED,
     ),
     Quirk(
-        "an `<Error>` that passes",
+        "an `<Error>` about passing trouble",
         b"<Error><Text>Device busy</Text></Error>",
         ("try again later: busy",),
     ),
-    Quirk("an `<Error>` that does not", b"<Error>Invalid Cloud-Id</Error>", ("refused",)),
+    Quirk("an `<Error>` that refuses", b"<Error>Invalid Cloud-Id</Error>", ("refused",)),
     Quirk(
         "an `<Error>` before a truncated fragment",
         b"<Error>Device busy</Error>" + WHOLE[:60],
         ("try again later: busy",),
     ),
-    Quirk("an `<Error>` nobody knows", b"<Error>E42</Error>", ("unreadable",)),
+    Quirk("an unknown `<Error>`", b"<Error>E42</Error>", ("unreadable",)),
     Quirk(
-        "JSON's error",
+        "an error in JSON",
         b'{"Error": {"Text": "Service Unavailable"}}',
         ("try again later: unavailable",),
     ),
     Quirk("an unknown root", b"<FancyNewThing><X>1</X></FancyNewThing>", ("unreadable",)),
     Quirk("a page of HTML", b"<!DOCTYPE html><html><body>Welcome</body></html>", ("unreadable",)),
-    Quirk("400: a gateway that hangs", b"Bad Request", ("try again later: busy",), status=400),
-    Quirk("401", b"", ("refused",), status=401),
+    Quirk(
+        "400: a gateway that hangs",
+        b"Bad Request",
+        ("try again later: busy",),
+        status=400,
+        source=Source.CAPTURED,
+    ),
+    Quirk("401", b"", ("refused",), status=401, source=Source.CAPTURED),
     Quirk("403", b"Forbidden", ("refused",), status=403),
-    Quirk("403 that passes", b"Rate limit exceeded", ("try again later: busy",), status=403),
+    Quirk(
+        "403 about passing trouble", b"Rate limit exceeded", ("try again later: busy",), status=403
+    ),
     Quirk("a proxy's block page, 401", _BLOCKED, ("try again later: web_page",), status=401),
     Quirk("a proxy's block page, 403", _BLOCKED, ("try again later: web_page",), status=403),
     Quirk("a proxy's block page, 200", _BLOCKED, ("try again later: web_page",)),
@@ -49,7 +66,12 @@ ERRORS = (
         "407: a proxy wants a password", b"Access denied", ("try again later: proxy",), status=407
     ),
     Quirk("PHP: the relay's own database", _PHP, ("try again later: server_error",)),
-    Quirk("the same with 403", _PHP, ("try again later: server_error",), status=403),
+    Quirk(
+        "PHP: the relay's own database, with 403",
+        _PHP,
+        ("try again later: server_error",),
+        status=403,
+    ),
     Quirk("408", b"", ("try again later: timed_out",), status=408),
     Quirk(
         "429, with Retry-After",
@@ -74,6 +96,7 @@ ERRORS = (
         b"Timeout waiting for response",
         ("try again later: timed_out",),
         status=503,
+        source=Source.CAPTURED,
     ),
     Quirk("a redirect is not followed", b"", ("try again later: redirected",), status=302),
     Quirk(

@@ -1,5 +1,5 @@
-"""Every quirk, in a page of the documentation. `test_quirks` checks each of them, so the page
-cannot be wrong."""
+"""All quirks as a page of the documentation. `test_quirks` checks each of them, so the page cannot
+be wrong."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ SECTIONS = {
 }
 
 
+_INTRODUCTION = """\
+Each row is a test: a quirk, its source, the bytes of the reply, and what comes of them. That is a
+reading (in its line a whole number ends in `.0`), a *problem* (no line; it is counted, and a
+redacted sample is kept), or an error: *try again later*, *refused* (three in a row may park the
+user) or *unreadable* (counted, with a sample). The arrival and the summation before are given where
+the line depends on them.
+
+The source is the vendor's *manual*; replies that were *captured*, or on which several independent
+clients of the relay agree; *one client*; or *inferred*: nobody reported it, but it follows from the
+others, or from damage to a reply on its way."""
+
+
 def render() -> str:
     """The table as a page of Markdown."""
     return "\n".join(_lines()) + "\n"
@@ -26,26 +38,24 @@ def render() -> str:
 
 def _lines() -> Iterator[str]:
     yield "# What gateways send, and what comes out\n"
-    yield "Each row is a test. Left, the quirk; in the middle, the bytes of the reply; right, what the system makes of them: a"
-    yield "reading (in its line a whole number ends in `.0`), a *problem* (no line; counted, and a redacted sample kept), or"
-    yield "an error: *try again later*, *refused* (after three in a row the user is parked), *unreadable* (counted, sample"
-    yield "kept). The arrival and the summation before are given where the line depends on them."
+    yield from _INTRODUCTION.splitlines()
     for title, quirks in SECTIONS.items():
-        yield f"\n## {title}\n\n| quirk | bytes | what comes out |\n| --- | --- | --- |"
+        yield f"\n## {title}\n"
+        yield "| quirk | source | bytes | what comes out |\n| --- | --- | --- | --- |"
         for quirk in quirks:
             shown = _circumstances(quirk) + _code(_shown(quirk.body))
-            yield f"| {_cell(quirk.title)} | {shown} | {'<br>'.join(map(_code, quirk.comes_out))} |"
+            outcome = "<br>".join(map(_code, quirk.comes_out))
+            yield f"| {_cell(quirk.title)} | {quirk.source} | {shown} | {outcome} |"
 
 
 def _circumstances(quirk: Quirk) -> str:
-    told = {
-        f"status {quirk.status} ": quirk.status != 200,
-        f"arrived {iso(quirk.arrived or 0)} ": quirk.arrived is not None,
-        "".join(f"{name} {number} kWh before " for name, number in quirk.previous.items()): bool(
-            quirk.previous
-        ),
-    }
-    return "".join(text for text, applies in told.items() if applies)
+    return "".join(
+        [
+            f"status {quirk.status} " if quirk.status != 200 else "",
+            "" if quirk.arrived is None else f"arrived {iso(quirk.arrived)} ",
+            *(f"{name} {number} kWh before " for name, number in quirk.previous.items()),
+        ]
+    )
 
 
 def _shown(body: bytes) -> str:

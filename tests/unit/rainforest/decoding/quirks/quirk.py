@@ -1,11 +1,12 @@
-"""A quirk of a gateway or of the relay: the bytes, and what comes out; and the bytes that most
-quirks are made of."""
+"""A quirk of a gateway or of the relay: the bytes, and what comes of them; and the bytes that most
+quirks consist of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from eagle_logger.core.hours import iso
 from eagle_logger.core.line_format import value_text
@@ -15,12 +16,24 @@ from eagle_logger.errors import Permanent, RelayUnavailable, Transient
 from eagle_logger.rainforest.decoding.reply import interpret
 
 
+class Source(StrEnum):
+    """Where a quirk is known from."""
+
+    MANUAL = "manual"
+    """The vendor's manuals."""
+    CAPTURED = "captured"
+    """Captured replies, or several independent clients of the relay agree."""
+    ONE_CLIENT = "one client"
+    INFERRED = "inferred"
+    """Nobody reported it. It follows from the others, or from damage to a reply on its way."""
+
+
 @dataclass(frozen=True)
 class Quirk:
-    """`comes_out`: a line for each reading, then one for each problem, or the error that is raised.
+    """`comes_out`: a line for each reading, then one for each problem; or the error that is raised.
 
-    `arrived` (Unix seconds) and `previous` (the summation before, kWh) are given where the flags
-    depend on them.
+    `arrived` (Unix seconds) and `previous` (the summation before, kWh) are given where the flags of
+    the line depend on them.
     """
 
     title: str
@@ -30,10 +43,11 @@ class Quirk:
     headers: Mapping[str, str] = field(default_factory=dict)
     arrived: int | None = None
     previous: Mapping[str, Decimal] = field(default_factory=dict)
+    source: Source = Source.INFERRED
 
 
 def outcome(quirk: Quirk) -> tuple[str, ...]:
-    """What really comes out."""
+    """What the decoder makes of the bytes."""
     try:
         decoded = interpret(quirk.status, quirk.headers, quirk.body)
     except RelayUnavailable as exc:
@@ -41,23 +55,16 @@ def outcome(quirk: Quirk) -> tuple[str, ...]:
         return (f"try again later: {exc.reason}{wait}",)
     except (Transient, Permanent) as exc:
         return (type(exc).__name__.replace("Reply", "").lower(),)
-    arrivals = [
-        undated.dated(MOMENT if quirk.arrived is None else quirk.arrived)
-        for undated in decoded.undated
-    ]
-    lines = [
-        " ".join(
-            [
-                reading.kind,
-                iso(reading.time),
-                value_text(reading.values),
-                *sorted(_flags(quirk, reading)),
-            ]
-        )
-        for reading in (*decoded.readings, *arrivals)
-    ]
+    arrived = MOMENT if quirk.arrived is None else quirk.arrived
+    readings = [*decoded.readings, *(undated.dated(arrived) for undated in decoded.undated)]
+    lines = [_line(quirk, reading) for reading in readings]
     lines += [f"problem: {problem.what}" for problem in decoded.problems]
     return tuple(lines) or ("known, carries no reading",)
+
+
+def _line(quirk: Quirk, reading: Reading) -> str:
+    flags = sorted(_flags(quirk, reading))
+    return " ".join([reading.kind, iso(reading.time), value_text(reading.values), *flags])
 
 
 def _flags(quirk: Quirk, reading: Reading) -> frozenset[Flag]:
@@ -67,7 +74,7 @@ def _flags(quirk: Quirk, reading: Reading) -> frozenset[Flag]:
 
 def demand(*fields: str, time: str = "0x1c91ec39", root: str = "InstantaneousDemand") -> bytes:
     """A notification with the usual head; each field is `Name=text`."""
-    elements = "".join("<{0}>{1}</{0}>".format(*one.split("=", 1)) for one in fields)
+    elements = "".join("<{0}>{1}</{0}>".format(*field.split("=", 1)) for field in fields)
     return f"<{root}><TimeStamp>{time}</TimeStamp>{elements}</{root}>".encode()
 
 
