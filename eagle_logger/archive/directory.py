@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
-from eagle_logger.core.sealing import LARGEST_OBJECT, too_large
+from eagle_logger.core.sealing import LARGEST_OBJECT, why_too_large
 from eagle_logger.disk.atomic_files import make_directories, sync_directory, write_new_file
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites, Unreadable
 
@@ -72,7 +72,7 @@ class DirectoryArchive:
                     body = file.read(LARGEST_OBJECT + 1)
             except _NO_OBJECT:
                 raise KeyError(key) from None
-        if why := too_large(len(body)):
+        if why := why_too_large(len(body)):
             raise Unreadable(why)
         return body
 

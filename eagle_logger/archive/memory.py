@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from eagle_logger.archive.archive import ObjectInfo
-from eagle_logger.core.sealing import too_large
+from eagle_logger.core.sealing import why_too_large
 from eagle_logger.errors import AlreadyThere, Unreadable
 
 
@@ -32,7 +32,7 @@ class MemoryArchive:
 
     def get(self, key: str) -> bytes:
         body = self._objects[key][0]
-        if why := too_large(len(body)):
+        if why := why_too_large(len(body)):
             raise Unreadable(why)
         return body
 

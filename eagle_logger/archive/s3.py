@@ -30,7 +30,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
-from eagle_logger.core.sealing import LARGEST_OBJECT, too_large
+from eagle_logger.core.sealing import LARGEST_OBJECT, why_too_large
 from eagle_logger.errors import (
     AlreadyThere,
     ArchiveUnavailable,
@@ -348,7 +348,7 @@ class S3Archive:
 def _whole(stream: StreamingBody, size: int) -> bytes:
     """Raises Unreadable for an object that is too large, or whose announced size is."""
     body, pieces = max(0, size), list[bytes]()
-    while (why := too_large(body)) is None:
+    while (why := why_too_large(body)) is None:
         piece = stream.read(
             LARGEST_OBJECT + 1
         )  # read until the end, because botocore checks the whole only there

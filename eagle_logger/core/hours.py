@@ -1,4 +1,4 @@
-"""Hours in UTC: what a log file and an archive object are named and bounded by."""
+"""Hours in UTC. Log files and archive objects are named for them, and each holds one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-HOUR = 3600
+SECONDS_PER_HOUR = 3600
 
 Moment = int | float | datetime
 """Unix seconds, or an aware datetime."""
@@ -34,7 +34,7 @@ def iso(seconds: float, *, milliseconds: bool = False) -> str:
 
 @lru_cache(4096)
 def _to_the_second(seconds: int) -> str:
-    """A fleet's readings share their seconds."""
+    # Cached, because the readings of a fleet share their seconds.
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
@@ -46,21 +46,21 @@ class Hour:
 
     @classmethod
     def of(cls, moment: Moment) -> Hour:
-        return cls(int(unix(moment) // HOUR) * HOUR)
+        return cls(int(unix(moment) // SECONDS_PER_HOUR) * SECONDS_PER_HOUR)
 
     @classmethod
     @lru_cache(1024)
     def parse(cls, name: str) -> Hour:
-        """From `YYYY-MM-DD-HH`. Raises ValueError."""
+        """The hour of a name, `YYYY-MM-DD-HH`. Raises ValueError for any other text."""
         parsed = datetime.strptime(name, "%Y-%m-%d-%H").replace(tzinfo=UTC)
         hour = cls(int(parsed.timestamp()))
         if hour.name != name:
-            raise ValueError(f"not an hour as we write it: {name!r}")
+            raise ValueError(f"{name!r} is no hour: it should read YYYY-MM-DD-HH")
         return hour
 
     @property
     def end(self) -> int:
-        return self.start + HOUR
+        return self.start + SECONDS_PER_HOUR
 
     @property
     def name(self) -> str:

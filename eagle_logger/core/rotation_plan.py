@@ -1,31 +1,33 @@
-"""When a log file is complete, when one that failed is tried again, and when an archived one may be
-deleted."""
+"""When a log file is complete, when an hour that failed is tried again, and when an archived file
+may be deleted. All moments are Unix seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eagle_logger.core.hours import HOUR, Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 
-FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * 3600.0
-"""Seconds between two tries at an hour that fails for a reason of its own."""
+FIRST_RETRY_PAUSE_S, LONGEST_RETRY_PAUSE_S = 300.0, 6 * 3600.0
+"""The pause between two tries at an hour that fails for a reason of its own."""
 
 
 def complete_at(hour: Hour, first_arrival: float, grace: float, now: float) -> float:
-    """When nothing more is expected in a user's file of this hour (Unix seconds).
+    """When nothing more is expected in a user's file of this hour.
 
-    A file begun about its own time is complete `grace` seconds after the hour. One begun later
-    (late readings), or more than an hour ahead (a gateway whose clock is wrong), gets an hour from
-    its first line's arrival, so that what is late together becomes one part. The wall clock
-    decides, never the next reading: a quiet gateway does not hold its hour open.
+    A file whose first line arrived about the hour itself is complete `grace` seconds after the
+    hour. A file that was begun later (late readings), or more than an hour ahead (a gateway whose
+    clock is wrong), is complete an hour after its first line arrived. Readings that are late
+    together so become one part. The wall clock decides, never the next reading; otherwise a quiet
+    gateway would hold its hour open.
 
-    A wrong clock wrote an arrival that is ahead of `now`. Such a file gets an hour and the grace
-    from its hour's end; if that hour is ahead of `now` too, it counts as complete at once.
+    If the first arrival is ahead of `now`, a wrong clock wrote it. Such a file is complete an hour
+    and the grace after its hour's end; if its hour is ahead of `now` too, it is complete at once.
     """
     if first_arrival > now:
-        return now if hour.start - HOUR > now else hour.end + HOUR + grace
-    in_its_time = hour.start - HOUR <= first_arrival <= hour.end + grace
-    return hour.end + grace if in_its_time else first_arrival + HOUR
+        is_ahead = hour.start - SECONDS_PER_HOUR > now
+        return now if is_ahead else hour.end + SECONDS_PER_HOUR + grace
+    in_its_time = hour.start - SECONDS_PER_HOUR <= first_arrival <= hour.end + grace
+    return hour.end + grace if in_its_time else first_arrival + SECONDS_PER_HOUR
 
 
 def is_complete(hour: Hour, first_arrival: float, grace: float, now: float) -> bool:
@@ -33,48 +35,47 @@ def is_complete(hour: Hour, first_arrival: float, grace: float, now: float) -> b
 
 
 def is_current(hour: Hour, grace: float, now: float) -> bool:
-    """Whether readings may be arriving in their own time for this hour, so that its files need not
-    be looked into."""
-    return hour.start - HOUR <= now < hour.end + grace
+    """Whether this hour's readings may still be arriving in time. If so, none of its files can be
+    complete, and rotation need not look into them."""
+    return hour.start - SECONDS_PER_HOUR <= now < hour.end + grace
 
 
 def is_over(hour: Hour, grace: float, now: float) -> bool:
-    """Whether this hour should be archived by now, as far as what arrived in its time goes."""
+    """Whether the readings of this hour that arrived in time should be archived by now."""
     return now >= hour.end + grace
 
 
-def came_late(hour: Hour, grace: float, now: float) -> tuple[float, float]:
-    """A file of an hour that is over and that was last written between these moments holds what
-    came late: it is sealed an hour after its first line came, and does not wait for the archive
-    yet. What was written ahead of `now` has a wrong clock."""
-    return max(hour.end + grace, now - HOUR), now + HOUR
+def late_arrivals_between(hour: Hour, grace: float, now: float) -> tuple[float, float]:
+    """Two moments. A file of an hour that is over, and that was last written between them, holds
+    readings that arrived late; it is sealed an hour after its first line, and does not wait for the
+    archive yet. If a file was written later than that, a wrong clock wrote its time."""
+    return max(hour.end + grace, now - SECONDS_PER_HOUR), now + SECONDS_PER_HOUR
 
 
 def may_be_tried(tried_at: float, tries: int, now: float) -> bool:
     """Whether to try an hour again that failed `tries` times for a reason of its own, the last time
-    at `tried_at`. The pause doubles with each failure. A wrong clock wrote a `tried_at` that is
-    ahead of `now`; it holds nothing back."""
-    pause = min(FIRST_PAUSE * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE)
+    at `tried_at`. The pause doubles with each failure. If `tried_at` is ahead of `now`, a wrong
+    clock wrote it, and the hour is tried."""
+    pause = min(FIRST_RETRY_PAUSE_S * 2.0 ** min(tries - 1, 16), LONGEST_RETRY_PAUSE_S)
     return not tried_at <= now < tried_at + pause
 
 
 def may_be_deleted(hour: Hour, archived_at: float, retention: float, now: float) -> bool:
-    """Whether a sealed file of this hour has been kept long enough. If `archived_at` is more than
-    an hour ahead of `now`, a wrong clock wrote it, and the hour's end counts instead if that is
-    earlier."""
-    return (
-        now
-        >= (archived_at if archived_at <= now + HOUR else min(hour.end, archived_at)) + retention
-    )
+    """Whether a sealed file of this hour has been kept for `retention` seconds since it was
+    archived. If `archived_at` is more than an hour ahead of `now`, a wrong clock wrote it, and the
+    hour's end counts instead if that is earlier."""
+    if archived_at > now + SECONDS_PER_HOUR:
+        archived_at = min(hour.end, archived_at)
+    return now >= archived_at + retention
 
 
 def nothing_to_delete_yet(hour: Hour, retention: float, now: float) -> bool:
-    """Whether no file of this hour can have been kept long enough: told without a look at its
-    receipts, and right but for open hours that were archived early, whose files then stay until an
-    hour longer."""
+    """A cheap test that spares rotation the hour's receipts: True if no file of this hour can have
+    been kept long enough. It is wrong only for an hour that was archived before it ended, and then
+    keeps the files for up to an hour too long."""
     return hour.start <= now < hour.end + retention
 
 
 def oldest_first(work: Iterable[tuple[Hour, str]]) -> list[tuple[Hour, str]]:
-    """Each (hour, shard) once, oldest hour first: what a backlog is drained by."""
+    """Each (hour, shard) once, the oldest hour first: the order in which a backlog is archived."""
     return sorted(set(work))

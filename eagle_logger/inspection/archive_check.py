@@ -15,7 +15,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import Identity, LogLine, read_lines, values_by_identity
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
-from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, opened
+from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, gunzipped
 from eagle_logger.errors import ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import BadLine, LogFile, LogFolder, SealedFile
 
@@ -158,7 +158,7 @@ def _object(
     found.objects += 1
     try:
         body = archive.get(key)
-        plain = opened(body)
+        plain = gunzipped(body)
     except KeyError:
         if key in archive.keys(key):  # otherwise it was deleted after it was listed
             found.findings.append(

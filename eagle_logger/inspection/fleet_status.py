@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.rotation_plan import came_late, is_over
+from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
 from eagle_logger.core.user_standing import (
     OVERDUE_AFTER,
     SILENT_AFTER,
@@ -250,7 +250,9 @@ def _unarchived_hours(
     for hour in folder.hours():
         files = open_files = folder.unarchived(hour)
         if is_over(hour, grace, now):
-            open_files = min(files, folder.open_written(hour, *came_late(hour, grace, now)))
+            open_files = min(
+                files, folder.open_written(hour, *late_arrivals_between(hour, grace, now))
+            )
         if files > open_files:
             unarchived.append(UnarchivedHour(hour.name, files - open_files))
         if open_files:

@@ -27,7 +27,7 @@ import httpx
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.paths import parse_archive_key
-from eagle_logger.core.sealing import opened
+from eagle_logger.core.sealing import gunzipped
 from eagle_logger.errors import ConfigurationError, Unreadable
 from eagle_logger.logs.folder import LogFolder
 
@@ -244,7 +244,7 @@ class _Found:
 
     def _lines(self, archive: Archive, key: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
         try:
-            texts = opened(archive.get(key)).splitlines()
+            texts = gunzipped(archive.get(key)).splitlines()
         except (ValueError, Unreadable, KeyError) as exc:
             self.unreadable.append(f"{key}: {exc}")
             return

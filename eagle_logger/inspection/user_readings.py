@@ -10,7 +10,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import LogLine, read_lines
 from eagle_logger.core.paths import archive_key, parse_archive_key
-from eagle_logger.core.sealing import opened, part_of
+from eagle_logger.core.sealing import gunzipped, part_of
 from eagle_logger.errors import ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile
 
@@ -93,7 +93,7 @@ class UserReadings:
     def _archived(self, key: str) -> list[LogLine]:
         assert self.archive is not None
         try:
-            entries, unreadable = read_lines(opened(self.archive.get(key)), self.cloud_id)
+            entries, unreadable = read_lines(gunzipped(self.archive.get(key)), self.cloud_id)
         except (KeyError, ValueError, Unreadable):
             self.unreadable += 1
             return []

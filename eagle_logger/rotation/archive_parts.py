@@ -21,7 +21,14 @@ from eagle_logger.archive.archive import Archive, ObjectInfo
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import Identity
 from eagle_logger.core.paths import archive_key
-from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, Held, Part, PartContent, opened
+from eagle_logger.core.sealing import (
+    OBJECT_DIGEST,
+    PLAIN_DIGEST,
+    Held,
+    Part,
+    PartContent,
+    gunzipped,
+)
 from eagle_logger.errors import AlreadyThere, ArchiveDamages, ArchiveUnavailable, Unreadable
 from eagle_logger.logs.folder import SealedFile
 
@@ -135,7 +142,7 @@ class HourParts:
         """What the parts hold. They are taken apart only here: most users have a single part, and
         nothing before it."""
         for content in self._not_merged:
-            for entry in content.entries:
+            for entry in content.lines:
                 self._held.setdefault(entry.identity, set()).add(entry.values)
         self._not_merged.clear()
         return self._held
@@ -155,7 +162,7 @@ class HourParts:
         key = archive_key(self._cloud_id, self._hour, number)
         for _ in range(_READS_BEFORE_DAMAGED):
             try:
-                return PartContent(opened(self._archive.get(key)), self._cloud_id)
+                return PartContent(gunzipped(self._archive.get(key)), self._cloud_id)
             except KeyError:
                 advice = "it was deleted, or the archive is not the one it was"
                 _log.error("part_missing", key=key, advice=advice)

@@ -79,7 +79,7 @@ def _archive_file(
         archived = parts.add(content)
     except NotAccepted as exc:
         rules.folder.set_aside(file, str(exc))
-        lines = len(content.entries) + len(content.unreadable)
+        lines = len(content.lines) + len(content.unreadable)
         return RotationResult(quarantined=lines, errors={file.cloud_id: str(exc)}), None
     archived_file = rules.folder.write_receipt(file, _receipt(file, archived, rules.now))
     result = RotationResult(

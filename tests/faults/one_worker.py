@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.core.hours import HOUR, iso
+from eagle_logger.core.hours import SECONDS_PER_HOUR, iso
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.line_parser import Identity
@@ -100,7 +100,7 @@ class World:
         self.clock.advance(30)
         await self.users.put([new_user(cloud_id)])
 
-    def later(self, seconds: float = HOUR) -> None:
+    def later(self, seconds: float = SECONDS_PER_HOUR) -> None:
         """Let time pass, rotate on every node, and check that no object has changed."""
         self.clock.advance(seconds)
         for node in self.nodes:

@@ -13,7 +13,7 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.rotation_plan import FIRST_PAUSE
+from eagle_logger.core.rotation_plan import FIRST_RETRY_PAUSE_S
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import DiskUnavailable
 from eagle_logger.logs.writer import LogWriter
@@ -82,7 +82,7 @@ def test_a_rotation_that_fails_at_any_step_loses_nothing(
 ) -> None:
     lines = demands([3, 1, 2, 2]) + demand(3, 7)
     # Rotation tries a file again only after a pause if the trouble may be that file's alone: EIO.
-    later = NOW + FIRST_PAUSE if number == errno.EIO else NOW
+    later = NOW + FIRST_RETRY_PAUSE_S if number == errno.EIO else NOW
 
     def refuse(name: str, refused: list[str]) -> None:
         refused.append(name)

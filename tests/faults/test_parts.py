@@ -15,7 +15,7 @@ import pytest
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core import sealing
-from eagle_logger.core.hours import HOUR
+from eagle_logger.core.hours import SECONDS_PER_HOUR
 from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.one_worker import World
 from tests.support.scripted_relay import demand
@@ -29,7 +29,7 @@ async def test_a_gateway_that_shows_the_same_for_hours(world: World, note_row: N
     node, frozen = world.node(), [demand(world.now + second, "1.5") for second in range(0, 60, 6)]
     for hour in range(24):
         for _ in range(3):
-            world.clock.advance(HOUR / 3)
+            world.clock.advance(SECONDS_PER_HOUR / 3)
             await node.visit(*frozen)
             node.rotate()
         if hour % 4 == 3:

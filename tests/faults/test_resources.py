@@ -10,7 +10,7 @@ import pytest
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import read_lines
-from eagle_logger.core.sealing import opened
+from eagle_logger.core.sealing import gunzipped
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
@@ -51,7 +51,7 @@ def test_few_descriptors_suffice_for_many_log_files(tmp_path: Path, note_row: No
     keys = list(archive.keys())
     assert len(keys) == FILES
     for user, key in zip(USERS, keys, strict=True):
-        entries, unreadable = read_lines(opened(archive.get(key)), user)
+        entries, unreadable = read_lines(gunzipped(archive.get(key)), user)
         assert (len(entries), unreadable) == (3, [])
     what = f"{DESCRIPTORS} file descriptors and {FILES:,} log files".replace(",", " ")
     note_row(unharmed(9, "resources", what, 1, 3 * FILES))

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from eagle_logger.core.hours import HOUR, Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.core.user_state import STRANGE_HOURS_A_DAY
 from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.one_worker import HOME, World, open_world
@@ -29,7 +29,9 @@ async def test_the_workers_clock_is_set_forward_and_back_by_an_hour(
         truth += 6
         world.clock.advance(6)
         if chance.random() < 0.05:
-            world.clock.advance(chance.choice([-HOUR, HOUR, -HOUR / 2, 1]))
+            world.clock.advance(
+                chance.choice([-SECONDS_PER_HOUR, SECONDS_PER_HOUR, -SECONDS_PER_HOUR / 2, 1])
+            )
             steps += 1
         await node.visit(demand(truth - chance.randrange(12), f"{chance.randrange(3)}.5"))
         if chance.random() < 0.1:
@@ -72,7 +74,7 @@ async def a_night(world: World, start: int) -> int:
         node.rotate()
     count = world.assert_exactly_once()
     assert sorted(key[-22:-9] for key in world.objects) == [
-        Hour(start + n * HOUR).name for n in range(4)
+        Hour(start + n * SECONDS_PER_HOUR).name for n in range(4)
     ]
     return count
 
@@ -90,7 +92,7 @@ async def test_a_leap_second(world: World, note_row: NoteRow) -> None:
     note_row(row("time-leap", what, 1, world.assert_exactly_once()))
 
 
-OFFSETS = (-63 * 86400, -HOUR, -30, 400, 5 * HOUR, 20 * 365 * 86400)
+OFFSETS = (-63 * 86400, -SECONDS_PER_HOUR, -30, 400, 5 * SECONDS_PER_HOUR, 20 * 365 * 86400)
 """Seconds."""
 
 
@@ -133,11 +135,14 @@ async def test_readings_for_hours_long_rotated(world: World, seed: int, note_row
     for day_hour in range(12):
         for minute in range(0, 60, 5):
             world.clock.advance(300)
-            await node.visit(demand(start + day_hour * HOUR + minute * 60, "1.5"))
+            await node.visit(demand(start + day_hour * SECONDS_PER_HOUR + minute * 60, "1.5"))
         world.later(0)
     for number in range(40):
         world.clock.advance(120)
-        old = [start + chance.randrange(12) * HOUR + chance.randrange(720) * 5 for _ in range(10)]
+        old = [
+            start + chance.randrange(12) * SECONDS_PER_HOUR + chance.randrange(720) * 5
+            for _ in range(10)
+        ]
         await node.visit(
             *(demand(moment, "1.5") for moment in sorted(old, reverse=True)),
             demand(world.now - 3, "2"),

@@ -12,7 +12,7 @@ from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import LogLine, read_lines
 from eagle_logger.core.paths import parse_archive_key
-from eagle_logger.core.sealing import opened
+from eagle_logger.core.sealing import gunzipped
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
 from eagle_logger.rotation.rotate_shard import rotate_shard
@@ -80,13 +80,13 @@ class Disk:
 
 
 def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
-    """The entries of every object that can be opened, by key."""
+    """The entries of every object that can be gunzipped, by key."""
     found = {}
     for key in archive.keys("cloud_id="):
         named = parse_archive_key(key)
         assert named is not None
         try:
-            plain = opened(archive.get(key))
+            plain = gunzipped(archive.get(key))
         except ValueError:
             continue
         found[key], unreadable = read_lines(plain, named[0])

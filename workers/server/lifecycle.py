@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.rotation_plan import came_late, is_over
+from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection.health import worker_silent_after
 from eagle_logger.settings import Settings
@@ -135,7 +135,9 @@ def _unarchived(settings: Settings) -> Unarchived:
     folder = wiring.log_folder(settings)
     now, grace = settings.clock.now(), settings.rotate_grace
     hours = [hour for hour in folder.hours() if is_over(hour, grace, now)]
-    late = {hour: folder.open_written(hour, *came_late(hour, grace, now)) for hour in hours}
+    late = {
+        hour: folder.open_written(hour, *late_arrivals_between(hour, grace, now)) for hour in hours
+    }
     files = {hour: found for hour in hours if (found := folder.unarchived(hour) - late[hour]) > 0}
     stuck = {hour: folder.stuck(hour) for hour in files}
     waiting = [

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.core import paths
-from eagle_logger.core.hours import HOUR as ONE_HOUR
-from eagle_logger.core.hours import Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs.folder import LogFile, LogFolder, Receipt, SealedFile
@@ -21,7 +20,7 @@ from tests.support.log_lines import HOUR, demand
 
 USER = "002738"
 SHARD = paths.shard_name(paths.shard_of(USER, 4))
-NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
 
 
 def receipt(sealed: SealedFile, part: int | None = 0) -> Receipt:

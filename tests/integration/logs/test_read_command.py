@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger.core.hours import HOUR as ONE_HOUR
-from eagle_logger.core.hours import Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Flag, Reading
@@ -19,7 +18,7 @@ from eagle_logger.logs.writer import LogWriter
 from tests.support.log_lines import DEVICE, HOUR, METER, demand
 
 USER = "002738"
-NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
 
 
 def reading(kind: Kind, offset: int, *flags: Flag, **values: Decimal | str | None) -> bytes:

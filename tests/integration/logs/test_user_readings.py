@@ -13,8 +13,7 @@ import pytest
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core import paths
-from eagle_logger.core.hours import HOUR as ONE_HOUR
-from eagle_logger.core.hours import Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.core.line_format import parse_line
 from eagle_logger.core.readings import Flag
 from eagle_logger.errors import ArchiveUnavailable
@@ -27,8 +26,8 @@ from tests.support.log_lines import HOUR, demand
 
 USER = "002738"
 SHARD = paths.shard_name(paths.shard_of(USER, 4))
-NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
-LATER = float(HOUR.start + 2 * ONE_HOUR)
+NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
+LATER = float(HOUR.start + 2 * SECONDS_PER_HOUR)
 
 
 class Counted(MemoryArchive):

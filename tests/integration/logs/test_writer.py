@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.core import paths
-from eagle_logger.core.hours import HOUR as ONE_HOUR
-from eagle_logger.core.hours import Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.disk import crash_points
 from eagle_logger.logs import open_files
 from eagle_logger.logs.folder import LogFolder
@@ -27,7 +26,7 @@ from tests.support.log_files import line
 from tests.support.log_lines import HOUR
 
 USER = "002738"
-NEXT_HOUR = Hour(HOUR.start + ONE_HOUR)
+NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
 
 
 def users(count: int) -> list[str]:

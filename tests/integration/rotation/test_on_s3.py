@@ -9,8 +9,8 @@ import pytest
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import archive_key
-from eagle_logger.core.rotation_plan import FIRST_PAUSE
-from eagle_logger.core.sealing import opened
+from eagle_logger.core.rotation_plan import FIRST_RETRY_PAUSE_S
+from eagle_logger.core.sealing import gunzipped
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import NOW, Disk, assert_exactly_once, entries_in
 from tests.support.s3_server import RunningS3
@@ -89,7 +89,7 @@ def test_an_object_that_was_damaged_on_arrival_is_followed_by_a_sound_one(
     done = disk.rotate(archive)
     assert (done.objects, done.errors) == (1, {})
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
-        opened(archive.get(KEY))
+        gunzipped(archive.get(KEY))
     assert list(entries_in(archive)) == [archive_key(CLOUD_ID, HOUR, 1)]
     assert_exactly_once(archive, demands(range(50)))
     disk.append(demands([50]))
@@ -107,7 +107,7 @@ def test_a_store_that_damages_everything_is_left_alone_for_a_while(
     assert len([put for put in s3.puts() if CLOUD_ID in put["key"]]) == 2
     assert disk.plan() == []
     s3.misbehave()
-    assert disk.rotate(archive, NOW + FIRST_PAUSE).objects == 1
+    assert disk.rotate(archive, NOW + FIRST_RETRY_PAUSE_S).objects == 1
     assert_exactly_once(archive, demands(range(50)))
 
 

@@ -12,8 +12,8 @@ import pytest
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import archive_key
-from eagle_logger.core.rotation_plan import FIRST_PAUSE
-from eagle_logger.core.sealing import opened
+from eagle_logger.core.rotation_plan import FIRST_RETRY_PAUSE_S
+from eagle_logger.core.sealing import gunzipped
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NotAccepted
 from eagle_logger.rotation import archive_user_hour
@@ -284,7 +284,7 @@ def test_one_users_failure_stops_nobody(disk: Disk, archive: MemoryArchive) -> N
     done = disk.rotate(Watched(archive, before=trip))
     assert done.errors == {USERS[3]: "ZeroDivisionError('a mistake of ours')"}
     assert (done.objects, done.stuck, disk.unarchived()) == (len(USERS) - 1, 1, 1)
-    assert disk.rotate(archive, NOW + FIRST_PAUSE).objects == 1
+    assert disk.rotate(archive, NOW + FIRST_RETRY_PAUSE_S).objects == 1
 
 
 def test_a_disk_that_fails_for_one_file_stops_nobody(disk: Disk, archive: MemoryArchive) -> None:
@@ -397,5 +397,5 @@ def test_what_a_newer_version_wrote_is_archived_as_it_is(
     disk.append(newer + unknown)
     done = disk.rotate(archive)
     assert (done.rows, done.quarantined) == (2, 1)
-    assert opened(archive.get(KEY)) == newer
+    assert gunzipped(archive.get(KEY)) == newer
     assert unknown in disk.quarantined().values(), "nothing is thrown away"

@@ -17,7 +17,7 @@ import pytest
 from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.rotation_plan import FIRST_PAUSE, LONGEST_PAUSE
+from eagle_logger.core.rotation_plan import FIRST_RETRY_PAUSE_S, LONGEST_RETRY_PAUSE_S
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs import folder as folder_module
 from eagle_logger.rotation.archive_reach import (
@@ -125,7 +125,7 @@ def test_a_refusal_for_one_home_stops_no_other(
     assert (done.objects, done.stuck, done.deferred, disk.unarchived()) == (honest, 3, 0, 3)
     assert [one.cloud_id for hour in OLD for one in disk.folder.stuck(hour)] == [STUCK] * 3
     s3.misbehave()
-    done = rotator.round(NOW + FIRST_PAUSE)
+    done = rotator.round(NOW + FIRST_RETRY_PAUSE_S)
     assert (done.objects, done.errors, disk.unarchived()) == (3, {}, 0)
     assert all_in_the_archive(rotator.archive, [STUCK], OLD)
     assert all_in_the_archive(rotator.archive, HONEST, NEW)
@@ -177,8 +177,8 @@ def test_a_local_file_that_cannot_be_read_stops_nobody(
         done = rotator.round()
         assert (done.objects, done.stuck, disk.unarchived()) == (honest, 3, 3)
         assert os.strerror(number) in done.errors[STUCK]
-        assert rotator.round(NOW + FIRST_PAUSE - 1) == RotationResult()
-    assert rotator.round(NOW + FIRST_PAUSE).objects == 3
+        assert rotator.round(NOW + FIRST_RETRY_PAUSE_S - 1) == RotationResult()
+    assert rotator.round(NOW + FIRST_RETRY_PAUSE_S).objects == 3
     assert all_in_the_archive(archive, [STUCK], OLD)
 
 
@@ -291,7 +291,7 @@ def test_hours_that_failed_before_come_last(disk: Disk) -> None:
     Rotator(disk, refusing(archive, [STUCK])).round()
     disk.append(lines(HONEST[0], OLD[1]), HONEST[0], OLD[1])
     disk.append(lines(HONEST[1], NEW[0]), HONEST[1], NEW[0])
-    later = NOW + FIRST_PAUSE
+    later = NOW + FIRST_RETRY_PAUSE_S
     assert disk.plan(later) == [(OLD[1], SHARD), (NEW[0], SHARD), (OLD[0], SHARD)]
     assert disk.plan(later - 1) == [(OLD[1], SHARD), (NEW[0], SHARD)]
     Rotator(disk, refusing(archive, [STUCK], keys)).round(later - 1)
@@ -304,11 +304,13 @@ def test_the_pause_grows_and_is_known_to_a_rotator_that_starts_anew(disk: Disk) 
     now, pauses = NOW, list[float]()
     for _ in range(9):
         Rotator(disk, refusing(archive, [STUCK])).round(now)
-        tried, now = now, now + FIRST_PAUSE
+        tried, now = now, now + FIRST_RETRY_PAUSE_S
         while not disk.plan(now):
-            now += FIRST_PAUSE
+            now += FIRST_RETRY_PAUSE_S
         pauses.append(now - tried)
-    assert pauses == [min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) for number in range(9)]
+    assert pauses == [
+        min(FIRST_RETRY_PAUSE_S * 2**number, LONGEST_RETRY_PAUSE_S) for number in range(9)
+    ]
     assert len(list(disk.path().parent.glob("*.stuck.json"))) == 1
     assert Rotator(disk, archive).round(now).objects == 1
     assert list(disk.path().parent.glob("*.stuck.json")) == []
@@ -451,7 +453,7 @@ def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_user
     assert list(archive.keys()) == [probe_key(NOW)]
     rotator.real += LEFT_ALONE_FOR_S
     rotator.archive = archive
-    assert rotator.round(NOW + FIRST_PAUSE).objects == 200
+    assert rotator.round(NOW + FIRST_RETRY_PAUSE_S).objects == 200
 
 
 def test_an_archive_that_is_away_is_not_asked_for_a_while(disk: Disk) -> None:

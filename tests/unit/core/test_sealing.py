@@ -14,7 +14,7 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.line_parser import LogLine, read_lines, times_in_order, values_by_identity
 from eagle_logger.core.readings import Undated
-from eagle_logger.core.sealing import LARGEST_OBJECT, Part, PartContent, opened, part_of
+from eagle_logger.core.sealing import LARGEST_OBJECT, Part, PartContent, gunzipped, part_of
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands, lines
 
 some_lines = st.lists(lines(few=True), max_size=25)
@@ -120,7 +120,7 @@ def test_a_file_that_is_left_as_it_lies_is_what_taking_it_apart_makes_of_it(
         content = PartContent(one, CLOUD_ID)
         held = values_by_identity(entries[:1]) if data.draw(st.booleans()) else {}
         assert content.part(held) == part_of(entries, held)
-        assert (content.entries, content.unreadable) == (entries, unreadable)
+        assert (content.lines, content.unreadable) == (entries, unreadable)
 
 
 def entries_and_back(texts: list[bytes]) -> list[bytes]:
@@ -156,7 +156,7 @@ def test_the_object_is_plain_gzip_and_the_same_every_time() -> None:
     part = part_of(entries_of(demands(range(100))), {})
     body = part.compressed()
     assert body == part.compressed()
-    assert gzip.decompress(body) == part.plain == opened(body)
+    assert gzip.decompress(body) == part.plain == gunzipped(body)
     assert body[4:8] == b"\0\0\0\0"  # the time in gzip's header
 
 
@@ -169,7 +169,7 @@ def test_the_digest_is_that_of_the_plain_lines() -> None:
 
 
 def test_several_gzip_members_are_one_object() -> None:
-    assert opened(gzip.compress(b"a\n") + gzip.compress(b"b\n")) == b"a\nb\n"
+    assert gunzipped(gzip.compress(b"a\n") + gzip.compress(b"b\n")) == b"a\nb\n"
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_several_gzip_members_are_one_object() -> None:
 )
 def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
-        opened(body)
+        gunzipped(body)
 
 
 def test_what_unpacks_to_more_than_any_object_of_ours_is_refused() -> None:
-    assert opened(gzip.compress(bytes(LARGEST_OBJECT))) == bytes(LARGEST_OBJECT)
+    assert gunzipped(gzip.compress(bytes(LARGEST_OBJECT))) == bytes(LARGEST_OBJECT)
     half = gzip.compress(bytes(LARGEST_OBJECT // 2))
     for body in (
         gzip.compress(bytes(LARGEST_OBJECT + 1)),
@@ -196,9 +196,9 @@ def test_what_unpacks_to_more_than_any_object_of_ours_is_refused() -> None:
         2 * half + gzip.compress(b"x"),
     ):
         with pytest.raises(ValueError, match="unpacks to more than 16 MiB"):
-            opened(body)
+            gunzipped(body)
     with pytest.raises(ValueError, match="more than 100 gzip members"):
-        opened(200_000 * gzip.compress(b""))
+        gunzipped(200_000 * gzip.compress(b""))
 
 
 def test_two_readings_without_a_time_that_arrive_in_the_same_second_are_both_kept() -> None:

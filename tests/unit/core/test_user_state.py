@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_logger.core.hours import HOUR, Hour
+from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.core.user_state import (
@@ -79,21 +79,23 @@ def test_a_summation_is_compared_with_the_one_before_it_in_time_not_in_arrival()
 
 
 def test_a_reading_is_filed_under_its_own_hour() -> None:
-    late = demand(NOW - 5 * HOUR)
-    assert filing_hour(UserState(), late, NOW)[0] == Hour.of(NOW - 5 * HOUR)
+    late = demand(NOW - 5 * SECONDS_PER_HOUR)
+    assert filing_hour(UserState(), late, NOW)[0] == Hour.of(NOW - 5 * SECONDS_PER_HOUR)
 
 
 def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_day() -> None:
     state = UserState()
     for hours_ago in range(1, STRANGE_HOURS_A_DAY + 1):
-        hour, state = filing_hour(state, demand(NOW - hours_ago * HOUR), NOW)
-        assert hour == Hour.of(NOW - hours_ago * HOUR)
-    assert filing_hour(state, demand(NOW - 1000 * HOUR), NOW)[0] == Hour.of(NOW)
-    assert filing_hour(state, demand(NOW - HOUR), NOW)[0] == Hour.of(NOW - HOUR), (
-        "an hour already begun goes on"
-    )
+        hour, state = filing_hour(state, demand(NOW - hours_ago * SECONDS_PER_HOUR), NOW)
+        assert hour == Hour.of(NOW - hours_ago * SECONDS_PER_HOUR)
+    assert filing_hour(state, demand(NOW - 1000 * SECONDS_PER_HOUR), NOW)[0] == Hour.of(NOW)
+    assert filing_hour(state, demand(NOW - SECONDS_PER_HOUR), NOW)[0] == Hour.of(
+        NOW - SECONDS_PER_HOUR
+    ), "an hour already begun goes on"
     tomorrow = NOW + 86400
-    assert filing_hour(state, demand(NOW - 1000 * HOUR), tomorrow)[0] == Hour.of(NOW - 1000 * HOUR)
+    assert filing_hour(state, demand(NOW - 1000 * SECONDS_PER_HOUR), tomorrow)[0] == Hour.of(
+        NOW - 1000 * SECONDS_PER_HOUR
+    )
 
 
 def test_failures_count_up_and_one_success_clears_them() -> None:
