@@ -1,5 +1,5 @@
-"""Several nodes as processes: each a log volume and a worker that fetches and rotates; one Redis,
-relay, archive and beat."""
+"""Several nodes as processes. Each has a log volume and a worker that fetches and rotates; all share
+Redis, relay, archive and beat."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.acceptance.running import EAGLE_LOGGER, environment, until
 from tests.support.redis_server import RedisServer
 
 URL = re.compile(r"^http\S+$", re.MULTILINE)
-_ENDING = 40.0
+_ENDS_WITHIN_S = 40.0
 
 
 class Fleet:
-    """Processes of this test's own, their output in files; leaving the context ends them all."""
+    """The processes of a test, with their output in files. Leaving the context ends them all."""
 
     def __init__(
         self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]
@@ -64,15 +64,14 @@ class Fleet:
         self._redis.start()
         self._settings |= self._access | {"EAGLE_REDIS_URL": self._redis.url}
         ledger, users = self.directory / "ledger.jsonl", self.directory / "users.jsonl"
-        what = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
-        relay = self._url(
-            "relay", "simulate", *what, "--latency", "0.05", "--latency-spread", "0.02"
-        )
+        options = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
+        options += ["--latency", "0.05", "--latency-spread", "0.02"]
+        relay = self._start_stand_in("relay", "simulate", *options)
         self._settings |= {
             "EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager",
             "EAGLE_ARCHIVE_URL": "s3://eagle/archive",
         }
-        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._url(
+        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._start_stand_in(
             "s3", "simulate-s3", "--directory", str(self.directory / "s3")
         )
         self.run("control", "users", "import", str(users))
@@ -85,10 +84,10 @@ class Fleet:
             process.wait()
         self._redis.kill()
 
-    # Processes ----------------------------------------------------------------------------------------------------------
+    # Processes ------------------------------------------------------------------------------------
 
     def start_control(self) -> None:
-        """Beat and the dispatcher: on no node."""
+        """Start beat and the dispatcher, which belong to no node."""
         beat = ["-A", "workers.app", "beat", "--pidfile="]
         self._start("beat", "control", [sys.executable, "-m", "celery", *beat])
         self.start_worker("dispatcher", "control", "dispatch,adhoc")
@@ -100,7 +99,7 @@ class Fleet:
         )
 
     def kill(self, name: str) -> None:
-        """At once, and noted as `up` would."""
+        """Kill the process, and record its death as `up` would."""
         process = self._running.pop(name)
         process.kill()
         process.wait()
@@ -111,10 +110,10 @@ class Fleet:
     def end(self, name: str) -> None:
         process = self._running.pop(name)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(_ENDING) == 0, self.output(name)
+        assert process.wait(_ENDS_WITHIN_S) == 0, self.output(name)
 
     def run(self, data: str, *words: str, code: int = 0) -> str:
-        """An `eagle-logger` command on this data directory: what it said."""
+        """Run an `eagle-logger` command on this data directory; returns its output."""
         done = subprocess.run(
             [*EAGLE_LOGGER, *words],
             env=self._environment(data),
@@ -126,15 +125,17 @@ class Fleet:
         return done.stdout
 
     def drain(self, *data: str) -> None:
-        """All of these, side by side."""
+        """Drain all of these nodes at the same time."""
         command = [*EAGLE_LOGGER, "drain"]
         runs = [
-            subprocess.Popen(command, env=self._environment(one), stdout=subprocess.PIPE, text=True)
-            for one in data
+            subprocess.Popen(
+                command, env=self._environment(name), stdout=subprocess.PIPE, text=True
+            )
+            for name in data
         ]
         for run in runs:
-            said, _ = run.communicate()
-            assert run.returncode == 0, said
+            output, _ = run.communicate()
+            assert run.returncode == 0, output
 
     def output(self, name: str) -> str:
         return (self.directory / f"{name}.log").read_text()
@@ -148,21 +149,22 @@ class Fleet:
                 stderr=log,
             )
 
-    def _url(self, name: str, *words: str) -> str:
+    def _start_stand_in(self, name: str, *words: str) -> str:
+        """Start it; returns the URL that it prints."""
         self._start(name, "control", [*EAGLE_LOGGER, *words])
         until(
             lambda: (
                 URL.search(self.output(name)) is not None or self._running[name].poll() is not None
             )
         )
-        found = URL.search(self.output(name))
-        assert found, self.output(name)
-        return found[0]
+        url = URL.search(self.output(name))
+        assert url, self.output(name)
+        return url[0]
 
     def _environment(self, data: str) -> dict[str, str]:
         return {**environment(self.data(data), **self._settings), "PYTHONPATH": str(Path.cwd())}
 
-    # What they leave ------------------------------------------------------------------------------------------------------
+    # What they leave ------------------------------------------------------------------------------
 
     def data(self, name: str) -> Path:
         return self.directory / name
@@ -176,7 +178,7 @@ class Fleet:
         }
 
     def logged(self, data: str) -> set[str]:
-        """Homes of which this disk holds a log file, open or sealed."""
+        """The homes of which this disk holds a log file, open or sealed."""
         return {
             path.name[11:17] for path in (self.data(data) / "logs").glob("*/*/rainforest-*.jsonl")
         }
@@ -186,19 +188,19 @@ class Fleet:
         return sum(folder.unarchived(hour) for hour in folder.hours())
 
     def archived(self, data: str) -> int:
-        """Files of this disk that have receipts."""
+        """How many log files of this disk have receipts."""
         return len(list((self.data(data) / "logs").glob("*/*/*.receipt.json")))
 
     def waiting(self, queue: str) -> int:
-        """Messages that nobody has taken."""
+        """How many messages of the queue no worker has taken."""
         with contextlib.closing(
             Broker(RedisAddress.parse(self._redis.url).on_database(1))
         ) as broker:
             return broker.waiting([queue])[queue]
 
     def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:
-        """The archive against the relay's ledger. Without the deaths, what only a dead process had
-        seen counts as lost."""
+        """Compare the archive with the relay's ledger. Without the deaths, readings that only a dead
+        process had seen count as lost."""
         deaths = ["--deaths", str(self.directory / "deaths.jsonl")] if with_deaths else []
         ledger = ["--ledger", str(self.directory / "ledger.jsonl")]
         return dict(

@@ -1,4 +1,4 @@
-"""`eagle-logger up` as a process, and what belongs to it."""
+"""`eagle-logger up` as a process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE = 150.0
+GIVE_UP_AFTER_S = 150.0
 EAGLE_LOGGER = [sys.executable, str(Path(sys.executable).parent / "eagle-logger")]
 HEADER = "In a second terminal:"
 
 
-def until(condition: Callable[[], bool], seconds: float = PATIENCE, *, pause: float = 0.05) -> None:
-    """Wait for a state; AssertionError if it does not come about."""
+def until(
+    condition: Callable[[], bool], seconds: float = GIVE_UP_AFTER_S, *, pause: float = 0.05
+) -> None:
+    """Wait until the condition holds; AssertionError if it does not within these seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"
@@ -28,36 +30,35 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE, *, pause: fl
 
 
 def environment(data: Path, **settings: str) -> dict[str, str]:
-    """This process's environment without settings of its own."""
+    """This process's environment with these settings of eagle_logger and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
     return {**clean, "EAGLE_DATA_DIR": str(data), **settings}
 
 
 def processes(data: Path) -> dict[int, str]:
-    """Every living process that was started for this data directory: pid → command line."""
+    """pid → command line of every living process that was started for this data directory."""
     mark = f"EAGLE_DATA_DIR={data}\0".encode()
-    found = {}
+    commands = {}
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and (
                 _works_in(entry, data) or mark in (entry / "environ").read_bytes() + b"\0"
             ):
-                found[int(entry.name)] = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                )
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                commands[int(entry.name)] = command
         except OSError:
             continue
-    return {pid: command for pid, command in found.items() if command and pid != os.getpid()}
+    return {pid: command for pid, command in commands.items() if command and pid != os.getpid()}
 
 
 def _works_in(entry: Path, data: Path) -> bool:
-    """Redis writes its title over its environment, but works in its own folder."""
+    """Redis overwrites its environment with its title, but it works in its own folder."""
     return (entry / "cwd").readlink().is_relative_to(data)
 
 
 class Up:
-    """One `eagle-logger up`, its output in files beside the data directory. Leaving the context
-    ends it and all it started."""
+    """One `eagle-logger up`, with its output in files beside the data directory. Leaving the
+    context ends it and all that it started."""
 
     def __init__(self, data: Path, *arguments: str, **settings: str) -> None:
         self.data = data
@@ -68,7 +69,7 @@ class Up:
 
     def __enter__(self) -> Self:
         with self._out.open("w") as out, self._err.open("w") as err:
-            # A session of its own, as a terminal would give it.
+            # It gets its own session, as in a terminal.
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=out, stderr=err, start_new_session=True
             )
@@ -109,8 +110,8 @@ class Up:
         self.process.wait()
 
     def wait(self) -> int:
-        """The exit code."""
-        return self.process.wait(PATIENCE)
+        """Wait for its end; returns the exit code."""
+        return self.process.wait(GIVE_UP_AFTER_S)
 
     def summary(self) -> dict[str, Any]:
         """The last line of standard output."""
@@ -121,5 +122,5 @@ class Up:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def pid(self, words: str) -> int:
-        """The process whose command line holds these words; 0 if none does."""
+        """The pid of the process whose command line contains these words; 0 if there is none."""
         return next((pid for pid, command in processes(self.data).items() if words in command), 0)

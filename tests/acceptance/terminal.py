@@ -1,4 +1,4 @@
-"""A reader's terminal: what stands in a page is typed there as it stands."""
+"""A reader's terminal, in which a test types the commands of a page as they stand there."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.acceptance.running import PATIENCE, until
+from tests.acceptance.running import GIVE_UP_AFTER_S, until
 
-SETTINGS = {
-    "EAGLE_BRIDGE_PORT": "0",  # any free ones: others may be in use on this machine
-    "EAGLE_FLOWER_PORT": "0",
-}
+# 0 chooses free ports; the ordinary ones may be in use on this machine.
+SETTINGS = {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0"}
 
 
 class Terminal:
-    """A shell in a folder. It keeps exported variables from one command to the next; it has
-    `settings` from the start."""
+    """A shell in a folder. It starts with `settings`, and keeps exported variables from one command
+    to the next."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._folder, self._started = folder, list[Running]()
@@ -49,15 +47,15 @@ class Terminal:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=GIVE_UP_AFTER_S,
         )
         assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done.stdout
 
     def answer(self, command: str, question: str, words: str) -> str:
-        """Run a command on a terminal, type `words` once it has asked `question`, and return what
-        was seen."""
+        """Run a command on a terminal and type `words` once it has asked `question`. Returns what
+        the terminal shows."""
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             ["bash", "-c", command],
@@ -70,14 +68,14 @@ class Terminal:
         ) as process:
             os.close(theirs)
             seen, asked = b"", False
-            with contextlib.suppress(OSError):  # what a terminal's reader sees at the end
+            with contextlib.suppress(OSError):  # reading fails when the command has ended
                 while more := os.read(ours, 65536):
                     seen += more
                     if question.encode() in seen and not asked:
                         os.write(ours, f"{words}\n".encode())
                         asked = True
             os.close(ours)
-            assert process.wait(PATIENCE) == 0, seen
+            assert process.wait(GIVE_UP_AFTER_S) == 0, seen
         return seen.decode()
 
     def start(self, command: str) -> Running:
@@ -103,12 +101,9 @@ class Running:
     def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
         self._output = folder / f"screen-{len(list(folder.glob('screen-*')))}"
         with self._output.open("w") as file:
+            # A terminal starts its commands with the default action for SIGINT.
             self._process = subprocess.Popen(
-                [
-                    "bash",
-                    "-c",
-                    f"exec env --default-signal=INT {command}",
-                ],  # as a terminal would give it
+                ["bash", "-c", f"exec env --default-signal=INT {command}"],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -125,9 +120,9 @@ class Running:
         until(
             lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None
         )
-        found = re.search(pattern, self.screen)
-        assert found, self.screen
-        return found[0]
+        line = re.search(pattern, self.screen)
+        assert line, self.screen
+        return line[0]
 
     def kill(self) -> None:
         if self._process.poll() is None:
@@ -136,5 +131,5 @@ class Running:
 
     def control_c(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(PATIENCE)
+        self._process.wait(GIVE_UP_AFTER_S)
         assert "Traceback" not in self.screen, self.screen

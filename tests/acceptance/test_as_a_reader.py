@@ -1,6 +1,5 @@
-"""Follows README and the tutorial to the letter, as a person does who has just cloned the
-repository. Each command of the pages is typed as it is written, in its order, and does what the
-page says."""
+"""Follows README and the tutorial to the letter, as a person who has just cloned the repository. The
+test types each command of the pages as it stands there, in order, and checks what the page says."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 READY = "In a second terminal:"
 UNTYPED = {
-    "make test": "this is a part of it",
-    "make install": "it has been done, or nothing would run here",
+    "make test": "it would run this test again",
+    "make install": "it was done before this test could run",
 }
 PASSWORD = "made-up words"
 
@@ -45,8 +44,8 @@ def clone(tmp_path: Path) -> Iterator[Path]:
             os.kill(pid, signal.SIGKILL)
 
 
-def as_make_does(command: str) -> str:
-    """What has been installed is not installed again."""
+def without_installing(command: str) -> str:
+    """The same `make`, which takes the environment for installed."""
     return command.replace("make ", "make -o .venv/.installed ")
 
 
@@ -60,7 +59,7 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
     ):
         make_up = tutorial.next("make up")
         assert make_up == readme.next("make up")
-        running = up.start(as_make_does(make_up))
+        running = up.start(without_installing(make_up))
         running.await_line(READY)
         running.await_line(r"[1-9]\d* readings logged \(\+\d+\) · [1-9]\d* objects archived")
         assert shape(tutorial.next()) in {shape(line) for line in running.screen.splitlines()}
@@ -105,7 +104,7 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         running.await_line(rf"\(pid {pid}\) died")
         running.control_c()
         assert "start again on the same data directory to carry on" in running.screen
-        running = up.start(as_make_does(make_up))
+        running = up.start(without_installing(make_up))
         running.await_line(READY)
         running.await_line(r"\d+ readings logged")
         verdict = reader.enter(
@@ -118,10 +117,8 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert re.search(r"\blost\W+0\b", ended), ended
         assert re.search(r"\bduplicated\W+0\b", ended), ended
 
-        # A gateway of one's own; here nobody answers for it.
-        owner.export(
-            "export PATH=$PWD/.venv/bin:$PATH EAGLE_RELAY_URL=http://127.0.0.1:1/"
-        )  # not the real one
+        # A gateway of the reader's own. Here no relay answers for it, least of all the real one.
+        owner.export("export PATH=$PWD/.venv/bin:$PATH EAGLE_RELAY_URL=http://127.0.0.1:1/")
         running = owner.start(tutorial.next("eagle-logger up --data ~/eagle"))
         running.await_line(READY)
         owner.export(tutorial.next("export EAGLE_DATA_DIR=~/eagle"))

@@ -1,5 +1,5 @@
-"""The whole system, used and abused in every way that involves a secret; then everything it has
-written is searched."""
+"""Uses and abuses the whole system in every way that involves a secret, and then searches
+everything that it has written."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOLD_SECRETS = {
     ),
     *("users.jsonl", "aws-secret"),  # the stand-ins' own
 }
-"""Below the data directory, for their owner only."""
+"""The files of the data directory that hold secrets. Only their owner may read them."""
 SETTINGS = {
     "EAGLE_BRIDGE_PORT": "0",
     "EAGLE_FLOWER_PORT": "0",
@@ -66,23 +66,22 @@ class System:
         self.bridge = f"http://127.0.0.1:{self.services['bridge_port']}"
         self.flower = f"http://127.0.0.1:{self.services['flower_port']}"
         self.flower_password = (data / "flower.password").read_text().strip()
-        self.said: list[Place] = []
+        self.outputs: list[Place] = []
+        """Everything that the system has printed or answered to this test."""
 
-    def __call__(self, *words: str, given: str = "", **other: str) -> str:
-        """Run `eagle-logger …`; what it says is kept for the search."""
-        command, settings = [*EAGLE_LOGGER, *words], environment(self.data, **other)
+    def __call__(self, *words: str, stdin: str = "") -> str:
+        """Run `eagle-logger …`; returns its standard output."""
         done = subprocess.run(
-            command,
-            env=settings,
-            input=given,
+            [*EAGLE_LOGGER, *words],
+            env=environment(self.data),
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
-        self.said.append(
-            (f"what `eagle-logger {words[0]}` says", (done.stdout + done.stderr).encode())
-        )
+        output = (done.stdout + done.stderr).encode()
+        self.outputs.append((f"the output of `eagle-logger {words[0]}`", output))
         return done.stdout
 
     def celery(self, *words: str) -> None:
@@ -91,20 +90,21 @@ class System:
             command, env=environment(self.data), capture_output=True, check=False, timeout=60
         )
         assert done.stdout
-        self.said.append((f"what `celery {' '.join(words)}` says", done.stdout + done.stderr))
+        output = done.stdout + done.stderr
+        self.outputs.append((f"the output of `celery {' '.join(words)}`", output))
 
     def ask(
         self, url: str, *, body: bytes | None = None, method: str | None = None, **headers: str
     ) -> bytes:
-        """The answer, kept for the search, whatever its status."""
+        """Make an HTTP request; returns body and headers of the answer, whatever its status."""
         request = urllib.request.Request(url, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                told = answer.read() + str(answer.headers).encode()
+            with urllib.request.urlopen(request, timeout=30) as response:
+                answer = bytes(response.read() + str(response.headers).encode())
         except urllib.error.HTTPError as exc:
-            told = exc.read() + str(exc.headers).encode()
-        self.said.append((f"{method or 'GET'} {re.sub('[?].*', '', url)}", told))
-        return bytes(told)
+            answer = exc.read() + str(exc.headers).encode()
+        self.outputs.append((f"{method or 'GET'} {re.sub('[?].*', '', url)}", answer))
+        return answer
 
     def ask_flower(self, path: str) -> bytes:
         login = base64.b64encode(f"eagle:{self.flower_password}".encode()).decode()
@@ -120,14 +120,14 @@ class System:
         )
 
 
-class Overheard:
-    """Everything that is published while it listens: Celery's events, and what `inspect` asks and
-    is answered."""
+class PublishedMessages:
+    """Everything that is published through Redis while the context is open: Celery's events, and
+    requests and answers of `inspect`."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
-        self._ear = self._client.pubsub()  # type: ignore[no-untyped-call]
-        self._ear.psubscribe("*")
+        self._subscription = self._client.pubsub()  # type: ignore[no-untyped-call]
+        self._subscription.psubscribe("*")
         self.places: list[Place] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen)
@@ -139,14 +139,14 @@ class Overheard:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._ear.close()
+        self._subscription.close()
         self._client.close()
 
     def _listen(self) -> None:
         while not self._over.is_set():
-            heard = self._ear.get_message(timeout=0.2)
-            if heard and heard["type"] == "pmessage":
-                self.places.append((f"an event on {heard['channel']!r}", heard["data"]))
+            message = self._subscription.get_message(timeout=0.2)
+            if message and message["type"] == "pmessage":
+                self.places.append((f"an event on {message['channel']!r}", message["data"]))
 
 
 def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
@@ -155,28 +155,27 @@ def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
         up.await_ready()
         system = System(data)
         secrets = secrets_of(system)
-        with Overheard(system.services["redis_url"]) as overheard:
+        with PublishedMessages(system.services["redis_url"]) as published:
             use_and_abuse(system)
             look_at_everything(system)
-            running = [*redis_content(system.services["redis_url"]), *command_lines(), *system.said]
-        what_is_no_secret = {"an event": "task-succeeded", "a result in words": "1 user, 1 fetched"}
-        assert {
-            line.partition(" shows")[0] for line in shown(what_is_no_secret, overheard.places)
-        } == set(what_is_no_secret)
+            redis_and_processes = [*redis_content(system.services["redis_url"]), *command_lines()]
+        no_secrets = {"an event": "task-succeeded", "a result in words": "1 user, 1 fetched"}
+        found = {line.partition(" shows")[0] for line in shown(no_secrets, published.places)}
+        assert found == set(no_secrets), "the search would find what was published"
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
     written = [*files(data, but=HOLD_SECRETS), ("the screen", up.screen.encode())]
-    looked_at = {where for where, _ in written}
-    assert "run/log/fetch-1.log" in looked_at
+    searched = {where for where, _ in written}
+    assert "run/log/fetch-1.log" in searched
     assert any(
-        where.startswith("redis/appendonly") and where.endswith(".aof") for where in looked_at
+        where.startswith("redis/appendonly") and where.endswith(".aof") for where in searched
     )
-    assert any(
-        where.startswith("flower.db") for where in looked_at
-    )  # .dat, .db or nothing: as Python was built
-    assert any(where.startswith("samples/") for where, _ in written)
-    assert any(where.endswith(".gz, unpacked") for where, _ in written)
-    leaks = list(shown(secrets, [*written, *running, *overheard.places]))
+    # It may end with .dat, .db or nothing, depending on how Python was built.
+    assert any(where.startswith("flower.db") for where in searched)
+    assert any(where.startswith("samples/") for where in searched)
+    assert any(where.endswith(".gz, unpacked") for where in searched)
+    places = [*written, *redis_and_processes, *system.outputs, *published.places]
+    leaks = list(shown(secrets, places))
     assert not leaks, "\n".join(leaks)
     assert list(readable_by_others(data)) == []
     assert_lines_can_be_found(data)
@@ -197,13 +196,12 @@ def secrets_of(system: System) -> dict[str, str]:
 
 
 def use_and_abuse(system: System) -> None:
-    """Each home in another way, until each has shown in the state what was done to it."""
+    """Treat each home in another way, and wait until its state shows the effect."""
     refused, locked, put, telling, strange, pinged = (home["cloud_id"] for home in system.homes)
-    email = ("--email", "somebody@homes.example")
-    system("users", "add", refused, *email, given=WRONG)
+    system("users", "add", refused, "--email", "owner@homes.example", stdin=WRONG)
     seal_with_a_lost_key(system, locked)
-    by_hand = system.homes[2]
-    body = json.dumps({"user_email": by_hand["user_email"], "user_pw": by_hand["user_pw"]}).encode()
+    account = system.homes[2]
+    body = json.dumps({"user_email": account["user_email"], "user_pw": account["user_pw"]}).encode()
     system.ask(f"{system.bridge}/api/users/{put}", body=body, Authorization=f"Bearer {TOKEN}")
     system.ask(f"{system.bridge}/api/users/{put}", body=body[:-1], Authorization=f"Bearer {TOKEN}")
     system.ask(
@@ -227,15 +225,15 @@ def use_and_abuse(system: System) -> None:
 
 
 def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
-    """As after a restore from a backup whose key is gone. The command line refuses to seal with
-    such a key."""
+    """Store the password under an unknown key, as after a restore from a backup whose key is lost.
+    The command line refuses to do that."""
     sealed = Cipher([new_key()]).seal(Credentials(cloud_id, "owner@homes.example", WRONG))
     with redis.Redis.from_url(system.services["redis_url"]) as server:
         server.hset(f"eagle:users:{cloud_id[:2]}", cloud_id, encode_user(User(cloud_id), sealed))
 
 
 def put_faults(system: System, faults: bytes) -> None:
-    """The relay's answer repeats them, secrets and all."""
+    """Set the simulated relay's faults, without keeping its answer, which repeats the secrets."""
     url = system.services["relay_url"].replace("/cgi-bin/post_manager", "/faults")
     with urllib.request.urlopen(
         urllib.request.Request(url, faults, method="PUT"), timeout=10
@@ -244,27 +242,29 @@ def put_faults(system: System, faults: bytes) -> None:
 
 
 def faults(system: System, telling: str, strange: str) -> bytes:
-    """A relay that says in its errors who logs in and how, and one that sends what nobody may know
-    of a gateway."""
+    """One home gets an error that repeats its password, another the keys of its gateway."""
     password = next(home["user_pw"] for home in system.homes if home["cloud_id"] == telling)
-    told = f"cannot log in with password {password}, tell us why"
-    keys = f"<DeviceInfo><InstallCode>{INSTALL_CODE}</InstallCode><LinkKey>{LINK_KEY}</LinkKey><What/></Nothing>"
+    error = f"cannot log in with password {password}, tell us why"
+    keys = (
+        f"<DeviceInfo><InstallCode>{INSTALL_CODE}</InstallCode><LinkKey>{LINK_KEY}</LinkKey>"
+        "<What/></Nothing>"
+    )
     rules = [
-        {"fault": "error_text", "homes": [telling], "text": told},
+        {"fault": "error_text", "homes": [telling], "text": error},
         {"fault": "error_text", "homes": [strange], "text": keys},
     ]
     return json.dumps({"rules": rules}).encode()
 
 
 def look_at_everything(system: System) -> None:
-    """All that shows something, to whoever asks."""
+    """Call every page and every command that shows something."""
     for path in ("/", "/healthz", "/readyz", "/metrics", "/openapi.json"):
         system.ask(f"{system.bridge}{path}")
     listed = system.ask(f"{system.bridge}/api/users/", Authorization=f"Bearer {TOKEN}")
     assert system.homes[0]["cloud_id"].encode() in listed
     half = json.dumps(system.homes[5])
     assert "1 lines imported, 1 refused" in system(
-        "users", "import", "-", given=f"{half}\n{half[:-1]}\n"
+        "users", "import", "-", stdin=f"{half}\n{half[:-1]}\n"
     )
     for words in (("status",), ("users", "list"), ("users", "export"), ("doctor",), ("check",)):
         system(*words)
@@ -276,14 +276,10 @@ def look_at_everything(system: System) -> None:
     assert b'"fetch"' in system.ask_flower("/api/tasks?limit=100")
     workers = system.ask_flower("/api/workers?refresh=true")
     assert b"fetch-1@" in workers
-    for path in ("/workers", "/tasks", "/broker", "/metrics", f"/worker/{fetching(workers)}"):
+    fetcher = re.search(rb"fetch-1@[\w.-]+", workers)
+    assert fetcher
+    for path in ("/workers", "/tasks", "/broker", "/metrics", f"/worker/{fetcher[0].decode()}"):
         system.ask_flower(path)
-
-
-def fetching(workers: bytes) -> str:
-    found = re.search(rb"fetch-1@[\w.-]+", workers)
-    assert found
-    return found[0].decode()
 
 
 def readable_by_others(data: Path) -> Iterator[str]:
@@ -297,7 +293,7 @@ def readable_by_others(data: Path) -> Iterator[str]:
 
 
 def assert_lines_can_be_found(data: Path) -> None:
-    """One line a message; each bears its message's id, and a message's way can be followed by it."""
+    """Every task logs one line with the id of its message, so that an operator can follow it."""
     logged = [
         json.loads(line) for path in (data / "run" / "log").glob("*.log") for line in lines_of(path)
     ]

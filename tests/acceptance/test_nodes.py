@@ -1,5 +1,5 @@
-"""Three nodes share a fleet; one is killed and replaced under load, one is drained, and a lost disk
-comes back."""
+"""Three nodes share a fleet. One is killed and replaced under load, one is drained, and the disk of
+the killed one is found again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         "EAGLE_FETCH_QUEUES": "3",
         "EAGLE_MIN_FREE_DISK": "0",
         "EAGLE_MAX_WAITING_MESSAGES": "3",
-        # Real time: whom the killed node had in hand is to be asked again soon.
+        # Real time, and short, so that the users of the killed node are soon fetched again.
         "EAGLE_DEADLINE": "8",
         "EAGLE_LEASE": "10",
     }
@@ -48,9 +48,7 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
         fleet.start_worker(f"node-{number}", f"disk-{number}", f"fetch.{number},rotate")
     for number in range(3):
         until(lambda number=number: fleet.archived(f"disk-{number}") > 0)  # type: ignore[misc]
-        assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number), (
-            "a home's hours lie on the disk of its own node"
-        )
+        assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number)
 
     # One node dies under load, and a new one takes its queue.
     until(lambda: fleet.unarchived("disk-1") > 0)
@@ -58,26 +56,24 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     assert fleet.unarchived("disk-1") > 0, "what only this disk holds"
     until(lambda: fleet.waiting("fetch.1") > 0)
     hour = fleet.folder("disk-2").hours()[-1]
-    until(
-        lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600
-    )  # a full queue does not stop the others
+    # The full queue of the dead node does not stop the other nodes.
+    until(lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600)
     fleet.start_worker("node-3", "disk-3", "fetch.1,rotate")
 
     # Meanwhile another is drained and put back to work.
-    said = fleet.run("disk-0", "drain")
-    assert "empty: the archive holds every reading" in said
+    assert "empty: the archive holds every reading" in fleet.run("disk-0", "drain")
     assert fleet.unarchived("disk-0") == 0
     others = fleet.archived("disk-2")
     until(lambda: fleet.archived("disk-2") > others)
     assert fleet.unarchived("disk-0") == 0, "the other nodes went on, this one did not"
-    assert "empty" in fleet.run("disk-0", "drain"), "once more does no harm"
+    assert "empty" in fleet.run("disk-0", "drain"), "a second drain does no harm"
     fleet.run("disk-0", "drain", "--undo")
     until(lambda: fleet.unarchived("disk-0") > 0)
 
-    # The new node serves all whom the dead one served.
+    # The new node serves all homes of the dead one.
     until(lambda: fleet.logged("disk-3") == fleet.homes_of(1))
 
-    # All is lost but what only the dead disk held …
+    # Without the dead node's disk, what only it held counts as lost …
     fleet.drain("disk-0", "disk-2", "disk-3")
     fleet.end("relay")
     held = fleet.unarchived("disk-1")
@@ -85,7 +81,7 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     assert before["lost"] > 0
     assert before["duplicated"] == before["unexpected"] == before["misfiled"] == 0
 
-    # … and that is found once the disk is back: a rotator suffices.
+    # … and once the disk is back, a rotator archives it.
     assert fleet.unarchived("disk-1") == held
     fleet.start_worker("finder", "disk-1", "rotate")
     until(lambda: fleet.unarchived("disk-1") == 0)

@@ -1,6 +1,6 @@
-"""The how-to pages, followed to the letter on a system that runs: what they have a reader type is
-typed as it stands, and what they show is compared with what is printed, but for ids, times and
-numbers."""
+"""Follows the how-to pages to the letter on a running system. The test types the commands as they
+stand in the pages, and compares what is printed with what they show, except ids, times and numbers.
+"""
 
 from __future__ import annotations
 
@@ -40,34 +40,35 @@ pytestmark = [
 ]
 
 HOMES = ("01fba2", "63c429", "a0331b")
-"""The first simulated ones, which stand in the pages."""
+"""The first simulated homes, which the pages name."""
 TOKEN = "made-up-token-of-the-bridge"
-PATIENCE = 90.0
+GIVE_UP_AFTER_S = 90.0
 QUIET = (0, 69)
-"""How `celery` ends: 69 if no process answered within its second, as may be on a busy machine."""
+"""Exit codes of `celery`: 69 if no worker answered within a second, as on a busy machine."""
 HOST = socket.gethostname()
 IN_CONTAINER = re.compile(r"docker compose exec (?:-T )?\w+ ")
 
 
 class Reader:
-    """Types a page's commands, with what is called otherwise on this machine than in the pages."""
+    """Types a page's commands, with the names of this machine in place of the page's."""
 
     def __init__(self, terminal: Terminal, folder: Path) -> None:
         self.terminal, self.folder = terminal, folder
-        self.here: dict[str, str] = {}
-        """What stands in a page, and what it is here."""
+        self.names: dict[str, str] = {}
+        """Name in a page → name on this machine."""
 
     def translated(self, command: str) -> str:
         command = IN_CONTAINER.sub("", command)
         command = re.sub(r"\bfetch@\w+", f"fetch-1@{HOST}", command).replace("@eagle", f"@{HOST}")
-        for there, here in self.here.items():
-            command = command.replace(there, here)
+        for in_page, on_this_machine in self.names.items():
+            command = command.replace(in_page, on_this_machine)
         return command
 
     def type(
         self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
     ) -> str:
-        """What is printed, which must look as the page shows it, if it shows something."""
+        """Type the page's next command; returns what is printed. If the page shows an output, this
+        must look like it."""
         printed = self._typed(page.next(begins), codes, wrapped)
         assert not page.output or differences(page.output, printed) == [], printed
         return printed
@@ -75,14 +76,14 @@ class Reader:
     def type_until(
         self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
     ) -> str:
-        """The same again and again, until it looks as the page shows it."""
-        command, end = page.next(begins), time.monotonic() + PATIENCE
+        """Type the page's next command again and again, until its output looks like the page's."""
+        command, end = page.next(begins), time.monotonic() + GIVE_UP_AFTER_S
         while True:
             printed = self._typed(command, codes, wrapped)
-            found = differences(page.output, printed)
-            if not found:
+            wrong = differences(page.output, printed)
+            if not wrong:
                 return printed
-            assert time.monotonic() < end, f"{command}: {found}\n{printed}"
+            assert time.monotonic() < end, f"{command}: {wrong}\n{printed}"
 
     def answer(self, page: Page, begins: str, password: str) -> None:
         seen = self.terminal.answer(self.translated(page.next(begins)), "Password", password)
@@ -96,7 +97,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """`up` with three homes, in a folder that has it as `data`, and a second terminal."""
+    """`up` with three homes, whose data directory is `data`, and a second terminal."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / ".venv").symlink_to(sys.prefix)
     with Terminal(folder, EAGLE_FETCH_WORKERS="1", EAGLE_API_TOKEN=TOKEN) as terminal:
@@ -105,8 +106,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         running.await_line(re.escape(HEADER))
         reader = Reader(terminal, folder)
         services = json.loads((folder / "data/services.json").read_text())
-        reader.here["http://127.0.0.1:8888"] = f"http://127.0.0.1:{services['bridge_port']}"
-        reader.here["simulator"] = services["relay_url"].removesuffix("/cgi-bin/post_manager")
+        reader.names["http://127.0.0.1:8888"] = f"http://127.0.0.1:{services['bridge_port']}"
+        reader.names["simulator"] = services["relay_url"].removesuffix("/cgi-bin/post_manager")
         until(lambda: all(int(shown(reader, home)["readings"]) for home in HOMES))
         yield reader
         running.control_c()
@@ -120,14 +121,14 @@ def shown(reader: Reader, cloud_id: str) -> dict[str, str]:
 
 
 def credentials(reader: Reader) -> dict[str, dict[str, str]]:
-    """What each simulated home is entered with."""
+    """Cloud id → the simulated home's line in the users file."""
     lines = (reader.folder / "data/simulator/users.jsonl").read_text().splitlines()
-    return {found["cloud_id"]: found for found in map(json.loads, lines)}
+    return {home["cloud_id"]: home for home in map(json.loads, lines)}
 
 
 def faults(reader: Reader, *rules: dict[str, object]) -> None:
-    words = json.dumps({"rules": rules})
-    reader.terminal.enter(f"curl -s -X PUT {reader.here['simulator']}/faults -d '{words}'")
+    body = json.dumps({"rules": rules})
+    reader.terminal.enter(f"curl -s -X PUT {reader.names['simulator']}/faults -d '{body}'")
 
 
 def test_readme_shows_a_line_as_it_is_written() -> None:
@@ -192,12 +193,12 @@ def test_celery_command_line(system: Reader) -> None:
         system.type_until(page, f"{celery} inspect reserved", codes=QUIET)
         system.type_until(page, f"{celery} inspect registered", codes=QUIET)
         system.type_until(page, f"{celery} inspect stats", codes=QUIET)
-        # It goes on until Ctrl-C.
+        # This command runs until Ctrl-C.
         system.type_until(
             page, f"{celery} events --dump", codes=(0, 124, 130), wrapped="timeout -s INT 8 {}"
         )
         system.type_until(page, "eagle-logger status | grep")
-        # A queue has something in it while nobody takes from it.
+        # Messages stay in the queue while no worker takes from it.
         control = f"{celery} control -d fetch-1@{HOST}"
         system.terminal.enter(f"{control} cancel_consumer fetch.0")
         until(lambda: "fetch.0 0" not in system.terminal.enter("eagle-logger status"))
@@ -211,34 +212,28 @@ def test_celery_command_line(system: Reader) -> None:
 def test_rotate_keys(system: Reader) -> None:
     with Page("docs/how-to/rotate-keys.md", "console") as page:
         system.type(page, "(umask 077; eagle-logger keys generate")
-        # The page has a reader wait two seconds if a process does not know the new key yet.
+        # The page lets the reader wait two seconds while a process does not know the new key yet.
         system.type_until(page, "eagle-logger keys rotate", codes=(0, 2))
         before = (system.folder / "data/secret.keys").read_text().splitlines()
         system.type(page, "sed -i 2d data/secret.keys")
         assert (system.folder / "data/secret.keys").read_text().splitlines() == before[:1]
         system.type(page, "eagle-logger keys rotate")
-        system.type(page, "(umask 077; python3 -c")  # taken by the `up` that is started next
+        system.type(page, "(umask 077; python3 -c")
 
 
 def test_wake_users(system: Reader) -> None:
-    # An earlier page entered these homes anew: until the relay has taken their credentials, they
-    # are parked instead.
-    for home in ("01fba2", "63c429"):
+    # An earlier page added these homes anew. Until the relay has accepted their credentials once, a
+    # refusal parks them.
+    refused = ["01fba2", "63c429"]
+    for home in refused:
         before = int(shown(system, home)["readings"])
-        until(lambda: int(shown(system, home)["readings"]) > before)  # noqa: B023  (waited for here)
+        until(lambda: int(shown(system, home)["readings"]) > before)  # noqa: B023  (called at once)
     with Page("docs/how-to/wake-users.md", "console") as page:
-        faults(
-            system,
-            {
-                "fault": "status",
-                "status": 401,
-                "text": "Wrong User or Password",
-                "homes": ["01fba2", "63c429"],
-            },
-        )
+        answer = "Wrong User or Password"
+        faults(system, {"fault": "status", "status": 401, "text": answer, "homes": refused})
         try:
-            for home in ("01fba2", "63c429"):
-                until(lambda: int(shown(system, home)["failures in a row"]) >= 3)  # noqa: B023  (waited for here)
+            for home in refused:
+                until(lambda: int(shown(system, home)["failures in a row"]) >= 3)  # noqa: B023  (called at once)
             system.type_until(page, "eagle-logger status")
             system.type_until(page, "eagle-logger users show 01fba2")
         finally:
@@ -260,7 +255,7 @@ def test_drain_a_node(system: Reader) -> None:
             "eagle-logger doctor", codes=(0, 1)
         )
         system.type(page, "eagle-logger drain --undo")
-        # A disk that was found has a full hour of another day on it.
+        # The disk that was found holds an hour of another day.
         hour = Hour.of((datetime.now(UTC) - timedelta(days=3)).timestamp())
         path = found / "logs" / log_file("01fba2", hour, 16)
         path.parent.mkdir(parents=True)
@@ -276,8 +271,8 @@ def test_drain_a_node(system: Reader) -> None:
         until(lambda: "finder@" in system.terminal.enter("celery -A workers.app status"))
         until(lambda: any(path.parent.glob("*.receipt.json")), 40)
         finder.kill()
-    # Nobody rotates that disk any more: the system is to forget it, as it does by itself after a
-    # day.
+    # No worker rotates that disk any more. The system forgets it by itself after a day; this test
+    # cannot wait so long.
     with redis.Redis.from_url(services["redis_url"]) as server:
         assert server.zrem("eagle:nodes", (found / "logs" / "node-id").read_text().strip())
 
@@ -297,11 +292,9 @@ def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:
         for options in ("", " --failing", " --stale 1h", " --sort failures --limit 100"):
             assert "# users: 3" in system.type(page, f"eagle-logger status{options}")
     with Page("docs/how-to/sns-and-sqs.md", "sh") as page:
-        system.terminal.export(
-            page.next("export EAGLE_SNS_TOPIC_ARNS=")
-        )  # the one that `up` has, too
+        system.terminal.export(page.next("export EAGLE_SNS_TOPIC_ARNS="))
         system.terminal.export(page.next("export EAGLE_TRUSTED_PROXIES="))
-        system.here["002738"] = "01fba2"
+        system.names["002738"] = "01fba2"
         assert "published 01fba2" in system.type(page, "eagle-logger ping 002738")
         assert "01fba2" in system.type(page, "eagle-logger ping --direct 002738")
     with Page("docs/how-to/upgrade.md", "console") as page:
@@ -309,7 +302,6 @@ def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:
 
 
 def test_redis_backup(system: Reader) -> None:
-    """Last: this stops the system and goes on without its Redis."""
     with Page("docs/how-to/redis-backup.md", "console") as page:
         system.type(page, "eagle-logger users export backup.jsonl")
         system.terminal.enter("eagle-logger users remove 01fba2 63c429")
@@ -319,7 +311,7 @@ def test_redis_backup(system: Reader) -> None:
     assert shown(system, "01fba2")["user_email"] == "home-01fba2@homes.example"
 
 
-# At rest --------------------------------------------------------------------------------------------------------------
+# At rest ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -335,7 +327,7 @@ def at_rest(tmp_path: Path, redis_url: str) -> Iterator[Reader]:
 
 def test_restore_an_hour(at_rest: Reader) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    at_rest.here = {
+    at_rest.names = {
         "2026-11-24": f"{yesterday:%Y-%m-%d}",
         "2026-11-22": f"{yesterday - timedelta(days=2):%Y-%m-%d}",
     }
@@ -382,9 +374,9 @@ def test_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(variable, value)
         assert load().archive_url == settings["EAGLE_ARCHIVE_URL"]
     with Page("docs/how-to/install.md", "console") as page:
-        mistaken = {"EAGLE_ARCHIV_URL": "s3://bucket", "EAGLE_SHARDS": "many", "EAGLE_LEASE": "3"}
+        mistakes = {"EAGLE_ARCHIV_URL": "s3://bucket", "EAGLE_SHARDS": "many", "EAGLE_LEASE": "3"}
         at_rest.terminal.export(
-            "export " + " ".join(f"{variable}={value}" for variable, value in mistaken.items())
+            "export " + " ".join(f"{variable}={value}" for variable, value in mistakes.items())
         )
         at_rest.type(page, "eagle-logger up", codes=(2,))
 
@@ -395,22 +387,21 @@ def test_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
         Page("docs/how-to/use-your-own-redis.md", "sh") as page,
         TcpProxy(redis_server.port, tls=authority.issue("127.0.0.1").server_context()) as front,
     ):
-        at_rest.here = {
+        at_rest.names = {
             "eagle:secret@redis.example.net": f"127.0.0.1:{front.port}",
             "/etc/eagle-logger/redis-ca.pem": str(authority.write(at_rest.folder / "ca.pem")),
         }
         at_rest.terminal.export(at_rest.translated(page.next("export EAGLE_REDIS_URL=rediss://")))
         at_rest.terminal.export(at_rest.translated(page.next("export EAGLE_REDIS_CA=")))
-        found = at_rest.type(
-            page, "eagle-logger doctor", codes=(2,)
-        )  # nothing but this Redis is there
-        assert re.search(r"^ok\tredis\trediss://", found, re.MULTILINE), found
-        assert "append-only file off" in found
+        # `doctor` fails, because only this Redis is there.
+        printed = at_rest.type(page, "eagle-logger doctor", codes=(2,))
+        assert re.search(r"^ok\tredis\trediss://", printed, re.MULTILINE), printed
+        assert "append-only file off" in printed
 
 
 def test_scale(at_rest: Reader, redis_url: str) -> None:
-    """The fleet's programs as they stand there, all on this machine; each answers."""
-    at_rest.here = {
+    """All programs of the page's fleet run on this machine, and each answers."""
+    at_rest.names = {
         "EAGLE_REDIS_URL=rediss://…": f"EAGLE_REDIS_URL={redis_url}",
         "EAGLE_BROKER_URL=rediss://…": f"EAGLE_BROKER_URL={redis_url[:-1]}1",
         "s3://bucket/prefix": "file:///" + str(at_rest.folder / "archive").lstrip("/"),
@@ -427,30 +418,25 @@ def test_scale(at_rest: Reader, redis_url: str) -> None:
         dispatching = at_rest.terminal.start(
             page.next("celery -A workers.app worker -n dispatcher@%h")
         )
-        assert page.next("celery -A workers.app worker -n rotator@%h"), "it runs"
+        page.next("celery -A workers.app worker -n rotator@%h")  # it runs already
         bridge = at_rest.terminal.start(page.next("python -m workers.server"))
-        everybody = {f"{name}@{HOST}" for name in ("fetch-1", "rotator", "dispatcher")}
-        until(
-            lambda: (
-                everybody
-                <= set(
-                    re.findall(
-                        r"->  (\S+):",
-                        at_rest.terminal.enter("celery -A workers.app status", codes=(0, 69)),
-                    )
-                )
-            )
-        )
+        workers = {f"{name}@{HOST}" for name in ("fetch-1", "rotator", "dispatcher")}
+
+        def all_answer() -> bool:
+            printed = at_rest.terminal.enter("celery -A workers.app status", codes=QUIET)
+            return workers <= set(re.findall(r"->  (\S+):", printed))
+
+        until(all_answer)
         until(lambda: "beat" in at_rest.terminal.enter("eagle-logger status"))
         assert bridge.await_line("bridge")
-        for one in (bridge, beat, dispatching, rotating, fetching):
-            one.kill()
+        for program in (bridge, beat, dispatching, rotating, fetching):
+            program.kill()
 
 
 def test_simulated_relay(at_rest: Reader) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        at_rest.here = {"8181": str(probe.getsockname()[1])}
+        at_rest.names = {"8181": str(probe.getsockname()[1])}
     with Page("docs/reference/simulated-relay.md", "sh") as page:
         running = at_rest.terminal.start(at_rest.translated(page.next("eagle-logger simulate")))
         running.await_line("http")

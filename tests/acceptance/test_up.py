@@ -43,18 +43,18 @@ PART_0 = re.compile(r"([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl\.gz")
 
 
 def ports(**taken: str) -> dict[str, str]:
-    """Any free ones: several of these may run at once."""
+    """Any free ports, because several of these tests may run at once."""
     return {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0", **taken}
 
 
 def ranks(data: Path, worker: str) -> set[tuple[int, int]]:
-    """How nice this worker's processes are, and their sessions."""
+    """The nice values of this worker's processes, and of their sessions."""
     mine = [pid for pid, command in processes(data).items() if f"worker -n {worker}@" in command]
     return {(os.getpriority(os.PRIO_PROCESS, pid), _nice_of_session(pid)) for pid in mine}
 
 
 def _nice_of_session(pid: int) -> int:
-    """Where Linux weighs sessions."""
+    """0 on a Linux that does not weigh sessions."""
     try:
         return int(Path(f"/proc/{pid}/autogroup").read_text().rpartition(" ")[2])
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def _nice_of_session(pid: int) -> int:
 
 
 def open_to_others(data: Path) -> list[str]:
-    """What another user of this machine could read."""
+    """The paths that other users of this machine could read."""
     return [
         str(path)
         for path in data.rglob("*")
@@ -71,27 +71,21 @@ def open_to_others(data: Path) -> list[str]:
 
 
 def pinged(data: Path) -> str:
-    """Which workers answer Celery's own command line, run in a second terminal."""
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "workers.app",
-        "inspect",
-        "ping",
-        "--timeout",
-        "5",
-    ]
+    """The output of `celery inspect ping`, run in a second terminal."""
+    ping = [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping"]
     return subprocess.run(
-        command, env=environment(data), capture_output=True, check=False, text=True
+        [*ping, "--timeout", "5"],
+        env=environment(data),
+        capture_output=True,
+        check=False,
+        text=True,
     ).stdout
 
 
 def core_limit(pid: int) -> str:
-    found = re.search(r"Max core file size +(\S+)", Path(f"/proc/{pid}/limits").read_text())
-    assert found is not None
-    return found[1]
+    limit = re.search(r"Max core file size +(\S+)", Path(f"/proc/{pid}/limits").read_text())
+    assert limit is not None
+    return limit[1]
 
 
 def accelerated() -> dict[str, str]:
@@ -102,17 +96,18 @@ def accelerated() -> dict[str, str]:
         "EAGLE_SUMMATION_INTERVAL": "1h",
         "EAGLE_PRICE_INTERVAL": "3h",
         "EAGLE_MESSAGE_INTERVAL": "6h",
-        "EAGLE_ROTATE_OPEN_EVERY": "1h",  # of real time: what is archived here, is because its hour is over
+        # An hour of real time, so that here only complete hours are archived.
+        "EAGLE_ROTATE_OPEN_EVERY": "1h",
         "EAGLE_FETCH_WORKERS": "2",
-        # Real time: whoever was handed to the worker that is killed has to come round again before
-        # the end.
+        # Real time, and short, so that the users of the killed worker are fetched again before the
+        # end.
         "EAGLE_DEADLINE": "4",
         "EAGLE_LEASE": "6",
     }
 
 
 def archived_hours(data: Path) -> dict[str, set[str]]:
-    """Hours of which the archive holds a part 0, with the users it holds it of."""
+    """Hour → the users of whom the archive holds part 0 of it."""
     hours: dict[str, set[str]] = {}
     for path in (data / "s3" / "eagle-logger" / "archive").rglob("*.gz"):
         if named := PART_0.fullmatch(path.name):
@@ -120,18 +115,10 @@ def archived_hours(data: Path) -> dict[str, set[str]]:
     return hours
 
 
-def test_hours_of_operation_with_a_death_in_the_middle(tmp_path: Path) -> None:
+def test_five_hours_of_operation_with_a_killed_worker(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with Up(
-        data,
-        "--homes",
-        "20",
-        "--for",
-        str(5 * ACCELERATED_HOUR),
-        "--json",
-        **ports(),
-        **accelerated(),
-    ) as up:
+    options = ["--homes", "20", "--for", str(5 * ACCELERATED_HOUR), "--json"]
+    with Up(data, *options, **ports(), **accelerated()) as up:
         up.await_ready()
         first = up.pid("worker -n fetch-1@")
         os.kill(first, signal.SIGKILL)
@@ -168,31 +155,19 @@ def test_hours_of_operation_with_a_death_in_the_middle(tmp_path: Path) -> None:
         until(lambda: not processes(data))
 
 
-def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_path: Path) -> None:
+def test_a_killed_up_leaves_no_process_and_carries_on_at_its_next_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Up(data, "--homes", "3", **ports()) as up:
         up.await_ready()
         running = processes(data)
-        all_of_it = " ".join(running.values())
-        assert all(
-            word in all_of_it
-            for word in (
-                "-server 127.0.0.1:",
-                "supervisord",
-                "workers.server",
-                "moto.server",
-                "flower",
-            )
-        )
+        for program in ("-server 127.0.0.1:", "supervisord", "workers.server", "moto", "flower"):
+            assert program in " ".join(running.values())
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
         assert open_to_others(data) == []
         assert {core_limit(pid) for pid in running} == {"0"}
-        until(
-            lambda: "rotator@" in pinged(data)
-        )  # a worker reports progress a moment before it hears of broadcasts
-        assert ranks(data, "rotator") == {(10, 0)}, (
-            "nice to the others, without speaking for the session they share"
-        )
+        # A worker reports progress a moment before it answers broadcasts.
+        until(lambda: "rotator@" in pinged(data))
+        assert ranks(data, "rotator") == {(10, 0)}, "the rotator alone is nice, not its session"
         assert ranks(data, "fetch-1") == {(0, 0)}
         up.await_line(r"[1-9]\d* readings logged")
         up.kill()
@@ -215,7 +190,7 @@ def test_killed_it_leaves_nothing_behind_and_carries_on_when_started_again(tmp_p
     )
 
 
-def test_what_keeps_dying_ends_the_whole(tmp_path: Path) -> None:
+def test_a_program_that_keeps_dying_ends_up(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "redis").mkdir(parents=True)
     (data / "redis" / "appendonly.aof").write_text("this is no append-only file\n" * 10)
@@ -228,7 +203,7 @@ def test_what_keeps_dying_ends_the_whole(tmp_path: Path) -> None:
 
 
 def take_flowers_port(data: Path) -> socket.socket:
-    """Between the moment at which `up` chose the port and Flower's start."""
+    """Bind Flower's port after `up` has chosen it and before Flower starts."""
     until((data / "services.json").exists, pause=0.002)
     port = int(json.loads((data / "services.json").read_text())["flower_port"])
     return socket.create_server(("127.0.0.1", port))
@@ -239,7 +214,7 @@ def findings(data: Path) -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         command, env=environment(data), capture_output=True, check=False, text=True
     )
-    return {found["name"]: found for found in json.loads(done.stdout)}
+    return {finding["name"]: finding for finding in json.loads(done.stdout)}
 
 
 def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
@@ -254,9 +229,7 @@ def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> Non
         assert up.wait() == 0, up.screen
 
 
-def test_flower_on_a_taken_port_that_was_asked_for_costs_nobody_else_anything(
-    tmp_path: Path,
-) -> None:
+def test_the_system_runs_without_flower_if_the_configured_port_is_taken(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
     with (
         Up(data, "--homes", "3", **ports(EAGLE_FLOWER_PORT=str(port))) as up,
@@ -284,9 +257,9 @@ def test_a_frozen_beat_is_named_within_seconds(tmp_path: Path) -> None:
         assert up.wait() == 0, up.screen
 
 
-def test_nonsense_is_refused_at_once_and_whole(tmp_path: Path) -> None:
-    nonsense = {"EAGLE_LEASE": "3", "EAGLE_SHARDS": "none", "EAGLE_ARCHIVE_URL": "s3://mine/prefix"}
-    with Up(tmp_path / "data", "--homes", "3", **{**nonsense, "EAGLE_ARCHIVE_URL": ""}) as up:
+def test_all_mistakes_in_the_settings_are_reported_at_once(tmp_path: Path) -> None:
+    mistakes = {"EAGLE_LEASE": "3", "EAGLE_SHARDS": "none"}
+    with Up(tmp_path / "data", "--homes", "3", **mistakes) as up:
         assert up.wait() == 2
         assert "EAGLE_LEASE" in up.screen
         assert "EAGLE_SHARDS" in up.screen
@@ -296,8 +269,7 @@ def test_nonsense_is_refused_at_once_and_whole(tmp_path: Path) -> None:
         assert "unset EAGLE_ARCHIVE_URL" in up.screen
 
 
-def test_services_are_found_by_the_other_commands(tmp_path: Path) -> None:
-    """What an earlier `up` wrote is no setting of a later one: without --homes, the real relay."""
+def test_an_up_ignores_the_services_that_an_earlier_one_wrote(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "services.json").write_text(

@@ -38,6 +38,8 @@ def main() -> int:
     options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     tests = collect_tests(options.only)
+    if not tests:
+        parser.error("there is no such test, or collecting them failed")
     print(
         f"{len(tests)} to run, {options.jobs} at once, seed {options.seed}; output in {OUTPUT}",
         flush=True,
