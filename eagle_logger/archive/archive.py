@@ -1,4 +1,4 @@
-"""What rotation and readers need of the place where completed hours are kept for good.
+"""The archive: what rotation and readers need of the place where hours are kept for good.
 
 Adapters: `s3.S3Archive`, `directory.DirectoryArchive` and the in-memory twin
 `memory.MemoryArchive`; all pass `tests/contract/archive`. `trusted.TrustedArchive` wraps every
@@ -17,18 +17,19 @@ NOT_USABLE = "this store has no conditional writes and cannot be used"
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What the archive itself says about an object. `sha256` (hex) is of the bytes it stores, as it
-    computed it; None where it keeps no such checksum, so that only reading the object back can
-    tell. `metadata` is what was given when it was put."""
+    """What the archive itself says about an object."""
 
     size: int
     sha256: str | None
+    """Hex, of the bytes that are stored, as the archive computed it. None if the archive keeps no
+    such checksum; then only reading the object shows what is stored."""
     metadata: Mapping[str, str]
+    """What was given when the object was put."""
 
 
 class Archive(Protocol):
-    """Blocking; safe from several threads. Raises ArchiveUnavailable when it does not answer or
-    refuses for now."""
+    """Blocking; safe from several threads. Every method raises ArchiveUnavailable when the archive
+    does not answer, or refuses for now."""
 
     @property
     def url(self) -> str:
@@ -38,13 +39,16 @@ class Archive(Protocol):
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
         """Store an object whole or not at all, never replacing one.
 
-        Raises AlreadyThere if the key is taken, by others or by an earlier call of ours whose
-        answer was lost (`head` tells which); NotAccepted if the archive will never take this
-        object. After ArchiveUnavailable it may be stored or not.
+        Raises AlreadyThere if the key is taken, by another process or by an earlier call whose
+        answer was lost (`head` shows which); NotAccepted if the archive will never take this
+        object. After ArchiveUnavailable the object may be stored or not.
         """
         ...
 
-    def head(self, key: str) -> ObjectInfo | None: ...
+    def head(self, key: str) -> ObjectInfo | None:
+        """None if there is no such object."""
+        ...
+
     def get(self, key: str) -> bytes:
         """Raises KeyError if there is no such object; Unreadable if its bytes do not fit the
         archive's checksum, or if it is larger than any object of this program
@@ -63,8 +67,8 @@ class Archive(Protocol):
         """Prove that no object is ever replaced: the second of two puts of one key is refused, and
         the first object stays.
 
-        Call it before you put anything, and before you delete a local file because the archive
-        holds it. Raises NoConditionalWrites if objects can be replaced, ArchiveUnavailable if the
+        Call it before you put an object, and before you delete a local file that the archive holds.
+        Raises NoConditionalWrites if objects can be replaced, ArchiveUnavailable if the
         proof got no answer.
         """
         ...

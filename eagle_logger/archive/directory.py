@@ -1,9 +1,9 @@
-"""An archive in a directory, with the same keys as in S3: for who has no bucket.
+"""An archive in a directory, with the same keys as in S3, for people without a bucket.
 
-Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. What an object says about
-itself lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`: named by content, so that
-of two writers of one key neither can put its metadata beside the other's bytes. Files on their way
-in are in `.incoming`.
+Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. The metadata of an object
+lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`. The name has the object's digest,
+because two processes may write one key at once, each with its metadata; otherwise one could put its
+metadata beside the other's bytes. Unfinished files are in `.incoming`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalW
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _INCOMING = ".incoming"
 _METADATA = ".metadata"
-_ABANDONED = 86400.0  # seconds after which a file in `.incoming` is nobody's
+_UNFINISHED_KEPT_S = 86400.0
+"""After this, a file in `.incoming` counts as left by a process that died."""
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV})
 """The errors of link(2) on a file system without hard links, and across a mount point below the
 directory."""
 
 
 class DirectoryArchive:
-    """Needs a file system with hard links (link(2) is what never replaces a file)."""
+    """Needs a file system with hard links: link(2) never replaces a file."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -46,14 +47,13 @@ class DirectoryArchive:
         target = self._path(key)
         with self._unavailable_on_error():
             if target.exists():
-                # the writer may have died before the name was on disk for good, and the caller is
-                # about to rely on it
+                # The process that wrote it may have died before its name was durable, and the
+                # caller relies on the name from now on.
                 sync_directory(target.parent)
                 raise AlreadyThere
-            self._store(
-                self._sidecar(key, hashlib.sha256(body).hexdigest()), json.dumps(metadata).encode()
-            )
-            if not self._store(target, body):
+            metadata_path = self._metadata_path(key, hashlib.sha256(body).hexdigest())
+            self._create(metadata_path, json.dumps(metadata).encode())
+            if not self._create(target, body):
                 raise AlreadyThere
 
     def head(self, key: str) -> ObjectInfo | None:
@@ -82,25 +82,25 @@ class DirectoryArchive:
             yield from (key for key in self._below(folder) if key.startswith(prefix))
 
     def ping(self) -> None:
-        """Prove that objects can be stored: the directory is made, and a file in it."""
+        """Prove that objects can be stored: make the directory, and a file in it."""
         with self._unavailable_on_error():
-            self._write_apart(b"").unlink()
-            self._forget_abandoned()
+            self._write_incoming(b"").unlink()
+            self._delete_unfinished()
 
     def prove(self) -> None:
         """Link two files under one name in `.incoming`, and leave nothing behind."""
         with self._unavailable_on_error():
-            first, second = self._write_apart(b"first"), self._write_apart(b"second")
+            first, second = self._write_incoming(b"first"), self._write_incoming(b"second")
             name = first.with_name(f"{first.name}.proof")
             try:
                 self._link(first, name)
                 try:
                     self._link(second, name)
                 except FileExistsError:
-                    replaced = name.read_bytes() != b"first"
+                    is_replaced = name.read_bytes() != b"first"
                 else:
-                    replaced = True
-                if replaced:
+                    is_replaced = True
+                if is_replaced:
                     raise NoConditionalWrites(
                         f"{NOT_USABLE}: in {self.url} a link replaces the file of its name"
                     )
@@ -114,26 +114,24 @@ class DirectoryArchive:
             raise ValueError(f"not a key for a directory: {key!r}")
         return self._root.joinpath(*parts)
 
-    def _sidecar(self, key: str, digest: str) -> Path:
+    def _metadata_path(self, key: str, digest: str) -> Path:
         return self._root / _METADATA / f"{key}.{digest}.json"
 
     def _metadata(self, key: str, digest: str) -> dict[str, str]:
         try:
-            found = json.loads(self._sidecar(key, digest).read_bytes())
+            members = json.loads(self._metadata_path(key, digest).read_bytes())
         except (FileNotFoundError, ValueError):
             return {}
-        return (
-            {str(name): str(value) for name, value in found.items()}
-            if isinstance(found, dict)
-            else {}
-        )
+        if not isinstance(members, dict):
+            return {}
+        return {str(name): str(value) for name, value in members.items()}
 
-    def _store(self, target: Path, body: bytes) -> bool:
-        """Whether it is there now with these bytes by our doing; either way the name is on disk for
-        good."""
+    def _create(self, target: Path, body: bytes) -> bool:
+        """Create a file with this content. Returns False if `target` exists; its name is durable
+        then, too."""
         if not target.parent.is_dir():
             make_directories(target.parent)
-        temporary = self._write_apart(body)
+        temporary = self._write_incoming(body)
         try:
             self._link(temporary, target)
         except FileExistsError:
@@ -151,11 +149,12 @@ class DirectoryArchive:
         except OSError as exc:
             if exc.errno in _CANNOT_LINK:
                 raise NoConditionalWrites(
-                    f"{NOT_USABLE}: the file system of {self.url} cannot link files ({exc.strerror})"
+                    f"{NOT_USABLE}: the file system of {self.url} cannot link files "
+                    f"({exc.strerror})"
                 ) from exc
             raise
 
-    def _write_apart(self, body: bytes) -> Path:
+    def _write_incoming(self, body: bytes) -> Path:
         incoming = self._root / _INCOMING
         incoming.mkdir(parents=True, exist_ok=True)
         path = incoming / uuid.uuid4().hex
@@ -168,6 +167,7 @@ class DirectoryArchive:
         except (FileNotFoundError, NotADirectoryError):
             return
         start = f"{folder}/" if folder else ""
+        # A folder's name ends with "/", so that folders and files are sorted as their keys are.
         names = [
             entry.name + ("/" if entry.is_dir() else "")
             for entry in entries
@@ -179,10 +179,10 @@ class DirectoryArchive:
             else:
                 yield start + name
 
-    def _forget_abandoned(self) -> None:
+    def _delete_unfinished(self) -> None:
         for entry in os.scandir(self._root / _INCOMING):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - entry.stat().st_mtime > _ABANDONED:
+                if time.time() - entry.stat().st_mtime > _UNFINISHED_KEPT_S:
                     Path(entry).unlink()
 
     @contextlib.contextmanager
@@ -191,5 +191,6 @@ class DirectoryArchive:
             yield
         except OSError as exc:
             raise ArchiveUnavailable(
-                f"the archive {self.url} failed ({exc.strerror or exc}): make the directory writable and give it space"
+                f"the archive {self.url} failed ({exc.strerror or exc}): "
+                "make the directory writable and give it space"
             ) from exc

@@ -1,4 +1,4 @@
-"""An archive that lasts as long as the process: for tests."""
+"""An archive in memory, for tests. It lasts as long as the process."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class MemoryArchive:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         with self._lock:
-            found = sorted(key for key in self._objects if key.startswith(prefix))
-        yield from found
+            keys = sorted(key for key in self._objects if key.startswith(prefix))
+        yield from keys
 
     def ping(self) -> None:
-        """It is always there."""
+        """It always answers."""
 
     def prove(self) -> None:
         """It needs no proof: `put` looks for the key first, under a lock."""

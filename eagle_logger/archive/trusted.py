@@ -1,4 +1,4 @@
-"""An archive that takes no object before it has proved that it never replaces one."""
+"""Wraps an archive, and puts no object before the archive has proved that it never replaces one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from eagle_logger.errors import ArchiveUnavailable, NoConditionalWrites
 
 _log = structlog.get_logger(__name__)
 
-PROOF_ASKED_AGAIN_AFTER = 60.0
-"""Seconds. An archive that replaces objects may be repaired meanwhile."""
+PROOF_ASKED_AGAIN_AFTER_S = 60.0
+"""After this, an archive that replaced objects is asked again: it may have been repaired."""
 
 
 class TrustedArchive:
-    """Puts nothing before the proof. It asks for the proof once, so every process that archives
-    does so once. Thread-safe."""
+    """Asks for the proof once, so each process that archives asks once. Thread-safe."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -33,16 +32,16 @@ class TrustedArchive:
         return self._archive.url
 
     def prove(self) -> None:
-        asked = time.monotonic()
+        called_at = time.monotonic()
         if self._proved:
             return
         with self._lock:
-            # Threads that waited here while another one asked share its answer.
+            # Threads that waited here while another thread asked share its answer.
             if self._proved:
                 return
-            if self._failure is not None and self._still_holds(self._failure, asked):
+            if self._failure is not None and self._still_holds(self._failure, called_at):
                 raise type(self._failure)(str(self._failure))
-            self._ask()
+            self._ask_for_proof()
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
         self.prove()
@@ -60,11 +59,11 @@ class TrustedArchive:
     def ping(self) -> None:
         self._archive.ping()
 
-    def _still_holds(self, failure: ArchiveUnavailable, asked: float) -> bool:
-        lasts = PROOF_ASKED_AGAIN_AFTER if isinstance(failure, NoConditionalWrites) else 0.0
-        return asked < self._failed_at + lasts
+    def _still_holds(self, failure: ArchiveUnavailable, called_at: float) -> bool:
+        lasts = PROOF_ASKED_AGAIN_AFTER_S if isinstance(failure, NoConditionalWrites) else 0.0
+        return called_at < self._failed_at + lasts
 
-    def _ask(self) -> None:
+    def _ask_for_proof(self) -> None:
         try:
             self._archive.prove()
         except ArchiveUnavailable as exc:

@@ -78,7 +78,7 @@ class RunningS3:
 
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS3]:
-    monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE", 0.001)
+    monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE_S", 0.001)
     monkeypatch.setattr(
         "botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.001
     )

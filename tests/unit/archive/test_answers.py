@@ -65,7 +65,7 @@ class Wire:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
     monkeypatch.setattr(URLLib3Session, "send", lambda _, request: wire.send(request))
-    monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE", 0.0)
+    monkeypatch.setattr("eagle_logger.archive.s3._CONFLICT_PAUSE_S", 0.0)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
     return wire
 

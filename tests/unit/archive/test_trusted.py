@@ -10,7 +10,7 @@ import pytest
 
 from eagle_logger.archive import trusted
 from eagle_logger.archive.memory import MemoryArchive
-from eagle_logger.archive.trusted import PROOF_ASKED_AGAIN_AFTER, TrustedArchive
+from eagle_logger.archive.trusted import PROOF_ASKED_AGAIN_AFTER_S, TrustedArchive
 from eagle_logger.errors import ArchiveUnavailable, EagleError, NoConditionalWrites
 
 KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
@@ -66,7 +66,7 @@ def test_nothing_is_put_where_objects_are_replaced(clock: Hours) -> None:
     archive = Doubtful(NoConditionalWrites())
     one = TrustedArchive(archive)
     for _ in range(3):
-        clock.now += PROOF_ASKED_AGAIN_AFTER / 4
+        clock.now += PROOF_ASKED_AGAIN_AFTER_S / 4
         with pytest.raises(NoConditionalWrites, match="cannot be used"):
             one.put(KEY, b"body", {})
     assert (archive.asked, archive.puts) == (1, 0)
@@ -77,7 +77,7 @@ def test_a_store_that_was_repaired_is_used_again(clock: Hours) -> None:
     one = TrustedArchive(archive)
     with pytest.raises(NoConditionalWrites):
         one.prove()
-    clock.now += PROOF_ASKED_AGAIN_AFTER + 1
+    clock.now += PROOF_ASKED_AGAIN_AFTER_S + 1
     one.put(KEY, b"body", {})
     assert (archive.asked, archive.puts) == (2, 1)
 
