@@ -30,7 +30,7 @@ from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
 from workers.bridge import aws_clients
 from workers.bridge.adhoc_requests import AdhocRequests
-from workers.bridge.publisher import publisher
+from workers.bridge.publisher import make_publisher
 from workers.up.simulators import homes as accounts_of
 
 FLEET = 1000
@@ -105,7 +105,8 @@ def _start_bridge(processes: Processes, system: System, sns: FakeSns, aws_port: 
         {**system.environment, "EAGLE_PROCESS_NAME": "sqs"},
     )
     processes.wait_until("the bridge", lambda: "listening" in processes.log("bridge").read_text())
-    processes.wait_until("the SQS path", lambda: "receiving" in processes.log("sqs").read_text())
+    sqs_log = processes.log("sqs")
+    processes.wait_until("the SQS path", lambda: "receiver_started" in sqs_log.read_text())
 
 
 async def _seed(
@@ -133,7 +134,7 @@ async def _all_ways(
         aws_clients.sns(settings, Topic.parse(TOPIC)),
         wiring.user_store(settings, passwords=False),
     )
-    intake = AdhocRequests(users, publisher(settings))
+    adhoc = AdhocRequests(users, make_publisher(settings))
     async with aiohttp.ClientSession() as http:
 
         async def through_sqs(cloud_id: str) -> None:
@@ -146,7 +147,7 @@ async def _all_ways(
                     raise Failed(f"the bridge answered {response.status}")
 
         async def directly(cloud_id: str) -> None:
-            await intake.take([cloud_id])
+            await adhoc.fetch_now([cloud_id])
 
         ways: dict[str, Ask] = {
             "through SNS and SQS": through_sqs,
@@ -166,7 +167,7 @@ async def _all_ways(
                 for number, (name, ask) in enumerate(ways.items())
             ]
         finally:
-            intake.close()
+            adhoc.close()
             await users.close()
 
 

@@ -213,7 +213,7 @@ def use_and_abuse(system: System) -> None:
     put_faults(system, faults(system, telling, strange))
     system("ping", pinged)
     system("ping", pinged, "--direct")
-    until(lambda: system.has_logged("sqs message"))
+    until(lambda: system.has_logged("sqs_message"))
     until(lambda: (system.users()[refused]["why_not"] or "").startswith("refused"))
     until(lambda: "no_key" in (system.users()[locked]["last_error"] or ""))
     until(

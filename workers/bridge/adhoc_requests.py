@@ -1,4 +1,4 @@
-"""How a fetch is asked for from outside: by SNS, by SQS, by the API, by somebody at a keyboard."""
+"""Requests to fetch users at once, however they come: through SNS, SQS, the API or `ping`."""
 
 from __future__ import annotations
 
@@ -19,57 +19,64 @@ broker is away."""
 
 _log = structlog.get_logger("eagle_logger.adhoc_requests")
 
-_PATIENCE = 5.0
-"""Seconds that publishing may take; SNS itself gives up after fifteen."""
-_PUBLISHERS = 4
+_PUBLISH_WITHIN_S = 5.0
+"""SNS waits for an answer for fifteen seconds."""
+_PUBLISHING_THREADS = 4
 
 
 class AdhocRequests:
-    """Leases the users somebody asks for and sends them to a worker."""
+    """Leases the requested users and sends them to a worker."""
 
-    def __init__(self, users: UserStore, enqueue: Enqueue, *, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self, users: UserStore, enqueue: Enqueue, *, publish_within: float = _PUBLISH_WITHIN_S
+    ) -> None:
         self._users = users
         self._enqueue = enqueue
-        self._patience = patience
+        self._publish_within = publish_within
         self._publications: Batcher[Sequence[str], None] = Batcher(self._publish)
-        self._threads = ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="publish")
+        self._threads = ThreadPoolExecutor(_PUBLISHING_THREADS, thread_name_prefix="publish")
 
-    async def take(self, cloud_ids: Sequence[str], *, once: str | None = None) -> RequestResult:
-        """Have these users fetched now; with `once`, only the first time it is asked for under that
-        name.
+    async def fetch_now(
+        self, cloud_ids: Sequence[str], *, once: str | None = None
+    ) -> RequestResult:
+        """Have these users fetched now. A repeated request with the same `once` does nothing.
 
-        Raises RedisUnavailable if that could not be promised; then the same `once` may be asked
-        again. What was leased is due again at once, or when its lease ends if not even that can be
-        said, so nothing is lost if nobody asks again.
+        Raises RedisUnavailable if that cannot be promised; then the request may be repeated with
+        the same `once`. Nothing is lost if it is not: the leased users fall due again at once, or
+        at the end of their lease if Redis does not answer either.
         """
-        requested = await self._users.request(cloud_ids, once=once)
-        if requested.leased:
+        result = await self._users.request(cloud_ids, once=once)
+        if result.leased:
             try:
-                await self._publications.add(requested.leased)
-            except (OperationalError, OSError) as exc:  # OSError covers the time-out too
-                await self._forget(once, requested.leased)
+                await self._publications.add(result.leased)
+            except (OperationalError, OSError) as exc:  # a TimeoutError is an OSError
+                await self._forget(once, result.leased)
                 raise RedisUnavailable(f"the broker does not take messages: {exc}") from exc
-        return requested
+        return result
 
-    async def _publish(self, gathered: Sequence[Sequence[str]]) -> Sequence[None]:
-        """In a flood, all that was leased while the last publication was under way goes out
-        together: few messages for many users. One that goes through after its time was up does no
-        harm: users are claimed."""
-        cloud_ids = [cloud_id for leased in gathered for cloud_id in leased]
+    async def _publish(self, batch: Sequence[Sequence[str]]) -> Sequence[None]:
+        """Publish in one go what was leased while the last publication was under way. So a flood
+        becomes few messages of many users.
+
+        A publication that goes through after its time-out does no harm: users are claimed.
+        """
+        cloud_ids = [cloud_id for leased in batch for cloud_id in leased]
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._patience):
+        async with asyncio.timeout(self._publish_within):
             await loop.run_in_executor(self._threads, self._enqueue, cloud_ids)
-        return [None] * len(gathered)
+        return [None] * len(batch)
 
     async def _forget(self, once: str | None, leased: Sequence[str]) -> None:
         try:
             await self._users.forget(once, leased)
         except RedisUnavailable as exc:
             _log.warning(
-                "a message that was not enqueued stays marked as seen; its lease will do",
+                "request_not_forgotten",
                 message_id=once,
                 cloud_ids=leased,
                 reason=str(exc),
+                detail="a message that was not enqueued still counts as seen; "
+                "its users fall due again when their lease ends",
             )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Clients for Amazon's SNS and SQS, or for what stands in for them."""
+"""boto3's clients for Amazon's SNS and SQS, or for what stands in for them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sns import SNSClient
     from types_boto3_sqs import SQSClient
 
-LONG_POLL = 20
-"""Seconds: the longest that SQS lets a receiver wait."""
+LONG_POLL_S = 20
+"""The longest that SQS lets a receiver wait for a message."""
 
 _CONFIG = Config(
     connect_timeout=3,
-    read_timeout=LONG_POLL + 5,
+    read_timeout=LONG_POLL_S + 5,
     retries={"mode": "standard", "total_max_attempts": 2},
 )
 
@@ -33,10 +33,10 @@ def sns(settings: Settings, topic: Topic) -> SNSClient:
 
 
 def sqs(settings: Settings, queue_url: str) -> SQSClient:
-    """A client for the region that the queue's URL names; for `EAGLE_AWS_REGION` if it names none."""
-    return sqs_in(
-        settings, region_of_queue(urlsplit(queue_url).hostname or "") or settings.aws_region
-    )
+    """A client for the region that the queue's URL names, or for `EAGLE_AWS_REGION` if it names
+    none."""
+    host = urlsplit(queue_url).hostname or ""
+    return sqs_in(settings, region_of_queue(host) or settings.aws_region)
 
 
 def sqs_in(settings: Settings, region: str) -> SQSClient:
@@ -46,7 +46,7 @@ def sqs_in(settings: Settings, region: str) -> SQSClient:
 
 
 def _session(settings: Settings) -> boto3.session.Session:
-    """One of its own for each client: boto3's default session is not for several threads."""
+    """A session for one client. Several threads must not share boto3's default session."""
     secret = settings.aws_secret_access_key
     return boto3.session.Session(
         aws_access_key_id=settings.aws_access_key_id,

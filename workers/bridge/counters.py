@@ -1,4 +1,4 @@
-"""Counters of this process on their way to the store: added up here, written once a second."""
+"""The counters of this process: added up here, and written to the store once a second."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ _log = structlog.get_logger("eagle_logger.counters")
 class Counters:
     def __init__(self, users: UserStore) -> None:
         self._users = users
-        self._waiting: Counter[str] = Counter()
+        self._unwritten: Counter[str] = Counter()
 
     def add(self, name: str, count: int = 1) -> None:
         if count:
-            self._waiting[name] += count
+            self._unwritten[name] += count
 
     async def flush(self) -> None:
-        """Write what has been counted. While Redis is away it is kept."""
-        tally, self._waiting = self._waiting, Counter()
-        if not tally:
+        """Write what has been counted; keep it while Redis is away."""
+        counts, self._unwritten = self._unwritten, Counter()
+        if not counts:
             return
         try:
-            await self._users.count(tally)
+            await self._users.count(counts)
         except RedisUnavailable as exc:
-            self._waiting += tally
-            _log.warning("counters are kept until Redis is back", reason=str(exc))
+            self._unwritten += counts
+            detail = "the counters are kept here until Redis is back"
+            _log.warning("counters_kept", reason=str(exc), detail=detail)
 
     async def run(self, *, every: float = 1.0) -> None:
+        """Flush every so many seconds, until it is cancelled."""
         while True:
             await asyncio.sleep(every)
             await self.flush()

@@ -16,9 +16,10 @@ from eagle_logger.settings import Settings
 from eagle_logger.sns.fetch_request import MAX_CLOUD_IDS, message_for
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.store import RequestResult
-from workers.bridge import aws_clients, subscriptions
+from workers.bridge import aws_clients
 from workers.bridge.adhoc_requests import AdhocRequests
-from workers.bridge.publisher import publisher
+from workers.bridge.publisher import make_publisher
+from workers.bridge.subscriptions import subscribe_queue, subscribe_url
 
 
 @click.command()
@@ -37,11 +38,11 @@ def ping(
     """
     if direct and topic is not None:
         raise click.UsageError("--direct does without a topic")
-    asked = list(dict.fromkeys(_cloud_id(text) for text in cloud_ids))
+    requested = list(dict.fromkeys(_cloud_id(text) for text in cloud_ids))
     if direct:
-        _tell(asyncio.run(_request(settings, asked)))
+        _print_result(asyncio.run(_request_fetches(settings, requested)))
     else:
-        _publish(settings, topic_of(settings, topic), asked)
+        _publish(settings, topic_of(settings, topic), requested)
 
 
 @click.command()
@@ -60,20 +61,20 @@ def subscribe(settings: Settings, *, url: str | None, queue: str | None, topic: 
         raise click.UsageError("say where to: either --http URL or --sqs QUEUE")
     chosen = topic_of(settings, topic)
     try:
-        told = (
-            subscriptions.http(settings, chosen, url)
-            if url
-            else subscriptions.sqs(settings, chosen, queue or "")
-        )
+        if url:
+            lines = subscribe_url(settings, chosen, url)
+        else:
+            lines = subscribe_queue(settings, chosen, queue or "")
     except (BotoCoreError, ClientError) as exc:
         raise EagleError(f"not subscribed: {exc}") from None
-    for line in told:
+    for line in lines:
         click.echo(line)
 
 
-def topic_of(settings: Settings, given: str | None) -> Topic:
-    """The topic to use. Raises ConfigurationError."""
-    arn = given or next(iter(settings.sns_topic_arns), None)
+def topic_of(settings: Settings, option: str | None) -> Topic:
+    """The topic that the option names, else the first of the settings. Raises
+    ConfigurationError."""
+    arn = option or next(iter(settings.sns_topic_arns), None)
     if arn is None:
         raise ConfigurationError(
             "EAGLE_SNS_TOPIC_ARNS is not set: name a topic there, or with --topic"
@@ -81,9 +82,8 @@ def topic_of(settings: Settings, given: str | None) -> Topic:
     try:
         return Topic.parse(arn)
     except ValueError as exc:
-        raise ConfigurationError(
-            f"{'--topic' if given else 'EAGLE_SNS_TOPIC_ARNS'}: {exc}"
-        ) from None
+        source = "--topic" if option else "EAGLE_SNS_TOPIC_ARNS"
+        raise ConfigurationError(f"{source}: {exc}") from None
 
 
 def _cloud_id(text: str) -> str:
@@ -97,12 +97,11 @@ def _publish(settings: Settings, topic: Topic, cloud_ids: Sequence[str]) -> None
     client = aws_clients.sns(settings, topic)
     for batch in _batches(cloud_ids):
         try:
-            published = client.publish(TopicArn=topic.arn, Message=message_for(batch))
+            answer = client.publish(TopicArn=topic.arn, Message=message_for(batch))
         except (BotoCoreError, ClientError) as exc:
             raise EagleError(f"not published to {topic.arn}: {exc}") from None
-        click.echo(
-            f"published {', '.join(batch)} to {topic.arn} as message {published['MessageId']}"
-        )
+        users = ", ".join(batch)
+        click.echo(f"published {users} to {topic.arn} as message {answer['MessageId']}")
 
 
 def _batches(cloud_ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -110,28 +109,28 @@ def _batches(cloud_ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield cloud_ids[start : start + MAX_CLOUD_IDS]
 
 
-async def _request(settings: Settings, cloud_ids: Sequence[str]) -> RequestResult:
+async def _request_fetches(settings: Settings, cloud_ids: Sequence[str]) -> RequestResult:
     users = wiring.user_store(settings, passwords=False)
-    intake = AdhocRequests(users, publisher(settings))
+    adhoc = AdhocRequests(users, make_publisher(settings))
     try:
-        return await intake.take(cloud_ids)
+        return await adhoc.fetch_now(cloud_ids)
     finally:
-        intake.close()
+        adhoc.close()
         await users.close()
 
 
-def _tell(requested: RequestResult) -> None:
-    """Raises UnknownUser, or EagleError for those who are parked, once all others have been told."""
-    told = {
-        "sent to the workers": requested.leased,
-        "being fetched already, and once more after that": requested.marked,
+def _print_result(result: RequestResult) -> None:
+    """Raises UnknownUser, or EagleError for parked users, once it has printed all others."""
+    lines = {
+        "sent to the workers": result.leased,
+        "being fetched already, and once more after that": result.marked,
     }
-    for what, cloud_ids in told.items():
+    for line, cloud_ids in lines.items():
         if cloud_ids:
-            click.echo(f"{', '.join(cloud_ids)}: {what}")
-    if requested.unknown:
+            click.echo(f"{', '.join(cloud_ids)}: {line}")
+    if result.unknown:
         raise UnknownUser(
-            f"unknown: {', '.join(requested.unknown)}; `eagle-logger users list` shows who there is"
+            f"unknown: {', '.join(result.unknown)}; `eagle-logger users list` shows who there is"
         )
-    if requested.parked:
-        raise EagleError(f"parked: {', '.join(requested.parked)}; `eagle-logger status` says why")
+    if result.parked:
+        raise EagleError(f"parked: {', '.join(result.parked)}; `eagle-logger status` says why")

@@ -1,5 +1,5 @@
-"""Sends `fetch` messages without being a worker: for the command line, where `--data` may name
-other settings than the environment does."""
+"""Sends `fetch` messages from a process that is no worker: from the command line, where `--data`
+may name other settings than the environment does."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from workers.bridge.adhoc_requests import Enqueue
 from workers.process.celery_transport import BrokerAccess, broker_settings
 
 
-def publisher(settings: Settings) -> Enqueue:
-    """Publishes as `workers.tasks.enqueue_adhoc` does. Raises kombu's OperationalError when the
-    broker is away."""
+def make_publisher(settings: Settings) -> Enqueue:
+    """A function that publishes as `workers.tasks.enqueue_adhoc` does. It raises kombu's
+    OperationalError when the broker is away."""
     app = make_publisher_app(settings)
 
     def enqueue(cloud_ids: Sequence[str]) -> None:
-        for _, users in messages(
-            cloud_ids, shards=1, at_most=settings.users_per_message
-        ):  # any worker will do
+        # One queue for all of them, so their shards do not matter.
+        for _, users in messages(cloud_ids, shards=1, at_most=settings.users_per_message):
             app.send_task("fetch", args=[users], queue=ADHOC)
 
     return enqueue

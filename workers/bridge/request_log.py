@@ -1,4 +1,4 @@
-"""What came of a message from outside, told in one log line and in the counters."""
+"""What came of a request from outside, as one log line and in the counters."""
 
 from __future__ import annotations
 
@@ -9,32 +9,39 @@ from eagle_logger.users.store import RequestResult
 from workers.bridge.counters import Counters
 
 
-def tell(
-    log: Any, counters: Counters, way: str, asked: FetchRequest, requested: RequestResult
+def record_request(
+    log: Any, counters: Counters, way: str, request: FetchRequest, result: RequestResult
 ) -> str:
-    """The outcome in a word: queued, marked (their holders fetch them again), nobody (none can be
-    fetched) or repeated. `log` bears the message's id, if it has one."""
-    outcome = _outcome(requested)
-    counters.add("unknown_users_asked", len(requested.unknown) + asked.not_ids)
-    counters.add("parked_users_asked", len(requested.parked))
-    known = {
-        "cloud_ids": asked.cloud_ids if requested.seen_before else (),
-        "queued": requested.leased,
-        "marked": requested.marked,
-        "unknown": requested.unknown,
-        "parked": requested.parked,
-        "not_ids": asked.not_ids,
+    """Log and count the request that came by this way (`sns`, `sqs`, `api`), and return its outcome
+    in a word.
+
+    The outcome is `queued`; `marked`, if the workers that hold the users fetch them once more;
+    `nobody`, if none of the users can be fetched; or `repeated`. `log` bears the message's id, if
+    it has one.
+    """
+    outcome = _outcome(result)
+    counters.add("unknown_users_asked", len(result.unknown) + request.not_ids)
+    counters.add("parked_users_asked", len(result.parked))
+    fields = {
+        "cloud_ids": request.cloud_ids if result.seen_before else (),
+        "queued": result.leased,
+        "marked": result.marked,
+        "unknown": result.unknown,
+        "parked": result.parked,
+        "not_ids": request.not_ids,
     }
-    say = log.warning if requested.unknown or asked.not_ids else log.info
-    say(
-        f"{way} message", outcome=outcome, **{name: value for name, value in known.items() if value}
+    write = log.warning if result.unknown or request.not_ids else log.info
+    write(
+        f"{way}_message",
+        outcome=outcome,
+        **{name: value for name, value in fields.items() if value},
     )
     return outcome
 
 
-def _outcome(requested: RequestResult) -> str:
-    if requested.seen_before:
+def _outcome(result: RequestResult) -> str:
+    if result.seen_before:
         return "repeated"
-    if requested.leased:
+    if result.leased:
         return "queued"
-    return "marked" if requested.marked else "nobody"
+    return "marked" if result.marked else "nobody"

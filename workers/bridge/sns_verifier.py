@@ -1,4 +1,4 @@
-"""The gate that the settings ask for."""
+"""The verifier of SNS messages that the settings ask for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eagle_logger.sns.certificate_download import CertificateDownload
 from eagle_logger.sns.verifier import SnsVerifier
 
 
-def make_gate(settings: Settings, fetch: FetchCertificate | None = None) -> SnsVerifier:
+def make_verifier(settings: Settings, fetch: FetchCertificate | None = None) -> SnsVerifier:
     """`fetch` is for tests; by default certificates come from Amazon's hosts. Raises
     ConfigurationError."""
     try:

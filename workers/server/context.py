@@ -38,8 +38,8 @@ class Unarchived:
 @dataclass(frozen=True)
 class Bridge:
     users: UserStore
-    intake: AdhocRequests
-    gate: SnsVerifier
+    adhoc: AdhocRequests
+    verifier: SnsVerifier
     confirmations: ConfirmationStarter
     counters: Counters
     queues: Callable[[], Awaitable[Mapping[str, int]]]

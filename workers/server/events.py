@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eagle_logger.errors import UnknownUser
 from eagle_logger.sns.fetch_request import FetchRequest
-from workers.bridge.request_log import tell
+from workers.bridge.request_log import record_request
 from workers.server.handlers import ApiHandler
 from workers.server.models import EventAnswer
 from workers.server.problems import HttpProblem
@@ -14,7 +14,7 @@ from workers.server.users import cloud_id_in_path
 class EventHandler(ApiHandler):
     async def post(self, name: str) -> None:
         cloud_id = cloud_id_in_path(name)
-        requested = await self.bridge.intake.take((cloud_id,))
+        requested = await self.bridge.adhoc.fetch_now((cloud_id,))
         if requested.unknown:
             raise UnknownUser
         if requested.parked:
@@ -23,5 +23,6 @@ class EventHandler(ApiHandler):
                 "parked",
                 f"{cloud_id} is parked; put it again with credentials that work, or `eagle-logger users wake {cloud_id}`",
             )
-        outcome = tell(self.log, self.bridge.counters, "api", FetchRequest((cloud_id,)), requested)
+        request = FetchRequest((cloud_id,))
+        outcome = record_request(self.log, self.bridge.counters, "api", request, requested)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

@@ -20,7 +20,7 @@ from eagle_logger.sns.certificate_cache import FetchCertificate
 from eagle_logger.users.store import UserStore
 from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
-from workers.bridge.sns_verifier import make_gate
+from workers.bridge.sns_verifier import make_verifier
 from workers.process.shutdown import stop_signal
 from workers.server import subscription_confirmation
 from workers.server.app import BoundedServer, probe_server, server
@@ -49,19 +49,16 @@ async def running(
     tests. Raises ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     users = wiring.user_store(settings, passwords=api_token is not None)
-    gate = make_gate(settings, fetch_certificate)
-    counters, intake, broker = (
-        Counters(users),
-        AdhocRequests(users, enqueue),
-        Broker(settings.broker_address),
-    )
+    verifier = make_verifier(settings, fetch_certificate)
+    counters, adhoc = Counters(users), AdhocRequests(users, enqueue)
+    broker = Broker(settings.broker_address)
     confirmations = Confirmations(
         confirm or subscription_confirmation.through_boto3(settings), counters
     )
     bridge = Bridge(
         users=users,
-        intake=intake,
-        gate=gate,
+        adhoc=adhoc,
+        verifier=verifier,
         confirmations=confirmations,
         counters=counters,
         queues=lambda: _waiting(settings, users, broker),
@@ -92,7 +89,7 @@ async def running(
             task.cancel()
         await confirmations.close()
         await counters.flush()
-        intake.close()
+        adhoc.close()
         broker.close()
         await users.close()
 

@@ -13,7 +13,7 @@ from eagle_logger.sns.message import (
 )
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from eagle_logger.users.store import RequestResult
-from workers.bridge.request_log import tell
+from workers.bridge.request_log import record_request
 from workers.server.context import Bridge
 from workers.server.handlers import Handler
 from workers.server.models import SnsAnswer
@@ -40,7 +40,7 @@ class SnsHandler(Handler):
         try:
             message = self._read()
             self._name(message.message_id)
-            await self.bridge.gate.verify(message)
+            await self.bridge.verifier.verify(message)
             outcome = await self._obey(message)
         except (MessageRefused, CertificateUnavailable) as exc:
             raise self._refused(exc) from None
@@ -71,11 +71,11 @@ class SnsHandler(Handler):
     async def _fetch(self, message: SnsMessage) -> str:
         asked = cloud_ids_in(message.message)
         try:
-            requested = await self.bridge.intake.take(asked.cloud_ids, once=message.message_id)
+            requested = await self.bridge.adhoc.fetch_now(asked.cloud_ids, once=message.message_id)
         except RedisUnavailable:
             self.log = self.log.bind(cloud_ids=asked.cloud_ids)  # for the line that says so
             raise
-        return tell(self.log, self.bridge.counters, "sns", asked, requested)
+        return record_request(self.log, self.bridge.counters, "sns", asked, requested)
 
     async def _confirm(self, message: SnsMessage) -> str:
         """Never through the SubscribeURL: the API is asked, by our own credentials, about a topic
@@ -83,7 +83,7 @@ class SnsHandler(Handler):
         requested: RequestResult = await self.bridge.users.request((), once=message.message_id)
         if requested.seen_before:
             return "repeated"
-        topic = self.bridge.gate.allowed_topic(message.topic_arn)
+        topic = self.bridge.verifier.allowed_topic(message.topic_arn)
         self.bridge.confirmations.begin(topic, message.token or "", message.message_id)
         return "confirming"
 

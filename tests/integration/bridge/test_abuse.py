@@ -71,13 +71,15 @@ async def hasty(settings: Settings, users: UserStore, monkeypatch: pytest.Monkey
         "drips chunks",
     ],
 )
-async def test_who_is_too_slow_is_cut_off(hasty: str, parts: list[bytes], pause: float) -> None:
+async def test_a_sender_that_is_too_slow_is_cut_off(
+    hasty: str, parts: list[bytes], pause: float
+) -> None:
     assert b"200 OK" not in await raw(hasty, *parts, pause=pause)
     async with aiohttp.ClientSession(hasty) as http, http.get("/healthz") as response:
         assert response.status == 200
 
 
-async def test_who_asks_too_often_is_told_to_wait(
+async def test_a_sender_that_asks_too_often_is_answered_429(
     settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(1, 20), Rate(1, 100)))
@@ -105,7 +107,9 @@ async def test_who_asks_too_often_is_told_to_wait(
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-async def test_what_is_no_http(bridge: str, request_bytes: bytes) -> None:
+async def test_bytes_that_are_no_http_are_not_answered_with_200(
+    bridge: str, request_bytes: bytes
+) -> None:
     answer = await raw(bridge, request_bytes + b"\r\n\r\n")
     assert b" 200 " not in answer
     assert b"Traceback" not in answer
@@ -118,7 +122,7 @@ async def test_a_body_of_a_gigabyte_is_not_read(bridge: str) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_packed_bodies_are_not_unpacked(bridge: str, sns: FakeSns) -> None:
+async def test_a_compressed_body_is_not_unpacked(bridge: str, sns: FakeSns) -> None:
     import gzip
 
     packed = gzip.compress(body(sns.notification("002738")))
@@ -131,7 +135,7 @@ async def test_packed_bodies_are_not_unpacked(bridge: str, sns: FakeSns) -> None
             )
 
 
-async def test_an_error_of_ours_tells_nothing(
+async def test_an_internal_error_shows_nothing_of_its_cause(
     settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(cloud_ids: object) -> None:
@@ -151,7 +155,7 @@ async def test_an_error_of_ours_tells_nothing(
     assert "Zero" not in text
 
 
-async def test_a_crowd_of_idle_connections_does_not_take_the_probes_away(
+async def test_a_crowd_of_idle_connections_does_not_keep_the_probes_from_answering(
     settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BoundedServer, "max_connections", 20)
@@ -172,7 +176,7 @@ async def test_a_crowd_of_idle_connections_does_not_take_the_probes_away(
             writer.close()
 
 
-async def test_behind_a_trusted_proxy_the_sender_is_whom_the_proxy_names(
+async def test_behind_a_trusted_proxy_the_limit_is_for_the_sender_that_the_proxy_names(
     settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(1000, 1000)))

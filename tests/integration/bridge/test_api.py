@@ -91,7 +91,7 @@ async def test_users_come_in_pages(http: aiohttp.ClientSession) -> None:
         (b" " * 65_537, 413, "too_large"),
     ],
 )
-async def test_a_body_that_makes_no_sense(
+async def test_a_body_that_makes_no_sense_is_refused_with_a_reason(
     http: aiohttp.ClientSession, body: Any, status: int, reason: str
 ) -> None:
     answered, problem = await asked(http, "POST", "/api/users/abcdef", body)
@@ -119,7 +119,7 @@ async def test_a_body_that_makes_no_sense(
         ("GET", "/api/users/%ff", 400, "bad_request"),
     ],
 )
-async def test_a_request_that_makes_no_sense(
+async def test_a_request_that_makes_no_sense_is_refused_with_a_reason(
     http: aiohttp.ClientSession, method: str, path: str, status: int, reason: str
 ) -> None:
     answered, problem = await asked(http, method, path)
@@ -142,7 +142,7 @@ async def test_an_event_has_a_user_fetched(
 @pytest.mark.parametrize(
     "given", [None, "Bearer ", "Bearer wrong", "Basic YTpi", "a token for tests", "Bearer ä"]
 )
-async def test_without_the_token_nothing_is_told(bridge: str, given: str | None) -> None:
+async def test_without_the_token_a_request_is_refused(bridge: str, given: str | None) -> None:
     headers = {"Authorization": given} if given else {}
     async with aiohttp.ClientSession(bridge, headers=headers) as http:
         for method, path in (
@@ -161,7 +161,7 @@ async def test_without_the_token_nothing_is_told(bridge: str, given: str | None)
         assert response.status == 200
 
 
-async def test_a_token_may_have_any_letters(
+async def test_a_token_may_have_letters_beyond_ascii(
     settings: Settings, users: UserStore, queue: Queue
 ) -> None:
     odd = settings.model_copy(update={"api_token": SecretStr("schlüssel")})
@@ -174,7 +174,9 @@ async def test_a_token_may_have_any_letters(
                 assert response.status == expected
 
 
-async def test_without_a_token_set_the_routes_are_off(settings: Settings, queue: Queue) -> None:
+async def test_without_a_token_in_the_settings_the_routes_are_off(
+    settings: Settings, queue: Queue
+) -> None:
     off = settings.model_copy(update={"api_token": None, "secret_keys": None})
     async with (
         running(off, queue) as url,

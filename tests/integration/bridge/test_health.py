@@ -19,7 +19,9 @@ async def checks(http: aiohttp.ClientSession) -> tuple[int, dict[str, str]]:
         return response.status, answer["checks"]
 
 
-async def test_ready_means_progress(http: aiohttp.ClientSession, users: UserStore) -> None:
+async def test_the_system_is_ready_once_it_makes_progress(
+    http: aiohttp.ClientSession, users: UserStore
+) -> None:
     status, found = await checks(http)
     assert status == 503
     assert found["redis"] == "ok"
@@ -33,7 +35,7 @@ async def test_ready_means_progress(http: aiohttp.ClientSession, users: UserStor
     )
 
 
-async def test_workers_that_live_and_consume_nothing_are_noticed(
+async def test_workers_that_report_and_consume_nothing_make_the_system_not_ready(
     settings: Settings, users: UserStore
 ) -> None:
     await users.note_progress("dispatch", {})
@@ -63,14 +65,14 @@ async def test_metrics_name_no_user(http: aiohttp.ClientSession, users: UserStor
     assert not any(cloud_id in text for cloud_id in ("00ce69", "002738", "ffffff"))
 
 
-async def test_the_page_for_people(http: aiohttp.ClientSession) -> None:
+async def test_the_first_page_names_the_routes(http: aiohttp.ClientSession) -> None:
     async with http.get("/") as response:
         assert (response.status, response.content_type) == (200, "text/html")
         assert "Server" not in response.headers
         assert "/metrics" in await response.text()
 
 
-async def test_redis_away_is_told_by_everybody(settings: Settings, tmp_path: Path) -> None:
+async def test_every_route_says_that_redis_is_away(settings: Settings, tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         there = settings.model_copy(update={"redis_url": server.url})
         token = settings.api_token.get_secret_value() if settings.api_token else ""

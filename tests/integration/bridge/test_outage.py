@@ -22,7 +22,9 @@ from workers.server.lifecycle import running
 MESSAGES = 200
 
 
-async def test_messages_that_come_while_redis_is_away(tmp_path: Path, sns: FakeSns) -> None:
+async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
+    tmp_path: Path, sns: FakeSns
+) -> None:
     (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
         settings = settings_module.load(

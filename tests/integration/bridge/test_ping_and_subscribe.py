@@ -44,13 +44,15 @@ def adhoc(settings: Settings) -> list[Any]:
     ]
 
 
-async def test_direct_goes_to_the_workers(cli: Any, settings: Settings, users: UserStore) -> None:
+async def test_a_direct_ping_goes_to_the_workers(
+    cli: Any, settings: Settings, users: UserStore
+) -> None:
     result = await cli("ping", "--direct", "00CE69", "00ce69")
     assert (result.exit_code, result.output) == (0, "00ce69: sent to the workers\n")
     assert adhoc(settings) == [("fetch", [["00ce69"]])]
 
 
-async def test_direct_tells_who_is_unknown_and_the_known_ones_go_on(
+async def test_a_direct_ping_names_unknown_users_and_sends_the_known_ones(
     cli: Any, settings: Settings, users: UserStore
 ) -> None:
     result = await cli("ping", "--direct", "abcdef", "00ce69")
@@ -59,7 +61,7 @@ async def test_direct_tells_who_is_unknown_and_the_known_ones_go_on(
     assert adhoc(settings) == [("fetch", [["00ce69"]])]
 
 
-async def test_direct_tells_who_is_parked_or_being_fetched(
+async def test_a_direct_ping_names_users_who_are_parked_or_being_fetched(
     cli: Any, settings: Settings, users: UserStore
 ) -> None:
     await users.request(["00ce69", "002738"])
@@ -106,7 +108,7 @@ async def test_direct_tells_who_is_parked_or_being_fetched(
         ),
     ],
 )
-async def test_what_is_wrong_is_one_line(
+async def test_a_failure_is_one_line(
     cli: Any, words: list[str], changes: dict[str, Any], kind: type[Exception], said: str
 ) -> None:
     known = {"aws_access_key_id": "testing", **changes}
@@ -125,11 +127,11 @@ async def test_what_is_wrong_is_one_line(
         ["ping", "00ce69", "--direct", "--topic", "x"],
     ],
 )
-async def test_wrong_usage(cli: Any, words: list[str]) -> None:
+async def test_wrong_options_are_a_usage_error(cli: Any, words: list[str]) -> None:
     assert (await cli(*words)).exit_code == 2
 
 
-async def test_direct_without_a_broker_says_so(
+async def test_a_direct_ping_without_a_broker_fails_in_one_line(
     cli: Any, settings: Settings, users: UserStore, tmp_path: Path
 ) -> None:
     result = await cli("ping", "--direct", "00ce69", broker_url="redis://127.0.0.1:9/0")

@@ -50,7 +50,7 @@ def environment(tmp_path: Path, redis_url: str) -> dict[str, str]:
     }
 
 
-async def test_it_stops_gracefully(tmp_path: Path, redis_url: str) -> None:
+async def test_the_bridge_stops_on_sigterm_with_status_0(tmp_path: Path, redis_url: str) -> None:
     async with process(**environment(tmp_path, redis_url)) as started:
         url = await url_of(started)
         assert url.startswith("http://127.0.0.1:")
@@ -62,7 +62,7 @@ async def test_it_stops_gracefully(tmp_path: Path, redis_url: str) -> None:
     assert all(json.loads(line)["level"] == "info" for line in said.splitlines())
 
 
-async def test_mistakes_are_one_line(tmp_path: Path, redis_url: str) -> None:
+async def test_a_mistake_in_the_settings_is_one_line(tmp_path: Path, redis_url: str) -> None:
     for wrong in (
         {"EAGLE_SNS_TOPIC_ARNS": "fetch"},
         {"EAGLE_API_TOKEN": "a token for tests"},
@@ -75,7 +75,7 @@ async def test_mistakes_are_one_line(tmp_path: Path, redis_url: str) -> None:
         assert said.decode().count("\n") <= 2
 
 
-async def test_a_request_under_way_is_answered_first(
+async def test_a_request_under_way_is_answered_before_the_bridge_stops(
     settings: Settings, users: UserStore, sns: FakeSns
 ) -> None:
     began, let_go, statuses = threading.Event(), threading.Event(), list[int]()

@@ -35,7 +35,7 @@ async def posted(
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-async def test_messages_become_fetches(
+async def test_a_message_becomes_a_fetch(
     bridge: str, sns: FakeSns, queue: Queue, version: str
 ) -> None:
     for message in ('{"cloud_id": "002738"}', '{"cloud_ids": ["002738", "00CE69"]}', "ffffff"):
@@ -64,7 +64,7 @@ async def test_a_flood_for_one_user_is_one_message_in_the_queue(
     assert queue.messages == [["002738"], ["00ce69"]]
 
 
-async def test_a_user_being_fetched_is_fetched_again_by_who_does_it(
+async def test_a_user_being_fetched_is_fetched_again_by_the_same_worker(
     http: aiohttp.ClientSession, sns: FakeSns, queue: Queue, users: UserStore
 ) -> None:
     await users.request(["002738"])
@@ -73,7 +73,7 @@ async def test_a_user_being_fetched_is_fetched_again_by_who_does_it(
     assert queue.messages == []
 
 
-async def test_unknown_users_are_told_and_the_known_ones_go_on(
+async def test_unknown_users_are_logged_and_the_known_ones_are_fetched(
     http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
 ) -> None:
     with capture_logs() as logged:
@@ -82,7 +82,7 @@ async def test_unknown_users_are_told_and_the_known_ones_go_on(
         )
     assert status == 200
     assert queue.messages == [["002738"]]
-    told = next(line for line in logged if line["event"] == "sns message")
+    told = next(line for line in logged if line["event"] == "sns_message")
     assert (told["unknown"], told["not_ids"], told["queued"]) == (("abcdef",), 1, ("002738",))
     assert await counted(http, "eagle_unknown_users_asked_total") == 2
 
@@ -148,7 +148,7 @@ async def test_every_forgery_is_refused_for_its_own_reason(
     )
 
 
-async def test_a_message_named_by_nobody_is_refused_for_good(
+async def test_a_message_that_names_no_user_is_refused_for_good(
     http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
 ) -> None:
     too_many = json.dumps({"cloud_ids": ["00ce69"] * 1001})
@@ -191,22 +191,24 @@ async def test_every_line_about_a_message_bears_its_id(
     ]
     assert [(name, event) for name, event, _ in told[3:6]] == [
         (genuine["MessageId"], "answered 503"),
-        (genuine["MessageId"], "sns message"),
-        (genuine["MessageId"], "sns message"),
+        (genuine["MessageId"], "sns_message"),
+        (genuine["MessageId"], "sns_message"),
     ]
     assert told[6][0] == "unsubscribed"
     assert all("message_id" in line for line in logged), "those of the requests too"
-    ours = [line for line in logged if line["event"] in {"answered 503", "sns message"}]
+    ours = [line for line in logged if line["event"] in {"answered 503", "sns_message"}]
     assert all("002738" in str(line) for line in ours)
 
 
-async def test_what_is_no_id_is_not_logged_as_one(http: aiohttp.ClientSession) -> None:
+async def test_a_header_that_is_no_message_id_is_not_logged_as_one(
+    http: aiohttp.ClientSession,
+) -> None:
     with capture_logs() as logged:
         await posted(http, b"no JSON", **{"x-amz-sns-message-id": "no id, but a sentence"})
     assert not any("message_id" in line for line in logged)
 
 
-async def test_the_broker_away_is_told_and_the_retry_goes_through(
+async def test_while_the_broker_is_away_the_answer_is_503_and_a_retry_goes_through(
     http: aiohttp.ClientSession, sns: FakeSns, queue: Queue
 ) -> None:
     message = body(sns.notification("002738"))
@@ -218,7 +220,7 @@ async def test_the_broker_away_is_told_and_the_retry_goes_through(
     assert queue.messages == [["002738"]]
 
 
-async def test_the_certificates_host_away_is_told_and_the_retry_goes_through(
+async def test_while_the_certificates_host_is_away_the_answer_is_503_and_a_retry_goes_through(
     bridge: str, sns: FakeSns, queue: Queue
 ) -> None:
     sns.away = True

@@ -31,7 +31,7 @@ from tests.support.polling import until
 from tests.support.redis_server import RedisServer
 from workers.bridge import aws_clients, ping_and_subscribe
 from workers.bridge.adhoc_requests import AdhocRequests
-from workers.bridge.sns_verifier import make_gate
+from workers.bridge.sns_verifier import make_verifier
 from workers.server.subscription_confirmation import through_boto3
 from workers.sqs import Receiver
 
@@ -81,15 +81,15 @@ def _secret(text: str) -> object:
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_clients, "LONG_POLL", 1)
-    monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(aws_clients, "LONG_POLL_S", 1)
+    monkeypatch.setattr("workers.sqs.FIRST_RETRY_PAUSE_S", 0.02)
 
 
 @dataclass
 class Broker:
     away: bool = False
 
-    async def answers(self) -> None:
+    async def check(self) -> None:
         if self.away:
             raise RedisUnavailable("the broker is away")
 
@@ -99,18 +99,15 @@ async def receiving(
     cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None
 ) -> AsyncIterator[SQSClient]:
     assert cloud.sqs_queue_url is not None
-    client, stop, intake = (
-        aws_clients.sqs(cloud, cloud.sqs_queue_url),
-        asyncio.Event(),
-        AdhocRequests(users, queue),
-    )
+    client = aws_clients.sqs(cloud, cloud.sqs_queue_url)
+    stop, adhoc = asyncio.Event(), AdhocRequests(users, queue)
     receiver = Receiver(
         client,
         cloud.sqs_queue_url,
-        gate=make_gate(cloud),
+        verifier=make_verifier(cloud),
         users=users,
-        intake=intake,
-        broker_answers=(broker or Broker()).answers,
+        adhoc=adhoc,
+        check_broker=(broker or Broker()).check,
     )
     running = asyncio.create_task(receiver.run(stop))
     try:
@@ -118,7 +115,7 @@ async def receiving(
     finally:
         stop.set()
         await asyncio.wait_for(running, 10)
-        intake.close()
+        adhoc.close()
         client.close()
 
 
@@ -135,6 +132,10 @@ async def in_thread(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, command: str, *words: str
 ) -> list[str]:
     return await asyncio.to_thread(run, settings, monkeypatch, command, *words)
+
+
+def count(logged: list[Any], event: str) -> int:
+    return sum(line["event"] == event for line in logged)
 
 
 def left(client: SQSClient, name: str) -> int:
@@ -187,7 +188,9 @@ async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
     assert subscription.startswith(TOPIC)
 
 
-async def test_raw_messages_and_copies(cloud: Settings, users: UserStore, queue: Queue) -> None:
+async def test_two_receivers_fetch_each_raw_message_once(
+    cloud: Settings, users: UserStore, queue: Queue
+) -> None:
     async with receiving(cloud, users, queue) as client, receiving(cloud, users, queue):
         for body in ("002738", '{"cloud_ids": ["00ce69", "abcdef"]}'):
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=body)
@@ -195,7 +198,7 @@ async def test_raw_messages_and_copies(cloud: Settings, users: UserStore, queue:
     assert sorted(queue.users) == ["002738", "00ce69"]
 
 
-async def test_what_cannot_be_understood_goes_to_the_dead_letters(
+async def test_a_message_that_cannot_be_understood_goes_to_the_dead_letters(
     cloud: Settings, users: UserStore, queue: Queue
 ) -> None:
     with capture_logs() as logged:
@@ -204,13 +207,13 @@ async def test_what_cannot_be_understood_goes_to_the_dead_letters(
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
             await until(lambda: left(client, "dead") == 1)
     assert queue.messages == [["002738"]]
-    told = [line for line in logged if "dead-letter" in line["event"]]
-    assert len(told) == DEAD_LETTERS_AFTER
-    assert told[0]["reason"] == "no_cloud_id"
-    assert told[0]["message_id"] == f"sqs:{told[0]['sqs_id']}"
+    refused = [line for line in logged if line["event"] == "sqs_message_refused"]
+    assert len(refused) == DEAD_LETTERS_AFTER
+    assert refused[0]["reason"] == "no_cloud_id"
+    assert refused[0]["message_id"] == f"sqs:{refused[0]['sqs_id']}"
 
 
-async def test_what_sns_wrapped_is_called_by_its_id_there(
+async def test_a_message_wrapped_by_sns_is_logged_with_its_id_at_sns(
     cloud: Settings, users: UserStore, queue: Queue
 ) -> None:
     strange = {
@@ -224,27 +227,27 @@ async def test_what_sns_wrapped_is_called_by_its_id_there(
             sent = client.send_message(
                 QueueUrl=str(cloud.sqs_queue_url), MessageBody=json.dumps(strange)
             )
-            await until(lambda: any("dead-letter" in line["event"] for line in logged))
-    told = next(line for line in logged if "dead-letter" in line["event"])
-    assert (told["message_id"], told["sqs_id"], told["reason"]) == (
+            await until(lambda: count(logged, "sqs_message_refused") > 0)
+    refused = next(line for line in logged if line["event"] == "sqs_message_refused")
+    assert (refused["message_id"], refused["sqs_id"], refused["reason"]) == (
         "named-by-sns",
         sent["MessageId"],
         "topic_not_allowed",
     )
 
 
-async def test_nothing_is_deleted_before_it_is_enqueued(
+async def test_a_message_is_not_deleted_before_its_fetch_is_enqueued(
     cloud: Settings, users: UserStore, queue: Queue
 ) -> None:
     queue.away = True
     with capture_logs() as logged:
         async with receiving(cloud, users, queue) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
-            await until(lambda: any("later" in line["event"] for line in logged))
+            await until(lambda: count(logged, "sqs_message_postponed") > 0)
             assert left(client, "fetch") + left(client, "dead") == 1
     assert queue.messages == []
-    told = next(line for line in logged if line["event"] == "sqs message left for later")
-    assert (told["message_id"], told["cloud_ids"]) == (f"sqs:{told['sqs_id']}", ("002738",))
+    line = next(line for line in logged if line["event"] == "sqs_message_postponed")
+    assert (line["message_id"], line["cloud_ids"]) == (f"sqs:{line['sqs_id']}", ("002738",))
 
 
 async def test_while_the_broker_is_away_nothing_is_received(
@@ -254,9 +257,7 @@ async def test_while_the_broker_is_away_nothing_is_received(
     with capture_logs() as logged:
         async with receiving(cloud, users, queue, broker) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
-            await until(
-                lambda: sum("later" in line["event"] for line in logged) > DEAD_LETTERS_AFTER
-            )
+            await until(lambda: count(logged, "sqs_retry_later") > DEAD_LETTERS_AFTER)
             broker.away = False
             await until(lambda: left(client, "fetch") == 0)
     assert queue.messages == [["002738"]]
@@ -277,7 +278,7 @@ async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(
         async with receiving(cloud, users, queue) as client:
             for cloud_id in cloud_ids:
                 client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=cloud_id)
-            await until(lambda: sum("later" in line["event"] for line in logged) >= 3)
+            await until(lambda: count(logged, "sqs_retry_later") >= 3)
             assert left(client, "fetch") == len(cloud_ids)
             server.start()
             await until(lambda: left(client, "fetch") == 0)
@@ -290,17 +291,17 @@ async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Qu
     nowhere = cloud.model_copy(update={"aws_endpoint_url": "http://127.0.0.1:9"})
     with capture_logs() as logged:
         async with receiving(nowhere, users, queue):
-            await until(lambda: sum("later" in line["event"] for line in logged) >= 3)
+            await until(lambda: count(logged, "sqs_retry_later") >= 3)
     assert queue.messages == []
 
 
 @pytest.mark.parametrize(
     "answer", [b"<html>Sign in</html>", b"", b"[]", b'{"Messages": "none"}', b"\xff\xfe", b"{}"]
 )
-async def test_what_is_not_sqs_is_survived_and_not_asked_without_end(
+async def test_a_server_that_is_not_sqs_is_survived_and_not_asked_without_end(
     cloud: Settings, users: UserStore, queue: Queue, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sqs.FIRST_PAUSE", 30)
+    monkeypatch.setattr("workers.sqs.FIRST_RETRY_PAUSE_S", 30)
     asked: list[str] = []
 
     async def say(request: web.Request) -> web.Response:
@@ -316,7 +317,7 @@ async def test_what_is_not_sqs_is_survived_and_not_asked_without_end(
                 users,
                 queue,
             ):
-                await until(lambda: any("later" in line["event"] for line in logged))
+                await until(lambda: count(logged, "sqs_retry_later") > 0)
     assert len(asked) == 1
     assert queue.messages == []
 
@@ -339,7 +340,9 @@ async def test_the_process_ends_at_once_though_a_poll_is_open(
     )
     assert process.stderr is not None
     try:
-        while b'"receiving"' not in (line := await asyncio.wait_for(process.stderr.readline(), 30)):
+        while b'"receiver_started"' not in (
+            line := await asyncio.wait_for(process.stderr.readline(), 30)
+        ):
             assert line, "it ended"
         await until(lambda: _polls(users))
         process.send_signal(signal.SIGTERM)
@@ -355,7 +358,9 @@ async def _polls(users: UserStore) -> bool:
     return any(name.startswith("sqs") for name in await users.progress())
 
 
-def test_a_queue_is_needed(settings: Settings, tmp_path: Path) -> None:
+def test_without_a_queue_in_the_settings_the_receiver_does_not_start(
+    settings: Settings, tmp_path: Path
+) -> None:
     from workers.sqs import receive
 
     with pytest.raises(EagleError, match="EAGLE_SQS_QUEUE_URL"):

@@ -22,7 +22,7 @@ from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import TcpProxy
-from workers.bridge.publisher import publisher
+from workers.bridge.publisher import make_publisher
 
 
 class Pair:
@@ -118,7 +118,7 @@ async def test_lengths_of_queues_are_the_primarys(pair: Pair) -> None:
 
 async def test_what_is_published_goes_to_the_primary(pair: Pair) -> None:
     await pair.replicated()
-    enqueue = publisher(pair.settings)
+    enqueue = make_publisher(pair.settings)
     enqueue(["00ce69"])
     pair.fail_over()
     enqueue(["0a1b2c"])

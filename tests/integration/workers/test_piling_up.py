@@ -19,7 +19,7 @@ from eagle_logger.settings import Settings
 from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from workers.app import make_app
-from workers.bridge.publisher import publisher
+from workers.bridge.publisher import make_publisher
 from workers.process import celery_transport
 from workers.process.celery_transport import LONGEST_DISPATCH_QUEUE
 
@@ -118,7 +118,7 @@ async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
 def test_no_message_expires(app: Celery, broker: redis.Redis, settings: Settings) -> None:
     """Expiry compares the sender's clock with the worker's: one that is 25 s ahead would drop every
     message."""
-    publisher(settings)(["00ce69"])
+    make_publisher(settings)(["00ce69"])
     app.send_task("rotate", **app.conf.beat_schedule["rotate"]["options"])
     sent = [
         json.loads(message)

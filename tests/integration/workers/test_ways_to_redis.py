@@ -29,7 +29,7 @@ from tests.support.polling import until
 from tests.support.programs import BEAT, WORKER, Programs
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import TcpProxy
-from workers.bridge.publisher import publisher
+from workers.bridge.publisher import make_publisher
 from workers.up.ports import free_port
 
 USER, PASSWORD = "eagle", "sword/fish:%?#@ 1"
@@ -97,7 +97,7 @@ async def test_every_program_works_on_every_way_to_redis(
     assert redis_checks.broker_answers(found).is_ok
     assert redis_checks.redis_keeps_everything(found).found.startswith("maxmemory-policy")
     assert clocks_agree(found).found != "nobody to compare with"
-    publisher(found)(["00ce69"])
+    make_publisher(found)(["00ce69"])
     with closing(Broker(found.broker_address)) as broker:
         assert broker.waiting([ADHOC]) == {ADHOC: 1}
     assert _length(server, ADHOC) == 1
@@ -127,7 +127,7 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
     assert "certificate verify failed" in redis_checks.redis_answers(found).found
     assert "certificate verify failed" in redis_checks.broker_answers(found).found
     with pytest.raises(OperationalError, match="certificate verify failed"):
-        publisher(found)(["00ce69"])
+        make_publisher(found)(["00ce69"])
     with (
         closing(Broker(found.broker_address)) as broker,
         pytest.raises(RedisUnavailable, match="certificate verify failed"),

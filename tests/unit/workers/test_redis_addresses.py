@@ -16,7 +16,7 @@ from eagle_logger.network import blocking_redis
 from eagle_logger.settings import Settings
 from tests.unit.core.test_redis_address import ADDRESSES
 from workers.app import make_app
-from workers.bridge import publisher as publisher_module
+from workers.bridge.publisher import make_publisher_app
 from workers.process import flower_queues
 from workers.process.celery_transport import broker_settings
 
@@ -47,7 +47,7 @@ def beat(settings: Settings) -> ClientOptions:
 
 
 def publisher(settings: Settings) -> ClientOptions:
-    return _kombu(publisher_module.make_publisher_app(settings), "connection_for_write")
+    return _kombu(make_publisher_app(settings), "connection_for_write")
 
 
 def flower_page(settings: Settings) -> ClientOptions:

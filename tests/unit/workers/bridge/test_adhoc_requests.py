@@ -30,58 +30,58 @@ def hanging(let_go: threading.Event) -> Enqueue:
     return enqueue
 
 
-async def test_what_is_not_enqueued_may_be_asked_again(users: MemoryUserStore) -> None:
+async def test_a_request_that_was_not_enqueued_may_be_repeated(users: MemoryUserStore) -> None:
     def away(_: Sequence[str]) -> None:
         raise OperationalError("connection refused")
 
-    intake = AdhocRequests(users, away)
+    adhoc = AdhocRequests(users, away)
     with pytest.raises(RedisUnavailable, match="connection refused"):
-        await intake.take(["00ce69"], once="one")
+        await adhoc.fetch_now(["00ce69"], once="one")
     again = await users.request(["00ce69"], once="one")
     assert (again.seen_before, again.leased) == (False, ("00ce69",))
-    intake.close()
+    adhoc.close()
 
 
-async def test_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) -> None:
+async def test_a_user_who_could_not_be_enqueued_is_due_at_once(users: MemoryUserStore) -> None:
     def away(_: Sequence[str]) -> None:
         raise OperationalError("connection refused")
 
-    intake = AdhocRequests(users, away)
+    adhoc = AdhocRequests(users, away)
     with pytest.raises(RedisUnavailable):
-        await intake.take(["00ce69"])
+        await adhoc.fetch_now(["00ce69"])
     assert (await users.totals()).due == 1
     assert await users.lease(1) == ["00ce69"]
-    intake.close()
+    adhoc.close()
 
 
 async def test_a_broker_that_hangs_is_not_waited_for(users: MemoryUserStore) -> None:
     let_go = threading.Event()
-    intake = AdhocRequests(users, hanging(let_go), patience=0.05)
+    adhoc = AdhocRequests(users, hanging(let_go), publish_within=0.05)
     with pytest.raises(RedisUnavailable):
-        await intake.take(["00ce69"], once="one")
+        await adhoc.fetch_now(["00ce69"], once="one")
     let_go.set()
-    intake.close()
+    adhoc.close()
 
 
-async def test_nothing_slow_happens_on_the_loop(users: MemoryUserStore) -> None:
+async def test_a_slow_broker_does_not_hold_up_the_event_loop(users: MemoryUserStore) -> None:
     let_go, ticks = threading.Event(), 0
-    intake = AdhocRequests(users, hanging(let_go))
-    taking = asyncio.create_task(intake.take(["00ce69"]))
+    adhoc = AdhocRequests(users, hanging(let_go))
+    request = asyncio.create_task(adhoc.fetch_now(["00ce69"]))
     while ticks < 5:
         await asyncio.sleep(0.001)
         ticks += 1
-    assert not taking.done()
+    assert not request.done()
     let_go.set()
-    assert (await taking).leased == ("00ce69",)
-    intake.close()
+    assert (await request).leased == ("00ce69",)
+    adhoc.close()
 
 
-async def everybody_is_leased(users: MemoryUserStore) -> bool:
+async def all_users_are_leased(users: MemoryUserStore) -> bool:
     totals = await users.totals()
     return totals.leased == totals.users
 
 
-async def test_what_is_asked_while_a_message_goes_out_goes_out_together(
+async def test_requests_that_come_while_a_message_is_published_share_the_next_one(
     users: MemoryUserStore,
 ) -> None:
     await users.put(
@@ -97,30 +97,30 @@ async def test_what_is_asked_while_a_message_goes_out_goes_out_together(
         began.set()
         let_go.wait(10)
 
-    intake = AdhocRequests(users, slow)
-    first = asyncio.create_task(intake.take(["00ce69"]))
+    adhoc = AdhocRequests(users, slow)
+    first = asyncio.create_task(adhoc.fetch_now(["00ce69"]))
     await asyncio.to_thread(began.wait, 10)
-    others = [asyncio.create_task(intake.take([name])) for name in ("002738", "ffffff")]
-    await until(lambda: everybody_is_leased(users))
+    others = [asyncio.create_task(adhoc.fetch_now([name])) for name in ("002738", "ffffff")]
+    await until(lambda: all_users_are_leased(users))
     let_go.set()
-    assert [taken.leased for taken in await asyncio.gather(first, *others)] == [
+    assert [result.leased for result in await asyncio.gather(first, *others)] == [
         ("00ce69",),
         ("002738",),
         ("ffffff",),
     ]
     assert published == [["00ce69"], ["002738", "ffffff"]]
-    intake.close()
+    adhoc.close()
 
 
-async def test_nothing_is_published_for_nobody(users: MemoryUserStore) -> None:
+async def test_no_message_is_published_for_unknown_users(users: MemoryUserStore) -> None:
     published: list[Sequence[str]] = []
-    intake = AdhocRequests(users, published.append)
-    assert (await intake.take(["abcdef"])).unknown == ("abcdef",)
+    adhoc = AdhocRequests(users, published.append)
+    assert (await adhoc.fetch_now(["abcdef"])).unknown == ("abcdef",)
     assert published == []
-    intake.close()
+    adhoc.close()
 
 
-async def test_counters_wait_for_redis(
+async def test_counters_are_kept_until_redis_is_back(
     users: MemoryUserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counters = Counters(users)

@@ -15,7 +15,7 @@ def test_a_queue_without_a_policy_gets_one() -> None:
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC.arn}}
 
 
-def test_what_a_policy_says_stays_and_nothing_is_said_twice() -> None:
+def test_other_statements_of_a_policy_stay_and_the_permission_is_added_once() -> None:
     other = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": QUEUE}
     for before in ({"Id": "mine", "Statement": [other]}, {"Id": "mine", "Statement": other}):
         policy = with_permission(before, QUEUE, TOPIC)
