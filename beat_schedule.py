@@ -1,10 +1,9 @@
 """When things happen: Celery beat's entries, and nothing else. `workers/tasks.py` says what each
 task does.
 
-Nothing depends on a tick having happened: users that are overdue are simply due, and hours that are
-complete stay complete. So the queue keeps only the newest few messages
-(`workers/process/celery_transport.py`). None of them expires, because clocks differ between
-machines.
+A tick that is missed does no harm: users that fell due stay due, and hours that are complete stay
+complete. So the queue keeps only the newest few messages (`workers/process/celery_transport.py`).
+No message expires, because the clocks of two machines differ.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 beat_schedule: dict[str, dict[str, Any]] = {
-    # Leases the users that have fallen due and sends them to the fetch queues.
+    # Leases the users that have fallen due, and sends them to the fetch queues.
     "dispatch": {"task": "dispatch", "schedule": 1.0, "options": {"queue": "dispatch"}},
     # Asks every node to archive the hours that are complete on its disk.
     "rotate": {"task": "rotate", "schedule": 300.0, "options": {"queue": "dispatch"}},

@@ -1,5 +1,5 @@
-"""Celery's queues by name, and how many messages wait in them: read straight from the broker's
-Redis, without Celery."""
+"""Celery's queues by name, and how many messages wait in them. The numbers are read from the
+broker's Redis, without Celery."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from eagle_logger.network import blocking_redis
 ADHOC = "adhoc"
 DISPATCH = "dispatch"
 FETCH = "fetch"
-"""For a worker's `-Q`: all fetch queues, however many there are."""
+"""In a worker's `-Q`: all fetch queues, however many there are."""
 ROTATE = "rotate"
-"""For a worker's `-Q`: the queue of its own node, whatever that is called."""
+"""In a worker's `-Q`: the rotate queue of its own node."""
 
-
-_NEVER_THERE = "eagle:never-there"
-"""A key that does not exist. Deleting it changes nothing, but a replica refuses to. Without it, a
-replica would answer with outdated lengths after a failover."""
+_MISSING_KEY = "eagle:never-there"
+"""No key of this name exists, so deleting it changes nothing. A replica refuses to, as it refuses
+every write; otherwise it would answer with outdated lengths after a failover."""
 
 
 def fetch_queue(index: int) -> str:
@@ -37,31 +36,31 @@ def fetch_queues(count: int) -> list[str]:
 
 
 def resolved(names: Iterable[str], *, fetch_queue_count: int, node: str) -> list[str]:
-    """The queues that a worker's `-Q` means, in order, each once."""
-    meant = {FETCH: fetch_queues(fetch_queue_count), ROTATE: [rotate_queue(node)]}
-    return list(dict.fromkeys(queue for name in names for queue in meant.get(name, [name])))
+    """The queues that the names in a worker's `-Q` stand for, in order, each once."""
+    groups = {FETCH: fetch_queues(fetch_queue_count), ROTATE: [rotate_queue(node)]}
+    return list(dict.fromkeys(queue for name in names for queue in groups.get(name, [name])))
 
 
 def full_queues(waiting: Mapping[str, int], at_most: int) -> set[str]:
-    """Those in which their share of the messages that may wait does so. A queue that nobody takes
-    from is not to stop the others."""
+    """The queues in which at least an equal share of the `at_most` messages waits. So a queue that
+    no worker takes from does not stop the others."""
     share = -(-at_most // len(waiting))
     return {queue for queue, messages in waiting.items() if messages >= share}
 
 
 class Broker:
-    """The broker's Redis, for looking at it only. Blocking."""
+    """Reads the broker's Redis. Blocking."""
 
     def __init__(self, address: RedisAddress) -> None:
         self._address = address
         self._redis = blocking_redis.client(address, socket_timeout=5, socket_connect_timeout=5)
 
     def waiting(self, queues: Iterable[str]) -> dict[str, int]:
-        """Messages that no worker has taken yet, by queue. Raises RedisUnavailable."""
+        """By queue, how many messages no worker has taken yet. Raises RedisUnavailable."""
         names = list(queues)
         try:
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.delete(_NEVER_THERE)
+            pipeline.delete(_MISSING_KEY)
             for name in names:
                 pipeline.llen(name)
             _, *lengths = pipeline.execute()

@@ -2,15 +2,16 @@
 
     EagleError
     ├── Transient              try again later; nothing is wrong with the user
-    │   ├── RelayUnavailable       the relay or the gateway did not answer usefully (carries retry_after)
+    │   ├── RelayUnavailable       no usable answer from the relay or gateway (carries retry_after)
     │   ├── RedisUnavailable
     │   ├── ArchiveUnavailable
-    │   │   ├── ArchiveDamages         it stores other bytes than it was sent: no second try at once
-    │   │   └── NoConditionalWrites    it replaces objects: until it stops, nothing is put and nothing deleted
-    │   └── DiskUnavailable        full, read-only or failing: fetching stops until it is well again
+    │   │   ├── ArchiveDamages         it stores other bytes than it was sent: try again much later
+    │   │   └── NoConditionalWrites    it replaces objects: put and delete nothing until it stops
+    │   └── DiskUnavailable        full, read-only or failing: fetching stops until it is repaired
     ├── Permanent              trying again cannot help
     │   ├── Refused                the relay refuses the credentials or the cloud id: park the user
     │   ├── Unreadable             a reply, line or object that cannot be understood
+    │   ├── OnlyProblems           replies that hold no usable reading
     │   ├── UnknownUser
     │   ├── BadCloudId
     │   ├── AlreadyThere           an archive key is taken
@@ -53,10 +54,10 @@ class RelayUnavailable(Transient):
     ) -> None:
         super().__init__(message)
         self.reason = reason
-        """One of a small fixed set of words, fit for a metric's label: timed_out, connection,
+        """One of a small fixed set, because it becomes a metric's label: timed_out, connection,
         empty, busy, http_5xx …"""
         self.retry_after = retry_after
-        """Seconds the relay asked us to wait, if it did."""
+        """Seconds that the relay asked to wait, if it did."""
 
 
 class RedisUnavailable(Transient):
@@ -64,13 +65,13 @@ class RedisUnavailable(Transient):
 
 
 class ArchiveUnavailable(Transient):
-    """The archive did not take or give an object; rotation tries again, nothing is deleted
-    meanwhile."""
+    """The archive did not take or return an object. Rotation tries again, and deletes nothing
+    until then."""
 
 
 class ArchiveDamages(ArchiveUnavailable):
-    """The archive stores other bytes than it was sent. Rotation leaves the user's hour alone for a
-    while."""
+    """The archive stores other bytes than it was sent. Rotation tries the user's hour again after
+    a pause."""
 
 
 class NoConditionalWrites(ArchiveUnavailable):
@@ -79,7 +80,8 @@ class NoConditionalWrites(ArchiveUnavailable):
 
 
 class DiskUnavailable(Transient):
-    """The log volume cannot be written. Free some space or repair it; fetching resumes by itself."""
+    """The log volume cannot be written. Free some space or repair it; fetching resumes by
+    itself."""
 
 
 class Refused(Permanent):
@@ -92,11 +94,11 @@ class Unreadable(Permanent):
 
 
 class OnlyProblems(Permanent):
-    """The gateway answered, and nothing in its replies could be used. `samples/` has what it sent."""
+    """The gateway answered, but its replies hold no usable reading. `samples/` has what it sent."""
 
 
 class UnknownUser(Permanent):
-    """There is no such user. `eagle-logger users list` shows who there is; `eagle-logger users add`
+    """There is no such user. `eagle-logger users list` shows all users; `eagle-logger users add`
     adds one."""
 
 
@@ -127,4 +129,5 @@ class KeyNotKnown(ConfigurationError):
 
 
 class DataDirectoryBusy(ConfigurationError):
-    """Another `eagle-logger up` runs on this data directory. Stop it, or name another with --data."""
+    """Another `eagle-logger up` runs on this data directory. Stop it, or name another with
+    --data."""

@@ -17,7 +17,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.clock import Clock
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour, Moment, unix
-from eagle_logger.core.kinds import Kind
+from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.readings import Reading
 from eagle_logger.core.users import User
 from eagle_logger.errors import RedisUnavailable
@@ -78,7 +78,7 @@ class EagleDataLogger:
 
     shards: int = paths.DEFAULT_SHARDS
     """On the class: the default of EAGLE_SHARDS. On an instance: the number it was made with."""
-    demand_interval: float = 6.0
+    demand_interval: float = KINDS[Kind.DEMAND].default_interval
     """Seconds. On the class: the default of EAGLE_DEMAND_INTERVAL. On an instance: that of its
     `intervals`."""
 

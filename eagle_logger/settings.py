@@ -1,8 +1,9 @@
-"""Every setting, read once at the edge and passed in; nothing else reads the environment.
+"""Every setting. `load` reads them once, at the start of a program; nothing else reads the
+environment.
 
-A setting is looked for in the environment (`EAGLE_…`), then in a file of the same name in
-EAGLE_SECRETS_DIR, then in `services.json` in the data directory, where `eagle-logger up` writes
-what it started, so that a second terminal finds it.
+A setting comes from the environment (`EAGLE_…`), else from a file of the same name in
+EAGLE_SECRETS_DIR, else from `services.json` in the data directory. `eagle-logger up` writes there
+what it started, so that commands in a second terminal find it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -45,31 +46,29 @@ from eagle_logger.network.tls import client_context
 from eagle_logger.sns.topics import Topic
 
 SERVICES_FILE = "services.json"
+"""In the data directory."""
 GIVEN_UP_FILE = "run/given_up.json"
-"""The file below the data directory that names the programs of `up` that keep dying, as a JSON
-list."""
+"""In the data directory: the programs of `up` that keep dying, as a JSON list of names."""
 PREFIX = "EAGLE_"
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_CELERYS_OWN = {"CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"}
+_CELERYS_OWN_VARIABLES = {"CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"}
 
 
-def _seconds(value: Any) -> Any:
-    """`10m`, `1.5h`, `30` and `30s` all say how long."""
+def _parse_seconds(value: Any) -> Any:
+    """From `10m`, `1.5h`, `30` or `30s`. Pydantic judges everything else."""
     match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd]?)\s*", value) if isinstance(value, str) else None
     return float(match[1]) * _UNITS[match[2]] if match else value
 
 
-def _words(value: Any) -> Any:
-    return (
-        tuple(word.strip() for word in value.split(",") if word.strip())
-        if isinstance(value, str)
-        else value
-    )
+def _split_at_commas(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
-def _clock(value: Any) -> Any:
+def _parse_clock(value: Any) -> Any:
     return Clock.parse(value) if isinstance(value, str) else value
 
 
@@ -77,8 +76,8 @@ def _unset_if_blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Seconds = Annotated[float, BeforeValidator(_parse_seconds)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_unset_if_blank)]
 OptionalText = Annotated[str | None, BeforeValidator(_unset_if_blank)]
 
@@ -107,8 +106,8 @@ else:
 
 
 class Settings(_IntervalSettings):
-    """What each setting is for; its variable is its name in capitals behind `EAGLE_`. Times are
-    seconds unless they carry a unit (`10m`, `24h`)."""
+    """A setting's variable is its name in capitals behind `EAGLE_`. Times are seconds, unless they
+    carry a unit (`10m`, `24h`)."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -124,25 +123,26 @@ class Settings(_IntervalSettings):
 
     secrets_dir: Path | None = Field(
         None,
-        description="A directory with a file for each setting that is kept there, named like its variable.",
+        description="A directory of files, each named like a variable, with its setting.",
     )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         repr=False,
-        description="Users, credentials (encrypted) and state: `redis://host:6379/0`, `rediss://…` (TLS) or "
-        "`unix:///path?db=0`, each with `user:password@` before the host if Redis asks for it. Unset: `up` starts a private "
-        "Redis.",
+        description="Users, credentials (encrypted) and state: `redis://host:6379/0`, `rediss://…` "
+        "(TLS) or `unix:///path?db=0`, each with `user:password@` before the host if Redis asks "
+        "for it. Unset: `up` starts a private Redis.",
     )
     broker_url: OptionalText = Field(
         None,
         repr=False,
-        description="Celery's messages; another database than the users'. Unset: database 1 of EAGLE_REDIS_URL's server.",
+        description="Celery's messages; another database than the users'. Unset: database 1 of "
+        "EAGLE_REDIS_URL's server.",
     )
     redis_ca: OptionalPath = Field(
         None,
-        description="A CA bundle (PEM) for `rediss://` servers with a private certificate authority. Every program trusts it "
-        "beside the system's authorities.",
+        description="A CA bundle (PEM) for `rediss://` servers with a private certificate "
+        "authority. Every program trusts it beside the system's authorities.",
     )
     secret_keys: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Fernet keys that encrypt passwords, newest first, separated by commas."
@@ -165,10 +165,10 @@ class Settings(_IntervalSettings):
     lease: Seconds = Field(
         20,
         gt=0,
-        description="How long a user handed to a worker is left alone if nobody reports back.",
+        description="How long a user stays with a worker that does not report back.",
     )
     max_in_flight: int = Field(
-        2000, ge=1, le=20_000, description="Requests to the relay at once, per process."
+        2000, ge=1, le=20_000, description="Gateways that one process asks at once."
     )
 
     shards: int = Field(
@@ -195,13 +195,15 @@ class Settings(_IntervalSettings):
     max_waiting_messages: int = Field(
         1000,
         ge=1,
-        description="Messages that may wait; a fetch queue in which its share of them waits gets no more.",
+        description="Messages that may wait in all fetch queues together. A queue in which its "
+        "share of them waits gets no more.",
     )
 
     max_open_files: int = Field(
         32_768,
         ge=1,
-        description="Log files kept open by one process, at most: one for each home that it fetches, if it may.",
+        description="Log files that one process keeps open, at most. It is quickest with one for "
+        "each home that it fetches.",
     )
     min_free_disk: int = Field(
         256 * 1024 * 1024,
@@ -226,7 +228,8 @@ class Settings(_IntervalSettings):
 
     archive_url: OptionalText = Field(
         None,
-        description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data directory.",
+        description="`s3://bucket/prefix` or `file:///directory`. Unset: `archive/` in the data "
+        "directory.",
     )
     s3_endpoint_url: OptionalText = Field(
         None, description="An S3-like store with conditional writes, instead of Amazon's."
@@ -237,7 +240,7 @@ class Settings(_IntervalSettings):
         description="`when_required` for stores that refuse checksum headers.",
     )
     aws_endpoint_url: OptionalText = Field(
-        None, description="Something that speaks SNS and SQS, instead of Amazon's."
+        None, description="A server that speaks SNS and SQS, instead of Amazon's."
     )
     aws_region: str = Field(
         "us-east-1", description="Region for SNS and SQS, where their ARN or URL does not say."
@@ -249,11 +252,12 @@ class Settings(_IntervalSettings):
         None, description="Goes with EAGLE_AWS_ACCESS_KEY_ID."
     )
 
-    sns_topic_arns: Words = Field(
+    sns_topic_arns: CommaSeparated = Field(
         (), description="Topics whose messages are obeyed, separated by commas. Empty: none."
     )
     sqs_queue_url: OptionalText = Field(
-        None, description="A queue subscribed to the topic, for who has no public address."
+        None,
+        description="An SQS queue subscribed to the topic, where SNS cannot reach the bridge.",
     )
     api_token: Annotated[SecretStr | None, BeforeValidator(_unset_if_blank)] = Field(
         None, description="Bearer token of the /api routes. Unset: those routes are off."
@@ -264,13 +268,13 @@ class Settings(_IntervalSettings):
         None,
         ge=0,
         le=65535,
-        description="Port for /healthz, /readyz and /metrics alone. It answers even while the bridge's port is crowded. "
-        "Unset: the bridge's port plus one.",
+        description="Port for /healthz, /readyz and /metrics alone. It answers even while the "
+        "bridge's port is crowded. Unset: the bridge's port plus one.",
     )
-    trusted_proxies: Words = Field(
+    trusted_proxies: CommaSeparated = Field(
         (),
-        description="Addresses or networks of the proxies before the bridge, separated by commas. The address that they give "
-        "in X-Forwarded-For counts as the sender.",
+        description="Addresses or networks of the proxies before the bridge, separated by commas. "
+        "The address that they give in X-Forwarded-For counts as the sender.",
     )
     flower_port: int = Field(
         5555, ge=0, le=65535, description="Port Flower listens on, on loopback."
@@ -278,16 +282,17 @@ class Settings(_IntervalSettings):
 
     process_name: str = Field(
         "",
-        description="Name of this process in logs, leases and the User-Agent; `up` gives each its own.",
+        description="Name of this process in logs, leases and the User-Agent; `up` names its own.",
     )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
-        description="How processes log; auto: JSON unless a terminal.",
+        description="How processes log. auto: JSON, unless standard error is a terminal.",
     )
-    test_clock: Annotated[Clock, NoDecode, BeforeValidator(_clock)] = Field(
+    test_clock: Annotated[Clock, NoDecode, BeforeValidator(_parse_clock)] = Field(
         default_factory=Clock,
-        description="Tests only: `<origin>@<speed>` makes every clock run faster. Refused unless the relay is on loopback.",
+        description="Tests only: `<origin>@<speed>` makes every clock run faster. Refused unless "
+        "the relay is on loopback.",
     )
 
     @classmethod
@@ -299,20 +304,27 @@ class Settings(_IntervalSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic calls it by this name)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = init_settings()
-        services = InitSettingsSource(settings_cls, given.pop("services", {}))
-        secrets = SecretsSettingsSource(settings_cls, secrets_dir=given.get("secrets_dir"))
-        return InitSettingsSource(settings_cls, given), env_settings, secrets, services
+        arguments = init_settings()
+        services = InitSettingsSource(settings_cls, arguments.pop("services", {}))
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=arguments.get("secrets_dir"))
+        return InitSettingsSource(settings_cls, arguments), env_settings, secrets, services
 
     @model_validator(mode="after")
-    def _makes_sense_together(self) -> Self:
-        wrong = []
+    def _refuse_mistakes(self) -> Self:
+        mistakes = list(self._mistakes())
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
+        """What pydantic cannot see in one value alone, one line each, by variable name."""
         if self.lease <= self.deadline:
-            wrong.append(
-                f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE ({self.deadline:g} s)"
+            yield (
+                f"EAGLE_LEASE ({self.lease:g} s) must be longer than EAGLE_DEADLINE "
+                f"({self.deadline:g} s)"
             )
         if self.test_clock.is_accelerated and _host(self.relay_url) not in _LOOPBACK:
-            wrong.append(
+            yield (
                 "EAGLE_TEST_CLOCK is for tests: it is refused unless EAGLE_RELAY_URL is on loopback"
             )
         for name, url, schemes in (
@@ -322,25 +334,34 @@ class Settings(_IntervalSettings):
             ("AWS_ENDPOINT_URL", self.aws_endpoint_url, ("http", "https")),
             ("SQS_QUEUE_URL", self.sqs_queue_url, ("http", "https")),
         ):
-            if url is not None and (mistake := _mistake_in(url, schemes)):
-                wrong.append(f"EAGLE_{name} {mistake}")
-        wrong += self._mistakes_in_redis_addresses()
+            if url is not None and (mistake := _mistake_in_url(url, schemes)):
+                yield f"EAGLE_{name} {mistake}"
+        yield from self._mistakes_in_redis_addresses()
         for name, file in (("RELAY_CA", self.relay_ca), ("REDIS_CA", self.redis_ca)):
             if file is not None and (mistake := _mistake_in_certificates(file)):
-                wrong.append(f"EAGLE_{name}: {mistake}")
+                yield f"EAGLE_{name}: {mistake}"
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
-            wrong.append(
-                "EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or neither"
+            yield (
+                "EAGLE_AWS_ACCESS_KEY_ID and EAGLE_AWS_SECRET_ACCESS_KEY go together: set both or "
+                "neither"
             )
-        wrong += _mistakes_in_topics(self.sns_topic_arns)
-        wrong += _mistakes_in_networks(self.trusted_proxies)
+        yield from _mistakes_in_topics(self.sns_topic_arns)
+        yield from _mistakes_in_networks(self.trusted_proxies)
         if self.secret_keys is not None:
-            wrong += fernet_keys.mistakes_in(
-                fernet_keys.keys_in(self.secret_keys.get_secret_value()), "EAGLE_SECRET_KEYS"
-            )
-        if wrong:
-            raise ValueError("\n".join(wrong))
-        return self
+            keys = fernet_keys.keys_in(self.secret_keys.get_secret_value())
+            yield from fernet_keys.mistakes_in(keys, "EAGLE_SECRET_KEYS")
+
+    def _mistakes_in_redis_addresses(self) -> Iterator[str]:
+        addresses = []
+        for name, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker_url)):
+            if url is None:
+                continue
+            try:
+                addresses.append(self._redis_address(url))
+            except ValueError as exc:
+                yield f"EAGLE_{name} {exc}"
+        if len(addresses) == 2 and addresses[0].is_same_database(addresses[1]):
+            yield "EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL"
 
     @property
     def clock(self) -> Clock:
@@ -368,29 +389,16 @@ class Settings(_IntervalSettings):
     def _redis_address(self, url: str) -> RedisAddress:
         return RedisAddress.parse(url, ca=str(self.redis_ca.absolute()) if self.redis_ca else None)
 
-    def _mistakes_in_redis_addresses(self) -> list[str]:
-        wrong, addresses = [], []
-        for name, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.broker_url)):
-            if url is None:
-                continue
-            try:
-                addresses.append(self._redis_address(url))
-            except ValueError as exc:
-                wrong.append(f"EAGLE_{name} {exc}")
-        if not wrong and len(addresses) > 1 and addresses[0].is_same_database(addresses[1]):
-            wrong.append("EAGLE_BROKER_URL must name another database than EAGLE_REDIS_URL")
-        return wrong
-
     @property
     def probe_port(self) -> int:
-        """The port of the bridge's probes; 0 (any) if the bridge's own port is 0."""
+        """The port of the bridge's probes; 0 (any free one) if the bridge's own port is 0."""
         if self.bridge_probe_port is not None:
             return self.bridge_probe_port
-        return self.bridge_port and self.bridge_port % 65535 + 1
+        return self.bridge_port and self.bridge_port % 65535 + 1  # 1 comes after 65535
 
     @property
     def intervals(self) -> dict[Kind, float]:
-        """The fleet's cadence."""
+        """Seconds between two requests for each kind, unless a user has an interval of its own."""
         return {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
 
     @property
@@ -399,49 +407,52 @@ class Settings(_IntervalSettings):
 
     @property
     def archive(self) -> str:
+        """The archive's URL."""
         return self.archive_url or (self.data_dir / "archive").absolute().as_uri()
 
 
 def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
-    """The settings in force. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides`
-    win over everything.
+    """Read the settings. `data_dir` (a `--data` option) wins over EAGLE_DATA_DIR; `overrides` win
+    over everything.
 
-    Raises ConfigurationError that lists every mistake at once, by variable name.
+    Raises a ConfigurationError that lists all mistakes, by variable name.
     """
     directory = data_dir or Path(os.environ.get("EAGLE_DATA_DIR") or "data")
     if directory.exists() and not directory.is_dir():
         raise ConfigurationError(f"EAGLE_DATA_DIR: {directory} is not a directory")
-    secrets = _secrets_directory()
-    given = {
-        "secrets_dir": secrets,
+    values = {
+        "secrets_dir": _secrets_directory(),
         **overrides,
-        "services": _services(directory),
+        "services": _read_services(directory),
         "data_dir": directory,
     }
-    wrong = _unknown_variables(os.environ)
+    mistakes = _mistakes_in_names(os.environ)
     try:
-        settings = Settings(**given)
+        settings = Settings(**values)
     except ValidationError as exc:
-        wrong += _by_variable_name(exc) + _mistakes_between_the_rest(given, exc)
-    if wrong:
-        raise ConfigurationError("\n".join(wrong))
+        mistakes += _by_variable_name(exc) + _mistakes_among_the_others(values, exc)
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
     return settings
 
 
 def write_services(directory: Path, services: Mapping[str, str]) -> None:
-    """Note what `up` started, for the other commands. Only the owner may read it: URLs carry
-    passwords."""
+    """Write what `up` started, for the other commands. Only the owner may read the file, because
+    URLs carry passwords."""
     content = json.dumps(services, indent=2) + "\n"
     replace_file(directory / SERVICES_FILE, content.encode(), durable=True)
 
 
-def _mistake_in(url: str, schemes: Iterable[str]) -> str | None:
-    """What is wrong with a URL; never the URL itself, which may carry a password."""
+def _mistake_in_url(url: str, schemes: Iterable[str]) -> str | None:
+    """Does not repeat the URL, which may carry a password."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port  # raises ValueError if it is no number
     except ValueError:
-        return "is no URL: its host and port should read host:port, and an IPv6 address stands in brackets"
+        return (
+            "is no URL: its host and port should read host:port, and an IPv6 address stands in "
+            "brackets"
+        )
     if parts.scheme not in schemes:
         return f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     if parts.scheme == "s3" and not parts.netloc:
@@ -463,91 +474,88 @@ def _mistake_in_certificates(file: Path) -> str | None:
     return None
 
 
-def _mistakes_in_topics(arns: Iterable[str]) -> list[str]:
-    wrong = []
+def _mistakes_in_topics(arns: Iterable[str]) -> Iterator[str]:
     for arn in arns:
         try:
             Topic.parse(arn)
         except ValueError as exc:
-            wrong.append(f"EAGLE_SNS_TOPIC_ARNS: {exc}")
-    return wrong
+            yield f"EAGLE_SNS_TOPIC_ARNS: {exc}"
 
 
-def _mistakes_in_networks(texts: Iterable[str]) -> list[str]:
-    mistakes = []
-    for text in texts:
+def _mistakes_in_networks(networks: Iterable[str]) -> Iterator[str]:
+    for network in networks:
         try:
-            ipaddress.ip_network(text, strict=False)
+            ipaddress.ip_network(network, strict=False)
         except ValueError:
-            mistakes.append(
-                f"EAGLE_TRUSTED_PROXIES: {text!r} is neither an address nor a network such as 10.0.0.0/8"
+            yield (
+                f"EAGLE_TRUSTED_PROXIES: {network!r} is neither an address nor a network such as "
+                "10.0.0.0/8"
             )
-    return mistakes
 
 
 def _host(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
     except ValueError:
-        return None  # a mistake of its own
+        return None  # `_mistake_in_url` reports it
 
 
 def _secrets_directory() -> Path | None:
-    named = os.environ.get("EAGLE_SECRETS_DIR")
-    if named and not Path(named).is_dir():
-        raise ConfigurationError(f"EAGLE_SECRETS_DIR: there is no directory {named}")
-    return Path(named) if named else None
+    directory = os.environ.get("EAGLE_SECRETS_DIR")
+    if directory and not Path(directory).is_dir():
+        raise ConfigurationError(f"EAGLE_SECRETS_DIR: there is no directory {directory}")
+    return Path(directory) if directory else None
 
 
-def _services(directory: Path) -> dict[str, Any]:
+def _read_services(directory: Path) -> dict[str, Any]:
     try:
-        found = json.loads((directory / SERVICES_FILE).read_text())
+        services = json.loads((directory / SERVICES_FILE).read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
         raise ConfigurationError(
             f"{directory / SERVICES_FILE} cannot be read ({exc}); start `eagle-logger up` anew"
         ) from None
-    return found if isinstance(found, dict) else {}
+    return services if isinstance(services, dict) else {}
 
 
-def _unknown_variables(environ: Iterable[str]) -> list[str]:
+def _mistakes_in_names(variables: Iterable[str]) -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
-    wrong = []
-    for name in sorted(environ):
-        if name in _CELERYS_OWN:
-            wrong.append(f"{name}: only Celery would follow it; unset it, and set EAGLE_BROKER_URL")
-        if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            wrong.append(
-                f"{name}: there is no such setting"
-                + (f"; did you mean {close[0]}?" if close else "")
+    mistakes = []
+    for name in sorted(variables):
+        if name in _CELERYS_OWN_VARIABLES:
+            mistakes.append(
+                f"{name}: only Celery would follow it; unset it, and set EAGLE_BROKER_URL"
             )
-    return wrong
+        if name.startswith(PREFIX) and name not in known:
+            similar = difflib.get_close_matches(name, known, 1)
+            question = f"; did you mean {similar[0]}?" if similar else ""
+            mistakes.append(f"{name}: there is no such setting{question}")
+    return mistakes
 
 
-def _mistakes_between_the_rest(given: Mapping[str, Any], invalid: ValidationError) -> list[str]:
-    """What does not go together among the settings that are right each by itself: pydantic looks at
-    that only when all are."""
-    failing = [str(error["loc"][0]) for error in invalid.errors() if error["loc"]]
-    if not failing:
+def _mistakes_among_the_others(values: Mapping[str, Any], invalid: ValidationError) -> list[str]:
+    """What contradicts what, among the settings that are valid each by itself. Pydantic looks for
+    that only if all are, so the invalid ones take their defaults here."""
+    names = [str(error["loc"][0]) for error in invalid.errors() if error["loc"]]
+    if not names:
         return []
     defaults = {
-        name: Settings.model_fields[name].get_default(call_default_factory=True) for name in failing
+        name: Settings.model_fields[name].get_default(call_default_factory=True) for name in names
     }
     try:
-        Settings(**{**given, **defaults})
+        Settings(**{**values, **defaults})
     except ValidationError as exc:
         return _by_variable_name(exc)
     return []
 
 
 def _by_variable_name(invalid: ValidationError) -> list[str]:
-    lines = []
+    mistakes = []
     for error in invalid.errors(include_url=False, include_input=False):
         message = error["msg"].removeprefix("Value error, ")
         if error["loc"]:
-            lines.append(f"{PREFIX}{str(error['loc'][0]).upper()}: {message}")
-        else:
-            lines += message.splitlines()
-    return lines
+            mistakes.append(f"{PREFIX}{str(error['loc'][0]).upper()}: {message}")
+        else:  # the message of `Settings._refuse_mistakes`
+            mistakes += message.splitlines()
+    return mistakes

@@ -1,4 +1,4 @@
-"""Which adapter stands behind each protocol: chosen here, from the settings, and nowhere else."""
+"""Builds what the settings ask for. Only here is chosen which adapter stands behind a protocol."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 
 def user_store(settings: Settings, *, passwords: bool) -> UserStore:
-    """The users' Redis. With `passwords`, raises NoSecretKey or ConfigurationError unless there are
-    sound keys; without, no key is needed, and claims carry no credentials. Nothing is connected
-    yet; it lives on the loop it is first used on."""
+    """The users' Redis. Nothing is connected yet; it belongs to the event loop on which it is first
+    used.
+
+    With `passwords`, raises NoSecretKey or ConfigurationError unless there are valid keys. Without,
+    no key is needed, and claims carry no credentials.
+    """
     keys = cipher(settings) if passwords else None
     return RedisUserStore(
         settings.redis_address, cipher=keys, clock=settings.clock, lease=settings.lease
@@ -38,26 +41,24 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
 
 
 def cipher(settings: Settings) -> Cipher:
-    """The cipher with the keys of EAGLE_SECRET_KEYS or, when that is unset, of
-    EAGLE_SECRET_KEYS_FILE. `Cipher.refresh` reads keys in a file again. Raises NoSecretKey,
-    ConfigurationError."""
+    """The cipher with the keys of EAGLE_SECRET_KEYS or, if that is unset, of
+    EAGLE_SECRET_KEYS_FILE. `Cipher.refresh` reads keys that came from a file again. Raises
+    NoSecretKey, ConfigurationError."""
     if settings.secret_keys is None:
-        if settings.secret_keys_file is None:
-            return Cipher([])
-        return _cipher_of_file(
-            settings.secret_keys_file, f"EAGLE_SECRET_KEYS_FILE ({settings.secret_keys_file})"
-        )
+        file = settings.secret_keys_file
+        return Cipher([]) if file is None else _cipher_of_file(file, "EAGLE_SECRET_KEYS_FILE")
     keys = keys_in(settings.secret_keys.get_secret_value())
     file = settings.secrets_dir and settings.secrets_dir / "EAGLE_SECRET_KEYS"
     with contextlib.suppress(ConfigurationError):
-        # The environment wins over the directory of secrets. Only keys that came from the directory
-        # are read again there.
+        # The environment wins over the directory of secrets, so the keys may not be those of the
+        # file there. Then that file must not be read again.
         if file and _keys_in_file(file, "EAGLE_SECRETS_DIR") == keys:
-            return _cipher_of_file(file, f"EAGLE_SECRET_KEYS ({file})")
+            return _cipher_of_file(file, "EAGLE_SECRET_KEYS")
     return Cipher(keys, source="EAGLE_SECRET_KEYS")
 
 
-def _cipher_of_file(file: Path, source: str) -> Cipher:
+def _cipher_of_file(file: Path, setting: str) -> Cipher:
+    source = f"{setting} ({file})"
     return Cipher(
         _keys_in_file(file, source), source=source, reread=lambda: _keys_in_file(file, source)
     )
@@ -72,20 +73,20 @@ def _keys_in_file(file: Path, source: str) -> list[str]:
     keys = keys_in(text)
     if not keys or "\0" in text:
         raise NoSecretKey(
-            f"{source}: {file} holds {'zeroes' if keys else 'nothing'} instead of keys: restore its backup. No other key can "
-            "read the stored passwords"
+            f"{source}: {file} holds {'zeroes' if keys else 'nothing'} instead of keys: restore "
+            "its backup. No other key can read the stored passwords"
         )
     return keys
 
 
 def archive(settings: Settings) -> Archive:
-    """The archive of completed hours: EAGLE_ARCHIVE_URL, else a directory under the data directory.
+    """The archive of complete hours: EAGLE_ARCHIVE_URL, else a directory below the data directory.
     Nothing is connected yet, and nothing is put before the store has proved that it replaces no
     object."""
-    return TrustedArchive(_adapter(settings))
+    return TrustedArchive(_archive_adapter(settings))
 
 
-def _adapter(settings: Settings) -> Archive:
+def _archive_adapter(settings: Settings) -> Archive:
     url = urlsplit(settings.archive)
     if url.scheme == "file":
         return DirectoryArchive(Path(unquote(url.path)))
@@ -121,25 +122,26 @@ def node(settings: Settings) -> str:
 
 
 def descriptors(settings: Settings) -> int:
-    """How many a fetching process would have open: log files, connections to the relay, and some
-    for everything else."""
-    return settings.max_open_files + _spare(settings)
+    """The most file descriptors that a fetching process needs: for log files, connections to the
+    relay, and some for everything else."""
+    return settings.max_open_files + _spare_descriptors(settings)
 
 
-def _spare(settings: Settings) -> int:
+def _spare_descriptors(settings: Settings) -> int:
+    """Those that log files leave to everything else."""
     return settings.max_in_flight + SPARE_DESCRIPTORS
 
 
 async def data_logger(
     settings: Settings, *, name: str, holder: str, passwords: bool = True
 ) -> EagleDataLogger:
-    """The cycle, on the event loop this is awaited on. `name` (of the process) shows in the
-    User-Agent, `holder` in leases.
+    """The cycle, for the event loop on which this is awaited. `name` is the process's, and shows in
+    the User-Agent; `holder` shows in leases.
 
-    Without `passwords` no key is needed, and it can archive but not fetch. Raises NoSecretKey,
-    ConfigurationError.
+    Without `passwords` no key is needed, and the logger can archive but not fetch. Raises
+    NoSecretKey, ConfigurationError.
     """
-    # Most commands never fetch, and httpx and aiohttp take half a second to import.
+    # Most commands never fetch, and aiohttp takes half a second to import.
     from eagle_logger.fetching.process_limits import ProcessLimits  # noqa: PLC0415
     from eagle_logger.logger import EagleDataLogger, RotationVolume  # noqa: PLC0415
     from eagle_logger.logs.reply_samples import ReplySamples  # noqa: PLC0415
@@ -159,7 +161,7 @@ async def data_logger(
             shards=settings.shards,
             max_open=settings.max_open_files,
             min_free_disk=settings.min_free_disk,
-            spare=_spare(settings),
+            spare=_spare_descriptors(settings),
         ),
         samples=ReplySamples(settings.data_dir / "samples"),
         volume=RotationVolume(

@@ -69,7 +69,7 @@ def read(
         if away:
             raise away
         raise UnknownUser(
-            f"Nothing was ever logged for {user}; `eagle-logger users list` shows who there is."
+            f"Nothing was ever logged for {user}; `eagle-logger users list` shows all users."
         )
     show = _as_it_is if as_json else _printer()
     if count is None:

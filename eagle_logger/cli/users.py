@@ -266,7 +266,7 @@ def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
 
 def _unknown(*names: str) -> UnknownUser:
     return UnknownUser(
-        f"there is no user {', '.join(names)}; `eagle-logger users list` shows who there is"
+        f"there is no user {', '.join(names)}; `eagle-logger users list` shows all users"
     )
 
 

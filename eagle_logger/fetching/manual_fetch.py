@@ -63,7 +63,7 @@ async def _claim(logger: FetchSteps, cloud_id: str, poll_every: float) -> Claim:
         requested = await logger.users.request([cloud_id])
         if requested.unknown:
             raise UnknownUser(
-                f"there is no user {cloud_id}; `eagle-logger users list` shows who there is"
+                f"there is no user {cloud_id}; `eagle-logger users list` shows all users"
             )
         if requested.parked:
             raise EagleError(

@@ -1,5 +1,5 @@
-"""Blocking clients of Redis. They close a connection whose server is not the primary any more, or
-takes no writes because its disk is full."""
+"""Blocking clients of Redis. They close a connection to a server that is not the primary any more,
+or that takes no writes because its disk is full."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wron
 
 
 def client(address: RedisAddress, **options: Any) -> redis.Redis:
-    """A blocking client of this address; `options` are redis-py's own."""
-    made = redis.Redis(**address.client_options, **options)
-    pool = made.connection_pool
+    """`options` are redis-py's own."""
+    blocking_client = redis.Redis(**address.client_options, **options)
+    pool = blocking_client.connection_pool
     pool.connection_class = leaving_wrong_servers(pool.connection_class)
-    return made
+    return blocking_client
 
 
 def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
-    """A subclass of `connection` that closes itself when the server says that it is not the primary
-    or that its disk is full. That answer becomes redis-py's ConnectionError, so callers handle it
-    like any lost connection. Another error would end a worker."""
+    """A subclass of `connection` that closes itself when the server answers that it is not the
+    primary, or that its disk is full. It then raises redis-py's ConnectionError, so callers handle
+    the answer like a lost connection. Any other error would end a worker."""
 
-    class Leaving(connection):  # type: ignore[misc]  # redis-py has three classes of them, and kombu a fourth
+    class WrongServerLeaver(connection):  # type: ignore[misc]  # redis-py and kombu have several
         def read_response(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return super().read_response(*args, **kwargs)
@@ -38,4 +38,4 @@ def leaving_wrong_servers(connection: type[Any]) -> type[Any]:
                 self.disconnect()
                 raise redis.ConnectionError(f"this server {reason}: {exc}") from exc
 
-    return Leaving
+    return WrongServerLeaver

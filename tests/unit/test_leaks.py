@@ -1,4 +1,4 @@
-"""The search for secrets, which other tests rely on, finds them."""
+"""`tests.support.leaks`, which other tests rely on, finds secrets in every spelling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import leaks
 
 SECRET = 'one & "two"/é'
 
-SPELT = {
+SPELLINGS = {
     "as it is": SECRET.encode(),
     "in JSON": json.dumps({"pw": SECRET}).encode(),
     "in XML": b"<Password>one &amp; &quot;two&quot;/\xc3\xa9</Password>",
@@ -27,16 +27,16 @@ SPELT = {
 
 
 @pytest.mark.parametrize(
-    "content", [pytest.param(content, id=how) for how, content in SPELT.items()]
+    "content", [pytest.param(content, id=name) for name, content in SPELLINGS.items()]
 )
-def test_a_secret_is_found_however_it_is_spelt(tmp_path: Path, content: bytes) -> None:
+def test_a_secret_is_found_in_every_spelling(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "log").write_bytes(b"before " + content + b" after")
     (tmp_path / "part.gz").write_bytes(gzip.compress(content))
     (tmp_path / "may-hold-it").write_bytes(content)
-    found = list(leaks.shown({"the password": SECRET}, leaks.files(tmp_path, but={"may-hold-it"})))
-    assert found == ["the password shows in log", "the password shows in part.gz, unpacked"]
+    leaked = list(leaks.shown({"the password": SECRET}, leaks.files(tmp_path, but={"may-hold-it"})))
+    assert leaked == ["the password shows in log", "the password shows in part.gz, unpacked"]
 
 
-def test_what_is_no_secret_is_not_found(tmp_path: Path) -> None:
+def test_a_part_of_a_secret_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"one & two")
     assert list(leaks.shown({"the password": SECRET}, leaks.files(tmp_path))) == []

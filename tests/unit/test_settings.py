@@ -1,3 +1,5 @@
+"""Where settings come from, and what is wrong with those that cannot be used."""
+
 from __future__ import annotations
 
 import stat
@@ -18,7 +20,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"EAGLE_{name.upper()}", raising=False)
 
 
-def test_every_mistake_is_listed_at_once_by_its_variable(
+def test_all_mistakes_are_listed_by_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mistakes = {
@@ -30,14 +32,14 @@ def test_every_mistake_is_listed_at_once_by_its_variable(
     }
     for name, value in mistakes.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError) as wrong:
+    with pytest.raises(ConfigurationError) as error:
         settings.load(tmp_path)
-    assert all(name in str(wrong.value) for name in mistakes)
-    assert "did you mean EAGLE_SHARDS?" in str(wrong.value)
+    assert all(name in str(error.value) for name in mistakes)
+    assert "did you mean EAGLE_SHARDS?" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:six/0", "is no URL"),
         ("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:70000/0", "is no URL"),
@@ -70,21 +72,21 @@ def test_every_mistake_is_listed_at_once_by_its_variable(
         ("EAGLE_LOCAL_RETENTION", "nan", "finite"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_and_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+def test_the_error_about_a_bad_value_names_the_variable_and_not_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("EAGLE_SHARDS", "0")
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1790000000@360")
-    with pytest.raises(ConfigurationError) as wrong:
+    with pytest.raises(ConfigurationError) as error:
         settings.load(tmp_path)
-    lines = str(wrong.value).splitlines()
-    assert [line for line in lines if line.startswith(name) and said in line]
+    lines = str(error.value).splitlines()
+    assert [line for line in lines if line.startswith(name) and message in line]
     assert [line for line in lines if line.startswith("EAGLE_SHARDS")]
-    assert "swordfish" not in str(wrong.value)
+    assert "swordfish" not in str(error.value)
 
 
-def test_certificates_that_are_none_are_named(
+def test_a_ca_bundle_without_a_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
@@ -97,14 +99,14 @@ def test_certificates_that_are_none_are_named(
         settings.load(tmp_path)
 
 
-def test_a_blank_path_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blank_path_counts_as_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EAGLE_RELAY_CA", "")
     monkeypatch.setenv("EAGLE_SECRET_KEYS_FILE", " ")
-    found = settings.load(tmp_path)
-    assert (found.relay_ca, found.secret_keys_file) == (None, None)
+    loaded = settings.load(tmp_path)
+    assert (loaded.relay_ca, loaded.secret_keys_file) == (None, None)
 
 
-def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(ConfigurationError, match=r"EAGLE_DATA_DIR: .* is not a directory"):
         settings.load(tmp_path / "data")
@@ -120,29 +122,29 @@ def test_durations_may_carry_a_unit(
     assert settings.load(tmp_path).rotate_grace == seconds
 
 
-def test_what_up_wrote_is_found_there_and_the_environment_wins(
+def test_the_environment_wins_over_the_services_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.write_services(
         tmp_path, {"redis_url": "redis://127.0.0.1:7001/0", "bridge_port": "9000"}
     )
     monkeypatch.setenv("EAGLE_BRIDGE_PORT", "9001")
-    found = settings.load(tmp_path)
-    assert (found.redis_url, found.bridge_port) == ("redis://127.0.0.1:7001/0", 9001)
+    loaded = settings.load(tmp_path)
+    assert (loaded.redis_url, loaded.bridge_port) == ("redis://127.0.0.1:7001/0", 9001)
 
 
-def test_only_the_owner_reads_what_up_wrote(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_services_file(tmp_path: Path) -> None:
     settings.write_services(tmp_path, {"redis_url": "redis://:not-a-real-one@127.0.0.1:7001/0"})
     assert stat.S_IMODE((tmp_path / settings.SERVICES_FILE).stat().st_mode) == 0o600
 
 
-def test_a_broken_services_file_is_named(tmp_path: Path) -> None:
+def test_the_error_about_a_broken_services_file_names_it(tmp_path: Path) -> None:
     (tmp_path / settings.SERVICES_FILE).write_text("{")
     with pytest.raises(ConfigurationError, match=r"services\.json"):
         settings.load(tmp_path)
 
 
-def test_the_brokers_database_is_another_than_the_users(
+def test_the_broker_uses_another_database_than_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settings.load(tmp_path).broker.endswith("/1")
@@ -166,22 +168,22 @@ def test_the_broker_must_not_use_the_users_database_in_any_spelling(
         settings.load(tmp_path)
 
 
-def test_an_authority_of_ones_own_goes_with_both_addresses(
+def test_a_private_certificate_authority_is_trusted_for_users_and_broker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text(Authority().pem.decode())
     monkeypatch.setenv("EAGLE_REDIS_URL", "rediss://h/0")
     monkeypatch.setenv("EAGLE_REDIS_CA", str(bundle))
-    found = settings.load(tmp_path)
-    assert found.redis_address.tls_options["ssl_ca_certs"] == str(bundle)
-    assert found.broker_address.tls_options["ssl_ca_certs"] == str(bundle)
+    loaded = settings.load(tmp_path)
+    assert loaded.redis_address.tls_options["ssl_ca_certs"] == str(bundle)
+    assert loaded.broker_address.tls_options["ssl_ca_certs"] == str(bundle)
 
 
 @pytest.mark.parametrize(
     "name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"]
 )
-def test_celerys_own_variables_would_lead_celery_alone_elsewhere(
+def test_celerys_own_variables_are_refused_because_only_celery_follows_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "redis://elsewhere")
@@ -189,7 +191,7 @@ def test_celerys_own_variables_would_lead_celery_alone_elsewhere(
         settings.load(tmp_path)
 
 
-def test_an_accelerated_clock_needs_a_relay_on_loopback(
+def test_an_accelerated_clock_is_refused_unless_the_relay_is_on_loopback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1790000000@360")
@@ -199,24 +201,24 @@ def test_an_accelerated_clock_needs_a_relay_on_loopback(
     assert settings.load(tmp_path).clock.speed == 360
 
 
-def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repr_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = new_key()
     monkeypatch.setenv("EAGLE_SECRET_KEYS", key)
     for name in ("API_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"EAGLE_{name}", "nobody" if name.endswith("ID") else "swordfish")
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://:swordfish@127.0.0.1:6379/0")
     monkeypatch.setenv("EAGLE_BROKER_URL", "redis://:swordfish@127.0.0.1:6379/1")
-    found = settings.load(tmp_path)
-    assert "swordfish" not in repr(found)
-    assert key not in repr(found)
-    assert str(found.redis_address) == "redis://:***@127.0.0.1:6379/0"
+    loaded = settings.load(tmp_path)
+    assert "swordfish" not in repr(loaded)
+    assert key not in repr(loaded)
+    assert str(loaded.redis_address) == "redis://:***@127.0.0.1:6379/0"
 
 
-def test_the_cadence_covers_every_kind(tmp_path: Path) -> None:
+def test_every_kind_has_an_interval(tmp_path: Path) -> None:
     assert set(settings.load(tmp_path).intervals) == set(Kind)
 
 
-def test_a_setting_may_stand_in_a_file_of_its_own(
+def test_a_setting_can_come_from_a_file_in_the_secrets_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = tmp_path / "secrets"
@@ -227,25 +229,25 @@ def test_a_setting_may_stand_in_a_file_of_its_own(
     settings.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     monkeypatch.setenv("EAGLE_SECRETS_DIR", str(secrets))
     monkeypatch.setenv("EAGLE_API_TOKEN", "from the environment")
-    found = settings.load(tmp_path)
-    assert found.redis_url == "redis://:abc@redis:6379/0"
-    assert found.api_token is not None
-    assert found.api_token.get_secret_value() == "from the environment"
+    loaded = settings.load(tmp_path)
+    assert loaded.redis_url == "redis://:abc@redis:6379/0"
+    assert loaded.api_token is not None
+    assert loaded.api_token.get_secret_value() == "from the environment"
 
 
-def test_a_mistake_in_such_a_file_is_named_without_what_it_holds(
+def test_the_error_about_a_bad_value_in_a_secrets_file_does_not_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "EAGLE_REDIS_URL").write_text("http://:abc@redis")
     monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path))
     with pytest.raises(
         ConfigurationError, match=r"^EAGLE_REDIS_URL must begin with redis://"
-    ) as wrong:
+    ) as error:
         settings.load(tmp_path)
-    assert "abc" not in str(wrong.value)
+    assert "abc" not in str(error.value)
 
 
-def test_a_directory_of_secrets_that_is_not_there_is_named(
+def test_a_secrets_directory_that_does_not_exist_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EAGLE_SECRETS_DIR", str(tmp_path / "nowhere"))

@@ -1,3 +1,5 @@
+"""Lateness from counters, and log lines on a terminal."""
+
 from __future__ import annotations
 
 import logging
@@ -17,26 +19,24 @@ from eagle_logger.telemetry import (
 )
 
 
-def test_without_fetches_there_is_no_percentile() -> None:
+def test_the_percentile_of_no_fetches_is_none() -> None:
     assert late_percentile({"fetches": 0}, 0.99) is None
 
 
 @given(st.lists(st.floats(0, 3600), min_size=1, max_size=200))
-def test_the_percentile_is_the_upper_bound_of_the_slot_it_lies_in(lateness: list[float]) -> None:
-    tally = Counter(lateness_counter(one) for one in lateness)
-    found = late_percentile(tally, 0.99)
-    true = sorted(lateness)[max(0, -(-99 * len(lateness) // 100) - 1)]
-    assert found is not None
-    assert true <= found
-    assert found == next(bound for bound in LATENESS_BOUNDS_MS if true * 1000 <= bound) / 1000
+def test_the_percentile_is_the_upper_bound_of_its_counter(lateness: list[float]) -> None:
+    tally = Counter(map(lateness_counter, lateness))
+    exact = sorted(lateness)[max(0, -(-99 * len(lateness) // 100) - 1)]
+    bound = next(bound for bound in LATENESS_BOUNDS_MS if exact * 1000 <= bound)
+    assert late_percentile(tally, 0.99) == bound / 1000
 
 
-def test_what_is_later_than_every_bound_still_counts() -> None:
+def test_a_fetch_later_than_every_bound_counts_in_the_last_counter() -> None:
     assert late_percentile({lateness_counter(100_000): 1}, 0.99) == LATENESS_BOUNDS_MS[-1] / 1000
 
 
 @pytest.fixture
-def as_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+def terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     configure_logging("console")
@@ -45,12 +45,12 @@ def as_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.Capt
     structlog.reset_defaults()
 
 
-def test_a_log_line_on_a_terminal_steers_nothing(
-    as_on_a_terminal: pytest.CaptureFixture[str],
+def test_a_log_line_carries_no_control_characters_to_a_terminal(
+    terminal: pytest.CaptureFixture[str],
 ) -> None:
     log = structlog.get_logger("tests")
     log.warning("odd_reply", reason="a\x1b[2J\x9b\u202e\u2028b\nforged line", detail="plain é")
-    shown = as_on_a_terminal.readouterr().err
+    shown = terminal.readouterr().err
     assert not set(shown) & set("\x9b\u202e\u2028")
     assert "\x1b[2J" not in shown
     assert "\nforged" not in shown

@@ -130,7 +130,7 @@ def _print_result(result: RequestResult) -> None:
             click.echo(f"{', '.join(cloud_ids)}: {line}")
     if result.unknown:
         raise UnknownUser(
-            f"unknown: {', '.join(result.unknown)}; `eagle-logger users list` shows who there is"
+            f"unknown: {', '.join(result.unknown)}; `eagle-logger users list` shows all users"
         )
     if result.parked:
         raise EagleError(f"parked: {', '.join(result.parked)}; `eagle-logger status` says why")

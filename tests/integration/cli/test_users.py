@@ -323,7 +323,7 @@ def test_the_command_itself_fails_without_a_traceback(environment: None) -> None
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "there is no user 00ce69; `eagle-logger users list` shows who there is\n"
+    assert done.stderr == "there is no user 00ce69; `eagle-logger users list` shows all users\n"
 
 
 # Many at once ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Which certificates are believed: the same on every CPython."""
+"""Which certificates are trusted: the same ones in every version of Python."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from eagle_logger.rainforest.relay.tls_resumption import resuming_context
 from tests.support.certificates import Authority, Issued
 
 
-def shake_hands(authority: Authority | None, shown: Issued, directory: Path) -> None:
-    """With clients that trust that authority; with None, the system's store."""
-    bundle = None if authority is None else directory / "ca.pem"
-    if bundle is not None and authority is not None:
-        authority.write(bundle)
-    server = shown.server_context()
-    for client in (client_context(bundle), resuming_context(bundle)):
-        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-        one = client.wrap_bio(back, there, server_hostname="localhost")
-        other = server.wrap_bio(there, back, server_side=True)
-        for end in (one, other, one, other):
+def shake_hands(authority: Authority | None, issued: Issued, directory: Path) -> None:
+    """Between a server with that certificate and each of our clients, which trust that authority;
+    with None, the system's store."""
+    bundle = None if authority is None else authority.write(directory / "ca.pem")
+    server_context = issued.server_context()
+    for client_tls in (client_context(bundle), resuming_context(bundle)):
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_tls.wrap_bio(to_client, to_server, server_hostname="localhost")
+        server = server_context.wrap_bio(to_server, to_client, server_side=True)
+        for end in (client, server, client, server):
             try:
                 end.do_handshake()
             except ssl.SSLWantReadError:
                 continue
-        assert one.version() is not None
+        assert client.version() is not None
 
 
-def test_a_certificate_as_private_authorities_made_them_for_years_is_believed(
+def test_a_certificate_without_the_extensions_that_python_3_13_wants_is_trusted(
     tmp_path: Path,
 ) -> None:
-    """It has no Authority Key Identifier, and its authority no key usage: CPython 3.13's own
-    contexts refuse it."""
+    """Private authorities issued such certificates for years: without an Authority Key Identifier,
+    and without a key usage of the authority."""
     authority = Authority(old_fashioned=True)
-    shown = authority.issue("localhost")
-    assert "authorityKeyIdentifier" not in {one.oid._name for one in shown.certificate.extensions}
-    shake_hands(authority, shown, tmp_path)
+    issued = authority.issue("localhost")
+    names = {extension.oid._name for extension in issued.certificate.extensions}
+    assert "authorityKeyIdentifier" not in names
+    shake_hands(authority, issued, tmp_path)
 
 
-def test_a_refused_certificate_is_refused_in_words(tmp_path: Path) -> None:
+def test_the_error_says_why_a_certificate_is_refused(tmp_path: Path) -> None:
     authority = Authority()
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
         shake_hands(authority, authority.issue("localhost", end=-timedelta(hours=1)), tmp_path)
