@@ -193,15 +193,15 @@ async def _visit_all(
     state = lived_in()
 
     async def lease() -> None:
-        while ids := await store.lease(_LEASED_AT_ONCE):
+        while ids := await store.schedule.lease(_LEASED_AT_ONCE):
             leased.extend(ids)
 
     async def visit() -> None:
         for start in range(0, len(leased), _USERS_A_MESSAGE):
-            claims = await store.claim(leased[start : start + _USERS_A_MESSAGE], "bench")
-            await store.begin(claims)
+            claims = await store.schedule.claim(leased[start : start + _USERS_A_MESSAGE], "bench")
+            await store.schedule.begin(claims)
             reports = [Report(one.cloud_id, one.token, state, Grid(3600.0, 0.0)) for one in claims]
-            await store.report(reports, {"fetches": len(reports)})
+            await store.schedule.report(reports, {"fetches": len(reports)})
 
     try:
         found = [

@@ -19,7 +19,7 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.readings import Stream
 from eagle_logger.core.users import User, UserState
 from eagle_logger.users.redis.encoding import encode_state, encode_user
-from eagle_logger.users.store import UserStore
+from tests.support.set_membership import breaches
 
 _HASHES = 256
 _WRITING = 2.0
@@ -53,7 +53,7 @@ def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float
             after = _look(system)
         leased = after["leased"] - before["leased"]
         used = {name: (after["cpu"][name] - before["cpu"][name]) / seconds for name in after["cpu"]}
-        overdue = system.ask(UserStore.totals).overdue
+        overdue = system.ask(lambda store: store.fleet.totals()).overdue
         shares = ", ".join(f"{name} {share:.0%}" for name, share in used.items())
         return {
             "name": f"dispatch, {registered} registered, {due_a_second} due a second",
@@ -136,7 +136,7 @@ def _look(system: System) -> dict[str, Any]:
     processes = system.processes.ids("dispatcher", "beat", "redis")
     return {
         "cpu": {name: proc.cpu_seconds(pid) for name, pid in processes.items()},
-        "leased": system.ask(UserStore.totals).leased,
+        "leased": system.ask(lambda store: store.fleet.totals()).leased,
     }
 
 
@@ -152,8 +152,8 @@ def overdue(
         system.start()
         started = time.monotonic() - began
         decay = list(_decay(system, seconds))
-        if breaches := system.ask(UserStore.check_invariant):
-            raise Failed(f"users in neither set or in both: {breaches[:3]}")
+        if found := system.ask(lambda store: breaches(store.users)):
+            raise Failed(f"users in neither set or in both: {found[:3]}")
         fetches = system.tally().get("fetches", 0)
         all_served = next((at for at, _, served in decay if served >= homes), None)
         on_time = next((at for at, late, served in decay if served >= homes and late <= 2.0), None)
@@ -175,7 +175,7 @@ def _decay(system: System, seconds: float) -> Iterator[tuple[float, float, int]]
     fetches so far."""
     began = time.monotonic()
     while (at := time.monotonic() - began) < seconds:
-        totals = system.ask(UserStore.totals)
+        totals = system.ask(lambda store: store.fleet.totals())
         late = 0.0 if totals.oldest_due is None else max(0.0, time.time() - totals.oldest_due)
         yield at, late, system.tally().get("fetches", 0)
         system.processes.check()

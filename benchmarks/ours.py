@@ -7,9 +7,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import proc
 from benchmarks.figures import Row, grown, lateness, threads_by_role
@@ -23,6 +23,9 @@ from eagle_logger.core.users import Credentials, User, UserState
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import StoredUser, UserStore
+from tests.support.set_membership import breaches
+
+Answer = TypeVar("Answer")
 
 PERIODS_TO_SETTLE = 5
 _BATCH = 500
@@ -66,7 +69,7 @@ class System:
         self.processes.start("beat", [*_celery(), *beat], self.environment)
         expected = {"dispatcher", "rotator", "dispatch", *self.fetching}
         self.processes.wait_until(
-            "the workers", lambda: expected <= set(self.ask(UserStore.progress))
+            "the workers", lambda: expected <= set(self.ask(lambda store: store.fleet.progress()))
         )
 
     def _worker(self, name: str, queues: str, threads: int) -> None:
@@ -97,13 +100,11 @@ class System:
         """Objects in the stand-in for S3."""
         return sum(1 for path in (self.processes.directory / "s3").rglob("*.jsonl.gz"))
 
-    def ask(self, question: Any) -> Any:
-        """What a method of the user store answers."""
+    def ask(self, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
         return asyncio.run(_ask(self.settings, question))
 
     def tally(self) -> dict[str, int]:
-        found: dict[str, int] = self.ask(UserStore.tally)
-        return found
+        return self.ask(lambda store: store.fleet.tally())
 
     def contenders(self) -> dict[str, int]:
         return self.processes.ids("dispatcher", *self.fetching, "rotator", "beat")
@@ -150,9 +151,8 @@ def ours(
         )
         if profile:
             _record(system, profile, seconds, stage.directory.parent / f"profile-{homes}.txt")
-        breaches = system.ask(UserStore.check_invariant)
-        if breaches:
-            raise Failed(f"users in neither set or in both: {breaches[:3]}")
+        if found := system.ask(lambda store: breaches(store.users)):
+            raise Failed(f"users in neither set or in both: {found[:3]}")
         return row
 
 
@@ -256,10 +256,10 @@ def _record(system: System, py_spy: str, seconds: float, target: Path) -> None:
     run([*command, "--nonblocking", "--threads", "--output", str(target)], {})
 
 
-async def _ask(settings: Settings, question: Any) -> Any:
+async def _ask(settings: Settings, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
     store = wiring.user_store(settings, passwords=False)
     try:
-        return await getattr(store, question.__name__)()
+        return await question(store)
     finally:
         await store.close()
 
@@ -283,7 +283,7 @@ async def _seed(settings: Settings, accounts: list[dict[str, Any]]) -> None:
     ]
     try:
         for start in range(0, len(users), _BATCH):
-            await store.restore(users[start : start + _BATCH])
+            await store.users.restore(users[start : start + _BATCH])
     finally:
         await store.close()
 

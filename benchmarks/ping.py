@@ -116,7 +116,7 @@ async def _seed(
     store, cipher = wiring.user_store(settings, passwords=True), wiring.cipher(settings)
     state = UserState(asked=dict.fromkeys(Kind, time.time()))
     try:
-        await store.restore(
+        await store.users.restore(
             [
                 StoredUser(User(name, intervals), cipher.seal(secret), state, None, None)
                 for name, secret in people
@@ -130,11 +130,11 @@ async def _all_ways(
     system: System, sns: FakeSns, endpoint: str, idle: Sequence[str], pause: float
 ) -> list[dict[str, Any]]:
     settings = system.settings
-    client, users = (
+    client, store = (
         aws_clients.sns(settings, Topic.parse(TOPIC)),
         wiring.user_store(settings, passwords=False),
     )
-    adhoc = AdhocRequests(users, make_publisher(settings))
+    adhoc = AdhocRequests(store.schedule, make_publisher(settings))
     async with aiohttp.ClientSession() as http:
 
         async def through_sqs(cloud_id: str) -> None:
@@ -168,7 +168,7 @@ async def _all_ways(
             ]
         finally:
             adhoc.close()
-            await users.close()
+            await store.close()
 
 
 async def _one_way(

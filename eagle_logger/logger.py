@@ -34,7 +34,7 @@ from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
-from eagle_logger.users.store import Claim, UserStore
+from eagle_logger.users.store import Claim, Schedule
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class EagleDataLogger:
     def __init__(
         self,
         *,
-        users: UserStore,
+        schedule: Schedule,
         source: ReadingSource,
         logs: LogAppender,
         samples: SampleKeeper,
@@ -96,7 +96,7 @@ class EagleDataLogger:
         limits: ProcessLimits,
         holder: str,
     ) -> None:
-        self.users = users
+        self._schedule = schedule
         self.shards = shards
         self.demand_interval = intervals[Kind.DEMAND]
         self._source = source
@@ -110,7 +110,7 @@ class EagleDataLogger:
         self._held = WeightedSemaphore(limits.max_held)
         self._log_volume = LogVolume(logs, retry_pause=limits.pause_between_disk_tries)
         self._visitor = Visitor(
-            users=users,
+            schedule=schedule,
             source=source,
             log_volume=self._log_volume,
             clock=clock,
@@ -143,7 +143,7 @@ class EagleDataLogger:
         """Claim those of these users that may be fetched now, with their credentials and state: one
         round trip."""
         sent = time.monotonic()
-        claims = await self.users.claim(cloud_ids, self._holder)
+        claims = await self._schedule.claim(cloud_ids, self._holder)
         if time.monotonic() < sent + self._limits.claim_counts_as_request_within:
             return claims
         return [claim._replace(begun=False) for claim in claims]
@@ -185,7 +185,7 @@ class EagleDataLogger:
         for visit in reported:
             visit.add_to(tally)
         try:
-            result = await self.users.report([visit.report() for visit in reported], tally)
+            result = await self._schedule.report([visit.report() for visit in reported], tally)
         except RedisUnavailable as exc:
             _log.warning(
                 "state_not_written",
@@ -267,7 +267,6 @@ class EagleDataLogger:
         while self._visits:
             await asyncio.wait(self._visits)
         await self._source.close()
-        await self.users.close()
         await self._log_volume.close()
 
     # Rotation: closed hours to the archive ----------------------------------------------------

@@ -20,8 +20,8 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.open_files import SPARE_DESCRIPTORS
 from eagle_logger.settings import Settings
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.redis.store import RedisUserStore
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.redis.store import redis_store
+from eagle_logger.users.store import Schedule, UserStore
 
 if TYPE_CHECKING:
     from eagle_logger.logger import EagleDataLogger
@@ -35,7 +35,7 @@ def user_store(settings: Settings, *, passwords: bool) -> UserStore:
     no key is needed, and claims carry no credentials.
     """
     keys = cipher(settings) if passwords else None
-    return RedisUserStore(
+    return redis_store(
         settings.redis_address, cipher=keys, clock=settings.clock, lease=settings.lease
     )
 
@@ -133,14 +133,10 @@ def _spare_descriptors(settings: Settings) -> int:
 
 
 async def data_logger(
-    settings: Settings, *, name: str, holder: str, passwords: bool = True
+    settings: Settings, schedule: Schedule, *, name: str, holder: str
 ) -> EagleDataLogger:
     """The cycle, for the event loop on which this is awaited. `name` is the process's, and shows in
-    the User-Agent; `holder` shows in leases.
-
-    Without `passwords` no key is needed, and the logger can archive but not fetch. Raises
-    NoSecretKey, ConfigurationError.
-    """
+    the User-Agent; `holder` shows in leases. Raises ConfigurationError."""
     # Most commands never fetch, and aiohttp takes half a second to import.
     from eagle_logger.fetching.process_limits import ProcessLimits  # noqa: PLC0415
     from eagle_logger.logger import EagleDataLogger, RotationVolume  # noqa: PLC0415
@@ -149,7 +145,7 @@ async def data_logger(
     from eagle_logger.rainforest.relay.client import RelayClient  # noqa: PLC0415
 
     return EagleDataLogger(
-        users=user_store(settings, passwords=passwords),
+        schedule=schedule,
         source=RelayClient(
             settings.relay_url,
             user_agent=f"eagle-logger/{version('eagle-logger')} {name}/{os.getpid()}",

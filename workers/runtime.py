@@ -69,8 +69,9 @@ class Runtime:
             target=self._loop.run_forever, name="event-loop", daemon=True
         )
         self._thread.start()
+        self.store = wiring.user_store(settings, passwords=fetches)
         self.logger = self.run(
-            wiring.data_logger(settings, name=name, holder=holder, passwords=fetches)
+            wiring.data_logger(settings, self.store.schedule, name=name, holder=holder)
         )
         self._clock_is_wrong = False
         self._background: list[Future[None]] = []
@@ -90,13 +91,13 @@ class Runtime:
         node = self._rotated_node
         if node is not None:
             self._repeat_in_background(
-                REGISTER_NODE_EVERY_S, lambda: self.logger.users.register_node(node)
+                REGISTER_NODE_EVERY_S, lambda: self.store.fleet.register_node(node)
             )
         _collect_garbage_seldom()
 
     def note_progress(self, what: str) -> None:
         """Note in Redis that `what` happened, apart from this process's own progress."""
-        self.run(self.logger.users.note_progress(what, {"by": self.name}))
+        self.run(self.store.fleet.note_progress(what, {"by": self.name}))
 
     def has_fetches(self) -> bool:
         """Whether a fetch is under way. The task is looked for first: when it ends, it leaves its
@@ -111,6 +112,7 @@ class Runtime:
         for job in self._background:
             job.cancel()
         self.run(self.logger.close())
+        self.run(self.store.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -128,7 +130,7 @@ class Runtime:
         disk_trouble = self.logger.disk_trouble
         note = {"disk_trouble": disk_trouble} if disk_trouble else {}
         try:
-            clock_ahead = await self.logger.users.note_progress(self.name, note)
+            clock_ahead = await self.store.fleet.note_progress(self.name, note)
         except RedisUnavailable:
             self.signs.redis_is_away()
             raise
@@ -153,11 +155,10 @@ class Runtime:
     async def _take_over(self) -> None:
         """Wait until Redis answers. Then free the users that a process of this name held when it
         died; otherwise they would wait for the end of their leases."""
-        users = self.logger.users
         while True:
             try:
-                system_shards = await users.agree_on_shards(self.settings.shards)
-                freed = await users.free(self._holder)
+                system_shards = await self.store.fleet.agree_on_shards(self.settings.shards)
+                freed = await self.store.schedule.free(self._holder)
                 break
             except RedisUnavailable as exc:
                 _log.warning("waiting_for_redis", reason=str(exc))

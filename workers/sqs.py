@@ -30,7 +30,7 @@ from eagle_logger.sns.refusals import MessageRefused
 from eagle_logger.sns.sqs_message import name_of, unwrap
 from eagle_logger.sns.verifier import SnsVerifier
 from eagle_logger.telemetry import configure_logging
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Fleet
 from workers.bridge import aws_clients
 from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
@@ -74,7 +74,7 @@ class Receiver:
         queue_url: str,
         *,
         verifier: SnsVerifier,
-        users: UserStore,
+        fleet: Fleet,
         adhoc: AdhocRequests,
         check_broker: BrokerCheck,
         name: str = "sqs",
@@ -82,11 +82,11 @@ class Receiver:
         self._client = client
         self._queue_url = queue_url
         self._verifier = verifier
-        self._users = users
+        self._fleet = fleet
         self._adhoc = adhoc
         self._check_broker = check_broker
         self._name = name
-        self.counters = Counters(users)
+        self.counters = Counters(fleet)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. An open long poll does not delay that: messages that SQS still hands
@@ -94,7 +94,7 @@ class Receiver:
         failures = 0
         while not stop.is_set():
             try:
-                await self._users.note_progress(self._name, {})
+                await self._fleet.note_progress(self._name, {})
                 await self._check_broker()
                 await self._handle(await self._receive(stop))
                 failures = 0
@@ -229,8 +229,8 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
             "EAGLE_SQS_QUEUE_URL is not set: there is no queue to receive from"
         )
     stop = stop_signal()
-    users = wiring.user_store(settings, passwords=False)
-    adhoc = AdhocRequests(users, enqueue)
+    store = wiring.user_store(settings, passwords=False)
+    adhoc = AdhocRequests(store.schedule, enqueue)
     client = aws_clients.sqs(settings, settings.sqs_queue_url)
     broker = Broker(settings.broker_address)
 
@@ -241,7 +241,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
         client,
         settings.sqs_queue_url,
         verifier=make_verifier(settings),
-        users=users,
+        fleet=store.fleet,
         adhoc=adhoc,
         check_broker=check_broker,
         name=settings.process_name or f"sqs@{socket.gethostname()}",
@@ -258,7 +258,7 @@ async def receive(settings: Settings, enqueue: Enqueue) -> None:
         adhoc.close()
         broker.close()
         client.close()
-        await users.close()
+        await store.close()
 
 
 def _in_daemon_thread(function: Callable[[], Result]) -> asyncio.Future[Result]:

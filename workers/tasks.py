@@ -56,10 +56,11 @@ def dispatch() -> str:
     started = time.monotonic()
     worker = runtime.current()
     worker.note_progress("dispatch")
-    users = worker.logger.users
     waiting = Counter(worker.broker.waiting(fetch_queues(_settings.fetch_queues)))
     waiting_before = waiting.total()
-    admitted = worker.run(most_this_second(users, _settings.clock, _settings.intervals))
+    admitted = worker.run(
+        most_this_second(worker.store.fleet, _settings.clock, _settings.intervals)
+    )
     leased = 0
     message_ids: list[str] = []
     while leased < admitted:
@@ -69,7 +70,7 @@ def dispatch() -> str:
         if len(full) == _settings.fetch_queues:
             break
         wanted = min(_USERS_PER_LEASE, admitted - leased)
-        due = worker.run(users.lease(wanted))
+        due = worker.run(worker.store.schedule.lease(wanted))
         for shard, cloud_ids in messages(due, shards=_settings.shards, at_most=_USERS_PER_MESSAGE):
             queue = fetch_queue(shard % _settings.fetch_queues)
             if queue not in full:
@@ -124,7 +125,7 @@ def rotate(node: str | None = None, *, include_open: bool = False) -> str:
 def _rotate_every_node(*, include_open: bool) -> str:
     started = time.monotonic()
     worker = runtime.current()
-    nodes = worker.run(worker.logger.users.nodes())
+    nodes = worker.run(worker.store.fleet.nodes())
     waiting = worker.broker.waiting(map(rotate_queue, nodes))
     # A node that is away would otherwise find a message of every round when it comes back.
     free = [node for node in nodes if not waiting[rotate_queue(node)]]
@@ -181,7 +182,7 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
     if leaves_archive_alone and not rotated.removed:
         return "left for the next round: the archive was away a moment ago"
     with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
-        worker.run(worker.logger.users.count(upload_counts(rotated)))
+        worker.run(worker.store.fleet.count(upload_counts(rotated)))
     _log.info(
         "rotate_shard",
         hour=hour,

@@ -60,10 +60,14 @@ async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
         name = (
             DRY_RUN if dry_run else "by-hand"
         )  # the simulator's ledger notes it, and `verify` reads it there
-        logger = await wiring.data_logger(settings, name=name, holder=f"by-hand/{os.getpid()}")
+        store, holder = wiring.user_store(settings, passwords=True), f"by-hand/{os.getpid()}"
+        logger = await wiring.data_logger(settings, store.schedule, name=name, holder=holder)
         try:
-            return await fetch_now(logger, cloud_id, dry_run=dry_run, patience=settings.lease)
+            return await fetch_now(
+                logger, store, cloud_id, dry_run=dry_run, patience=settings.lease
+            )
         finally:
             await logger.close()
+            await store.close()
     finally:
         hold.release()

@@ -12,7 +12,7 @@ from eagle_logger.cli.options import with_settings
 from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.inspection.health import progress_age
 from eagle_logger.settings import Settings
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Fleet
 
 
 @click.command()
@@ -29,7 +29,7 @@ def healthcheck(settings: Settings, *, name: str, within: float) -> None:
     is `beat`.
     """
     process = name.replace("%h", socket.gethostname())
-    age = with_users(settings, lambda store: _age(store, process))
+    age = with_users(settings, lambda store: _age(store.fleet, process))
     print(
         f"{process}: "
         + ("has not reported within the hour" if age is None else f"last progress {age:.1f} s ago")
@@ -37,6 +37,6 @@ def healthcheck(settings: Settings, *, name: str, within: float) -> None:
     sys.exit(0 if age is not None and age <= within else 1)
 
 
-async def _age(store: UserStore, process: str) -> float | None:
-    now, progress = await asyncio.gather(store.now(), store.progress())
+async def _age(fleet: Fleet, process: str) -> float | None:
+    now, progress = await asyncio.gather(fleet.now(), fleet.progress())
     return progress_age(progress, process, now)

@@ -31,5 +31,5 @@ def rotate(settings: Settings) -> None:
     The command is refused while a running process does not know the newest key. Processes read keys
     in a file again within seconds, others at a restart.
     """
-    changed = with_users(settings, lambda store: store.reseal(), passwords=True)
+    changed = with_users(settings, lambda store: store.users.reseal(), passwords=True)
     print(f"{changed} passwords encrypted anew; all are sealed with the newest key")

@@ -19,7 +19,7 @@ def shards() -> None:
 @with_settings
 def show(settings: Settings) -> None:
     """The number the system was started with."""
-    agreed = with_users(settings, lambda store: store.shards())
+    agreed = with_users(settings, lambda store: store.fleet.shards())
     print(agreed or f"not agreed on yet: the first start writes EAGLE_SHARDS ({settings.shards})")
 
 
@@ -29,5 +29,5 @@ def show(settings: Settings) -> None:
 def set_(settings: Settings, *, number: int) -> None:
     """Change it. Stop the workers before, and start them with EAGLE_SHARDS set to the same; files
     lying in folders of the old number are found and rotated all the same."""
-    with_users(settings, lambda store: store.set_shards(number))
+    with_users(settings, lambda store: store.fleet.set_shards(number))
     print(f"{number} shards from the next start on; start everything with EAGLE_SHARDS={number}")

@@ -171,7 +171,7 @@ async def _collect(settings: Settings) -> FleetStatus:
             DISPATCH,
             ADHOC,
             *fetch_queues(settings.fetch_queues),
-            *map(rotate_queue, await store.nodes()),
+            *map(rotate_queue, await store.fleet.nodes()),
         ]
         return await collect(
             store,

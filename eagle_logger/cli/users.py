@@ -27,7 +27,7 @@ from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.fetching.visit import POISON
 from eagle_logger.settings import Settings
 from eagle_logger.users.importing import Imported, import_users
-from eagle_logger.users.store import Outline, StoredUser, UserStore, WakeResult
+from eagle_logger.users.store import Outline, StoredUser, Users, UserStore, WakeResult
 from eagle_logger.users.user_json import as_line, new_user
 
 _LONGEST_INPUT = 4096
@@ -84,8 +84,8 @@ def add(
         raise Permanent(f"{name}: {exc}") from None
 
     async def put(store: UserStore) -> bool:
-        known = await store.get(name) is not None
-        await store.put([user])
+        known = await store.users.get(name) is not None
+        await store.users.put([user])
         return known
 
     print(f"{name} {'updated' if with_users(settings, put, passwords=True) else 'added'}")
@@ -113,7 +113,7 @@ def list_(settings: Settings) -> None:
     table = Table(*_COLUMNS) if console.is_terminal else None
 
     async def show_all(store: UserStore) -> None:
-        async for batch in store.all(batch=2000):
+        async for batch in store.users.all(batch=2000):
             for stored in batch:
                 row = _row(stored)
                 print("\t".join(row)) if table is None else table.add_row(*map(Text, row))
@@ -154,7 +154,7 @@ def _cadence(stored: StoredUser) -> str:
 def show(settings: Settings, *, cloud_id: str) -> None:
     """All about one user but its password."""
     name = checked_cloud_id(cloud_id)
-    stored = with_users(settings, lambda store: store.get(name))
+    stored = with_users(settings, lambda store: store.users.get(name))
     if stored is None:
         raise _unknown(name)
     state = stored.state
@@ -213,7 +213,9 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> 
     names = [checked_cloud_id(text) for text in cloud_ids]
 
     async def wake_them(store: UserStore) -> WakeResult:
-        return await store.wake(names or [outline.cloud_id async for outline in _asleep(store)])
+        return await store.schedule.wake(
+            names or [outline.cloud_id async for outline in _asleep(store.users)]
+        )
 
     found = with_users(settings, wake_them)
     if everybody:
@@ -229,10 +231,10 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], everybody: bool) -> 
         raise _unknown(*found.unknown)
 
 
-async def _asleep(store: UserStore) -> AsyncIterator[Outline]:
+async def _asleep(users: Users) -> AsyncIterator[Outline]:
     """Users who are parked or have failed, except those whose reply kills the process: `wake` needs
     their names."""
-    async for batch in store.outlines():
+    async for batch in users.outlines():
         for outline in batch:
             if (outline.parked or outline.failures) and not (outline.parked or "").startswith(
                 POISON
@@ -253,7 +255,7 @@ def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
     async def remove_all(store: UserStore) -> list[str]:
         unknown = []
         for name in names:
-            if await store.remove(name):
+            if await store.users.remove(name):
                 print(f"{name} removed")
             else:
                 unknown.append(name)
@@ -282,7 +284,7 @@ def import_(settings: Settings, *, file: BinaryIO) -> None:
     """
     with _progress(file) as tell:
         result = with_users(
-            settings, lambda store: import_users(store, file, tell=tell), passwords=True
+            settings, lambda store: import_users(store.users, file, tell=tell), passwords=True
         )
     _report(result)
     if result.refused:
@@ -336,8 +338,8 @@ def export(settings: Settings, *, file: str) -> None:
     left_out: list[str] = []
 
     async def write_all(store: UserStore) -> None:
-        before, listed = (await store.totals()).users, 0
-        async for batch in store.all(batch=2000):
+        before, listed = (await store.fleet.totals()).users, 0
+        async for batch in store.users.all(batch=2000):
             listed += len(batch)
             for stored in batch:
                 line, why = _backed_up(stored)
@@ -346,7 +348,7 @@ def export(settings: Settings, *, file: str) -> None:
                     left_out.append(f"{stored.user.cloud_id}: {why}")
 
         # Users who were added or removed meanwhile do not count.
-        lost = min(before, (await store.totals()).users) - listed
+        lost = min(before, (await store.fleet.totals()).users) - listed
         if lost > 0:
             left_out.append(
                 f"{lost} users who have no record in Redis: `eagle-logger users add` enters one again"

@@ -59,3 +59,7 @@ class UserState(NamedTuple):
     later: tuple[Any, ...] = ()
     """Further members that a newer version wrote. This version stores them again and never reads
     them."""
+
+    def forgiven(self) -> UserState:
+        """The state without failures. A user that is updated or woken begins with it."""
+        return self._replace(failures=0, last_error=None, parked=None)

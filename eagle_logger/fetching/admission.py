@@ -19,22 +19,22 @@ from eagle_logger.core.circuit_breaker import (
 )
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import most_per_tick, visit_period
-from eagle_logger.users.store import Totals, UserStore
+from eagle_logger.users.store import Fleet, Totals
 
 _log = structlog.get_logger("eagle_logger.relay")
 
 
-async def most_this_second(users: UserStore, clock: Clock, intervals: Mapping[Kind, float]) -> int:
+async def most_this_second(fleet: Fleet, clock: Clock, intervals: Mapping[Kind, float]) -> int:
     """How many users may be leased now. Called once a second; moves the circuit breaker on by what
     the counters say of the last visits."""
     totals, tally, before, now = await asyncio.gather(
-        users.totals(), users.tally(), users.breaker(), users.now()
+        fleet.totals(), fleet.tally(), fleet.breaker(), fleet.now()
     )
     load = _fleet_load(totals, now, clock, intervals)
     ordinary = most_per_tick(totals.users, load.period, load.overdue)
     real_now = clock.real(now)
     breaker = breaker_after(before, relay_sample(real_now, tally), load, ordinary)
-    await users.set_breaker(breaker)
+    await fleet.set_breaker(breaker)
     if breaker.phase is not before.phase:
         _log_new_phase(breaker, before, load)
     return most_to_lease(breaker, real_now, load, ordinary)

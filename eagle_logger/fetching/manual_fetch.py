@@ -8,15 +8,13 @@ from typing import Protocol
 
 from eagle_logger.errors import EagleError, Transient, UnknownUser
 from eagle_logger.fetching.visit import FETCHED, LOST, Visit
-from eagle_logger.users.store import Claim, UserStore
+from eagle_logger.users.store import Claim, Users, UserStore
 
 LEASE_POLLED_EVERY_S = 0.25
 
 
 class FetchSteps(Protocol):
     """The steps of `EagleDataLogger` that a manual fetch takes."""
-
-    users: UserStore
 
     async def claim(self, cloud_ids: Sequence[str]) -> list[Claim]: ...
     async def visit(self, claim: Claim) -> Visit: ...
@@ -25,6 +23,7 @@ class FetchSteps(Protocol):
 
 async def fetch_now(
     logger: FetchSteps,
+    store: UserStore,
     cloud_id: str,
     *,
     dry_run: bool,
@@ -44,7 +43,7 @@ async def fetch_now(
     """
     try:
         async with asyncio.timeout(patience):
-            claim = await _claim(logger, cloud_id, poll_every)
+            claim = await _claim(logger, store, cloud_id, poll_every)
     except TimeoutError:
         raise Transient(
             f"{cloud_id} has been busy for {patience:g} s; try again, or look at "
@@ -57,10 +56,10 @@ async def fetch_now(
     return visit
 
 
-async def _claim(logger: FetchSteps, cloud_id: str, poll_every: float) -> Claim:
+async def _claim(logger: FetchSteps, store: UserStore, cloud_id: str, poll_every: float) -> Claim:
     while True:
-        await _wait_until_idle(logger.users, cloud_id, poll_every)
-        requested = await logger.users.request([cloud_id])
+        await _wait_until_idle(store.users, cloud_id, poll_every)
+        requested = await store.schedule.request([cloud_id])
         if requested.unknown:
             raise UnknownUser(
                 f"there is no user {cloud_id}; `eagle-logger users list` shows all users"
@@ -75,7 +74,7 @@ async def _claim(logger: FetchSteps, cloud_id: str, poll_every: float) -> Claim:
             return claims[0]
 
 
-async def _wait_until_idle(users: UserStore, cloud_id: str, poll_every: float) -> None:
+async def _wait_until_idle(users: Users, cloud_id: str, poll_every: float) -> None:
     while (stored := await users.get(cloud_id)) and stored.lease_ends is not None:  # noqa: ASYNC110  (another process holds the lease)
         await asyncio.sleep(poll_every)
 

@@ -61,7 +61,7 @@ from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.fetching.request_pacing import RequestPacing
 from eagle_logger.rainforest.source import Decoded, ReadingSource, ReplyProblem, UnreadableReply
 from eagle_logger.telemetry import lateness_counter
-from eagle_logger.users.store import Claim, Grid, Report, UserStore
+from eagle_logger.users.store import Claim, Grid, Report, Schedule
 
 _log = structlog.get_logger("eagle_logger.fetching")
 
@@ -311,14 +311,14 @@ class Visitor:
     def __init__(
         self,
         *,
-        users: UserStore,
+        schedule: Schedule,
         source: ReadingSource,
         log_volume: LogVolume,
         clock: Clock,
         intervals: Mapping[Kind, float],
         limits: ProcessLimits,
     ) -> None:
-        self._users = users
+        self._schedule = schedule
         self._source = source
         self._clock = clock
         self._intervals = intervals
@@ -399,7 +399,7 @@ class Visitor:
     async def _begin_requests(self, claims: Sequence[Claim]) -> list[bool]:
         """For each claim, whether it is still held; the store then notes that its request starts
         now."""
-        held = await self._users.begin(claims)
+        held = await self._schedule.begin(claims)
         return [claim.cloud_id in held for claim in claims]
 
 

@@ -215,10 +215,12 @@ async def collect(
     store: UserStore, *, queues: dict[str, int], folder: LogFolderView, expected: Expected
 ) -> FleetStatus:
     """Raises RedisUnavailable."""
-    now = await store.now()
-    users = [user_status(user, now, expected) async for batch in store.outlines() for user in batch]
-    progress = sorted((await store.progress()).items())
-    totals = await store.totals()
+    now = await store.fleet.now()
+    users = [
+        user_status(user, now, expected) async for batch in store.users.outlines() for user in batch
+    ]
+    progress = sorted((await store.fleet.progress()).items())
+    totals = await store.fleet.totals()
     longest_wait = 0.0 if totals.oldest_due is None else now - totals.oldest_due
     unarchived, still_open = _unarchived_hours(folder, expected.grace, now)
     waiting = sorted({hour.hour for hour in [*unarchived, *still_open]})
@@ -233,8 +235,8 @@ async def collect(
             name: max(0.0, round(now - float(report["at"]), 1)) for name, report in progress
         },
         clocks_ahead={name: float(report.get("clock_ahead", 0.0)) for name, report in progress},
-        counters=dict(sorted((await store.tally()).items())),
-        relay=str((await store.breaker()).phase),
+        counters=dict(sorted((await store.fleet.tally()).items())),
+        relay=str((await store.fleet.breaker()).phase),
         reasons=reasons(users),
         longest_wait=round(longest_wait, 1) if longest_wait > expected.overdue_after else 0.0,
         open_hours=still_open,

@@ -1,7 +1,7 @@
 """What "healthy" means, of one process and of the system. Pure.
 
 A process is healthy if it makes progress; that it lives proves nothing. Every process notes its
-progress in Redis (`UserStore.note_progress`), and a worker also notes its signs of life in memory.
+progress in Redis (`Fleet.note_progress`), and a worker also notes its signs of life in memory.
 `eagle-logger doctor` and `eagle-logger healthcheck`, `/readyz`, `eagle-logger up` and a worker's
 watchdog judge those notes by what stands here; docs/explanation/stopping-and-health.md says who
 does so, and what follows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from eagle_logger.users.store import NewUser, StoredUser, UserStore
+from eagle_logger.users.store import NewUser, StoredUser, Users
 from eagle_logger.users.user_json import parse_line
 
 BATCH = 500
@@ -23,14 +23,14 @@ class Imported:
 
 
 async def import_users(
-    store: UserStore, lines: Iterable[bytes], *, tell: Callable[[int], None]
+    users: Users, lines: Iterable[bytes], *, tell: Callable[[int], None]
 ) -> Imported:
     """Put every line's user into the store, in batches; blank lines are passed over. `tell` hears
     of every line's bytes.
 
     Raises RedisUnavailable; what came before it stays imported, and importing again does no harm.
     """
-    importer = _Importer(store)
+    importer = _Importer(users)
     for number, line in enumerate(lines, 1):
         await importer.take(number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
         tell(len(line))
@@ -40,9 +40,9 @@ async def import_users(
 
 
 class _Importer:
-    def __init__(self, store: UserStore) -> None:
+    def __init__(self, users: Users) -> None:
         self.result = Imported()
-        self._store = store
+        self._users = users
         self._waiting: dict[str, tuple[int, NewUser | StoredUser]] = {}
         self._lines: dict[str, int] = {}
 
@@ -69,7 +69,7 @@ class _Importer:
         new = [user for _, user in waiting if isinstance(user, NewUser)]
         sealed = [(number, user) for number, user in waiting if isinstance(user, StoredUser)]
         if new:
-            await self._store.put(new)
+            await self._users.put(new)
         refused = await self._restore(sealed)
         self.result.users += len(waiting) - refused
 
@@ -78,7 +78,7 @@ class _Importer:
         if not sealed:
             return 0
         try:
-            await self._store.restore([user for _, user in sealed])
+            await self._users.restore([user for _, user in sealed])
         except ValueError as exc:
             if len(sealed) == 1:
                 self.result.refused.append((sealed[0][0], str(exc)))

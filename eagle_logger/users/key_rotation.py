@@ -1,37 +1,32 @@
-"""Key rotation: which records are to be written anew."""
+"""Key rotation: which passwords are encrypted anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.redis.encoding import decode_user, with_password
-
-Swap = tuple[str, bytes, bytes]
-"""Cloud id, record as it was read, record to write in its place."""
 
 
-def resealed(cipher: Cipher, records: Iterable[tuple[str, bytes]]) -> tuple[list[Swap], list[str]]:
-    """What to write in place of records not sealed with the newest key; and the ids of those no key
-    opens."""
-    swaps: list[Swap] = []
+def resealed(cipher: Cipher, sealed: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Passwords that are not sealed with the newest key, sealed with it; and the cloud ids of those
+    that no key decrypts. All by cloud id."""
+    changed: dict[str, str] = {}
     locked: list[str] = []
-    for cloud_id, record in records:
+    for cloud_id, password in sealed.items():
+        if cipher.is_newest(password):
+            continue
         try:
-            _, sealed = decode_user(cloud_id, record)
-            if cipher.is_newest(sealed):
-                continue
-            credentials = cipher.open(cloud_id, sealed)
+            changed[cloud_id] = cipher.seal(cipher.open(cloud_id, password))
         except ValueError:
             locked.append(cloud_id)
-        else:
-            swaps.append((cloud_id, record, with_password(record, cipher.seal(credentials))))
-    return swaps, locked
+    return changed, locked
 
 
 def unreadable(locked: Sequence[str]) -> NoSecretKey:
+    """The error for passwords that were left as they are."""
     return NoSecretKey(
-        f"{len(locked)} passwords can be decrypted with none of the keys and were left as they are, {locked[0]} first; "
-        "add the key they were encrypted with to EAGLE_SECRET_KEYS, or enter them again with `eagle-logger users add`"
+        f"{len(locked)} passwords can be decrypted with none of the keys and were left as they "
+        f"are, {locked[0]} first; add the key they were encrypted with to EAGLE_SECRET_KEYS, or "
+        "enter them again with `eagle-logger users add`"
     )

@@ -1,67 +1,76 @@
-"""What the rest of the system needs of the place where users live.
+"""The three protocols behind which users are stored, and the values they exchange.
 
-Every active user is in exactly one of two sets: due (score: when) or leased (score: when the lease
-ends). Parked users are in neither. Times are the store's own: for Redis its TIME, inside the
-script, so no two machines' clocks are compared.
+- `Users`: the users themselves: add, list, remove, encrypt anew.
+- `Schedule`: when each user is fetched, and by which worker.
+- `Fleet`: facts about the system as a whole: counters, processes, nodes, the circuit breaker.
 
-Adapters: `redis.store.RedisUserStore`, and its in-memory twin `memory.store.MemoryUserStore`; both
-pass `tests/contract/users`.
+`redis/` and `memory/` have an adapter of each; both pass `tests/contract/users`.
+
+Every active user is in exactly one of two sets: due (score: when it falls due) or leased (score:
+when the lease ends). A parked user is in neither. All times are the store's own. Redis takes them
+from its TIME inside the script, so the clocks of two machines are never compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.users import Credentials, User, UserState
 
+REQUEST_REMEMBERED_S = 7200
+"""A repeated `Schedule.request` is recognised for this long. A signed SNS message is acceptable for
+a shorter time."""
+PROGRESS_KEPT_S = 3600.0
+"""A process that has not reported for this long is forgotten."""
+NODE_KEPT_S = 86400.0
+"""A node whose rotator has not registered for this long is forgotten."""
+
 
 class Claim(NamedTuple):
-    """A leased user in the hands of the worker that may fetch it.
-
-    `token` fences: only its holder may begin a request or report back. `due` is when the user fell
-    due, `claimed_at` when this claim was made, `last_request` when the last request to this gateway
-    before this claim started, whoever made it (store's time, Unix seconds). `begun`: that was at
-    least `REQUEST_GAP` ago, and a request that starts with this claim has been noted, as `begin`
-    does; who makes it only later must `begin` it. `credentials` is None when no key we hold can
-    decrypt them. `abandoned` counts the claims before this one that ended without a report (its
-    holder died, or forgot), as `core.poison_users` counts them.
-    """
+    """The right of one worker to fetch one user. The times are the store's, in Unix seconds."""
 
     cloud_id: str
     token: int
+    """Only the holder of this token may begin a request or report."""
     due: float
+    """When the user fell due."""
     claimed_at: float
     last_request: float | None
+    """When the last request to this gateway before this claim started, whichever worker made it."""
     user: User
     credentials: Credentials | None
+    """None if no key that this process has decrypts them."""
     state: UserState
     abandoned: int = 0
+    """Claims before this one that ended without a report in a row (`core.poison_users`)."""
     begun: bool = False
+    """True if the previous request was at least `REQUEST_GAP` seconds ago, so the store has already
+    recorded a request starting now. Send it at once. If you send it later, call `begin` first."""
     unproven: bool = False
-    """Whether the relay has not answered a request with the present credentials yet
+    """True if the relay has not answered a request with the present credentials yet
     (`core.parking`)."""
     state_unreadable: str | None = None
-    """Why the written state, or a part of it, cannot be read, if so; `state` is empty there."""
+    """Why the written state, or a part of it, cannot be read. That part of `state` is empty."""
     record_unreadable: str | None = None
-    """Why the user's record cannot be read, if so; `user` then has only its cloud id and cannot be
-    fetched."""
+    """Why the user's record cannot be read. `user` then has only its cloud id, and the user cannot
+    be fetched."""
 
 
 class Report(NamedTuple):
-    """What a worker says when it is done with a user for now.
+    """How a worker ends a claim: the user's new state, and when to fetch it next.
 
-    The user falls due again at the next point of `grid` after now + `pause` (how back-off is told;
-    a day at most); not at all when `state.parked` is set. If the user was updated meanwhile,
-    failures are forgiven: neither pause nor parking.
+    The user falls due at the first point of `grid` after now + `pause`. If `state.parked` is set,
+    it does not fall due at all. If the user was updated during the visit, its failures are
+    forgiven: it neither pauses nor is parked.
 
-    While the relay refuses so many users that it is not believed (`core.parking.many_at_once`), a
-    refused user (`core.parking.is_refused`) is not parked: its `pause` counts, and users who were
-    just parked are woken.
+    While the relay refuses too many users to be believed (`core.parking.many_at_once`), a refused
+    user (`core.parking.is_refused`) is not parked. It waits for its `pause` instead, and users who
+    were parked a moment ago are woken.
     """
 
     cloud_id: str
@@ -69,63 +78,64 @@ class Report(NamedTuple):
     state: UserState
     grid: Grid
     pause: float = 0.0
+    """Seconds to leave the user alone, at most a day."""
     blames_relay: bool = False
-    """Whether the failure may be the relay's doing. If so, it does not count while the breaker is
-    not closed: the user's failures stay as they were, it is not parked, and it does not wait as
-    long as a refused user does."""
+    """True if the relay may have caused the failure. Such a failure does not count while the
+    breaker is not closed: the user's failures stay as they were, it is not parked, and a refused
+    user does not pause."""
     since_request: float | None = None
-    """Real seconds since this visit's last request was written to its connection; None without a
-    request."""
+    """Real seconds since the last request of this visit was written to its connection; None if
+    there was no request."""
     answered: bool = False
-    """Whether the relay has answered with the credentials of this claim, so that they are proven.
-    """
+    """True if the relay has answered with the credentials of this claim, which proves them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """What came of a batch of reports. A cloud id that is in neither set was taken and is due again
-    (or parked)."""
+    """What became of a batch of reports. A cloud id that is in neither set was accepted, and its
+    user is due again or parked."""
 
     again: frozenset[str]
-    """State written, but somebody asked for another fetch meanwhile: still claimed, with the same
-    token and a fresh lease."""
+    """The state was written, but another fetch was requested during the visit: the worker still
+    holds the claim, with the same token and a fresh lease."""
     lost: frozenset[str]
-    """Somebody else's by now (the lease ran out, or the user was removed): nothing was changed."""
+    """Nothing was changed, because another worker may hold the user (the lease ran out), or the
+    user was removed."""
     missed_turns: int
-    """Grid points that passed without a visit, over all reports of this batch without a pause."""
+    """Points of their grids that passed without a visit, over all reports without a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """What came of asking for fetches now."""
+    """What became of a request to fetch users now: their cloud ids."""
 
     leased: tuple[str, ...]
-    """Were idle (or leased but still waiting in a queue): send these as a `fetch` message."""
+    """Send these in a `fetch` message. They were idle, or leased in a message that still waits in a
+    queue."""
     marked: tuple[str, ...]
-    """Need no further message: they are being fetched right now, and their holder fetches them once
-    more; or a message that was asked for already is on its way to a worker."""
+    """These need no further message: their worker fetches them once more, or a message that was
+    requested before is on its way."""
     unknown: tuple[str, ...]
     parked: tuple[str, ...]
     seen_before: bool = False
-    """The whole request was a repetition (same `once` key): nothing was changed."""
+    """True if a request with the same `once` was carried out before. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeResult:
-    """The result of waking users: their cloud ids."""
+    """What became of waking users: their cloud ids."""
 
     woken: tuple[str, ...] = ()
-    """Users who were parked, or waited after failures. They are due at once, and their failures are
-    forgiven."""
+    """They were parked, or waited after failures. Their failures are forgiven, and they fall due
+    soon."""
     awake: tuple[str, ...] = ()
-    """Users who are being fetched, or have no failures. Nothing was changed."""
+    """They are being fetched, or have no failures. Nothing was changed."""
     unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user as somebody enters it. Adding one that exists replaces its credentials and cadence,
-    forgives its failures and wakes it if parked; the rest of its state is kept."""
+    """A user with its password in the clear, as a person enters it."""
 
     user: User
     credentials: Credentials
@@ -133,8 +143,8 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """A user as it lies in the store, password encrypted (`sealed` is safe to print, export and
-    import again)."""
+    """A user as it is stored. `sealed` is its encrypted password, safe to print, export and import
+    again."""
 
     user: User
     sealed: str
@@ -142,23 +152,11 @@ class StoredUser:
     due: float | None
     lease_ends: float | None
     unreadable: str | None = None
-    """Why its record, its state or a part of the state cannot be read, if so; that part is empty
-    here."""
-
-    def breach(self) -> str | None:
-        """How this user breaks the rule of being in exactly one set, or in none if parked."""
-        sets = [
-            name
-            for name, moment in (("due", self.due), ("leased", self.lease_ends))
-            if moment is not None
-        ]
-        if len(sets) == (0 if self.state.parked else 1):
-            return None
-        return f"{self.user.cloud_id}: {'parked' if self.state.parked else 'active'}, and in {' and '.join(sets) or 'neither set'}"
+    """Why its record, its state or a part of the state cannot be read. That part is empty."""
 
 
 class Outline(NamedTuple):
-    """What a list of all users shows of one: a part of its state that is read many times faster
+    """One user in a list of all users: the part of its state that can be read many times faster
     than the whole."""
 
     cloud_id: str
@@ -171,157 +169,187 @@ class Outline(NamedTuple):
     due: float | None
     lease_ends: float | None
     last_arrival: float | None = None
-    """When a new reading was logged last (Unix seconds)."""
+    """When a new reading was last logged (Unix seconds)."""
     intervals: Mapping[Kind, float] = {}
     """Only the intervals that differ from the fleet's."""
     visited: bool = False
-    """Whether a state is written, so that a visit was reported."""
+    """True if a visit has been reported, so that there is a state."""
     unreadable: str | None = None
-    """Why its record, its state or a part of it cannot be read."""
+    """Why its record, its state or a part of the state cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many users there are, by what becomes of them. `overdue` users have waited longer than a
-    tick explains (`core.user_standing.OVERDUE_AFTER`); `oldest_due` is the earliest due time.
-    `failing` users are not parked and failed at their last visit; of those, the relay refuses the
-    `refused` ones (`core.parking.is_refused`)."""
+    """How many users there are, and what becomes of them."""
 
     users: int
     due: int
     overdue: int
+    """Due for longer than the pause between two ticks explains
+    (`core.user_standing.OVERDUE_AFTER`)."""
     leased: int
     parked: int
     oldest_due: float | None
+    """The earliest due time."""
     failing: int = 0
+    """Not parked, and their last visit failed."""
     refused: int = 0
+    """The failing users whom the relay refuses (`core.parking.is_refused`)."""
 
 
-class UserStore(Protocol):
-    """Raises RedisUnavailable from any method when the store does not answer."""
+class Users(Protocol):
+    """The users themselves. Every method raises RedisUnavailable if the store does not answer."""
 
-    async def ping(self) -> None: ...
-    async def close(self) -> None: ...
-    async def now(self) -> float:
-        """The store's time, Unix seconds."""
-        ...
-
-    # Scheduling -------------------------------------------------------------------------------------------------------
-    async def lease(self, limit: int) -> list[str]:
-        """Move up to `limit` due users, longest due first, to leased; first return to due what
-        outlived its lease. Suspects are tried apart (`core.poison_users`)."""
-        ...
-
-    async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
-        """Take those of these users that are leased and not claimed yet, each with a token, a fresh
-        lease, its record and its state: one round trip. The others are silently not in the answer.
-        `holder` names the worker process."""
-        ...
-
-    async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
-        """The cloud ids that are still this holder's; for those, note that a request starts now and
-        renew the lease."""
-        ...
-
-    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
-        """Write state and re-arm, and add `tally` to the system's counters: one round trip."""
-        ...
-
-    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> RequestResult:
-        """Ask for a fetch of each now. With `once` (an SNS MessageId) the same request is carried
-        out only the first time within two hours (longer than a signed message stays acceptable);
-        marking it and leasing are one step."""
-        ...
-
-    async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
-        """Undo `request(cloud_ids, once=…)`, for when what it leased could not be enqueued: the
-        same may be asked again, and who was leased is due again at once, unless a worker has
-        claimed it meanwhile."""
-        ...
-
-    async def free(self, holder: str) -> list[str]:
-        """Make what this holder has leased due again at once; who that was. For a worker that
-        starts in a dead one's place."""
-        ...
-
-    # People -----------------------------------------------------------------------------------------------------------
     async def put(self, users: Sequence[NewUser]) -> None:
-        """Add or update; they fall due soon, many at once spread over a few seconds (see
-        `users.initial_spread`). Raises NoSecretKey without a key."""
+        """Add or update users. They fall due soon, many at once spread over a few seconds
+        (`initial_spread.first_offset`).
+
+        An update replaces credentials and cadence, forgives failures and wakes the user if it is
+        parked; the rest of its state is kept. Raises NoSecretKey without a key, and KeyNotKnown if
+        a living process does not know the newest key.
+        """
         ...
 
     async def restore(self, users: Sequence[StoredUser]) -> None:
-        """Put back what was exported, as `put` does; its state too, for users who have none here.
-        Raises ValueError, before anything is changed, if a `sealed` cannot be decrypted or belongs
-        to another user, and KeyNotKnown if a living process could not decrypt one; NoSecretKey
-        without a key."""
+        """Put back exported users, as `put` does. Users who have no state here get theirs back too.
+
+        Raises, before anything is changed, ValueError if a `sealed` cannot be decrypted or belongs
+        to another user, KeyNotKnown if a living process could not decrypt one, and NoSecretKey
+        without a key.
+        """
+        ...
+
+    async def get(self, cloud_id: str) -> StoredUser | None: ...
+
+    async def remove(self, cloud_id: str) -> bool:
+        """Remove the user. Returns whether there was one."""
+        ...
+
+    def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
+        """All users in order of cloud id, `batch` at a time, from the first id after `after` on."""
+        ...
+
+    def outlines(self) -> AsyncIterator[list[Outline]]:
+        """The outlines of all users, in order of cloud id, many at a time."""
+        ...
+
+    async def reseal(self) -> int:
+        """Encrypt every password that is not encrypted with the newest key anew. Returns how many.
+
+        Safe beside a running system. Raises KeyNotKnown, with nothing changed, if a living process
+        does not know the newest key. Raises NoSecretKey, after all other passwords were encrypted
+        anew, if some cannot be decrypted with any key.
+        """
+        ...
+
+
+class Schedule(Protocol):
+    """When each user is fetched, and by which worker. Every method raises RedisUnavailable if the
+    store does not answer."""
+
+    async def lease(self, limit: int) -> list[str]:
+        """Move up to `limit` due users, longest due first, to leased. Users whose lease has ended
+        become due again first. Suspects are leased apart (`core.poison_users`)."""
+        ...
+
+    async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
+        """Claim those of these users that are leased and not claimed yet, in one round trip. A
+        claim renews the lease. `holder` names the worker process."""
+        ...
+
+    async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+        """Record that a request to each of these users starts now, and renew its lease. Returns the
+        cloud ids whose claims still hold."""
+        ...
+
+    async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
+        """End these claims and add `tally` to the system's counters, in one round trip."""
+        ...
+
+    async def request(self, cloud_ids: Sequence[str], *, once: str | None = None) -> RequestResult:
+        """Have these users fetched now.
+
+        A second request with the same `once` (an SNS MessageId) within `REQUEST_REMEMBERED_S`
+        changes nothing. Remembering `once` and leasing the users are one step.
+        """
+        ...
+
+    async def forget(self, once: str | None, cloud_ids: Sequence[str] = ()) -> None:
+        """Undo `request(cloud_ids, once=…)` when its message could not be sent: `once` may be used
+        again, and the users are due again unless a worker has claimed them since."""
+        ...
+
+    async def free(self, holder: str) -> list[str]:
+        """Make all users that `holder` has claimed due again. Returns their cloud ids. For a worker
+        that starts in the place of one that died."""
         ...
 
     async def wake(self, cloud_ids: Sequence[str]) -> WakeResult:
         """Have users fetched again who are parked or wait after failures. Their credentials and
-        state stay. They fall due soon; many at once are spread as `put` spreads them."""
+        state are kept. They fall due soon; many at once are spread as `Users.put` spreads them."""
         ...
 
-    async def get(self, cloud_id: str) -> StoredUser | None: ...
-    async def remove(self, cloud_id: str) -> bool: ...
-    def all(self, *, after: str = "", batch: int = 500) -> AsyncIterator[list[StoredUser]]:
-        """All users in order of cloud id, in batches, starting behind `after`."""
+
+class Fleet(Protocol):
+    """Facts about the system as a whole. Every method raises RedisUnavailable if the store does not
+    answer."""
+
+    async def now(self) -> float:
+        """The store's time, in Unix seconds."""
         ...
 
-    def outlines(self) -> AsyncIterator[list[Outline]]:
-        """The same, shortened."""
-        ...
-
-    async def reseal(self) -> int:
-        """Encrypt anew every password that the newest key did not encrypt; how many were changed.
-        Safe under load. Raises KeyNotKnown, with nothing changed, if a living process does not know
-        that key; NoSecretKey, after the others were encrypted anew, if no key decrypts some of
-        them."""
-        ...
-
-    # The system -------------------------------------------------------------------------------------------------------
     async def totals(self) -> Totals: ...
+
     async def tally(self) -> dict[str, int]:
-        """The system's counters since it was first started."""
+        """The system's counters since its first start."""
         ...
 
     async def count(self, tally: Mapping[str, int]) -> None:
-        """Add to the system's counters, apart from any report."""
+        """Add to the system's counters."""
         ...
 
     async def breaker(self) -> Breaker:
-        """How it stands with the relay as a whole; closed before anything was written."""
+        """The circuit breaker between the system and the relay; closed if none was written."""
         ...
 
     async def set_breaker(self, breaker: Breaker) -> None: ...
+
     async def note_progress(self, name: str, note: Mapping[str, str | int | float]) -> float:
-        """Note that the process `name` did something just now; the note is kept an hour. Returns
-        the seconds by which its machine's clock is ahead of the store's, and notes them too. A
-        store with a cipher reads the key file again, and notes the keys' fingerprints."""
+        """Record that the process `name` is alive, together with `note`.
+
+        Returns how many seconds the clock of its machine is ahead of the store's, and records that
+        too. A process that has keys reads its key file again and records their fingerprints
+        (`known_keys`).
+        """
         ...
 
     async def progress(self) -> dict[str, dict[str, str | int | float]]:
-        """The last note of every process that reported within the hour, with `at` (store's time)
-        and `clock_ahead` (seconds). A note from the future was written before the store's clock was
-        set back; it is left out."""
+        """The last note of every process that was alive within `PROGRESS_KEPT_S`, with `at` (the
+        store's time) and `clock_ahead` (seconds). A note from the future was written before the
+        store's clock was set back; it is left out."""
         ...
 
     async def agree_on_shards(self, shards: int) -> int:
-        """Write the number of shards at first start; afterwards return what is written, whatever is
-        asked."""
+        """Returns the number of shards that was agreed on. The first call writes `shards`."""
         ...
 
     async def shards(self) -> int | None:
-        """The number agreed on; None before the first start."""
+        """The number of shards that was agreed on; None before the first start."""
         ...
 
     async def set_shards(self, shards: int) -> None: ...
     async def register_node(self, node: str) -> None: ...
+
     async def nodes(self) -> list[str]:
-        """Nodes whose rotator registered within the last day."""
+        """The nodes whose rotator registered within `NODE_KEPT_S`."""
         ...
 
-    async def check_invariant(self) -> list[str]:
-        """Every breach of "each active user in exactly one of due and leased, parked ones in
-        neither", one line each. Reads everything, in small steps; safe beside a running system."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class UserStore:
+    """The three protocols over one connection. Pass on only the one that is needed."""
+
+    users: Users
+    schedule: Schedule
+    fleet: Fleet
+    close: Callable[[], Coroutine[Any, Any, None]]

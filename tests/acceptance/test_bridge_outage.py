@@ -30,6 +30,7 @@ from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
+from tests.support.set_membership import breaches
 from workers.bridge import aws_clients
 from workers.up.ports import free_port
 from workers.up.simulators import homes
@@ -159,7 +160,7 @@ def messages_in(settings: Settings, queue: str) -> int:
     return sum(int(number) for name, number in attributes.items() if name in names)
 
 
-async def register(users: UserStore, settings: Settings, users_file: Path) -> list[str]:
+async def register(store: UserStore, settings: Settings, users_file: Path) -> list[str]:
     """Register the homes as if they had been users for long: each has one visit at once, and the
     next ones are far ahead. Returns their cloud ids."""
     cipher, state = wiring.cipher(settings), UserState(asked=dict.fromkeys(Kind, time.time()))
@@ -168,7 +169,7 @@ async def register(users: UserStore, settings: Settings, users_file: Path) -> li
         for home in homes(users_file)
     ]
     for start in range(0, len(stored), 500):
-        await users.restore(stored[start : start + 500])
+        await store.users.restore(stored[start : start + 500])
     return [one.user.cloud_id for one in stored]
 
 
@@ -208,15 +209,15 @@ async def test_a_thousand_messages_survive_that_redis_is_away(tmp_path: Path) ->
     with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
         settings["EAGLE_REDIS_URL"] = server.url
         with Stage(tmp_path, settings) as stage:
-            users = wiring.user_store(stage.settings, passwords=True)
+            store = wiring.user_store(stage.settings, passwords=True)
             try:
-                await outage(stage, server, users, sns, f"http://127.0.0.1:{bridge_port}")
+                await outage(stage, server, store, sns, f"http://127.0.0.1:{bridge_port}")
             finally:
-                await users.close()
+                await store.close()
 
 
 async def outage(
-    stage: Stage, server: RedisServer, users: UserStore, sns: FakeSns, bridge: str
+    stage: Stage, server: RedisServer, store: UserStore, sns: FakeSns, bridge: str
 ) -> None:
     settings = stage.settings
     relay = Relay(stage, settings.relay_url)
@@ -225,11 +226,11 @@ async def outage(
     until_answers(f"{settings.aws_endpoint_url}/moto-api/")
     create_topic_and_queue(settings)
     start_workers(stage)
-    cloud_ids = await register(users, settings, relay.users_file)
+    cloud_ids = await register(store, settings, relay.users_file)
     until_answers(f"{bridge}/healthz")
-    await until(lambda: at_rest(users, relay, dict.fromkeys(cloud_ids, 1)), patience=60)
+    await until(lambda: at_rest(store, relay, dict.fromkeys(cloud_ids, 1)), patience=60)
     asked_before = {cloud_id: home["requests"] for cloud_id, home in relay.per_home().items()}
-    assert "sqs" in await users.progress()
+    assert "sqs" in await store.fleet.progress()
 
     server.stop()
     gone = time.monotonic()
@@ -244,20 +245,20 @@ async def outage(
 
     await asyncio.wait_for(delivering, 60)
     await until(
-        lambda: at_rest(users, relay, {name: count + 1 for name, count in asked_before.items()}),
+        lambda: at_rest(store, relay, {name: count + 1 for name, count in asked_before.items()}),
         patience=60,
     )
     assert {several[-1] for several in statuses.values()} == {200}
     assert {status for several in statuses.values() for status in several[:-1]} <= {503, 429}
     assert messages_in(settings, "fetch") == messages_in(settings, "dead") == 0
     assert {home["most_in_flight"] for home in relay.per_home().values()} == {1}
-    assert await users.check_invariant() == []
+    assert await breaches(store.users) == []
 
 
-async def at_rest(users: UserStore, relay: Relay, expected: Mapping[str, int]) -> bool:
+async def at_rest(store: UserStore, relay: Relay, expected: Mapping[str, int]) -> bool:
     """Whether every home was asked so often, and no user is being fetched."""
     await asyncio.sleep(0.3)  # the relay's statistics of all homes are not cheap
     asked = await asyncio.to_thread(relay.per_home)
     if any(asked[cloud_id]["requests"] < count for cloud_id, count in expected.items()):
         return False
-    return (await users.totals()).leased == 0
+    return (await store.fleet.totals()).leased == 0

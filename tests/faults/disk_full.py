@@ -35,7 +35,9 @@ def has_stopped(trial: Trial) -> None:
 
 def troubled(trial: Trial) -> set[str]:
     return {
-        name for name, note in trial.run(trial.users.progress()).items() if "disk_trouble" in note
+        name
+        for name, note in trial.run(trial.store.fleet.progress()).items()
+        if "disk_trouble" in note
     }
 
 

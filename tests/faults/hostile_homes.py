@@ -105,7 +105,7 @@ def _sizes(trial: Trial) -> Iterator[str]:
             for file in folder.sealed_files(hour, shard):
                 if file.path.stat().st_size > LARGEST_HOUR:
                     yield f"{file.path.name} has {file.path.stat().st_size} bytes"
-    problems = trial.run(trial.users.tally())
+    problems = trial.run(trial.store.fleet.tally())
     for what in ("too_many", "too_large"):
         if not problems.get(f"problems_{what}"):
             yield f"no reply was counted as {what}"

@@ -24,7 +24,7 @@ from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
-from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.memory.store import memory_store
 from tests.support.hand_clock import HandClock
 from tests.support.rotating import entries_in
 from tests.support.scripted_relay import ScriptedRelay
@@ -46,7 +46,7 @@ class Node:
         self.folder = LogFolder(root / "logs")
         self.world = world
         self.logger = EagleDataLogger(
-            users=world.users,
+            schedule=world.store.schedule,
             source=world.relay,
             logs=LogWriter(self.folder.root, shards=shards, max_open=16, min_free_disk=0),
             samples=ReplySamples(root / "samples"),
@@ -62,7 +62,7 @@ class Node:
         """Let the gateway show these readings, and fetch them."""
         self.world.relay.always(cloud_id, *readings)
         self.world.shown.setdefault(cloud_id, set()).update(map(as_archived, readings))
-        leased = (await self.world.users.request([cloud_id])).leased
+        leased = (await self.world.store.schedule.request([cloud_id])).leased
         visits = [await self.logger.visit(claim) for claim in await self.logger.claim(leased)]
         assert [visit.outcome for visit in visits] == ["fetched"]
         await self.logger.log_and_report(visits)
@@ -80,7 +80,7 @@ class World:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.clock = HandClock()
-        self.users = MemoryUserStore(self.clock)
+        self.store = memory_store(self.clock)
         self.relay = ScriptedRelay()
         self.archive: Archive = MemoryArchive()
         self.shown: dict[str, set[ArchivedReading]] = {}
@@ -96,9 +96,9 @@ class World:
 
     async def forget_state(self, cloud_id: str = HOME) -> None:
         """Add the user anew without its state, as after a FLUSHDB."""
-        await self.users.remove(cloud_id)
+        await self.store.users.remove(cloud_id)
         self.clock.advance(30)
-        await self.users.put([new_user(cloud_id)])
+        await self.store.users.put([new_user(cloud_id)])
 
     def later(self, seconds: float = SECONDS_PER_HOUR) -> None:
         """Let time pass, rotate on every node, and check that no object has changed."""
@@ -149,7 +149,7 @@ def as_archived(reading: Reading) -> ArchivedReading:
 @asynccontextmanager
 async def open_world(root: Path) -> AsyncIterator[World]:
     world = World(root)
-    await world.users.put([new_user(HOME)])
+    await world.store.users.put([new_user(HOME)])
     yield world
     for node in world.nodes:
         await node.logger.close()

@@ -22,6 +22,7 @@ from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.users.store import StoredUser
 from tests.faults.system_under_test import Trial
 from tests.support import leaks
+from tests.support.set_membership import breaches, strays
 from workers.up.data_dir import KEYS
 from workers.up.measured_run.deaths import FILE
 from workers.up.simulators import BUCKET
@@ -177,7 +178,8 @@ def _absent(user: StoredUser, trial: Trial, archive: Archive | None) -> Iterator
 
 def in_one_set_each(trial: Trial) -> Iterator[str]:
     """Every user is either due or leased, and no strike at the system has parked a user."""
-    yield from trial.run(trial.users.check_invariant())
+    yield from trial.run(breaches(trial.store.users))
+    yield from strays(trial.direct_redis_url)
     yield from (
         f"{one.user.cloud_id} is parked: {one.state.parked}"
         for one in trial.everybody()

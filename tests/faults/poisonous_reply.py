@@ -40,7 +40,7 @@ def fetched_again(trial: Trial) -> float:
     """Mend the reply and add the user again; returns the seconds until all readings flow."""
     (trial.data / FILE).unlink()
     new = [one for one in homes(trial.plan.users_file) if one.user.cloud_id in parked(trial)]
-    trial.run(trial.users.put(new))
+    trial.run(trial.store.users.put(new))
     began = time.monotonic()
     trial.await_flow()
     assert not parked(trial)

@@ -30,7 +30,7 @@ def some_are_refused(answer: str, lasts: float, chance: Random, **rule: Any) -> 
 
     def end(trial: Trial) -> None:
         trial.stand_ins.relay_misbehaves()
-        totals = trial.run(trial.users.totals())
+        totals = trial.run(trial.store.fleet.totals())
         trial.notes.setdefault("refused", str(totals.refused))
         assert totals.parked == 0, (
             f"{totals.parked} homes are parked, though their credentials have worked"

@@ -135,7 +135,7 @@ class Trial:
         self.settings = self._write_settings()
         self.programs = self._programs()
         self._runner = asyncio.Runner()  # makes its loop when it is entered
-        self.users = wiring.user_store(
+        self.store = wiring.user_store(
             self.settings.model_copy(update={"redis_url": self.direct_redis_url}), passwords=True
         )
         self.stand_ins = StandIns(
@@ -155,7 +155,7 @@ class Trial:
             if self.setup.way_to_redis or self.setup.standby:
                 self._stack.enter_context(self.way_to_redis)
             self._stack.enter_context(self._runner)
-            self._stack.callback(lambda: self.run(self.users.close()))
+            self._stack.callback(lambda: self.run(self.store.close()))
             self._stack.enter_context(self.stand_ins)
             self.manager.__enter__()
             self._stack.callback(self._end_by_force)
@@ -183,7 +183,7 @@ class Trial:
 
     def _start(self) -> None:
         self._start_stores()
-        self.run(register(self.users, homes(self.plan.users_file)))
+        self.run(register(self.store.users, homes(self.plan.users_file)))
         self.start_the_rest()
 
     def _start_stores(self) -> None:
@@ -199,11 +199,13 @@ class Trial:
     def start_the_rest(self) -> None:
         """Start everything but Redis, and wait until each program has shown that it works."""
         rest = [program for program in self.programs if program.stage > Stage.STAND_INS]
-        since = self.run(self.users.now())
+        since = self.run(self.store.fleet.now())
         self.manager.start(program.name for program in rest)
         self.until(
             lambda: (
-                not not_ready(rest, self.run(self.users.progress()), since, self.manager.running())
+                not not_ready(
+                    rest, self.run(self.store.fleet.progress()), since, self.manager.running()
+                )
             )
         )
         self.watch.begin()
@@ -266,7 +268,7 @@ class Trial:
 
     def lateness(self) -> str:
         """The lateness of the visits since the last call, as text."""
-        now = self.run(self.users.tally())
+        now = self.run(self.store.fleet.tally())
         more, self._tally = grown(self._tally, now), now
         shares = [late_percentile(more, share) for share in (0.5, 0.99)]
         return (
@@ -278,7 +280,7 @@ class Trial:
         """Raises RedisUnavailable."""
 
         async def gather() -> list[StoredUser]:
-            return [user async for batch in self.users.all() for user in batch]
+            return [user async for batch in self.store.users.all() for user in batch]
 
         return self.run(gather())
 

@@ -98,7 +98,7 @@ OFFSETS = (-63 * 86400, -SECONDS_PER_HOUR, -30, 400, 5 * SECONDS_PER_HOUR, 20 * 
 
 async def test_gateways_whose_clocks_are_wrong(world: World, note_row: NoteRow) -> None:
     node, homes = world.node(), {f"{number:06x}": offset for number, offset in enumerate(OFFSETS)}
-    await world.users.put([new_user(cloud_id) for cloud_id in homes])
+    await world.store.users.put([new_user(cloud_id) for cloud_id in homes])
     for number in range(100):
         world.clock.advance(40)
         for cloud_id, offset in homes.items():
@@ -156,7 +156,7 @@ async def test_readings_for_hours_long_rotated(world: World, seed: int, note_row
 
 async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, note_row: NoteRow) -> None:
     node, others = world.node(), [f"{number:06x}" for number in range(20)]
-    await world.users.put([new_user(cloud_id) for cloud_id in others])
+    await world.store.users.put([new_user(cloud_id) for cloud_id in others])
     end = Hour.of(world.now).end
     world.clock.advance(end - world.clock.now() + 1)
     for cloud_id in [HOME, *others]:

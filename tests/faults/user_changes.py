@@ -30,12 +30,12 @@ def those(trial: Trial, numbers: Sequence[int]) -> list[NewUser]:
 
 
 def put(trial: Trial, users: Sequence[NewUser]) -> None:
-    trial.run(trial.users.put(users))
+    trial.run(trial.store.users.put(users))
 
 
 def remove(trial: Trial, users: Sequence[NewUser]) -> None:
     for new in users:
-        assert trial.run(trial.users.remove(new.user.cloud_id))
+        assert trial.run(trial.store.users.remove(new.user.cloud_id))
 
 
 def with_a_wrong_password(new: NewUser) -> NewUser:
@@ -86,7 +86,7 @@ def _reseal(trial: Trial) -> int | None:
     """Encrypt passwords with the newest key; returns their number, or None while a process does not
     know the key yet."""
     try:
-        return trial.run(trial.users.reseal())
+        return trial.run(trial.store.users.reseal())
     except KeyNotKnown:
         return None
 
@@ -94,8 +94,8 @@ def _reseal(trial: Trial) -> int | None:
 def _put_keys(trial: Trial, keys: Sequence[str]) -> None:
     file = key_file(trial.data)
     write_private(file, "\n".join(keys) + "\n")
-    trial.run(trial.users.close())
-    trial.users = wiring.user_store(
+    trial.run(trial.store.close())
+    trial.store = wiring.user_store(
         trial.settings.model_copy(update={"redis_url": trial.direct_redis_url}), passwords=True
     )
 
@@ -129,7 +129,9 @@ def export_and_flush(trial: Trial) -> None:
 
 
 def import_again(trial: Trial) -> None:
-    imported = trial.run(import_users(trial.users, _exports.pop(id(trial)), tell=lambda _: None))
+    imported = trial.run(
+        import_users(trial.store.users, _exports.pop(id(trial)), tell=lambda _: None)
+    )
     assert imported.users == SETUP.homes
 
 

@@ -19,6 +19,7 @@ from eagle_logger.core.users import User, UserState
 from eagle_logger.fetching.visit import Visit
 from eagle_logger.logger import EagleDataLogger
 from eagle_logger.settings import Settings
+from eagle_logger.users.memory.store import memory_store
 from eagle_logger.users.store import Claim
 from tests.support.scripted_relay import demand, holding
 
@@ -41,8 +42,7 @@ def test_each_name_of_2015_is_an_alias() -> None:
 
 
 def settings_of(tmp_path: Path, **settings: float) -> Settings:
-    """With a Redis that is not there."""
-    return Settings(data_dir=tmp_path, redis_url=f"unix://{tmp_path}/none.sock", **settings)  # type: ignore[arg-type]
+    return Settings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shards", [16, 64])
@@ -50,7 +50,8 @@ async def test_an_instance_names_the_files_that_are_really_written(
     tmp_path: Path, shards: int
 ) -> None:
     settings = settings_of(tmp_path, shards=shards)
-    logger = await wiring.data_logger(settings, name="test", holder="test", passwords=False)
+    schedule = memory_store().schedule
+    logger = await wiring.data_logger(settings, schedule, name="test", holder="test")
     named = set()
     for cloud_id in ("00ce69", "002738", "00abcd"):
         claim = Claim(cloud_id, 1, 0.0, 0.0, None, User(cloud_id), None, UserState())
@@ -66,7 +67,8 @@ async def test_an_instance_names_the_files_that_are_really_written(
 
 async def test_an_instance_waits_for_the_demand_interval_of_its_settings(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, demand_interval=30)
-    logger = await wiring.data_logger(settings, name="test", holder="test", passwords=False)
+    schedule = memory_store().schedule
+    logger = await wiring.data_logger(settings, schedule, name="test", holder="test")
     assert logger.get_wait_time(NOON, NOON + timedelta(seconds=2)) == 28
     await logger.close()
 

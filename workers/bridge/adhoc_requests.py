@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.fetching.batching import Batcher
-from eagle_logger.users.store import RequestResult, UserStore
+from eagle_logger.users.store import RequestResult, Schedule
 
 Enqueue = Callable[[Sequence[str]], None]
 """Publishes leased users for the ad-hoc workers. Blocking. Raises kombu's OperationalError when the
@@ -28,9 +28,9 @@ class AdhocRequests:
     """Leases the requested users and sends them to a worker."""
 
     def __init__(
-        self, users: UserStore, enqueue: Enqueue, *, publish_within: float = _PUBLISH_WITHIN_S
+        self, schedule: Schedule, enqueue: Enqueue, *, publish_within: float = _PUBLISH_WITHIN_S
     ) -> None:
-        self._users = users
+        self._schedule = schedule
         self._enqueue = enqueue
         self._publish_within = publish_within
         self._publications: Batcher[Sequence[str], None] = Batcher(self._publish)
@@ -45,7 +45,7 @@ class AdhocRequests:
         the same `once`. Nothing is lost if it is not: the leased users fall due again at once, or
         at the end of their lease if Redis does not answer either.
         """
-        result = await self._users.request(cloud_ids, once=once)
+        result = await self._schedule.request(cloud_ids, once=once)
         if result.leased:
             try:
                 await self._publications.add(result.leased)
@@ -68,7 +68,7 @@ class AdhocRequests:
 
     async def _forget(self, once: str | None, leased: Sequence[str]) -> None:
         try:
-            await self._users.forget(once, leased)
+            await self._schedule.forget(once, leased)
         except RedisUnavailable as exc:
             _log.warning(
                 "request_not_forgotten",

@@ -8,14 +8,14 @@ from collections import Counter
 import structlog
 
 from eagle_logger.errors import RedisUnavailable
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Fleet
 
 _log = structlog.get_logger("eagle_logger.counters")
 
 
 class Counters:
-    def __init__(self, users: UserStore) -> None:
-        self._users = users
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
         self._unwritten: Counter[str] = Counter()
 
     def add(self, name: str, count: int = 1) -> None:
@@ -28,7 +28,7 @@ class Counters:
         if not counts:
             return
         try:
-            await self._users.count(counts)
+            await self._fleet.count(counts)
         except RedisUnavailable as exc:
             self._unwritten += counts
             detail = "the counters are kept here until Redis is back"

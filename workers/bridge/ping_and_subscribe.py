@@ -110,13 +110,13 @@ def _batches(cloud_ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 async def _request_fetches(settings: Settings, cloud_ids: Sequence[str]) -> RequestResult:
-    users = wiring.user_store(settings, passwords=False)
-    adhoc = AdhocRequests(users, make_publisher(settings))
+    store = wiring.user_store(settings, passwords=False)
+    adhoc = AdhocRequests(store.schedule, make_publisher(settings))
     try:
         return await adhoc.fetch_now(cloud_ids)
     finally:
         adhoc.close()
-        await users.close()
+        await store.close()
 
 
 def _print_result(result: RequestResult) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from eagle_logger.inspection.health import StallDetector
 from eagle_logger.sns.topics import Topic
 from eagle_logger.sns.verifier import SnsVerifier
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Fleet, Schedule, Users
 from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.counters import Counters
 from workers.server.limits import RateLimit
@@ -37,7 +37,9 @@ class Unarchived:
 
 @dataclass(frozen=True)
 class Bridge:
-    users: UserStore
+    users: Users
+    schedule: Schedule
+    fleet: Fleet
     adhoc: AdhocRequests
     verifier: SnsVerifier
     confirmations: ConfirmationStarter

@@ -43,9 +43,9 @@ class ReadyHandler(Handler):
 async def readiness(bridge: Bridge) -> Readiness:
     try:
         async with asyncio.timeout(5):
-            users = bridge.users
+            fleet = bridge.fleet
             now, progress, totals, tally = await asyncio.gather(
-                users.now(), users.progress(), users.totals(), users.tally()
+                fleet.now(), fleet.progress(), fleet.totals(), fleet.tally()
             )
     except (RedisUnavailable, TimeoutError):
         return Readiness(ready=False, checks={"redis": "does not answer"})

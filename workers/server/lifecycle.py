@@ -17,7 +17,7 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection.health import worker_silent_after
 from eagle_logger.settings import Settings
 from eagle_logger.sns.certificate_cache import FetchCertificate
-from eagle_logger.users.store import UserStore
+from eagle_logger.users.store import Fleet
 from workers.bridge.adhoc_requests import AdhocRequests, Enqueue
 from workers.bridge.counters import Counters
 from workers.bridge.sns_verifier import make_verifier
@@ -48,20 +48,22 @@ async def running(
     """A listening bridge; its URL. `fetch_certificate`, `confirm` and `patience` (seconds) are for
     tests. Raises ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
-    users = wiring.user_store(settings, passwords=api_token is not None)
+    store = wiring.user_store(settings, passwords=api_token is not None)
     verifier = make_verifier(settings, fetch_certificate)
-    counters, adhoc = Counters(users), AdhocRequests(users, enqueue)
+    counters, adhoc = Counters(store.fleet), AdhocRequests(store.schedule, enqueue)
     broker = Broker(settings.broker_address)
     confirmations = Confirmations(
         confirm or subscription_confirmation.through_boto3(settings), counters
     )
     bridge = Bridge(
-        users=users,
+        users=store.users,
+        schedule=store.schedule,
+        fleet=store.fleet,
         adhoc=adhoc,
         verifier=verifier,
         confirmations=confirmations,
         counters=counters,
-        queues=lambda: _waiting(settings, users, broker),
+        queues=lambda: _waiting(settings, store.fleet, broker),
         unarchived=lambda: asyncio.to_thread(_unarchived, settings),
         api_token=api_token,
         trusted_proxies=networks(settings.trusted_proxies),
@@ -76,7 +78,7 @@ async def running(
     background = [
         asyncio.create_task(counters.run()),
         asyncio.create_task(watch(bridge)),
-        asyncio.create_task(_report_progress(users, name)),
+        asyncio.create_task(_report_progress(store.fleet, name)),
     ]
     try:
         yield _url(settings.bridge_host, _port(http))
@@ -91,7 +93,7 @@ async def running(
         await counters.flush()
         adhoc.close()
         broker.close()
-        await users.close()
+        await store.close()
 
 
 async def serve(
@@ -109,21 +111,21 @@ async def serve(
         log.info("stopping")
 
 
-async def _report_progress(users: UserStore, name: str) -> None:
+async def _report_progress(fleet: Fleet, name: str) -> None:
     while True:
         with contextlib.suppress(
             RedisUnavailable
         ):  # every route that needs Redis reports that itself
-            await users.note_progress(name, {})
+            await fleet.note_progress(name, {})
         await asyncio.sleep(HEARTBEAT)
 
 
-async def _waiting(settings: Settings, users: UserStore, broker: Broker) -> dict[str, int]:
+async def _waiting(settings: Settings, fleet: Fleet, broker: Broker) -> dict[str, int]:
     names = [
         DISPATCH,
         ADHOC,
         *fetch_queues(settings.fetch_queues),
-        *map(rotate_queue, await users.nodes()),
+        *map(rotate_queue, await fleet.nodes()),
     ]
     return await asyncio.to_thread(broker.waiting, names)
 

@@ -80,15 +80,15 @@ class MetricsHandler(Handler):
 
 async def _snapshot(bridge: Bridge) -> MetricsSnapshot | None:
     """None while Redis is away: that is worth a scrape too."""
-    users = bridge.users
+    fleet = bridge.fleet
     try:
         async with asyncio.timeout(5):
             now, totals, tally, progress, breaker, queues = await asyncio.gather(
-                users.now(),
-                users.totals(),
-                users.tally(),
-                users.progress(),
-                users.breaker(),
+                fleet.now(),
+                fleet.totals(),
+                fleet.tally(),
+                fleet.progress(),
+                fleet.breaker(),
                 bridge.queues(),
             )
     except (RedisUnavailable, TimeoutError):

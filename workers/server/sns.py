@@ -80,7 +80,7 @@ class SnsHandler(Handler):
     async def _confirm(self, message: SnsMessage) -> str:
         """Never through the SubscribeURL: the API is asked, by our own credentials, about a topic
         on our own list."""
-        requested: RequestResult = await self.bridge.users.request((), once=message.message_id)
+        requested: RequestResult = await self.bridge.schedule.request((), once=message.message_id)
         if requested.seen_before:
             return "repeated"
         topic = self.bridge.verifier.allowed_topic(message.topic_arn)

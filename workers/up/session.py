@@ -69,7 +69,7 @@ class Session:
         self._inbox = inbox
         self._deaths = deaths
         self._runner = asyncio.Runner()
-        self._users = wiring.user_store(self._settings, passwords=system.plan is not None)
+        self._store = wiring.user_store(self._settings, passwords=system.plan is not None)
         self._broker = Broker(self._settings.broker_address)
         self._stop_asked = False
         self._closing = False
@@ -91,7 +91,7 @@ class Session:
             except _StopAsked:
                 begin = None
             summary = self._close(begin if measure else None)
-            self._run(self._users.close())
+            self._run(self._store.close())
             return summary
 
     # Starting -----------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Session:
                 "the users here are simulated homes, which no real relay knows: use --homes, or another --data"
             )
         self._screen.say("starting the workers")
-        since = self._run(self._users.now())
+        since = self._run(self._store.fleet.now())
         behind = self._is_behind(since)
         rest = [
             program.name for program in self._system.programs if program.stage > Stage.STAND_INS
@@ -120,7 +120,7 @@ class Session:
         self._await(set(rest), since)
         if self._system.plan is not None:
             # Only now, so that nobody is late before there was anybody to be on time.
-            added = self._run(register(self._users, homes(self._system.plan.users_file)))
+            added = self._run(register(self._store.users, homes(self._system.plan.users_file)))
             if added:
                 self._screen.say(f"{added} homes registered as users")
         if wiring.drain(self._settings).is_asked():
@@ -175,7 +175,7 @@ class Session:
     def _catch_up(self) -> None:
         """Those who fell due while nothing ran are late through no fault of what runs now: they are
         fetched before the clock of `--for` and of the summary starts."""
-        ready = self._run(self._users.now())
+        ready = self._run(self._store.fleet.now())
         until = time.monotonic() + _CATCHING_UP
         self._screen.say("catching up with what fell due meanwhile")
         while self._is_behind(ready) and time.monotonic() < until:
@@ -187,7 +187,7 @@ class Session:
     def _is_behind(self, moment: float) -> bool:
         """Whether somebody who was due before that moment (store's time) still waits."""
         try:
-            oldest = self._run(self._users.totals()).oldest_due
+            oldest = self._run(self._store.fleet.totals()).oldest_due
         except RedisUnavailable:
             return True
         return oldest is not None and oldest < moment
@@ -196,7 +196,7 @@ class Session:
         programs = [program for program in self._system.programs if program.name in names]
         try:
             missing = not_ready(
-                programs, self._run(self._users.progress()), since, self._manager.running()
+                programs, self._run(self._store.fleet.progress()), since, self._manager.running()
             )
         except RedisUnavailable:
             return [REDIS]
@@ -226,7 +226,7 @@ class Session:
     def _say_who_is_silent(self) -> None:
         """A process that lives and does nothing is as bad as a dead one, and supervisor cannot
         tell."""
-        now, progress = self._run(self._users.now()), self._run(self._users.progress())
+        now, progress = self._run(self._store.fleet.now()), self._run(self._store.fleet.progress())
         for program in silent(self._system.programs, progress, now, self._settings.clock.stretched):
             if program.name not in self._restarts.troubled:
                 self._screen.say(
@@ -238,7 +238,9 @@ class Session:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
         is_drained = wiring.drain(self._settings).is_asked()
         return self._run(
-            snapshot(self._users, self._broker, queues, time.monotonic(), is_drained=is_drained)
+            snapshot(
+                self._store.fleet, self._broker, queues, time.monotonic(), is_drained=is_drained
+            )
         )
 
     def _attend(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ import boto3
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings
-from eagle_logger.users.store import NewUser, UserStore
+from eagle_logger.users.store import NewUser, Users
 from workers.up.data_dir import kept_secret
 from workers.up.ports import free_port, port_of
 
@@ -125,7 +125,7 @@ def homes(users_file: Path) -> list[NewUser]:
     ]
 
 
-async def register(users: UserStore, population: Sequence[NewUser]) -> int:
+async def register(users: Users, population: Sequence[NewUser]) -> int:
     """Add the homes that are not there yet, or not fetched any more; how many.
 
     Raises ConfigurationError if there are other users: the simulated relay would refuse them, and

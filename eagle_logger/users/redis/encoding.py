@@ -209,11 +209,6 @@ def with_trouble(state: UserState, trouble: bytes) -> UserState:
     return state._replace(failures=failures, last_error=last_error, parked=parked)
 
 
-def forgiven(state: UserState) -> UserState:
-    """The state of a user who is updated: whatever was wrong may be right now."""
-    return state._replace(failures=0, last_error=None, parked=None)
-
-
 def _dumps(value: list[Any]) -> bytes:
     """Compact JSON, by Python's own encoder only where orjson refuses: half a character, that a
     gateway made up."""

@@ -30,10 +30,10 @@ TOKEN = "a token for tests"
 
 
 async def make_ready(settings: Settings) -> None:
-    users = wiring.user_store(settings, passwords=False)
-    await users.note_progress("dispatch", {})
-    await users.note_progress("fetch@host", {})
-    await users.close()
+    store = wiring.user_store(settings, passwords=False)
+    await store.fleet.note_progress("dispatch", {})
+    await store.fleet.note_progress("fetch@host", {})
+    await store.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.memory.store import MemoryUserStore
-from eagle_logger.users.redis.store import RedisUserStore
+from eagle_logger.users.memory.store import memory_store
+from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import UserStore
 from tests.support.hand_clock import HandClock
+from tests.support.set_membership import breaches, strays
 
 LEASE = 20.0
 
@@ -31,11 +32,13 @@ async def store(
     in its one set."""
     made: UserStore
     if request.param == "memory":
-        made = MemoryUserStore(clock, cipher=cipher, lease=LEASE)
+        made = memory_store(clock, cipher=cipher, lease=LEASE)
     else:
-        made = RedisUserStore(
+        made = redis_store(
             request.getfixturevalue("redis_url"), cipher=cipher, clock=clock, lease=LEASE
         )
     yield made
-    assert await made.check_invariant() == []
+    assert await breaches(made.users) == []
+    if request.param == "redis":
+        assert strays(request.getfixturevalue("redis_url")) == []
     await made.close()

@@ -12,13 +12,13 @@ GRID = Grid(6.0, 1.5)
 
 async def add(store: UserStore, *cloud_ids: str) -> None:
     for cloud_id in cloud_ids:
-        await store.put([new_user(cloud_id)])
+        await store.users.put([new_user(cloud_id)])
 
 
 async def claimed(store: UserStore, *cloud_ids: str, holder: str = "worker") -> list[Claim]:
     """These users, idle or due, in a worker's hands."""
-    await store.request(cloud_ids)
-    claims = await store.claim(cloud_ids, holder)
+    await store.schedule.request(cloud_ids)
+    claims = await store.schedule.claim(cloud_ids, holder)
     assert [claim.cloud_id for claim in claims] == list(cloud_ids)
     return claims
 
@@ -30,12 +30,12 @@ def reported(
 
 
 async def due_of(store: UserStore, cloud_id: str) -> float | None:
-    stored = await store.get(cloud_id)
+    stored = await store.users.get(cloud_id)
     assert stored
     return stored.due
 
 
 async def lease_of(store: UserStore, cloud_id: str) -> float | None:
-    stored = await store.get(cloud_id)
+    stored = await store.users.get(cloud_id)
     assert stored
     return stored.lease_ends

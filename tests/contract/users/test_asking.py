@@ -8,24 +8,25 @@ from eagle_logger.users.store import UserStore
 from tests.contract.users.conftest import LEASE
 from tests.contract.users.scheduling import add, claimed, lease_of, reported
 from tests.support.hand_clock import HandClock
+from tests.support.set_membership import breaches
 from tests.support.users import new_user
 
 
 async def test_an_idle_user_is_leased_at_once(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
-    await store.report([reported((await claimed(store, "00ce69"))[0])], {})
-    answer = await store.request(["00ce69", "ffffff", "00ce69"])
+    await store.schedule.report([reported((await claimed(store, "00ce69"))[0])], {})
+    answer = await store.schedule.request(["00ce69", "ffffff", "00ce69"])
     assert (answer.leased, answer.unknown) == (("00ce69",), ("ffffff",))
-    assert len(await store.claim(["00ce69"], "worker")) == 1
+    assert len(await store.schedule.claim(["00ce69"], "worker")) == 1
 
 
 async def test_a_flood_for_one_user_is_one_message(store: UserStore) -> None:
     await add(store, "000001", "000002")
-    await store.lease(2)
-    assert (await store.request(["000001"])).leased == ("000001",)
+    await store.schedule.lease(2)
+    assert (await store.schedule.request(["000001"])).leased == ("000001",)
     for _ in range(3):
-        assert (await store.request(["000001"])).marked == ("000001",)
-    assert len(await store.claim(["000001"], "worker")) == 1
+        assert (await store.schedule.request(["000001"])).marked == ("000001",)
+    assert len(await store.schedule.claim(["000001"], "worker")) == 1
 
 
 async def test_a_request_during_a_fetch_is_served_right_after_it(
@@ -34,15 +35,17 @@ async def test_a_request_during_a_fetch_is_served_right_after_it(
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     for _ in range(3):
-        assert (await store.request(["00ce69"])).marked == ("00ce69",)
+        assert (await store.schedule.request(["00ce69"])).marked == ("00ce69",)
     clock.advance(2)
     state = UserState(total_events_logged=1)
-    assert (await store.report([reported(claim, state)], {})).again == {"00ce69"}
+    assert (await store.schedule.report([reported(claim, state)], {})).again == {"00ce69"}
     assert await lease_of(store, "00ce69") == clock.now() + LEASE
-    assert await store.begin([claim]) == {"00ce69"}
-    answer = await store.report([reported(claim, state._replace(total_events_logged=2))], {})
+    assert await store.schedule.begin([claim]) == {"00ce69"}
+    answer = await store.schedule.report(
+        [reported(claim, state._replace(total_events_logged=2))], {}
+    )
     assert (answer.again, answer.lost) == (frozenset(), frozenset())
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.state.total_events_logged == 2
 
@@ -53,49 +56,49 @@ async def test_turns_missed_before_another_round_are_counted_once(
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
     [claim] = await claimed(store, "00ce69")
-    await store.request(["00ce69"])
+    await store.schedule.request(["00ce69"])
     clock.advance(13)
-    first = await store.report([reported(claim, grid=grid)], {})
-    second = await store.report([reported(claim, grid=grid)], {})
+    first = await store.schedule.report([reported(claim, grid=grid)], {})
+    second = await store.schedule.report([reported(claim, grid=grid)], {})
     assert (first.missed_turns, second.missed_turns) == (2, 0)
 
 
 async def test_the_same_request_is_carried_out_once(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
-    assert (await store.request(["00ce69"], once="message-1")).leased == ("00ce69",)
-    [claim] = await store.claim(["00ce69"], "worker")
+    assert (await store.schedule.request(["00ce69"], once="message-1")).leased == ("00ce69",)
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     for _ in range(3):
-        answer = await store.request(["00ce69", "ffffff"], once="message-1")
+        answer = await store.schedule.request(["00ce69", "ffffff"], once="message-1")
         assert answer.seen_before
         assert (answer.leased, answer.marked, answer.unknown, answer.parked) == ((), (), (), ())
-    assert (await store.report([reported(claim)], {})).again == frozenset()
-    assert (await store.request(["00ce69"], once="message-2")).leased == ("00ce69",)
-    await store.forget("message-2")
-    assert not (await store.request(["00ce69"], once="message-2")).seen_before
+    assert (await store.schedule.report([reported(claim)], {})).again == frozenset()
+    assert (await store.schedule.request(["00ce69"], once="message-2")).leased == ("00ce69",)
+    await store.schedule.forget("message-2")
+    assert not (await store.schedule.request(["00ce69"], once="message-2")).seen_before
 
 
 async def test_what_was_forgotten_may_be_asked_again_at_once(store: UserStore) -> None:
     await add(store, "00ce69", "002738", "ffffff")
-    await store.request(["00ce69", "002738"], once="message")
-    [held] = await store.claim(["002738"], "worker")
-    await store.lease(1)  # the schedule has ffffff, and nobody asked for it
-    await store.forget("message", ["00ce69", "002738", "ffffff", "abcdef"])
-    totals = await store.totals()
+    await store.schedule.request(["00ce69", "002738"], once="message")
+    [held] = await store.schedule.claim(["002738"], "worker")
+    await store.schedule.lease(1)  # the schedule has ffffff, and nobody asked for it
+    await store.schedule.forget("message", ["00ce69", "002738", "ffffff", "abcdef"])
+    totals = await store.fleet.totals()
     assert (totals.due, totals.leased) == (1, 2)
-    asked_again = await store.request(["00ce69", "002738"], once="message")
+    asked_again = await store.schedule.request(["00ce69", "002738"], once="message")
     assert (asked_again.leased, asked_again.marked) == (("00ce69",), ("002738",))
-    assert await store.begin([held]) == {"002738"}
-    await store.forget(None, ["00ce69"])
-    assert (await store.request(["00ce69"])).leased == ("00ce69",)
-    assert await store.check_invariant() == []
+    assert await store.schedule.begin([held]) == {"002738"}
+    await store.schedule.forget(None, ["00ce69"])
+    assert (await store.schedule.request(["00ce69"])).leased == ("00ce69",)
+    assert await breaches(store.users) == []
 
 
 async def test_a_thousand_users_in_one_request(store: UserStore) -> None:
     ids = [f"{number:06x}" for number in range(1000)]
-    await store.put([new_user(cloud_id) for cloud_id in ids])
-    assert (await store.request(ids)).leased == tuple(ids)
-    claims = await store.claim(ids, "worker")
-    assert len(await store.begin(claims)) == 1000
-    answer = await store.report([reported(claim) for claim in claims], {})
+    await store.users.put([new_user(cloud_id) for cloud_id in ids])
+    assert (await store.schedule.request(ids)).leased == tuple(ids)
+    claims = await store.schedule.claim(ids, "worker")
+    assert len(await store.schedule.begin(claims)) == 1000
+    answer = await store.schedule.report([reported(claim) for claim in claims], {})
     assert (answer.again, answer.lost) == (frozenset(), frozenset())
-    assert (await store.totals()).due == 1000
+    assert (await store.fleet.totals()).due == 1000

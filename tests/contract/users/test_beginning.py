@@ -16,9 +16,9 @@ async def test_begin_renews_the_lease_and_is_remembered(store: UserStore, clock:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     began = clock.advance(15)
-    assert await store.begin([claim]) == {"00ce69"}
+    assert await store.schedule.begin([claim]) == {"00ce69"}
     assert await lease_of(store, "00ce69") == began + LEASE
-    await store.report([reported(claim)], {})
+    await store.schedule.report([reported(claim)], {})
     clock.advance(0.125)
     [after] = await claimed(store, "00ce69")
     assert after.last_request == began
@@ -31,11 +31,11 @@ async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
     await add(store, "00ce69")
     [first] = await claimed(store, "00ce69")
     assert first.begun
-    await store.report([reported(first)], {})
+    await store.schedule.report([reported(first)], {})
     clock.advance(later)
     [second] = await claimed(store, "00ce69")
     assert (second.last_request, second.begun) == (first.claimed_at, begun)
-    await store.report([reported(second)], {})
+    await store.schedule.report([reported(second)], {})
     [third] = await claimed(store, "00ce69")
     assert third.last_request == (second if begun else first).claimed_at
 
@@ -48,11 +48,11 @@ async def test_a_report_says_when_its_last_request_was_written(
     await add(store, "00ce69")
     [first] = await claimed(store, "00ce69")
     now = clock.advance(3.0)
-    await store.report([reported(first)._replace(since_request=0.5)], {})
+    await store.schedule.report([reported(first)._replace(since_request=0.5)], {})
     [second] = await claimed(store, "00ce69")
     assert (second.last_request, second.begun) == (now - 0.5, False)
     clock.advance(1.0)
-    await store.report([reported(second)], {})
+    await store.schedule.report([reported(second)], {})
     [third] = await claimed(store, "00ce69")
     assert third.last_request == now - 0.5, "a visit without a request changes nothing"
 
@@ -63,13 +63,13 @@ async def test_who_slept_past_its_lease_may_neither_begin_nor_report(
     await add(store, "00ce69")
     [asleep] = await claimed(store, "00ce69")
     clock.advance(LEASE)
-    assert await store.lease(1) == ["00ce69"]
-    assert await store.begin([asleep]) == frozenset()
-    [awake] = await store.claim(["00ce69"], "another")
-    assert await store.begin([asleep, awake]) == {"00ce69"}
-    answer = await store.report([reported(asleep, UserState(total_events_logged=7))], {})
+    assert await store.schedule.lease(1) == ["00ce69"]
+    assert await store.schedule.begin([asleep]) == frozenset()
+    [awake] = await store.schedule.claim(["00ce69"], "another")
+    assert await store.schedule.begin([asleep, awake]) == {"00ce69"}
+    answer = await store.schedule.report([reported(asleep, UserState(total_events_logged=7))], {})
     assert answer.lost == {"00ce69"}
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.state == UserState()
     assert stored.lease_ends is not None
@@ -81,5 +81,5 @@ async def test_a_late_worker_goes_on_while_nobody_else_took_over(
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     clock.advance(LEASE * 2)
-    assert await store.begin([claim]) == {"00ce69"}
-    assert (await store.report([reported(claim)], {})).lost == frozenset()
+    assert await store.schedule.begin([claim]) == {"00ce69"}
+    assert (await store.schedule.report([reported(claim)], {})).lost == frozenset()

@@ -15,13 +15,13 @@ async def test_a_dead_holders_users_are_due_again_at_once(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, *(f"{number:06x}" for number in range(1200)))
-    ids = await store.lease(1200)
-    await store.claim(ids[:1100], "dead")
-    [other] = await store.claim(ids[1100:1101], "alive")
-    assert sorted(await store.free("dead")) == sorted(ids[:1100])
-    assert await store.free("dead") == []
-    assert sorted(await store.lease(2000)) == sorted(ids[:1100])
-    assert await store.begin([other]) == {other.cloud_id}
+    ids = await store.schedule.lease(1200)
+    await store.schedule.claim(ids[:1100], "dead")
+    [other] = await store.schedule.claim(ids[1100:1101], "alive")
+    assert sorted(await store.schedule.free("dead")) == sorted(ids[:1100])
+    assert await store.schedule.free("dead") == []
+    assert sorted(await store.schedule.lease(2000)) == sorted(ids[:1100])
+    assert await store.schedule.begin([other]) == {other.cloud_id}
 
 
 async def test_a_freed_user_may_have_been_asked_until_its_holder_died(
@@ -29,10 +29,10 @@ async def test_a_freed_user_may_have_been_asked_until_its_holder_died(
 ) -> None:
     await add(store, "00ce69")
     claims = await claimed(store, "00ce69", holder="dead")
-    await store.begin(claims)
+    await store.schedule.begin(claims)
     freed = clock.advance(0.5)
-    await store.free("dead")
-    assert await store.begin(claims) == frozenset()
+    await store.schedule.free("dead")
+    assert await store.schedule.begin(claims) == frozenset()
     clock.advance(0.5)
     [claim] = await claimed(store, "00ce69")
     assert (claim.last_request, claim.begun) == (freed, False)
@@ -41,11 +41,11 @@ async def test_a_freed_user_may_have_been_asked_until_its_holder_died(
 async def test_a_report_about_a_removed_user_is_lost(store: UserStore) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    assert await store.remove("00ce69")
-    assert await store.begin([claim]) == frozenset()
-    assert (await store.report([reported(claim)], {})).lost == {"00ce69"}
-    assert await store.get("00ce69") is None
-    assert (await store.totals()).users == 0
+    assert await store.users.remove("00ce69")
+    assert await store.schedule.begin([claim]) == frozenset()
+    assert (await store.schedule.report([reported(claim)], {})).lost == {"00ce69"}
+    assert await store.users.get("00ce69") is None
+    assert (await store.fleet.totals()).users == 0
 
 
 async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_flight(
@@ -53,19 +53,19 @@ async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_f
 ) -> None:
     await add(store, "00ce69")
     [old] = await claimed(store, "00ce69")
-    await store.begin([old])
+    await store.schedule.begin([old])
     began = clock.now()
     clock.advance(1)
-    await store.remove("00ce69")
+    await store.users.remove("00ce69")
     await add(store, "00ce69")
-    assert await store.begin([old]) == frozenset()
-    assert (await store.report([reported(old)], {})).lost == {"00ce69"}
-    assert await store.lease(1) == []
-    assert (await store.request(["00ce69"])).leased == ()
-    assert await store.claim(["00ce69"], "worker") == []
+    assert await store.schedule.begin([old]) == frozenset()
+    assert (await store.schedule.report([reported(old)], {})).lost == {"00ce69"}
+    assert await store.schedule.lease(1) == []
+    assert (await store.schedule.request(["00ce69"])).leased == ()
+    assert await store.schedule.claim(["00ce69"], "worker") == []
     clock.advance(LEASE - 1)
-    assert await store.lease(1) == ["00ce69"]
-    [new] = await store.claim(["00ce69"], "worker")
+    assert await store.schedule.lease(1) == ["00ce69"]
+    [new] = await store.schedule.claim(["00ce69"], "worker")
     assert new.token != old.token
     assert new.last_request == began
 
@@ -75,11 +75,11 @@ async def test_removed_while_idle_and_added_again_keeps_its_distance(
 ) -> None:
     await add(store, "00ce69")
     claims = await claimed(store, "00ce69")
-    await store.begin(claims)
-    await store.report([reported(claims[0])], {})
+    await store.schedule.begin(claims)
+    await store.schedule.report([reported(claims[0])], {})
     began = clock.now()
     clock.advance(0.25)
-    await store.remove("00ce69")
+    await store.users.remove("00ce69")
     await add(store, "00ce69")
     assert (await claimed(store, "00ce69"))[0].last_request == began
 
@@ -89,11 +89,11 @@ async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(
 ) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    await store.put([new_user("00ce69", "a-better-password")])
+    await store.users.put([new_user("00ce69", "a-better-password")])
     refused = UserState(total_events_logged=1, failures=3, last_error="refused", parked="refused")
-    answer = await store.report([reported(claim, refused, pause=300.0)], {})
+    answer = await store.schedule.report([reported(claim, refused, pause=300.0)], {})
     assert answer.lost == frozenset()
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.state == UserState(total_events_logged=1)
     assert stored.due == next_due(clock.now(), GRID)
@@ -104,18 +104,20 @@ async def test_whoever_asks_after_an_update_gets_the_new_credentials_tried(
 ) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    await store.put([new_user("00ce69", "a-better-password")])
-    await store.request(["00ce69"])
-    assert (await store.report([reported(claim)], {})).again == frozenset()
-    assert await store.lease(1) == ["00ce69"]
+    await store.users.put([new_user("00ce69", "a-better-password")])
+    await store.schedule.request(["00ce69"])
+    assert (await store.schedule.report([reported(claim)], {})).again == frozenset()
+    assert await store.schedule.lease(1) == ["00ce69"]
 
 
 async def test_an_update_ends_a_pause(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, UserState(failures=9, last_error="busy"), pause=300.0)], {})
+    await store.schedule.report(
+        [reported(claim, UserState(failures=9, last_error="busy"), pause=300.0)], {}
+    )
     await add(store, "00ce69")
     assert await due_of(store, "00ce69") == clock.now()
-    await store.lease(1)
+    await store.schedule.lease(1)
     await add(store, "00ce69")
     assert await due_of(store, "00ce69") is None

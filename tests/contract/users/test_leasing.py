@@ -13,36 +13,36 @@ from tests.support.users import new_user
 
 async def test_a_new_user_is_due_at_once(store: UserStore) -> None:
     await add(store, "00ce69")
-    assert await store.lease(10) == ["00ce69"]
-    assert await store.lease(10) == []
+    assert await store.schedule.lease(10) == ["00ce69"]
+    assert await store.schedule.lease(10) == []
 
 
 async def test_the_longest_due_are_leased_first(store: UserStore, clock: HandClock) -> None:
     for cloud_id in ("000003", "000001", "000002"):
         await add(store, cloud_id)
         clock.advance(1)
-    assert await store.lease(2) == ["000003", "000001"]
-    assert await store.lease(2) == ["000002"]
+    assert await store.schedule.lease(2) == ["000003", "000001"]
+    assert await store.schedule.lease(2) == ["000002"]
 
 
 async def test_more_users_than_one_step_of_the_script_takes(
     store: UserStore, clock: HandClock
 ) -> None:
-    await store.put([new_user(f"{number:06x}") for number in range(2500)])
+    await store.users.put([new_user(f"{number:06x}") for number in range(2500)])
     clock.advance(6)
-    leased = await store.lease(10_000)
+    leased = await store.schedule.lease(10_000)
     assert sorted(leased) == [f"{number:06x}" for number in range(2500)]
-    assert (await store.totals()).leased == 2500
+    assert (await store.fleet.totals()).leased == 2500
 
 
 async def test_a_batch_of_new_users_does_not_fall_due_at_once(
     store: UserStore, clock: HandClock
 ) -> None:
-    await store.put([new_user(f"{number:06x}") for number in range(1001)])
+    await store.users.put([new_user(f"{number:06x}") for number in range(1001)])
     per_step = []
     for _ in range(10):
         clock.advance(0.1)
-        per_step.append(len(await store.lease(2000)))
+        per_step.append(len(await store.schedule.lease(2000)))
     assert sum(per_step) == 1001
     assert max(per_step) < 200
 
@@ -53,33 +53,33 @@ async def test_a_lease_that_runs_out_makes_the_user_due_since_it_fell_due(
     fell_due = clock.now()
     await add(store, "00ce69")
     clock.advance(3)
-    assert await store.lease(1) == ["00ce69"]
-    assert await store.lease(1) == []
+    assert await store.schedule.lease(1) == ["00ce69"]
+    assert await store.schedule.lease(1) == []
     clock.advance(LEASE)
-    assert await store.lease(1) == ["00ce69"]
-    [claim] = await store.claim(["00ce69"], "worker")
+    assert await store.schedule.lease(1) == ["00ce69"]
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     assert claim.due == fell_due
 
 
 async def test_work_on_ended_leases_is_bounded(store: UserStore, clock: HandClock) -> None:
     await add(store, *(f"{number:06x}" for number in range(5)))
-    assert len(await store.lease(5)) == 5
+    assert len(await store.schedule.lease(5)) == 5
     clock.advance(LEASE)
-    assert len(await store.lease(2)) == 2
-    totals = await store.totals()
+    assert len(await store.schedule.lease(2)) == 2
+    totals = await store.fleet.totals()
     assert (totals.leased, totals.due) == (
         5,
         0,
     )  # two given back and leased again, three not looked at yet
-    assert len(await store.lease(5)) == 3
+    assert len(await store.schedule.lease(5)) == 3
 
 
 async def test_a_claim_brings_everything_needed(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     due = clock.now()
-    await store.lease(1)
+    await store.schedule.lease(1)
     clock.advance(0.25)
-    [claim] = await store.claim(["00ce69"], "worker")
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     assert (claim.due, claim.claimed_at, claim.last_request) == (due, due + 0.25, None)
     assert claim.credentials == new_user("00ce69").credentials
     assert claim.state == UserState()
@@ -88,10 +88,10 @@ async def test_a_claim_brings_everything_needed(store: UserStore, clock: HandClo
 
 async def test_only_what_is_leased_and_free_can_be_claimed(store: UserStore) -> None:
     await add(store, "000001", "000002")
-    assert await store.claim(["000001", "ffffff"], "worker") == []
-    await store.request(["000001"])
-    assert len(await store.claim(["000001", "000001", "000002"], "worker")) == 1
-    assert await store.claim(["000001"], "worker") == []
+    assert await store.schedule.claim(["000001", "ffffff"], "worker") == []
+    await store.schedule.request(["000001"])
+    assert len(await store.schedule.claim(["000001", "000001", "000002"], "worker")) == 1
+    assert await store.schedule.claim(["000001"], "worker") == []
 
 
 async def test_a_message_delivered_twice_finds_nothing_to_claim(
@@ -99,9 +99,9 @@ async def test_a_message_delivered_twice_finds_nothing_to_claim(
 ) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    assert await store.claim(["00ce69"], "another") == []
-    await store.report([reported(claim)], {})
-    assert await store.claim(["00ce69"], "another") == []
+    assert await store.schedule.claim(["00ce69"], "another") == []
+    await store.schedule.report([reported(claim)], {})
+    assert await store.schedule.claim(["00ce69"], "another") == []
 
 
 async def test_claims_that_end_without_a_report_are_counted(
@@ -109,14 +109,14 @@ async def test_claims_that_end_without_a_report_are_counted(
 ) -> None:
     await add(store, "00ce69")
     for abandoned in range(4):
-        assert await store.lease(1) == ["00ce69"]
-        [claim] = await store.claim(["00ce69"], "worker")
+        assert await store.schedule.lease(1) == ["00ce69"]
+        [claim] = await store.schedule.claim(["00ce69"], "worker")
         assert claim.abandoned == abandoned
         if abandoned < 3:
             clock.advance(LEASE)
-            assert await store.lease(1) == ([] if abandoned else ["00ce69"]), (
+            assert await store.schedule.lease(1) == ([] if abandoned else ["00ce69"]), (
                 "a suspect rests first"
             )
             clock.advance(REST if abandoned else LEASE)
-    await store.report([reported(claim)], {})
+    await store.schedule.report([reported(claim)], {})
     assert (await claimed(store, "00ce69"))[0].abandoned == 0

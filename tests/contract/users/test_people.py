@@ -19,44 +19,43 @@ from tests.support.users import lived_in_state, new_user
 
 
 async def everybody(store: UserStore, batch: int = 500) -> list[StoredUser]:
-    return [stored async for page in store.all(batch=batch) for stored in page]
+    return [stored async for page in store.users.all(batch=batch) for stored in page]
 
 
 async def test_it_answers(store: UserStore, clock: HandClock) -> None:
-    await store.ping()
-    assert await store.now() == clock.now()
+    assert await store.fleet.now() == clock.now()
 
 
 async def test_what_is_put_can_be_looked_at_but_not_its_password(store: UserStore) -> None:
     new = new_user("00ce69", "a-password", intervals={Kind.DEMAND: 10.0, Kind.PRICE: 60.5})
     new = replace(new, user=replace(new.user, mac_id="0xd8d5b9000000abcd"))
-    await store.put([new])
-    stored = await store.get("00ce69")
+    await store.users.put([new])
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.user == new.user
     assert "a-password" not in repr(stored)
-    assert await store.get("ffffff") is None
+    assert await store.users.get("ffffff") is None
 
 
 async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
     ids = ["000000", "00ce69", "00ce6a", "00d001", "a00000", "fffffe", "ffffff"]
     for cloud_id in reversed(ids):
         await add(store, cloud_id)
-    pages = [[stored.user.cloud_id for stored in page] async for page in store.all(batch=3)]
+    pages = [[stored.user.cloud_id for stored in page] async for page in store.users.all(batch=3)]
     assert pages == [ids[:3], ids[3:6], ids[6:]]
     assert [
-        stored.user.cloud_id async for page in store.all(after="00ce69") for stored in page
+        stored.user.cloud_id async for page in store.users.all(after="00ce69") for stored in page
     ] == ids[2:]
-    assert [page async for page in store.all(after="ffffff")] == []
+    assert [page async for page in store.users.all(after="ffffff")] == []
 
 
 async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -> None:
     for cloud_id in ("a00000", "00ce69", "00ce6a", "ffffff"):
         await add(store, cloud_id)
     state = lived_in_state()._replace(failures=3, last_error="timed_out", parked="refused")
-    await store.report([reported((await claimed(store, "00ce6a"))[0], state)], {})
+    await store.schedule.report([reported((await claimed(store, "00ce6a"))[0], state)], {})
     await claimed(store, "ffffff")
-    found = [outline async for batch in store.outlines() for outline in batch]
+    found = [outline async for batch in store.users.outlines() for outline in batch]
     assert [outline.cloud_id for outline in found] == ["00ce69", "00ce6a", "a00000", "ffffff"]
     for outline, whole in zip(found, await everybody(store), strict=True):
         assert (outline.due, outline.lease_ends) == (whole.due, whole.lease_ends)
@@ -74,23 +73,23 @@ async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -
         )
         assert (outline.intervals, outline.unreadable) == (whole.user.intervals, None)
     assert [outline.visited for outline in found] == [False, True, False, False]
-    await store.put([new_user("00ce69", intervals={Kind.DEMAND: 3600.0})])
-    found = [outline async for batch in store.outlines() for outline in batch]
+    await store.users.put([new_user("00ce69", intervals={Kind.DEMAND: 3600.0})])
+    found = [outline async for batch in store.users.outlines() for outline in batch]
     assert [outline.intervals for outline in found] == [{Kind.DEMAND: 3600.0}, {}, {}, {}]
 
 
 async def test_remove_says_whether_there_was_one(store: UserStore) -> None:
     await add(store, "00ce69")
-    assert await store.remove("00ce69")
-    assert not await store.remove("00ce69")
+    assert await store.users.remove("00ce69")
+    assert not await store.users.remove("00ce69")
     assert await everybody(store) == []
 
 
 async def test_adding_again_keeps_the_state_and_replaces_the_rest(store: UserStore) -> None:
-    await store.put([new_user("00ce69", intervals={Kind.DEMAND: 10.0})])
+    await store.users.put([new_user("00ce69", intervals={Kind.DEMAND: 10.0})])
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, lived_in_state())], {})
-    await store.put([new_user("00ce69", "another-password")])
+    await store.schedule.report([reported(claim, lived_in_state())], {})
+    await store.users.put([new_user("00ce69", "another-password")])
     [claim] = await claimed(store, "00ce69")
     assert claim.user.intervals == {}
     assert claim.credentials
@@ -103,11 +102,11 @@ async def test_what_was_exported_can_be_restored(store: UserStore) -> None:
     claims = await claimed(store, "000001", "000002")
     state = lived_in_state()
     refused = state._replace(failures=3, last_error="refused", parked="refused")
-    await store.report([reported(claims[0], state), reported(claims[1], refused)], {})
+    await store.schedule.report([reported(claims[0], state), reported(claims[1], refused)], {})
     exported = await everybody(store)
     for stored in exported:
-        await store.remove(stored.user.cloud_id)
-    await store.restore(exported)
+        await store.users.remove(stored.user.cloud_id)
+    await store.users.restore(exported)
     restored = await everybody(store)
     assert [stored.sealed for stored in restored] == [stored.sealed for stored in exported]
     assert [stored.state for stored in restored] == [state, state]
@@ -118,9 +117,9 @@ async def test_restoring_does_not_turn_a_state_back(store: UserStore) -> None:
     await add(store, "00ce69")
     exported = await everybody(store)
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, lived_in_state())], {})
-    await store.restore([replace(exported[0], state=UserState(total_events_logged=1))])
-    stored = await store.get("00ce69")
+    await store.schedule.report([reported(claim, lived_in_state())], {})
+    await store.users.restore([replace(exported[0], state=UserState(total_events_logged=1))])
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.state == lived_in_state()
 
@@ -131,7 +130,7 @@ async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserSt
     foreign = Cipher([new_key()]).seal(new_user("000001").credentials)
     for bad in (other.sealed, foreign, "nonsense", ""):
         with pytest.raises(ValueError, match="sealed password"):
-            await store.restore(
+            await store.users.restore(
                 [
                     replace(other, user=replace(other.user, mac_id="0xd8d5b90000000001")),
                     replace(mine, sealed=bad),
@@ -143,7 +142,7 @@ async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserSt
 async def test_resealing_leaves_alone_what_is_sealed_with_the_newest_key(store: UserStore) -> None:
     await add(store, "00ce69")
     before = await everybody(store)
-    assert await store.reseal() == 0
+    assert await store.users.reseal() == 0
     assert await everybody(store) == before
 
 
@@ -152,14 +151,14 @@ async def test_a_key_that_a_living_process_lacks_seals_nothing(
 ) -> None:
     await add(store, "00ce69")
     before = await everybody(store)
-    await store.note_progress("fetch-1", {"keys": "0123456789abcdef"})
+    await store.fleet.note_progress("fetch-1", {"keys": "0123456789abcdef"})
     with pytest.raises(KeyNotKnown, match=r"fetch-1: the first key .* not known there"):
-        await store.reseal()
+        await store.users.reseal()
     with pytest.raises(KeyNotKnown, match="fetch-1"):
         await add(store, "00ce70")
     assert await everybody(store) == before
     clock.advance(ALIVE + 1)
-    assert await store.reseal() == 0
+    assert await store.users.reseal() == 0
 
 
 async def test_what_a_living_process_cannot_decrypt_is_not_restored(
@@ -167,32 +166,32 @@ async def test_what_a_living_process_cannot_decrypt_is_not_restored(
 ) -> None:
     await add(store, "00ce69")
     exported = await everybody(store)
-    await store.remove("00ce69")
-    await store.note_progress("fetch-1", {"keys": "0123456789abcdef"})
+    await store.users.remove("00ce69")
+    await store.fleet.note_progress("fetch-1", {"keys": "0123456789abcdef"})
     with pytest.raises(KeyNotKnown, match=r"fetch-1: a key .* not known there"):
-        await store.restore(exported)
+        await store.users.restore(exported)
     assert await everybody(store) == []
-    await store.note_progress("fetch-1", {})
-    await store.restore(exported)
+    await store.fleet.note_progress("fetch-1", {})
+    await store.users.restore(exported)
     assert len(await everybody(store)) == 1
 
 
 async def test_a_progress_note_tells_which_keys_a_process_has(
     store: UserStore, cipher: Cipher
 ) -> None:
-    await store.note_progress("fetch-1", {})
-    assert (await store.progress())["fetch-1"]["keys"] == cipher.fingerprints[0]
-    await store.note_progress("beat-of-before", {"keys": ""})
-    assert await store.reseal() == 0
+    await store.fleet.note_progress("fetch-1", {})
+    assert (await store.fleet.progress())["fetch-1"]["keys"] == cipher.fingerprints[0]
+    await store.fleet.note_progress("beat-of-before", {"keys": ""})
+    assert await store.users.reseal() == 0
 
 
 async def test_totals(store: UserStore, clock: HandClock) -> None:
-    assert (await store.totals()).oldest_due is None
+    assert (await store.fleet.totals()).oldest_due is None
     await add(store, "000001", "000002", "000003")
     claims = await claimed(store, "000002", "000003")
-    await store.report([reported(claims[0], UserState(parked="refused"))], {})
+    await store.schedule.report([reported(claims[0], UserState(parked="refused"))], {})
     clock.advance(0.5)
-    totals = await store.totals()
+    totals = await store.fleet.totals()
     assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (
         3,
         1,
@@ -202,27 +201,27 @@ async def test_totals(store: UserStore, clock: HandClock) -> None:
     )
     assert totals.oldest_due == clock.now() - 0.5
     clock.advance(OVERDUE_AFTER)
-    assert (await store.totals()).overdue == 1, "late by more than the tick"
+    assert (await store.fleet.totals()).overdue == 1, "late by more than the tick"
 
 
 async def test_counters_add_up(store: UserStore) -> None:
-    await store.count({"sns_messages": 2})
-    await store.report([], {"sns_messages": 1, "fetches": 5})
-    assert await store.tally() == {"sns_messages": 3, "fetches": 5}
+    await store.fleet.count({"sns_messages": 2})
+    await store.schedule.report([], {"sns_messages": 1, "fetches": 5})
+    assert await store.fleet.tally() == {"sns_messages": 3, "fetches": 5}
 
 
 async def test_a_lost_report_counts_all_the_same(store: UserStore) -> None:
-    await store.report([Report("ffffff", 1, UserState(), GRID)], {"fetches": 1})
-    assert (await store.tally())["fetches"] == 1
+    await store.schedule.report([Report("ffffff", 1, UserState(), GRID)], {"fetches": 1})
+    assert (await store.fleet.tally())["fetches"] == 1
 
 
 async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock, cipher: Cipher) -> None:
     [key] = cipher.fingerprints
-    await store.note_progress("fetch-1", {"by": "worker", "in_flight": 3, "late": 0.25})
+    await store.fleet.note_progress("fetch-1", {"by": "worker", "in_flight": 3, "late": 0.25})
     noted, agrees = clock.now(), pytest.approx(0.0, abs=0.1)
     clock.advance(3599)
-    await store.note_progress("beat", {})
-    assert await store.progress() == {
+    await store.fleet.note_progress("beat", {})
+    assert await store.fleet.progress() == {
         "fetch-1": {
             "keys": key,
             "by": "worker",
@@ -234,21 +233,21 @@ async def test_progress_is_kept_an_hour(store: UserStore, clock: HandClock, ciph
         "beat": {"keys": key, "at": noted + 3599, "clock_ahead": agrees},
     }
     clock.advance(2)
-    assert list(await store.progress()) == ["beat"]
+    assert list(await store.fleet.progress()) == ["beat"]
 
 
 async def test_the_first_start_decides_the_number_of_shards(store: UserStore) -> None:
-    assert await store.shards() is None
-    assert await store.agree_on_shards(16) == 16
-    assert await store.agree_on_shards(8) == 16
-    await store.set_shards(8)
-    assert await store.shards() == 8
+    assert await store.fleet.shards() is None
+    assert await store.fleet.agree_on_shards(16) == 16
+    assert await store.fleet.agree_on_shards(8) == 16
+    await store.fleet.set_shards(8)
+    assert await store.fleet.shards() == 8
 
 
 async def test_nodes_are_known_for_a_day(store: UserStore, clock: HandClock) -> None:
-    await store.register_node("b")
+    await store.fleet.register_node("b")
     clock.advance(80_000)
-    await store.register_node("a")
-    assert await store.nodes() == ["a", "b"]
+    await store.fleet.register_node("a")
+    assert await store.fleet.nodes() == ["a", "b"]
     clock.advance(6401)
-    assert await store.nodes() == ["a"]
+    assert await store.fleet.nodes() == ["a"]

@@ -27,11 +27,13 @@ async def refuse(
     store: UserStore, *cloud_ids: str, state: UserState = REFUSED, pause: float = 300.0
 ) -> None:
     claims = await claimed(store, *cloud_ids)
-    await store.report([reported(claim, state, pause=pause) for claim in claims], {})
+    await store.schedule.report([reported(claim, state, pause=pause) for claim in claims], {})
 
 
 async def parked(store: UserStore) -> list[str]:
-    return [one.user.cloud_id async for page in store.all() for one in page if one.state.parked]
+    return [
+        one.user.cloud_id async for page in store.users.all() for one in page if one.state.parked
+    ]
 
 
 # Whose credentials have worked ----------------------------------------------------------------------------------------
@@ -39,13 +41,13 @@ async def parked(store: UserStore) -> list[str]:
 
 async def is_unproven(store: UserStore) -> bool:
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim)], {})
+    await store.schedule.report([reported(claim)], {})
     return claim.unproven
 
 
 async def answer(store: UserStore) -> None:
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, lived_in_state())._replace(answered=True)], {})
+    await store.schedule.report([reported(claim, lived_in_state())._replace(answered=True)], {})
 
 
 async def test_credentials_are_unproven_until_the_relay_has_answered(store: UserStore) -> None:
@@ -63,19 +65,19 @@ async def test_an_answer_to_the_old_credentials_proves_nothing_of_the_new_ones(
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     await add(store, "00ce69")
-    await store.report([reported(claim)._replace(answered=True)], {})
+    await store.schedule.report([reported(claim)._replace(answered=True)], {})
     assert await is_unproven(store)
 
 
 async def test_a_restored_state_proves_its_credentials(store: UserStore) -> None:
     await add(store, "00ce69")
     await answer(store)
-    exported = await store.get("00ce69")
+    exported = await store.users.get("00ce69")
     assert exported
-    await store.remove("00ce69")
-    await store.restore([exported])
+    await store.users.remove("00ce69")
+    await store.users.restore([exported])
     assert not await is_unproven(store)
-    await store.restore([exported])
+    await store.users.restore([exported])
     assert await is_unproven(store), "the state here may belong to other credentials"
 
 
@@ -89,7 +91,7 @@ async def test_three_of_a_small_fleet_are_parked_and_four_are_not(
     await add(store, *everybody)
     await refuse(store, *everybody[:3])
     assert await parked(store) == everybody[:3]
-    assert (await store.totals()).refused == 0
+    assert (await store.fleet.totals()).refused == 0
     clock.advance(WITHIN - 1)
     await refuse(store, everybody[3])
     assert await parked(store) == []
@@ -97,10 +99,10 @@ async def test_three_of_a_small_fleet_are_parked_and_four_are_not(
     assert fourth is not None
     assert clock.now() + 300 < fourth <= clock.now() + 306
     assert [await due_of(store, one) for one in everybody[:3]] == [clock.now()] * 3
-    stored = await store.get(everybody[3])
+    stored = await store.users.get(everybody[3])
     assert stored
     assert stored.state == WAITING
-    totals = await store.totals()
+    totals = await store.fleet.totals()
     assert (totals.parked, totals.failing, totals.refused) == (0, 1, 1)
 
 
@@ -111,7 +113,7 @@ async def test_four_refusals_in_one_report_park_nobody(store: UserStore, clock: 
     assert [due > clock.now() + 300 for one in ids(4) if (due := await due_of(store, one))] == [
         True
     ] * 4
-    assert (await store.totals()).refused == 4
+    assert (await store.fleet.totals()).refused == 4
 
 
 async def test_parkings_further_apart_are_believed(store: UserStore, clock: HandClock) -> None:
@@ -123,7 +125,7 @@ async def test_parkings_further_apart_are_believed(store: UserStore, clock: Hand
 
 
 async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> None:
-    await store.put([new_user(one) for one in ids(100)])
+    await store.users.put([new_user(one) for one in ids(100)])
     await refuse(store, *ids(5))
     assert await parked(store) == ids(5)
     await refuse(store, "000006")
@@ -143,26 +145,28 @@ async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
-    await store.set_breaker(Breaker(Phase.OPEN))
+    await store.fleet.set_breaker(Breaker(Phase.OPEN))
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, WAITING, pause=300.0)._replace(blames_relay=True)], {})
+    await store.schedule.report(
+        [reported(claim, WAITING, pause=300.0)._replace(blames_relay=True)], {}
+    )
     due = await due_of(store, "00ce69")
     assert due is not None
     assert due <= clock.now() + 6
-    assert (await store.totals()).refused == 0
+    assert (await store.fleet.totals()).refused == 0
 
 
 async def test_refused_users_are_counted_until_something_else_happens(store: UserStore) -> None:
     await add(store, *ids(5))
     await refuse(store, *ids(5), state=WAITING)
-    assert (await store.totals()).refused == 5
+    assert (await store.fleet.totals()).refused == 5
     await refuse(store, "000001", state=UserState())
     await refuse(store, "000002", state=UserState(failures=1, last_error="busy"))
     await add(store, "000003")
-    await store.remove("000004")
-    assert (await store.totals()).refused == 1
-    await store.wake(["000005"])
-    assert (await store.totals()).refused == 0
+    await store.users.remove("000004")
+    assert (await store.fleet.totals()).refused == 1
+    await store.schedule.wake(["000005"])
+    assert (await store.fleet.totals()).refused == 0
 
 
 # Who is woken ---------------------------------------------------------------------------------------------------------
@@ -172,12 +176,12 @@ async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: H
     await add(store, "00ce69")
     state = lived_in_state()._replace(failures=3, last_error="refused", parked="refused")
     await refuse(store, "00ce69", state=state)
-    before = await store.get("00ce69")
+    before = await store.users.get("00ce69")
     assert before
-    assert await store.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
-    after = await store.get("00ce69")
+    assert await store.schedule.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
+    after = await store.users.get("00ce69")
     assert after == replace(before, state=lived_in_state(), due=clock.now())
-    assert await store.lease(10) == ["00ce69"]
+    assert await store.schedule.lease(10) == ["00ce69"]
 
 
 @pytest.mark.parametrize("state", [WAITING, UserState(failures=9, last_error="timed_out")])
@@ -186,8 +190,8 @@ async def test_a_user_who_waits_after_failures_is_woken_too(
 ) -> None:
     await add(store, "00ce69")
     await refuse(store, "00ce69", state=state, pause=3600.0)
-    assert await store.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
-    stored = await store.get("00ce69")
+    assert await store.schedule.wake(["00ce69"]) == WakeResult(woken=("00ce69",))
+    stored = await store.users.get("00ce69")
     assert stored
     assert (stored.due, stored.state.failures, stored.state.last_error) == (clock.now(), 0, None)
 
@@ -198,18 +202,18 @@ async def test_waking_a_user_who_is_awake_changes_nothing(store: UserStore) -> N
     await refuse(store, "000002", state=WAITING)
     await claimed(store, "000002")
     before = [await due_of(store, "000001"), await lease_of(store, "000002")]
-    woken = await store.wake(["000001", "000002", "ffffff", "000001"])
+    woken = await store.schedule.wake(["000001", "000002", "ffffff", "000001"])
     assert woken == WakeResult(awake=("000001", "000002"), unknown=("ffffff",))
     assert [await due_of(store, "000001"), await lease_of(store, "000002")] == before
 
 
 async def test_many_are_woken_spread(store: UserStore, clock: HandClock) -> None:
     many = ids(1500)
-    await store.put([new_user(one) for one in many])
+    await store.users.put([new_user(one) for one in many])
     await refuse(store, *many)
     assert await parked(store) == []
-    assert len((await store.wake(many)).woken) == 1500
-    stored: list[StoredUser] = [one async for page in store.all() for one in page]
+    assert len((await store.schedule.wake(many)).woken) == 1500
+    stored: list[StoredUser] = [one async for page in store.users.all() for one in page]
     waits = [one.due - clock.now() for one in stored if one.due is not None]
     assert 0 <= min(waits) < 0.1
     assert 1.3 < max(waits) < 1.5

@@ -9,6 +9,7 @@ from eagle_logger.core.users import UserState
 from eagle_logger.users.store import UserStore
 from tests.contract.users.scheduling import GRID, add, claimed, due_of, reported
 from tests.support.hand_clock import HandClock
+from tests.support.set_membership import breaches
 from tests.support.users import lived_in_state, new_user
 
 
@@ -18,13 +19,15 @@ async def test_a_report_writes_the_state_and_arms_the_next_turn(
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     state = lived_in_state()._replace(failures=1, last_error="timed_out")
-    answer = await store.report([reported(claim, state)], {"fetches": 1, "readings_logged": 3})
+    answer = await store.schedule.report(
+        [reported(claim, state)], {"fetches": 1, "readings_logged": 3}
+    )
     assert (answer.again, answer.lost, answer.missed_turns) == (frozenset(), frozenset(), 0)
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.state == state
     assert stored.due == next_due(clock.now(), GRID)
-    assert await store.tally() == {"fetches": 1, "readings_logged": 3}
+    assert await store.fleet.tally() == {"fetches": 1, "readings_logged": 3}
     assert (await claimed(store, "00ce69"))[0].state == state
 
 
@@ -32,31 +35,31 @@ async def test_a_visit_that_went_well_clears_what_was_wrong(store: UserStore) ->
     await add(store, "00ce69", "002738")
     failed, also_failed = await claimed(store, "00ce69", "002738")
     state = lived_in_state()._replace(failures=2, last_error="timed_out")
-    await store.report([reported(failed, state), reported(also_failed, state)], {})
+    await store.schedule.report([reported(failed, state), reported(also_failed, state)], {})
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, lived_in_state())], {})
+    await store.schedule.report([reported(claim, lived_in_state())], {})
     [claim, other] = await claimed(store, "00ce69", "002738")
     assert (claim.state, other.state) == (lived_in_state(), state)
-    assert (await store.totals()).failing == 1
+    assert (await store.fleet.totals()).failing == 1
 
 
 async def test_the_next_turn_lies_strictly_after_now(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
-    await store.report([reported(claim, grid=Grid(6.0, clock.now()))], {})
+    await store.schedule.report([reported(claim, grid=Grid(6.0, clock.now()))], {})
     assert await due_of(store, "00ce69") == clock.now() + 6
 
 
 async def test_missed_turns_are_counted_and_not_made_up(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
-    await store.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
+    await store.schedule.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
     clock.advance(6 + 12 + 1)
-    assert await store.lease(1) == ["00ce69"]
-    [claim] = await store.claim(["00ce69"], "worker")
-    answer = await store.report([reported(claim, grid=grid)], {})
+    assert await store.schedule.lease(1) == ["00ce69"]
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
+    answer = await store.schedule.report([reported(claim, grid=grid)], {})
     assert answer.missed_turns == 2
-    assert (await store.tally())["missed_turns"] == 2
+    assert (await store.fleet.tally())["missed_turns"] == 2
     assert await due_of(store, "00ce69") == clock.now() - 1 + 6
 
 
@@ -67,15 +70,15 @@ async def test_a_user_who_was_never_visited_has_missed_no_turn(
     grid = Grid(6.0, clock.now() + phase)
     await add(store, "00ce69")
     clock.advance(30)
-    await store.lease(1)
+    await store.schedule.lease(1)
     clock.advance(3)
-    [claim] = await store.claim(["00ce69"], "worker")
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     clock.advance(4.8)
-    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 0
+    assert (await store.schedule.report([reported(claim, grid=grid)], {})).missed_turns == 0
     clock.advance(6)
     [claim] = await claimed(store, "00ce69")
     clock.advance(12)
-    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 2
+    assert (await store.schedule.report([reported(claim, grid=grid)], {})).missed_turns == 2
 
 
 async def test_whoever_asks_early_makes_nobody_miss_a_turn(
@@ -83,21 +86,21 @@ async def test_whoever_asks_early_makes_nobody_miss_a_turn(
 ) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
-    await store.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
+    await store.schedule.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
     asked = clock.advance(5.9)
-    await store.request(["00ce69"])
+    await store.schedule.request(["00ce69"])
     clock.advance(0.05)
-    [claim] = await store.claim(["00ce69"], "worker")
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     assert claim.due == asked
     clock.advance(0.25)
-    assert (await store.report([reported(claim, grid=grid)], {})).missed_turns == 0
+    assert (await store.schedule.report([reported(claim, grid=grid)], {})).missed_turns == 0
 
 
 async def test_a_pause_is_kept_and_is_no_missed_turn(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     clock.advance(30)
-    answer = await store.report([reported(claim, pause=100.0)], {})
+    answer = await store.schedule.report([reported(claim, pause=100.0)], {})
     assert answer.missed_turns == 0
     due = await due_of(store, "00ce69")
     assert due == next_due(clock.now() + 100, GRID)
@@ -109,15 +112,15 @@ async def test_the_parked_are_in_neither_set_until_somebody_updates_them(
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     refused = UserState(total_events_logged=5, failures=3, last_error="refused", parked="refused")
-    await store.report([reported(claim, refused)], {})
-    assert (await store.totals()).parked == 1
-    assert (await store.request(["00ce69"])).parked == ("00ce69",)
+    await store.schedule.report([reported(claim, refused)], {})
+    assert (await store.fleet.totals()).parked == 1
+    assert (await store.schedule.request(["00ce69"])).parked == ("00ce69",)
     clock.advance(1e6)
-    assert await store.lease(1) == []
-    assert await store.check_invariant() == []
-    await store.put([new_user("00ce69", "a-better-password")])
-    assert await store.lease(1) == ["00ce69"]
-    [claim] = await store.claim(["00ce69"], "worker")
+    assert await store.schedule.lease(1) == []
+    assert await breaches(store.users) == []
+    await store.users.put([new_user("00ce69", "a-better-password")])
+    assert await store.schedule.lease(1) == ["00ce69"]
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     assert claim.state == UserState(total_events_logged=5)
     assert claim.credentials
     assert claim.credentials.user_pw == "a-better-password"
@@ -128,14 +131,14 @@ async def test_a_batch_of_reports_is_told_apart(store: UserStore) -> None:
     taken, asked_again, removed, parked = await claimed(
         store, "000001", "000002", "000003", "000004"
     )
-    await store.request(["000002"])
-    await store.remove("000003")
+    await store.schedule.request(["000002"])
+    await store.users.remove("000003")
     reports = [reported(claim) for claim in (taken, asked_again, removed)]
     reports.append(reported(parked, UserState(parked="refused")))
-    answer = await store.report(reports, {})
+    answer = await store.schedule.report(reports, {})
     assert answer.again == {"000002"}
     assert answer.lost == {"000003"}
-    totals = await store.totals()
+    totals = await store.fleet.totals()
     assert (totals.users, totals.due, totals.leased, totals.parked) == (3, 1, 1, 1)
 
 
@@ -144,9 +147,9 @@ async def test_both_do_the_same_arithmetic(store: UserStore, clock: HandClock, l
     grid = Grid(6.0, 0.7)
     await add(store, "00ce69")
     due = clock.now()
-    await store.lease(1)
-    [claim] = await store.claim(["00ce69"], "worker")
+    await store.schedule.lease(1)
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     now = clock.advance(late)
-    answer = await store.report([reported(claim, grid=grid)], {})
+    answer = await store.schedule.report([reported(claim, grid=grid)], {})
     assert answer.missed_turns == missed_turns(due, now, grid)
     assert await due_of(store, "00ce69") == next_due(now, grid)

@@ -21,10 +21,11 @@ from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.memory.store import MemoryUserStore
-from eagle_logger.users.redis.store import RedisUserStore
+from eagle_logger.users.memory.store import memory_store
+from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Claim, Report, StoredUser, UserStore
 from tests.support.hand_clock import HandClock
+from tests.support.set_membership import breaches, strays
 from tests.support.users import new_user
 
 Result = TypeVar("Result")
@@ -54,8 +55,8 @@ class Twins(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = HandClock()
         cipher = Cipher([KEY])
-        self.memory = MemoryUserStore(self.clock, cipher=cipher, lease=20.0)
-        self.redis = RedisUserStore(self.url, cipher=cipher, clock=self.clock, lease=20.0)
+        self.memory = memory_store(self.clock, cipher=cipher, lease=20.0)
+        self.redis = redis_store(self.url, cipher=cipher, clock=self.clock, lease=20.0)
         self.claims: list[tuple[Claim, Claim]] = []
 
     def teardown(self) -> None:
@@ -71,29 +72,34 @@ class Twins(RuleBasedStateMachine):
     @rule(ids=some_ids)
     def put(self, ids: list[str]) -> None:
         users = [new_user(cloud_id) for cloud_id in dict.fromkeys(ids)]
-        self.run(self.memory.put(users))
-        self.run(self.redis.put(users))
+        self.run(self.memory.users.put(users))
+        self.run(self.redis.users.put(users))
 
     @rule(cloud_id=st.sampled_from(IDS))
     def remove(self, cloud_id: str) -> None:
-        self.same(self.run(self.memory.remove(cloud_id)), self.run(self.redis.remove(cloud_id)))
+        self.same(
+            self.run(self.memory.users.remove(cloud_id)),
+            self.run(self.redis.users.remove(cloud_id)),
+        )
 
     @rule(cloud_id=st.sampled_from(IDS), state=states)
     def restore(self, cloud_id: str, state: UserState) -> None:
         new = new_user(cloud_id)
         stored = StoredUser(new.user, Cipher([KEY]).seal(new.credentials), state, None, None)
-        self.run(self.memory.restore([stored]))
-        self.run(self.redis.restore([stored]))
+        self.run(self.memory.users.restore([stored]))
+        self.run(self.redis.users.restore([stored]))
 
     @rule(limit=st.integers(1, 4))
     def lease(self, limit: int) -> None:
-        self.same(self.run(self.memory.lease(limit)), self.run(self.redis.lease(limit)))
+        self.same(
+            self.run(self.memory.schedule.lease(limit)), self.run(self.redis.schedule.lease(limit))
+        )
 
     @rule(ids=some_ids, holder=st.sampled_from(["a", "b"]))
     def claim(self, ids: list[str], holder: str) -> None:
         mine, other = (
-            self.run(self.memory.claim(ids, holder)),
-            self.run(self.redis.claim(ids, holder)),
+            self.run(self.memory.schedule.claim(ids, holder)),
+            self.run(self.redis.schedule.claim(ids, holder)),
         )
         self.same(
             [without_token(claim) for claim in mine], [without_token(claim) for claim in other]
@@ -103,8 +109,8 @@ class Twins(RuleBasedStateMachine):
     @rule(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         chosen = self.chosen(data)
-        mine = self.run(self.memory.begin([claim for claim, _ in chosen]))
-        self.same(mine, self.run(self.redis.begin([claim for _, claim in chosen])))
+        mine = self.run(self.memory.schedule.begin([claim for claim, _ in chosen]))
+        self.same(mine, self.run(self.redis.schedule.begin([claim for _, claim in chosen])))
 
     @rule(
         data=st.data(),
@@ -136,35 +142,36 @@ class Twins(RuleBasedStateMachine):
             for _, claim in chosen
         ]
         self.same(
-            self.run(self.memory.report(mine, {"fetches": 1})),
-            self.run(self.redis.report(other, {"fetches": 1})),
+            self.run(self.memory.schedule.report(mine, {"fetches": 1})),
+            self.run(self.redis.schedule.report(other, {"fetches": 1})),
         )
 
     @rule(phase=st.sampled_from(Phase))
     def set_breaker(self, phase: Phase) -> None:
-        self.run(self.memory.set_breaker(Breaker(phase)))
-        self.run(self.redis.set_breaker(Breaker(phase)))
+        self.run(self.memory.fleet.set_breaker(Breaker(phase)))
+        self.run(self.redis.fleet.set_breaker(Breaker(phase)))
 
     @rule(ids=some_ids, once=st.sampled_from([None, None, "x", "y"]))
     def request(self, ids: list[str], once: str | None) -> None:
         self.same(
-            self.run(self.memory.request(ids, once=once)),
-            self.run(self.redis.request(ids, once=once)),
+            self.run(self.memory.schedule.request(ids, once=once)),
+            self.run(self.redis.schedule.request(ids, once=once)),
         )
 
     @rule(ids=some_ids, once=st.sampled_from([None, "x", "y"]))
     def forget(self, ids: list[str], once: str | None) -> None:
-        self.run(self.memory.forget(once, ids))
-        self.run(self.redis.forget(once, ids))
+        self.run(self.memory.schedule.forget(once, ids))
+        self.run(self.redis.schedule.forget(once, ids))
 
     @rule(ids=some_ids)
     def wake(self, ids: list[str]) -> None:
-        self.same(self.run(self.memory.wake(ids)), self.run(self.redis.wake(ids)))
+        self.same(self.run(self.memory.schedule.wake(ids)), self.run(self.redis.schedule.wake(ids)))
 
     @rule(holder=st.sampled_from(["a", "b"]))
     def free(self, holder: str) -> None:
         self.same(
-            sorted(self.run(self.memory.free(holder))), sorted(self.run(self.redis.free(holder)))
+            sorted(self.run(self.memory.schedule.free(holder))),
+            sorted(self.run(self.redis.schedule.free(holder))),
         )
 
     @rule(seconds=st.one_of(st.floats(0.001, 30), st.sampled_from([6.0, 20.0])))
@@ -177,8 +184,9 @@ class Twins(RuleBasedStateMachine):
 
     @invariant()
     def everybody_is_in_one_set(self) -> None:
-        assert self.run(self.memory.check_invariant()) == []
-        assert self.run(self.redis.check_invariant()) == []
+        assert self.run(breaches(self.memory.users)) == []
+        assert self.run(breaches(self.redis.users)) == []
+        assert strays(self.url) == []
 
     @invariant()
     def both_hold_the_same(self) -> None:
@@ -207,8 +215,10 @@ def without_token(claim: Claim) -> tuple[object, ...]:
 
 
 async def picture(store: UserStore) -> list[object]:
-    users = [(s.user, s.state, s.due, s.lease_ends) async for page in store.all() for s in page]
-    return [users, await store.totals(), await store.tally()]
+    users = [
+        (s.user, s.state, s.due, s.lease_ends) async for page in store.users.all() for s in page
+    ]
+    return [users, await store.fleet.totals(), await store.fleet.tally()]
 
 
 def test_the_twins_never_differ(redis_url: str) -> None:

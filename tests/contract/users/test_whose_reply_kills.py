@@ -22,10 +22,10 @@ class Fleet:
 
     async def second(self) -> None:
         self.clock.advance(1.0)
-        claims = await self.store.claim(await self.store.lease(1000), "worker")
+        claims = await self.store.schedule.claim(await self.store.schedule.lease(1000), "worker")
         for claim in claims:
             if is_convicted(claim.abandoned):
-                await self.store.report(
+                await self.store.schedule.report(
                     [reported(claim, claim.state._replace(failures=1, parked="poison"))], {}
                 )
         left = [claim for claim in claims if not is_convicted(claim.abandoned)]
@@ -33,13 +33,16 @@ class Fleet:
             self.always_dies or not self.guilty.isdisjoint(claim.cloud_id for claim in left)
         ):
             self.deaths += 1
-            await self.store.free("worker")
+            await self.store.schedule.free("worker")
             return
-        await self.store.report([reported(claim) for claim in left], {})
+        await self.store.schedule.report([reported(claim) for claim in left], {})
 
     async def parked(self) -> set[str]:
         return {
-            one.user.cloud_id async for page in self.store.all() for one in page if one.state.parked
+            one.user.cloud_id
+            async for page in self.store.users.all()
+            for one in page
+            if one.state.parked
         }
 
 
@@ -53,17 +56,17 @@ async def test_who_kills_is_parked_after_few_deaths_and_nobody_else_is(
         await fleet.second()
     assert await fleet.parked() == {"000000"}
     assert fleet.deaths <= CONVICTED_AFTER + 3
-    assert (await store.totals()).due + (await store.totals()).leased == size - 1
+    assert (await store.fleet.totals()).due + (await store.fleet.totals()).leased == size - 1
     if size > 1:
         [one] = await claimed(store, "000001")
         assert one.abandoned == 0
-        await store.report([reported(one)], {})
+        await store.schedule.report([reported(one)], {})
 
     fleet.guilty.clear()
     await add(store, "000000")
     for _ in range(7):
         await fleet.second()
-    woken = await store.get("000000")
+    woken = await store.users.get("000000")
     assert woken is not None
     assert woken.state.parked is None
     assert woken.due is not None

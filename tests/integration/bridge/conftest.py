@@ -80,16 +80,16 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def users(settings: Settings) -> AsyncIterator[UserStore]:
+async def store(settings: Settings) -> AsyncIterator[UserStore]:
     store = wiring.user_store(settings, passwords=True)
-    await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "002738", "ffffff")])
+    await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "002738", "ffffff")])
     yield store
     await store.close()
 
 
 @pytest.fixture
 async def bridge(
-    settings: Settings, users: UserStore, sns: FakeSns, queue: Queue, confirmed: Confirmed
+    settings: Settings, store: UserStore, sns: FakeSns, queue: Queue, confirmed: Confirmed
 ) -> AsyncIterator[str]:
     async with running(
         settings, queue, fetch_certificate=sns.fetch_certificate, confirm=confirmed

@@ -41,7 +41,7 @@ async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = 5.0
 
 
 @pytest.fixture
-async def hasty(settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch) -> object:
+async def hasty(settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(limits, "HEADERS_WITHIN", TOO_SLOW)
     monkeypatch.setattr(limits, "BODY_WITHIN", TOO_SLOW)
     async with running(settings, Queue()) as url:
@@ -80,7 +80,7 @@ async def test_a_sender_that_is_too_slow_is_cut_off(
 
 
 async def test_a_sender_that_asks_too_often_is_answered_429(
-    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(1, 20), Rate(1, 100)))
     async with running(settings, Queue()) as url, aiohttp.ClientSession(url) as http:
@@ -136,7 +136,7 @@ async def test_a_compressed_body_is_not_unpacked(bridge: str, sns: FakeSns) -> N
 
 
 async def test_an_internal_error_shows_nothing_of_its_cause(
-    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(cloud_ids: object) -> None:
         raise ZeroDivisionError("the secret word")
@@ -156,7 +156,7 @@ async def test_an_internal_error_shows_nothing_of_its_cause(
 
 
 async def test_a_crowd_of_idle_connections_does_not_keep_the_probes_from_answering(
-    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(BoundedServer, "max_connections", 20)
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(0.001, 2)))
@@ -177,7 +177,7 @@ async def test_a_crowd_of_idle_connections_does_not_keep_the_probes_from_answeri
 
 
 async def test_behind_a_trusted_proxy_the_limit_is_for_the_sender_that_the_proxy_names(
-    settings: Settings, users: UserStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(1000, 1000)))
     behind = settings.model_copy(update={"trusted_proxies": ("127.0.0.0/8",)})

@@ -37,14 +37,14 @@ async def asked(
 
 
 async def test_a_user_is_added_shown_updated_and_removed(
-    http: aiohttp.ClientSession, users: UserStore
+    http: aiohttp.ClientSession, store: UserStore
 ) -> None:
     status, added = await asked(http, "POST", "/api/users/ABCDEF", BODY)
     assert (status, added["cloud_id"], added["intervals"]) == (201, "abcdef", {"demand": 12.0})
     assert (await asked(http, "GET", "/api/users/abcdef"))[0] == 200
     status, updated = await asked(http, "POST", "/api/users/abcdef", {**BODY, "intervals": {}})
     assert (status, updated["intervals"]) == (200, {})
-    [claim] = await claimed(users, "abcdef")
+    [claim] = await claimed(store, "abcdef")
     assert claim.credentials is not None
     assert (claim.credentials.user_email, claim.credentials.user_pw) == (
         "b@example.com",
@@ -55,9 +55,9 @@ async def test_a_user_is_added_shown_updated_and_removed(
     assert (await asked(http, "DELETE", "/api/users/abcdef"))[1]["reason"] == "unknown_user"
 
 
-async def claimed(users: UserStore, cloud_id: str) -> Any:
-    await users.request([cloud_id])
-    return await users.claim([cloud_id], "a worker")
+async def claimed(store: UserStore, cloud_id: str) -> Any:
+    await store.schedule.request([cloud_id])
+    return await store.schedule.claim([cloud_id], "a worker")
 
 
 async def test_users_come_in_pages(http: aiohttp.ClientSession) -> None:
@@ -127,7 +127,7 @@ async def test_a_request_that_makes_no_sense_is_refused_with_a_reason(
 
 
 async def test_an_event_has_a_user_fetched(
-    http: aiohttp.ClientSession, queue: Queue, users: UserStore
+    http: aiohttp.ClientSession, queue: Queue, store: UserStore
 ) -> None:
     assert await asked(http, "POST", "/api/event/00CE69") == (
         202,
@@ -162,7 +162,7 @@ async def test_without_the_token_a_request_is_refused(bridge: str, given: str | 
 
 
 async def test_a_token_may_have_letters_beyond_ascii(
-    settings: Settings, users: UserStore, queue: Queue
+    settings: Settings, store: UserStore, queue: Queue
 ) -> None:
     odd = settings.model_copy(update={"api_token": SecretStr("schlüssel")})
     async with running(odd, queue) as url:

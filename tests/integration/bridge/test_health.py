@@ -20,15 +20,15 @@ async def checks(http: aiohttp.ClientSession) -> tuple[int, dict[str, str]]:
 
 
 async def test_the_system_is_ready_once_it_makes_progress(
-    http: aiohttp.ClientSession, users: UserStore
+    http: aiohttp.ClientSession, store: UserStore
 ) -> None:
     status, found = await checks(http)
     assert status == 503
     assert found["redis"] == "ok"
     assert "beat" in found["dispatch"]
-    await users.note_progress("dispatch", {})
+    await store.fleet.note_progress("dispatch", {})
     assert "no fetching process" in (await checks(http))[1]["workers"]
-    await users.note_progress("fetch@host", {})
+    await store.fleet.note_progress("fetch@host", {})
     assert await checks(http) == (
         200,
         {"redis": "ok", "dispatch": "ok", "workers": "ok", "fetches": "ok"},
@@ -36,25 +36,25 @@ async def test_the_system_is_ready_once_it_makes_progress(
 
 
 async def test_workers_that_report_and_consume_nothing_make_the_system_not_ready(
-    settings: Settings, users: UserStore
+    settings: Settings, store: UserStore
 ) -> None:
-    await users.note_progress("dispatch", {})
-    await users.note_progress("fetch@host", {})
-    await users.request(["002738"])
+    await store.fleet.note_progress("dispatch", {})
+    await store.fleet.note_progress("fetch@host", {})
+    await store.schedule.request(["002738"])
     async with running(settings, Queue(), patience=0.05) as url, aiohttp.ClientSession(url) as http:
 
         async def stalled() -> bool:
-            await users.note_progress("fetch@host", {})
+            await store.fleet.note_progress("fetch@host", {})
             status, found = await checks(http)
             return status == 503 and "none was fetched" in found["fetches"]
 
         await until(stalled)
-        await users.count({"fetches": 1})
+        await store.fleet.count({"fetches": 1})
         assert (await checks(http))[1]["fetches"] == "ok"
 
 
-async def test_metrics_name_no_user(http: aiohttp.ClientSession, users: UserStore) -> None:
-    await users.count({"fetches": 3})
+async def test_metrics_name_no_user(http: aiohttp.ClientSession, store: UserStore) -> None:
+    await store.fleet.count({"fetches": 3})
     async with http.get("/metrics") as response:
         assert response.status == 200
         assert response.content_type == "text/plain"

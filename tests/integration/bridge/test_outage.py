@@ -35,8 +35,8 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
             bridge_port=0,
         )
         cloud_ids = [f"{number:06x}" for number in range(MESSAGES)]
-        users = wiring.user_store(settings, passwords=True)
-        await users.put([new_user(cloud_id) for cloud_id in cloud_ids])
+        store = wiring.user_store(settings, passwords=True)
+        await store.users.put([new_user(cloud_id) for cloud_id in cloud_ids])
         enqueued: Counter[str] = Counter()
 
         def enqueue(leased: Sequence[str]) -> None:
@@ -62,5 +62,5 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
         assert all(one[-1] == 200 for one in statuses)
         assert {status for one in statuses for status in one[:-1]} == {503}
         assert enqueued == dict.fromkeys(cloud_ids, 1)
-        assert (await users.totals()).leased == MESSAGES
-        await users.close()
+        assert (await store.fleet.totals()).leased == MESSAGES
+        await store.close()

@@ -45,7 +45,7 @@ def adhoc(settings: Settings) -> list[Any]:
 
 
 async def test_a_direct_ping_goes_to_the_workers(
-    cli: Any, settings: Settings, users: UserStore
+    cli: Any, settings: Settings, store: UserStore
 ) -> None:
     result = await cli("ping", "--direct", "00CE69", "00ce69")
     assert (result.exit_code, result.output) == (0, "00ce69: sent to the workers\n")
@@ -53,7 +53,7 @@ async def test_a_direct_ping_goes_to_the_workers(
 
 
 async def test_a_direct_ping_names_unknown_users_and_sends_the_known_ones(
-    cli: Any, settings: Settings, users: UserStore
+    cli: Any, settings: Settings, store: UserStore
 ) -> None:
     result = await cli("ping", "--direct", "abcdef", "00ce69")
     assert isinstance(result.exception, EagleError)
@@ -62,14 +62,17 @@ async def test_a_direct_ping_names_unknown_users_and_sends_the_known_ones(
 
 
 async def test_a_direct_ping_names_users_who_are_parked_or_being_fetched(
-    cli: Any, settings: Settings, users: UserStore
+    cli: Any, settings: Settings, store: UserStore
 ) -> None:
-    await users.request(["00ce69", "002738"])
+    await store.schedule.request(["00ce69", "002738"])
     claims = {
-        claim.cloud_id: claim for claim in await users.claim(["00ce69", "002738"], "a worker")
+        claim.cloud_id: claim
+        for claim in await store.schedule.claim(["00ce69", "002738"], "a worker")
     }
     state = UserState(parked="the relay refuses the password")
-    await users.report([Report("00ce69", claims["00ce69"].token, state, Grid(6.0, 0.0))], {})
+    await store.schedule.report(
+        [Report("00ce69", claims["00ce69"].token, state, Grid(6.0, 0.0))], {}
+    )
     result = await cli("ping", "--direct", "00ce69", "002738")
     assert result.output == "002738: being fetched already, and once more after that\n"
     assert str(result.exception).startswith("parked: 00ce69;")
@@ -132,7 +135,7 @@ async def test_wrong_options_are_a_usage_error(cli: Any, words: list[str]) -> No
 
 
 async def test_a_direct_ping_without_a_broker_fails_in_one_line(
-    cli: Any, settings: Settings, users: UserStore, tmp_path: Path
+    cli: Any, settings: Settings, store: UserStore, tmp_path: Path
 ) -> None:
     result = await cli("ping", "--direct", "00ce69", broker_url="redis://127.0.0.1:9/0")
     assert isinstance(result.exception, EagleError)

@@ -76,7 +76,7 @@ async def test_a_mistake_in_the_settings_is_one_line(tmp_path: Path, redis_url: 
 
 
 async def test_a_request_under_way_is_answered_before_the_bridge_stops(
-    settings: Settings, users: UserStore, sns: FakeSns
+    settings: Settings, store: UserStore, sns: FakeSns
 ) -> None:
     began, let_go, statuses = threading.Event(), threading.Event(), list[int]()
 

@@ -65,10 +65,10 @@ async def test_a_flood_for_one_user_is_one_message_in_the_queue(
 
 
 async def test_a_user_being_fetched_is_fetched_again_by_the_same_worker(
-    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue, users: UserStore
+    http: aiohttp.ClientSession, sns: FakeSns, queue: Queue, store: UserStore
 ) -> None:
-    await users.request(["002738"])
-    await users.claim(["002738"], "a worker")
+    await store.schedule.request(["002738"])
+    await store.schedule.claim(["002738"], "a worker")
     assert await posted(http, body(sns.notification("002738"))) == (200, {"outcome": "marked"})
     assert queue.messages == []
 

@@ -96,16 +96,16 @@ class Broker:
 
 @asynccontextmanager
 async def receiving(
-    cloud: Settings, users: UserStore, queue: Queue, broker: Broker | None = None
+    cloud: Settings, store: UserStore, queue: Queue, broker: Broker | None = None
 ) -> AsyncIterator[SQSClient]:
     assert cloud.sqs_queue_url is not None
     client = aws_clients.sqs(cloud, cloud.sqs_queue_url)
-    stop, adhoc = asyncio.Event(), AdhocRequests(users, queue)
+    stop, adhoc = asyncio.Event(), AdhocRequests(store.schedule, queue)
     receiver = Receiver(
         client,
         cloud.sqs_queue_url,
         verifier=make_verifier(cloud),
-        users=users,
+        fleet=store.fleet,
         adhoc=adhoc,
         check_broker=(broker or Broker()).check,
     )
@@ -146,7 +146,7 @@ def left(client: SQSClient, name: str) -> int:
 
 
 async def test_ping_goes_all_the_way(
-    cloud: Settings, users: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    cloud: Settings, store: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = await in_thread(
         cloud, monkeypatch, "subscribe", "--sqs", "arn:aws:sqs:us-east-1:123456789012:fetch"
@@ -155,7 +155,7 @@ async def test_ping_goes_all_the_way(
     again = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", str(cloud.sqs_queue_url))
     assert "already" in again[0]
     assert said[2] == again[2]
-    async with receiving(cloud, users, queue) as client:
+    async with receiving(cloud, store, queue) as client:
         assert (await in_thread(cloud, monkeypatch, "ping", "002738"))[0].startswith(
             f"published 002738 to {TOPIC}"
         )
@@ -189,9 +189,9 @@ async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
 
 
 async def test_two_receivers_fetch_each_raw_message_once(
-    cloud: Settings, users: UserStore, queue: Queue
+    cloud: Settings, store: UserStore, queue: Queue
 ) -> None:
-    async with receiving(cloud, users, queue) as client, receiving(cloud, users, queue):
+    async with receiving(cloud, store, queue) as client, receiving(cloud, store, queue):
         for body in ("002738", '{"cloud_ids": ["00ce69", "abcdef"]}'):
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=body)
         await until(lambda: left(client, "fetch") == 0)
@@ -199,10 +199,10 @@ async def test_two_receivers_fetch_each_raw_message_once(
 
 
 async def test_a_message_that_cannot_be_understood_goes_to_the_dead_letters(
-    cloud: Settings, users: UserStore, queue: Queue
+    cloud: Settings, store: UserStore, queue: Queue
 ) -> None:
     with capture_logs() as logged:
-        async with receiving(cloud, users, queue) as client:
+        async with receiving(cloud, store, queue) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="hello")
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
             await until(lambda: left(client, "dead") == 1)
@@ -214,7 +214,7 @@ async def test_a_message_that_cannot_be_understood_goes_to_the_dead_letters(
 
 
 async def test_a_message_wrapped_by_sns_is_logged_with_its_id_at_sns(
-    cloud: Settings, users: UserStore, queue: Queue
+    cloud: Settings, store: UserStore, queue: Queue
 ) -> None:
     strange = {
         "Type": "Notification",
@@ -223,7 +223,7 @@ async def test_a_message_wrapped_by_sns_is_logged_with_its_id_at_sns(
         "Message": "002738",
     }
     with capture_logs() as logged:
-        async with receiving(cloud, users, queue) as client:
+        async with receiving(cloud, store, queue) as client:
             sent = client.send_message(
                 QueueUrl=str(cloud.sqs_queue_url), MessageBody=json.dumps(strange)
             )
@@ -237,11 +237,11 @@ async def test_a_message_wrapped_by_sns_is_logged_with_its_id_at_sns(
 
 
 async def test_a_message_is_not_deleted_before_its_fetch_is_enqueued(
-    cloud: Settings, users: UserStore, queue: Queue
+    cloud: Settings, store: UserStore, queue: Queue
 ) -> None:
     queue.away = True
     with capture_logs() as logged:
-        async with receiving(cloud, users, queue) as client:
+        async with receiving(cloud, store, queue) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
             await until(lambda: count(logged, "sqs_message_postponed") > 0)
             assert left(client, "fetch") + left(client, "dead") == 1
@@ -251,11 +251,11 @@ async def test_a_message_is_not_deleted_before_its_fetch_is_enqueued(
 
 
 async def test_while_the_broker_is_away_nothing_is_received(
-    cloud: Settings, users: UserStore, queue: Queue
+    cloud: Settings, store: UserStore, queue: Queue
 ) -> None:
     broker = Broker(away=True)
     with capture_logs() as logged:
-        async with receiving(cloud, users, queue, broker) as client:
+        async with receiving(cloud, store, queue, broker) as client:
             client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody="002738")
             await until(lambda: count(logged, "sqs_retry_later") > DEAD_LETTERS_AFTER)
             broker.away = False
@@ -269,13 +269,13 @@ async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(
 ) -> None:
     queue = Queue()
     with RedisServer(tmp_path, "--appendonly", "yes") as server, capture_logs() as logged:
-        users = wiring.user_store(
+        store = wiring.user_store(
             cloud.model_copy(update={"redis_url": server.url}), passwords=True
         )
         cloud_ids = [f"{number:06x}" for number in range(30)]
-        await users.put([new_user(cloud_id) for cloud_id in cloud_ids])
+        await store.users.put([new_user(cloud_id) for cloud_id in cloud_ids])
         server.stop()
-        async with receiving(cloud, users, queue) as client:
+        async with receiving(cloud, store, queue) as client:
             for cloud_id in cloud_ids:
                 client.send_message(QueueUrl=str(cloud.sqs_queue_url), MessageBody=cloud_id)
             await until(lambda: count(logged, "sqs_retry_later") >= 3)
@@ -284,13 +284,13 @@ async def test_redis_away_is_survived_and_nothing_is_received_meanwhile(
             await until(lambda: left(client, "fetch") == 0)
         assert sorted(queue.users) == cloud_ids
         assert left(client, "dead") == 0
-        await users.close()
+        await store.close()
 
 
-async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Queue) -> None:
+async def test_sqs_away_is_survived(cloud: Settings, store: UserStore, queue: Queue) -> None:
     nowhere = cloud.model_copy(update={"aws_endpoint_url": "http://127.0.0.1:9"})
     with capture_logs() as logged:
-        async with receiving(nowhere, users, queue):
+        async with receiving(nowhere, store, queue):
             await until(lambda: count(logged, "sqs_retry_later") >= 3)
     assert queue.messages == []
 
@@ -299,7 +299,7 @@ async def test_sqs_away_is_survived(cloud: Settings, users: UserStore, queue: Qu
     "answer", [b"<html>Sign in</html>", b"", b"[]", b'{"Messages": "none"}', b"\xff\xfe", b"{}"]
 )
 async def test_a_server_that_is_not_sqs_is_survived_and_not_asked_without_end(
-    cloud: Settings, users: UserStore, queue: Queue, answer: bytes, monkeypatch: pytest.MonkeyPatch
+    cloud: Settings, store: UserStore, queue: Queue, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sqs.FIRST_RETRY_PAUSE_S", 30)
     asked: list[str] = []
@@ -314,7 +314,7 @@ async def test_a_server_that_is_not_sqs_is_survived_and_not_asked_without_end(
         with capture_logs() as logged:
             async with receiving(
                 cloud.model_copy(update={"aws_endpoint_url": str(server.make_url("/"))}),
-                users,
+                store,
                 queue,
             ):
                 await until(lambda: count(logged, "sqs_retry_later") > 0)
@@ -323,7 +323,7 @@ async def test_a_server_that_is_not_sqs_is_survived_and_not_asked_without_end(
 
 
 async def test_the_process_ends_at_once_though_a_poll_is_open(
-    cloud: Settings, users: UserStore, tmp_path: Path
+    cloud: Settings, store: UserStore, tmp_path: Path
 ) -> None:
     secret = cloud.aws_secret_access_key
     environment = {
@@ -344,7 +344,7 @@ async def test_the_process_ends_at_once_though_a_poll_is_open(
             line := await asyncio.wait_for(process.stderr.readline(), 30)
         ):
             assert line, "it ended"
-        await until(lambda: _polls(users))
+        await until(lambda: _polls(store))
         process.send_signal(signal.SIGTERM)
         _, said = await asyncio.wait_for(process.communicate(), 10)
     finally:
@@ -354,8 +354,8 @@ async def test_the_process_ends_at_once_though_a_poll_is_open(
     assert b"Traceback" not in said
 
 
-async def _polls(users: UserStore) -> bool:
-    return any(name.startswith("sqs") for name in await users.progress())
+async def _polls(store: UserStore) -> bool:
+    return any(name.startswith("sqs") for name in await store.fleet.progress())
 
 
 def test_without_a_queue_in_the_settings_the_receiver_does_not_start(

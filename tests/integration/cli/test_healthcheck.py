@@ -20,10 +20,10 @@ def _environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def beat_sends_a_message(name: str) -> None:
-    users = wiring.user_store(settings.load(), passwords=False)
-    heartbeat = BeatHeartbeat(users, name)
+    store = wiring.user_store(settings.load(), passwords=False)
+    heartbeat = BeatHeartbeat(store.fleet, name)
     heartbeat(sender="dispatch")
-    heartbeat._runner.run(users.close())
+    heartbeat._runner.run(store.close())
     heartbeat._runner.close()
 
 
@@ -59,7 +59,7 @@ def test_a_name_may_hold_the_hosts() -> None:
 
 def test_beat_goes_on_without_redis() -> None:
     store = wiring.user_store(settings.load(redis_url="redis://127.0.0.1:1/0"), passwords=False)
-    heartbeat = BeatHeartbeat(store, "beat")
+    heartbeat = BeatHeartbeat(store.fleet, "beat")
     heartbeat(sender="dispatch")
     heartbeat._runner.run(store.close())
     heartbeat._runner.close()
@@ -69,6 +69,6 @@ def test_beat_goes_on_without_redis() -> None:
 async def _progress() -> dict[str, dict[str, str | int | float]]:
     store = wiring.user_store(settings.load(), passwords=False)
     try:
-        return await store.progress()
+        return await store.fleet.progress()
     finally:
         await store.close()

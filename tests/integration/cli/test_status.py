@@ -29,7 +29,7 @@ from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.logs.quarantine import keep_aside
 from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.redis.store import RedisUserStore
+from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Report
 from tests.support.log_lines import CLOUD_ID, HOUR, demands
 from tests.support.pages import Page, differences
@@ -67,10 +67,10 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 async def users(redis_url: str) -> None:
     """One that waits its turn, one that is being fetched, and one that is parked for what its
     gateway said."""
-    store = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
-    await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
-    await store.request(["00ce70", "00ce71"])
-    [claim] = await store.claim(["00ce71"], "worker")
+    store = redis_store(redis_url, cipher=Cipher([new_key()]))
+    await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
+    await store.schedule.request(["00ce70", "00ce71"])
+    [claim] = await store.schedule.claim(["00ce71"], "worker")
     state = UserState(
         failures=3,
         last_error=HOSTILE,
@@ -78,7 +78,7 @@ async def users(redis_url: str) -> None:
         total_events_logged=12,
         last_timestamp=1_773_165_241,
     )
-    await store.report([Report("00ce71", claim.token, state, Grid(6.0, 0.0))], {})
+    await store.schedule.report([Report("00ce71", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
 
 
@@ -128,12 +128,12 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
 async def test_refused_users_are_told_with_what_to_do(
     environment: dict[str, str], redis_url: str
 ) -> None:
-    store = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
-    await store.put([new_user("00ce69")])
-    await store.request(["00ce69"])
-    [claim] = await store.claim(["00ce69"], "worker")
+    store = redis_store(redis_url, cipher=Cipher([new_key()]))
+    await store.users.put([new_user("00ce69")])
+    await store.schedule.request(["00ce69"])
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     state = UserState(failures=4, last_error="refused: 401; these credentials have worked")
-    await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
+    await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
     await store.close()
     shown = piped(environment, "status").stdout
     assert "\t4 failures: refused: 401; these credentials have worked\n" in shown
@@ -211,8 +211,8 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(
 async def test_a_relay_that_is_away_shows_in_both(
     environment: dict[str, str], redis_url: str
 ) -> None:
-    store = RedisUserStore(redis_url, cipher=None)
-    await store.set_breaker(Breaker(Phase.OPEN, 1.0))
+    store = redis_store(redis_url, cipher=None)
+    await store.fleet.set_breaker(Breaker(Phase.OPEN, 1.0))
     await store.close()
     assert "# relay: away: most visits fail" in piped(environment, "status").stdout
     assert "WRONG\tbreaker\topen: most visits fail" in piped(environment, "doctor").stdout
@@ -278,20 +278,22 @@ class Healthy:
             client.config_set("appendonly", "yes")
 
     async def reports(self, *silent: str) -> None:
-        store = RedisUserStore(self._redis_url, cipher=None)
+        store = redis_store(self._redis_url, cipher=None)
         for name in ("beat", "dispatch", "dispatcher", "fetch-1", "rotator"):
             if name not in silent:
-                await store.note_progress(name, {})
+                await store.fleet.note_progress(name, {})
         await store.close()
 
     async def visited(self, state: UserState) -> None:
         cipher = Cipher([self.environment["EAGLE_SECRET_KEYS"]])
-        store = RedisUserStore(self._redis_url, cipher=cipher)
-        await store.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
-        await store.request(["00ce69", "00ce70", "00ce71"])
-        for claim in await store.claim(["00ce69", "00ce70", "00ce71"], "worker"):
+        store = redis_store(self._redis_url, cipher=cipher)
+        await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
+        await store.schedule.request(["00ce69", "00ce70", "00ce71"])
+        for claim in await store.schedule.claim(["00ce69", "00ce70", "00ce71"], "worker"):
             mine = state if claim.cloud_id == "00ce69" else read_just_now()
-            await store.report([Report(claim.cloud_id, claim.token, mine, Grid(60.0, 0.0))], {})
+            await store.schedule.report(
+                [Report(claim.cloud_id, claim.token, mine, Grid(60.0, 0.0))], {}
+            )
         await store.close()
 
     def doctor(self) -> tuple[int, dict[str, list[str]]]:

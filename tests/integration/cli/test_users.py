@@ -26,7 +26,8 @@ from eagle_logger.errors import (
     UnknownUser,
 )
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.redis.store import RedisUserStore
+from eagle_logger.users.redis.store import redis_store
+from eagle_logger.users.redis.users import RedisUsers
 from eagle_logger.users.store import Report, StoredUser
 
 Cli = Callable[..., Result]
@@ -205,12 +206,12 @@ def test_what_makes_no_sense_is_one_clear_line(
 
 async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -> None:
     await asyncio.to_thread(cli, "users", "import", "-", text=line("00ce69"))
-    store = RedisUserStore(redis_url, cipher=None)
-    await store.request(["00ce69"])
-    [claim] = await store.claim(["00ce69"], "worker")
+    store = redis_store(redis_url, cipher=None)
+    await store.schedule.request(["00ce69"])
+    [claim] = await store.schedule.claim(["00ce69"], "worker")
     said = "refused: [/bold] \x1b[2J\nffffff\tdue"
     state = UserState(failures=3, last_error=said, parked=said)
-    await store.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
+    await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
     [row] = (await asyncio.to_thread(cli, "users", "list")).stdout.splitlines()
     assert row.split("\t")[:3] == [
@@ -225,12 +226,14 @@ async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -
 
 
 async def park(redis_url: str, **whys: str) -> None:
-    store = RedisUserStore(redis_url, cipher=None)
+    store = redis_store(redis_url, cipher=None)
     for cloud_id, why in whys.items():
-        await store.request([cloud_id[1:]])
-        [claim] = await store.claim([cloud_id[1:]], "worker")
+        await store.schedule.request([cloud_id[1:]])
+        [claim] = await store.schedule.claim([cloud_id[1:]], "worker")
         state = UserState(failures=3, last_error=why, parked=None if why == "busy" else why)
-        await store.report([Report(cloud_id[1:], claim.token, state, Grid(6.0, 0.0), 3600.0)], {})
+        await store.schedule.report(
+            [Report(cloud_id[1:], claim.token, state, Grid(6.0, 0.0), 3600.0)], {}
+        )
     await store.close()
 
 
@@ -407,16 +410,16 @@ def test_an_export_that_fails_half_way_leaves_the_last_one_alone(
     cli("users", "import", "-", text=line("000001"))
     backup = tmp_path / "backup.jsonl"
     cli("users", "export", str(backup))
-    before, everybody = backup.read_text(), RedisUserStore.all
+    before, everybody = backup.read_text(), RedisUsers.all
 
     async def until_redis_dies(
-        self: RedisUserStore, batch: int = 500
+        self: RedisUsers, batch: int = 500
     ) -> AsyncIterator[list[StoredUser]]:
         async for users in everybody(self, batch=batch):
             yield users
         raise RedisUnavailable
 
-    monkeypatch.setattr(RedisUserStore, "all", until_redis_dies)
+    monkeypatch.setattr(RedisUsers, "all", until_redis_dies)
     cli("users", "import", "-", text=line("000002"))
     cli("users", "export", str(backup), fails=RedisUnavailable)
     assert backup.read_text() == before

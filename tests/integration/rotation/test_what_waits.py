@@ -16,7 +16,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.inspection.fleet_status import Expected, UnarchivedHour, collect
 from eagle_logger.settings import Settings
-from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.memory.store import memory_store
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import Disk, Watched
 from workers.server.context import Unarchived
@@ -105,7 +105,7 @@ async def test_what_came_late_does_not_wait_yet(tmp_path: Path) -> None:
 
 
 async def waiting(settings: Settings) -> tuple[list[UnarchivedHour], list[UnarchivedHour]]:
-    store = MemoryUserStore(time.time)
+    store = memory_store(time.time)
     found = await collect(
         store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)
     )

@@ -24,7 +24,7 @@ from eagle_logger.inspection.doctor import check_fleet
 from eagle_logger.settings import load
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.encoding import encode_state
-from eagle_logger.users.redis.store import RedisUserStore
+from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Report
 from tests.support.users import lived_in_state, new_user
 from workers.server.models import UserView
@@ -142,8 +142,8 @@ def keys(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 async def _filled(url: str, key: str) -> None:
-    store = RedisUserStore(url, cipher=Cipher([key]))
-    await store.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+    store = redis_store(url, cipher=Cipher([key]))
+    await store.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
     await store.close()
 
 
@@ -206,34 +206,33 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
     old, new = new_key(), new_key()
     await _filled(redis_url, old)
     damage(server)
-    store = RedisUserStore(redis_url, cipher=Cipher([new, old]), lease=0.3)
+    store = redis_store(redis_url, cipher=Cipher([new, old]), lease=0.3)
     server.zadd("eagle:due", {BEFORE: 1.0, BEHIND: 1.0})
-    leased = await store.lease(10)
+    leased = await store.schedule.lease(10)
     assert {BEFORE, BEHIND} <= set(leased)
-    claimed = await store.claim(leased, "worker")
+    claimed = await store.schedule.claim(leased, "worker")
     assert {BEFORE, BEHIND} <= {claim.cloud_id for claim in claimed}
     periods = {claim.cloud_id: visit_period(intervals_of(claim.user, FLEET)) for claim in claimed}
     reports = [
         Report(claim.cloud_id, claim.token, claim.state, Grid(periods[claim.cloud_id], 0.0))
         for claim in claimed
     ]
-    reported = await store.report(reports, {"fetches": 3})
+    reported = await store.schedule.report(reports, {"fetches": 3})
     assert not reported.lost & {BEFORE, BEHIND}
-    assert await store.wake([HOME]) is not None
-    assert await store.totals()
-    shown = [UserView.of(stored).cloud_id async for batch in store.all() for stored in batch]
+    assert await store.schedule.wake([HOME]) is not None
+    assert await store.fleet.totals()
+    shown = [UserView.of(stored).cloud_id async for batch in store.users.all() for stored in batch]
     assert {BEFORE, BEHIND} <= set(shown), "the HTTP API shows them"
-    assert isinstance(await store.nodes(), list)
-    await store.check_invariant()
-    await store.note_progress("fetch-2", {})
+    assert isinstance(await store.fleet.nodes(), list)
+    await store.fleet.note_progress("fetch-2", {})
     with suppress(
         NoSecretKey
     ):  # which says whose password cannot be had, after all others were done
-        await store.reseal()
+        await store.users.reseal()
     await store.close()
-    alone = RedisUserStore(redis_url, cipher=Cipher([new]))
+    alone = redis_store(redis_url, cipher=Cipher([new]))
     for cloud_id in (BEFORE, BEHIND):
-        stored = await alone.get(cloud_id)
+        stored = await alone.users.get(cloud_id)
         assert stored
         assert Cipher([new]).open(cloud_id, stored.sealed)
     await alone.close()

@@ -14,15 +14,19 @@ import pytest
 import redis
 
 from eagle_logger.clock import Clock
+from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import NoSecretKey, RedisUnavailable
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis import listing
-from eagle_logger.users.redis.redis_connection import Argument
-from eagle_logger.users.redis.store import RedisUserStore
-from eagle_logger.users.store import Claim, Report
+from eagle_logger.users.redis.redis_connection import Argument, RedisConnection
+from eagle_logger.users.redis.redis_time import RedisTime
+from eagle_logger.users.redis.schedule import RedisSchedule
+from eagle_logger.users.redis.store import redis_store
+from eagle_logger.users.store import Claim, Report, UserStore
 from tests.support.redis_server import RedisServer
+from tests.support.set_membership import breaches, strays
 from tests.support.users import lived_in_state, new_user
 
 GRID = Grid(6.0, 0.0)
@@ -34,10 +38,11 @@ def cipher() -> Cipher:
 
 
 @pytest.fixture
-async def store(redis_url: str, cipher: Cipher) -> AsyncIterator[RedisUserStore]:
-    made = RedisUserStore(redis_url, cipher=cipher)
+async def store(redis_url: str, cipher: Cipher) -> AsyncIterator[UserStore]:
+    made = redis_store(redis_url, cipher=cipher)
     yield made
-    assert await made.check_invariant() == []
+    assert await breaches(made.users) == []
+    assert strays(redis_url) == []
     await made.close()
 
 
@@ -45,29 +50,29 @@ def reports(claims: Sequence[Claim], state: UserState | None = None) -> list[Rep
     return [Report(claim.cloud_id, claim.token, state or claim.state, GRID) for claim in claims]
 
 
-async def all_claimed(store: RedisUserStore, ids: Sequence[str]) -> list[Claim]:
-    await store.request(ids)
-    return await store.claim(ids, "worker")
+async def all_claimed(store: UserStore, ids: Sequence[str]) -> list[Claim]:
+    await store.schedule.request(ids)
+    return await store.schedule.claim(ids, "worker")
 
 
-async def test_the_time_is_redis_own(store: RedisUserStore, redis_url: str) -> None:
-    await store.put([new_user("00ce69")])
+async def test_the_time_is_redis_own(store: UserStore, redis_url: str) -> None:
+    await store.users.put([new_user("00ce69")])
     [claim] = await all_claimed(store, ["00ce69"])
     with redis.Redis.from_url(redis_url) as client:
         seconds, _ = client.time()
-    assert claim.due <= claim.claimed_at <= await store.now()
+    assert claim.due <= claim.claimed_at <= await store.fleet.now()
     assert seconds - 10 < claim.claimed_at < seconds + 1
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.lease_ends == pytest.approx(claim.claimed_at + 20.0)
 
 
 async def test_an_accelerated_clock_stretches_leases(redis_url: str, cipher: Cipher) -> None:
     clock = Clock(origin=1_700_000_000.0, speed=360.0)
-    store = RedisUserStore(redis_url, cipher=cipher, clock=clock)
-    await store.put([new_user("00ce69")])
+    store = redis_store(redis_url, cipher=cipher, clock=clock)
+    await store.users.put([new_user("00ce69")])
     [claim] = await all_claimed(store, ["00ce69"])
-    stored = await store.get("00ce69")
+    stored = await store.users.get("00ce69")
     assert stored
     assert stored.lease_ends == claim.claimed_at + 20.0 * 360
     assert abs(claim.claimed_at - clock.now()) < 360 * 30
@@ -75,104 +80,103 @@ async def test_an_accelerated_clock_stretches_leases(redis_url: str, cipher: Cip
 
 
 async def test_a_redis_that_forgot_its_scripts_learns_them_again(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
-    await store.put([new_user("00ce69")])
+    await store.users.put([new_user("00ce69")])
     with redis.Redis.from_url(redis_url) as client:
         for name in ("lease", "claim", "begin", "report"):
             client.script_flush()
             if name == "lease":
-                assert await store.lease(1) == ["00ce69"]
+                assert await store.schedule.lease(1) == ["00ce69"]
             elif name == "claim":
-                claims = await store.claim(["00ce69"], "worker")
+                claims = await store.schedule.claim(["00ce69"], "worker")
             elif name == "begin":
-                assert await store.begin(claims) == {"00ce69"}
+                assert await store.schedule.begin(claims) == {"00ce69"}
             else:
-                assert (await store.report(reports(claims), {})).lost == frozenset()
+                assert (await store.schedule.report(reports(claims), {})).lost == frozenset()
 
 
 async def test_many_processes_at_once_share_the_users_without_a_quarrel(
     redis_url: str, cipher: Cipher
 ) -> None:
     ids = [f"{number:06x}" for number in range(300)]
-    stores = [RedisUserStore(redis_url, cipher=cipher) for _ in range(6)]
+    stores = [redis_store(redis_url, cipher=cipher) for _ in range(6)]
     for cloud_id in ids:
-        await stores[0].put([new_user(cloud_id)])
-    leased = await asyncio.gather(*(store.lease(60) for store in stores))
+        await stores[0].users.put([new_user(cloud_id)])
+    leased = await asyncio.gather(*(store.schedule.lease(60) for store in stores))
     assert Counter(cloud_id for some in leased for cloud_id in some) == Counter(ids)
     claims = await asyncio.gather(
-        *(store.claim(ids, f"worker-{number}") for number, store in enumerate(stores))
+        *(store.schedule.claim(ids, f"worker-{number}") for number, store in enumerate(stores))
     )
     assert Counter(claim.cloud_id for some in claims for claim in some) == Counter(ids)
     for store in stores:
         await store.close()
 
 
-async def test_no_token_returns_after_flushdb(store: RedisUserStore, redis_url: str) -> None:
-    await store.put([new_user("00ce69")])
+async def test_no_token_returns_after_flushdb(store: UserStore, redis_url: str) -> None:
+    await store.users.put([new_user("00ce69")])
     [before] = await all_claimed(store, ["00ce69"])
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
-    await store.put([new_user("00ce69")])
+    await store.users.put([new_user("00ce69")])
     [after] = await all_claimed(store, ["00ce69"])
     assert after.token > before.token
-    assert await store.begin([before]) == frozenset()
+    assert await store.schedule.begin([before]) == frozenset()
 
 
 async def test_no_token_returns_when_redis_loses_its_last_second(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
     """As after a failover, or a crash between two fsyncs of the append-only file."""
     ids = [f"{number:06x}" for number in range(40)]
-    await store.put([new_user(cloud_id) for cloud_id in ids])
+    await store.users.put([new_user(cloud_id) for cloud_id in ids])
     [first] = await all_claimed(store, ids[:1])
     with redis.Redis.from_url(redis_url) as client:
         saved = client.get("eagle:tokens")
         given = await all_claimed(store, ids)
         client.set("eagle:tokens", saved)
-        await store.free("worker")
+        await store.schedule.free("worker")
         again = await all_claimed(store, ids)
     tokens = [claim.token for claim in [first, *given, *again]]
     assert len(set(tokens)) == len(tokens) == 1 + 39 + 40
     assert max(tokens) < 2**53
-    assert await store.begin(given) == frozenset()
+    assert await store.schedule.begin(given) == frozenset()
 
 
 async def test_a_stray_member_of_a_set_does_not_stop_the_others(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
-    await store.put([new_user("00ce69")])
+    await store.users.put([new_user("00ce69")])
     with redis.Redis.from_url(redis_url) as client:
         client.zadd("eagle:due", {"ffffff": 0})
         client.zadd("eagle:leased", {"eeeeee": 0})
-        assert await store.check_invariant() == [
+        assert strays(redis_url) == [
             "ffffff: does not belong into due",
             "eeeeee: does not belong into leased",
         ]
-        assert await store.lease(10) == ["00ce69"]
+        assert await store.schedule.lease(10) == ["00ce69"]
 
 
-async def test_a_user_in_both_sets_or_in_none_is_noticed(
-    store: RedisUserStore, redis_url: str
-) -> None:
-    await store.put([new_user("000001")])
-    await store.put([new_user("000002")])
+async def test_a_user_in_both_sets_or_in_none_is_noticed(store: UserStore, redis_url: str) -> None:
+    await store.users.put([new_user("000001")])
+    await store.users.put([new_user("000002")])
     with redis.Redis.from_url(redis_url) as client:
         client.zadd("eagle:leased", {"000001": 1})
         client.zrem("eagle:due", "000002")
-        breaches = await store.check_invariant()
-        assert "000001: active, and in due and leased" in breaches
-        assert "000002: active, and in neither set" in breaches
+        assert await breaches(store.users) == [
+            "000001: active, and in due and leased",
+            "000002: active, and in neither set",
+        ]
         client.flushdb()
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_in_redis_shows_credentials(store: RedisUserStore, redis_url: str) -> None:
-    await store.put([new_user("00ce69", "a-password-to-look-for")])
+async def test_nothing_in_redis_shows_credentials(store: UserStore, redis_url: str) -> None:
+    await store.users.put([new_user("00ce69", "a-password-to-look-for")])
     claims = await all_claimed(store, ["00ce69"])
-    await store.report(reports(claims, lived_in_state()), {"fetches": 1})
+    await store.schedule.report(reports(claims, lived_in_state()), {"fetches": 1})
     with redis.Redis.from_url(redis_url) as client:
         everything = b"".join(client.dump(key) or b"" for key in client.scan_iter())
     assert b"00ce69" in everything
@@ -182,13 +186,17 @@ async def test_nothing_in_redis_shows_credentials(store: RedisUserStore, redis_u
 
 
 async def test_without_a_key_there_are_claims_but_no_passwords(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
-    await store.put([new_user("00ce69")])
-    stored = await store.get("00ce69")
+    await store.users.put([new_user("00ce69")])
+    stored = await store.users.get("00ce69")
     assert stored
-    keyless = RedisUserStore(redis_url, cipher=None)
-    for refused in (keyless.put([new_user("00ce69")]), keyless.restore([stored]), keyless.reseal()):
+    keyless = redis_store(redis_url, cipher=None)
+    for refused in (
+        keyless.users.put([new_user("00ce69")]),
+        keyless.users.restore([stored]),
+        keyless.users.reseal(),
+    ):
         with pytest.raises(NoSecretKey):
             await refused
     [claim] = await all_claimed(keyless, ["00ce69"])
@@ -197,10 +205,10 @@ async def test_without_a_key_there_are_claims_but_no_passwords(
 
 
 async def test_a_claim_that_no_key_opens_has_no_credentials(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
-    await store.put([new_user("00ce69")])
-    other = RedisUserStore(redis_url, cipher=Cipher([new_key()]))
+    await store.users.put([new_user("00ce69")])
+    other = redis_store(redis_url, cipher=Cipher([new_key()]))
     [claim] = await all_claimed(other, ["00ce69"])
     assert claim.credentials is None
     await other.close()
@@ -210,20 +218,20 @@ async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = new_key(), new_key()
-    before = RedisUserStore(redis_url, cipher=Cipher([old]))
-    await before.put([new_user(f"{number:06x}", "as-it-was") for number in range(700)])
-    after = RedisUserStore(redis_url, cipher=Cipher([new, old]))
-    run, updates = after._redis.run, ["000001", "000002"]
+    before = redis_store(redis_url, cipher=Cipher([old]))
+    await before.users.put([new_user(f"{number:06x}", "as-it-was") for number in range(700)])
+    after = redis_store(redis_url, cipher=Cipher([new, old]))
+    run, updates = RedisConnection.run, ["000001", "000002"]
 
-    async def meanwhile(name: str, args: Sequence[Argument] = ()) -> Any:
+    async def update_first(self: RedisConnection, name: str, args: Sequence[Argument] = ()) -> Any:
         while name == "swap" and updates:
-            await before.put([new_user(updates.pop(), "updated")])
-        return await run(name, args)
+            await before.users.put([new_user(updates.pop(), "updated")])
+        return await run(self, name, args)
 
-    monkeypatch.setattr(after._redis, "run", meanwhile)
-    assert await after.reseal() == 700
+    monkeypatch.setattr(RedisConnection, "run", update_first)
+    assert await after.users.reseal() == 700
     newest = Cipher([new])
-    async for page in after.all():
+    async for page in after.users.all():
         for stored in page:
             password = newest.open(stored.user.cloud_id, stored.sealed).user_pw
             assert password == (
@@ -236,21 +244,21 @@ async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_user_takes_less_than_a_kilobyte(store: RedisUserStore, redis_url: str) -> None:
+async def test_a_user_takes_less_than_a_kilobyte(store: UserStore, redis_url: str) -> None:
     count, state = 5000, lived_in_state()
     ids = [f"{number * 3301:06x}" for number in range(count)]
     with redis.Redis.from_url(redis_url) as client:
         before = client.info("memory")["used_memory"]
         for start in range(0, count, 500):
-            await store.put(
+            await store.users.put(
                 [
                     new_user(cloud_id, "a-password-of-24-letters")
                     for cloud_id in ids[start : start + 500]
                 ]
             )
             claims = await all_claimed(store, ids[start : start + 500])
-            await store.begin(claims)
-            await store.report(reports(claims, state), {})
+            await store.schedule.begin(claims)
+            await store.schedule.report(reports(claims, state), {})
         per_user = (client.info("memory")["used_memory"] - before) / count
     assert sum(len(seen) for seen in state.recent.values()) == 15
     assert per_user < 1000
@@ -260,27 +268,27 @@ async def test_out_of_memory_stops_new_work_and_loses_no_report(
     tmp_path: Path, cipher: Cipher
 ) -> None:
     with RedisServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-        store = RedisUserStore(server.url, cipher=cipher)
-        await store.put([new_user("000001")])
-        await store.put([new_user("000002")])
+        store = redis_store(server.url, cipher=cipher)
+        await store.users.put([new_user("000001")])
+        await store.users.put([new_user("000002")])
         [claim] = await all_claimed(store, ["000001"])
         client.config_set("maxmemory", "1")
         for refused in (
-            store.put([new_user("000003")]),
-            store.lease(10),
-            store.request(["000002"], once="message-1"),
+            store.users.put([new_user("000003")]),
+            store.schedule.lease(10),
+            store.schedule.request(["000002"], once="message-1"),
         ):
             with pytest.raises(RedisUnavailable, match="out of memory"):
                 await refused
-        answer = await store.report(
+        answer = await store.schedule.report(
             reports([claim], UserState(total_events_logged=7)), {"fetches": 1}
         )
-        assert (answer.lost, await store.tally()) == (frozenset(), {"fetches": 1})
-        assert await store.check_invariant() == []
+        assert (answer.lost, await store.fleet.tally()) == (frozenset(), {"fetches": 1})
+        assert await breaches(store.users) == []
         client.config_set("maxmemory", "0")
-        assert await store.lease(10) == ["000002"]
-        assert not (await store.request(["000001"], once="message-1")).seen_before
-        stored = await store.get("000001")
+        assert await store.schedule.lease(10) == ["000002"]
+        assert not (await store.schedule.request(["000001"], once="message-1")).seen_before
+        stored = await store.users.get("000001")
         assert stored
         assert stored.state.total_events_logged == 7
         await store.close()
@@ -291,21 +299,21 @@ async def test_out_of_memory_stops_new_work_and_loses_no_report(
 
 async def test_redis_goes_away_and_comes_back(tmp_path: Path, cipher: Cipher) -> None:
     with RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
-        store = RedisUserStore(server.url, cipher=cipher)
-        await store.put([new_user("00ce69")])
+        store = redis_store(server.url, cipher=cipher)
+        await store.users.put([new_user("00ce69")])
         server.kill()
         for _ in range(2):
             with pytest.raises(RedisUnavailable, match=f"127.0.0.1:{server.port}"):
-                await store.lease(1)
+                await store.schedule.lease(1)
         server.start()
-        assert await store.lease(1) == ["00ce69"]
+        assert await store.schedule.lease(1) == ["00ce69"]
         await store.close()
 
 
 async def test_messages_never_show_the_password_in_the_url() -> None:
-    store = RedisUserStore("redis://user:not-to-be-shown@127.0.0.1:1/3", cipher=None)
+    store = redis_store("redis://user:not-to-be-shown@127.0.0.1:1/3", cipher=None)
     with pytest.raises(RedisUnavailable) as caught:
-        await store.ping()
+        await store.fleet.now()
     assert "redis://user:***@127.0.0.1:1/3" in str(caught.value)
     shown = str(caught.value) + repr(caught.value.__cause__)
     assert "not-to-be-shown" not in shown
@@ -316,18 +324,18 @@ async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
     redis_url: str, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, other = (
-        RedisUserStore(redis_url, cipher=cipher),
-        RedisUserStore(redis_url, cipher=cipher),
+        redis_store(redis_url, cipher=cipher),
+        redis_store(redis_url, cipher=cipher),
     )
-    await store.put([new_user(f"00000{number}") for number in range(6)])
+    await store.users.put([new_user(f"00000{number}") for number in range(6)])
     read = listing.rows
 
     async def remove_then_read(*arguments: Any) -> Any:
-        await other.remove("000001")
+        await other.users.remove("000001")
         return await read(*arguments)
 
-    monkeypatch.setattr("eagle_logger.users.redis.store.rows", remove_then_read)
-    pages = [[stored.user.cloud_id for stored in page] async for page in store.all(batch=3)]
+    monkeypatch.setattr("eagle_logger.users.redis.users.rows", remove_then_read)
+    pages = [[stored.user.cloud_id for stored in page] async for page in store.users.all(batch=3)]
     assert pages == [["000000", "000002", "000003"], ["000004", "000005"]]
     await store.close()
     await other.close()
@@ -348,12 +356,12 @@ class OffBy(Clock):
 
 
 async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(
-    redis_url: str, store: RedisUserStore
+    redis_url: str, store: UserStore
 ) -> None:
-    skewed = RedisUserStore(redis_url, cipher=None, clock=OffBy())
-    assert await skewed.note_progress("fetch-1", {}) == pytest.approx(25.0, abs=0.5)
-    assert await store.note_progress("fetch-2", {}) == pytest.approx(0.0, abs=0.5)
-    noted = {name: note["clock_ahead"] for name, note in (await store.progress()).items()}
+    skewed = redis_store(redis_url, cipher=None, clock=OffBy())
+    assert await skewed.fleet.note_progress("fetch-1", {}) == pytest.approx(25.0, abs=0.5)
+    assert await store.fleet.note_progress("fetch-2", {}) == pytest.approx(0.0, abs=0.5)
+    noted = {name: note["clock_ahead"] for name, note in (await store.fleet.progress()).items()}
     assert noted == {
         "fetch-1": pytest.approx(25.0, abs=0.5),
         "fetch-2": pytest.approx(0.0, abs=0.5),
@@ -362,25 +370,28 @@ async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(
 
 
 async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(
-    store: RedisUserStore,
+    store: UserStore, redis_url: str, cipher: Cipher
 ) -> None:
-    """By Redis' clock the last request is long past; really it may have been a moment ago."""
-    await store.put([new_user("000001"), new_user("000002")])
-    [before] = await all_claimed(store, ["000001"])
+    """By Redis' clock the last request is long past; in truth it may have been a moment ago."""
+    connection = RedisConnection(RedisAddress.parse(redis_url))
+    redis_time = RedisTime(connection, Clock(), lease=20.0)
+    schedule = RedisSchedule(connection, redis_time, cipher)
+    await store.users.put([new_user("000001"), new_user("000002")])
+    await schedule.request(["000001", "000002"])
+    [before] = await schedule.claim(["000001"], "worker")
     assert before.begun
     at = time.monotonic()
-    store._jumps.note(
-        before.claimed_at - 30.0, sent=at, received=at
-    )  # what it showed before it was set
-    [after] = await all_claimed(store, ["000002"])
+    redis_time.jumps.note(before.claimed_at - 30.0, sent=at, received=at)
+    [after] = await schedule.claim(["000002"], "worker")
     assert (after.begun, after.last_request) == (False, after.claimed_at)
+    await connection.close()
 
 
 async def test_what_was_noted_before_redis_clock_was_set_back_is_no_progress(
-    store: RedisUserStore, redis_url: str
+    store: UserStore, redis_url: str
 ) -> None:
-    await store.note_progress("fetch-1", {})
-    note = {"at": await store.now() + 3600}
+    await store.fleet.note_progress("fetch-1", {})
+    note = {"at": await store.fleet.now() + 3600}
     with redis.Redis.from_url(redis_url) as client:
         client.hset("eagle:progress", "dead-since", json.dumps(note))
-    assert list(await store.progress()) == ["fetch-1"]
+    assert list(await store.fleet.progress()) == ["fetch-1"]

@@ -13,8 +13,8 @@ from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import User, UserState
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.redis.store import RedisUserStore
-from eagle_logger.users.store import Claim, Report
+from eagle_logger.users.redis.store import redis_store
+from eagle_logger.users.store import Claim, Report, UserStore
 from tests.support.users import lived_in_state, new_user
 
 BEFORE, HOME, BEHIND = "00ce68", "00ce69", "00ce6a"
@@ -33,23 +33,23 @@ def server(redis_url: str) -> redis.Redis:
 
 
 @pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[RedisUserStore]:
-    made = RedisUserStore(redis_url, cipher=Cipher([new_key()]), lease=0.3)
-    await made.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+async def store(redis_url: str) -> AsyncIterator[UserStore]:
+    made = redis_store(redis_url, cipher=Cipher([new_key()]), lease=0.3)
+    await made.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
     yield made
     await made.close()
 
 
-async def claims(store: RedisUserStore) -> dict[str, Claim]:
-    await store.request(EVERYBODY)
-    return {claim.cloud_id: claim for claim in await store.claim(EVERYBODY, "worker")}
+async def claims(store: UserStore) -> dict[str, Claim]:
+    await store.schedule.request(EVERYBODY)
+    return {claim.cloud_id: claim for claim in await store.schedule.claim(EVERYBODY, "worker")}
 
 
 async def report(
-    store: RedisUserStore, claimed: Sequence[Claim], tally: dict[str, int] | None = None
+    store: UserStore, claimed: Sequence[Claim], tally: dict[str, int] | None = None
 ) -> None:
     state = lived_in_state()
-    made = await store.report(
+    made = await store.schedule.report(
         [Report(one.cloud_id, one.token, state, Grid(6.0, 0.0)) for one in claimed], tally or {}
     )
     assert not made.lost
@@ -57,7 +57,7 @@ async def report(
 
 @pytest.mark.parametrize("written", STATES.values(), ids=STATES.keys())
 async def test_a_state_counts_as_empty_and_is_written_anew(
-    store: RedisUserStore, server: redis.Redis, written: bytes
+    store: UserStore, server: redis.Redis, written: bytes
 ) -> None:
     server.hset("eagle:states", HOME, written)
     server.hset("eagle:troubles", HOME, '[2,"timed_out",null]')
@@ -67,20 +67,24 @@ async def test_a_state_counts_as_empty_and_is_written_anew(
     assert "cannot be read" in (claimed[HOME].state_unreadable or "")
     assert claimed[HOME].credentials
     assert claimed[BEFORE].state_unreadable is None
-    [outline] = [one async for batch in store.outlines() for one in batch if one.cloud_id == HOME]
+    [outline] = [
+        one async for batch in store.users.outlines() for one in batch if one.cloud_id == HOME
+    ]
     assert outline.last_error == "timed_out"
     await report(store, list(claimed.values()))
     assert (await claims(store))[HOME].state == lived_in_state()
 
 
 async def test_what_is_wrong_with_a_user_is_read_apart(
-    store: RedisUserStore, server: redis.Redis
+    store: UserStore, server: redis.Redis
 ) -> None:
     await report(store, list((await claims(store)).values()))
     server.hset("eagle:troubles", HOME, b"\xff{")
-    [outline] = [one async for batch in store.outlines() for one in batch if one.cloud_id == HOME]
+    [outline] = [
+        one async for batch in store.users.outlines() for one in batch if one.cloud_id == HOME
+    ]
     assert "cannot be read" in (outline.last_error or "")
-    stored = await store.get(HOME)
+    stored = await store.users.get(HOME)
     assert stored is not None
     assert stored.unreadable
     claimed = (await claims(store))[HOME]
@@ -94,7 +98,7 @@ async def test_what_is_wrong_with_a_user_is_read_apart(
     ids=["bytes", "no password", "a number", "gone"],
 )
 async def test_a_record_costs_its_own_user_only(
-    store: RedisUserStore, server: redis.Redis, record: bytes | None
+    store: UserStore, server: redis.Redis, record: bytes | None
 ) -> None:
     server.hdel("eagle:users:00", HOME)
     if record is not None:
@@ -104,15 +108,15 @@ async def test_a_record_costs_its_own_user_only(
     assert (claimed[HOME].user, claimed[HOME].credentials) == (User(HOME), None)
     assert "cannot be read" in (claimed[HOME].record_unreadable or "")
     assert claimed[BEHIND].record_unreadable is None
-    listed = [stored async for batch in store.all() for stored in batch]
+    listed = [stored async for batch in store.users.all() for stored in batch]
     assert [stored.user.cloud_id for stored in listed if stored.sealed] == [BEFORE, BEHIND]
     await report(store, list(claimed.values()))
-    await store.put([new_user(HOME)])
+    await store.users.put([new_user(HOME)])
     assert (await claims(store))[HOME].credentials, "adding the user again mends it"
 
 
 async def test_a_record_of_a_newer_version_is_fetched_by(
-    store: RedisUserStore, server: redis.Redis
+    store: UserStore, server: redis.Redis
 ) -> None:
     record = server.hget("eagle:users:00", HOME)
     assert isinstance(record, bytes)
@@ -125,19 +129,19 @@ async def test_a_record_of_a_newer_version_is_fetched_by(
 
 
 async def test_a_record_that_cannot_be_read_does_not_keep_the_others_from_a_new_key(
-    redis_url: str, server: redis.Redis, store: RedisUserStore
+    redis_url: str, server: redis.Redis, store: UserStore
 ) -> None:
     old, new = new_key(), new_key()
-    before = RedisUserStore(redis_url, cipher=Cipher([old]))
-    await before.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+    before = redis_store(redis_url, cipher=Cipher([old]))
+    await before.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
     await before.close()
     server.hset("eagle:users:00", HOME, b"\xff")
-    after = RedisUserStore(redis_url, cipher=Cipher([new, old]))
+    after = redis_store(redis_url, cipher=Cipher([new, old]))
     with pytest.raises(NoSecretKey, match=HOME):
-        await after.reseal()
+        await after.users.reseal()
     assert server.hget("eagle:users:00", HOME) == b"\xff"
     await after.close()
-    only_new = RedisUserStore(redis_url, cipher=Cipher([new]))
+    only_new = redis_store(redis_url, cipher=Cipher([new]))
     assert [bool(one.credentials) for one in (await claims(only_new)).values()] == [
         True,
         False,
@@ -147,26 +151,26 @@ async def test_a_record_that_cannot_be_read_does_not_keep_the_others_from_a_new_
 
 
 async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(
-    store: RedisUserStore, server: redis.Redis
+    store: UserStore, server: redis.Redis
 ) -> None:
-    await store.request(EVERYBODY)
+    await store.schedule.request(EVERYBODY)
     server.hset("eagle:turns", HOME, b"\x02not a turn")
-    claimed = await store.claim(EVERYBODY, "worker")
+    claimed = await store.schedule.claim(EVERYBODY, "worker")
     assert [claim.cloud_id for claim in claimed] == [BEFORE, BEHIND]
     await report(store, claimed)
     leased: list[str] = []
     while HOME not in leased:
-        leased += await store.lease(10)
-    assert HOME in [claim.cloud_id for claim in await store.claim(leased, "worker")]
+        leased += await store.schedule.lease(10)
+    assert HOME in [claim.cloud_id for claim in await store.schedule.claim(leased, "worker")]
 
 
 async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(
-    store: RedisUserStore, server: redis.Redis
+    store: UserStore, server: redis.Redis
 ) -> None:
     server.hset("eagle:tally", mapping={"fetches": "many", "requests": "3"})
-    assert await store.tally() == {"requests": 3}
+    assert await store.fleet.tally() == {"requests": 3}
     await report(store, list((await claims(store)).values()), {"fetches": 3, "requests": 3})
-    assert await store.tally() == {"fetches": 3, "requests": 6}
+    assert await store.fleet.tally() == {"fetches": 3, "requests": 6}
     for breaker in (
         {"phase": "ajar"},
         {"phase": "open", "since": "1", "samples": "[[1]]"},
@@ -175,22 +179,22 @@ async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(
         server.delete("eagle:breaker")
         for name, text in breaker.items():
             server.hset("eagle:breaker", name, text)
-        assert await store.breaker() == Breaker()
-    await store.note_progress("fetch-1", {"users": 3})
+        assert await store.fleet.breaker() == Breaker()
+    await store.fleet.note_progress("fetch-1", {"users": 3})
     server.hset(
         "eagle:progress",
         mapping={"odd": "{", "odder": "[]", "oddest": '{"at":"now"}', "binary": b"\xff"},
     )
-    assert list(await store.progress()) == ["fetch-1"]
+    assert list(await store.fleet.progress()) == ["fetch-1"]
     server.set("eagle:clock", "noon")
-    await store.lease(10)
+    await store.schedule.lease(10)
 
 
 async def test_a_number_of_shards_that_is_none_is_refused_in_words(
-    store: RedisUserStore, server: redis.Redis
+    store: UserStore, server: redis.Redis
 ) -> None:
     server.set("eagle:shards", "many")
     with pytest.raises(
         ConfigurationError, match="eagle:shards in Redis should hold the number of shards"
     ):
-        await store.agree_on_shards(16)
+        await store.fleet.agree_on_shards(16)

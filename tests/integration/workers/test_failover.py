@@ -77,9 +77,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 async def test_the_store_leaves_a_server_that_takes_no_writes(pair: Pair) -> None:
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
-    await store.note_progress("beat", {})
+    await store.fleet.note_progress("beat", {})
     pair.fail_over()
-    await store.note_progress("worker", {})
+    await store.fleet.note_progress("worker", {})
     assert pair.command("HEXISTS", "eagle:progress", "worker")
     await store.close()
 
@@ -87,23 +87,23 @@ async def test_the_store_leaves_a_server_that_takes_no_writes(pair: Pair) -> Non
 async def test_a_script_that_the_old_primary_refuses_is_sent_to_the_new_one(pair: Pair) -> None:
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
-    await store.request(["00ce69"], once="one")
+    await store.schedule.request(["00ce69"], once="one")
     pair.fail_over()
-    assert not (await store.request(["00ce69"], once="two")).seen_before
-    assert (await store.request(["00ce69"], once="two")).seen_before
+    assert not (await store.schedule.request(["00ce69"], once="two")).seen_before
+    assert (await store.schedule.request(["00ce69"], once="two")).seen_before
     await store.close()
 
 
 async def test_the_store_reports_a_missing_primary_and_finds_the_next(pair: Pair) -> None:
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
-    await store.note_progress("beat", {})
+    await store.fleet.note_progress("beat", {})
     pair.fail_over(led_there=False)
     for _ in range(2):
         with pytest.raises(RedisUnavailable, match="is not the primary"):
-            await store.note_progress("worker", {})
+            await store.fleet.note_progress("worker", {})
     pair.lead_to_primary()
-    await store.note_progress("worker", {})
+    await store.fleet.note_progress("worker", {})
     await store.close()
 
 

@@ -135,7 +135,7 @@ async def test_a_node_that_is_away_is_asked_to_archive_once(
     redis_url: str, settings: Settings, app: Celery, broker: redis.Redis, tmp_path: Path
 ) -> None:
     store = wiring.user_store(settings, passwords=False)
-    await store.register_node("a-node")
+    await store.fleet.register_node("a-node")
     environment = {
         "EAGLE_REDIS_URL": redis_url,
         "EAGLE_DATA_DIR": str(tmp_path),

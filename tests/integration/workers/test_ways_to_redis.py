@@ -92,7 +92,7 @@ async def test_every_program_works_on_every_way_to_redis(
 ) -> None:
     found = _settings(environment, monkeypatch)
     store = wiring.user_store(found, passwords=False)
-    await store.ping()
+    await store.fleet.now()
     assert redis_checks.redis_answers(found).is_ok
     assert redis_checks.broker_answers(found).is_ok
     assert redis_checks.redis_keeps_everything(found).found.startswith("maxmemory-policy")
@@ -123,7 +123,7 @@ async def test_a_server_of_an_unknown_authority_hears_nothing(
     found = _settings(deceived, monkeypatch)
     store = wiring.user_store(found, passwords=False)
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
-        await store.ping()
+        await store.fleet.now()
     assert "certificate verify failed" in redis_checks.redis_answers(found).found
     assert "certificate verify failed" in redis_checks.broker_answers(found).found
     with pytest.raises(OperationalError, match="certificate verify failed"):

@@ -13,9 +13,10 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import Grid, visit_phase
 from eagle_logger.core.user_state import after_failure, after_success
 from eagle_logger.fetching.admission import most_this_second
-from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.memory.store import memory_store
 from eagle_logger.users.store import Report
 from tests.support.hand_clock import HandClock
+from tests.support.set_membership import breaches
 from tests.support.users import new_user
 
 HOMES = [f"{number:06x}" for number in range(60)]
@@ -27,16 +28,16 @@ class Fleet:
     def __init__(self, period: float) -> None:
         self.period = period
         self.clock = HandClock()
-        self.store = MemoryUserStore(self.clock)
+        self.store = memory_store(self.clock)
         self.refused = False
 
     async def run_second(self) -> int:
         """Run one tick and its visits. Returns how many users it was allowed to lease."""
         self.clock.advance(1.0)
-        most = await most_this_second(self.store, Clock(), dict.fromkeys(Kind, self.period))
-        leased = await self.store.lease(most)
+        most = await most_this_second(self.store.fleet, Clock(), dict.fromkeys(Kind, self.period))
+        leased = await self.store.schedule.lease(most)
         reports = []
-        for claim in await self.store.claim(leased, "worker"):
+        for claim in await self.store.schedule.claim(leased, "worker"):
             refusals = claim.state.failures + 1
             state = (
                 after_failure(claim.state, "refused", park=refusals >= 3)
@@ -53,18 +54,20 @@ class Fleet:
                 )
             )
         failed = len(reports) if self.refused else 0
-        await self.store.report(reports, {"fetches": len(reports), "failed_fetches": failed})
+        await self.store.schedule.report(
+            reports, {"fetches": len(reports), "failed_fetches": failed}
+        )
         return most
 
 
 @pytest.fixture(params=[6.0, 2.0])
 async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[Fleet]:
     built = Fleet(request.param)
-    await built.store.put([new_user(cloud_id) for cloud_id in HOMES])
+    await built.store.users.put([new_user(cloud_id) for cloud_id in HOMES])
     for _ in range(20):
         await built.run_second()
     yield built
-    assert await built.store.check_invariant() == []
+    assert await breaches(built.store.users) == []
 
 
 async def test_a_relay_that_refuses_every_user_parks_none(fleet: Fleet) -> None:
@@ -72,13 +75,13 @@ async def test_a_relay_that_refuses_every_user_parks_none(fleet: Fleet) -> None:
     with structlog.testing.capture_logs() as logged:
         for _ in range(120):
             await fleet.run_second()
-        assert (await fleet.store.breaker()).phase is Phase.OPEN
+        assert (await fleet.store.fleet.breaker()).phase is Phase.OPEN
         assert await fleet.run_second() == 1
         fleet.refused = False
         for _ in range(25):
             await fleet.run_second()
-    assert (await fleet.store.breaker()).phase is Phase.CLOSED
-    totals = await fleet.store.totals()
+    assert (await fleet.store.fleet.breaker()).phase is Phase.CLOSED
+    totals = await fleet.store.fleet.totals()
     assert (totals.parked, totals.failing) == (0, 0)
     assert [line["event"] for line in logged] == ["relay_away", "relay_returning", "relay_back"]
 

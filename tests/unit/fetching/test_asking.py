@@ -34,7 +34,7 @@ async def test_a_message_does_not_wait_for_its_slowest_user(world: World) -> Non
     worker = world.worker("fetch-2", limits=limits)
     await world.add(HOME, OTHER)
     world.relay.hangs(HOME)
-    world.relay.always(OTHER, demand(int(await world.store.now())))
+    world.relay.always(OTHER, demand(int(await world.store.fleet.now())))
     outcome = await worker.run_cycle(await world.lease(HOME, OTHER))
     assert str(outcome) == "2 users, 1 fetched, 1 still out"
     assert [parse_line(line.rstrip()).cloud_id for line in world.logs.all] == [OTHER]
@@ -53,7 +53,7 @@ async def test_a_message_does_not_wait_for_a_gateways_second_request(world: Worl
         limits=replace(QUICK, request_gap=0.5),
     )
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     outcome = await worker.run_cycle(await world.lease(HOME))
     assert str(outcome) == "1 user, 1 partly fetched"
     assert [kind for kind, _ in world.relay.asked[HOME]] == [Kind.DEMAND]
@@ -81,13 +81,13 @@ async def test_a_first_request_that_follows_its_claim_at_once_is_not_begun_separ
     world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, begun_of_first: int
 ) -> None:
     await world.add_new(HOME)
-    begin, begun = world.store.begin, list[Claim]()
+    begin, begun = world.store.schedule.begin, list[Claim]()
 
     async def noting_begin(claims: Sequence[Claim]) -> frozenset[str]:
         begun.extend(claims)
         return await begin(claims)
 
-    monkeypatch.setattr(world.store, "begin", noting_begin)
+    monkeypatch.setattr(world.store.schedule, "begin", noting_begin)
     limits = replace(QUICK, claim_counts_as_request_within=seconds)
     worker = world.worker("fetch-2", intervals=FLEET, limits=limits)
     await worker.run_cycle(await world.lease(HOME))
@@ -156,7 +156,7 @@ async def test_a_fetch_requested_during_a_visit_follows_it_at_once(world: World)
     cycle = asyncio.create_task(world.logger.run_cycle(await world.lease(HOME)))
     await entered.wait()
     for _ in range(100):
-        requested = await world.store.request([HOME])
+        requested = await world.store.schedule.request([HOME])
         assert (requested.leased, requested.marked) == ((), (HOME,))
     go_on.set()
     await cycle
@@ -175,11 +175,11 @@ async def test_a_message_that_comes_twice_fetches_once(world: World) -> None:
 async def test_a_worker_that_lost_its_claim_asks_nothing_and_changes_nothing(world: World) -> None:
     await world.add(HOME)
     claim = await world.claim(HOME)
-    await world.store.remove(HOME)
+    await world.store.users.remove(HOME)
     visit = await world.logger.visit(claim)
     await world.logger.log_and_report([visit])
     assert (visit.outcome, world.relay.asked, world.logs.all) == ("lost", {}, [])
-    assert await world.store.get(HOME) is None
+    assert await world.store.users.get(HOME) is None
 
 
 async def test_a_process_asks_no_more_gateways_at_once_than_it_may(world: World) -> None:
@@ -216,7 +216,7 @@ async def test_users_who_wait_for_the_disk_leave_their_places_to_others_up_to_a_
 
     monkeypatch.setattr(world.logs, "append", slow_append)
     for cloud_id in leased:
-        world.relay.always(cloud_id, demand(int(await world.store.now())))
+        world.relay.always(cloud_id, demand(int(await world.store.fleet.now())))
     cycles = [asyncio.create_task(worker.run_cycle([cloud_id])) for cloud_id in leased]
     assert await asyncio.to_thread(entered.wait, 10)
     await until(lambda: len(world.relay.asked) == 2)

@@ -26,11 +26,11 @@ async def test_one_users_failure_stays_its_own(
 ) -> None:
     await world.add(HOME, OTHER)
     world.relay.fails(HOME, failure)
-    world.relay.always(OTHER, demand(int(await world.store.now())))
+    world.relay.always(OTHER, demand(int(await world.store.fleet.now())))
     message = await world.logger.run_cycle(await world.lease(HOME, OTHER))
     assert message.counts == {"fetched": 1, outcome: 1}
     assert message.failed == {HOME: outcome}
-    assert (await world.store.tally())[f"failed_{outcome}"] == 1
+    assert (await world.store.fleet.tally())[f"failed_{outcome}"] == 1
     assert len(world.logs.all) == 1
 
 
@@ -52,7 +52,7 @@ async def test_an_unreadable_reply_does_not_keep_the_other_kinds_from_being_aske
     world: World,
 ) -> None:
     await world.add(HOME)
-    reading = demand(int(await world.store.now()))._replace(kind=Kind.SUMMATION)
+    reading = demand(int(await world.store.fleet.now()))._replace(kind=Kind.SUMMATION)
 
     async def answer(_: Credentials, kind: Kind) -> Decoded:
         if kind is Kind.DEMAND:
@@ -67,8 +67,8 @@ async def test_an_unreadable_reply_does_not_keep_the_other_kinds_from_being_aske
     await worker.close()
     assert [parse_line(line.rstrip()).identity.kind for line in world.logs.all] == [Kind.SUMMATION]
     assert message.counts == {"partly_fetched": 1}
-    assert (await world.store.tally())["failed_unreadable"] == 1
-    assert (await world.store.tally())["problems_truncated"] == 1
+    assert (await world.store.fleet.tally())["failed_unreadable"] == 1
+    assert (await world.store.fleet.tally())["problems_truncated"] == 1
     assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
 
 
@@ -99,14 +99,14 @@ async def visit_again(world: World, times: int) -> list[tuple[int, str | None, f
     for _ in range(times):
         await world.logger.run_cycle(await world.lease(HOME))
         stored = await world.stored(HOME)
-        wait = None if stored.due is None else stored.due - await world.store.now()
+        wait = None if stored.due is None else stored.due - await world.store.fleet.now()
         results.append((stored.state.failures, stored.state.parked, wait))
     return results
 
 
 async def test_credentials_that_have_worked_are_asked_again_and_never_parked(world: World) -> None:
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     await visit_again(world, 1)
     world.relay.fails(HOME, Refused("the relay refuses this user: status 401"))
     results = await visit_again(world, 6)
@@ -115,7 +115,7 @@ async def test_credentials_that_have_worked_are_asked_again_and_never_parked(wor
     ]
     waits = [wait for _, _, wait in results if wait is not None]
     assert [round(wait / 60) for wait in waits] == [0, 0, 5, 15, 60, 60]
-    assert (await world.store.totals()).refused == 1
+    assert (await world.store.fleet.totals()).refused == 1
     error = (await world.stored(HOME)).state.last_error or ""
     assert error.startswith(
         "refused: the relay refuses this user: status 401; these credentials have worked, so the "
@@ -123,17 +123,17 @@ async def test_credentials_that_have_worked_are_asked_again_and_never_parked(wor
     )
     assert "`eagle-logger users wake`" in error
     assert "`eagle-logger users add`" in error
-    world.relay.always(HOME, demand(int(await world.store.now()) + 6))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now()) + 6))
     [(failures, _, _)] = await visit_again(world, 1)
     assert failures == 0
-    assert (await world.store.totals()).refused == 0
+    assert (await world.store.fleet.totals()).refused == 0
 
 
 async def test_a_new_password_that_was_never_accepted_is_parked_when_it_is_refused(
     world: World,
 ) -> None:
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     await visit_again(world, 1)
     await world.add_new(HOME)
     world.relay.fails(HOME, Refused("the relay refuses this user: status 401"))
@@ -151,7 +151,7 @@ async def test_a_user_whose_replies_kill_the_process_is_parked_without_a_request
     assert ((await world.stored(HOME)).state.parked or "").startswith(
         "poison: 5 processes in a row died while they fetched it"
     )
-    assert (await world.store.tally())["failed_poison"] == 1
+    assert (await world.store.fleet.tally())["failed_poison"] == 1
 
 
 async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_its_error_says_why(
@@ -168,7 +168,7 @@ async def test_a_user_whose_record_cannot_be_read_is_not_asked_and_its_error_say
     assert visit.pause == 60.0
     error = (await world.stored(HOME)).state.last_error or ""
     assert "add the user again with `eagle-logger users add`" in error
-    assert (await world.store.tally())["failed_record_unreadable"] == 1
+    assert (await world.store.fleet.tally())["failed_record_unreadable"] == 1
     assert not visit.blames_relay
 
 
@@ -177,14 +177,14 @@ async def test_readings_without_room_in_their_hour_are_counted_and_the_user_is_f
 ) -> None:
     await world.add(HOME)
     world.logs.most_lines_an_hour = 1
-    now = int(await world.store.now())
+    now = int(await world.store.fleet.now())
     world.relay.always(
         HOME, *(demand(now)._replace(meter=f"{number:#018x}") for number in range(3))
     )
     message = await world.logger.run_cycle(await world.lease(HOME))
     assert message.failed == {HOME: "too_much"}
     assert len(world.logs.all) == 1
-    tally = await world.store.tally()
+    tally = await world.store.fleet.tally()
     assert (tally["readings_logged"], tally["readings_left_out"]) == (1, 2)
     assert tally["problems_too_much"] == 1
     stored = await world.stored(HOME)
@@ -212,13 +212,13 @@ async def test_a_visit_whose_replies_hold_only_problems_has_failed(world: World)
     error = "only_problems: no reading, but InstantaneousDemand: Demand is 0xffffff"
     assert (state.last_error, state.failures) == (error, 1)
     assert visit.pause == 0.0, "the next visit after the first failure is not put off"
-    tally = await world.store.tally()
+    tally = await world.store.fleet.tally()
     assert (tally["failed_only_problems"], tally["problems_sentinel"]) == (1, 1)
 
 
 async def test_a_problem_beside_a_known_reading_is_no_failure(world: World) -> None:
     await world.add(HOME)
-    known = demand(int(await world.store.now()))
+    known = demand(int(await world.store.fleet.now()))
 
     async def answer(_: Credentials, __: Kind) -> Decoded:
         return Decoded((known,), (SENTINEL,), known=True)

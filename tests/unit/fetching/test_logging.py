@@ -23,7 +23,7 @@ from tests.unit.fetching.world import HOME, OTHER, World
 
 async def test_a_reading_is_logged_and_its_user_falls_due_again(world: World) -> None:
     await world.add(HOME)
-    now = int(await world.store.now())
+    now = int(await world.store.fleet.now())
     world.relay.always(HOME, demand(now))
     outcome = await world.logger.run_cycle(await world.lease(HOME))
     assert str(outcome) == "1 user, 1 fetched"
@@ -39,16 +39,16 @@ async def test_a_reading_is_logged_and_its_user_falls_due_again(world: World) ->
 
 async def test_a_reading_that_is_shown_again_is_logged_once(world: World) -> None:
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     for _ in range(3):
         await world.logger.run_cycle(await world.lease(HOME))
     assert len(world.logs.all) == 1
-    assert (await world.store.tally())["readings_logged"] == 1
+    assert (await world.store.fleet.tally())["readings_logged"] == 1
 
 
 async def test_state_does_not_move_before_the_line_is_on_disk(world: World) -> None:
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     leased = await world.lease(HOME)
     asked = asyncio.Event()
     scripted = world.relay.answers[HOME]
@@ -85,9 +85,9 @@ async def test_no_gateway_is_asked_while_the_disk_is_full(world: World) -> None:
 async def test_readings_from_before_a_claim_was_lost_are_logged_all_the_same(world: World) -> None:
     await world.add(HOME)
     claim = await world.claim(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     visit = await world.logger.visit(claim)
-    await world.store.remove(HOME)
+    await world.store.users.remove(HOME)
     await world.logger.log_and_report([visit])
     assert len(world.logs.all) == 1
 
@@ -99,9 +99,9 @@ async def test_a_report_that_redis_does_not_take_loses_no_line(
         raise RedisUnavailable
 
     await world.add(HOME)
-    world.relay.always(HOME, demand(int(await world.store.now())))
+    world.relay.always(HOME, demand(int(await world.store.fleet.now())))
     leased = await world.lease(HOME)
-    monkeypatch.setattr(world.store, "report", away)
+    monkeypatch.setattr(world.store.schedule, "report", away)
     with capture_logs() as logged:
         await world.logger.run_cycle(leased)
     assert len(world.logs.all) == 1
@@ -111,7 +111,7 @@ async def test_a_report_that_redis_does_not_take_loses_no_line(
 
 async def test_a_reading_from_another_hour_is_filed_there(world: World) -> None:
     await world.add(HOME)
-    now = int(await world.store.now())
+    now = int(await world.store.fleet.now())
     world.relay.always(HOME, demand(now), demand(now - 5 * 3600), demand(now + 5 * 3600))
     await world.logger.run_cycle(await world.lease(HOME))
     hours = {Hour.of(moment) for moment in (now, now - 5 * 3600, now + 5 * 3600)}
@@ -124,7 +124,7 @@ async def test_a_visit_asks_nothing_more_once_the_disk_is_full(world: World) -> 
     """The readings of another visit find the disk full after the first request of this one."""
     await world.add(HOME, OTHER)
     worker = world.worker("fetch-2", intervals=dict.fromkeys(Kind, 6.0))
-    world.relay.always(OTHER, demand(int(await world.store.now())))
+    world.relay.always(OTHER, demand(int(await world.store.fleet.now())))
     logging: list[asyncio.Task[list[bool]]] = []
 
     async def fill_the_disk(_: Credentials, __: Kind) -> Decoded:

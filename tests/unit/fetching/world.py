@@ -18,7 +18,7 @@ from eagle_logger.logger import EagleDataLogger, RotationVolume
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import AppendResult
 from eagle_logger.rainforest.source import ReadingSource
-from eagle_logger.users.memory.store import MemoryUserStore
+from eagle_logger.users.memory.store import memory_store
 from eagle_logger.users.store import Claim, Report, StoredUser
 from tests.support.scripted_relay import ScriptedRelay
 from tests.support.users import new_user
@@ -80,7 +80,7 @@ class MemorySamples:
 
 class World:
     def __init__(self, folder: Path) -> None:
-        self.store = MemoryUserStore(Clock())
+        self.store = memory_store(Clock())
         self.relay = ScriptedRelay()
         self.logs = MemoryLogs()
         self.samples = MemorySamples()
@@ -97,7 +97,7 @@ class World:
         source: ReadingSource | None = None,
     ) -> EagleDataLogger:
         return EagleDataLogger(
-            users=self.store,
+            schedule=self.store.schedule,
             source=source or self.relay,
             logs=self.logs,
             samples=self.samples,
@@ -112,26 +112,28 @@ class World:
     async def add(self, *cloud_ids: str) -> None:
         """Add users of whom only demand is due, so that a visit is one request."""
         await self.add_new(*cloud_ids)
-        now = await self.store.now()
+        now = await self.store.fleet.now()
         for cloud_id in cloud_ids:
-            await self.store.request([cloud_id])
-            for claim in await self.store.claim([cloud_id], "setup"):
+            await self.store.schedule.request([cloud_id])
+            for claim in await self.store.schedule.claim([cloud_id], "setup"):
                 state = claim.state._replace(asked=dict.fromkeys(Kind, now))
-                await self.store.report([Report(cloud_id, claim.token, state, Grid(6.0, 0.0))], {})
+                await self.store.schedule.report(
+                    [Report(cloud_id, claim.token, state, Grid(6.0, 0.0))], {}
+                )
 
     async def add_new(self, *cloud_ids: str) -> None:
         """Add users of whom every kind is due, and whose credentials have never worked."""
-        await self.store.put([new_user(cloud_id) for cloud_id in cloud_ids])
+        await self.store.users.put([new_user(cloud_id) for cloud_id in cloud_ids])
 
     async def lease(self, *cloud_ids: str) -> list[str]:
-        return list((await self.store.request(cloud_ids)).leased)
+        return list((await self.store.schedule.request(cloud_ids)).leased)
 
     async def claim(self, cloud_id: str) -> Claim:
         [claim] = await self.logger.claim(await self.lease(cloud_id))
         return claim
 
     async def stored(self, cloud_id: str) -> StoredUser:
-        stored = await self.store.get(cloud_id)
+        stored = await self.store.users.get(cloud_id)
         assert stored is not None
         return stored
 

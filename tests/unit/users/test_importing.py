@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 from eagle_logger.users.importing import BATCH, import_users
-from eagle_logger.users.memory.store import MemoryUserStore
-from eagle_logger.users.store import StoredUser
+from eagle_logger.users.memory.store import memory_store
+from eagle_logger.users.store import StoredUser, UserStore
 from eagle_logger.users.user_json import as_line
 from tests.support.hand_clock import HandClock
 
@@ -18,14 +18,14 @@ def line(cloud_id: str, password: str = "a-password") -> bytes:
     )
 
 
-async def everybody(store: MemoryUserStore) -> list[StoredUser]:
-    return [stored async for page in store.all() for stored in page]
+async def everybody(store: UserStore) -> list[StoredUser]:
+    return [stored async for page in store.users.all() for stored in page]
 
 
 async def test_more_than_one_batch() -> None:
-    store, told = MemoryUserStore(), list[int]()
+    store, told = memory_store(), list[int]()
     lines = [line(f"{number:06x}") for number in range(2 * BATCH + 1)]
-    result = await import_users(store, lines, tell=told.append)
+    result = await import_users(store.users, lines, tell=told.append)
     assert (result.users, result.refused, result.replaced) == (2 * BATCH + 1, [], [])
     assert sum(told) == sum(map(len, lines))
     assert len(await everybody(store)) == 2 * BATCH + 1
@@ -33,15 +33,18 @@ async def test_more_than_one_batch() -> None:
 
 async def test_the_later_of_two_lines_wins_and_is_reported() -> None:
     clock = HandClock()
-    store = MemoryUserStore(clock)
+    store = memory_store(clock)
     result = await import_users(
-        store,
+        store.users,
         [line("000001", "earlier"), line("000002"), line("000001", "later")],
         tell=lambda _: None,
     )
     assert result.replaced == [(3, "000001 again: it replaces line 1")]
     clock.advance(1)  # users of one batch fall due one after another
-    claims = {claim.cloud_id: claim for claim in await store.claim(await store.lease(9), "worker")}
+    claims = {
+        claim.cloud_id: claim
+        for claim in await store.schedule.claim(await store.schedule.lease(9), "worker")
+    }
     credentials = claims["000001"].credentials
     assert credentials
     assert credentials.user_pw == "later"
@@ -49,11 +52,11 @@ async def test_the_later_of_two_lines_wins_and_is_reported() -> None:
 
 async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
     clock = HandClock()
-    store = MemoryUserStore(clock)
-    await import_users(store, [line("000001"), line("000002")], tell=lambda _: None)
+    store = memory_store(clock)
+    await import_users(store.users, [line("000001"), line("000002")], tell=lambda _: None)
     first, second = await everybody(store)
     forged = as_line(StoredUser(first.user, second.sealed, first.state, None, None)).encode()
-    result = await import_users(store, [line("000001", "good"), forged], tell=lambda _: None)
+    result = await import_users(store.users, [line("000001", "good"), forged], tell=lambda _: None)
     assert (result.users, result.refused) == (
         1,
         [(2, "the sealed password belongs to another user")],
@@ -61,7 +64,7 @@ async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
     clock.advance(1)
     [claim] = [
         claim
-        for claim in await store.claim(await store.lease(9), "worker")
+        for claim in await store.schedule.claim(await store.schedule.lease(9), "worker")
         if claim.cloud_id == "000001"
     ]
     assert claim.credentials

@@ -26,8 +26,8 @@ flower_queues.install()
 
 
 def store(settings: Settings) -> ClientOptions:
-    users: Any = wiring.user_store(settings, passwords=False)
-    return _pool_options(users._redis._client)
+    fleet: Any = wiring.user_store(settings, passwords=False).fleet
+    return _pool_options(fleet._redis._client)
 
 
 def queue_lengths(settings: Settings) -> ClientOptions:

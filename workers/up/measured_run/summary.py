@@ -48,7 +48,8 @@ class Summary:
 async def rotate_what_is_open(settings: Settings) -> RotationResult:
     """Seal and archive everything on this log volume, whether its hour is over or not. The rotator
     must have stopped."""
-    logger = await wiring.data_logger(settings, name="up", holder="up", passwords=False)
+    store = wiring.user_store(settings, passwords=False)
+    logger = await wiring.data_logger(settings, store.schedule, name="up", holder="up")
     total = RotationResult()
     try:
         for _ in range(_ROUNDS):
@@ -62,6 +63,7 @@ async def rotate_what_is_open(settings: Settings) -> RotationResult:
                 break
     finally:
         await logger.close()
+        await store.close()
     return total
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from eagle_logger.broker_queues import Broker
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.telemetry import late_percentile
-from eagle_logger.users.store import Totals, UserStore
+from eagle_logger.users.store import Fleet, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class ThroughputSample:
 
 
 async def snapshot(
-    users: UserStore, broker: Broker, queues: list[str], at: float, *, is_drained: bool
+    fleet: Fleet, broker: Broker, queues: list[str], at: float, *, is_drained: bool
 ) -> ThroughputSample:
     """Raises RedisUnavailable."""
-    relay = (await users.breaker()).phase
+    relay = (await fleet.breaker()).phase
     return ThroughputSample(
-        at, await users.tally(), await users.totals(), broker.waiting(queues), relay, is_drained
+        at, await fleet.tally(), await fleet.totals(), broker.waiting(queues), relay, is_drained
     )
 
 

@@ -26,7 +26,6 @@ from eagle_logger.users.redis.encoding import (
     encode_state,
     encode_trouble,
     encode_user,
-    forgiven,
     read_state,
     recent_unreadable,
     with_password,
@@ -60,7 +59,7 @@ states = st.builds(
 @given(states)
 def test_a_state_comes_back_as_it_was(state: UserState) -> None:
     assert decode_state(encode_state(state), encode_trouble(state)) == state
-    assert decode_state(encode_state(state)) == forgiven(state)
+    assert decode_state(encode_state(state)) == state.forgiven()
 
 
 @given(states)
