@@ -47,8 +47,8 @@ UserInfo = User | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RotationVolume:
-    """The log volume of this node, and how what lies on it is archived. `archive` makes the client
-    when it is first needed; times in seconds of the system's clock."""
+    """The node's log volume, and what its rotation needs. `archive` makes the client when it is
+    first called. Times are in seconds of the clock."""
 
     folder: LogFolder
     archive: Callable[[], Archive]
@@ -57,8 +57,8 @@ class RotationVolume:
 
 
 class _ClassOrInstanceMethod(Generic[Arguments, Result]):
-    """A method that gets the instance as its first argument or, if it is called on the class, the
-    class. What it reads from there is the instance's setting or the class's default."""
+    """A method whose first argument is the instance or, if it is called on the class, the class. So
+    it reads the instance's setting, or the class's default."""
 
     def __init__(self, function: Callable[Concatenate[Any, Arguments], Result]) -> None:
         self._function = function
@@ -166,8 +166,8 @@ class EagleDataLogger:
     async def log_and_report(self, visits: Sequence[Visit]) -> list[bool]:
         """Log what these visits brought, fsync, and only then move their users' state on.
 
-        Returns for each visit whether another fetch of its user was requested meanwhile; the claim
-        is then still held.
+        Returns for each visit whether another fetch of its user was requested meanwhile. If so, the
+        claim is still held.
         """
         if lines := _lines_by_file(visits):
             written = await self._log_volume.append(lines, stopping=lambda: self._stopping)
@@ -201,8 +201,8 @@ class EagleDataLogger:
     # How a cycle runs in this process ---------------------------------------------------------
 
     async def _claim_when_there_is_room(self, cloud_ids: Sequence[str]) -> list[Claim]:
-        """Claim once this process may hold and ask so many users more. Those of them that cannot be
-        claimed leave their room to others."""
+        """Wait until this process has room for all of these users, then claim them. Users that
+        cannot be claimed leave their room to others."""
         claimed = 0
         await self._held.acquire(len(cloud_ids))
         try:
@@ -275,8 +275,8 @@ class EagleDataLogger:
         self, *, include_open: bool = False, heed_pauses: bool = True
     ) -> list[tuple[Hour, str]]:
         """The hours and shards of this node that have something to archive or to delete, oldest
-        first. Those where nothing but failed hours is left come last; with `heed_pauses`, only when
-        their pause is over. Blocking."""
+        first. Shards that have work only for stuck users come last; with `heed_pauses`, only once
+        a stuck hour's pause is over. Blocking."""
         rules = self._rotation_rules(include_open=include_open, heed_pauses=heed_pauses)
         return hours_to_rotate(rules)
 
@@ -291,7 +291,8 @@ class EagleDataLogger:
         stopping: Callable[[], bool] = lambda: False,
     ) -> RotationResult:
         """Seal and archive one shard's log files of an hour, and delete those whose retention is
-        over. Blocking; `stopping` is called between users. Without `archiving` it only deletes."""
+        over. Blocking; between users, it ends if `stopping` returns true. Without `archiving` it
+        only deletes."""
         return rotate_shard(
             self._rotation_rules(include_open=include_open, heed_pauses=heed_pauses),
             self._rotation_volume.archive(),
@@ -337,8 +338,9 @@ class EagleDataLogger:
 
     @_ClassOrInstanceMethod
     def get_wait_time(self, last_timestamp: Moment | None, now: Moment) -> float:
-        """Seconds until `demand_interval` has passed since `last_timestamp`; 0 if it has, or if
-        nothing was logged yet."""
+        """Seconds until the demand interval has passed since `last_timestamp`; 0 if it has, or if
+        nothing was logged yet. On the class, the interval is the default of EAGLE_DEMAND_INTERVAL.
+        """
         if last_timestamp is None:
             return 0.0
         return max(0.0, unix(last_timestamp) + self.demand_interval - unix(now))
@@ -346,7 +348,7 @@ class EagleDataLogger:
     @_ClassOrInstanceMethod
     def get_log_filename(self, user_info: UserInfo, now: Moment) -> str:
         """The path, below `logs/`, of the user's log file for this moment's hour. It names the
-        user's shard, of which there are `shards`."""
+        user's shard. On the class, the number of shards is the default of EAGLE_SHARDS."""
         return paths.log_file(_cloud_id(user_info), Hour.of(now), self.shards)
 
     @classmethod
