@@ -1,10 +1,15 @@
-"""Throws damaged replies at the decoder for as long as it is told to: `python -m tests.fuzz.decoder
---minutes 10`.
+"""Feeds damaged replies to the decoder: `python -m tests.fuzz.decoder --minutes 10`.
 
-What must hold whatever comes: nothing is raised, no reading is there that did not stand whole in
-the bytes, each one is what its fields say and survives its log line, what stood whole before and
-behind the damage is still there, no prefix shows what the whole does not, no secret shows, and no
-reply takes long. Exit 1, with the bytes, at the first finding.
+These must hold for any bytes:
+
+- The decoder raises nothing, and takes no reply long.
+- Each reading stood whole in the bytes, has the values of its fields, and comes back from its log
+  line.
+- A notification that stands whole before or behind the damage is still read.
+- No beginning of a reply gives a reading that the whole reply does not give.
+- No problem and no error shows a secret.
+
+It exits with 1 at the first finding, and prints the bytes.
 """
 
 from __future__ import annotations
@@ -30,19 +35,17 @@ from tests.support import replies
 from tests.support.replies import Notification, stands_whole
 from tests.support.second_opinion import agrees, agrees_but_for_time
 
-LONGEST = 2.0
-"""Seconds of CPU one small reply may take: a thousand times what it should, so that a busy machine
-is no finding."""
+LONGEST_DECODE_S = 2.0
+"""CPU time of one small reply: a thousand times what it should take, so that a busy machine is no
+finding."""
 
-ROUND = 200
-"""Examples in a row from one seed."""
+EXAMPLES_PER_SEED = 200
 
-DAMAGES = 40
-"""Ways in which each example is damaged."""
+DAMAGED_PER_EXAMPLE = 40
 
-READ_BYTE_BY_BYTE = 1 << 12
-"""Bytes of whole replies with damage between: in more, text that is not UTF-8 is not read byte by
-byte."""
+LARGEST_WITH_NEIGHBOURS = 1 << 12
+"""Bytes. In a larger body, text that is not UTF-8 is not decoded byte by byte, so damage may reach
+further."""
 
 _ROOTS = re.compile(
     rf"<[/\s]*(?:{root_elements.PATTERN}|error)|\"(?:{root_elements.PATTERN})\"".encode(),
@@ -51,76 +54,28 @@ _ROOTS = re.compile(
 _TOKENS = [
     *(f"<{name}>" for name in root_elements.CANONICAL_NAMES.values()),
     *(f"</{name}>" for name in root_elements.CANONICAL_NAMES.values()),
-    *(
-        "<TimeStamp>0x1c91ec39</TimeStamp>",
-        "<Demand>0x0003b0</Demand>",
-        "<Divisor>0x3e8</Divisor>",
-        "<Price>0x7d</Price>",
-    ),
-    *(
-        "<TimeStamp>",
-        "</TimeStamp>",
-        "<Text>",
-        "</Text>",
-        "<",
-        ">",
-        "/",
-        "</",
-        "/>",
-        "<!--",
-        "-->",
-        "<![CDATA[",
-        "]]>",
-        "<?",
-        "?>",
-    ),
-    *(
-        '<!DOCTYPE a [<!ENTITY a "&a;">]>',
-        "&amp;",
-        "&lt;",
-        "&#x41;",
-        "&#99999999;",
-        "&a;",
-        "\0",
-        "\ufeff",
-        "\r\n",
-        "0x",
-        "f" * 17,
-    ),
-    *(
-        '{"InstantaneousDemand":',
-        '"HistoryData":{"CurrentSummation":[',
-        '"TimeStamp":"0x1c91ec39"',
-        '"Demand":"0x0003b0"',
-    ),
-    *(
-        '"',
-        "\\",
-        "{",
-        "}",
-        "[",
-        "]",
-        ":",
-        ",",
-        "null",
-        "1e999999999",
-        f"<InstallCode>{replies.SECRET}</InstallCode>",
-        "\ud83d",
-    ),
+    *("<TimeStamp>0x1c91ec39</TimeStamp>", "<Demand>0x0003b0</Demand>"),
+    *("<Divisor>0x3e8</Divisor>", "<Price>0x7d</Price>", "<TimeStamp>", "</TimeStamp>"),
+    *("<Text>", "</Text>", "<", ">", "/", "</", "/>", "<!--", "-->", "<![CDATA[", "]]>", "<?"),
+    *("?>", '<!DOCTYPE a [<!ENTITY a "&a;">]>', "&amp;", "&lt;", "&#x41;", "&#99999999;", "&a;"),
+    *("\0", "\ufeff", "\r\n", "0x", "f" * 17, '{"InstantaneousDemand":'),
+    *('"HistoryData":{"CurrentSummation":[', '"TimeStamp":"0x1c91ec39"', '"Demand":"0x0003b0"'),
+    *('"', "\\", "{", "}", "[", "]", ":", ",", "null", "1e999999999", "\ud83d"),
+    f"<InstallCode>{replies.SECRET}</InstallCode>",
 ]
 
-# A splice may put the secret where a MAC or a counter stands: then nobody can know it for one.
+# A splice may put the secret where a MAC or a counter stands. Then it cannot be recognised.
 _MISNAMED = re.compile(
     rf'(?:id|guid|received|delivered|demand)(?:\s*>|"\s*:\s*")\s*{replies.SECRET}', re.IGNORECASE
 )
 
-_told = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
+_notifications = st.lists(replies.readings | replies.others, min_size=1, max_size=4)
 
 
 @st.composite
 def _whole(draw: st.DrawFn) -> bytes:
-    told: list[Notification] = draw(_told)
-    body = draw(replies.xml_replies(told) | replies.json_replies(told))
+    notifications: list[Notification] = draw(_notifications)
+    body = draw(replies.xml_replies(notifications) | replies.json_replies(notifications))
     return body.decode().encode("cp1252", "xmlcharrefreplace") if draw(st.booleans()) else body
 
 
@@ -157,16 +112,16 @@ _bodies = st.lists(_whole() | _soup | _repeated | st.binary(max_size=300), min_s
 def _neighbours(draw: st.DrawFn) -> tuple[bytes, bytes]:
     """Two whole replies in the same spelling."""
     spelled = draw(st.sampled_from([replies.xml_replies, replies.json_replies]))
-    first, last = draw(_told), draw(_told)
+    first, last = draw(_notifications), draw(_notifications)
     return draw(spelled(first)), draw(spelled(last))
 
 
 def check(body: bytes, tally: Counter[str]) -> None:
-    """Raises AssertionError (or whatever the decoder raises) for a finding."""
+    """Raises AssertionError, or what the decoder raises, for a finding."""
     begin = time.process_time()
     decoded = decode(body)
     took = time.process_time() - begin
-    assert took < LONGEST, f"{took:.1f} s"
+    assert took < LONGEST_DECODE_S, f"{took:.1f} s"
     text = text_of(body)
     for reading in decoded.readings:
         assert stands_whole(reading, text) or stands_whole(
@@ -180,8 +135,8 @@ def check(body: bytes, tally: Counter[str]) -> None:
             undated, xml_replies.without_markup(text)[0]
         ), undated
         assert agrees_but_for_time(undated), undated
-    knowable = not _MISNAMED.search(text)
-    assert not (knowable and replies.SECRET[2:] in repr(decoded.problems))
+    recognisable = not _MISNAMED.search(text)
+    assert not (recognisable and replies.SECRET[2:] in repr(decoded.problems))
     assert all(
         len(problem.sample.encode("utf-8", "surrogatepass")) <= 4096 for problem in decoded.problems
     )
@@ -194,41 +149,44 @@ def check(body: bytes, tally: Counter[str]) -> None:
         try:
             interpret(status, {}, body, ("made-up words",))
         except EagleError as exc:
-            assert not (knowable and replies.SECRET[2:] in str(exc))  # noqa: PT017  (whatever it is, it must not tell)
+            assert not (recognisable and replies.SECRET[2:] in str(exc))  # noqa: PT017  (no error may show it)
             tally["errors"] += 1
 
 
 def check_neighbours(first: bytes, last: bytes, between: bytes) -> None:
-    """What stands whole before and behind something damaged is kept, unless that opens a comment or
-    the like."""
+    """A notification that stands whole before or behind a damaged one is read, unless the damage
+    opens a comment or the like."""
     if (
-        len(first + between + last) > READ_BYTE_BY_BYTE
+        len(first + between + last) > LARGEST_WITH_NEIGHBOURS
         or len(_ROOTS.findall(between)) > MOST_NOTIFICATIONS - 8
     ):
-        return  # what is behind so many is not looked at
+        return  # notifications behind so many are not read
     before, behind = decode(first).readings, decode(last).readings
-    found = decode(first + between + last).readings
-    assert found[: len(before)] == before
+    readings = decode(first + between + last).readings
+    assert readings[: len(before)] == before
     if b"<!" not in between and b"<?" not in between:
-        assert found[len(found) - len(behind) :] == behind
+        assert readings[len(readings) - len(behind) :] == behind
 
 
 def check_prefix(body: bytes, cut: int) -> None:
-    """No prefix of a whole reply says anything that the whole does not."""
-    found = decode(body[:cut]).readings
-    assert found == decode(body).readings[: len(found)]
+    """No beginning of a reply gives a reading that the whole reply does not give."""
+    readings = decode(body[:cut]).readings
+    assert readings == decode(body).readings[: len(readings)]
 
 
-def several(
+def check_many(
     whole: Sequence[bytes],
     neighbours: tuple[bytes, bytes],
     chance: random.Random,
     tally: Counter[str],
 ) -> None:
-    """These replies as they are, and damaged in many ways (Hypothesis itself is too slow for that
-    many)."""
+    """Check these replies as they are, and damaged in many ways. Hypothesis itself would take too
+    long to make that many."""
     first, last = neighbours
-    for body in [*whole, *(damaged([*whole, *neighbours], chance) for _ in range(DAMAGES))]:
+    for body in [
+        *whole,
+        *(damaged([*whole, *neighbours], chance) for _ in range(DAMAGED_PER_EXAMPLE)),
+    ]:
         try:
             check(body, tally)
             check_neighbours(first, last, body)
@@ -244,7 +202,7 @@ def fuzz(minutes: float, first_seed: int) -> Counter[str]:
 
         @seed(number)
         @settings(
-            max_examples=ROUND,
+            max_examples=EXAMPLES_PER_SEED,
             deadline=None,
             database=None,
             phases=(Phase.generate, Phase.shrink),
@@ -252,7 +210,7 @@ def fuzz(minutes: float, first_seed: int) -> Counter[str]:
         )
         @given(_bodies, _neighbours(), st.integers(0, 2**32))
         def one_round(whole: list[bytes], neighbours: tuple[bytes, bytes], chance: int) -> None:
-            several(whole, neighbours, random.Random(chance), tally)
+            check_many(whole, neighbours, random.Random(chance), tally)
 
         one_round()
         number += 1

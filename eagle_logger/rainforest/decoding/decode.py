@@ -76,7 +76,7 @@ def decode_text(text: str, secrets: Collection[str] = ()) -> Decoded:
 def text_of(body: bytes) -> str:
     """The reply as text, without the blanks it begins with.
 
-    It is UTF-8, and cp1252 where it is not UTF-8. A NUL counts as a blank.
+    It is UTF-8, and cp1252 where it is not UTF-8, as in captured messages. A NUL counts as a blank.
     """
     if body.startswith(_UTF16_MARKS):
         return body.decode("utf-16", "replace").replace("\0", " ").lstrip(_BLANKS)

@@ -1,9 +1,10 @@
 """Finds whole notifications in the JSON that gateways send, although it is often not JSON.
 
-Lists come without their outer braces, roots stand side by side, ends are cut off. The rule is that
-of XML: a notification is whole if its own closing brace comes before the next one begins. `"Name":
-{` cannot stand inside a string, where its quotes would be escaped. So each notification is read by
-itself, and one that is cut off in the middle of a string costs only itself.
+Captured lists come without their outer braces, roots stand side by side, ends are cut off
+(docs/reference/quirks.md, "JSON"). The rule is that of XML: a notification is whole if its own
+closing brace comes before the next one begins. `"Name": {` cannot stand inside a string, where its
+quotes would be escaped. So each notification is read by itself, and one that is cut off in the
+middle of a string costs only itself.
 """
 
 from __future__ import annotations

@@ -25,10 +25,13 @@ Fields = Mapping[str, str]
 """By lower-case name: the text as it stands in the reply."""
 
 _NO_FLAGS: frozenset[Flag] = frozenset()
+_MOST_TRAILING_DIGITS = 0x0F
+
+# What gateways were seen to send for "none".
 _NO_PRICE = 0xFFFFFFFF
 _NO_TRAILING_DIGITS = frozenset({0x0F, 0xFF})
-_MOST_TRAILING_DIGITS = 0x0F
 _NO_LABEL = frozenset({"", "--"})
+
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 
 _RAW_FIELDS = {
@@ -219,7 +222,7 @@ def _price_label(fields: Fields) -> str | None:
 
 
 def _yes_or_no(text: str | None) -> bool | None:
-    """Firmware writes Y and N, or numbers: `0x01`, `0x0001`."""
+    """Captured replies have Y and N, or numbers: `0x01`, `0x0001`."""
     word = (text or "").strip().upper()
     if word in {"Y", "YES", "TRUE"}:
         return True

@@ -12,7 +12,7 @@ import re
 from decimal import Context, Decimal, Inexact
 
 EPOCH = 946_684_800
-"""Rainforest's time 0, 2000-01-01T00:00:00Z, in Unix seconds."""
+"""Rainforest's time 0, 2000-01-01T00:00:00Z, in Unix seconds (source: manual)."""
 
 DECIMAL_PLACES = 12
 """Decimal places that are kept of a division that does not end, such as 1 ÷ 3. One that ends is
@@ -25,7 +25,9 @@ _SAME_IN_BOTH_BASES = re.compile(r"\s*0{0,15}([0-9])\s*")
 _MODULUS_BY_DIGITS = {6: 1 << 24, 8: 1 << 32, 16: 1 << 64}
 _EXACT = Context(prec=160)
 _NO_TIME = frozenset({0, 0xFFFFFF, 0xFFFFFFFF})
+"""Source: captured replies."""
 _NO_DEMAND = -0x800000
+"""Source: one other client."""
 
 _POWERS_OF_TEN = {10**exponent: -exponent for exponent in range(20)}
 
@@ -70,7 +72,10 @@ def demand(text: str) -> int:
 
 
 def factor(text: str | None) -> int:
-    """A Multiplier or Divisor: absent, empty and zero all mean 1. Raises ValueError."""
+    """A Multiplier or Divisor: absent, empty and zero all mean 1 (source: captured replies).
+
+    Raises ValueError.
+    """
     return (unsigned(text) or 1) if text and not text.isspace() else 1
 
 

@@ -1,5 +1,5 @@
-"""From a whole reply (status, headers, body) to what it holds, or to the error that says what to
-do."""
+"""From a whole reply (status, headers, body) to what it holds, or to the error that says what to do
+(docs/reference/quirks.md, "Errors")."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_RETRY_AFTER = 3600.0
 _BYTES_SEARCHED = 4096
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _REASONS = {408: "timed_out", 429: "busy", 400: "busy"}
-"""By status. 400 is the answer of a gateway that hangs."""
+"""By status. 400 is the answer of a gateway that hangs (source: captured replies)."""
 _HTML_PAGE = re.compile(
     r"\A\s*<(?:a|b|br|center|div|font|h[1-6]|hr|i|img|link|p|pre|span|strong|style|table)\b"
     r"|<!doctype\s+html|</?(?:html|head|body|title|script|meta)\b",

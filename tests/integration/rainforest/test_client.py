@@ -1,4 +1,4 @@
-"""The relay client against sockets that say exactly what a test wants."""
+"""The relay client against a relay that sends exactly the bytes that a test gives it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Make = Callable[..., RelayClient]
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Make]:
+async def make_client() -> AsyncIterator[Make]:
     """Makes clients, and closes them."""
     made: list[RelayClient] = []
 
@@ -38,24 +38,25 @@ async def client() -> AsyncIterator[Make]:
         ca: Path | None = None,
     ) -> RelayClient:
         url = relay if isinstance(relay, str) else relay.url
-        one = RelayClient(
+        client = RelayClient(
             url,
             user_agent="eagle-logger/0.1.0 fetch-1/4711",
             connect_timeout=connect_timeout,
             ca=ca,
         )
-        made.append(one)
-        return one
+        made.append(client)
+        return client
 
     yield make
-    for one in made:
-        await one.close()
+    for client in made:
+        await client.close()
 
 
-async def reason_of(asking: Awaitable[Decoded]) -> str:
-    with pytest.raises(RelayUnavailable) as wrong:
-        await asking
-    return wrong.value.reason
+async def reason_of(request: Awaitable[Decoded]) -> str:
+    """The reason why the relay is unavailable to this request."""
+    with pytest.raises(RelayUnavailable) as raised:
+        await request
+    return raised.value.reason
 
 
 def value_of(decoded: Decoded) -> object:
@@ -63,10 +64,10 @@ def value_of(decoded: Decoded) -> object:
     return reading.values["value"]
 
 
-async def test_a_request_as_the_manual_prescribes(client: Make) -> None:
+async def test_a_request_has_the_headers_and_the_body_of_the_manual(make_client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
         assert value_of(
-            await client(relay).ask(JANE, Kind.DEMAND, "0xd8d5b9000000abcd")
+            await make_client(relay).ask(JANE, Kind.DEMAND, "0xd8d5b9000000abcd")
         ) == Decimal("0.944")
     head, _, body = relay.requests[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
@@ -84,19 +85,21 @@ async def test_a_request_as_the_manual_prescribes(client: Make) -> None:
     assert body == b"<Command>" + inner + b"</Command>"
 
 
-async def test_one_connection_serves_one_request_after_the_other(client: Make) -> None:
+async def test_one_connection_serves_one_request_after_the_other(make_client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
-        one = client(relay)
+        client = make_client(relay)
         for kind in Kind:
-            await one.ask(JANE, kind)
+            await client.ask(JANE, kind)
         assert (relay.connections, len(relay.requests)) == (1, 4)
 
 
-async def test_a_relay_that_closes_every_connection(client: Make) -> None:
+async def test_a_relay_that_closes_after_each_reply_is_connected_to_again(
+    make_client: Make,
+) -> None:
     async with raw_relay(replies(WHOLE, "200 OK", "Connection: close")) as relay:
-        one = client(relay)
+        client = make_client(relay)
         for _ in range(3):
-            await one.ask(JANE, Kind.DEMAND)
+            await client.ask(JANE, Kind.DEMAND)
         assert relay.connections == 3
 
 
@@ -109,7 +112,7 @@ async def test_a_relay_that_closes_every_connection(client: Make) -> None:
         ],
         [
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            *(b"1\r\n%c\r\n" % one for one in WHOLE),
+            *(b"1\r\n%c\r\n" % byte for byte in WHOLE),
             b"0\r\n\r\n",
         ],
         [b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + WHOLE],
@@ -122,26 +125,26 @@ async def test_a_relay_that_closes_every_connection(client: Make) -> None:
     ],
     ids=["chunked", "a chunk a byte", "HTTP/1.0", "ends with the connection", "100 first"],
 )
-async def test_however_the_body_comes(client: Make, pieces: list[bytes]) -> None:
+async def test_a_body_is_read_however_it_is_framed(make_client: Make, pieces: list[bytes]) -> None:
     async with raw_relay(hangs_up(*pieces)) as relay:
-        assert value_of(await client(relay).ask(JANE, Kind.DEMAND)) == Decimal("0.944")
+        assert value_of(await make_client(relay).ask(JANE, Kind.DEMAND)) == Decimal("0.944")
 
 
-async def test_an_error_status_is_told_apart(client: Make) -> None:
+async def test_an_error_status_raises_the_error_that_says_what_to_do(make_client: Make) -> None:
     async with raw_relay(replies(b"", "429 Too Many Requests", "Retry-After: 30")) as relay:
-        one = client(relay)
-        with pytest.raises(RelayUnavailable) as wrong:
-            await one.ask(JANE, Kind.DEMAND)
-        assert (wrong.value.reason, wrong.value.retry_after) == ("busy", 30)
+        client = make_client(relay)
+        with pytest.raises(RelayUnavailable) as raised:
+            await client.ask(JANE, Kind.DEMAND)
+        assert (raised.value.reason, raised.value.retry_after) == ("busy", 30)
         relay.answer = replies(b"Wrong User or Password: made-up words", "401 Unauthorized")
         with pytest.raises(Refused) as refused:
-            await one.ask(JANE, Kind.DEMAND)
+            await client.ask(JANE, Kind.DEMAND)
         assert JANE.user_pw not in str(refused.value)
         relay.answer = replies(b"")
-        assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "empty"
+        assert await reason_of(client.ask(JANE, Kind.DEMAND)) == "empty"
 
 
-async def test_no_redirect_is_followed_and_no_cookie_kept(client: Make) -> None:
+async def test_no_redirect_is_followed_and_no_cookie_kept(make_client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as elsewhere:
         async with raw_relay(
             replies(
@@ -151,9 +154,9 @@ async def test_no_redirect_is_followed_and_no_cookie_kept(client: Make) -> None:
                 "Set-Cookie: a=b; Path=/",
             )
         ) as relay:
-            one = client(relay)
+            client = make_client(relay)
             for _ in range(2):
-                assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "redirected"
+                assert await reason_of(client.ask(JANE, Kind.DEMAND)) == "redirected"
         assert elsewhere.requests == []
         assert b"cookie" not in relay.requests[1].lower()
 
@@ -181,53 +184,53 @@ async def test_no_redirect_is_followed_and_no_cookie_kept(client: Make) -> None:
         "too many headers",
     ],
 )
-async def test_a_reply_that_breaks_off_is_nothing(
-    client: Make, answer: Callable[..., Awaitable[None]]
+async def test_a_reply_that_is_not_whole_is_a_connection_error(
+    make_client: Make, answer: Callable[..., Awaitable[None]]
 ) -> None:
     async with raw_relay(answer) as relay:
-        assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
+        assert await reason_of(make_client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
 
 
 @pytest.mark.parametrize(
     "echo", [b"HTTP/1.1 200 OK\r\nPassword made-up words\r\n\r\n", b"made-up words\r\n\r\n"]
 )
-async def test_a_broken_reply_that_echoes_the_password_does_not_spread_it(
-    client: Make, echo: bytes
+async def test_the_error_for_a_broken_reply_does_not_show_the_password_that_it_echoes(
+    make_client: Make, echo: bytes
 ) -> None:
     async with raw_relay(hangs_up(echo)) as relay:
-        with pytest.raises(RelayUnavailable) as wrong:
-            await client(relay).ask(JANE, Kind.DEMAND)
-    assert "made-up" not in "".join(traceback.format_exception(wrong.value))
-    assert "made-up" not in str(wrong.value)
+        with pytest.raises(RelayUnavailable) as raised:
+            await make_client(relay).ask(JANE, Kind.DEMAND)
+    assert "made-up" not in "".join(traceback.format_exception(raised.value))
+    assert "made-up" not in str(raised.value)
 
 
-async def test_nobody_listens(client: Make) -> None:
+async def test_a_relay_that_does_not_listen_is_a_connection_error(make_client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
         pass
-    assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
+    assert await reason_of(make_client(relay).ask(JANE, Kind.DEMAND)) == "connection"
 
 
-async def test_silence_is_cut_by_the_callers_deadline(client: Make) -> None:
+async def test_the_callers_deadline_ends_a_silent_request(make_client: Make) -> None:
     async with raw_relay(says()) as relay:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await client(relay).ask(JANE, Kind.DEMAND)
+                await make_client(relay).ask(JANE, Kind.DEMAND)
         await asyncio.wait_for(relay.all_closed.wait(), 5)
 
 
-async def test_a_connection_that_never_shakes_hands_ends_after_the_connect_timeout(
-    client: Make,
+async def test_the_connect_timeout_ends_a_handshake_that_gets_no_answer(
+    make_client: Make,
 ) -> None:
     async with raw_relay(says()) as relay:
         deaf = relay.url.replace("http:", "https:")
         assert (
-            await reason_of(client(deaf, connect_timeout=0.05).ask(JANE, Kind.DEMAND))
+            await reason_of(make_client(deaf, connect_timeout=0.05).ask(JANE, Kind.DEMAND))
             == "timed_out"
         )
 
 
-async def test_a_dripping_reply_is_cut_by_the_callers_deadline(client: Make) -> None:
+async def test_the_callers_deadline_ends_a_reply_that_comes_byte_by_byte(make_client: Make) -> None:
     async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not writer.is_closing():
@@ -236,16 +239,16 @@ async def test_a_dripping_reply_is_cut_by_the_callers_deadline(client: Make) -> 
             await asyncio.sleep(0.01)
 
     async with raw_relay(drip) as relay:
-        one = client(relay)
+        client = make_client(relay)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await one.ask(JANE, Kind.DEMAND)
+                await client.ask(JANE, Kind.DEMAND)
         await asyncio.wait_for(relay.all_closed.wait(), 5)
         relay.answer = replies(WHOLE)
-        assert (await one.ask(JANE, Kind.DEMAND)).known
+        assert (await client.ask(JANE, Kind.DEMAND)).known
 
 
-async def test_a_huge_body_is_left_unread(client: Make) -> None:
+async def test_an_endless_body_is_not_read_to_its_end(make_client: Make) -> None:
     async def endless(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Password>made-up words ")
         with contextlib.suppress(ConnectionError):
@@ -254,41 +257,43 @@ async def test_a_huge_body_is_left_unread(client: Make) -> None:
                 await writer.drain()
 
     async with raw_relay(endless) as relay:
-        with pytest.raises(UnreadableReply) as wrong:
-            await client(relay).ask(JANE, Kind.DEMAND)
-        assert wrong.value.problem.what == "too_large"
-        assert JANE.user_pw not in wrong.value.problem.sample
+        with pytest.raises(UnreadableReply) as raised:
+            await make_client(relay).ask(JANE, Kind.DEMAND)
+        assert raised.value.problem.what == "too_large"
+        assert JANE.user_pw not in raised.value.problem.sample
         await asyncio.wait_for(relay.all_closed.wait(), 5)
 
 
-async def test_of_a_huge_body_what_is_whole_at_its_beginning_counts(client: Make) -> None:
+async def test_a_whole_notification_at_the_beginning_of_a_huge_body_counts(
+    make_client: Make,
+) -> None:
     async with raw_relay(replies(WHOLE + b" " * (1 << 20))) as relay:
-        decoded = await client(relay).ask(JANE, Kind.DEMAND)
+        decoded = await make_client(relay).ask(JANE, Kind.DEMAND)
         assert len(decoded.readings) == 1
         assert [problem.what for problem in decoded.problems] == ["too_large"]
-        await asyncio.wait_for(relay.all_closed.wait(), 5)  # the rest is left unread
+        await asyncio.wait_for(relay.all_closed.wait(), 5)
 
 
-async def test_heads_without_a_reply_have_an_end(client: Make) -> None:
+async def test_interim_heads_without_end_are_a_connection_error(make_client: Make) -> None:
     async def hesitant(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
         await writer.drain()
 
     async with raw_relay(hesitant) as relay:
-        assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
+        assert await reason_of(make_client(relay).ask(JANE, Kind.DEMAND)) == "connection"
 
 
-async def test_a_compressed_bomb_is_not_unpacked(client: Make) -> None:
+async def test_a_compressed_body_is_not_decompressed(make_client: Make) -> None:
     async with raw_relay(
         replies(b"\x1f\x8b\x08\x00" + b"\x00" * 60, "200 OK", "Content-Encoding: gzip")
     ) as relay:
         with pytest.raises(UnreadableReply):
-            await client(relay).ask(JANE, Kind.DEMAND)
+            await make_client(relay).ask(JANE, Kind.DEMAND)
 
 
-@pytest.mark.parametrize("later", [False, True], ids=["with the reply", "after it"])
-async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(
-    client: Make, later: bool
+@pytest.mark.parametrize("later", [False, True], ids=["with the reply", "after the reply"])
+async def test_an_unexpected_second_reply_is_not_taken_for_the_next_one(
+    make_client: Make, later: bool
 ) -> None:
     once_more = asyncio.Event()
 
@@ -297,20 +302,20 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_reply(
         await replies(WHOLE)(writer)
         if later:
             await once_more.wait()
-        await replies(b"somebody else's")(writer)
+        await replies(b"unexpected")(writer)
 
     async with raw_relay(too_much) as relay:
-        one = client(relay)
-        assert (await one.ask(JANE, Kind.DEMAND)).known
+        client = make_client(relay)
+        assert (await client.ask(JANE, Kind.DEMAND)).known
         once_more.set()
         assert (
-            await client(relay).ask(JANE, Kind.DEMAND)
+            await make_client(relay).ask(JANE, Kind.DEMAND)
         ).known  # by then the rest has come in, too
-        assert (await one.ask(Credentials("00ce70", "a", "b"), Kind.DEMAND)).known
+        assert (await client.ask(Credentials("00ce70", "a", "b"), Kind.DEMAND)).known
         assert relay.connections == 3
 
 
-async def test_a_gateway_is_never_asked_twice_at_once(client: Make) -> None:
+async def test_a_gateway_is_never_asked_twice_at_once(make_client: Make) -> None:
     release = asyncio.Event()
 
     async def later(writer: asyncio.StreamWriter) -> None:
@@ -318,26 +323,26 @@ async def test_a_gateway_is_never_asked_twice_at_once(client: Make) -> None:
         await replies(WHOLE)(writer)
 
     async with raw_relay(later) as relay:
-        one = client(relay)
-        first = asyncio.create_task(one.ask(JANE, Kind.DEMAND))
+        client = make_client(relay)
+        first = asyncio.create_task(client.ask(JANE, Kind.DEMAND))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="00ce69 is already being asked"):
-            await one.ask(JANE, Kind.PRICE)
+            await client.ask(JANE, Kind.PRICE)
         release.set()
         assert (await first).known
-        assert (await one.ask(JANE, Kind.PRICE)).known
+        assert (await client.ask(JANE, Kind.PRICE)).known
 
 
-async def test_a_gateway_may_be_asked_again_after_a_cancelled_request(client: Make) -> None:
+async def test_a_gateway_may_be_asked_again_after_a_cancelled_request(make_client: Make) -> None:
     async with raw_relay(says()) as relay:
-        one = client(relay)
-        first = asyncio.create_task(one.ask(JANE, Kind.DEMAND))
+        client = make_client(relay)
+        first = asyncio.create_task(client.ask(JANE, Kind.DEMAND))
         await asyncio.wait_for(relay.asked.wait(), 5)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
         relay.answer = replies(WHOLE)
-        assert (await one.ask(JANE, Kind.DEMAND)).known
+        assert (await client.ask(JANE, Kind.DEMAND)).known
 
 
 @pytest.mark.parametrize(
@@ -350,81 +355,83 @@ async def test_a_gateway_may_be_asked_again_after_a_cancelled_request(client: Ma
         ("jane", "\ud800"),
     ],
 )
-async def test_what_no_header_can_carry_is_refused_unsent(
-    client: Make, email: str, password: str
+async def test_credentials_that_no_header_can_carry_are_refused_and_not_sent(
+    make_client: Make, email: str, password: str
 ) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
         with pytest.raises(Refused, match="cannot be sent"):
-            await client(relay).ask(Credentials("00ce69", email, password), Kind.DEMAND)
+            await make_client(relay).ask(Credentials("00ce69", email, password), Kind.DEMAND)
         assert relay.requests == []
 
 
-async def test_letters_beyond_ascii_go_as_utf_8(client: Make) -> None:
+async def test_letters_beyond_ascii_are_sent_as_utf_8(make_client: Make) -> None:
     async with raw_relay(replies(WHOLE)) as relay:
-        await client(relay).ask(Credentials("00ce69", "jané@example.org", "Käse €"), Kind.DEMAND)
+        await make_client(relay).ask(
+            Credentials("00ce69", "jané@example.org", "Käse €"), Kind.DEMAND
+        )
         assert "Password: Käse €\r\n".encode() in relay.requests[0]
 
 
-async def test_tls_is_verified(client: Make, tmp_path: Path) -> None:
+async def test_the_certificate_of_the_relay_is_verified(make_client: Make, tmp_path: Path) -> None:
     authority = Authority()
     bundle = authority.write(tmp_path / "ca.pem")
     async with raw_relay(replies(WHOLE), authority.issue("localhost").server_context()) as relay:
-        assert (await client(relay, ca=bundle).ask(JANE, Kind.DEMAND)).known
-        assert await reason_of(client(relay).ask(JANE, Kind.DEMAND)) == "connection"
+        assert (await make_client(relay, ca=bundle).ask(JANE, Kind.DEMAND)).known
+        assert await reason_of(make_client(relay).ask(JANE, Kind.DEMAND)) == "connection"
         assert len(relay.requests) == 1
     async with raw_relay(
         replies(WHOLE), authority.issue("elsewhere.test").server_context()
     ) as relay:
-        assert await reason_of(client(relay, ca=bundle).ask(JANE, Kind.DEMAND)) == "connection"
+        assert await reason_of(make_client(relay, ca=bundle).ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_relay_that_closes_every_connection_is_spared_whole_handshakes(
-    client: Make, tmp_path: Path, version: ssl.TLSVersion
+async def test_a_connection_after_a_closed_one_resumes_its_tls_session(
+    make_client: Make, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     authority = Authority()
     bundle = authority.write(tmp_path / "ca.pem")
     tls = authority.issue("localhost").server_context()
     tls.minimum_version = tls.maximum_version = version
     async with raw_relay(replies(WHOLE, "200 OK", "Connection: close"), tls) as relay:
-        one = client(relay, ca=bundle)
+        client = make_client(relay, ca=bundle)
         for _ in range(4):
-            assert (await one.ask(JANE, Kind.DEMAND)).known
+            assert (await client.ask(JANE, Kind.DEMAND)).known
         assert relay.resumed == [False, True, True, True]
 
 
-async def test_a_session_of_the_relays_opens_no_door_to_somebody_else(
-    client: Make, tmp_path: Path
+async def test_a_server_with_another_name_cannot_resume_a_session_of_the_relay(
+    make_client: Make, tmp_path: Path
 ) -> None:
     authority = Authority()
     bundle = authority.write(tmp_path / "ca.pem")
     closing = replies(WHOLE, "200 OK", "Connection: close")
     async with raw_relay(closing, authority.issue("localhost").server_context()) as relay:
-        one = client(relay, ca=bundle)
+        client = make_client(relay, ca=bundle)
         for _ in range(2):
-            await one.ask(JANE, Kind.DEMAND)
+            await client.ask(JANE, Kind.DEMAND)
         assert relay.resumed == [False, True]
         port = urlsplit(relay.url).port
     async with raw_relay(
         closing, authority.issue("elsewhere.test").server_context(), port=port
     ) as relay:
-        assert await reason_of(one.ask(JANE, Kind.DEMAND)) == "connection"
+        assert await reason_of(client.ask(JANE, Kind.DEMAND)) == "connection"
         assert relay.requests == []
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
-async def test_a_bad_bundle_names_its_setting(
-    client: Make, tmp_path: Path, content: bytes | None
+async def test_a_bad_certificate_bundle_is_a_configuration_error_that_names_its_setting(
+    make_client: Make, tmp_path: Path, content: bytes | None
 ) -> None:
     bundle = tmp_path / "ca.pem"
     if content is not None:
         bundle.write_bytes(content)
     with pytest.raises(ConfigurationError, match="EAGLE_RELAY_CA"):
-        client("https://127.0.0.1", ca=bundle)
+        make_client("https://127.0.0.1", ca=bundle)
 
 
-async def test_a_process_name_that_no_header_can_carry_is_told() -> None:
+async def test_a_process_name_that_no_header_can_carry_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="EAGLE_PROCESS_NAME"):
         RelayClient(
             "http://127.0.0.1",

@@ -1,5 +1,4 @@
-"""A relay at the other end of the world, over TLS: its gateway is never asked twice within a
-second."""
+"""A relay 300 ms away, over TLS: no gateway is asked twice within a second."""
 
 from __future__ import annotations
 
@@ -24,21 +23,26 @@ from tests.unit.rainforest.decoding.quirks.quirk import WHOLE
 ONE_WAY = 0.15
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-async def test_requests_arrive_a_second_apart_from_far_away(tmp_path: Path, *, keeps: bool) -> None:
-    """The first request waits for a connection, which takes two round trips of 300 ms; the second
-    has one, if it is kept."""
+@pytest.mark.parametrize("keeps_open", [True, False])
+async def test_requests_arrive_a_second_apart_from_far_away(
+    tmp_path: Path, *, keeps_open: bool
+) -> None:
+    """The first request waits for a connection, which takes two round trips of 300 ms. The second
+    does not if the relay keeps the connection open."""
     authority, arrived = Authority(), list[float]()
     bundle = authority.write(tmp_path / "ca.pem")
-    answer = replies(WHOLE, "200 OK", *(() if keeps else ("Connection: close",)))
+    answer = replies(WHOLE, "200 OK", *(() if keeps_open else ("Connection: close",)))
 
-    async def noting(writer: asyncio.StreamWriter) -> None:
+    async def note_arrival(writer: asyncio.StreamWriter) -> None:
         arrived.append(time.monotonic())
         await answer(writer)
 
     world = World(tmp_path)
     tls = authority.issue("localhost").server_context()
-    async with raw_relay(noting, tls) as relay, distance(_port(relay.url), one_way=ONE_WAY) as port:
+    async with (
+        raw_relay(note_arrival, tls) as relay,
+        distance(_port(relay.url), one_way=ONE_WAY) as port,
+    ):
         url = relay.url.replace(str(_port(relay.url)), str(port))
         client = RelayClient(url, user_agent="test", connect_timeout=5, ca=bundle)
         first = world.worker(

@@ -1,5 +1,4 @@
-"""Client and simulator together: what the client decodes is what the simulator's ledger says was
-true."""
+"""Client and simulator together: the client decodes what the simulator's ledger says was sent."""
 
 from __future__ import annotations
 
@@ -21,20 +20,20 @@ from eagle_logger.simulator.relay.ledger import Ledger
 from eagle_logger.simulator.relay.relay import RELAY_PATH, SimulatedRelay
 
 
-def as_ledger_says(reading: Reading, said: dict[str, Any]) -> bool:
-    head = (said.pop("device"), said.pop("meter"), said.pop("kind"), said.pop("time"))
+def is_ledger_row(reading: Reading, row: dict[str, Any]) -> bool:
+    head = (row.pop("device"), row.pop("meter"), row.pop("kind"), row.pop("time"))
     numbers = {
         name: Decimal(text)
-        for name, text in said.items()
+        for name, text in row.items()
         if name in {"value", "delivered", "received", "price"}
     }
     return head == (reading.device, reading.meter, reading.kind, reading.time) and all(
         value_text({name: reading.values[name]}) == value_text({name: numbers.get(name, text)})
-        for name, text in said.items()
+        for name, text in row.items()
     )
 
 
-async def test_every_kind_of_many_homes_is_decoded_as_it_was_meant() -> None:
+async def test_every_kind_of_reading_of_many_homes_is_decoded_as_it_was_sent() -> None:
     population, ledger = homes(30, 7), Ledger()
     relay = SimulatedRelay(population, ledger, seed=7, clock=Clock(), latency=0, spread=0)
     url = await relay.start() + RELAY_PATH
@@ -53,10 +52,10 @@ async def test_every_kind_of_many_homes_is_decoded_as_it_was_meant() -> None:
             await client.ask(
                 Credentials(population[0].cloud_id, population[0].user_email, "not it"), Kind.DEMAND
             )
-        told = [json.loads(line) for line in ledger.read(0, ledger.size()).splitlines()]
+        replies = [json.loads(line) for line in ledger.read(0, ledger.size()).splitlines()]
     finally:
         await client.close()
         await relay.stop()
-    said = [one for reply in told for one in reply["readings"]]
-    assert len(said) == len(decoded) == 120
-    assert all(as_ledger_says(reading, one) for reading, one in zip(decoded, said, strict=True))
+    rows = [row for reply in replies for row in reply["readings"]]
+    assert len(rows) == len(decoded) == 120
+    assert all(is_ledger_row(reading, row) for reading, row in zip(decoded, rows, strict=True))

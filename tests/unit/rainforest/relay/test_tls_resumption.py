@@ -20,15 +20,15 @@ Server = ssl.SSLContext
 Client = ssl.SSLContext
 
 
-class Watch:
+class HandMonotonic:
     now = 1000.0
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    one = Watch()
-    monkeypatch.setattr(tls_resumption, "monotonic", lambda: one.now)
-    return one
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> HandMonotonic:
+    clock = HandMonotonic()
+    monkeypatch.setattr(tls_resumption, "monotonic", lambda: clock.now)
+    return clock
 
 
 @pytest.fixture
@@ -38,29 +38,29 @@ def ends(tmp_path: Path) -> tuple[Client, Server]:
     return resuming_context(bundle), authority.issue("localhost").server_context()
 
 
-def begun(client: Client) -> ssl.SSLObject:
-    """A connection that says hello and hears nothing."""
+def start_handshake(client: Client) -> ssl.SSLObject:
+    """A connection that began its handshake and gets no answer."""
     outgoing = ssl.MemoryBIO()
-    one = client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    connection = client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
-        one.do_handshake()
+        connection.do_handshake()
     assert outgoing.pending
-    return one
+    return connection
 
 
 def is_resumed(client: Client, server: Server) -> bool:
     """Open a connection, read something from it and drop it. Whether it resumed a session."""
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    one = client.wrap_bio(back, there, server_hostname="localhost")
-    other = server.wrap_bio(there, back, server_side=True)
-    done = [_done(end.do_handshake) for _ in range(4) for end in (one, other)]
-    assert done[-2:] == [True, True]
-    other.write(b"a reply")
-    assert one.read() == b"a reply"
-    return bool(one.session_reused)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    server_end = server.wrap_bio(to_server, to_client, server_side=True)
+    ended = [_has_ended(end.do_handshake) for _ in range(4) for end in (client_end, server_end)]
+    assert ended[-2:] == [True, True]
+    server_end.write(b"a reply")
+    assert client_end.read() == b"a reply"
+    return bool(client_end.session_reused)
 
 
-def _done(step: Callable[[], None]) -> bool:
+def _has_ended(step: Callable[[], None]) -> bool:
     try:
         step()
     except ssl.SSLWantReadError:
@@ -68,31 +68,31 @@ def _done(step: Callable[[], None]) -> bool:
     return True
 
 
-def test_the_last_session_is_taken_up_again(ends: tuple[Client, Server], watch: Watch) -> None:
+def test_the_last_session_is_resumed(ends: tuple[Client, Server], monotonic: HandMonotonic) -> None:
     assert [is_resumed(*ends) for _ in range(3)] == [False, True, True]
-    watch.now += 2 * SESSION_AWAITED_FOR_S
+    monotonic.now += 2 * SESSION_AWAITED_FOR_S
     assert is_resumed(*ends)
 
 
-def test_connections_that_are_slow_to_shake_hands_do_not_hide_a_session(
-    ends: tuple[Client, Server], watch: Watch
+def test_a_slow_handshake_does_not_hide_a_later_session_for_long(
+    ends: tuple[Client, Server], monotonic: HandMonotonic
 ) -> None:
-    slow = begun(ends[0])
+    slow = start_handshake(ends[0])
     assert not is_resumed(*ends)
-    watch.now += SESSION_AWAITED_FOR_S
+    monotonic.now += SESSION_AWAITED_FOR_S
     assert [is_resumed(*ends) for _ in range(2)] == [False, True]
     assert slow.version() is None
 
 
-def test_a_server_that_cannot_bear_it_is_left_in_peace_for_a_while(
-    ends: tuple[Client, Server], watch: Watch
+def test_after_a_resumption_that_hangs_no_session_is_offered_for_a_while(
+    ends: tuple[Client, Server], monotonic: HandMonotonic
 ) -> None:
     client, server = ends
     assert [is_resumed(client, server) for _ in range(2)] == [False, True]
     is_resumed(client, server)
-    refused = begun(client)
-    watch.now += SESSION_AWAITED_FOR_S
+    refused = start_handshake(client)
+    monotonic.now += SESSION_AWAITED_FOR_S
     assert [is_resumed(client, server) for _ in range(3)] == [False, False, False]
-    watch.now += NO_RESUMPTION_FOR_S
+    monotonic.now += NO_RESUMPTION_FOR_S
     assert is_resumed(client, server)
     assert refused.version() is None
