@@ -21,7 +21,7 @@ from celery.worker import WorkController
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
-from eagle_logger.core.skew import LARGEST_SKEW
+from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.settings import Settings
@@ -140,7 +140,7 @@ class Runtime:
     def _log_clock(self, ahead: float) -> None:
         """Log once when this machine's clock goes wrong, and once when it is right again. `ahead`:
         seconds by which it is ahead of Redis' clock."""
-        is_wrong = abs(ahead) > LARGEST_SKEW
+        is_wrong = abs(ahead) > LARGEST_SKEW_S
         if is_wrong and not self._clock_is_wrong:
             detail = (
                 "this machine's clock differs from Redis', so arrival times in log lines are "

@@ -26,7 +26,7 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from eagle_logger.broker_queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.message_batches import messages
+from eagle_logger.core.message_batches import messages_by_shard
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.fetching.admission import most_this_second
 from eagle_logger.rotation.rotation_result import RotationResult
@@ -71,7 +71,9 @@ def dispatch() -> str:
             break
         wanted = min(_USERS_PER_LEASE, admitted - leased)
         due = worker.run(worker.store.schedule.lease(wanted))
-        for shard, cloud_ids in messages(due, shards=_settings.shards, at_most=_USERS_PER_MESSAGE):
+        for shard, cloud_ids in messages_by_shard(
+            due, shards=_settings.shards, at_most=_USERS_PER_MESSAGE
+        ):
             queue = fetch_queue(shard % _settings.fetch_queues)
             if queue not in full:
                 message_ids.append(_send_fetch(cloud_ids, queue))
@@ -208,7 +210,7 @@ def enqueue_adhoc(cloud_ids: Sequence[str]) -> None:
     """Send leased users to the queue that never waits behind the schedule. Raises kombu's
     OperationalError."""
     # One queue for all of them, so their shards do not matter.
-    for _, users in messages(cloud_ids, shards=1, at_most=_USERS_PER_MESSAGE):
+    for _, users in messages_by_shard(cloud_ids, shards=1, at_most=_USERS_PER_MESSAGE):
         _send_fetch(users, ADHOC)
 
 

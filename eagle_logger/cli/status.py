@@ -26,7 +26,7 @@ from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, ro
 from eagle_logger.cli.options import AGE, with_settings
 from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.circuit_breaker import Phase
-from eagle_logger.core.skew import LARGEST_SKEW
+from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.fleet_status import (
     Expected,
@@ -270,7 +270,7 @@ def _totals(found: FleetStatus) -> list[str]:
     wrong_clocks = ", ".join(
         f"{name} is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} Redis"
         for name, ahead in found.clocks_ahead.items()
-        if abs(ahead) > LARGEST_SKEW
+        if abs(ahead) > LARGEST_SKEW_S
     )
     longest = (
         f", the longest for {_age(found.longest_wait)}"

@@ -1,2 +1,2 @@
-"""Decisions, and nothing else: no I/O, no clock, no environment. Imports nothing of ours but its
-own modules."""
+"""Decisions, and nothing else: no I/O, no clock, no environment. These modules import only each
+other and the standard library."""

@@ -1,4 +1,4 @@
-"""What things are called: shards, log files, archive keys."""
+"""The names of shards, log files and archive keys, and the one spelling of cloud ids."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eagle_logger.core.hours import Hour
 DEFAULT_SHARDS = 16
 
 _CLOUD_ID = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})([:-]?)([0-9a-fA-F]{2})\2([0-9a-fA-F]{2})")
-_SHOWN = 60
-"""Characters of a malformed cloud id that an error message repeats."""
+_LONGEST_SHOWN = 60
+"""An error message repeats this many characters of a malformed cloud id."""
 _LOG_FILE = re.compile(r"rainforest-([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl")
 _KEY = re.compile(
     r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz"
@@ -24,15 +24,17 @@ def cloud_id_of(text: object) -> str:
     match = _CLOUD_ID.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         shown = repr(text)
-        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        if len(shown) > _LONGEST_SHOWN:
+            shown = f"{shown[:_LONGEST_SHOWN]}…"
         raise ValueError(
-            f"{shown} is not a cloud id: 6 hex digits, leading zeroes included, such as 00ce69 or 00:CE:69"
+            f"{shown} is not a cloud id: 6 hex digits, leading zeroes included, "
+            "such as 00ce69 or 00:CE:69"
         )
     return f"{match[1]}{match[3]}{match[4]}".lower()
 
 
 def shard_of(cloud_id: str, shards: int) -> int:
-    """The group of users this one belongs to; the same on every machine and in every version."""
+    """The shard that this user belongs to: the same on every machine and in every version."""
     return zlib.crc32(cloud_id.encode()) % shards
 
 
@@ -46,7 +48,7 @@ def log_file(cloud_id: str, hour: Hour, shards: int) -> str:
 
 
 def parse_log_file(name: str) -> tuple[str, Hour] | None:
-    """The cloud id and hour in a log file's name (without its folders), or None if it is not one."""
+    """The cloud id and hour in a log file's name (without folders); None for any other name."""
     match = _LOG_FILE.fullmatch(name)
     hour = _hour(match[2]) if match else None
     return (match[1], hour) if match and hour else None
@@ -59,8 +61,7 @@ def archive_key(cloud_id: str, hour: Hour, part: int = 0) -> str:
 
 
 def parse_archive_key(key: str) -> tuple[str, Hour, int] | None:
-    """The cloud id, hour and part in an archive key (without the prefix), or None if it is not one
-    of ours."""
+    """The cloud id, hour and part in an archive key (without prefix); None for any other key."""
     match = _KEY.fullmatch(key)
     hour = _hour(match[2]) if match else None
     return (match[1], hour, int(match[3] or 0)) if match and hour else None

@@ -1,4 +1,4 @@
-"""Makes text from a gateway, a person or a message safe for a terminal. Pure.
+"""Makes text from a gateway, a person or a message safe for a terminal.
 
 A terminal obeys control characters. Marks that change the direction of text make a line look like
 another one.
@@ -10,14 +10,14 @@ import json
 import re
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_MAY_STEER = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+_BEYOND_ASCII = (
+    r"\x7f-\x9f"  # control characters
+    r"\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # invisible marks; some turn text round
+    r"\u2028\u2029\ufff9-\ufffb"  # separators of lines, and of annotations
 )
-"""Control characters but tab and newline, line separators, and marks that change the direction of
-text."""
-_BEYOND_ASCII = re.compile(
-    r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
+_STEERS_BEYOND_ASCII = re.compile(f"[{_BEYOND_ASCII}]")
+_STEERS = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
+"""The same, and the control characters of ASCII but tab and newline."""
 
 
 def harmless(text: str) -> str:
@@ -27,15 +27,15 @@ def harmless(text: str) -> str:
 
 def harmless_json(text: str) -> str:
     """The same JSON, with each character that may steer a terminal written as an escape."""
-    return _MAY_STEER.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    return _STEERS.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def harmless_lines(text: str) -> str:
     """The same lines, with each character in them that may steer a terminal replaced."""
-    return _MAY_STEER.sub(REPLACEMENT, text)
+    return _STEERS.sub(REPLACEMENT, text)
 
 
 def without_steering(text: str) -> str:
     """Text of this program, whose colours and line breaks stay. Only characters that the program
     itself never writes are replaced."""
-    return _BEYOND_ASCII.sub(REPLACEMENT, text)
+    return _STEERS_BEYOND_ASCII.sub(REPLACEMENT, text)

@@ -14,24 +14,22 @@ Value = Decimal | str | int | bool | None
 
 
 class Flag(StrEnum):
-    """What the analyst should know about a line; none of these ever changes or removes a value."""
+    """What an analyst should know about a line. No flag changes or removes a value."""
 
     NOT_SET = "not_set"  # price 0: nobody has set one
     FUTURE = "future"  # its own time lies well ahead of its arrival
     LONG_PAST = "long_past"  # its own time lies well behind its arrival
     BACKWARDS = "backwards"  # a summation lower than the one before
-    CONFLICT = "conflict"  # the same identity was seen with another value
-    FILED_BY_ARRIVAL = (
-        "filed_by_arrival"  # its gateway gave no usable time, so the hour of arrival was used
-    )
+    CONFLICT = "conflict"  # another line has the same identity and another value
+    FILED_BY_ARRIVAL = "filed_by_arrival"  # the gateway gave no usable time, so its arrival counts
 
 
 def flag_of(name: str) -> Flag:
     """The flag of this name. A flag that only a newer version knows stays a plain string."""
-    return _FLAGS.get(name) or cast("Flag", name)
+    return _FLAG_NAMED.get(name) or cast("Flag", name)
 
 
-_FLAGS = {str(flag): flag for flag in Flag}
+_FLAG_NAMED = {str(flag): flag for flag in Flag}
 
 
 class Stream(NamedTuple):
@@ -43,7 +41,7 @@ class Stream(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What makes two readings the same one. Never the value: values repeat while time advances."""
+    """What makes two readings the same one. The value does not: it repeats while time advances."""
 
     device: str
     meter: str
@@ -54,12 +52,11 @@ class Identity(NamedTuple):
 class Reading(NamedTuple):
     """One decoded reading.
 
-    `device` and `meter` are MACs as `0x` and 16 lower-case hex digits ("" where the gateway left it
-    out). `time` is the reading's own time in Unix seconds (UTC). `values` are the members of its
-    log line, in order: `demand` has `value` (Decimal, kW) and `unit`; `summation` has `delivered`
-    and `received` (Decimal or None, kWh) and `unit`; `price` has `price` (Decimal), `currency`,
-    `unit`, `tier`, `label`; `message` has `id`, `text`, `priority`, … `raw` holds the fields these
-    came from, exactly as the gateway spelled them.
+    `device` and `meter` are MACs: `0x` and 16 lower-case hex digits, or "" where the gateway left
+    them out. `time` is the reading's own time in Unix seconds (UTC). `values` are the members of
+    its log line that differ by kind, in order (see `core.kinds`); numbers are Decimal, or None
+    where the gateway gave none. `raw` holds the fields that the values came from, exactly as the
+    gateway spelled them.
     """
 
     device: str
@@ -80,11 +77,10 @@ class Reading(NamedTuple):
 
 
 class Undated(NamedTuple):
-    """A decoded reading without a usable time of its own: a price set on the gateway itself, a
-    summation of old firmware.
+    """A decoded reading without a usable time of its own, such as a price that was set on the
+    gateway itself, or a summation of old firmware. Its members are those of a Reading.
 
-    The gateway shows it again and again, so only changed values make a new reading. The members are
-    those of a Reading.
+    The gateway shows it again and again, so only changed values make a new reading.
     """
 
     device: str

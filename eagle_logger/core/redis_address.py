@@ -1,8 +1,8 @@
-"""The address of a Redis database. It is read once, from any spelling that a setting may have; each
-program gets the form that its own client understands.
+"""The address of a Redis database. It is read once, from any spelling that a setting may have. Each
+program then gets the form that its own client understands.
 
-An address holds a place and a login, nothing else. Time-outs and certificates are not taken from
-it, because the programs' clients read such options differently, or not at all.
+An address holds a place and a login, nothing else. Time-outs and certificates are not read from it,
+because the programs' clients read such options differently, or not at all.
 """
 
 from __future__ import annotations
@@ -31,16 +31,20 @@ TLS_OPTIONS: Mapping[str, Any] = MappingProxyType(
 
 _TCP, _TLS, _SOCKET = ("redis",), ("rediss",), ("unix", "redis+socket")
 _DATABASE_OPTIONS = ("db", "virtual_host")
-_HARMLESS = {
+_HARMLESS_OPTIONS = {
     "ssl_cert_reqs": ("required", "cert_required"),
     "ssl_check_hostname": ("true", "1", "yes"),
 }
-"""Options that ask for what every client does anyway."""
-_KNOWN_OPTIONS = frozenset({
-    "client_name", "decode_responses", "health_check_interval", "max_connections", "password", "protocol", "retry_on_timeout",
-    "socket_connect_timeout", "socket_keepalive", "socket_timeout", "timeout", "username",
-})  # fmt: skip
-"""Options whose names may be shown. Anything else behind a `?` may be part of a password."""
+"""Options, with values that ask for what every client does anyway."""
+_KNOWN_OPTIONS = frozenset(
+    (
+        *("client_name", "decode_responses", "health_check_interval", "max_connections"),
+        *("password", "protocol", "retry_on_timeout", "socket_connect_timeout"),
+        *("socket_keepalive", "socket_timeout", "timeout", "username"),
+    )
+)
+"""Options whose names an error message may show. Any other text behind a `?` may be part of a
+password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,13 @@ class RedisAddress:
             port = parts.port
         except ValueError:
             raise ValueError(
-                "is no URL: its host and port should read host:port, an IPv6 address stands in brackets, and a password is "
-                "written with percent escapes (%2F for a slash)"
+                "is no URL: its host and port should read host:port, an IPv6 address stands in "
+                "brackets, and a password is written with percent escapes (%2F for a slash)"
             ) from None
         if parts.scheme == "sentinel":
             raise ValueError(
-                "names a Sentinel, which is not supported; name a host that always leads to the primary (see "
-                "docs/how-to/use-your-own-redis.md)"
+                "names a Sentinel, which is not supported; name a host that always leads to the "
+                "primary (see docs/how-to/use-your-own-redis.md)"
             )
         if parts.scheme not in (*_TCP, *_TLS, *_SOCKET):
             raise ValueError("must begin with redis:// or rediss:// or unix://")
@@ -110,18 +114,17 @@ class RedisAddress:
 
     @property
     def url(self) -> str:
-        """The address as redis-py reads it, without certificates: `tls_options` has those."""
+        """The address as redis-py reads it. Certificates are in `tls_options`."""
         if self.socket is not None:
             return f"unix://{self._login()}{quote(self.socket)}?db={self.database}"
         return f"{'rediss' if self.tls else 'redis'}://{self._login()}{self._place}/{self.database}"
 
     @property
     def celery_url(self) -> str:
-        """The address as Celery and Flower read it, without certificates: `tls_options` has those."""
+        """The address as Celery and Flower read it. Certificates are in `tls_options`."""
         if self.socket is not None:
-            return (
-                f"redis+socket://{self._login()}{quote(self.socket)}?virtual_host={self.database}"
-            )
+            place = f"{self._login()}{quote(self.socket)}"
+            return f"redis+socket://{place}?virtual_host={self.database}"
         return self.url
 
     @property
@@ -162,14 +165,15 @@ class RedisAddress:
 
 
 def _options(parts: SplitResult) -> dict[str, str]:
-    """The options that name a database. Raises ValueError at any other."""
+    """The options that name a database. Raises ValueError if there is any other option."""
     options: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if value.lower() in _HARMLESS.get(name, ()):
+        if value.lower() in _HARMLESS_OPTIONS.get(name, ()):
             continue
         if name.startswith("ssl_"):
             raise ValueError(
-                "has an option about certificates: they are always verified; EAGLE_REDIS_CA names an authority of your own"
+                "has an option about certificates: they are always verified; "
+                "EAGLE_REDIS_CA names an authority of your own"
             )
         if name not in _DATABASE_OPTIONS:
             shown = name if name in _KNOWN_OPTIONS else "an option"

@@ -58,7 +58,7 @@ def visit_phase(cloud_id: str, period: float) -> float:
 
 
 def stable_fraction(*names: str) -> float:
-    """A number in [0, 1) that is always the same for these names, and evenly spread over all names."""
+    """A number in [0, 1): always the same for these names, and evenly spread over all names."""
     return zlib.crc32("/".join(names).encode()) / 2**32
 
 

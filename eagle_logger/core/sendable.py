@@ -1,4 +1,4 @@
-"""Which texts a header carries unchanged: a user's credentials travel in headers of a request."""
+"""Which texts a header carries unchanged. A user's credentials travel in headers of a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def sendable(text: str) -> str:
         raise ValueError(f"must have 1 to {LONGEST} characters, and no control characters")
     if _BLANK_AT_AN_END.search(text):
         raise ValueError(
-            "must not begin or end with a blank: no header carries it, so the relay would never see it"
+            "must not begin or end with a blank: no header carries it, "
+            "so the relay would never see it"
         )
     try:
         text.encode()

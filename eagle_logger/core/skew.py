@@ -1,13 +1,15 @@
-"""How far a machine's clock is from Redis', whose time the system uses."""
+"""How far a machine's clock is from Redis' clock, by which the system goes."""
 
 from __future__ import annotations
 
-LARGEST_SKEW = 2.0
-"""Seconds. If a machine's clock is further from another's, a person should set it."""
+LARGEST_SKEW_S = 2.0
+"""If a machine's clock is further than this from another clock, a person should set it."""
 
 
 def skew(sent: float, took: float, there: float) -> float:
-    """Seconds that one's own clock is ahead of the other. It showed `sent` when the question left.
-    The answer came `took` seconds later and holds the other clock's time, `there`, which is taken
-    as read half way."""
+    """Seconds that this machine's clock is ahead of the other clock.
+
+    This machine's clock showed `sent` when the question left. The answer came `took` seconds later,
+    and says that the other clock showed `there`. That is taken as read half way.
+    """
     return sent + took / 2 - there

@@ -12,7 +12,7 @@ from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.printable import harmless
-from eagle_logger.core.skew import LARGEST_SKEW
+from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.check_result import CheckResult, Grade
 from eagle_logger.inspection.fleet_status import FleetStatus
@@ -194,7 +194,7 @@ def _check_clocks(status: FleetStatus) -> CheckResult:
     wrong = [
         f"{harmless(process)} {ahead:+.1f} s"
         for process, ahead in status.clocks_ahead.items()
-        if abs(ahead) > LARGEST_SKEW
+        if abs(ahead) > LARGEST_SKEW_S
     ]
     if wrong:
         advice = "Set the clocks of their machines (NTP): arrival times are wrong."

@@ -12,7 +12,7 @@ import httpx
 import redis
 
 from eagle_logger import wiring
-from eagle_logger.core.skew import LARGEST_SKEW, skew
+from eagle_logger.core.skew import LARGEST_SKEW_S, skew
 from eagle_logger.errors import EagleError, NoConditionalWrites
 from eagle_logger.inspection.check_result import CheckResult
 from eagle_logger.inspection.redis_checks import client_of
@@ -75,7 +75,7 @@ def clocks_agree(settings: Settings) -> CheckResult:
         return CheckResult.look(name, "nobody to compare with", advice)
     found = ", ".join(f"{ahead:+.1f} s against {server}" for server, ahead in skews.items())
     # The relay's date is an HTTP date. It has whole seconds, so one second more may be rounding.
-    if all(abs(ahead) <= LARGEST_SKEW + (server != "Redis") for server, ahead in skews.items()):
+    if all(abs(ahead) <= LARGEST_SKEW_S + (server != "Redis") for server, ahead in skews.items()):
         return CheckResult.ok(name, found)
     advice = "Set this machine's clock (NTP): arrival times are wrong."
     return CheckResult.look(name, found, advice)

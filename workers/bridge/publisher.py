@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from celery import Celery
 
 from eagle_logger.broker_queues import ADHOC
-from eagle_logger.core.message_batches import messages
+from eagle_logger.core.message_batches import messages_by_shard
 from eagle_logger.settings import Settings
 from workers.bridge.adhoc_requests import Enqueue
 from workers.process.celery_transport import BrokerAccess, broker_settings
@@ -21,7 +21,7 @@ def make_publisher(settings: Settings) -> Enqueue:
 
     def enqueue(cloud_ids: Sequence[str]) -> None:
         # One queue for all of them, so their shards do not matter.
-        for _, users in messages(cloud_ids, shards=1, at_most=settings.users_per_message):
+        for _, users in messages_by_shard(cloud_ids, shards=1, at_most=settings.users_per_message):
             app.send_task("fetch", args=[users], queue=ADHOC)
 
     return enqueue

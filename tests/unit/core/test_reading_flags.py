@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.reading_flags import AHEAD, BEHIND, flags_for
+from eagle_logger.core.reading_flags import FUTURE_AFTER_S, LONG_PAST_AFTER_S, flags_for
 from eagle_logger.core.readings import Flag, Reading, Value
 
 NOW = 1_800_000_000.0
@@ -23,10 +23,10 @@ def reading(
     [
         (NOW, set()),
         (NOW - 5145, set()),
-        (NOW - BEHIND, set()),
-        (NOW - BEHIND - 1, {Flag.LONG_PAST}),
-        (NOW + AHEAD, set()),
-        (NOW + AHEAD + 1, {Flag.FUTURE}),
+        (NOW - LONG_PAST_AFTER_S, set()),
+        (NOW - LONG_PAST_AFTER_S - 1, {Flag.LONG_PAST}),
+        (NOW + FUTURE_AFTER_S, set()),
+        (NOW + FUTURE_AFTER_S + 1, {Flag.FUTURE}),
         (NOW + 3600, {Flag.FUTURE}),
     ],
 )
