@@ -41,7 +41,7 @@ def check(settings: Settings, since: Hour, *, as_json: bool) -> None:
     folder, archive = wiring.log_folder(settings), wiring.archive(settings)
     with console.status("looking at the archive …") as status:
         found = audit(
-            folder, archive, since=since, seen=lambda key: status.update(f"looking at {key}")
+            folder, archive, since=since, on_object=lambda key: status.update(f"looking at {key}")
         )
     print(json.dumps(asdict(found)) if as_json else _in_words(found))
     sys.exit(1 if found.findings else 0)

@@ -15,7 +15,7 @@ from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.errors import BadCloudId, EagleError
 from eagle_logger.fetching.manual_fetch import fetch_now
 from eagle_logger.fetching.visit import FETCHED, Visit
-from eagle_logger.inspection.ledger_comparison import DRY_RUN
+from eagle_logger.inspection.ledger_file import DRY_RUN
 from eagle_logger.settings import Settings
 
 

@@ -1,5 +1,5 @@
-"""The promises checked in production: walk log files, receipts and archive, and tell what is
-missing, doubled or unreadable."""
+"""`eagle-logger check`: reads log files, receipts and archive, and finds what is missing, doubled,
+unreadable, damaged or misfiled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from eagle_logger.logs.folder import BadLine, LogFile, LogFolder, SealedFile
 BEGINNING = Hour(0)
 
 _UserHour = tuple[str, Hour]
+_Held = dict[Identity, set[bytes]]
+"""The values of the readings that the parts of a user's hour hold, by identity."""
 _FILED_BY_ARRIVAL = f'"{Flag.FILED_BY_ARRIVAL}"'.encode()
+_BYTES_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class AuditFinding:
 
 @dataclass(slots=True)
 class ArchiveCheck:
-    """What was looked at, and what was found wrong. A lasting finding may be long known: objects
-    are never rewritten."""
+    """How much was read, and what was found. A finding in an object comes back in every check:
+    objects are never rewritten."""
 
     objects: int = 0
     readings: int = 0
@@ -53,181 +56,163 @@ class ArchiveCheck:
     """Files kept aside, each with the reason beside it."""
     findings: list[AuditFinding] = field(default_factory=list)
 
+    def add(self, what: str, where: object, detail: str) -> None:
+        self.findings.append(AuditFinding(what, str(where), detail))
+
 
 def audit(
     folder: LogFolder,
     archive: Archive,
     *,
     since: Hour = BEGINNING,
-    seen: Callable[[str], None] = lambda _: None,
+    on_object: Callable[[str], None] = lambda _: None,
 ) -> ArchiveCheck:
-    """Check everything of the hours from `since` on; `seen` is told each key. Changes nothing.
-    Raises ArchiveUnavailable.
+    """Check everything of the hours from `since` on; `on_object` is called with the key of each
+    object. Changes nothing. Raises ArchiveUnavailable.
 
-    Safe beside a running system: what is written meanwhile is looked at or not.
+    Safe beside a running system: what is written meanwhile may be read or not.
     """
-    found = ArchiveCheck()
-    proven = _local(folder, found, since)
-    for user_hour, keys in groupby(_parts(archive, since), key=lambda key: key[1]):
-        held: dict[Identity, set[bytes]] = {}
-        numbers, refused = [], False
-        for key, _, number in keys:
-            seen(key)
+    check = ArchiveCheck()
+    archived_files = _check_log_files(folder, since, check)
+    for user_hour, parts in groupby(_parts(archive, since), key=lambda part: part[1]):
+        held: _Held = {}
+        numbers, is_complete = list[int](), True
+        for key, _, number in parts:
+            on_object(key)
             numbers.append(number)
             try:
-                _object(archive, key, user_hour, held, found)
+                _check_object(archive, key, user_hour, held, check)
             except ArchiveUnavailable as exc:
                 archive.ping()  # raises if the whole archive is away, not just this object
-                found.findings.append(AuditFinding("unreadable", key, str(exc)))
-                refused = True
-        _gaps(user_hour, numbers, found)
-        files = proven.pop(user_hour, [])
-        if not refused:
-            _compare(files, held, found)
-    for files in proven.values():
-        _compare(files, {}, found)
-    return found
+                check.add("unreadable", key, str(exc))
+                is_complete = False
+        _check_part_numbers(user_hour, numbers, check)
+        files = archived_files.pop(user_hour, [])
+        if is_complete:
+            _check_receipts(files, held, check)
+    for files in archived_files.values():
+        _check_receipts(files, {}, check)
+    return check
 
 
-def _local(
-    folder: LogFolder, found: ArchiveCheck, since: Hour
+def _check_log_files(
+    folder: LogFolder, since: Hour, check: ArchiveCheck
 ) -> dict[_UserHour, list[SealedFile]]:
-    """Count what lies on this disk; the sealed files that a receipt says are archived."""
-    proven: defaultdict[_UserHour, list[SealedFile]] = defaultdict(list)
-    found.quarantined = sum(1 for _ in (folder.root / "quarantine").glob("*.reason"))
-    hours = [hour for hour in folder.hours() if hour >= since]
-    for at, shard in [(hour, shard) for hour in hours for shard in folder.shards(hour)]:
-        for path in folder.strays(at, shard):
-            found.findings.append(
-                AuditFinding(
-                    "unreadable", str(path), "not a log file's name: nobody will archive it"
-                )
-            )
-        for opened_file in folder.open_files(at, shard):
-            found.log_files += 1
-            found.waiting += 1
-            _lines(folder, opened_file, found)
-        for sealed in folder.sealed_files(at, shard):
-            found.log_files += 1
-            found.receipts += sealed.receipt is not None
-            found.waiting += sealed.receipt is None
-            if sealed.receipt is not None:
-                proven[sealed.cloud_id, at].append(sealed)
+    """Check the files on this disk. Returns those that are archived according to a receipt."""
+    archived: defaultdict[_UserHour, list[SealedFile]] = defaultdict(list)
+    check.quarantined = sum(1 for _ in (folder.root / "quarantine").glob("*.reason"))
+    for hour, shard in _shards(folder, since):
+        for path in folder.strays(hour, shard):
+            check.add("unreadable", path, "not a log file's name: nobody will archive it")
+        for open_file in folder.open_files(hour, shard):
+            check.log_files += 1
+            check.waiting += 1
+            _check_lines(folder, open_file, check)
+        for sealed_file in folder.sealed_files(hour, shard):
+            check.log_files += 1
+            if sealed_file.receipt is not None:
+                check.receipts += 1
+                archived[sealed_file.cloud_id, hour].append(sealed_file)
                 continue
-            _lines(folder, sealed, found)
-            if sealed.receipt_path.exists():
-                found.findings.append(
-                    AuditFinding(
-                        "unreadable",
-                        str(sealed.receipt_path),
-                        "rotation will make this receipt anew",
-                    )
+            check.waiting += 1
+            _check_lines(folder, sealed_file, check)
+            if sealed_file.receipt_path.exists():
+                check.add(
+                    "unreadable", sealed_file.receipt_path, "rotation will make this receipt anew"
                 )
-    return proven
+    return archived
 
 
-def _lines(folder: LogFolder, file: LogFile | SealedFile, found: ArchiveCheck) -> None:
-    """What of a file that is not archived yet will be kept aside instead."""
+def _shards(folder: LogFolder, since: Hour) -> Iterator[tuple[Hour, str]]:
+    for hour in folder.hours():
+        if hour >= since:
+            yield from ((hour, shard) for shard in folder.shards(hour))
+
+
+def _check_lines(folder: LogFolder, file: LogFile | SealedFile, check: ArchiveCheck) -> None:
+    """Find the lines of a file that rotation will keep aside instead of archiving them."""
     with suppress(FileNotFoundError):  # sealed, or archived and deleted, a moment ago
-        for bad in folder.each(file):
-            if isinstance(bad, BadLine):
-                found.findings.append(
-                    AuditFinding(
-                        "unreadable",
-                        f"{file.path}:{bad.number}",
-                        f"{bad.reason}: {bad.content[:80]!r}",
-                    )
-                )
+        for line in folder.each(file):
+            if isinstance(line, BadLine):
+                detail = f"{line.reason}: {line.content[:_BYTES_SHOWN]!r}"
+                check.add("unreadable", f"{file.path}:{line.number}", detail)
 
 
 def _parts(archive: Archive, since: Hour) -> Iterator[tuple[str, _UserHour, int]]:
+    """The key of each part in the archive, its user and hour, and its number."""
     for key in archive.keys("cloud_id="):
         named = parse_archive_key(key)
         if named is not None and named[1] >= since:
-            yield key, (named[0], named[1]), named[2]
+            cloud_id, hour, number = named
+            yield key, (cloud_id, hour), number
 
 
-def _object(
-    archive: Archive,
-    key: str,
-    user_hour: _UserHour,
-    held: dict[Identity, set[bytes]],
-    found: ArchiveCheck,
+def _check_object(
+    archive: Archive, key: str, user_hour: _UserHour, held: _Held, check: ArchiveCheck
 ) -> None:
-    """Look into one object, and add what it holds to `held`."""
-    found.objects += 1
+    """Check one object, and add its readings to `held`."""
+    check.objects += 1
     try:
         body = archive.get(key)
         plain = gunzipped(body)
     except KeyError:
         if key in archive.keys(key):  # otherwise it was deleted after it was listed
-            found.findings.append(
-                AuditFinding(
-                    "missing", key, "the archive lists it, and says that there is no such object"
-                )
-            )
+            check.add("missing", key, "the archive lists it, and says that there is no such object")
         return
     except (Unreadable, ValueError) as exc:
-        found.findings.append(AuditFinding("unreadable", key, str(exc)))
+        check.add("unreadable", key, str(exc))
         return
-    _digests(archive, key, body, plain, found)
-    entries, unreadable = read_lines(plain, user_hour[0])
-    found.readings += len(entries)
-    found.findings += [
-        AuditFinding("unreadable", key, f"{reason}: {text[:80]!r}") for text, reason in unreadable
-    ]
-    for entry in entries:
-        values = held.setdefault(entry.identity, set())
-        if entry.values in values:
-            found.findings.append(AuditFinding("doubled", key, _words(entry)))
-        values.add(entry.values)
-        if Hour.parse(f"{entry.time[:10].decode()}-{entry.time[11:13].decode()}") != user_hour[
-            1
-        ] and not _is_excused(entry):
-            found.findings.append(AuditFinding("misfiled", key, _words(entry)))
+    _check_digests(archive, key, body, plain, check)
+    cloud_id, hour = user_hour
+    lines, unreadable = read_lines(plain, cloud_id)
+    check.readings += len(lines)
+    for piece, reason in unreadable:
+        check.add("unreadable", key, f"{reason}: {piece[:_BYTES_SHOWN]!r}")
+    for line in lines:
+        values = held.setdefault(line.identity, set())
+        if line.values in values:
+            check.add("doubled", key, _in_words(line))
+        values.add(line.values)
+        if _hour_of(line) != hour and _FILED_BY_ARRIVAL not in line.text:
+            check.add("misfiled", key, _in_words(line))
 
 
-def _digests(archive: Archive, key: str, body: bytes, plain: bytes, found: ArchiveCheck) -> None:
-    info = archive.head(key)
-    claims = info.metadata if info else {}
-    for name, content in ((OBJECT_DIGEST, body), (PLAIN_DIGEST, plain)):
-        if claims.get(name) != hashlib.sha256(content).hexdigest():
-            found.findings.append(
-                AuditFinding("damaged", key, f"{name} in its metadata is not that of its content")
-            )
-
-
-def _gaps(user_hour: _UserHour, numbers: list[int], found: ArchiveCheck) -> None:
-    for number in range(max(numbers)):
-        if number not in numbers:
-            found.findings.append(
-                AuditFinding("missing", archive_key(*user_hour, number), "a later part is there")
-            )
-
-
-def _compare(
-    files: list[SealedFile], held: dict[Identity, set[bytes]], found: ArchiveCheck
+def _check_digests(
+    archive: Archive, key: str, body: bytes, plain: bytes, check: ArchiveCheck
 ) -> None:
-    """Whether everything that receipts speak for is really there."""
+    info = archive.head(key)
+    metadata = info.metadata if info else {}
+    for name, content in ((OBJECT_DIGEST, body), (PLAIN_DIGEST, plain)):
+        if metadata.get(name) != hashlib.sha256(content).hexdigest():
+            check.add("damaged", key, f"{name} in its metadata is not that of its content")
+
+
+def _check_part_numbers(user_hour: _UserHour, numbers: list[int], check: ArchiveCheck) -> None:
+    for number in sorted(set(range(max(numbers))).difference(numbers)):
+        check.add("missing", archive_key(*user_hour, number), "a later part is there")
+
+
+def _check_receipts(files: list[SealedFile], held: _Held, check: ArchiveCheck) -> None:
+    """Check that the archive holds every reading of the files that have receipts."""
     for file in files:
         try:
-            entries, _ = read_lines(file.path.read_bytes(), file.cloud_id)
+            lines, _ = read_lines(file.path.read_bytes(), file.cloud_id)
         except FileNotFoundError:
             continue
         absent = sum(
             len(values - held.get(identity, set()))
-            for identity, values in values_by_identity(entries).items()
+            for identity, values in values_by_identity(lines).items()
         )
         if absent:
             detail = f"{absent} of its readings are not in the archive, though its receipt says so"
-            found.findings.append(AuditFinding("missing", str(file.path), detail))
+            check.add("missing", file.path, detail)
 
 
-def _is_excused(entry: LogLine) -> bool:
-    return _FILED_BY_ARRIVAL in entry.text
+def _hour_of(line: LogLine) -> Hour:
+    time = line.time.decode()
+    return Hour.parse(f"{time[:10]}-{time[11:13]}")
 
 
-def _words(entry: LogLine) -> str:
-    return b" ".join((entry.time, entry.kind, entry.device, entry.meter, entry.values)).decode(
-        errors="replace"
-    )
+def _in_words(line: LogLine) -> str:
+    words = (line.time, line.kind, line.device, line.meter, line.values)
+    return b" ".join(words).decode(errors="replace")

@@ -1,8 +1,7 @@
-"""What was served against what is archived: the simulator's ledger and the archive, and nothing of
-the pipeline between them.
+"""Compares what the simulator served with what is archived, by its ledger and the archive alone.
 
 Lines are read here with a plain JSON parser and compared as numbers, on purpose apart from how they
-are written and sealed.
+are written and sealed: a mistake there must not hide itself here.
 """
 
 from __future__ import annotations
@@ -10,47 +9,41 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
-
 from eagle_logger.archive.archive import Archive
-from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import gunzipped
-from eagle_logger.errors import ConfigurationError, Unreadable
+from eagle_logger.errors import Unreadable
+from eagle_logger.inspection.ledger_file import (
+    FSYNCED_WITHIN_S,
+    Ledger,
+    died_before_fsync,
+    find_ledger,
+    read_deaths,
+    read_lines_of,
+    read_replies,
+)
+from eagle_logger.inspection.reading_digest import (
+    Digest,
+    digest_of_reading,
+    digest_of_whole_line,
+    digests_of_line,
+)
 from eagle_logger.logs.folder import LogFolder
 
-UNSYNCED = 12.0
-"""Real seconds within which a reply's readings are fsynced, or its process says that they cannot
-be."""
-_SIGN_OF_LIFE = 5.0
-"""Real seconds between two signs of life of a system whose end nobody saw, at most."""
 MOST_EXAMPLES = 10
-_LEDGERS = ("ledger.jsonl", "simulator/ledger.jsonl")
-"""Where a data directory may have its ledger."""
-
-_VALUES = {name: (*spec.numbers, *spec.texts) for name, spec in KINDS.items()}
-"""What is compared, by kind: what a gateway says, without what is only derived from it."""
-_NUMBERS = frozenset(name for spec in KINDS.values() for name in spec.numbers)
-
-DRY_RUN = "dry-run"
-"""The name, in its User-Agent, of a process that asks a gateway and logs nothing."""
-_NONE: frozenset[bytes] = frozenset()
-
-Ledger = Callable[[], Iterable[bytes]]
-"""Gives the ledger's lines anew each time it is called."""
-Digest = bytes
+_BYTES_SHOWN = 80
+_NO_READINGS: frozenset[Digest] = frozenset()
+_Line = dict[str, Any]
+_DigestsByUser = Mapping[str, set[Digest]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +90,22 @@ def verified(
     *,
     logs: LogFolder | None = None,
 ) -> LedgerComparison:
-    """The verdict on a data directory and its archive. `ledger` is a file or a URL; without it, the
-    directory's own ledger counts. `deaths` is a file, by default the directory's. `logs` are given
-    if the system may still run: a reading that lies in them is not lost.
+    """The verdict on a data directory and its archive.
+
+    `ledger` is a file or a URL; without it, the directory's own ledger counts. `deaths` is a file,
+    by default the directory's. Give `logs` if the system may still run: a reading that lies in them
+    is not lost.
 
     Raises ConfigurationError if there is no ledger, ArchiveUnavailable if the archive does not
     answer.
     """
-    died = deaths or data_dir / "deaths.jsonl"
-    lines = died.read_bytes().splitlines(keepends=True) if died.exists() else []
+    deaths = deaths or data_dir / "deaths.jsonl"
+    died = deaths.read_bytes().splitlines(keepends=True) if deaths.exists() else []
     with TemporaryDirectory(prefix="eagle-logger-") as directory:
-        path = _ledger_file(data_dir, ledger, Path(directory))
-        if logs is None:
-            return compare(lambda: _lines(path), archive, lines)
-        return compare(
-            lambda: _lines(path), archive, lines, on_disk=_lines_on_disk(logs), now=time.time()
-        )
+        path = find_ledger(data_dir, ledger, Path(directory))
+        on_disk = _lines_on_disk(logs) if logs else ()
+        now = time.time() if logs else None
+        return compare(lambda: read_lines_of(path), archive, died, on_disk=on_disk, now=now)
 
 
 def compare(
@@ -133,78 +126,74 @@ def compare(
     Raises ArchiveUnavailable, and Unreadable for a file that is no ledger.
     """
     served = _served(ledger)
-    waiting = _found_on_disk(on_disk, served)  # read before the archive, because lines move there
-    found = _Found()
-    missing: dict[str, set[Digest]] = dict(served)
-    for cloud_id, keys in groupby(_our_keys(archive), key=lambda key: key[1]):
-        was_served = served.get(cloud_id, set())
-        here = found.add(archive, cloud_id, (key for key, _, _ in keys), was_served)
-        missing[cloud_id] = was_served - here
+    waiting = _served_and_on_disk(on_disk, served)  # before the archive, because lines move there
+    contents = _ArchiveContents()
+    not_archived: dict[str, set[Digest]] = dict(served)
+    for cloud_id, keys in groupby(_keys(archive), key=lambda key: key[1]):
+        served_to_user = served.get(cloud_id, set())
+        archived = contents.add(archive, cloud_id, (key for key, _, _ in keys), served_to_user)
+        not_archived[cloud_id] = served_to_user - archived
     nowhere = {
-        cloud_id: digests - waiting.get(cloud_id, _NONE) for cloud_id, digests in missing.items()
+        cloud_id: digests - waiting.get(cloud_id, _NO_READINGS)
+        for cloud_id, digests in not_archived.items()
     }
-    lost, fresh, unreturnable, examples = _excused(ledger, nowhere, deaths, now)
+    missing = _judge_missing(ledger, nowhere, deaths, now)
     return LedgerComparison(
-        objects=found.objects,
-        readings_served=sum(map(len, served.values())),
-        readings_archived=found.readings,
-        lost=lost,
-        not_archived_yet=sum(map(len, missing.values())) - sum(map(len, nowhere.values())) + fresh,
-        duplicated=found.duplicated,
-        unreturnable=unreturnable,
-        unexpected=found.unexpected,
-        misfiled=found.misfiled,
-        unreadable=found.unreadable,
-        examples=examples + found.examples,
+        objects=contents.objects,
+        readings_served=_count(served),
+        readings_archived=contents.readings,
+        lost=missing.lost,
+        not_archived_yet=_count(not_archived) - _count(nowhere) + missing.on_their_way,
+        duplicated=contents.duplicated,
+        unreturnable=missing.unreturnable,
+        unexpected=contents.unexpected,
+        misfiled=contents.misfiled,
+        unreadable=contents.unreadable,
+        examples=missing.examples + contents.examples,
     )
 
 
-def _lines(path: Path) -> Iterable[bytes]:
-    with path.open("rb") as file:
-        yield from file
+def _count(digests: _DigestsByUser) -> int:
+    return sum(map(len, digests.values()))
+
+
+def _served(ledger: Ledger) -> dict[str, set[Digest]]:
+    served: defaultdict[str, set[Digest]] = defaultdict(set)
+    for reply in read_replies(ledger):
+        served[reply["cloud_id"]].update(map(digest_of_reading, reply["readings"]))
+    return served
 
 
 def _lines_on_disk(folder: LogFolder) -> Iterator[tuple[str, bytes]]:
-    """The lines of open and sealed log files, each with its user. A file that is gone has moved on:
-    an open one was sealed, and sealed files are read after the open ones; a sealed one was
-    archived."""
+    """The lines of open and sealed log files, each with its user.
+
+    A file that is gone has moved on. An open one was sealed, so sealed files are read after the
+    open ones; a sealed one was archived.
+    """
     for hour in folder.hours():
         for shard in folder.shards(hour):
-            for files in (folder.open_files, folder.sealed_files):
-                for file in files(hour, shard):
+            for list_files in (folder.open_files, folder.sealed_files):
+                for file in list_files(hour, shard):
                     with suppress(FileNotFoundError):
-                        yield from (
-                            (file.cloud_id, text) for text in file.path.read_bytes().splitlines()
-                        )
+                        for line in file.path.read_bytes().splitlines():
+                            yield file.cloud_id, line
 
 
-def _ledger_file(data_dir: Path, ledger: str | None, directory: Path) -> Path:
-    if ledger is None:
-        found = [data_dir / name for name in _LEDGERS if (data_dir / name).exists()]
-        if not found:
-            raise ConfigurationError(
-                f"there is no {_LEDGERS[0]} in {data_dir}: name one with --ledger"
-            )
-        return found[0]
-    if ledger.startswith(("http://", "https://")):
-        return _fetched(ledger, directory / _LEDGERS[0])
-    if not Path(ledger).is_file():
-        raise ConfigurationError(f"--ledger {ledger}: there is no such file")
-    return Path(ledger)
+def _served_and_on_disk(
+    lines: Iterable[tuple[str, bytes]], served: _DigestsByUser
+) -> dict[str, set[Digest]]:
+    """Which of the readings that were served are in these lines. A line that is still being written
+    is left out."""
+    on_disk: defaultdict[str, set[Digest]] = defaultdict(set)
+    for cloud_id, line in lines:
+        if cloud_id in served:
+            with suppress(ValueError, ArithmeticError, TypeError, KeyError):
+                digests = digests_of_line(_parse(line))
+                on_disk[cloud_id].update(served[cloud_id].intersection(digests))
+    return on_disk
 
 
-def _fetched(url: str, path: Path) -> Path:
-    try:
-        with httpx.stream("GET", url, timeout=30) as answer, path.open("wb") as file:
-            answer.raise_for_status()
-            for piece in answer.iter_bytes():
-                file.write(piece)
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise ConfigurationError(f"--ledger {url}: {exc}") from None
-    return path
-
-
-class _Found:
+class _ArchiveContents:
     """What lies in the archive, gathered user by user."""
 
     def __init__(self) -> None:
@@ -215,195 +204,117 @@ class _Found:
     def add(
         self, archive: Archive, cloud_id: str, keys: Iterable[str], served: set[Digest]
     ) -> set[Digest]:
-        """Count what one user's objects hold; which readings they are."""
+        """Count what one user's objects hold. Returns the digests of its readings, with a time and
+        without."""
         lines: set[Digest] = set()
-        here: set[Digest] = set()
+        readings: set[Digest] = set()
         for key in keys:
             self.objects += 1
-            for text, line in self._lines(archive, key):
-                whole = _digest(line, sorted(set(line) - {"arrived", "raw", "flags"}))
-                if whole in lines:
+            for content, line in self._readable_lines(archive, key):
+                whole_line = digest_of_whole_line(line)
+                if whole_line in lines:
                     self.duplicated += 1
-                    self._show("doubled", key, text)
-                lines.add(whole)
-                reading, undated = _digests(line)
+                    self._add_example("doubled", key, content)
+                lines.add(whole_line)
+                dated, undated = digests_of_line(line)
                 is_expected = (
-                    reading in served
-                    or reading in here
+                    dated in served
+                    or dated in readings
                     or (undated in served and _is_filed_by_arrival(line))
                 )
                 if not is_expected:
                     self.unexpected += 1
-                    self._show("unexpected", key, text)
-                here |= {reading, undated}
+                    self._add_example("unexpected", key, content)
+                readings |= {dated, undated}
                 if line["cloud_id"] != cloud_id or not _is_filed_right(line, key):
                     self.misfiled += 1
-                    self._show("misfiled", key, text)
+                    self._add_example("misfiled", key, content)
         self.readings += len(lines)
-        return here
+        return readings
 
-    def _lines(self, archive: Archive, key: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    def _readable_lines(self, archive: Archive, key: str) -> Iterator[tuple[bytes, _Line]]:
         try:
-            texts = gunzipped(archive.get(key)).splitlines()
+            contents = gunzipped(archive.get(key)).splitlines()
         except (ValueError, Unreadable, KeyError) as exc:
             self.unreadable.append(f"{key}: {exc}")
             return
-        for text in texts:
+        for content in contents:
             try:
-                line = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-                _digest(line, _VALUES[line["kind"]])
+                line = _parse(content)
+                digest_of_reading(line)
             except (ValueError, ArithmeticError, TypeError, KeyError) as exc:
-                self.unreadable.append(f"{key}: {exc!r}: {text[:80]!r}")
+                self.unreadable.append(f"{key}: {exc!r}: {content[:_BYTES_SHOWN]!r}")
             else:
-                yield text, line
+                yield content, line
 
-    def _show(self, what: str, key: str, text: bytes) -> None:
+    def _add_example(self, what: str, key: str, content: bytes) -> None:
         if len(self.examples) < MOST_EXAMPLES:
-            self.examples.append(f"{what}: {key}: {text.decode(errors='replace')}")
+            self.examples.append(f"{what}: {key}: {content.decode(errors='replace')}")
 
 
-def _our_keys(archive: Archive) -> Iterator[tuple[str, str, str]]:
+def _keys(archive: Archive) -> Iterator[tuple[str, str, str]]:
+    """The keys of this program's objects, each with its user and hour."""
     for key in archive.keys("cloud_id="):
         named = parse_archive_key(key)
         if named is not None:
             yield key, named[0], named[1].name
 
 
-def _is_filed_right(line: Mapping[str, Any], key: str) -> bool:
+def _parse(line: bytes) -> _Line:
+    parsed: _Line = json.loads(line, parse_float=Decimal, parse_int=Decimal)
+    return parsed
+
+
+def _is_filed_right(line: _Line, key: str) -> bool:
     named = parse_archive_key(key)
     hour = named[1].name if named else ""
     return f"{line['time'][:10]}-{line['time'][11:13]}" == hour or _is_filed_by_arrival(line)
 
 
-def _is_filed_by_arrival(line: Mapping[str, Any]) -> bool:
+def _is_filed_by_arrival(line: _Line) -> bool:
     return "filed_by_arrival" in line["flags"]
 
 
-def _served(ledger: Ledger) -> dict[str, set[Digest]]:
-    served: defaultdict[str, set[Digest]] = defaultdict(set)
-    for row in _rows(ledger()):
-        served[row["cloud_id"]].update(digest for digest, _ in _readings(row))
-    return served
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The readings that were served and are nowhere."""
+
+    lost: int = 0
+    on_their_way: int = 0
+    """Those that a living process may still write."""
+    unreturnable: int = 0
+    examples: list[str] = field(default_factory=list)
+    """A few of the lost ones."""
 
 
-def _found_on_disk(
-    lines: Iterable[tuple[str, bytes]], served: Mapping[str, set[Digest]]
-) -> dict[str, set[Digest]]:
-    """Which of the readings that were served are in these lines. A line that is still being written
-    is left out."""
-    found: defaultdict[str, set[Digest]] = defaultdict(set)
-    for cloud_id, text in lines:
-        if cloud_id in served:
-            with suppress(ValueError, ArithmeticError, TypeError, KeyError):
-                digests = _digests(json.loads(text, parse_float=Decimal, parse_int=Decimal))
-                found[cloud_id].update(served[cloud_id].intersection(digests))
-    return found
-
-
-def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The replies that a logging client received. A killed simulator leaves a last line without its
-    end, which is left out."""
-    for number, text in enumerate(lines, 1):
-        try:
-            row = json.loads(text)
-        except ValueError:
-            if not text.endswith(b"\n"):
-                return
-            raise Unreadable(f"line {number} of the ledger is not JSON") from None
-        if not isinstance(row, dict) or "readings" not in row:
-            raise Unreadable(f"line {number} of the ledger is no reply")
-        if (
-            row["readings"]
-            and not row.get("client_closed")
-            and f" {DRY_RUN}/" not in row.get("agent", "")
-        ):
-            yield row
-
-
-def _readings(row: Mapping[str, Any]) -> Iterator[tuple[Digest, dict[str, Any]]]:
-    for reading in row["readings"]:
-        yield _digest(reading, _VALUES[reading["kind"]]), reading
-
-
-def _excused(
-    ledger: Ledger, missing: Mapping[str, set[Digest]], deaths: Iterable[bytes], now: float | None
-) -> tuple[int, int, int, list[str]]:
-    """How many of the missing readings are lost, how many a living process may still write, how
-    many are unreturnable, and some of the lost in words."""
+def _judge_missing(
+    ledger: Ledger, missing: _DigestsByUser, deaths: Iterable[bytes], now: float | None
+) -> _Missing:
+    """Judge each missing reading by all replies that showed it. One reply to a process that lived
+    long enough to log it makes it lost."""
     if not any(missing.values()):
-        return 0, 0, 0, []
-    died = _deaths(deaths)
+        return _Missing()
+    died = read_deaths(deaths)
     lost: dict[tuple[str, Digest], str] = {}
-    fresh: set[tuple[str, Digest]] = set()
-    for row in _rows(ledger()):
-        if missing.get(row["cloud_id"]) and not _died_with_it(row, died):
-            is_fresh = now is not None and row["wall"] > now - UNSYNCED
-            for digest, reading in _readings(row):
-                if digest in missing[row["cloud_id"]]:
-                    one = row["cloud_id"], digest
-                    if is_fresh:
-                        fresh.add(one)
-                    else:
-                        lost.setdefault(one, f"lost: {row['cloud_id']}: {json.dumps(reading)}")
-    fresh -= lost.keys()
-    unreturnable = sum(map(len, missing.values())) - len(lost) - len(fresh)
-    return len(lost), len(fresh), unreturnable, list(lost.values())[:MOST_EXAMPLES]
-
-
-def _deaths(lines: Iterable[bytes]) -> dict[str, list[float]]:
-    """The times of deaths, by agent. A line that a power cut damaged proves no death, and is left
-    out."""
-    died: defaultdict[str, list[float]] = defaultdict(list)
-    for text in lines:
-        with suppress(ValueError, KeyError, TypeError):
-            row = json.loads(text) if text.endswith(b"\n") else {}
-            died[row["agent"]].append(float(row["wall"]))
-    return died
-
-
-def _died_with_it(row: Mapping[str, Any], died: Mapping[str, list[float]]) -> bool:
-    """Whether the process that got this reply died before it could have fsynced its readings.
-
-    A death may be recorded a little before the last replies to the process: what reaches a dead
-    process's socket is read by nobody, and what died together with `up` is only known to have lived
-    at the last sign of life.
-    """
-    return any(
-        -_SIGN_OF_LIFE <= wall - row["wall"] <= UNSYNCED for wall in died.get(row["agent"], ())
+    on_their_way: set[tuple[str, Digest]] = set()
+    for reply in read_replies(ledger):
+        cloud_id = reply["cloud_id"]
+        if not missing.get(cloud_id) or died_before_fsync(reply, died):
+            continue
+        is_recent = now is not None and reply["wall"] > now - FSYNCED_WITHIN_S
+        for reading in reply["readings"]:
+            digest = digest_of_reading(reading)
+            if digest not in missing[cloud_id]:
+                continue
+            if is_recent:
+                on_their_way.add((cloud_id, digest))
+            else:
+                example = f"lost: {cloud_id}: {json.dumps(reading)}"
+                lost.setdefault((cloud_id, digest), example)
+    on_their_way -= lost.keys()
+    return _Missing(
+        lost=len(lost),
+        on_their_way=len(on_their_way),
+        unreturnable=_count(missing) - len(lost) - len(on_their_way),
+        examples=list(lost.values())[:MOST_EXAMPLES],
     )
-
-
-def _digest(reading: Mapping[str, Any], names: Iterable[str]) -> Digest:
-    """The digest of a reading in a line, or of one that a gateway showed. One without a time is
-    archived if any line of its stream has these values."""
-    time = None if reading["time"] is None else _seconds(reading["time"])
-    identity = (reading["device"], reading["meter"], reading["kind"], time)
-    values = (f"{name}={_comparable(name, reading.get(name))}" for name in names if name != "time")
-    return blake2b(
-        "\0".join((*map(str, identity), *values)).encode(errors="replace"), digest_size=16
-    ).digest()
-
-
-def _digests(line: Mapping[str, Any]) -> tuple[Digest, Digest]:
-    """The digest of the reading in a line, and of the same reading served without a time, if a
-    reading of this kind may be."""
-    names = _VALUES[line["kind"]]
-    dated = _digest(line, names)
-    if not KINDS[line["kind"]].holds_without_time:
-        return dated, dated
-    return dated, _digest({**line, "time": None}, names)
-
-
-def _comparable(name: str, value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value)
-    return str(Decimal(value).normalize() + 0) if name in _NUMBERS else str(value)
-
-
-def _seconds(time: Any) -> int:
-    return _parsed(time) if isinstance(time, str) else int(time)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(time: str) -> int:
-    return int(datetime.fromisoformat(time).timestamp())

@@ -1,5 +1,4 @@
-"""A user's readings from wherever they lie: open files, sealed files, the archive. In order, each
-once, an hour at a time."""
+"""A user's readings from open files, sealed files and the archive, an hour at a time."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile
 class UserReadings:
     """One user's readings on this log volume and in the archive.
 
-    A file is on its way from open to sealed to archived to deleted while it is read; so places are
-    looked at in that order, and nothing is missed. Only one hour is held in memory.
+    Meanwhile a file may go from open to sealed to archived to deleted. So these places are read in
+    that order, and nothing is missed. Only one hour is held in memory.
     """
 
     cloud_id: str
@@ -31,69 +30,71 @@ class UserReadings:
     """Lines, and whole objects, that could not be read so far."""
 
     def hours(self) -> list[Hour]:
-        """Every hour that there is something of, oldest first. Raises ArchiveUnavailable."""
-        local = {hour for hour in self.folder.hours() if self._is_local(hour)}
-        return sorted(local.union(hour for _, hour in self._named(f"cloud_id={self.cloud_id}/")))
+        """Every hour with readings, oldest first. Raises ArchiveUnavailable."""
+        on_disk = {hour for hour in self.folder.hours() if self._is_on_disk(hour)}
+        archived = {hour for _, hour in self._objects(f"cloud_id={self.cloud_id}/")}
+        return sorted(on_disk | archived)
 
     def lines(self, hour: Hour) -> list[bytes]:
         """The log lines (without newline) filed under this hour, in order of time, each reading
-        once; of readings with one identity and several values all, flagged `conflict`. Raises
+        once. If an identity has several values, it returns all of them, flagged `conflict`. Raises
         ArchiveUnavailable."""
-        entries: list[LogLine] = []
-        proven: set[str] = set()
-        for file in self._local(hour):
-            found = self._entries_of(file)
-            if found is not None:
-                entries += found
-                proven |= self._keys_proven_by(file)
+        lines: list[LogLine] = []
+        keys_read_from_disk: set[str] = set()
+        for file in self._files_on_disk(hour):
+            lines_of_file = self._read_file(file)
+            if lines_of_file is not None:
+                lines += lines_of_file
+                keys_read_from_disk |= self._keys_covered_by(file)
         for key in self._keys(hour):
-            if key not in proven:
-                entries += self._archived(key)
-        return part_of(entries, {}).plain.splitlines()
+            if key not in keys_read_from_disk:
+                lines += self._read_object(key)
+        return part_of(lines, {}).plain.splitlines()
 
-    def _is_local(self, hour: Hour) -> bool:
+    def _is_on_disk(self, hour: Hour) -> bool:
         return any(
             self.folder.open_file_of(self.cloud_id, hour, shard).path.exists()
             or self.folder.sealed_files_of(self.cloud_id, hour, shard)
             for shard in self.folder.shards(hour)
         )
 
-    def _local(self, hour: Hour) -> Iterator[LogFile | SealedFile]:
-        """Sealed files are listed only after the open one was read: it may have become one of them."""
+    def _files_on_disk(self, hour: Hour) -> Iterator[LogFile | SealedFile]:
         for shard in self.folder.shards(hour):
             yield self.folder.open_file_of(self.cloud_id, hour, shard)
+            # Listed only after the caller has read the open file: it may have become one of these.
             yield from self.folder.sealed_files_of(self.cloud_id, hour, shard)
 
-    def _entries_of(self, file: LogFile | SealedFile) -> list[LogLine] | None:
-        """None if it is gone: what it held has moved on."""
+    def _read_file(self, file: LogFile | SealedFile) -> list[LogLine] | None:
+        """None if the file is gone: its lines have moved on."""
         try:
-            found = self.folder.read(file)
+            content = self.folder.read(file)
         except FileNotFoundError:
             return None
-        self.unreadable += len(found.bad)
-        return found.lines
+        self.unreadable += len(content.bad)
+        return content.lines
 
-    def _keys_proven_by(self, file: LogFile | SealedFile) -> set[str]:
-        """Objects that hold nothing that this file, read just now, does not hold. The receipt must
-        still be there: the file may have been removed, and another have taken its name."""
+    def _keys_covered_by(self, file: LogFile | SealedFile) -> set[str]:
+        """The object that holds nothing but lines of this file, which was read just now. The
+        receipt must still be there: otherwise the file may have been deleted, and another file
+        have taken its name."""
         if not isinstance(file, SealedFile) or file.receipt is None or file.receipt.key is None:
             return set()
         return {file.receipt.key} if self.folder.receipt_of(file) == file.receipt else set()
 
     def _keys(self, hour: Hour) -> list[str]:
         prefix = archive_key(self.cloud_id, hour).removesuffix(".jsonl.gz")
-        return [key for key, named in self._named(prefix) if named == hour]
+        return [key for key, hour_of_key in self._objects(prefix) if hour_of_key == hour]
 
-    def _named(self, prefix: str) -> Iterator[tuple[str, Hour]]:
-        """The archive's objects whose keys begin so, with their hours."""
+    def _objects(self, prefix: str) -> Iterator[tuple[str, Hour]]:
+        """The keys in the archive that begin with `prefix`, with their hours."""
         for key in self.archive.keys(prefix) if self.archive else ():
             if (named := parse_archive_key(key)) is not None:
                 yield key, named[1]
 
-    def _archived(self, key: str) -> list[LogLine]:
+    def _read_object(self, key: str) -> list[LogLine]:
         assert self.archive is not None
         try:
-            entries, unreadable = read_lines(gunzipped(self.archive.get(key)), self.cloud_id)
+            lines, unreadable = read_lines(gunzipped(self.archive.get(key)), self.cloud_id)
         except (KeyError, ValueError, Unreadable):
             self.unreadable += 1
             return []
@@ -102,4 +103,4 @@ class UserReadings:
             self.unreadable += 1
             return []
         self.unreadable += len(unreadable)
-        return entries
+        return lines

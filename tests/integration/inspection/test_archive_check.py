@@ -1,4 +1,4 @@
-"""`eagle-logger check` and `rotate`: what they find and what they do, by hand on a data directory."""
+"""What `eagle-logger check` finds, and both `check` and `rotate` by hand on a data directory."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def put(archive: DirectoryArchive, lines: bytes, part: int, hour: Hour = HOUR) -
     archive.put(archive_key(CLOUD_ID, hour, part), body, made.metadata(body))
 
 
-def what(found: ArchiveCheck) -> list[str]:
-    return sorted(finding.what for finding in found.findings)
+def kinds_of_findings(check: ArchiveCheck) -> list[str]:
+    return sorted(finding.what for finding in check.findings)
 
 
-def test_all_is_well_after_rotation(disk: Disk, archive: DirectoryArchive) -> None:
+def test_check_finds_nothing_after_rotation(disk: Disk, archive: DirectoryArchive) -> None:
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     disk.append(b"rubbish\n" + demands([2, 3]))
@@ -58,7 +58,7 @@ def test_all_is_well_after_rotation(disk: Disk, archive: DirectoryArchive) -> No
 
 
 def refusing(archive: DirectoryArchive, *, ping: bool) -> Watched:
-    """An archive that does not give the object of KEY. It answers a ping only if a test wants that."""
+    """An archive that refuses the object of KEY. It answers a ping only if `ping` is True."""
 
     def refuse(what: str, key: str) -> None:
         if what == "get" and key == KEY:
@@ -73,7 +73,7 @@ def refusing(archive: DirectoryArchive, *, ping: bool) -> Watched:
     return watched
 
 
-def test_an_object_that_the_store_does_not_give_is_told_and_the_rest_is_looked_at(
+def test_an_object_that_the_store_refuses_is_reported_and_the_rest_is_checked(
     disk: Disk, archive: DirectoryArchive
 ) -> None:
     disk.append(demands([1, 2]))
@@ -101,20 +101,20 @@ def test_an_object_that_is_gone_is_missing(
 
 def test_a_gap_in_the_parts_is_missing(disk: Disk, archive: DirectoryArchive) -> None:
     put(archive, demands([1]), 1)
-    assert what(audit(disk.folder, archive)) == ["missing"]
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["missing"]
 
 
 def test_what_two_parts_hold_is_doubled(disk: Disk, archive: DirectoryArchive) -> None:
     put(archive, demands([1, 2]), 0)
     put(archive, demands([2, 3]), 1)
-    assert what(audit(disk.folder, archive)) == ["doubled"]
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["doubled"]
 
 
 def test_an_object_that_cannot_be_opened_is_unreadable(
     disk: Disk, archive: DirectoryArchive
 ) -> None:
     archive.put(KEY, b"rubbish", {})
-    assert what(audit(disk.folder, archive)) == ["unreadable"]
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["unreadable"]
 
 
 def test_an_object_that_was_changed_is_damaged(
@@ -124,29 +124,29 @@ def test_an_object_that_was_changed_is_damaged(
     (tmp_path / "archive" / KEY).write_bytes(
         part_of(read_lines(demands([1]), CLOUD_ID)[0], {}).compressed()
     )
-    assert what(audit(disk.folder, archive)) == ["damaged", "damaged"]
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["damaged", "damaged"]
 
 
 def test_a_line_under_another_hour_is_misfiled(disk: Disk, archive: DirectoryArchive) -> None:
     put(archive, demand(1, 1), 0, Hour(HOUR.start + 3600))
-    assert what(audit(disk.folder, archive)) == ["misfiled"]
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["misfiled"]
 
 
-def test_a_receipt_that_cannot_be_read_is_told_and_made_anew(
+def test_a_receipt_that_cannot_be_read_is_reported_and_made_anew(
     disk: Disk, archive: DirectoryArchive
 ) -> None:
     disk.append(demands([1]))
     disk.rotate(archive)
     [sealed] = disk.folder.sealed_files(HOUR, "07")
     sealed.receipt_path.write_text("rubbish")
-    assert what(audit(disk.folder, archive)) == ["unreadable"]
-    disk.rotate(archive, NOW + RETENTION)  # receipts of the last day are looked at by name only
+    assert kinds_of_findings(audit(disk.folder, archive)) == ["unreadable"]
+    disk.rotate(archive, NOW + RETENTION)  # of receipts of the last day, only the names are read
     assert audit(disk.folder, archive) == ArchiveCheck(
         objects=1, readings=1, log_files=1, receipts=1
     )
 
 
-def test_older_hours_may_be_left_out(disk: Disk, archive: DirectoryArchive) -> None:
+def test_check_can_leave_out_older_hours(disk: Disk, archive: DirectoryArchive) -> None:
     archive.put(KEY, b"rubbish", {})
     assert audit(disk.folder, archive, since=Hour(HOUR.start + 3600)) == ArchiveCheck()
 
@@ -177,19 +177,21 @@ def test_rotate_says_what_went_wrong_and_fails(disk: Disk, tmp_path: Path) -> No
     assert f"the archive {(tmp_path / 'archive').as_uri()} failed" in rotated.stderr
 
 
-def test_what_is_not_archived_yet_is_looked_into_too(disk: Disk, archive: DirectoryArchive) -> None:
+def test_files_that_are_not_archived_yet_are_checked_too(
+    disk: Disk, archive: DirectoryArchive
+) -> None:
     disk.append(demand(1, 2) + b"rubbish\n" + demand(2, 2) + b'{"v":1,"to')
     (disk.path().parent / "rainforest-0273.jsonl.copy").write_bytes(demand(3, 2))
     found = audit(disk.folder, archive)
     assert (found.log_files, found.waiting) == (1, 1)
-    assert [(one.what, Path(one.where).name) for one in found.findings] == [
+    assert [(finding.what, Path(finding.where).name) for finding in found.findings] == [
         ("unreadable", "rainforest-0273.jsonl.copy"),
         ("unreadable", f"{disk.path().name}:2"),
     ]
 
 
 class _Hollow(DirectoryArchive):
-    """It lists objects that it does not have."""
+    """An archive that lists objects which it does not have."""
 
     def get(self, key: str) -> bytes:
         raise KeyError(key)
@@ -207,14 +209,14 @@ def test_an_object_that_is_listed_and_is_not_there_is_found(
 
 
 class _Deleting(DirectoryArchive):
-    """Objects that are deleted while it is looked at."""
+    """An archive whose objects are deleted just before they are read."""
 
     def get(self, key: str) -> bytes:
         self._path(key).unlink()
         return super().get(key)
 
 
-def test_an_object_that_is_deleted_meanwhile_is_not_told(
+def test_an_object_that_is_deleted_during_the_check_is_no_finding(
     disk: Disk, archive: DirectoryArchive, tmp_path: Path
 ) -> None:
     put(archive, demands([1]), 0)

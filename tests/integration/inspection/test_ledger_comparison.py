@@ -1,4 +1,4 @@
-"""The ledger against the archive: each kind of difference is told apart."""
+"""The ledger against the archive: each kind of difference has a count of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
@@ -20,7 +22,8 @@ from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Reading, Undated, Value
 from eagle_logger.core.sealing import part_of
 from eagle_logger.errors import Unreadable
-from eagle_logger.inspection.ledger_comparison import UNSYNCED, LedgerComparison, compare
+from eagle_logger.inspection.ledger_comparison import LedgerComparison, compare
+from eagle_logger.inspection.ledger_file import FSYNCED_WITHIN_S
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from tests.support.log_lines import CLOUD_ID, DEVICE, HOUR, METER, demand
@@ -43,7 +46,7 @@ def reply(
     return json.dumps(row).encode() + b"\n"
 
 
-def said(offset: int, value: str) -> dict[str, Any]:
+def reading(offset: int, value: str) -> dict[str, Any]:
     return {
         "device": DEVICE,
         "meter": METER,
@@ -73,9 +76,9 @@ def verdict(rows: list[bytes], archive: MemoryArchive, *deaths: bytes) -> Ledger
     return compare(lambda: rows, archive, deaths)
 
 
-def test_what_was_served_and_archived_once_is_well() -> None:
+def test_readings_that_were_served_and_archived_once_are_well() -> None:
     found = verdict(
-        [reply(said(1, "0.944")), reply(said(1, "0.944"), said(2, "-1.5"))],
+        [reply(reading(1, "0.944")), reply(reading(1, "0.944"), reading(2, "-1.5"))],
         archive_of(demand(1, "0.944") + demand(2, "-1.5")),
     )
     assert (found.readings_served, found.readings_archived, found.objects) == (2, 2, 1)
@@ -93,33 +96,33 @@ def test_what_was_served_and_archived_once_is_well() -> None:
 def test_numbers_are_compared_as_numbers() -> None:
     assert (
         verdict(
-            [reply(said(1, "0.9440")), reply(said(2, "10"))],
+            [reply(reading(1, "0.9440")), reply(reading(2, "10"))],
             archive_of(demand(1, "0.944") + demand(2, "1E+1")),
         ).lost
         == 0
     )
 
 
-def test_what_was_served_and_is_nowhere_is_lost() -> None:
-    found = verdict([reply(said(1, "1"), said(2, "2"))], archive_of(demand(1, 1)))
+def test_a_reading_that_was_served_and_is_nowhere_is_lost() -> None:
+    found = verdict([reply(reading(1, "1"), reading(2, "2"))], archive_of(demand(1, 1)))
     assert (found.lost, found.unexpected, found.is_well) == (1, 0, False)
     assert '"value": "2"' in found.examples[0]
 
 
-def test_a_users_readings_are_lost_even_if_the_archive_knows_nothing_of_it() -> None:
-    assert verdict([reply(said(1, "1"))], MemoryArchive()).lost == 1
+def test_readings_of_a_user_without_any_object_are_lost() -> None:
+    assert verdict([reply(reading(1, "1"))], MemoryArchive()).lost == 1
 
 
 def test_a_decoders_mistake_is_lost_and_unexpected() -> None:
-    found = verdict([reply(said(1, "1"))], archive_of(demand(1, "1.001")))
+    found = verdict([reply(reading(1, "1"))], archive_of(demand(1, "1.001")))
     assert (found.lost, found.unexpected) == (1, 1)
 
 
 @pytest.mark.parametrize(
     "parts", [(demand(1, 1), demand(1, 1)), (demand(1, 1) + demand(2, 1), demand(1, 1))]
 )
-def test_what_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
-    found = verdict([reply(said(1, "1"), said(2, "1"))], archive_of(*parts))
+def test_a_reading_that_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
+    found = verdict([reply(reading(1, "1"), reading(2, "1"))], archive_of(*parts))
     assert (found.duplicated, found.is_well) == (1, False)
 
 
@@ -147,30 +150,42 @@ def test_a_message_confirmed_later_is_another_line_of_the_same_message() -> None
     assert (found.lost, found.duplicated, found.unexpected, found.readings_served) == (0, 0, 0, 1)
 
 
-def test_a_reply_to_a_client_that_was_gone_was_not_served() -> None:
-    assert verdict([reply(said(1, "1"), client_closed=True)], MemoryArchive()).readings_served == 0
+def test_a_reply_to_a_client_that_had_gone_does_not_count_as_served() -> None:
+    assert (
+        verdict([reply(reading(1, "1"), client_closed=True)], MemoryArchive()).readings_served == 0
+    )
 
 
 @pytest.mark.parametrize(
     ("died", "unreturnable"),
-    [(1000.0, 1), (1000 + UNSYNCED, 1), (1000 + UNSYNCED + 0.1, 0), (997.0, 1), (900.0, 0)],
+    [
+        (1000.0, 1),
+        (1000 + FSYNCED_WITHIN_S, 1),
+        (1000 + FSYNCED_WITHIN_S + 0.1, 0),
+        (997.0, 1),
+        (900.0, 0),
+    ],
 )
-def test_what_died_before_its_fsync_is_unreturnable(died: float, unreturnable: int) -> None:
-    found = verdict([reply(said(1, "1"))], MemoryArchive(), death(died))
+def test_a_reading_whose_process_died_before_its_fsync_is_unreturnable(
+    died: float, unreturnable: int
+) -> None:
+    found = verdict([reply(reading(1, "1"))], MemoryArchive(), death(died))
     assert (found.unreturnable, found.lost) == (unreturnable, 1 - unreturnable)
 
 
 def test_the_death_of_another_process_excuses_nothing() -> None:
     assert (
         verdict(
-            [reply(said(1, "1"))], MemoryArchive(), death(1001, "eagle-logger/0.1.0 fetch-2/4711")
+            [reply(reading(1, "1"))],
+            MemoryArchive(),
+            death(1001, "eagle-logger/0.1.0 fetch-2/4711"),
         ).lost
         == 1
     )
 
 
-def test_what_a_living_process_saw_too_is_lost() -> None:
-    rows = [reply(said(1, "1")), reply(said(1, "1"), agent="eagle-logger/0.1.0 fetch-2/12")]
+def test_a_reading_that_a_living_process_got_too_is_lost() -> None:
+    rows = [reply(reading(1, "1")), reply(reading(1, "1"), agent="eagle-logger/0.1.0 fetch-2/12")]
     assert verdict(rows, MemoryArchive(), death(1001)).lost == 1
 
 
@@ -188,31 +203,28 @@ def test_a_damaged_object_counts_for_nothing_and_is_named() -> None:
     archive = MemoryArchive()
     archive.put(archive_key(CLOUD_ID, HOUR), b"damaged", {})
     archive.put("doctor/probe.txt", b"not ours", {})
-    found = verdict([reply(said(1, "1"))], archive)
+    found = verdict([reply(reading(1, "1"))], archive)
     assert (found.lost, found.objects, len(found.unreadable)) == (1, 1, 1)
 
 
 def test_a_ledger_that_ends_in_the_middle_of_a_line_is_read_up_to_there() -> None:
     assert (
         verdict(
-            [reply(said(1, "1")), reply(said(2, "1"))[:60]], archive_of(demand(1, 1))
+            [reply(reading(1, "1")), reply(reading(2, "1"))[:60]], archive_of(demand(1, 1))
         ).readings_served
         == 1
     )
 
 
 @pytest.mark.parametrize("row", [b"rubbish\n", b"[]\n", b"{}\n"])
-def test_what_is_no_ledger_is_refused(row: bytes) -> None:
+def test_a_file_that_is_no_ledger_is_refused(row: bytes) -> None:
     with pytest.raises(Unreadable, match="line 1 of the ledger"):
         verdict([row], MemoryArchive())
 
 
-def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from click.testing import CliRunner
-
-    from eagle_logger.archive.directory import DirectoryArchive
-    from eagle_logger.cli.main import main
-
+def test_verify_prints_the_comparison_and_exits_with_1_if_readings_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("EAGLE_SECRET_KEYS", "EAGLE_SECRET_KEYS_FILE"):
         monkeypatch.delenv(name, raising=False)
     source = archive_of(demand(1, 1))
@@ -223,7 +235,7 @@ def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
         return CliRunner().invoke(main, ["verify", "--data", str(tmp_path), *options])
 
     assert "there is no ledger.jsonl" in str(run().exception)
-    (tmp_path / "ledger.jsonl").write_bytes(reply(said(1, "1")))
+    (tmp_path / "ledger.jsonl").write_bytes(reply(reading(1, "1")))
     assert (run().exit_code, json.loads(run("--json").stdout)["readings_served"]) == (0, 1)
     elsewhere = run("--archive", (tmp_path / "elsewhere").as_uri(), "--json")
     assert (elsewhere.exit_code, json.loads(elsewhere.stdout)["lost"]) == (1, 1)
@@ -233,13 +245,16 @@ def test_it_says_so_on_the_command_line(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_readings_that_a_dry_run_saw_do_not_count_as_served() -> None:
-    shown = reply(said(1, "1"), agent="eagle-logger/0.1.0 dry-run/12")
+    shown = reply(reading(1, "1"), agent="eagle-logger/0.1.0 dry-run/12")
     assert verdict([shown], MemoryArchive()).readings_served == 0
-    assert verdict([shown, reply(said(1, "1"))], MemoryArchive()).lost == 1
+    assert verdict([shown, reply(reading(1, "1"))], MemoryArchive()).lost == 1
 
 
 def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None:
-    rows, archive = [reply(said(1, "1"), said(2, "2"), said(3, "3"))], archive_of(demand(1, "1"))
+    rows, archive = (
+        [reply(reading(1, "1"), reading(2, "2"), reading(3, "3"))],
+        archive_of(demand(1, "1")),
+    )
     on_disk = [
         (CLOUD_ID, demand(1, "1")),
         (CLOUD_ID, demand(2, "2")),
@@ -257,21 +272,20 @@ def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None
 
 
 @pytest.mark.parametrize(
-    ("now", "lost"), [(1000.5, 0), (1000 + UNSYNCED - 0.1, 0), (1000 + UNSYNCED, 1), (None, 1)]
+    ("now", "lost"),
+    [(1000.5, 0), (1000 + FSYNCED_WITHIN_S - 0.1, 0), (1000 + FSYNCED_WITHIN_S, 1), (None, 1)],
 )
 def test_a_reading_served_a_moment_ago_is_not_archived_yet(now: float | None, lost: int) -> None:
-    found = compare(lambda: [reply(said(1, "1"))], MemoryArchive(), now=now)
+    found = compare(lambda: [reply(reading(1, "1"))], MemoryArchive(), now=now)
     assert (found.lost, found.not_archived_yet) == (lost, 1 - lost)
 
 
 def test_a_reading_served_long_ago_and_again_just_now_is_lost() -> None:
-    rows = [reply(said(1, "1")), reply(said(1, "1"), wall=1100.0)]
+    rows = [reply(reading(1, "1")), reply(reading(1, "1"), wall=1100.0)]
     assert compare(lambda: rows, MemoryArchive(), now=1101.0).lost == 1
 
 
-def test_the_command_finds_what_is_open_and_what_is_sealed_on_this_disk(tmp_path: Path) -> None:
-    from eagle_logger.cli.main import main
-
+def test_verify_reads_open_and_sealed_files_on_this_disk(tmp_path: Path) -> None:
     folder = LogFolder(tmp_path / "logs")
     writer = LogWriter(folder.root, shards=16, max_open=4, min_free_disk=0)
     writer.append({(CLOUD_ID, HOUR): [demand(1, "1")]})
@@ -280,7 +294,7 @@ def test_the_command_finds_what_is_open_and_what_is_sealed_on_this_disk(tmp_path
     assert folder.seal(folder.open_file_of(CLOUD_ID, HOUR, shard)) is not None
     writer.append({(CLOUD_ID, HOUR): [demand(2, "2")]})
     writer.close()
-    (tmp_path / "ledger.jsonl").write_bytes(reply(said(1, "1"), said(2, "2")))
+    (tmp_path / "ledger.jsonl").write_bytes(reply(reading(1, "1"), reading(2, "2")))
     done = CliRunner().invoke(main, ["verify", "--data", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert re.search(r"^lost +0$.*^not archived yet +2$", done.stdout, re.MULTILINE | re.DOTALL)
