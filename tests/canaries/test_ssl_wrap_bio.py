@@ -15,7 +15,7 @@ from tests.support.certificates import Authority
 from tests.support.raw_relay import raw_relay, replies
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
+    "asyncio": asyncio.SelectorEventLoop,
     "uvloop": uvloop.new_event_loop,
 }
 

@@ -1,6 +1,6 @@
 """A short way for the reply that nearly every reply is: one demand, spelled as firmware spells it.
 
-It takes a third of the time of the long way (`decode.decode_text`), and its outcome is the same.
+It takes a quarter of the time of the long way (`decode.decode_text`), and its outcome is the same.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def test_a_reading_comes_back_from_cp1252(data: st.DataObject, sent: list[Notifi
 def test_a_reply_that_is_cut_off_keeps_its_whole_notifications_and_nothing_else(
     data: st.DataObject, sent: list[Notification]
 ) -> None:
-    pieces = [data.draw(replies.xml_fragment(one)).encode() for one in sent]
+    pieces = [data.draw(replies.xml_fragment(notification)).encode() for notification in sent]
     kept = data.draw(st.integers(0, len(sent) - 1))
     cut = data.draw(st.integers(1, len(pieces[kept]) - 1))
     decoded = decode(b"".join(pieces[:kept]) + pieces[kept][:cut])
@@ -97,7 +97,9 @@ def test_no_prefix_of_a_reply_uncovers_what_the_whole_reply_hides(
 ) -> None:
     body = (
         begin.encode()
-        + b"".join(data.draw(replies.xml_fragment(one)).encode() for one in hidden)
+        + b"".join(
+            data.draw(replies.xml_fragment(notification)).encode() for notification in hidden
+        )
         + end.encode()
     )
     assert decode(body).readings == ()
@@ -148,11 +150,11 @@ def all_of(decoded: Decoded) -> list[Reading | Undated]:
 
 @_spellings
 @law
-@given(data=st.data(), one=_several, other=_several)
+@given(data=st.data(), first=_several, second=_several)
 def test_a_splice_invents_nothing(
-    data: st.DataObject, one: list[Notification], other: list[Notification], spelled: object
+    data: st.DataObject, first: list[Notification], second: list[Notification], spelled: object
 ) -> None:
-    head, tail = data.draw(spelled(one)), data.draw(spelled(other))  # type: ignore[operator]
+    head, tail = data.draw(spelled(first)), data.draw(spelled(second))  # type: ignore[operator]
     spliced = (
         head[: data.draw(st.integers(0, len(head)))] + tail[data.draw(st.integers(0, len(tail))) :]
     )
@@ -173,9 +175,9 @@ def test_a_flipped_byte_invents_nothing(
     for reading in all_of(decoded):
         assert stands_whole(reading, text_of(bytes(body)))
     unharmed = [
-        one
-        for one in with_reading(sent)
-        if any(one.was_decoded_as(reading) for reading in decoded.readings)
+        notification
+        for notification in with_reading(sent)
+        if any(notification.was_decoded_as(reading) for reading in decoded.readings)
     ]
     assert len(unharmed) >= len(with_reading(sent)) - 2
 
