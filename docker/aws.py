@@ -1,4 +1,4 @@
-"""Amazon's SNS and SQS, played by moto, with a topic and a queue that is subscribed to it."""  # noqa: INP001  (a script of the image)
+"""A stand-in for Amazon's SNS and SQS: moto, with a topic and a queue subscribed to it."""  # noqa: INP001  (a script of the image)
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     server = ThreadedMotoServer("0.0.0.0", PORT)  # noqa: S104  (inside its container)
     server.start()
-    # It forgets everything when it ends, so this belongs to its start.
+    # moto forgets everything when it ends, so each start makes the topic and the queue.
     create_topic_and_queue(load())
     print(f"SNS and SQS at {os.environ['EAGLE_AWS_ENDPOINT_URL']}", flush=True)  # noqa: T201
     stop.wait()

@@ -1,5 +1,8 @@
-"""Makes the key and the passwords on their volume if there are none, copies to each service those that it needs, and looks for
-mistakes in the settings. Runs once, before everything else; changes no key or password."""  # noqa: INP001  (scripts of the image, no package)
+"""The first service of the compose file, which runs once, before every other.
+
+It makes the key and the passwords on their volume, copies to each service the ones that it needs,
+and looks for mistakes in the settings. It never changes a key or a password that is there.
+"""  # noqa: INP001  (scripts of the image, no package)
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from eagle_logger import wiring
+from eagle_logger.disk.atomic_files import replace_file
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import load
 from eagle_logger.users.cipher import new_key
@@ -28,13 +32,13 @@ NEEDS: dict[str, set[str]] = {
     "grafana": {"flower_password"},
 }
 """The secrets that the services see, by the volume that they mount: `secrets-worker`, and so on."""
-SHARED_UNTIL = 12
-"""The format of the first Redis (7.4) whose files Valkey cannot read."""
+FIRST_FORMAT_OF_REDIS_ALONE = 12
+"""The version of Redis' file format (Redis 7.4) from which on Valkey cannot read it."""
 
 
 def main() -> int:
     make_secrets()
-    hand_out()
+    hand_out_secrets()
     found = mistakes()
     if found:
         found.append("Nothing was started: correct .env, then `docker compose up` again.")
@@ -43,95 +47,98 @@ def main() -> int:
 
 
 def make_secrets() -> None:
-    password = kept(SECRETS / "redis_password", secrets.token_urlsafe(32))
-    kept(SECRETS / "EAGLE_SECRET_KEYS", new_key())
-    kept(SECRETS / "EAGLE_API_TOKEN", secrets.token_urlsafe(32))
-    kept(SECRETS / "flower_password", secrets.token_urlsafe(12))
+    password = read_or_make(SECRETS / "redis_password", secrets.token_urlsafe(32))
+    read_or_make(SECRETS / "EAGLE_SECRET_KEYS", new_key())
+    read_or_make(SECRETS / "EAGLE_API_TOKEN", secrets.token_urlsafe(32))
+    read_or_make(SECRETS / "flower_password", secrets.token_urlsafe(12))
     write(SECRETS / "EAGLE_REDIS_URL", f"redis://:{quote(password, safe='')}@redis:6379/0")
     write(REDIS / "password", password)
     write(REDIS / "redis.conf", f"{TEMPLATE.read_text()}requirepass {password}")
 
 
-def hand_out() -> None:
-    """Copy to each volume the secrets that its services need, and no others. A file that a person added to `secrets` goes to
-    every service that reads settings, which is all but Grafana."""
+def hand_out_secrets() -> None:
+    """Copy to each volume the secrets that its services need, and no others.
+
+    A file that a person added to `secrets` goes to every service that reads settings, which is all
+    but Grafana.
+    """
     known = set().union(*NEEDS.values()) | {"redis_password"}
-    there = {
+    present = {
         path.name for path in SECRETS.iterdir() if path.is_file() and not path.name.startswith(".")
     }
-    for name, needed in NEEDS.items():
-        volume = HANDED_OUT / name
+    for volume_name, needed in NEEDS.items():
+        volume = HANDED_OUT / volume_name
         if not volume.is_dir():
             continue
-        wanted = there & (needed if name == "grafana" else needed | (there - known))
+        added_by_a_person = set() if volume_name == "grafana" else present - known
+        wanted = present & (needed | added_by_a_person)
         for file in volume.iterdir():
             if file.name not in wanted:
                 file.unlink()
-        for one in sorted(wanted):
-            text = (SECRETS / one).read_text().strip()
-            if not (volume / one).exists() or (volume / one).read_text().strip() != text:
-                write(volume / one, text)
+        for name in sorted(wanted):
+            secret = (SECRETS / name).read_text().strip()
+            copy = volume / name
+            if not copy.exists() or copy.read_text().strip() != secret:
+                write(copy, secret)
 
 
 def mistake_in_image(image: str) -> str | None:
-    """Why the image cannot read the files on the volume, if so. The server would otherwise restart for ever."""
+    """Why this image of Redis or Valkey cannot read the files on the volume; None if it can. The
+    server would otherwise restart for ever."""
     headers = [path.open("rb").read(9) for path in REDIS_DATA.glob("**/*.rdb")]
-    written = next(
+    redis_header = next(
         (header for header in headers if header[:5] == b"REDIS" and header[5:].isdigit()), b""
     )
-    if "valkey" in image and written and int(written[5:]) >= SHARED_UNTIL:
+    is_of_redis_alone = bool(redis_header) and int(redis_header[5:]) >= FIRST_FORMAT_OF_REDIS_ALONE
+    if "valkey" in image and is_of_redis_alone:
         return (
-            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Redis 7.4 or newer, which Valkey cannot read: "
-            "set REDIS_IMAGE=redis:8.2-alpine; to change over, see docs/how-to/redis-backup.md"
+            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Redis 7.4 or newer, "
+            "which Valkey cannot read: set REDIS_IMAGE=redis:8.2-alpine; to change over, see "
+            "docs/how-to/redis-backup.md"
         )
     if "valkey" not in image and any(header[:6] == b"VALKEY" for header in headers):
         return (
-            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Valkey 9 or newer, which Redis cannot read: "
-            "name an image of Valkey; to change over, see docs/how-to/redis-backup.md"
+            f"REDIS_IMAGE is {image}, but the volume redis-data was written by Valkey 9 or newer, "
+            "which Redis cannot read: name an image of Valkey; to change over, see "
+            "docs/how-to/redis-backup.md"
         )
     return None
 
 
 def mistakes() -> list[str]:
-    """What every service would complain about, and start over for ever. They have the same settings as this container."""
-    wrong = []
+    """The mistakes for which every service would end and start over for ever. All services have the
+    settings of this container."""
+    found = []
     try:
         wiring.cipher(load())
-    except ConfigurationError as mistake:
-        wrong += str(mistake).splitlines()
-    if "sqs" in os.environ.get("COMPOSE_PROFILES", "").split(",") and not os.environ.get(
-        "EAGLE_SQS_QUEUE_URL"
-    ):
-        wrong.append(
-            "EAGLE_SQS_QUEUE_URL is not set, but COMPOSE_PROFILES asks for who receives from that queue"
+    except ConfigurationError as exc:
+        found += str(exc).splitlines()
+    profiles = os.environ.get("COMPOSE_PROFILES", "").split(",")
+    if "sqs" in profiles and not os.environ.get("EAGLE_SQS_QUEUE_URL"):
+        found.append(
+            "EAGLE_SQS_QUEUE_URL is not set, "
+            "but COMPOSE_PROFILES asks for the service that receives from that queue"
         )
     if os.environ.get("PUBLISH_ON"):
-        wrong.append(
-            "PUBLISH_ON is no setting any more: set BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, GRAFANA_PUBLISH_ON or "
-            "PROMETHEUS_PUBLISH_ON, each for one service"
+        found.append(
+            "PUBLISH_ON is no setting any more: set BRIDGE_PUBLISH_ON, FLOWER_PUBLISH_ON, "
+            "GRAFANA_PUBLISH_ON or PROMETHEUS_PUBLISH_ON, each for one service"
         )
     if mistake := mistake_in_image(os.environ.get("REDIS_IMAGE", "")):
-        wrong.append(mistake)
-    return wrong
+        found.append(mistake)
+    return found
 
 
-def kept(path: Path, fresh: str) -> str:
-    """What the file holds; `fresh`, from now on, if it holds nothing."""
+def read_or_make(path: Path, new: str) -> str:
+    """What the file holds. If it holds nothing, `new` is written to it."""
     if not path.exists() or not path.read_text().strip():
-        write(path, fresh)
+        write(path, new)
         print(f"made {path}", flush=True)  # noqa: T201
     return path.read_text().strip()
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all, for the owner's eyes only."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_file(path, f"{text}\n".encode(), durable=True)
 
 
 if __name__ == "__main__":

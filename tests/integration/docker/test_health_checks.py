@@ -1,4 +1,4 @@
-"""The health checks of the image, each as its own process, as the engine runs them."""
+"""The health checks of the image, each as a process of its own, as the engine runs them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import redis
 DOCKER = Path(__file__).parents[3] / "docker"
 
 
-def check(script: str, *words: str, **environment: str) -> tuple[int, str]:
+def check(script: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Its exit status, and what it wrote to standard error."""
     done = subprocess.run(
-        [sys.executable, "-I", DOCKER / script, *words],
+        [sys.executable, "-I", DOCKER / script, *arguments],
         env={"EAGLE_SECRETS_DIR": "", "NO_PROXY": "127.0.0.1", **environment},
         capture_output=True,
         text=True,
@@ -29,33 +30,35 @@ def check(script: str, *words: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr.strip()
 
 
-def reported(url: str, name: str, seconds_ago: float) -> None:
+def note_progress(url: str, name: str, seconds_ago: float) -> None:
     with redis.Redis.from_url(url) as client:
-        seconds, _ = client.time()
-        client.hset("eagle:progress", name, json.dumps({"at": seconds - seconds_ago}))
+        now, _ = client.time()
+        client.hset("eagle:progress", name, json.dumps({"at": now - seconds_ago}))
 
 
-def test_who_reported_lately_is_well_and_who_did_not_is_not(redis_url: str) -> None:
-    reported(redis_url, "beat", 5)
-    reported(redis_url, "sqs", 45)
+def test_a_process_is_healthy_if_it_noted_progress_within_the_time_given(redis_url: str) -> None:
+    note_progress(redis_url, "beat", 5)
+    note_progress(redis_url, "sqs", 45)
     assert check("progress.py", "beat", EAGLE_REDIS_URL=redis_url) == (0, "")
     assert check("progress.py", "sqs", "60", EAGLE_REDIS_URL=redis_url) == (0, "")
+    status, message = check("progress.py", "sqs", EAGLE_REDIS_URL=redis_url)
+    assert status == 1
+    assert message.startswith("sqs: last progress 4")
+
+
+def test_a_process_that_never_noted_progress_is_not_healthy(redis_url: str) -> None:
     assert check("progress.py", "rotator", EAGLE_REDIS_URL=redis_url) == (
         1,
         "rotator has not reported within the hour",
     )
-    code, said = check("progress.py", "sqs", EAGLE_REDIS_URL=redis_url)
-    assert code == 1
-    assert said.startswith("sqs: last progress 4")
 
 
-def test_another_spelling_of_the_address_is_left_to_the_command(
+def test_an_address_in_another_spelling_is_left_to_the_command(
     redis_url: str, tmp_path: Path
 ) -> None:
-    reported(redis_url, "beat", 5)
-    url = redis_url.removesuffix("/0") + "?db=0"
+    note_progress(redis_url, "beat", 5)
     environment = {
-        "EAGLE_REDIS_URL": url,
+        "EAGLE_REDIS_URL": redis_url.removesuffix("/0") + "?db=0",
         "EAGLE_DATA_DIR": str(tmp_path),
         "PATH": str(Path(sys.executable).parent),
     }
@@ -63,28 +66,32 @@ def test_another_spelling_of_the_address_is_left_to_the_command(
     assert check("progress.py", "rotator", **environment)[0] == 1
 
 
-def test_without_redis_it_says_so_in_one_line() -> None:
-    code, said = check("progress.py", "beat", EAGLE_REDIS_URL="redis://127.0.0.1:1/0")
-    assert (code, said) == (1, "Redis at 127.0.0.1 does not answer: [Errno 111] Connection refused")
+def test_without_redis_the_check_fails_with_one_line() -> None:
+    url = "redis://127.0.0.1:1/0"
+    assert check("progress.py", "beat", EAGLE_REDIS_URL=url) == (
+        1,
+        "Redis at 127.0.0.1 does not answer: [Errno 111] Connection refused",
+    )
 
 
 class Flower(BaseHTTPRequestHandler):
     """Answers 200 whatever it knows, as the real one does."""
 
-    heard_of: float | None = None
+    worker_heard_at: float | None = None
 
     def do_GET(self) -> None:
-        well = self.headers["Authorization"] == "Basic ZWFnbGU6c3dvcmRmaXNo"
-        self.send_response(200 if well else 401)
-        self.end_headers()
-        self.wfile.write(
-            json.dumps(
-                {} if self.heard_of is None else {"fetch@here": {"timestamp": self.heard_of}}
-            ).encode()
+        is_allowed = self.headers["Authorization"] == "Basic ZWFnbGU6c3dvcmRmaXNo"
+        workers = (
+            {}
+            if self.worker_heard_at is None
+            else {"fetch@here": {"timestamp": self.worker_heard_at}}
         )
+        self.send_response(200 if is_allowed else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(workers).encode())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Write nothing."""
 
 
 @pytest.fixture
@@ -98,19 +105,21 @@ def flower() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("age", "code"), [(5, 0), (90, 1), (None, 1)])
-def test_flower_is_well_if_it_heard_of_a_worker_lately(
-    flower: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float | None, code: int
+@pytest.mark.parametrize(("age", "expected"), [(5, 0), (90, 1), (None, 1)])
+def test_flower_is_healthy_if_it_heard_of_a_worker_within_the_time_given(
+    flower: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float | None, expected: int
 ) -> None:
     (tmp_path / "password").write_text("swordfish\n")
-    monkeypatch.setattr(Flower, "heard_of", None if age is None else time.time() - age)
-    found, said = check("answers.py", flower, f"eagle:{tmp_path / 'password'}", "60")
-    assert found == code
-    assert bool(said) == bool(code)
-    assert "\n" not in said
+    monkeypatch.setattr(Flower, "worker_heard_at", None if age is None else time.time() - age)
+    status, message = check("answers.py", flower, f"eagle:{tmp_path / 'password'}", "60")
+    assert status == expected
+    assert bool(message) == bool(expected)
+    assert "\n" not in message
 
 
-def test_who_does_not_answer_or_refuses_is_not_well(flower: str, tmp_path: Path) -> None:
+def test_a_server_that_refuses_or_does_not_answer_is_not_healthy(
+    flower: str, tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text("another\n")
     assert check("answers.py", flower, f"eagle:{tmp_path / 'password'}", "60") == (
         1,

@@ -1,4 +1,4 @@
-"""The first service of the compose file, run as it runs there, on folders in the place of volumes."""
+"""The first service of the compose file, on folders in the place of its volumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from eagle_logger.users.cipher import new_key
 
 ROOT = Path(__file__).parents[3]
-
 
 HANDED_OUT = {
     "worker": {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"},
@@ -32,14 +31,14 @@ def volumes(tmp_path: Path) -> Path:
         "data",
         "redis-data",
         "handed-out",
-        *(f"handed-out/{one}" for one in HANDED_OUT),
+        *(f"handed-out/{volume}" for volume in HANDED_OUT),
     ):
         (tmp_path / name).mkdir()
     return tmp_path
 
 
 def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
     places = {
         "EAGLE_SECRETS_DIR": str(volumes / "secrets"),
         "EAGLE_DATA_DIR": str(volumes / "data"),
@@ -49,7 +48,7 @@ def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     }
     return subprocess.run(
         [sys.executable, ROOT / "docker" / "init.py"],
-        env={**ours, **places, **settings},
+        env={**inherited, **places, **settings},
         capture_output=True,
         text=True,
         timeout=60,
@@ -65,7 +64,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) -> None:
+def test_secrets_are_made_once_for_their_owners_eyes_only_and_then_kept(volumes: Path) -> None:
     first = init(volumes)
     assert first.returncode == 0, first.stderr
     made = contents(volumes)
@@ -91,7 +90,9 @@ def test_what_was_made_once_is_kept_and_for_its_owners_eyes_only(volumes: Path) 
     assert contents(volumes) == made
 
 
-def test_another_password_for_redis_is_written_where_it_is_looked_for(volumes: Path) -> None:
+def test_a_changed_password_of_redis_reaches_the_url_and_the_servers_configuration(
+    volumes: Path,
+) -> None:
     init(volumes)
     (volumes / "secrets" / "redis_password").write_text("an/other@one\n")
     assert init(volumes).returncode == 0
@@ -101,18 +102,18 @@ def test_another_password_for_redis_is_written_where_it_is_looked_for(volumes: P
     assert made["redis/redis.conf"].endswith("requirepass an/other@one\n")
 
 
-def test_all_mistakes_in_the_settings_are_told_at_once(volumes: Path) -> None:
-    told = init(
+def test_all_mistakes_in_the_settings_are_named_at_once(volumes: Path) -> None:
+    done = init(
         volumes,
         EAGLE_SHARDS="many",
         EAGLE_LEASE="3",
         EAGLE_ARCHIV_URL="s3://bucket",
         EAGLE_SECRET_KEYS=f"{new_key()},swordfish",
-        EAGLE_AWS_ACCESS_KEY_ID="somebody",
+        EAGLE_AWS_ACCESS_KEY_ID="an-id",
         COMPOSE_PROFILES="monitoring,sqs",
     )
-    assert told.returncode == 2
-    lines = told.stderr.splitlines()
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
     for name in (
         "SHARDS",
         "LEASE (3 s)",
@@ -123,16 +124,16 @@ def test_all_mistakes_in_the_settings_are_told_at_once(volumes: Path) -> None:
     ):
         assert any(line.startswith(f"EAGLE_{name}") for line in lines), name
     assert "correct .env" in lines[-1]
-    assert "swordfish" not in told.stderr
-    assert "Traceback" not in told.stderr
+    assert "swordfish" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_a_receiver_with_a_queue_is_no_mistake(volumes: Path) -> None:
+def test_the_sqs_profile_with_a_queue_is_no_mistake(volumes: Path) -> None:
     queue = "https://sqs.us-east-1.amazonaws.com/123456789012/fetch"
     assert init(volumes, COMPOSE_PROFILES="sqs", EAGLE_SQS_QUEUE_URL=queue).returncode == 0
 
 
-def test_another_secret_is_handed_to_those_that_need_it(volumes: Path) -> None:
+def test_a_changed_or_added_secret_is_handed_to_the_services_that_need_it(volumes: Path) -> None:
     init(volumes)
     (volumes / "secrets" / "EAGLE_API_TOKEN").write_text("another\n")
     (volumes / "secrets" / "redis-ca.pem").write_text("an authority\n")
@@ -162,7 +163,7 @@ def test_another_secret_is_handed_to_those_that_need_it(volumes: Path) -> None:
         ("valkey/valkey:8.1-alpine", b"", None),
     ],
 )
-def test_an_image_that_cannot_read_the_volume_is_refused_in_words(
+def test_an_image_that_cannot_read_the_volume_is_refused_with_advice(
     volumes: Path, image: str, header: bytes, refused: str | None
 ) -> None:
     base = volumes / "redis-data" / "appendonlydir" / "appendonly.aof.1.base.rdb"
@@ -173,7 +174,7 @@ def test_an_image_that_cannot_read_the_volume_is_refused_in_words(
     assert (refused or "") in done.stderr
 
 
-def test_publish_on_is_refused(volumes: Path) -> None:
+def test_the_former_setting_publish_on_is_refused(volumes: Path) -> None:
     done = init(volumes, PUBLISH_ON="0.0.0.0")
     assert done.returncode == 2
     assert "BRIDGE_PUBLISH_ON" in done.stderr
