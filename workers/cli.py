@@ -1,4 +1,5 @@
-"""The commands that need Celery or Tornado, joined to `eagle-logger` by entry point."""
+"""The commands that need Celery or Tornado. Entry points in `pyproject.toml` join them to
+`eagle-logger`."""
 
 from workers.bridge.ping_and_subscribe import ping, subscribe
 from workers.drain import drain

@@ -1,4 +1,4 @@
-"""`eagle-logger drain`: take a node out of service, so that nothing is only on its disk any more."""
+"""`eagle-logger drain`: takes a node out of service, so that no reading is only on its disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.stop_request import StopRequest
 from eagle_logger.settings import Settings
 
-_LOOKING = 0.2
-_SAYING = 5.0
-"""Seconds between two lines about what is being waited for."""
-_PAUSE = 5.0
-"""Seconds before what did not go is tried again."""
-_STILL_DRAINED = "The node stays drained: `eagle-logger drain` goes on, `eagle-logger drain --undo` puts it back to work."
+_CHECK_EVERY_S = 0.2
+_REPORT_EVERY_S = 5.0
+"""Between two lines about what the command waits for."""
+_RETRY_AFTER_S = 5.0
+"""Between two tries to archive what the first one left."""
+_ERRORS_SHOWN = 5
+_STILL_DRAINED = (
+    "The node stays drained: `eagle-logger drain` goes on, "
+    "`eagle-logger drain --undo` puts it back to work."
+)
 
 
 @click.command()
@@ -50,111 +54,118 @@ def drain(settings: Settings, *, undo: bool, patience: float, processes: int | N
     at any moment. Needs no Redis.
     """
     if undo:
-        was_asked = wiring.drain(settings).undo()
-        click.echo("this node takes fetches again" if was_asked else "this node was not drained")
+        was_drained = wiring.drain(settings).undo()
+        click.echo("this node takes fetches again" if was_drained else "this node was not drained")
         return
-    drainage = DrainCommand(settings, StopRequest(), patience=patience, processes=processes)
-    sys.exit(0 if drainage.run() else 1)
+    command = DrainCommand(settings, StopRequest(), patience=patience, processes=processes)
+    sys.exit(0 if command.run() else 1)
 
 
 class DrainCommand:
-    """One run of the command, told as it goes; `stop` is asked everywhere. Raises
-    ConfigurationError without a log volume."""
+    """One run of the command, which prints what it does. It ends early once `stop` was asked for.
+    Raises ConfigurationError without a log volume."""
 
     def __init__(
         self, settings: Settings, stop: StopRequest, *, patience: float, processes: int | None
     ) -> None:
         self._settings = settings
         self._folder = wiring.log_folder(settings)
-        self._drain = wiring.drain(settings)
+        self._flag = wiring.drain(settings)
         self._stop = stop
         self._patience = patience
         self._processes = processes
         if not settings.logs_dir.is_dir():
             raise ConfigurationError(
-                f"there are no log files in {settings.data_dir}: name the data directory with --data"
+                f"there are no log files in {settings.data_dir}: "
+                "name the data directory with --data"
             )
         self._node = self._folder.node()
 
     def run(self) -> bool:
-        """Whether the disk is empty. Raises DiskUnavailable."""
-        new = self._drain.ask()
-        _say(f"node {self._node} takes no more fetches{'' if new else ' (it was drained already)'}")
-        empty = self._await_workers() and self._archive_all()
-        if not empty:
-            _say(f"{'interrupted' if self._stop.asked else 'not empty'}. {_STILL_DRAINED}")
-        return empty
+        """Drain, and return whether the disk is empty. Raises DiskUnavailable."""
+        is_new = self._flag.ask()
+        before = "" if is_new else " (it was drained already)"
+        _print(f"node {self._node} takes no more fetches{before}")
+        is_empty = self._wait_for_fetches() and self._archive_all()
+        if not is_empty:
+            _print(f"{'interrupted' if self._stop.asked else 'not empty'}. {_STILL_DRAINED}")
+        return is_empty
 
-    def _await_workers(self) -> bool:
-        """Until no process has a fetch for this disk in hand."""
-        _say("waiting for the fetches under way")
-        if self._until(lambda: not self._drain.is_held(), "some worker still has fetches in hand"):
+    def _wait_for_fetches(self) -> bool:
+        """Whether every worker of this disk has finished its fetches."""
+        _print("waiting for the fetches under way")
+        if self._wait_until(
+            lambda: not self._flag.is_held(),
+            report="some worker still has fetches under way",
+            at_most=self._patience,
+        ):
             return True
         if not self._stop.asked:
-            _say(
-                "a worker still holds on to this disk: look at its log, or stop it; a killed one lets go by itself"
+            _print(
+                "a worker still holds on to this disk: look at its log, or stop it; "
+                "a killed one lets go by itself"
             )
         return False
 
     def _archive_all(self) -> bool:
-        left, progressed = _unarchived(self._folder), time.monotonic()
-        _say(f"{left} log files to archive")
+        """Whether everything was archived, trying again while something goes."""
+        left, last_progress = _unarchived(self._folder), time.monotonic()
+        _print(f"{left} log files to archive")
         while left:
-            done = self._archive_once()
-            before, left = left, _unarchived(self._folder)
-            _say(f"{done}; {left} log files left")
-            if left < before:
-                progressed = time.monotonic()
-            if self._stop.asked or time.monotonic() - progressed > self._patience:
+            result = self._archive_once()
+            left_before, left = left, _unarchived(self._folder)
+            _print(f"{result}; {left} log files left")
+            if left < left_before:
+                last_progress = time.monotonic()
+            if self._stop.asked or time.monotonic() - last_progress > self._patience:
                 return False
             if left:
-                self._until(lambda: False, "", patience=_PAUSE)
-        self._say_empty()
+                self._wait_until(lambda: False, at_most=_RETRY_AFTER_S)
+        self._print_empty()
         return True
 
     def _archive_once(self) -> RotationResult:
-        job, total, said = (
-            RotationJob(self._settings, self._settings.clock.now(), include_open=True),
-            RotationResult(),
-            time.monotonic(),
-        )
-        for _, one in rotate_backlog(job, lambda: self._stop.asked, processes=self._processes):
-            total += one
-            if time.monotonic() - said > _SAYING:
-                said = time.monotonic()
-                _say(f"so far {total}")
-        for cloud_id, reason in list(total.errors.items())[:5]:
-            _say(f"{cloud_id}: {reason}")
+        job = RotationJob(self._settings, self._settings.clock.now(), include_open=True)
+        total, last_report = RotationResult(), time.monotonic()
+        for _, result in rotate_backlog(job, lambda: self._stop.asked, processes=self._processes):
+            total += result
+            if time.monotonic() - last_report > _REPORT_EVERY_S:
+                last_report = time.monotonic()
+                _print(f"so far {total}")
+        for cloud_id, reason in list(total.errors.items())[:_ERRORS_SHOWN]:
+            _print(f"{cloud_id}: {reason}")
         return total
 
-    def _until(
-        self, condition: Callable[[], bool], what: str, *, patience: float | None = None
+    def _wait_until(
+        self, condition: Callable[[], bool], *, at_most: float, report: str = ""
     ) -> bool:
-        until = time.monotonic() + (self._patience if patience is None else patience)
-        said = time.monotonic()
+        """Whether the condition became true within so many seconds. `report` is printed meanwhile,
+        every few seconds."""
+        end = time.monotonic() + at_most
+        last_report = time.monotonic()
         while not condition():
             now = time.monotonic()
-            if self._stop.asked or now > until:
+            if self._stop.asked or now > end:
                 return False
-            if what and now - said > _SAYING:
-                said = now
-                _say(what)
-            time.sleep(_LOOKING)
+            if report and now - last_report > _REPORT_EVERY_S:
+                last_report = now
+                _print(report)
+            time.sleep(_CHECK_EVERY_S)
         return True
 
-    def _say_empty(self) -> None:
-        _say(f"empty: the archive holds every reading of node {self._node}, and its disk may go")
-        aside = self._folder.kept_aside()
-        if aside:
-            _say(
-                f"but for {aside} files in {self._settings.logs_dir / 'quarantine'}, which no archive takes: keep a copy"
-            )
+    def _print_empty(self) -> None:
+        _print(f"empty: the archive holds every reading of node {self._node}, and its disk may go")
+        kept_aside = self._folder.kept_aside()
+        if kept_aside:
+            folder = self._settings.logs_dir / "quarantine"
+            _print(f"but for {kept_aside} files in {folder}, which no archive takes: keep a copy")
 
 
 def _unarchived(folder: LogFolder) -> int:
+    """How many log files are not in the archive yet."""
     return sum(folder.unarchived(hour) for hour in folder.hours())
 
 
-def _say(text: str) -> None:
-    """A line, with the time of day (UTC)."""
-    click.echo(f"{time.strftime('%H:%M:%S', time.gmtime())}  {text}")
+def _print(line: str) -> None:
+    """Print a line after the time of day (UTC)."""
+    click.echo(f"{time.strftime('%H:%M:%S', time.gmtime())}  {line}")

@@ -32,7 +32,7 @@ class Queue:
 
     @property
     def users(self) -> list[str]:
-        """All that was enqueued, in order: how many share a message depends on how fast they come."""
+        """All users that were enqueued, in order. How many share a message depends on timing."""
         return [cloud_id for message in self.messages for cloud_id in message]
 
     def __call__(self, cloud_ids: Sequence[str]) -> None:

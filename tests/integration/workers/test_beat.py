@@ -1,4 +1,4 @@
-"""Beat keeps nothing on the disk that a power cut could tear."""
+"""Beat keeps no file that a power cut could tear."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ DIRECTORY = (
 async def test_beat_starts_beside_a_torn_schedule_and_sends_everything_at_once(
     redis_url: str, tmp_path: Path, torn: str
 ) -> None:
-    """Units that were written for an older version still give `--schedule`. Beat accepts it and
-    writes no such file."""
+    """Units of systemd that were written for an older version still give `--schedule`. Beat accepts
+    the option and writes no such file."""
     (tmp_path / "beat.dat").write_bytes(TORN[torn])
     (tmp_path / "beat.dir").write_bytes(DIRECTORY)
     broker = redis.Redis.from_url(Settings(redis_url=redis_url).broker)
 
-    def sent() -> set[str]:
+    def tasks_sent() -> set[str]:
         return {
             json.loads(message)["headers"]["task"] for message in broker.lrange(DISPATCH, 0, -1)
         }
@@ -41,6 +41,6 @@ async def test_beat_starts_beside_a_torn_schedule_and_sends_everything_at_once(
     environment = {"EAGLE_REDIS_URL": redis_url, "EAGLE_DATA_DIR": str(tmp_path)}
     with Programs(tmp_path, environment) as programs, broker:
         programs.celery("beat", *BEAT, "--schedule", str(tmp_path / "beat"))
-        await until(lambda: {"dispatch", "rotate"} <= sent(), patience=40)
+        await until(lambda: {"dispatch", "rotate"} <= tasks_sent(), patience=40)
         assert programs.runs("beat")
     assert (tmp_path / "beat.dat").read_bytes() == TORN[torn]

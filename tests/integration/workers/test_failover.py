@@ -38,8 +38,8 @@ class Pair:
                 lambda: client.info("replication").get("slave0", {}).get("state") == "online"
             )
 
-    def fail_over(self, *, led_there: bool = True) -> None:
-        """As a managed service does it: no connection is closed."""
+    def fail_over(self, *, change_address: bool = True) -> None:
+        """Swap the two, as a managed service does: no connection is closed."""
         with redis.Redis(port=self.primary.port) as client:
             client.set("the-last-write", 1)
             client.wait(1, 10_000)  # until the replica has everything
@@ -48,14 +48,14 @@ class Pair:
         with redis.Redis(port=self.primary.port) as client:
             client.replicaof("127.0.0.1", self.replica.port)
         self.primary, self.replica = self.replica, self.primary
-        if led_there:
+        if change_address:
             self.lead_to_primary()
 
     def lead_to_primary(self) -> None:
         self._proxy.lead_to(self.primary.port)
 
     def command(self, *words: str, database: int = 0) -> object:
-        """Asked of the primary itself."""
+        """The answer of the primary itself."""
         with redis.Redis(port=self.primary.port, db=database) as client:
             return client.execute_command(*words)
 
@@ -98,7 +98,7 @@ async def test_the_store_reports_a_missing_primary_and_finds_the_next(pair: Pair
     store = wiring.user_store(pair.settings, passwords=False)
     await pair.replicated()
     await store.fleet.note_progress("beat", {})
-    pair.fail_over(led_there=False)
+    pair.fail_over(change_address=False)
     for _ in range(2):
         with pytest.raises(RedisUnavailable, match="is not the primary"):
             await store.fleet.note_progress("worker", {})
@@ -107,7 +107,7 @@ async def test_the_store_reports_a_missing_primary_and_finds_the_next(pair: Pair
     await store.close()
 
 
-async def test_lengths_of_queues_are_the_primarys(pair: Pair) -> None:
+async def test_lengths_of_queues_are_read_from_the_primary(pair: Pair) -> None:
     await pair.replicated()
     with closing(Broker(pair.settings.broker_address)) as broker:
         assert broker.waiting([ADHOC]) == {ADHOC: 0}
@@ -116,7 +116,7 @@ async def test_lengths_of_queues_are_the_primarys(pair: Pair) -> None:
         assert broker.waiting([ADHOC]) == {ADHOC: 1}
 
 
-async def test_what_is_published_goes_to_the_primary(pair: Pair) -> None:
+async def test_a_publisher_sends_to_the_primary(pair: Pair) -> None:
     await pair.replicated()
     enqueue = make_publisher(pair.settings)
     enqueue(["00ce69"])
@@ -136,7 +136,7 @@ async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) ->
     }
 
     def flows() -> bool:
-        """Beat sends, the worker takes, does and acknowledges, and reports to the users' database."""
+        """Whether beat sends, and the worker takes, acknowledges, and notes progress."""
         progress = ("HEXISTS", "eagle:progress", DISPATCH)
         return bool(pair.command(*progress)) and not pair.command("HLEN", "unacked", database=1)
 
@@ -156,23 +156,23 @@ async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("read_only", "kind"), [("yes", "takes no writes"), ("no", "forgets writes")]
 )
-async def test_doctor_knows_a_replica(pair: Pair, read_only: str, kind: str) -> None:
+async def test_doctor_recognises_a_replica(pair: Pair, read_only: str, kind: str) -> None:
     await pair.replicated()
     url = f"redis://127.0.0.1:{pair.replica.port}/0"
     with redis.Redis.from_url(url) as client:
         client.config_set("replica-read-only", read_only)
-    for found in (
+    for result in (
         redis_checks.redis_answers(Settings(redis_url=url)),
         redis_checks.broker_answers(Settings(redis_url=url)),
     ):
-        assert not found.is_ok
-        assert kind in found.found
-        assert f"its primary is 127.0.0.1:{pair.primary.port}" in found.found
-        assert "primary" in found.advice
+        assert not result.is_ok
+        assert kind in result.found
+        assert f"its primary is 127.0.0.1:{pair.primary.port}" in result.found
+        assert "primary" in result.advice
     assert redis_checks.redis_answers(pair.settings).is_ok
 
 
-def test_a_replica_that_lost_its_primary_is_left_too(pair: Pair) -> None:
+def test_a_replica_that_lost_its_primary_is_left(pair: Pair) -> None:
     with redis.Redis(port=pair.replica.port) as client:
         client.config_set("replica-serve-stale-data", "no")
     pair.primary.kill()

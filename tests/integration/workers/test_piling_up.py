@@ -58,22 +58,20 @@ def test_beats_queue_keeps_the_newest_messages(app: Celery, broker: redis.Redis)
     assert waiting(broker, DISPATCH) == expected
 
 
-def test_a_flood_of_requests_is_bounded_too(app: Celery, broker: redis.Redis) -> None:
+def test_the_queue_of_requests_from_outside_is_bounded(app: Celery, broker: redis.Redis) -> None:
     for _ in range(50):
         app.send_task("fetch", args=[["00ce69"]], queue=ADHOC)
     assert len(waiting(broker, ADHOC)) == 20
 
 
-def test_what_waits_for_fetching_or_archiving_is_bounded_by_those_who_send_it(
-    app: Celery, broker: redis.Redis
-) -> None:
+def test_the_queues_of_fetching_and_archiving_are_not_cut(app: Celery, broker: redis.Redis) -> None:
     for queue in (fetch_queue(0), "rotate.a-node"):
         for _ in range(25):
             app.send_task("fetch", args=[["00ce69"]], queue=queue)
         assert len(waiting(broker, queue)) == 25
 
 
-def test_dropping_is_told_but_not_every_second(
+def test_dropped_messages_are_logged_but_not_every_second(
     app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery_transport, "_dropped", celery_transport._DroppedMessages())
@@ -88,15 +86,15 @@ def test_dropping_is_told_but_not_every_second(
 async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
     redis_url: str, app: Celery, broker: redis.Redis, tmp_path: Path
 ) -> None:
-    """Twenty thousand messages of a version before this one, expired; and the first who takes them
-    is killed meanwhile."""
+    """Twenty thousand expired messages of an earlier version wait, and the first worker that takes
+    them is killed meanwhile."""
     app.send_task("dispatch", queue=DISPATCH, expires=30)
-    one = bytes(broker.lrange(DISPATCH, 0, -1)[0])  # type: ignore[arg-type]  # no decoding was asked for
-    old = one.decode().replace(
-        json.loads(one)["headers"]["expires"], "2026-01-01T00:00:00.000000+00:00"
+    message = bytes(broker.lrange(DISPATCH, 0, -1)[0])  # type: ignore[arg-type]  # no decoding was asked for
+    expired = message.decode().replace(
+        json.loads(message)["headers"]["expires"], "2026-01-01T00:00:00.000000+00:00"
     )
     for _ in range(20):
-        broker.rpush(DISPATCH, *[old] * 1000)
+        broker.rpush(DISPATCH, *[expired] * 1000)
     environment = {
         "EAGLE_REDIS_URL": redis_url,
         "EAGLE_DATA_DIR": str(tmp_path),
@@ -106,13 +104,13 @@ async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
         programs.celery("worker", *WORKER)
         await until(lambda: broker.llen(DISPATCH) < 20_000, patience=40)
         programs.kill("worker")
-        left = broker.hlen("unacked")
+        unacknowledged = broker.hlen("unacked")
         programs.celery("worker", *WORKER)
         programs.celery("beat", *BEAT)
         await until(lambda: bool(users.hexists("eagle:progress", "dispatch")), patience=WITHIN)
         await until(lambda: broker.llen(DISPATCH) <= LONGEST_DISPATCH_QUEUE, patience=WITHIN)
-        await until(lambda: broker.hlen("unacked") <= left, patience=WITHIN)
-        assert left <= PREFETCHED
+        await until(lambda: broker.hlen("unacked") <= unacknowledged, patience=WITHIN)
+        assert unacknowledged <= PREFETCHED
 
 
 def test_no_message_expires(app: Celery, broker: redis.Redis, settings: Settings) -> None:

@@ -1,5 +1,5 @@
-"""The broker's Redis refuses every write for a while, because its disk or its memory is full. No
-worker dies of that."""
+"""The broker's Redis refuses every write for a while, because its disk or its memory is full. The
+worker and beat live through it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def refuses(client: redis.Redis) -> bool:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    ("trouble", "noticed"),
+    ("full", "logged"),
     [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")],
 )
 async def test_a_worker_survives_a_broker_that_refuses_writes(
-    trouble: Callable[[redis.Redis, Path], AbstractContextManager[None]],
-    noticed: str,
+    full: Callable[[redis.Redis, Path], AbstractContextManager[None]],
+    logged: str,
     tmp_path: Path,
 ) -> None:
     with (
@@ -64,10 +64,10 @@ async def test_a_worker_survives_a_broker_that_refuses_writes(
             programs.celery("worker", *WORKER)
             programs.celery("beat", *BEAT)
             await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=40)
-            with trouble(client, volume):
+            with full(client, volume):
                 await until(lambda: refuses(client))
                 await until(
-                    lambda: noticed in programs.output("worker") or not programs.runs("worker"),
+                    lambda: logged in programs.output("worker") or not programs.runs("worker"),
                     patience=30,
                 )
                 assert programs.runs("worker")

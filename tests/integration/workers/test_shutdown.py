@@ -10,14 +10,11 @@ from cryptography.fernet import Fernet
 
 from tests.acceptance.running import until
 from tests.support.redis_server import RedisServer
-
-GRACE = 25
-"""Seconds: a fetching worker's deadline, and what it is given beside that; `up` and Compose wait
-for longer."""
+from workers.process.shutdown import grace_period
 
 
 def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
-    """Celery's consumer alone would try for ever to tell Redis good-bye."""
+    """Celery's consumer alone would try for ever to take its leave of Redis."""
     log = tmp_path / "worker.log"
     with RedisServer(tmp_path) as server:
         environment = {
@@ -26,20 +23,8 @@ def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
             "EAGLE_DATA_DIR": str(tmp_path),
             "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
         }
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "workers.app",
-            "worker",
-            "-Q",
-            "fetch",
-            "-P",
-            "threads",
-            "-c",
-            "2",
-        ]
+        options = "-A workers.app worker -Q fetch -P threads -c 2"
+        command = [sys.executable, "-m", "celery", *options.split()]
         with (
             log.open("wb") as file,
             subprocess.Popen(command, env=environment, stdout=file, stderr=file) as worker,
@@ -50,7 +35,7 @@ def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
                 server.process.send_signal(signal.SIGSTOP)
                 until(lambda: "heartbeat_failed" in log.read_text(), 30)
                 worker.send_signal(signal.SIGTERM)
-                assert worker.wait(GRACE + 5) == 0
+                assert worker.wait(grace_period(deadline=10.0, rotates=False) + 5) == 0
             finally:
                 worker.kill()
     assert "shutdown_forced" in log.read_text()

@@ -1,6 +1,6 @@
-"""Every program, as it ships, on every way to a real Redis: a port, a Unix socket, TLS; with a
-user, a password and a database. And none of them over TLS to a server that cannot prove who it is.
-"""
+"""Every program, as it ships, reaches a real Redis on every way: a port, a Unix socket, TLS; with a
+user, a password and a database. None of them talks over TLS to a server that cannot prove who it
+is."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def environment(
 
 @pytest.fixture
 def deceived(front: TcpProxy, tmp_path: Path) -> dict[str, str]:
-    """The server's authority is not the one that is trusted."""
+    """An environment that trusts another authority than the server's."""
     other = Authority("another").write(tmp_path / "other.pem")
     return _environment(tmp_path, f"rediss://{LOGIN}@127.0.0.1:{front.port}/3", other)
 
@@ -90,15 +90,15 @@ async def test_every_program_works_on_every_way_to_redis(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = _settings(environment, monkeypatch)
-    store = wiring.user_store(found, passwords=False)
+    there = _settings(environment, monkeypatch)
+    store = wiring.user_store(there, passwords=False)
     await store.fleet.now()
-    assert redis_checks.redis_answers(found).is_ok
-    assert redis_checks.broker_answers(found).is_ok
-    assert redis_checks.redis_keeps_everything(found).found.startswith("maxmemory-policy")
-    assert clocks_agree(found).found != "nobody to compare with"
-    make_publisher(found)(["00ce69"])
-    with closing(Broker(found.broker_address)) as broker:
+    assert redis_checks.redis_answers(there).is_ok
+    assert redis_checks.broker_answers(there).is_ok
+    assert redis_checks.redis_keeps_everything(there).found.startswith("maxmemory-policy")
+    assert clocks_agree(there).found != "nobody to compare with"
+    make_publisher(there)(["00ce69"])
+    with closing(Broker(there.broker_address)) as broker:
         assert broker.waiting([ADHOC]) == {ADHOC: 1}
     assert _length(server, ADHOC) == 1
     with Programs(tmp_path, environment) as programs:
@@ -117,19 +117,19 @@ async def test_every_program_works_on_every_way_to_redis(
 
 
 @pytest.mark.timeout(120)
-async def test_a_server_of_an_unknown_authority_hears_nothing(
+async def test_no_program_sends_anything_to_a_server_of_an_unknown_authority(
     deceived: dict[str, str], front: TcpProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = _settings(deceived, monkeypatch)
-    store = wiring.user_store(found, passwords=False)
+    there = _settings(deceived, monkeypatch)
+    store = wiring.user_store(there, passwords=False)
     with pytest.raises(RedisUnavailable, match="certificate verify failed"):
         await store.fleet.now()
-    assert "certificate verify failed" in redis_checks.redis_answers(found).found
-    assert "certificate verify failed" in redis_checks.broker_answers(found).found
+    assert "certificate verify failed" in redis_checks.redis_answers(there).found
+    assert "certificate verify failed" in redis_checks.broker_answers(there).found
     with pytest.raises(OperationalError, match="certificate verify failed"):
-        make_publisher(found)(["00ce69"])
+        make_publisher(there)(["00ce69"])
     with (
-        closing(Broker(found.broker_address)) as broker,
+        closing(Broker(there.broker_address)) as broker,
         pytest.raises(RedisUnavailable, match="certificate verify failed"),
     ):
         broker.waiting([ADHOC])
@@ -166,7 +166,7 @@ def _settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S
 
 
 def _flowers_lengths(port: int) -> dict[str, int]:
-    """What Flower's page of queues is made of; empty while it cannot tell."""
+    """Messages by queue, as Flower's page of queues has them; empty while Flower cannot count."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/queues/length")
     request.add_header("Authorization", f"Basic {base64.b64encode(b'a:b').decode()}")
     try:

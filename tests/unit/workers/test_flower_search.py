@@ -1,4 +1,4 @@
-"""That Flower finds a message by any of its users, however many it has."""
+"""Flower finds a message by any of its users, however many it has."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_a_message_is_found_by_its_first_and_by_its_last_user(users: int) -> Non
         "pid": 1,
         "clock": 1,
     }
-    told = State()
-    told.event(
+    state = State()
+    state.event(
         {"type": "task-received", **event, "utcoffset": 0, "timestamp": 1.0, "local_received": 1.0}
     )
     flower = TaskSearchEngine()
-    flower.upsert(told.tasks["an-id"])
+    flower.upsert(state.tasks["an-id"])
     for cloud_id in (cloud_ids[0], cloud_ids[-1]):
-        assert flower.search(told.tasks, f"name:fetch {cloud_id}").task_ids == ["an-id"]
-    assert flower.search(told.tasks, f"name:fetch {0xFFFFFF - users:06x}").task_ids == []
+        assert flower.search(state.tasks, f"name:fetch {cloud_id}").task_ids == ["an-id"]
+    assert flower.search(state.tasks, f"name:fetch {0xFFFFFF - users:06x}").task_ids == []

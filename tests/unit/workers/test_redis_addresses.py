@@ -1,4 +1,4 @@
-"""Every program's client reads the same place from each form of an address that the settings take."""
+"""From each form of an address that the settings take, every program reads the same place."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def publisher(settings: Settings) -> ClientOptions:
 def flower_page(settings: Settings) -> ClientOptions:
     app = make_app(settings)
     with app.connection() as connection:  # as flower.views.BaseHandler.get_broker does
-        found = flower.utils.broker.Broker(
+        counter = flower.utils.broker.Broker(
             connection.as_uri(include_password=True),
             http_api=None,
             broker_options=app.conf.broker_transport_options,
             broker_use_ssl=app.conf.broker_use_ssl,
         )
-    return _pool_options(found.redis)
+    return _pool_options(counter.redis)
 
 
 PROGRAMS = [store, queue_lengths, doctor_and_up, worker_and_inspect, beat, publisher, flower_page]
@@ -67,7 +67,7 @@ PROGRAMS = [store, queue_lengths, doctor_and_up, worker_and_inspect, beat, publi
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 @pytest.mark.parametrize("url", ADDRESSES)
-def test_each_program_is_led_to_the_same_place(
+def test_each_program_reads_the_same_place_from_an_address(
     url: str, program: Callable[[Settings], ClientOptions]
 ) -> None:
     elsewhere = "redis://elsewhere/0"
@@ -85,13 +85,13 @@ def test_each_program_verifies_certificates(program: Callable[[Settings], Client
     assert options["ssl_check_hostname"] is True
 
 
-def test_an_address_given_to_celery_itself_is_verified_too() -> None:
+def test_the_server_of_an_address_given_to_celery_is_verified() -> None:
     app = make_app(Settings(redis_url="redis://h/0"))
     with app.connection_for_read("rediss://other/1") as connection:
         assert connection.ssl == TLS_OPTIONS
 
 
-def test_celery_is_told_nothing_of_tls_without_it() -> None:
+def test_celery_has_no_tls_options_for_an_address_without_tls() -> None:
     assert broker_settings(Settings(redis_url="redis://h/0"))["broker_use_ssl"] is False
 
 
