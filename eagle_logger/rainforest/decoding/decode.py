@@ -14,7 +14,11 @@ from dataclasses import replace
 
 from eagle_logger.core.readings import Reading, Undated
 from eagle_logger.rainforest.decoding import json_replies, root_elements, xml_replies
-from eagle_logger.rainforest.decoding.notifications import AmbiguousValue, EmptyMessage, reading_of
+from eagle_logger.rainforest.decoding.notifications import (
+    AmbiguousValue,
+    NoCurrentValue,
+    reading_of,
+)
 from eagle_logger.rainforest.decoding.numbers import MissingField, NotAReading, TimeNotSet
 from eagle_logger.rainforest.decoding.plain_demand import plain_demand
 from eagle_logger.rainforest.decoding.redaction import redacted
@@ -58,7 +62,7 @@ def decode_text(text: str, secrets: Collection[str] = ()) -> Decoded:
             continue
         try:
             reading = reading_of(notification)
-        except EmptyMessage:
+        except NoCurrentValue:
             continue
         except ValueError as exc:
             problems.add(_problem_word(exc), f"{notification.root}: {exc}", notification.source)

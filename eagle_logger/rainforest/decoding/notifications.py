@@ -62,7 +62,7 @@ _DECIDING = frozenset(
 """A reading is refused if one of these fields repeats with different text."""
 
 
-class EmptyMessage(ValueError):
+class NoCurrentValue(ValueError):
     """A gateway's usual answer when it has no message or no price. It is not a problem."""
 
 
@@ -74,7 +74,7 @@ def reading_of(notification: WholeNotification) -> Reading | Undated:
     """The reading that a whole notification holds; an Undated one if the gateway gave no usable
     time.
 
-    Raises EmptyMessage, TimeNotSet (a demand without a time), NotAReading (a number that stands for
+    Raises NoCurrentValue, TimeNotSet (a demand without a time), NotAReading (a number that stands for
     "no reading", or a MissingField), AmbiguousValue, or another ValueError for a malformed number.
     """
     kind, fields = root_elements.READINGS[notification.root], notification.fields
@@ -131,7 +131,7 @@ def _price(fields: Fields) -> _Values:
     price = numbers.unsigned(_required(fields, "Price"))
     digits = numbers.unsigned(_required(fields, "TrailingDigits"))
     if price == _NO_PRICE or digits in _NO_TRAILING_DIGITS:
-        raise EmptyMessage("the gateway has no price")
+        raise NoCurrentValue("the gateway has no price")
     if digits > _MOST_TRAILING_DIGITS:
         raise ValueError(f"{digits} trailing digits")
     currency = currency_code(_number_or_zero(fields, "currency"))
@@ -148,7 +148,7 @@ def _price(fields: Fields) -> _Values:
 def _message(fields: Fields) -> _Values:
     message_id, text = fields.get("id", "").strip(), plain_text(fields.get("text", ""))
     if not text and _is_no_message_id(message_id):
-        raise EmptyMessage("no message waits")
+        raise NoCurrentValue("no message waits")
     values: dict[str, Value] = {
         "id": message_id or None,
         "text": text,
