@@ -32,7 +32,6 @@ from benchmarks.stage import (
 )
 from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.redis.encoding import encode_state
 from eagle_logger.users.store import Grid, Report
@@ -40,9 +39,6 @@ from eagle_logger.users.store import Grid, Report
 _LEASED_AT_ONCE = 1600
 """A hundred users for each of 16 shards."""
 _USERS_A_MESSAGE = 100
-_THREADS = tuple(sorted({UPLOAD_THREADS, (os.cpu_count() or 1) * UPLOAD_THREADS}))
-"""Of a rotation and of what it is compared to: in one process, and in one per core, as
-`eagle-logger rotate` has them."""
 _STRIDE = 0x9E3779
 """Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
 _ALL_DUE_WITHIN = 7.0
@@ -112,29 +108,13 @@ def write_people(path: Path, count: int, *, clustered: bool) -> None:
 
 def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
     """Rotate a backlog of one complete hour into a strict stand-in for S3, in one process and in
-    several, and put the same objects with boto3 alone, in one process with as many threads."""
+    one for each core."""
     with _memory() as objects, stage.processes("rotation") as processes:
         settings = start_s3(processes, Path(objects))
-        found = []
-        for threads in _THREADS:
-            backlog = processes.directory / f"backlog-{threads}"
-            lines = write_backlog(backlog, user_hours)
-            own = {
-                **settings,
-                "EAGLE_DATA_DIR": str(backlog),
-                "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{threads}",
-            }
-            puts = "the same objects put by bare boto3, 1 process"
-            rotated = f"rotation, {user_hours} user-hours, {threads // UPLOAD_THREADS} process{'es' * (threads > UPLOAD_THREADS)}"
-            ours, bare = (
-                _moved(processes, name, what, threads, own)
-                for what, name in (("rotate", rotated), ("puts", puts))
-            )
-            ours["note"] += (
-                f", {lines} lines, {ours['per_second'] / bare['per_second']:.0%} of bare boto3"
-            )
-            found += [ours, bare]
-        return found
+        return [
+            _rotated(processes, user_hours, count, settings)
+            for count in sorted({1, os.cpu_count() or 1})
+        ]
 
 
 def _memory() -> TemporaryDirectory[str]:
@@ -145,14 +125,25 @@ def _memory() -> TemporaryDirectory[str]:
     )
 
 
-def _moved(
-    processes: Processes, name: str, what: str, threads: int, settings: dict[str, str]
+def _rotated(
+    processes: Processes, user_hours: int, rotators: int, settings: dict[str, str]
 ) -> dict[str, Any]:
-    before = proc.cpu_seconds(processes.ids()["s3"])
-    _, _, said = run([sys.executable, "-m", "benchmarks.rotating", what, str(threads)], settings)
-    answer = json.loads(said)
-    s3 = proc.cpu_seconds(processes.ids()["s3"]) - before
-    note = f"{threads} threads, peak {answer['peak_rss'] / 1e6:.0f} MB a process, S3 stand-in {s3:.1f} CPU s"
+    backlog = processes.directory / f"backlog-{rotators}"
+    write_backlog(backlog, user_hours)
+    s3 = processes.ids()["s3"]
+    s3_cpu_before = proc.cpu_seconds(s3)
+    _, _, printed = run(
+        [sys.executable, "-m", "benchmarks.rotating", str(rotators)],
+        {
+            **settings,
+            "EAGLE_DATA_DIR": str(backlog),
+            "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench-{rotators}",
+        },
+    )
+    answer = json.loads(printed)
+    name = f"rotation of {user_hours} user-hours, {rotators} process{'es' * (rotators > 1)}"
+    s3_cpu = proc.cpu_seconds(s3) - s3_cpu_before
+    note = f"peak {answer['peak_rss'] / 1e6:.0f} MB a process, S3 stand-in {s3_cpu:.1f} CPU s"
     return chore(name, answer["seconds"], answer["cpu"], answer["count"], note)
 
 

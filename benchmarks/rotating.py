@@ -1,7 +1,7 @@
-"""A backlog of log files, and two ways to get it into S3.
+"""A backlog of log files, and a process that archives it.
 
-Run as a process: `python -m benchmarks.rotating rotate|puts THREADS`, with the EAGLE_ settings of
-the volume and the archive; prints one JSON object.
+Run it as `python -m benchmarks.rotating PROCESSES`, with the EAGLE_ settings of the volume and the
+archive. It prints one JSON object.
 """
 
 from __future__ import annotations
@@ -11,22 +11,17 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from eagle_logger import settings as settings_module
-from eagle_logger import wiring
 from eagle_logger.core import paths
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Reading
 from eagle_logger.rotation.parallel import RotationJob, rotate_backlog
-from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS
-from eagle_logger.settings import Settings
 
 HOUR = Hour.parse("2026-03-10-17")
 LINES = 600
@@ -65,73 +60,31 @@ def _line(number: int) -> bytes:
     return encode_line(_MODEL, reading, time_ + 4.25)
 
 
-def rotate(settings: Settings, threads: int) -> int:
-    """All of the backlog, in as many processes as make so many threads: how many objects."""
+def rotate(processes: int) -> dict[str, Any]:
+    """Archive the whole backlog in so many processes."""
+    settings = settings_module.load()
+    started, cpu_before = time.monotonic(), _cpu_seconds()
     job = RotationJob(settings, HOUR.end + settings.rotate_grace + 3600 + 1)
-    done = [
-        one for _, one in rotate_backlog(job, lambda: False, processes=threads // UPLOAD_THREADS)
-    ]
-    errors = [error for rotated in done for error in rotated.errors.values()]
+    results = [result for _, result in rotate_backlog(job, lambda: False, processes=processes)]
+    errors = [error for result in results for error in result.errors.values()]
     if errors:
         raise RuntimeError(f"{len(errors)} users failed: {errors[0]}")
-    return sum(rotated.objects for rotated in done)
-
-
-def puts(settings: Settings, threads: int) -> int:
-    """The objects that rotation made, put once more under other keys by a bare loop over
-    put_object."""
-    import boto3.session  # noqa: PLC0415  (rotation's own figures should not carry it twice)
-    from botocore.config import Config  # noqa: PLC0415
-
-    archive = wiring.archive(settings)
-    objects = [(key, archive.get(key)) for key in archive.keys()]  # noqa: SIM118  (an archive is no dict)
-    secret = settings.aws_secret_access_key
-    client = boto3.session.Session(
-        settings.aws_access_key_id,
-        secret.get_secret_value() if secret else None,
-        region_name=settings.aws_region,
-    ).client(
-        "s3",
-        endpoint_url=settings.s3_endpoint_url,
-        config=Config(max_pool_connections=threads, s3={"addressing_style": "path"}),
-    )
-    bucket = settings.archive.removeprefix("s3://").partition("/")[0]
-
-    def put(one: tuple[str, bytes]) -> None:
-        client.put_object(Bucket=bucket, Key=f"bare-{threads}/{one[0]}", Body=one[1])
-
-    global _began  # noqa: PLW0603  (reading the objects back is not what is measured)
-    _began = (time.monotonic(), _cpu())
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(put, objects))
-    return len(objects)
-
-
-WAYS: dict[str, Callable[[Settings, int], int]] = {"rotate": rotate, "puts": puts}
-_began = (0.0, 0.0)
-
-
-def main(which: str, threads: int) -> dict[str, Any]:
-    global _began  # noqa: PLW0603  (`puts` begins later)
-    settings = settings_module.load()
-    _began = (time.monotonic(), _cpu())
-    count = WAYS[which](settings, threads)
     peaks = (
         resource.getrusage(who).ru_maxrss * 1024
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     return {
-        "count": count,
-        "seconds": time.monotonic() - _began[0],
-        "cpu": _cpu() - _began[1],
+        "count": sum(result.objects for result in results),
+        "seconds": time.monotonic() - started,
+        "cpu": _cpu_seconds() - cpu_before,
         "peak_rss": max(peaks),
     }
 
 
-def _cpu() -> float:
-    """Of this process and of those it has started and seen the end of."""
+def _cpu_seconds() -> float:
+    """The CPU of this process, and of those that it started and that have ended."""
     return sum(os.times()[:4])
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(rotate(int(sys.argv[1]))))

@@ -53,13 +53,13 @@ def real_s3(checksums: str) -> Archive:
     return S3Archive(url, endpoint_url=os.environ[REAL_S3], region="us-east-1", checksums=checksums)
 
 
-def test_what_was_put_is_there(archive: Archive) -> None:
+def test_an_object_that_was_put_can_be_read(archive: Archive) -> None:
     archive.put(KEY, b"one\ntwo\n", METADATA)
     assert archive.get(KEY) == b"one\ntwo\n"
     assert list(archive.keys()) == [KEY]
 
 
-def test_head_tells_size_metadata_and_the_digest_of_what_is_stored(archive: Archive) -> None:
+def test_head_returns_size_metadata_and_the_digest_of_what_is_stored(archive: Archive) -> None:
     archive.put(KEY, b"one\ntwo\n", METADATA)
     found = archive.head(KEY)
     assert found is not None
@@ -67,7 +67,7 @@ def test_head_tells_size_metadata_and_the_digest_of_what_is_stored(archive: Arch
     assert found.sha256 in {hashlib.sha256(b"one\ntwo\n").hexdigest(), None}
 
 
-def test_nothing_is_replaced(archive: Archive) -> None:
+def test_a_second_put_replaces_nothing(archive: Archive) -> None:
     archive.put(KEY, b"first", METADATA)
     for body in (b"second", b"first"):
         with pytest.raises(AlreadyThere):
@@ -94,7 +94,7 @@ def test_of_many_writers_of_one_key_one_wins(archive: Archive) -> None:
     assert found.metadata["rows"] == str(winners[0])
 
 
-def test_what_was_never_put_is_not_there(archive: Archive) -> None:
+def test_an_object_that_was_never_put_is_missing(archive: Archive) -> None:
     assert archive.head(KEY) is None
     assert list(archive.keys()) == []
     with pytest.raises(KeyError):
@@ -118,12 +118,12 @@ def test_an_empty_object_is_an_object(archive: Archive) -> None:
     assert (found.size, archive.get(KEY)) == (0, b"")
 
 
-def test_it_answers_a_ping(archive: Archive) -> None:
+def test_an_archive_answers_a_ping(archive: Archive) -> None:
     archive.ping()
     assert list(archive.keys()) == []
 
 
-def test_it_says_where_it_is(archive: Archive) -> None:
+def test_an_archives_url_says_where_it_is(archive: Archive) -> None:
     assert archive.url.split(":")[0] in {"memory", "file", "s3"}
     assert not archive.url.endswith("/")
 
@@ -141,7 +141,7 @@ def test_many_threads_may_ask_for_the_proof_at_once(archive: Archive) -> None:
             pass
 
 
-def test_an_object_that_is_larger_than_any_of_ours_is_refused_and_still_told_about(
+def test_an_object_larger_than_any_of_this_program_is_not_read_and_still_has_a_head(
     archive: Archive,
 ) -> None:
     archive.put(KEY, bytes(LARGEST_OBJECT), METADATA)

@@ -113,7 +113,7 @@ def of(totals: Totals, name: str) -> dict[tuple[str, date], Decimal]:
     }
 
 
-def test_readme_with_duckdb(
+def test_duckdb_reads_the_archive_as_the_readme_shows(
     archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import duckdb
@@ -130,7 +130,7 @@ def test_readme_with_duckdb(
     assert given == {cloud_id: amount for cloud_id, amount in GIVEN.items() if cloud_id[-1] != "2"}
 
 
-def test_how_to_with_duckdb(
+def test_duckdb_reads_the_archive_as_the_how_to_shows(
     archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import duckdb
@@ -145,7 +145,10 @@ def test_how_to_with_duckdb(
             if statement.strip()
         ]
         for name in NUMBERS:
-            query = f"SELECT cloud_id, date, sum({name}) FROM readings GROUP BY ALL HAVING sum({name}) IS NOT NULL"
+            query = (
+                f"SELECT cloud_id, date, sum({name}) FROM readings "
+                f"GROUP BY ALL HAVING sum({name}) IS NOT NULL"
+            )
             assert {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()} == of(
                 totals, name
             )
@@ -172,7 +175,7 @@ def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {**names, "frames": frames}
 
 
-def test_how_to_with_python(
+def test_python_reads_the_archive_as_the_how_to_shows(
     archived: tuple[Path, Totals, int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -208,7 +211,7 @@ def summed(numbers: Iterator[tuple[str, date, Decimal | None]]) -> dict[tuple[st
     return dict(totals)
 
 
-def test_what_is_written_now_is_never_taken_for_integers(tmp_path: Path) -> None:
+def test_readers_never_take_the_numbers_written_now_for_integers(tmp_path: Path) -> None:
     """Read without naming columns. Lines that are written now are not rounded, whichever file comes
     first."""
     import duckdb

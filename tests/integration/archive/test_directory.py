@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "not" / "there" / "yet"
 
 
-def test_only_objects_match_what_analysts_look_for(root: Path) -> None:
+def test_only_objects_match_the_pattern_that_analysts_use(root: Path) -> None:
     archive = DirectoryArchive(root)
     archive.put(KEY, b"body", {"rows": "1"})
     assert [
@@ -47,7 +47,7 @@ def test_nothing_half_written_is_left_where_objects_are(
     assert archive.get(KEY) == b"body"
 
 
-def test_a_directory_that_cannot_be_is_unavailable(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArchiveUnavailable, match="make the directory writable"):
         DirectoryArchive(tmp_path / "file").put(KEY, b"body", {})
@@ -75,7 +75,7 @@ def test_an_object_whose_bytes_changed_says_so(root: Path) -> None:
     assert after.metadata == {}
 
 
-def test_what_a_killed_writer_left_is_cleared_away_in_time(root: Path) -> None:
+def test_files_that_a_killed_writer_left_are_deleted_after_a_day(root: Path) -> None:
     archive = DirectoryArchive(root)
     archive.ping()
     young, old = (root / ".incoming" / name for name in ("young", "old"))
@@ -87,13 +87,14 @@ def test_what_a_killed_writer_left_is_cleared_away_in_time(root: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["../outside", "a//b", ".metadata/x", "/absolute"])
-def test_a_key_that_leads_out_is_a_mistake(root: Path, key: str) -> None:
+def test_a_key_that_leads_out_of_the_directory_is_refused(root: Path, key: str) -> None:
     with pytest.raises(ValueError, match="not a key"):
         DirectoryArchive(root).put(key, b"", {})
 
 
-def test_the_adapters_do_not_drag_boto3_in() -> None:
-    code = "import sys, eagle_logger.archive.directory, eagle_logger.rotation.rotate_shard; sys.exit('boto3' in sys.modules)"
+def test_rotation_into_a_directory_imports_no_boto3() -> None:
+    modules = "eagle_logger.archive.directory, eagle_logger.rotation.rotate_shard"
+    code = f"import sys, {modules}; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -23,13 +23,13 @@ CREDENTIALS = f"""
 import datetime, json, uuid
 ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
 token = uuid.uuid4().hex
-given = dict(AccessKeyId="{KEY_ID}", SecretAccessKey="{SECRET}", SessionToken=token, Expiration=ends.isoformat())
-print(json.dumps(dict(given, Version=1)))
+keys = dict(AccessKeyId="{KEY_ID}", SecretAccessKey="{SECRET}", SessionToken=token)
+print(json.dumps(dict(keys, Expiration=ends.isoformat(), Version=1)))
 """
 
 
 def noted(monkeypatch: pytest.MonkeyPatch, header: str) -> list[str | None]:
-    """What the stand-in is told in this header, by request."""
+    """What each request to the stand-in has in this header."""
     seen: list[str | None] = []
     address_of = stand_in.address_of
 
@@ -60,7 +60,9 @@ def test_every_put_carries_a_condition_and_a_digest(s3: RunningS3, archive: S3Ar
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset"])
-def test_what_passes_is_tried_again(s3: RunningS3, archive: S3Archive, fault: str) -> None:
+def test_a_failure_that_may_pass_is_tried_again(
+    s3: RunningS3, archive: S3Archive, fault: str
+) -> None:
     s3.misbehave({"fault": fault, "times": 2})
     archive.put(KEY, b"body", {})
     assert archive.get(KEY) == b"body"
@@ -71,7 +73,7 @@ def test_what_passes_is_tried_again(s3: RunningS3, archive: S3Archive, fault: st
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "403"])
-def test_what_does_not_pass_is_said_to_be_unavailable(
+def test_a_failure_that_does_not_pass_is_raised_as_unavailable(
     s3: RunningS3, archive: S3Archive, fault: str
 ) -> None:
     s3.misbehave({"fault": fault, "methods": ["PUT", "GET", "HEAD"]})
@@ -94,7 +96,7 @@ def test_a_lost_answer_shows_as_already_there(s3: RunningS3, archive: S3Archive)
     assert archive.get(KEY) == b"body"
 
 
-def test_damage_that_the_store_owns_up_to_shows_in_the_digest(
+def test_damage_shows_in_the_digest_of_a_store_that_computes_it_from_what_it_holds(
     s3: RunningS3, archive: S3Archive
 ) -> None:
     s3.misbehave({"fault": "corrupt"})
@@ -107,7 +109,7 @@ def test_damage_that_the_store_owns_up_to_shows_in_the_digest(
     assert damaged.sha256 != sound.sha256
 
 
-def test_damage_that_the_store_denies_shows_when_reading(s3: RunningS3) -> None:
+def test_damage_shows_when_the_object_is_read_if_the_stores_digest_hides_it(s3: RunningS3) -> None:
     s3.misbehave({"fault": "lie"})
     archive = s3.archive()
     archive.put(KEY, b"body", {})
@@ -138,7 +140,7 @@ def test_a_bucket_that_does_not_exist_is_named(s3: RunningS3) -> None:
         s3.archive("s3://nowhere").put(KEY, b"body", {})
 
 
-def test_without_credentials_it_says_which_to_give(
+def test_the_error_without_credentials_names_the_settings(
     s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
@@ -169,7 +171,7 @@ def test_a_key_that_the_store_will_never_take_is_permanent(
         ((404, "NoSuchBucket"), "create the bucket"),
     ],
 )
-def test_what_is_to_be_done_is_said(
+def test_the_error_for_a_code_says_what_to_do(
     s3: RunningS3,
     archive: S3Archive,
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +184,7 @@ def test_what_is_to_be_done_is_said(
         archive.put(KEY, b"body", {})
 
 
-def test_a_body_that_was_changed_on_its_way_is_not_taken(
+def test_a_body_that_was_changed_on_its_way_is_refused(
     s3: RunningS3, archive: S3Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = web.Request.read
@@ -208,7 +210,7 @@ def test_a_listing_of_many_pages_is_one_listing(
     assert list(archive.keys("cloud_id=000001/")) == [name for name in names if "id=000001" in name]
 
 
-def test_many_threads_share_it(s3: RunningS3) -> None:
+def test_many_threads_share_an_s3_archive(s3: RunningS3) -> None:
     archive = s3.archive()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: archive.put(f"{number:03}", b"%d" % number, {}), range(64)))
@@ -223,7 +225,7 @@ def test_a_body_is_sent_without_asking_first(
     assert seen == [None]
 
 
-def test_credentials_are_renewed_while_it_works(
+def test_credentials_are_renewed_while_the_archive_is_used(
     s3: RunningS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):

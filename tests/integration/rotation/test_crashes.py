@@ -26,8 +26,8 @@ LINES = demands([3, 1, 2, 2]) + demand(3, 7)
 
 
 def killed_at(number: int, work: Callable[[], None]) -> bool:
-    """Do the work in a process of its own that dies, without any tidying, at this step; whether it
-    did not get to the end."""
+    """Do the work in a process that dies at this step without tidying up. Returns whether it died
+    before the end."""
     child = os.fork()
     if child == 0:
         left = [number]
@@ -57,7 +57,9 @@ def stepping(archive: Archive) -> Watched:
     )
 
 
-def test_killed_at_every_step_in_turn_and_run_again(tmp_path: Path) -> None:
+def test_a_rotation_killed_at_any_step_and_run_again_archives_each_reading_once(
+    tmp_path: Path,
+) -> None:
     for number in range(1000):
         disk, archive = (
             Disk(tmp_path / f"{number}" / "logs"),
@@ -73,7 +75,9 @@ def test_killed_at_every_step_in_turn_and_run_again(tmp_path: Path) -> None:
     assert number > 20
 
 
-def test_killed_at_every_step_of_a_further_part_and_of_deletion(tmp_path: Path) -> None:
+def test_a_rotation_killed_at_any_step_of_a_further_part_or_of_deletion_loses_nothing(
+    tmp_path: Path,
+) -> None:
     """Again and again on one disk: every run is killed one step later than the run before."""
     disk, archive = Disk(tmp_path / "logs"), DirectoryArchive(tmp_path / "archive")
     written = b""
@@ -91,7 +95,7 @@ def test_killed_at_every_step_of_a_further_part_and_of_deletion(tmp_path: Path) 
 
 
 class Killed(BaseException):
-    """No handler of ours may catch a kill."""
+    """Not an Exception, so that no handler catches it."""
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,7 +112,7 @@ class Killed(BaseException):
         max_size=12,
     )
 )
-def test_whatever_happens_in_whatever_order_on_two_disks(
+def test_two_disks_archive_each_reading_once_in_whatever_order_things_happen(
     tmp_path_factory: pytest.TempPathFactory,
     story: list[tuple[int, list[tuple[int, str]], int | None, float]],
 ) -> None:
@@ -145,7 +149,7 @@ def dying(archive: Archive, at: int | None) -> Archive:
     return Watched(archive, count, count)
 
 
-def test_two_rotators_at_once_on_one_disk_and_on_two(tmp_path: Path) -> None:
+def test_two_rotators_at_once_on_one_disk_or_two_archive_each_reading_once(tmp_path: Path) -> None:
     one, other = Disk(tmp_path / "one"), Disk(tmp_path / "other")
     archive = DirectoryArchive(tmp_path / "archive")
     users = [f"{number:06x}" for number in range(20)]
@@ -174,6 +178,6 @@ def test_two_rotators_at_once_on_one_disk_and_on_two(tmp_path: Path) -> None:
         assert_exactly_once(archive, written[user], user)
 
 
-def test_the_hour_of_these_tests_is_one_hour() -> None:
+def test_the_hour_of_the_crash_tests_is_one_hour() -> None:
     entries, _ = read_lines(LINES, CLOUD_ID)
     assert {entry.time[:13].decode() for entry in entries} == {HOUR.name[:10] + "T17"}

@@ -34,7 +34,7 @@ def never_written_twice(s3: RunningS3) -> bool:
     }
 
 
-def test_a_lost_answer_is_found_to_be_our_own_success(disk: Disk, s3: RunningS3) -> None:
+def test_a_put_whose_answer_was_lost_counts_as_stored(disk: Disk, s3: RunningS3) -> None:
     s3.misbehave({"fault": "lost", "times": 1})
     disk.append(demands([1, 2]))
     archive = s3.archive()
@@ -43,7 +43,9 @@ def test_a_lost_answer_is_found_to_be_our_own_success(disk: Disk, s3: RunningS3)
     assert never_written_twice(s3)
 
 
-def test_answers_lost_for_good_are_found_out_next_time(disk: Disk, s3: RunningS3) -> None:
+def test_puts_whose_answers_were_lost_count_as_stored_in_the_next_round(
+    disk: Disk, s3: RunningS3
+) -> None:
     s3.misbehave({"fault": "lost", "methods": ["PUT", "HEAD"]})
     disk.append(demands([1, 2]))
     archive = s3.archive()
@@ -53,7 +55,7 @@ def test_answers_lost_for_good_are_found_out_next_time(disk: Disk, s3: RunningS3
     assert (done.objects, done.rows, list(archive.keys("cloud_id="))) == (1, 2, [KEY])
 
 
-def test_the_same_lines_compressed_by_another_library_are_the_same(
+def test_an_object_with_the_same_lines_compressed_by_another_library_counts_as_stored(
     disk: Disk, s3: RunningS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = s3.archive()
@@ -67,7 +69,9 @@ def test_the_same_lines_compressed_by_another_library_are_the_same(
     assert list(archive.keys("cloud_id=")) == [KEY]
 
 
-def test_somebody_elses_part_is_left_alone(disk: Disk, s3: RunningS3, tmp_path: Path) -> None:
+def test_a_part_that_another_writer_put_is_left_alone(
+    disk: Disk, s3: RunningS3, tmp_path: Path
+) -> None:
     archive, other = s3.archive(), Disk(tmp_path / "other")
     other.append(demands([1, 2]))
     other.rotate(archive)
@@ -120,7 +124,7 @@ def test_a_store_without_digests_is_read_back(disk: Disk, s3: RunningS3) -> None
     assert_exactly_once(archive, demands(range(50)))
 
 
-def test_a_key_said_to_be_taken_when_nothing_is_there_is_tried_again_later(
+def test_a_key_that_is_refused_as_taken_without_an_object_is_tried_again_later(
     disk: Disk, s3: RunningS3
 ) -> None:
     s3.misbehave({"fault": "412"})
@@ -132,7 +136,9 @@ def test_a_key_said_to_be_taken_when_nothing_is_there_is_tried_again_later(
     assert list(archive.keys()) == [KEY]
 
 
-def test_forbidden_for_a_while_loses_nothing(disk: Disk, s3: RunningS3) -> None:
+def test_a_store_that_answers_403_for_a_while_gets_everything_later(
+    disk: Disk, s3: RunningS3
+) -> None:
     archive = s3.archive()
     s3.misbehave({"fault": "403", "methods": ["PUT", "GET", "HEAD"]})
     disk.append(demands([1]))
@@ -174,7 +180,7 @@ def test_a_store_that_fails_a_third_of_the_time_gets_everything_once(
     assert never_written_twice(s3)
 
 
-def test_three_days_of_backlog_go_out_oldest_first(disk: Disk, s3: RunningS3) -> None:
+def test_a_backlog_of_three_days_is_archived_oldest_hour_first(disk: Disk, s3: RunningS3) -> None:
     hours = [Hour(HOUR.start - back * 3600) for back in range(72)]
     for hour in hours:
         disk.append(demand(1, 1, hour=hour), hour=hour)

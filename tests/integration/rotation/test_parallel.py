@@ -42,7 +42,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RotationJob:
     return RotationJob(settings, NEXT.end + GRACE + 3600)
 
 
-def test_all_of_it_is_archived_once_oldest_hour_first(job: RotationJob) -> None:
+def test_several_processes_archive_a_backlog_once_and_oldest_hour_first(job: RotationJob) -> None:
     done = list(rotate_backlog(job, lambda: False, processes=3))
     assert [shard for shard, _ in done] == [
         (hour, shard) for hour in (HOUR, NEXT) for shard in SHARDS
@@ -56,14 +56,14 @@ def test_all_of_it_is_archived_once_oldest_hour_first(job: RotationJob) -> None:
     assert job.count_files(job.plan()) == 0
 
 
-def test_one_process_does_the_same(job: RotationJob) -> None:
+def test_one_process_archives_a_backlog_once(job: RotationJob) -> None:
     total = sum(
         (one for _, one in rotate_backlog(job, lambda: False, processes=1)), RotationResult()
     )
     assert (total.users, total.objects) == (24, 24)
 
 
-def test_stopped_it_leaves_the_rest_for_next_time(job: RotationJob) -> None:
+def test_a_backlog_that_is_stopped_is_left_for_next_time(job: RotationJob) -> None:
     stopped = sum(
         (one for _, one in rotate_backlog(job, lambda: True, processes=1)), RotationResult()
     )
@@ -74,7 +74,7 @@ def test_stopped_it_leaves_the_rest_for_next_time(job: RotationJob) -> None:
     assert again.objects == 24
 
 
-def test_a_killed_process_is_told_and_loses_nothing(job: RotationJob) -> None:
+def test_a_killed_process_is_reported_and_loses_nothing(job: RotationJob) -> None:
     last = job.settings.logs_dir / NEXT.name / SHARDS[-1] / f"rainforest-{USERS[-1]}-{NEXT}.jsonl"
     with last.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # so that it cannot be done before the kill
@@ -116,7 +116,7 @@ def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_one_users_hours_that_cannot_be_archived_stop_nobody(
+def test_one_users_hours_that_cannot_be_archived_stop_no_other_user(
     job: RotationJob, processes: int
 ) -> None:
     archive = wiring.archive(job.settings)

@@ -56,7 +56,7 @@ def test_a_complete_hour_becomes_one_object(disk: Disk, archive: MemoryArchive) 
     assert times(archive) == [1, 3, 5]
 
 
-def test_the_object_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> None:
+def test_an_objects_metadata_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> None:
     disk.append(demands([1, 3]))
     disk.rotate(archive)
     found = archive.head(KEY)
@@ -102,7 +102,7 @@ def test_a_late_file_is_left_alone_for_an_hour(disk: Disk) -> None:
     assert disk.plan(arrived + 3600) == [(HOUR, SHARD)]
 
 
-def test_a_file_of_the_future_is_archived_an_hour_after_it_was_begun(
+def test_a_file_of_a_future_hour_is_archived_an_hour_after_it_was_begun(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     future = Hour(HOUR.start + 1000 * 3600)
@@ -121,7 +121,7 @@ def test_oldest_hours_come_first(disk: Disk) -> None:
     assert disk.plan() == [(hour, SHARD) for hour in sorted(hours)]
 
 
-def test_open_hours_are_rotated_on_request_as_further_parts(
+def test_open_hours_are_archived_on_request_as_further_parts(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     for offset in range(4):
@@ -131,7 +131,7 @@ def test_open_hours_are_rotated_on_request_as_further_parts(
     assert_exactly_once(archive, demands(range(5)))
 
 
-def test_parts_of_our_own_are_known_without_asking_the_archive(
+def test_parts_that_were_written_here_are_not_fetched_from_the_archive(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     gets: Counter[str] = Counter()
@@ -153,7 +153,7 @@ def test_a_local_file_that_was_changed_proves_nothing(disk: Disk, archive: Memor
     assert_exactly_once(archive, demands([1, 2, 3, 4]))
 
 
-def test_what_comes_late_becomes_a_further_part_and_repeats_nothing(
+def test_late_readings_become_a_further_part_that_repeats_nothing(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     disk.append(demands([1, 2]))
@@ -164,7 +164,9 @@ def test_what_comes_late_becomes_a_further_part_and_repeats_nothing(
     assert times(archive) == [1, 2, 3]
 
 
-def test_nothing_new_is_a_receipt_and_no_object(disk: Disk, archive: MemoryArchive) -> None:
+def test_a_file_with_nothing_new_gets_a_receipt_and_no_object(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     disk.append(demands([2, 1]))
@@ -201,7 +203,7 @@ def test_two_disks_of_one_user_do_not_repeat_each_other(
     assert_exactly_once(archive, demands(range(1, 10)))
 
 
-def test_retained_files_are_deleted_in_time_and_not_before(
+def test_archived_files_are_deleted_when_their_retention_is_over_and_not_before(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     disk.append(demands([1]))
@@ -224,7 +226,7 @@ def test_late_lines_after_the_local_file_is_gone_are_compared_with_the_archive(
     assert_exactly_once(archive, demands([1, 2, 3]))
 
 
-def test_unreadable_lines_are_kept_aside_and_the_rest_goes_on(
+def test_unreadable_lines_are_kept_aside_and_the_others_are_archived(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     disk.append(
@@ -248,7 +250,7 @@ def test_unreadable_lines_are_kept_aside_and_the_rest_goes_on(
     assert all(name.startswith(f"rainforest-{CLOUD_ID}-{HOUR}") for name in kept)
 
 
-def test_a_file_of_nothing_but_rubbish_is_a_receipt_and_no_object(
+def test_a_file_of_unreadable_lines_gets_a_receipt_and_no_object(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     disk.append(b"rubbish\n" * 3)
@@ -256,7 +258,7 @@ def test_a_file_of_nothing_but_rubbish_is_a_receipt_and_no_object(
     assert (done.objects, done.quarantined, disk.unarchived()) == (0, 3, 0)
 
 
-def test_what_can_never_be_archived_is_quarantined_with_the_reason(
+def test_a_file_that_the_archive_will_never_take_is_quarantined_with_the_reason(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     def never(what: str, key: str) -> None:
@@ -274,20 +276,22 @@ def test_what_can_never_be_archived_is_quarantined_with_the_reason(
     assert disk.plan() == []
 
 
-def test_one_users_failure_stops_nobody(disk: Disk, archive: MemoryArchive) -> None:
+def test_one_users_failure_stops_no_other_user(disk: Disk, archive: MemoryArchive) -> None:
     def trip(what: str, key: str) -> None:
         if USERS[3] in key:
-            raise ZeroDivisionError("a mistake of ours")
+            raise ZeroDivisionError("a mistake in the code")
 
     for cloud_id in USERS:
         disk.append(users_lines(cloud_id), cloud_id)
     done = disk.rotate(Watched(archive, before=trip))
-    assert done.errors == {USERS[3]: "ZeroDivisionError('a mistake of ours')"}
+    assert done.errors == {USERS[3]: "ZeroDivisionError('a mistake in the code')"}
     assert (done.objects, done.stuck, disk.unarchived()) == (len(USERS) - 1, 1, 1)
     assert disk.rotate(archive, NOW + FIRST_RETRY_PAUSE_S).objects == 1
 
 
-def test_a_disk_that_fails_for_one_file_stops_nobody(disk: Disk, archive: MemoryArchive) -> None:
+def test_a_disk_that_fails_for_one_file_stops_no_other_user(
+    disk: Disk, archive: MemoryArchive
+) -> None:
     for cloud_id in USERS[:3]:
         disk.append(users_lines(cloud_id), cloud_id)
     disk.folder.seal(disk.folder.open_files(HOUR, SHARD)[1])
@@ -321,7 +325,7 @@ def test_an_archive_that_is_away_leaves_everything_for_next_time(
         assert_exactly_once(archive, users_lines(cloud_id), cloud_id)
 
 
-def test_it_stops_between_users_when_told_to(disk: Disk, archive: MemoryArchive) -> None:
+def test_rotation_stops_between_users_on_request(disk: Disk, archive: MemoryArchive) -> None:
     for cloud_id in USERS:
         disk.append(users_lines(cloud_id), cloud_id)
     done = disk.rotate(archive, stopping=lambda: len(list(archive.keys())) > 0)
@@ -330,7 +334,7 @@ def test_it_stops_between_users_when_told_to(disk: Disk, archive: MemoryArchive)
     assert disk.rotate(archive).objects == len(USERS) - done.objects
 
 
-def test_it_does_not_touch_what_another_rotator_has_in_hand(
+def test_a_shard_that_another_rotator_holds_is_not_touched(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     disk.append(demands([1]))
@@ -340,7 +344,7 @@ def test_it_does_not_touch_what_another_rotator_has_in_hand(
     assert (done.busy, str(done), list(archive.keys())) == (1, "another process rotates it", [])
 
 
-def test_it_says_in_words_what_it_did() -> None:
+def test_a_rotation_result_in_words_names_the_counts_that_are_not_0() -> None:
     done = RotationResult(cloud_ids=("002738", "00a1b2"), objects=2, rows=30) + RotationResult(
         cloud_ids=("00ce69",), duplicates=3, errors={"00ce69": "why"}
     )
@@ -387,7 +391,7 @@ def test_a_large_file_whose_archiving_was_interrupted_is_archived_once(
     assert sorted(times(archive)) == list(range(100))
 
 
-def test_what_a_newer_version_wrote_is_archived_as_it_is(
+def test_lines_that_a_newer_version_wrote_are_archived_as_they_are(
     disk: Disk, archive: MemoryArchive
 ) -> None:
     newer = demand(1, 1).replace(b'"kind":"demand"', b'"kind":"gas"') + demand(2, 1).replace(

@@ -165,7 +165,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, part_of_name: str, number: int) 
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES], ids=errno.errorcode.get)
-def test_a_local_file_that_cannot_be_read_stops_nobody(
+def test_a_local_file_that_cannot_be_read_stops_no_other_user(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     archive = MemoryArchive()
@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_listed_stops_no_other(
     assert Rotator(disk, archive).round().objects == 1
 
 
-def test_a_receipt_that_cannot_be_used_stops_nobody(disk: Disk) -> None:
+def test_a_receipt_that_cannot_be_used_stops_no_other_user(disk: Disk) -> None:
     archive = MemoryArchive()
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.append(lines(HONEST[0], HOUR), HONEST[0])
@@ -232,7 +232,7 @@ def test_a_receipt_that_cannot_be_used_stops_nobody(disk: Disk) -> None:
     assert disk.folder.hours() == []
 
 
-# Within one shard ---------------------------------------------------------------------------------------------------------
+# Within one shard: ------------------------------------------------------------------------------
 
 
 def refusing(archive: Archive, cloud_ids: list[str], keys: list[str] | None = None) -> Watched:
@@ -248,7 +248,7 @@ def refusing(archive: Archive, cloud_ids: list[str], keys: list[str] | None = No
 @pytest.mark.parametrize(
     "shards", [[SHARD], [f"{number:02d}" for number in range(16)]], ids=["one shard", "many shards"]
 )
-def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards: list[str]) -> None:
+def test_several_stuck_homes_stop_no_other_home(disk: Disk, shards: list[str]) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(48)]
     unlucky = everybody[: MOST_FAILURES_IN_A_ROW - 1]
@@ -266,9 +266,7 @@ def test_several_homes_with_trouble_of_their_own_stop_nobody(disk: Disk, shards:
 
 
 @pytest.mark.parametrize("old_hours", [1, 12])
-def test_many_homes_with_trouble_of_their_own_stop_nobody_for_long(
-    disk: Disk, old_hours: int
-) -> None:
+def test_many_stuck_homes_stop_no_other_home_for_long(disk: Disk, old_hours: int) -> None:
     archive = MemoryArchive()
     everybody = [f"{number:06x}" for number in range(80)]
     unlucky = everybody[:60]
@@ -298,7 +296,7 @@ def test_hours_that_failed_before_come_last(disk: Disk) -> None:
     assert [key for key in keys if STUCK in key] == [], "it is left out until its pause is over"
 
 
-def test_the_pause_grows_and_is_known_to_a_rotator_that_starts_anew(disk: Disk) -> None:
+def test_the_pause_of_a_stuck_hour_grows_and_outlasts_the_rotator(disk: Disk) -> None:
     archive = MemoryArchive()
     disk.append(lines(STUCK, HOUR), STUCK)
     now, pauses = NOW, list[float]()
@@ -359,7 +357,7 @@ def test_an_hour_is_tried_once_more_in_case_the_archive_came_back(disk: Disk) ->
     assert (done.users, done.objects, done.stuck, done.errors) == (1, 1, 0, {})
 
 
-# Deletes ------------------------------------------------------------------------------------------------------------------
+# Deleting: --------------------------------------------------------------------------------------
 
 
 def test_local_deletes_go_on_while_the_archive_is_away_and_beside_stuck_hours(disk: Disk) -> None:
@@ -383,7 +381,7 @@ def test_local_deletes_go_on_while_the_archive_is_away_and_beside_stuck_hours(di
 
 
 def test_the_log_file_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None:
-    """Then rotation need not read an object that may be in a slow storage class by now."""
+    """Otherwise rotation would read an object that may be in a slow storage class by now."""
     archive, gets = MemoryArchive(), list[str]()
     disk.append(lines(STUCK, HOUR), STUCK)
     disk.rotate(archive)
@@ -399,7 +397,7 @@ def test_the_log_file_of_a_part_is_kept_while_its_hour_waits(disk: Disk) -> None
     assert disk.rotate(archive, later + RETENTION).removed == 1
 
 
-# Really away --------------------------------------------------------------------------------------------------------------
+# The archive itself is away: --------------------------------------------------------------------
 
 
 def away(keys: list[str]) -> Watched:
@@ -412,7 +410,7 @@ def away(keys: list[str]) -> Watched:
     return Watched(MemoryArchive(), before=refuse)
 
 
-def test_an_archive_that_is_away_is_asked_little(disk: Disk) -> None:
+def test_an_archive_that_is_away_gets_few_requests(disk: Disk) -> None:
     keys: list[str] = []
     for hour in HOURS:
         for cloud_id in HONEST:
@@ -429,7 +427,7 @@ def test_an_archive_that_is_away_is_asked_little(disk: Disk) -> None:
     )
 
 
-def test_one_home_alone_with_an_archive_that_is_away_asks_little_as_well(disk: Disk) -> None:
+def test_one_home_sends_few_requests_to_an_archive_that_is_away(disk: Disk) -> None:
     keys: list[str] = []
     for back in range(60):
         hour = Hour(HOUR.start - back * 3600)
@@ -456,7 +454,7 @@ def test_an_archive_that_answers_and_takes_nothing_is_left_alone_after_some_user
     assert rotator.round(NOW + FIRST_RETRY_PAUSE_S).objects == 200
 
 
-def test_an_archive_that_is_away_is_not_asked_for_a_while(disk: Disk) -> None:
+def test_an_archive_that_is_away_gets_no_request_for_a_while(disk: Disk) -> None:
     keys: list[str] = []
     rotator = Rotator(disk, away(keys))
     assert not rotator.reach.is_away()

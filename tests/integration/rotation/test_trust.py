@@ -96,7 +96,7 @@ def test_a_process_asks_for_the_proof_once(disk: Disk, s3: RunningS3, settings: 
     assert [put["key"] for put in s3.puts()] == ["archive/doctor/probe.txt"] * 2
 
 
-def test_a_store_that_answers_304_and_keeps_what_it_has_is_used(
+def test_a_store_that_answers_304_and_keeps_the_object_is_used(
     disk: Disk, s3: RunningS3, settings: Settings, tmp_path: Path
 ) -> None:
     s3.misbehave({"fault": "304"})
@@ -107,7 +107,7 @@ def test_a_store_that_answers_304_and_keeps_what_it_has_is_used(
     assert stored(s3) == ["stored", "PreconditionFailed", "stored"]
 
 
-def test_the_probe_stays_and_is_nobodys_reading(
+def test_the_probe_stays_and_counts_as_no_reading(
     disk: Disk, s3: RunningS3, settings: Settings
 ) -> None:
     disk.append(demands([1]))
@@ -175,7 +175,7 @@ def test_rotate_reports_a_store_that_cannot_be_used_and_exits_with_1(
     assert disk.unarchived() == 300
 
 
-def test_a_directory_that_cannot_link_gets_nothing(
+def test_nothing_is_put_into_a_directory_that_cannot_link(
     disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def link(_source: Path, _target: Path) -> None:

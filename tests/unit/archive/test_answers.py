@@ -129,7 +129,7 @@ def test_a_put_that_is_refused_for_good_raises_not_accepted(wire: Wire, code: st
         archive_at().put(KEY, b"body", {})
 
 
-def test_a_probe_that_is_refused_for_good_is_nobodys_object(wire: Wire) -> None:
+def test_a_probe_that_is_refused_for_good_counts_as_away(wire: Wire) -> None:
     wire.answer = lambda _: error(400, "KeyTooLongError")
     with pytest.raises(ArchiveUnavailable, match="KeyTooLongError"):
         archive_at().prove()
@@ -147,7 +147,7 @@ def test_a_probe_that_is_refused_for_good_is_nobodys_object(wire: Wire) -> None:
         error(400, "InvalidRequest"),
     ],
 )
-def test_a_store_that_does_not_understand_the_condition(
+def test_a_store_that_does_not_understand_the_condition_cannot_be_used(
     wire: Wire, answer: Answer, checksums: str
 ) -> None:
     wire.answer = lambda _: answer
@@ -160,7 +160,9 @@ def test_a_store_that_does_not_understand_the_condition(
 
 
 @pytest.mark.parametrize("without", [Answer(), error(412, "PreconditionFailed")])
-def test_a_store_that_does_not_understand_the_checksum(wire: Wire, without: Answer) -> None:
+def test_the_error_for_a_store_that_does_not_understand_the_checksum_names_the_setting(
+    wire: Wire, without: Answer
+) -> None:
     unknown = error(501, "NotImplemented")
     wire.answer = lambda request: unknown if "x-amz-checksum-sha256" in request.headers else without
     with pytest.raises(ArchiveUnavailable, match="set EAGLE_S3_CHECKSUMS=when_required") as caught:
@@ -169,7 +171,7 @@ def test_a_store_that_does_not_understand_the_checksum(wire: Wire, without: Answ
     assert all("If-None-Match" in request.headers for request in wire.sent)
 
 
-def test_a_store_that_goes_away_while_its_refusal_is_looked_into_is_away(wire: Wire) -> None:
+def test_a_store_that_goes_away_after_a_refused_header_counts_as_away(wire: Wire) -> None:
     wire.answer = lambda request: (
         error(501, "NotImplemented")
         if "x-amz-checksum-sha256" in request.headers

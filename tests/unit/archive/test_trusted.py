@@ -62,7 +62,7 @@ def test_the_proof_is_asked_for_once_and_before_the_first_put() -> None:
     assert (archive.asked, archive.puts) == (1, 3)
 
 
-def test_nothing_is_put_where_objects_are_replaced(clock: Hours) -> None:
+def test_nothing_is_put_into_an_archive_that_replaces_objects(clock: Hours) -> None:
     archive = Doubtful(NoConditionalWrites())
     one = TrustedArchive(archive)
     for _ in range(3):

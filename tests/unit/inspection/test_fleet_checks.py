@@ -186,7 +186,7 @@ def test_with_intervals_of_an_hour_a_worker_may_be_quiet_for_longer() -> None:
     assert workers.is_ok
 
 
-def test_what_stands_in_redis_steers_no_terminal() -> None:
+def test_control_characters_from_redis_are_made_harmless() -> None:
     changed = replace(WELL, reasons={"failing: \x1b[2J": 1}, clocks_ahead={"\x1b[2J": 9.0})
     assert "\x1b" not in "".join(
         finding.found for finding in check_fleet_status(changed, Settings())

@@ -1,5 +1,5 @@
-"""What the bridge reports of this disk: the hours that wait, and those of single homes that are
-stuck."""
+"""What the bridge and the fleet's status report of this disk: unarchived hours, and stuck hours of
+single homes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refuse_the_user(_what: str, key: str) -> None:
         raise ArchiveUnavailable("answered InvalidObjectState")
 
 
-def test_an_hour_where_everything_left_is_stuck_is_not_the_oldest_that_waits(
+def test_an_hour_with_only_stuck_files_is_not_the_oldest_unarchived_hour(
     settings: Settings,
 ) -> None:
     disk = Disk(settings.logs_dir)
@@ -53,7 +53,7 @@ def test_an_hour_where_everything_left_is_stuck_is_not_the_oldest_that_waits(
     assert _unarchived(settings).stuck == 0
 
 
-def test_an_hour_that_is_open_does_not_wait(tmp_path: Path) -> None:
+def test_an_hour_that_is_still_open_is_not_unarchived(tmp_path: Path) -> None:
     grace, now = 600.0, HOUR.end + 599.0
     disk = Disk(tmp_path / "logs")
     disk.append(demands([1]))
@@ -81,17 +81,17 @@ def all_in_their_time(settings: Settings) -> None:
 
 
 def in_its_time(file: Path, hour: Hour) -> None:
-    """As if it had been written before its hour ended."""
+    """Make the file look as if it was written before its hour ended."""
     os.utime(file, (hour.end - 1.0, hour.end - 1.0))
 
 
 def _standing_at(moment: float) -> Clock:
-    """A clock so slow that it stands."""
+    """A clock so slow that it stands still."""
     return Clock(moment, 1e-9)
 
 
-async def test_what_came_late_does_not_wait_yet(tmp_path: Path) -> None:
-    """A gateway shows an old message: its file is of an hour long over, and was begun a moment ago."""
+async def test_a_file_with_late_readings_is_not_unarchived_yet(tmp_path: Path) -> None:
+    """A gateway showed an old message, so a file of an old hour was begun a moment ago."""
     hour = Hour(Hour.of(time.time()).start - 5 * 3600)
     settings = Settings(data_dir=tmp_path)
     disk = Disk(settings.logs_dir)
