@@ -27,6 +27,12 @@ class LogAppender(Protocol):
     def close(self) -> None: ...
 
 
+class SampleKeeper(Protocol):
+    """Keeps a few replies that could not be used, for a person to look at; blocking."""
+
+    def keep_sample(self, cloud_id: str, when: float, text: str) -> None: ...
+
+
 class LogVolume:
     """For one event loop. `retry_pause` is in seconds."""
 

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
@@ -97,10 +96,6 @@ STATE_UNREADABLE_DETAIL = (
     "archived once."
 )
 RETRY_DAMAGED_USER_AFTER_S = 60.0
-
-
-class SampleKeeper(Protocol):
-    def keep_sample(self, cloud_id: str, when: float, text: str) -> None: ...
 
 
 @dataclass(slots=True)
