@@ -138,9 +138,10 @@ def read_lines(data: bytes, cloud_id: str) -> tuple[list[LogLine], list[tuple[by
             try:
                 lines.append(read_line(text, cloud_id))
             except (ValueError, ArithmeticError) as exc:
-                whole = _whole_line_behind(text, cloud_id)
-                lines += whole
-                unreadable.append((text.removesuffix(whole[0].text) if whole else text, str(exc)))
+                rescued = _whole_line_behind(text, cloud_id)
+                lines += rescued
+                torn = text.removesuffix(rescued[0].text) if rescued else text
+                unreadable.append((torn, str(exc)))
     return lines, unreadable
 
 

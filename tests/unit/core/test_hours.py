@@ -14,6 +14,6 @@ from eagle_logger.core.hours import iso
 @example(1_767_225_600.001)
 @example(-0.5)
 @pytest.mark.parametrize("timespec", ["seconds", "milliseconds"])
-def test_moments_are_written_as_datetime_writes_them(timespec: str, seconds: float) -> None:
+def test_a_moment_is_written_as_datetime_writes_it(timespec: str, seconds: float) -> None:
     written = datetime.fromtimestamp(seconds, UTC).isoformat(timespec=timespec)
     assert iso(seconds, milliseconds=timespec == "milliseconds") == written.replace("+00:00", "Z")

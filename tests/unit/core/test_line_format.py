@@ -27,12 +27,12 @@ LINE = (
 )
 
 
-def test_a_line_as_it_is_documented() -> None:
+def test_a_line_is_spelled_as_it_is_documented() -> None:
     assert encode_line("002738", READING, 1426010045.25) == LINE + b"\n"
 
 
 @given(log_lines.readings(), st.floats(946684800, 4_000_000_000))
-def test_what_is_written_is_read_back(reading: Reading, arrived: float) -> None:
+def test_a_line_that_was_written_is_read_back(reading: Reading, arrived: float) -> None:
     text = encode_line("002738", reading, arrived)
     line = parse_line(text[:-1])
     assert text.count(b"\n") == 1
@@ -45,7 +45,7 @@ def test_what_is_written_is_read_back(reading: Reading, arrived: float) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40))
-def test_numbers_are_exact(number: Decimal) -> None:
+def test_a_number_keeps_all_its_digits(number: Decimal) -> None:
     text = value_text({"value": number})
     assert "e" not in text.split(":")[1].lower()
     assert json.loads(f"{{{text}}}", parse_float=Decimal, parse_int=Decimal)["value"] == number
@@ -57,7 +57,7 @@ def test_equal_values_have_one_spelling(number: Decimal, zeroes: int) -> None:
     assert value_text({"value": padded}) == value_text({"value": number})
 
 
-def test_half_a_character_can_be_written() -> None:
+def test_a_lone_surrogate_can_be_written() -> None:
     reading = Reading("", "", Kind.MESSAGE, 1426010041, {"text": "\ud83d"}, {"Text": "\ud83d"})
     line = parse_line(encode_line("002738", reading, 1426010041)[:-1])
     assert line.values == value_text(reading.values)
@@ -90,7 +90,7 @@ def test_a_flag_is_added_once_and_changes_nothing_else() -> None:
         LINE.replace(b'"time":"2015-03-10T17:54:01Z"', b'"time":null'),
     ],
 )
-def test_anything_we_did_not_write_is_refused(text: bytes) -> None:
+def test_a_line_that_no_version_wrote_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         parse_line(text)
 
@@ -114,21 +114,20 @@ def test_a_kind_and_a_flag_of_a_newer_version_are_read_as_they_are() -> None:
         LINE.replace(b'"flags":[]', b'"flags":[],"more":{"flags":[]}'),
     ],
 )
-def test_a_line_that_is_spelled_otherwise_gets_no_flag_and_loses_nothing(text: bytes) -> None:
+def test_a_line_of_another_schema_or_order_gets_no_flag_and_stays_as_it_is(text: bytes) -> None:
     assert with_flag(parse_line(text), Flag.CONFLICT) == text
 
 
-def test_what_a_newer_version_nests_is_compared_with_the_rest() -> None:
-    texts = [
-        LINE.replace(b'"raw"', b'"more":%b,"raw"' % more)
+def test_nested_members_of_a_newer_version_are_compared() -> None:
+    number, string, decimal = (
+        parse_line(LINE.replace(b'"raw"', b'"more":%b,"raw"' % more)).values
         for more in (b'[1,{"a":2}]', b'[1,{"a":"2"}]', b'[1,{"a":2.0}]')
-    ]
-    first, text, again = (parse_line(one).values for one in texts)
-    assert first != text
-    assert again != text
+    )
+    assert number != string
+    assert decimal != string
 
 
-def test_readings_of_a_newer_schema_are_equal_only_if_they_say_the_same_to_the_letter() -> None:
+def test_readings_of_a_newer_schema_are_equal_only_if_all_but_the_arrival_is() -> None:
     newer = LINE.replace(b'"v":1', b'"v":2')
     sooner, later = (
         parse_line(newer.replace(b"17:54:01Z", moment)).values

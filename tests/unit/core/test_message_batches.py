@@ -22,7 +22,7 @@ def test_every_user_goes_into_exactly_one_message_of_its_shard(
 
 
 @given(cloud_ids, st.integers(1, 32))
-def test_no_more_messages_than_needed(users: list[str], shards: int) -> None:
+def test_there_are_no_more_messages_than_needed(users: list[str], shards: int) -> None:
     sizes = Counter(shard_of(user, shards) for user in users)
     assert len(list(messages_by_shard(users, shards=shards, at_most=100))) == sum(
         -(-size // 100) for size in sizes.values()
@@ -30,10 +30,10 @@ def test_no_more_messages_than_needed(users: list[str], shards: int) -> None:
 
 
 @given(cloud_ids, st.integers(1, 32), st.integers(1, 100))
-def test_a_shards_messages_are_as_full_as_each_other(
+def test_the_messages_of_a_shard_are_equally_full(
     users: list[str], shards: int, at_most: int
 ) -> None:
     sizes: dict[int, list[int]] = {}
     for shard, batch in messages_by_shard(users, shards=shards, at_most=at_most):
         sizes.setdefault(shard, []).append(len(batch))
-    assert all(max(found) - min(found) <= 1 for found in sizes.values())
+    assert all(max(of_a_shard) - min(of_a_shard) <= 1 for of_a_shard in sizes.values())

@@ -31,7 +31,7 @@ def test_no_character_that_steers_a_terminal_is_left(text: str) -> None:
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_escaped_json_means_the_same(value: dict[str, str]) -> None:
+def test_json_with_escapes_means_the_same(value: dict[str, str]) -> None:
     escaped = harmless_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(escaped) == value
     assert not set(escaped) & set("\x9b\x85\u2028\u202e")
@@ -44,7 +44,7 @@ def test_each_mark_that_steers_a_terminal_is_replaced(mark: str) -> None:
     assert mark[0] not in harmless_json(json.dumps(mark, ensure_ascii=False))
 
 
-def test_only_colours_and_line_breaks_of_the_program_itself_stay() -> None:
+def test_colours_and_line_breaks_of_the_program_stay_and_marks_are_replaced() -> None:
     assert (
         without_steering("\x1b[31mred\x1b[0m\n\t\u202eé")
         == "\x1b[31mred\x1b[0m\n\t\N{REPLACEMENT CHARACTER}é"

@@ -46,8 +46,8 @@ ADDRESSES = {
         socket="/run/redis.sock", password="word", database=3
     ),
 }
-"""Every form that a setting takes, and what it means. What each program makes of it:
-`integration/workers`."""
+"""Every form that a setting may have, and what it means. `tests/integration/workers` shows what
+each program makes of it."""
 
 REFUSED = {
     "": "must begin with redis://",
@@ -96,7 +96,7 @@ def test_each_form_of_an_address_is_read(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ADDRESSES)
-def test_an_address_is_the_same_after_it_was_written_for_a_program(url: str) -> None:
+def test_an_address_that_is_written_for_a_program_is_read_back(url: str) -> None:
     address = RedisAddress.parse(url)
     assert RedisAddress.parse(address.url) == address
     assert RedisAddress.parse(address.celery_url) == address
@@ -104,11 +104,11 @@ def test_an_address_is_the_same_after_it_was_written_for_a_program(url: str) -> 
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_any_other_form_is_refused_in_one_line_without_showing_it(url: str) -> None:
-    with pytest.raises(ValueError, match=REFUSED[url].replace("?", "[?]")) as refused:
+    with pytest.raises(ValueError, match=REFUSED[url].replace("?", "[?]")) as raised:
         RedisAddress.parse(url)
-    said = str(refused.value)
-    assert "\n" not in said
-    assert "fish" not in said
+    message = str(raised.value)
+    assert "\n" not in message
+    assert "fish" not in message
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_over_tls_the_server_must_prove_who_it_is() -> None:
 
 
 def test_two_spellings_of_one_database_are_equal() -> None:
-    one = RedisAddress.parse("redis://h/3")
-    assert one.is_same_database(RedisAddress.parse("redis://user:word@h:6379?db=3"))
-    assert not one.is_same_database(RedisAddress.parse("redis://h/4"))
-    assert not one.is_same_database(RedisAddress.parse("unix:///run/redis.sock?db=3"))
+    address = RedisAddress.parse("redis://h/3")
+    assert address.is_same_database(RedisAddress.parse("redis://user:word@h:6379?db=3"))
+    assert not address.is_same_database(RedisAddress.parse("redis://h/4"))
+    assert not address.is_same_database(RedisAddress.parse("unix:///run/redis.sock?db=3"))

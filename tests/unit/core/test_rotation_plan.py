@@ -21,7 +21,7 @@ MUCH_LATER = HOUR.end + 400 * 86400.0
 @pytest.mark.parametrize(
     "first_arrival", [HOUR.start - 3600, HOUR.start, HOUR.end - 1, HOUR.end + GRACE]
 )
-def test_a_file_begun_about_its_own_time_is_complete_a_grace_after_its_hour(
+def test_a_file_that_was_begun_in_time_is_complete_a_grace_after_its_hour(
     first_arrival: float,
 ) -> None:
     assert complete_at(HOUR, first_arrival, GRACE, MUCH_LATER) == HOUR.end + GRACE
@@ -32,7 +32,7 @@ def test_a_late_file_is_complete_an_hour_after_its_first_line(first_arrival: flo
     assert complete_at(HOUR, first_arrival, GRACE, MUCH_LATER) == first_arrival + 3600
 
 
-def test_a_file_of_the_far_future_does_not_wait_for_its_hour() -> None:
+def test_a_file_of_a_far_future_hour_does_not_wait_for_that_hour() -> None:
     arrived = HOUR.start - 10 * 365 * 86400
     assert complete_at(HOUR, arrived, GRACE, arrived) == arrived + 3600
 
@@ -49,7 +49,7 @@ def test_a_file_of_an_hour_ahead_of_now_is_complete_at_once() -> None:
     assert is_complete(HOUR, HOUR.start, GRACE, HOUR.start - 3601)
 
 
-def test_complete_means_at_that_moment_and_not_before() -> None:
+def test_a_file_is_complete_at_that_moment_and_not_before() -> None:
     assert not is_complete(HOUR, HOUR.start, GRACE, HOUR.end + GRACE - 0.001)
     assert is_complete(HOUR, HOUR.start, GRACE, HOUR.end + GRACE)
 
@@ -60,20 +60,20 @@ def test_an_archived_file_is_kept_for_the_retention() -> None:
     assert may_be_deleted(HOUR, archived, retention=60, now=archived + 60)
 
 
-def test_a_receipt_of_another_rotator_whose_clock_is_a_little_ahead_is_believed() -> None:
+def test_a_receipt_that_is_a_little_ahead_of_now_is_believed() -> None:
     now = HOUR.end + 30 * 86400.0
     assert not may_be_deleted(HOUR, now + 5, retention=60, now=now)
     assert may_be_deleted(HOUR, now + 5, retention=60, now=now + 65)
 
 
 @pytest.mark.parametrize("ahead", [3601, 90 * 86400, float("inf")])
-def test_a_receipt_from_ahead_of_now_does_not_keep_its_file_for_good(ahead: float) -> None:
+def test_a_receipt_that_is_far_ahead_of_now_does_not_keep_its_file_for_good(ahead: float) -> None:
     now = HOUR.end + 86400.0
     assert not may_be_deleted(HOUR, now + ahead, retention=86401, now=now)
     assert may_be_deleted(HOUR, now + ahead, retention=86400, now=now)
 
 
-def test_a_future_hour_archived_by_a_clock_that_ran_ahead_is_kept_from_then_on() -> None:
+def test_a_file_of_a_future_hour_is_kept_for_the_retention_since_it_was_archived() -> None:
     now = HOUR.start - 1e6
     assert not may_be_deleted(HOUR, now + 10, retention=60, now=now + 5)
     assert may_be_deleted(HOUR, now + 10, retention=60, now=now + 70)
@@ -82,18 +82,20 @@ def test_a_future_hour_archived_by_a_clock_that_ran_ahead_is_kept_from_then_on()
 @pytest.mark.parametrize(
     ("tries", "pause"), [(1, 300), (2, 600), (7, 19200), (8, 21600), (10**9, 21600)]
 )
-def test_an_hour_that_fails_again_and_again_is_tried_more_seldom(tries: int, pause: float) -> None:
+def test_the_pause_between_tries_at_an_hour_doubles_up_to_six_hours(
+    tries: int, pause: float
+) -> None:
     assert not may_be_tried(1000.0, tries, 1000.0)
     assert not may_be_tried(1000.0, tries, 1000.0 + pause - 1)
     assert may_be_tried(1000.0, tries, 1000.0 + pause)
 
 
 @pytest.mark.parametrize("tried_at", [1001.0, 1e12, float("inf"), float("nan")])
-def test_a_try_ahead_of_now_holds_nothing_back(tried_at: float) -> None:
+def test_a_try_that_is_ahead_of_now_does_not_hold_the_hour_back(tried_at: float) -> None:
     assert may_be_tried(tried_at, 3, 1000.0)
 
 
-def test_a_backlog_is_drained_oldest_hour_first_and_each_shard_once() -> None:
+def test_a_backlog_is_archived_oldest_hour_first_and_each_shard_once() -> None:
     later = Hour(HOUR.end)
     assert oldest_first([(later, "01"), (HOUR, "07"), (later, "00"), (HOUR, "07")]) == [
         (HOUR, "07"),
@@ -120,6 +122,6 @@ def test_an_hour_is_current_from_an_hour_before_it_until_its_grace_is_over(
 @pytest.mark.parametrize(
     ("now", "nothing"), [(HOUR.start - 1, False), (HOUR.start, True), (HOUR.end + 86399, True)]
 )
-def test_receipts_of_the_last_day_need_not_be_read(now: float, nothing: bool) -> None:
+def test_no_receipt_need_be_read_within_the_retention(now: float, nothing: bool) -> None:
     assert nothing_to_delete_yet(HOUR, 86400, now) is nothing
     assert not nothing_to_delete_yet(HOUR, 86400, HOUR.end + 86400)

@@ -23,13 +23,13 @@ NOW = 1_773_164_041.5
         (" 2 w ", NOW - 14 * 86400),
     ],
 )
-def test_moments_as_people_type_them(text: str, moment: float) -> None:
+def test_a_moment_is_read_as_people_type_it(text: str, moment: float) -> None:
     assert moment_of(text, NOW) == moment
 
 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2h later", "-2h", "12", "2026-13-01", "0001-01-01T00:00+23:59x"]
 )
-def test_anything_else_is_refused(text: str) -> None:
+def test_a_text_that_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no moment"):
         moment_of(text, NOW)

@@ -48,7 +48,7 @@ def test_the_same_identity_with_another_value_is_not_logged_yet() -> None:
     assert not is_logged(after_logging(UserState(), [demand()], NOW), demand(value="0.945"))
 
 
-def test_an_older_reading_is_not_dropped_because_a_newer_one_was_seen() -> None:
+def test_an_older_reading_is_not_dropped_because_a_newer_one_was_logged() -> None:
     assert not is_logged(after_logging(UserState(), [demand(NOW)], NOW), demand(NOW - 3600))
 
 
@@ -62,7 +62,7 @@ def test_first_and_last_timestamp_are_the_extremes_whatever_the_order(times: lis
     assert len(state.recent[demand().stream]) <= 4
 
 
-def test_a_summation_is_compared_with_the_one_before_it_in_time_not_in_arrival() -> None:
+def test_a_summation_is_compared_with_the_one_before_it_in_time_not_in_order_of_arrival() -> None:
     def summation(time: int, delivered: str) -> Reading:
         return Reading(
             "0xd8",
@@ -83,7 +83,7 @@ def test_a_reading_is_filed_under_its_own_hour() -> None:
     assert filing_hour(UserState(), late, NOW)[0] == Hour.of(NOW - 5 * SECONDS_PER_HOUR)
 
 
-def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_day() -> None:
+def test_readings_spread_over_too_many_hours_are_filed_by_arrival_until_the_next_day() -> None:
     state = UserState()
     for hours_ago in range(1, STRANGE_HOURS_A_DAY + 1):
         hour, state = filing_hour(state, demand(NOW - hours_ago * SECONDS_PER_HOUR), NOW)
@@ -91,7 +91,7 @@ def test_a_clock_that_strews_over_many_hours_is_filed_by_arrival_until_the_next_
     assert filing_hour(state, demand(NOW - 1000 * SECONDS_PER_HOUR), NOW)[0] == Hour.of(NOW)
     assert filing_hour(state, demand(NOW - SECONDS_PER_HOUR), NOW)[0] == Hour.of(
         NOW - SECONDS_PER_HOUR
-    ), "an hour already begun goes on"
+    ), "an hour that has a file keeps it"
     tomorrow = NOW + 86400
     assert filing_hour(state, demand(NOW - 1000 * SECONDS_PER_HOUR), tomorrow)[0] == Hour.of(
         NOW - 1000 * SECONDS_PER_HOUR
@@ -104,7 +104,7 @@ def test_failures_count_up_and_one_success_clears_them() -> None:
     assert after_success(state) == state._replace(failures=0, last_error=None)
 
 
-def test_parking_keeps_the_reason() -> None:
+def test_a_parked_user_keeps_the_reason() -> None:
     assert (
         after_failure(UserState(), "refused: bad password", park=True).parked
         == "refused: bad password"
@@ -112,7 +112,7 @@ def test_parking_keeps_the_reason() -> None:
 
 
 @given(st.lists(st.integers(0, 7200), min_size=1, max_size=60).map(sorted))
-def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> None:
+def test_the_readings_of_the_last_hour_are_counted_to_ten_minutes(offsets: list[int]) -> None:
     state = UserState()
     for offset in offsets:
         state = after_logging(state, [demand(NOW + offset)], NOW + offset)
@@ -122,13 +122,9 @@ def test_readings_of_the_last_hour_are_right_to_the_slot(offsets: list[int]) -> 
     assert counted <= sum(offset > offsets[-1] - 3600 for offset in offsets)
 
 
-def test_an_hour_later_nothing_is_left_of_the_last_hour() -> None:
-    assert (
-        readings_in_the_last_hour(
-            after_logging(UserState(), [demand()], NOW).recent_counts, NOW + 3700
-        )
-        == 0
-    )
+def test_a_reading_counts_for_the_last_hour_no_longer_than_that() -> None:
+    state = after_logging(UserState(), [demand()], NOW)
+    assert readings_in_the_last_hour(state.recent_counts, NOW + 3700) == 0
 
 
 def message(text: str, *, meter: str = "0x0013500100000001", time: int = NOW) -> Reading:
@@ -149,7 +145,7 @@ def test_the_streams_that_were_logged_last_are_remembered() -> None:
 
 
 @given(st.text(min_size=100, max_size=300), st.text(min_size=100, max_size=300))
-def test_of_a_long_text_the_digest_tells_what_is_logged(text: str, other: str) -> None:
+def test_a_long_text_is_remembered_by_its_digest(text: str, other: str) -> None:
     state = after_logging(UserState(), [message(text)], NOW)
     assert is_logged(state, message(text))
     assert is_logged(state, message(other)) == (text == other)
@@ -158,7 +154,7 @@ def test_of_a_long_text_the_digest_tells_what_is_logged(text: str, other: str) -
     assert short_text(remembered) == remembered
 
 
-def test_a_summation_after_one_that_is_remembered_by_its_digest_has_nothing_before_it() -> None:
+def test_the_values_before_are_empty_if_only_their_digest_is_remembered() -> None:
     long = Reading(
         "", "", Kind.SUMMATION, NOW, {"delivered": Decimal("1" * 200), "unit": "kWh"}, {}
     )

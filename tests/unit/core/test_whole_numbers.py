@@ -1,4 +1,4 @@
-"""A whole decimal ends in `.0` in a line, once did not, and is the same reading."""
+"""A whole decimal ends in `.0` in a line. Older versions wrote `10`: the same reading."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def line_of(kind: Kind, values: dict[str, Value], offset: int = 1) -> bytes:
         ("10.05", "10.05"),
     ],
 )
-def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spelled: str) -> None:
+def test_a_whole_decimal_ends_in_point_zero_and_is_compared_without_it(
+    number: str, spelled: str
+) -> None:
     values: dict[str, Value] = {"delivered": Decimal(number), "received": None, **UNIT}
     line = line_of(Kind.SUMMATION, values)
     assert f'"delivered":{spelled},"received":null'.encode() in line
@@ -53,16 +55,16 @@ def test_a_whole_decimal_ends_in_a_zero_and_is_compared_without(number: str, spe
     )
 
 
-def test_only_decimals_end_in_a_zero() -> None:
+def test_only_decimals_end_in_point_zero() -> None:
     line = line_of(
         Kind.PRICE,
         {"price": Decimal(1), "currency": "1.0", "tier": 1, "label": "Block 2.0, from 3.0"},
     )
     assert b'"v":1,' in line
     assert b'"price":1.0,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"' in line
-    entry = read_line(line, CLOUD_ID)
-    assert entry.values == b'"price":1,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"'
-    assert read_line(as_it_wrote(line), CLOUD_ID).values == entry.values
+    parsed = read_line(line, CLOUD_ID)
+    assert parsed.values == b'"price":1,"currency":"1.0","tier":1,"label":"Block 2.0, from 3.0"'
+    assert read_line(as_it_wrote(line), CLOUD_ID).values == parsed.values
 
 
 @given(lines())
@@ -72,14 +74,14 @@ def test_old_and_new_spellings_are_the_same_reading(new: bytes) -> None:
 
 
 @given(lines())
-def test_the_version_before_reads_what_is_written_now(new: bytes) -> None:
-    entry = read_line(new, CLOUD_ID)
+def test_the_version_before_reads_the_lines_of_this_version(new: bytes) -> None:
+    parsed = read_line(new, CLOUD_ID)
     assert version_before.read_entry(new) == tuple(
-        part.decode() for part in (*entry.identity, entry.values)
+        part.decode() for part in (*parsed.identity, parsed.values)
     )
 
 
-def test_the_version_before_reads_what_has_no_time() -> None:
+def test_the_version_before_reads_a_line_without_a_time_of_its_own() -> None:
     arrived = HOUR.start + 7.25
     undated = Undated(
         DEVICE, METER, Kind.PRICE, {"price": Decimal(25), "tier": 1}, {"TimeStamp": "0xffffffff"}
@@ -104,10 +106,10 @@ def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(
         + line_of(Kind.SUMMATION, {"delivered": Decimal(7), "received": Decimal(0), **UNIT}, 3)
     )
     for content in (new, as_it_wrote_all(new), new + b"\n" + as_it_wrote(demand(4, -3))):
-        entries, unreadable = read_lines(content, CLOUD_ID)
+        readable, unreadable = read_lines(content, CLOUD_ID)
         assert not unreadable
-        assert entries[2].values == b'"delivered":7,"received":0,"unit":"kWh"'
-        times = [entry.time for entry in entries]
+        assert readable[2].values == b'"delivered":7,"received":0,"unit":"kWh"'
+        times = [line.time for line in readable]
         assert (
             times_in_order(content if content.endswith(b"\n") else content + b"\n", CLOUD_ID)
             == times
@@ -115,7 +117,7 @@ def test_both_spellings_of_a_whole_number_are_read_without_the_json_parser(
 
 
 @pytest.mark.parametrize("spelled", [b"10.00", b"-0.0", b"-0", b"010.0", b"1e1", b"10."])
-def test_any_other_spelling_needs_the_json_parser(
+def test_any_other_spelling_of_a_number_needs_the_json_parser(
     monkeypatch: pytest.MonkeyPatch, spelled: bytes
 ) -> None:
     monkeypatch.setattr(
@@ -128,21 +130,18 @@ def test_any_other_spelling_needs_the_json_parser(
 
 
 @given(st.lists(lines(few=True), max_size=25), st.data())
-def test_in_one_file_and_in_a_part_old_and_new_lines_are_one_reading(
+def test_old_and_new_spellings_in_one_file_are_one_reading_in_the_archive(
     texts: list[bytes], data: st.DataObject
 ) -> None:
     mixed = [as_it_wrote(text) if data.draw(st.booleans()) else text for text in texts]
-    entries, _ = read_lines(b"\n".join(mixed), CLOUD_ID)
+    readable, _ = read_lines(b"\n".join(mixed), CLOUD_ID)
     new = part_of(read_lines(b"\n".join(texts), CLOUD_ID)[0], {})
-    assert as_it_wrote_all(part_of(entries, {}).plain) == as_it_wrote_all(new.plain)
+    assert as_it_wrote_all(part_of(readable, {}).plain) == as_it_wrote_all(new.plain)
     held = {
-        entry.identity: {entry.values}
-        for entry in read_lines(as_it_wrote_all(new.plain), CLOUD_ID)[0]
+        line.identity: {line.values} for line in read_lines(as_it_wrote_all(new.plain), CLOUD_ID)[0]
     }
-    twice = [entry for entry in entries if entry.values in held[entry.identity]]
-    assert part_of(twice, held).rows == 0, (
-        "an earlier part that holds it in the old spelling holds it"
-    )
+    twice = [line for line in readable if line.values in held[line.identity]]
+    assert part_of(twice, held).rows == 0, "an earlier part may hold it in the old spelling"
 
 
 def as_it_wrote_all(plain: bytes) -> bytes:

@@ -8,7 +8,10 @@ from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wron
 REFUSALS = [
     "READONLY You can't write against a read only replica.",
     "READONLY You can't write against a read only replica. script: 4ca2, on @user_script:1.",
-    "ERR Error running script (call to f_4ca2): @user_script: 1: -READONLY You can't write against a read only replica.",
+    (
+        "ERR Error running script (call to f_4ca2): @user_script: 1: "
+        "-READONLY You can't write against a read only replica."
+    ),
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     "MASTERDOWN Link with PRIMARY is down and replica-serve-stale-data is set to 'no'.",
     "NOREPLICAS Not enough good replicas to write.",
@@ -17,9 +20,15 @@ REFUSALS = [
     "LOADING Valkey is loading the dataset in memory",
 ]
 FULL_DISK = [
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    (
+        "MISCONF Redis is configured to save RDB snapshots, "
+        "but it's currently unable to persist to disk."
+    ),
     "MISCONF Errors writing to the AOF file: No space left on device",
-    "MISCONF Errors writing to the AOF file: No space left on device script: 4ca2, on @user_script:1.",
+    (
+        "MISCONF Errors writing to the AOF file: No space left on device "
+        "script: 4ca2, on @user_script:1."
+    ),
 ]
 OTHERS = [
     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -48,7 +57,7 @@ def test_a_server_whose_disk_is_full_is_known_by_its_reply(reply: str) -> None:
 
 
 @pytest.mark.parametrize("reply", OTHERS)
-def test_other_errors_are_no_reason_to_leave_a_server(reply: str) -> None:
+def test_other_errors_are_not_taken_for_a_wrong_server_or_a_full_disk(reply: str) -> None:
     assert not comes_from_full_disk(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(TimeoutError("Timeout reading from 127.0.0.1:6379"))
