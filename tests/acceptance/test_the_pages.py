@@ -100,7 +100,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """`up` with three homes, whose data directory is `data`, and a second terminal."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / ".venv").symlink_to(sys.prefix)
-    with Terminal(folder, EAGLE_FETCH_WORKERS="1", EAGLE_API_TOKEN=TOKEN) as terminal:
+    settings = {"EAGLE_FETCH_WORKERS": "1", "EAGLE_API_TOKEN": TOKEN, "EAGLE_DEMAND_INTERVAL": "3"}
+    with Terminal(folder, **settings) as terminal:
         terminal.export("export EAGLE_DATA_DIR=data PATH=$PWD/.venv/bin:$PATH")
         running = terminal.start("eagle-logger up --homes 3")
         running.await_line(re.escape(HEADER))

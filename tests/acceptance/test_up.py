@@ -217,7 +217,7 @@ def findings(data: Path) -> dict[str, dict[str, Any]]:
     return {finding["name"]: finding for finding in json.loads(done.stdout)}
 
 
-def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
+def test_flower_moves_from_a_taken_port_and_a_frozen_beat_is_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Up(data, **ports(EAGLE_FLOWER_PORT="0")) as up, take_flowers_port(data) as taken:
         up.await_line("flower: another program has taken its port")
@@ -225,6 +225,10 @@ def test_flower_moves_to_another_port_if_its_own_is_taken(tmp_path: Path) -> Non
         port = int(json.loads((data / "services.json").read_text())["flower_port"])
         assert port != taken.getsockname()[1]
         assert answers(f"http://127.0.0.1:{port}/healthcheck")
+        beat = up.pid("workers.app beat")
+        os.kill(beat, signal.SIGSTOP)
+        up.await_line("beat: no progress for 5 s; look at what it wrote in run/log/beat.log")
+        os.kill(beat, signal.SIGCONT)
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
 
@@ -241,18 +245,6 @@ def test_the_system_runs_without_flower_if_the_configured_port_is_taken(tmp_path
         assert json.loads((data / "run" / "given_up.json").read_text()) == ["flower"]
         assert up.screen.count("flower keeps dying") == 1
         assert findings(data)["programs"]["well"] is False
-        up.ask_to_stop()
-        assert up.wait() == 0, up.screen
-
-
-def test_a_frozen_beat_is_named_within_seconds(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with Up(data, **ports()) as up:
-        up.await_ready()
-        beat = up.pid("workers.app beat")
-        os.kill(beat, signal.SIGSTOP)
-        up.await_line("beat: no progress for 5 s; look at what it wrote in run/log/beat.log")
-        os.kill(beat, signal.SIGCONT)
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
 

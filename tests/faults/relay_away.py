@@ -84,6 +84,5 @@ SCENARIOS = [
         "the relay answers everybody with 503 for twenty seconds",
         lambda _: [away("503", 15.0, 3.0)],
         SETUP,
-        short=True,
     ),
 ]

@@ -11,7 +11,7 @@ from workers.up.programs import REDIS
 
 
 def a_bit_of_everything(chance: Random) -> Sequence[Strike]:
-    calm = [chance.uniform(0, 1) for _ in range(4)]
+    calm = [chance.uniform(0, 1) for _ in range(3)]
     return [
         killed_processes.killed("fetch-1", calm[0]),
         s3_away.misbehaves(
@@ -22,9 +22,7 @@ def a_bit_of_everything(chance: Random) -> Sequence[Strike]:
             redis_away.killed(REDIS),
             calm=calm[2],
         ),
-        killed_processes.killed("rotator", calm[3]),
         sigterm.stopped("while all is well", lasts=chance.uniform(0, 1)),
-        redis_away.strike("FLUSHDB of the broker's database", redis_away.forget_messages, calm=0.5),
     ]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
@@ -49,8 +51,10 @@ def await_redis(
     """Wait until Redis answers and has read its files. Raises RedisUnavailable, or what
     `still_wanted` raises."""
     until = time.monotonic() + seconds
+    # The loop tries again, so redis-py need not: it would hide a refused password for seconds.
+    once = Retry(NoBackoff(), 0)
     with redis.Redis(
-        **address.client_options, socket_timeout=5, socket_connect_timeout=5
+        **address.client_options, socket_timeout=5, socket_connect_timeout=5, retry=once
     ) as client:
         while True:
             still_wanted()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
@@ -25,7 +27,7 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
             await_redis(RedisAddress.parse(private.url), 20)
             with (
                 redis.Redis.from_url(private.url) as client,
-                redis.Redis(port=private.port) as stranger,
+                redis.Redis(port=private.port, retry=Retry(NoBackoff(), 0)) as stranger,
             ):
                 assert client.get("kept") == (b"yes" if number else None)
                 client.set("kept", "yes")
