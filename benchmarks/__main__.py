@@ -32,7 +32,7 @@ LONG_HOMES = (1000, 10_000, 20_000, 30_000)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured, and how long."""
+    """What to measure, and for how long."""
 
     homes: tuple[int, ...]
     flood: int
@@ -166,7 +166,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "--flood",
     type=click.IntRange(1),
     default=20_000,
-    help="Homes that are more than ours can serve.",
+    help="More homes than ours can serve.",
 )
 @click.option(
     "--seconds",
@@ -218,18 +218,19 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="Then record the first fetching worker with this py-spy: profile-<homes>.txt.",
 )
 def main(
-    *, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **given: Any
+    *, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **options: Any
 ) -> None:
-    """Ours beside what it is compared to: same machine, same simulated relay, one after the other.
+    """Measure our system and what it is compared to, one after the other, on the same machine and
+    the same simulated relay.
 
-    Everything is on 127.0.0.1 and ends by itself. CPU per fetch is what to compare: it hardly minds
+    Everything runs on 127.0.0.1 and ends by itself. Compare the CPU per fetch: it hardly depends on
     what else runs.
     """
     conditions = Conditions(
-        **{name: given.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")}
+        **{name: options.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")}
     )
     homes = homes or (LONG_HOMES if is_long else (5000,))
-    plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **given)
+    plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **options)
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
     population = max(
         *plan.homes,

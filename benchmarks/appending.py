@@ -1,5 +1,5 @@
-"""What an append to a log file costs, beside the bare system calls: homes in turn, some hundreds in
-a batch."""
+"""The cost of an append to a log file, beside that of the bare system calls. The homes come in
+turn, some hundreds in a batch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from benchmarks.figures import chore
 from benchmarks.stage import Stage
-from eagle_logger.core import paths as paths_module
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.paths import log_file
 from eagle_logger.disk import crash_points
 from eagle_logger.logs.writer import LogWriter
 from workers.process.file_limits import raise_limit
 
 HOMES = 15_000
-"""Half of a large fleet: what one of two processes has."""
-A_BATCH = 300
+"""Half of a large fleet: the share of one of two processes."""
+BATCH_SIZE = 300
 ROUNDS = 3
-"""Turns of all homes that are measured, after one in which the files are made."""
+"""How often all homes are appended to, after a first round in which the files are created."""
 _SHARDS = 16
-_OTHERS = 2048
+_OTHER_DESCRIPTORS = 2048
 _HOUR = Hour.parse("2015-03-10-17")
 _LINE = b'{"a line": "of the length that a demand has", "rest": "' + b"." * 170 + b'"}\n'
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
@@ -32,12 +32,11 @@ Append = Callable[[Sequence[str]], object]
 
 
 def appending(stage: Stage) -> list[dict[str, Any]]:
-    """Ours with a few files kept open, with half and with all; then one write and one syncfs a
-    batch, and nothing else."""
-    raise_limit(2 * HOMES + _OTHERS)
-    kept = (512, HOMES // 2, HOMES)
+    """Our writer with few files kept open, with half of them, and with all. Then the bare calls:
+    one write for each line and one syncfs for each batch."""
+    raise_limit(2 * HOMES + _OTHER_DESCRIPTORS)
     return [
-        *(_ours(stage, most) for most in kept),
+        *(_ours(stage, most) for most in (512, HOMES // 2, HOMES)),
         _bare(stage, reopened=True),
         _bare(stage, reopened=False),
     ]
@@ -58,8 +57,7 @@ def _ours(stage: Stage, most: int) -> dict[str, Any]:
 def _bare(stage: Stage, *, reopened: bool) -> dict[str, Any]:
     with stage.processes("bare-append") as processes:
         paths = {
-            home: str(processes.directory / paths_module.log_file(home, _HOUR, _SHARDS))
-            for home in _homes()
+            home: str(processes.directory / log_file(home, _HOUR, _SHARDS)) for home in _homes()
         }
         for folder in {Path(path).parent for path in paths.values()}:
             folder.mkdir(parents=True)
@@ -98,7 +96,10 @@ def _timed(name: str, append: Append) -> dict[str, Any]:
             longest = max(longest, time.monotonic() - started)
     seconds, cpu = time.monotonic() - began, time.process_time() - used
     count = ROUNDS * HOMES
-    note = f"{cpu / count * 1e6:.1f} µs an append, {A_BATCH} a batch, which took {longest * 1e3:.0f} ms at most"
+    note = (
+        f"{cpu / count * 1e6:.1f} µs an append, {BATCH_SIZE} a batch, "
+        f"which took {longest * 1e3:.0f} ms at most"
+    )
     return chore(name, seconds, cpu, count, note)
 
 
@@ -108,5 +109,5 @@ def _homes() -> list[str]:
 
 def _batches() -> Iterator[list[str]]:
     homes = _homes()
-    for start in range(0, HOMES, A_BATCH):
-        yield homes[start : start + A_BATCH]
+    for start in range(0, HOMES, BATCH_SIZE):
+        yield homes[start : start + BATCH_SIZE]

@@ -1,9 +1,9 @@
-"""Clients that do the same requests and nothing else: what this language can do at best, and what
-2015 did.
+"""Clients that make the same requests and do nothing else: the best that Python can do, and what
+the program of 2015 did.
 
 Run as a process: `python -m benchmarks.bare httpx|transport|aiohttp|client|sequential URL
-USERS_FILE IN_FLIGHT`; ends on SIGTERM. What to trust over TLS is in SSL_CERT_FILE, which OpenSSL
-looks at.
+USERS_FILE IN_FLIGHT`. It ends on SIGTERM. OpenSSL reads the authorities to trust from
+SSL_CERT_FILE.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def with_httpx(url: str, people: Iterable[Mapping[str, str]], in_flight: i
 
 
 async def with_transport(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
-    """The same transport without the client around it."""
+    """The transport of `with_httpx` without the client around it."""
     address, timeout = httpx.URL(url), httpx.Timeout(DEADLINE).as_dict()
     async with AiohttpTransport(
         verify=ssl.create_default_context(), limits=_limits(in_flight)
@@ -98,7 +98,7 @@ async def with_aiohttp(url: str, people: Iterable[Mapping[str, str]], in_flight:
 
 
 async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: int) -> None:
-    """The relay client of ours: aiohttp, with every check, and the reply decoded."""
+    """Our relay client: aiohttp, with every check, and the reply decoded."""
     ca = os.environ.get("SSL_CERT_FILE")
     client = RelayClient(
         url,
@@ -121,7 +121,7 @@ async def with_client(url: str, people: Iterable[Mapping[str, str]], in_flight: 
 
 
 def sequential(url: str, people: Iterable[Mapping[str, str]]) -> None:
-    """One request after the other, as in 2015; what came back is appended to a file."""
+    """One request after the other, as in 2015. The replies are appended to a file."""
     with (
         httpx.Client(timeout=DEADLINE, trust_env=False) as client,
         Path("/dev/null").open("ab") as log,
@@ -142,10 +142,10 @@ CLIENTS = {
 async def _keep_asking(
     ask: Callable[[Person], Awaitable[object]], people: Iterable[Person], in_flight: int
 ) -> None:
-    everybody = itertools.cycle(people)
+    in_turn = itertools.cycle(people)
 
     async def one_after_the_other() -> None:
-        for person in everybody:
+        for person in in_turn:
             with suppress(httpx.HTTPError, aiohttp.ClientError, TimeoutError, EagleError):
                 await ask(person)
 

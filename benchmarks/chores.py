@@ -1,4 +1,4 @@
-"""What is done once or now and then: importing users, showing them, leasing them, rotating."""
+"""Work that is done once or now and then: to import users, show them, lease them, and rotate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import redis
 
 from benchmarks import proc
-from benchmarks.dispatching import lived_in
+from benchmarks.dispatching import state_of_months
 from benchmarks.figures import chore
 from benchmarks.rotating import write_backlog
 from benchmarks.stage import (
@@ -40,15 +40,15 @@ _LEASED_AT_ONCE = 1600
 """A hundred users for each of 16 shards."""
 _USERS_A_MESSAGE = 100
 _STRIDE = 0x9E3779
-"""Odd, so that its multiples meet every cloud id once before any twice, and far apart."""
-_ALL_DUE_WITHIN = 7.0
-"""Seconds: the store spreads a large batch over six."""
+"""Odd, so that its multiples meet every cloud id once, and neighbours are far apart."""
+_ALL_DUE_WITHIN_S = 7.0
+"""The store spreads a large batch over six seconds."""
 
 
 def registered_users(stage: Stage, count: int) -> list[dict[str, Any]]:
-    """`users import`, `status --json`, and what the dispatcher asks of Redis, with so many users:
-    once with cloud ids from all of their range, once with ids in a row, as a batch of gateways from
-    one factory has them."""
+    """`users import`, `status --json`, and the dispatcher's calls of Redis with this many users:
+    once with cloud ids from their whole range, and once with ids in a row, as a batch of gateways
+    from one factory has."""
     return _registered(stage, count, clustered=False) + _registered(stage, count, clustered=True)
 
 
@@ -81,20 +81,20 @@ def _registered(stage: Stage, count: int, *, clustered: bool) -> list[dict[str, 
         shown = _timed(
             f"status --json, {what}", [EAGLE, "status", "--json"], settings, server, count
         )
-        time.sleep(_ALL_DUE_WITHIN)
+        time.sleep(_ALL_DUE_WITHIN_S)
         return [imported, shown, *_dispatch(settings, server, count, what)]
 
 
 def _give_history(server: Redis, people: Path) -> None:
-    """Have everybody's state be as after some months."""
-    state = encode_state(lived_in())
+    """Give every user the state of some months."""
+    state = encode_state(state_of_months())
     with redis.Redis.from_url(server.url()) as client, people.open() as lines:
         while some := [json.loads(line)["cloud_id"] for line in islice(lines, 1000)]:
             client.hset("eagle:states", mapping=dict.fromkeys(some, state))
 
 
 def write_people(path: Path, count: int, *, clustered: bool) -> None:
-    """Made-up accounts as JSON lines."""
+    """Write made-up accounts as JSON lines."""
     with path.open("w") as lines:
         for number in range(count):
             cloud_id = number if clustered else number * _STRIDE % 2**24
@@ -118,8 +118,8 @@ def rotation(stage: Stage, user_hours: int) -> list[dict[str, Any]]:
 
 
 def _memory() -> TemporaryDirectory[str]:
-    """For what a store would keep on disks of its own: a directory in memory, where there is such a
-    thing."""
+    """A directory for the stand-in's objects, in memory if possible: a real store has other disks
+    than the log volume."""
     return TemporaryDirectory(
         prefix="eagle-bench-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None
     )
@@ -168,20 +168,20 @@ def _timed(
 def _dispatch(
     settings: dict[str, str], server: Redis, count: int, what: str
 ) -> list[dict[str, Any]]:
-    """What a visit asks of Redis: leased by the dispatcher, then claimed, begun and reported by a
-    worker."""
+    """The calls of Redis for a visit: the dispatcher leases the user, then a worker claims, begins
+    and reports."""
     return asyncio.run(_visit_all(settings, server, count, what))
 
 
 async def _visit_all(
     settings: dict[str, str], server: Redis, count: int, what: str
 ) -> list[dict[str, Any]]:
-    given = {name.removeprefix("EAGLE_").lower(): text for name, text in settings.items()}
+    values = {name.removeprefix("EAGLE_").lower(): value for name, value in settings.items()}
     store = wiring.user_store(
-        settings_module.load(Path(given.pop("data_dir")), **given, lease="600"), passwords=False
+        settings_module.load(Path(values.pop("data_dir")), **values, lease="600"), passwords=False
     )
     leased: list[str] = []
-    state = lived_in()
+    state = state_of_months()
 
     async def lease() -> None:
         while ids := await store.schedule.lease(_LEASED_AT_ONCE):

@@ -1,4 +1,4 @@
-"""What ours is compared to, each as processes of its own."""
+"""The contenders that our system is compared to, each as its own processes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,11 @@ WARM_UP = 3.0
 
 
 def bare(stage: Stage, relay: Relay, client: str, *, in_flight: int, seconds: float) -> Row:
-    """One process that asks and asks; `client` as in `benchmarks.bare`."""
+    """One process that makes requests all the time; `client` as in `benchmarks.bare`."""
     name = f"bare {client}" if client != "sequential" else "one after the other"
     with stage.processes(f"bare-{client}") as processes:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.bare",
-            client,
-            relay.post_url,
-            str(relay.users_file),
-            str(in_flight),
-        ]
+        command = [sys.executable, "-m", "benchmarks.bare", client]
+        command += [relay.post_url, str(relay.users_file), str(in_flight)]
         processes.start(client, command, {"SSL_CERT_FILE": str(relay.ca)} if relay.ca else {})
         begun = relay.answered()
         processes.wait_until(f"the first replies to {name}", lambda: relay.answered() > begun)
@@ -50,19 +43,9 @@ def tutorial(stage: Stage, relay: Relay, *, children: int, seconds: float) -> Ro
             "BENCH_LOGS": str(logs),
         }
         begun = relay.answered()
-        worker = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "benchmarks.tutorial",
-            "worker",
-            "-P",
-            "prefork",
-            "-c",
-            str(children),
-        ]
-        processes.start("worker", [*worker, "--loglevel", "WARNING"], settings)
+        worker = [sys.executable, "-m", "celery", "-A", "benchmarks.tutorial", "worker"]
+        worker += ["-P", "prefork", "-c", str(children), "--loglevel", "WARNING"]
+        processes.start("worker", worker, settings)
         processes.start("producer", [sys.executable, "-m", "benchmarks.tutorial"], settings)
         processes.wait_until(
             f"the first replies to {name}", lambda: relay.answered() > begun + 2 * children

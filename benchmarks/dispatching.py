@@ -1,4 +1,4 @@
-"""The dispatcher with very many users, and the whole system after a stop in which everybody fell
+"""The dispatcher with very many users, and the whole system after a stop in which all users fell
 due."""
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from eagle_logger.users.redis.encoding import encode_state, encode_user
 from tests.support.set_membership import breaches
 
 _HASHES = 256
-_WRITING = 2.0
-"""Seconds that writing 100 000 due times takes at most."""
+_WRITES_100_000_WITHIN_S = 2.0
+"""For due times."""
 _STRIDE = 7919
-"""A prime: its multiples meet every place once."""
-_IDLE = struct.pack("<dH", 0.0, 0)
-"""A turn that nobody has (users/redis/scripts/common.lua)."""
+"""A prime, so that its multiples meet every place once."""
+_IDLE_TURN = struct.pack("<dH", 0.0, 0)
+"""The turn of a user that no worker has (users/redis/scripts/common.lua)."""
 _SEALED = "gAAAAAB" + "x" * 177
-"""As long as a sealed password; nobody opens it here."""
+"""As long as an encrypted password; nothing here decrypts it."""
 
 
 def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float) -> dict[str, Any]:
-    """So many users, of whom so many fall due every second. Messages are thrown away as they come:
-    what is measured is the dispatcher's process, with beat and Redis beside it."""
+    """Measure the dispatcher's process, with beat and Redis beside it. Of the registered users a
+    number falls due every second. The messages are thrown away as they come."""
     period = registered / due_a_second
     with stage.processes("dispatching") as processes:
         slow = {"EAGLE_DEMAND_INTERVAL": f"{period:g}", "EAGLE_LEASE": "3600"}
@@ -48,9 +48,9 @@ def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float
             size = (system.redis.info()["used_memory"] - empty) / registered
             system.start()
             _drain_until(broker, _have_fall_due(users, registered, period) + 3.0)
-            before = _look(system)
+            before = _counters(system)
             messages, seconds = _drain_until(broker, time.time() + min(seconds, period - 5.0))
-            after = _look(system)
+            after = _counters(system)
         leased = after["leased"] - before["leased"]
         used = {name: (after["cpu"][name] - before["cpu"][name]) / seconds for name in after["cpu"]}
         overdue = system.ask(lambda store: store.fleet.totals()).overdue
@@ -61,15 +61,16 @@ def dispatching(stage: Stage, registered: int, due_a_second: int, seconds: float
             "cpu": round(used["dispatcher"] * seconds, 3),
             "count": leased,
             "per_second": round(leased / seconds, 1),
-            "note": f"of a core: {shares}; {messages / seconds:.0f} messages/s of {leased / max(messages, 1):.0f} users; "
-            f"{overdue} overdue at the end; {size:.0f} B a user in Redis",
+            "note": f"of a core: {shares}; {messages / seconds:.0f} messages/s of "
+            f"{leased / max(messages, 1):.0f} users; {overdue} overdue at the end; "
+            f"{size:.0f} B a user in Redis",
         }
 
 
 def _register(client: redis.Redis, count: int) -> None:
-    """Write users as the store does, with a state as after some months, in the quickest way there
-    is; due in a day."""
-    state, later = encode_state(lived_in()), time.time() + 86400
+    """Write users that are due in a day, with the states of some months. This goes past the store,
+    because it is quicker."""
+    state, later = encode_state(state_of_months()), time.time() + 86400
     for some in _ids(count):
         pipeline = client.pipeline(transaction=False)
         pipeline.hset(
@@ -77,16 +78,17 @@ def _register(client: redis.Redis, count: int) -> None:
             mapping={one: encode_user(User(one), _SEALED) for one in some},
         )
         pipeline.hset("eagle:states", mapping=dict.fromkeys(some, state))
-        pipeline.hset("eagle:turns", mapping=dict.fromkeys(some, _IDLE))
+        pipeline.hset("eagle:turns", mapping=dict.fromkeys(some, _IDLE_TURN))
         pipeline.zadd("eagle:due", dict.fromkeys(some, later))
         pipeline.execute()
 
 
 def _have_fall_due(client: redis.Redis, count: int, period: float) -> float:
-    """One after the other, evenly over the period; answers when the first does."""
-    first, done = time.time() + _WRITING + count / 100_000, 0
+    """Let the users fall due one after the other, evenly over the period. Returns when the first
+    one does."""
+    first, done = time.time() + _WRITES_100_000_WITHIN_S * max(1.0, count / 200_000), 0
     for some in _ids(count):
-        # In a large step, so that each moment has users of all shards.
+        # Neighbours are a large step apart, so that users of all shards are due at each moment.
         due = {
             one: first + period * ((done + at) * _STRIDE % count) / count
             for at, one in enumerate(some)
@@ -97,31 +99,33 @@ def _have_fall_due(client: redis.Redis, count: int, period: float) -> float:
 
 
 def _ids(count: int) -> Iterator[list[str]]:
-    """Cloud ids, some of one hash at a time."""
+    """Cloud ids in lists, each list of one hash."""
     for digits in range(_HASHES):
         mine = [f"{digits:02x}{number:04x}" for number in range(len(range(digits, count, _HASHES)))]
         yield from (mine[start : start + 1000] for start in range(0, len(mine), 1000))
 
 
-def lived_in() -> UserState:
-    """A state as it is after some months."""
+def state_of_months() -> UserState:
+    """The state of a user that has been fetched for some months."""
     now = int(time.time())
     stream = Stream("0xd8d5b9000000abcd", "0x0013500100000001", Kind.DEMAND)
-    seen = tuple((now - 6 * number, f'"value":1.{731 + number},"unit":"kW"') for number in range(4))
+    recent = tuple(
+        (now - 6 * number, f'"value":1.{731 + number},"unit":"kW"') for number in range(4)
+    )
     return UserState(
         total_events_logged=1_234_567,
         first_timestamp=now - 9_000_000,
         last_timestamp=now,
         last_arrival=now + 0.25,
         asked=dict.fromkeys(Kind, now + 0.125),
-        recent={stream: seen},
+        recent={stream: recent},
         recent_counts=(now // 600, 98, 100, 101, 99, 100, 100),
     )
 
 
 def _drain_until(broker: redis.Redis, moment: float) -> tuple[int, float]:
-    """Take away what waits for the fetching workers, every quarter of a second: how many messages,
-    and how long it took."""
+    """Delete the fetching workers' messages every quarter of a second. Returns the number of
+    messages and the seconds."""
     began, messages = time.monotonic(), 0
     while time.time() < moment:
         time.sleep(0.25)
@@ -132,7 +136,7 @@ def _drain_until(broker: redis.Redis, moment: float) -> tuple[int, float]:
     return messages, time.monotonic() - began
 
 
-def _look(system: System) -> dict[str, Any]:
+def _counters(system: System) -> dict[str, Any]:
     processes = system.processes.ids("dispatcher", "beat", "redis")
     return {
         "cpu": {name: proc.cpu_seconds(pid) for name, pid in processes.items()},
@@ -143,7 +147,7 @@ def _look(system: System) -> dict[str, Any]:
 def overdue(
     stage: Stage, relay: Relay, homes: int, *, seconds: float, workers: int
 ) -> dict[str, Any]:
-    """Start the system when so many homes are overdue, and watch how that decays."""
+    """Start the system when this many homes are overdue, and watch how their number falls."""
     with stage.processes("overdue") as processes:
         system = System(processes, relay.post_url, workers=workers)
         system.seed(relay.accounts(homes))
@@ -165,14 +169,15 @@ def overdue(
             "cpu": round(cpu, 3),
             "count": fetches,
             "per_second": round(fetches / decay[-1][0], 1),
-            "note": f"all served once after {_said(all_served)}, nobody over 2 s late after {_said(on_time)} "
-            f"(processes took {started:.0f} s to start); seconds: longest overdue: {json.dumps(curve)}",
+            "note": f"all served once after {_seconds(all_served)}, none over 2 s late after "
+            f"{_seconds(on_time)} (processes took {started:.0f} s to start); "
+            f"seconds: longest overdue: {json.dumps(curve)}",
         }
 
 
 def _decay(system: System, seconds: float) -> Iterator[tuple[float, float, int]]:
-    """Every second: seconds since all processes were up, how long the most overdue has waited, and
-    fetches so far."""
+    """Yields once a second: the seconds since all processes were up, the wait of the most overdue
+    user, and the fetches so far."""
     began = time.monotonic()
     while (at := time.monotonic() - began) < seconds:
         totals = system.ask(lambda store: store.fleet.totals())
@@ -182,5 +187,5 @@ def _decay(system: System, seconds: float) -> Iterator[tuple[float, float, int]]
         time.sleep(1.0)
 
 
-def _said(seconds: float | None) -> str:
+def _seconds(seconds: float | None) -> str:
     return "more than was watched" if seconds is None else f"{seconds:.0f} s"

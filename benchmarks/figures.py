@@ -1,4 +1,4 @@
-"""What a measurement says: pure arithmetic on samples taken before and after."""
+"""The figures of a measurement: pure arithmetic on samples taken before and after."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from eagle_logger.telemetry import late_percentile
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a group of processes has used up to a moment. Seconds of CPU (user and system) since
-    each began; bytes."""
+    """The resources that a group of processes has used up to a moment."""
 
     at: float
     cpu: Mapping[int, float]
-    """By process id."""
+    """Process id → seconds of CPU (user and system) since its start."""
     memory: Mapping[str, int] = field(default_factory=dict)
-    """Proportional set size by process name: what several share is counted once, in equal parts."""
+    """Process name → proportional set size in bytes. Shared memory counts in equal parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,9 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contender's measurement over `seconds`. `cpu` is of all its processes, without Redis and
-    the relay (they have their own); `others` is the share of the machine that was busy with
-    anything else at all."""
+    """One contender's measurement over `seconds`. `cpu` is that of all its processes; Redis and the
+    relay have their own figures. `others` is the share of the machine that was busy with anything
+    else."""
 
     name: str
     seconds: float
@@ -82,15 +81,15 @@ def per(seconds: float, count: int) -> float | None:
 
 
 def cpu_between(before: Use, after: Use) -> float:
-    """CPU seconds used between the two. A process that came in between counts from its start; one
-    that went is left out."""
+    """CPU seconds used between the two samples. A process that began in between counts from its
+    start; one that ended in between is left out."""
     return sum(used - before.cpu.get(pid, 0.0) for pid, used in after.cpu.items())
 
 
 def used_by_each(
     names: Mapping[str, int], before: Mapping[int, float], after: Mapping[int, float]
 ) -> dict[str, float]:
-    """CPU seconds between the two by name; without descendants."""
+    """Name → CPU seconds between the two samples, without descendants."""
     return {
         name: round(after.get(pid, 0.0) - before.get(pid, 0.0), 2) for name, pid in names.items()
     }
@@ -99,8 +98,8 @@ def used_by_each(
 def threads_by_role(
     pid: int, before: Mapping[int, float], after: Mapping[int, float]
 ) -> dict[str, float]:
-    """CPU seconds between the two: a worker's main thread (Celery), its busiest other one (the
-    event loop), and the rest."""
+    """CPU seconds between the two samples: of a worker's main thread (Celery), of its busiest other
+    thread (the event loop), and of the rest."""
     used = {thread: cpu - before.get(thread, 0.0) for thread, cpu in after.items()}
     main = used.pop(pid, 0.0)
     busiest = max(used.values(), default=0.0)
@@ -112,8 +111,8 @@ def threads_by_role(
 
 
 def share_of_others(before: Machine, after: Machine, accounted: float) -> float:
-    """Which share of the machine was busy with something other than `accounted` CPU seconds;
-    between 0 and 1."""
+    """The share of the machine (0 to 1) that was busy with something other than `accounted` CPU
+    seconds."""
     total = after.total - before.total
     return min(1.0, max(0.0, (after.busy - before.busy - accounted) / total)) if total > 0 else 0.0
 
@@ -136,7 +135,7 @@ def lateness(tally: Mapping[str, int]) -> dict[str, float | None]:
 
 
 def times(ours: Row | None, other: Row) -> float | None:
-    """How many fetches ours gives for the CPU that one of the other takes."""
+    """How many fetches ours makes for the CPU of one fetch of the other."""
     if ours is None or ours.cpu_per_fetch is None or other.cpu_per_fetch is None:
         return None
     return other.cpu_per_fetch / ours.cpu_per_fetch
@@ -147,7 +146,7 @@ def _rounded(number: float | None) -> float | None:
 
 
 def chore(name: str, seconds: float, cpu: float, count: int, note: str) -> dict[str, Any]:
-    """What was done once, `count` things of it."""
+    """The figures of work that was done once, on `count` things."""
     return {
         "name": name,
         "seconds": round(seconds, 3),

@@ -1,4 +1,4 @@
-"""One contender at a time: let it warm up, then look at everything twice."""
+"""Measures one contender: two samples of everything, and many smaller ones between them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks import proc
 from benchmarks.figures import Machine, Row, Use, cpu_between, share_of_others, used_by_each
 from benchmarks.stage import Processes, Redis, Relay, redis_cpu
 
-GLANCES = 100
+MOST_SAMPLES = 100
 """In one measurement, and at most one a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Sample:
     use: Use
     relay: float
     redis: float
@@ -41,13 +41,16 @@ def measure(
         [Mapping[str, Any], Mapping[str, Any], float], Mapping[str, Any]
     ] = lambda *_: {},
 ) -> Row:
-    """Watch `contenders` (name → process id) for so many seconds, or until `is_over`; `begin` is
-    called once, after the first look. `more` is looked at before and
-    after, and `explain` makes of the two, and of the seconds between, what goes into the row.
-    `watch` is looked at a hundred times between: `over_time`."""
+    """Measure `contenders` (name → process id) for this many seconds, or until `is_over`. `begin`
+    is called once, after the first sample.
 
-    def look() -> _Look:
-        return _Look(
+    `more` is called for the first and the last sample. From both, and the seconds between,
+    `explain` makes further figures of the row. `watch` is called up to a hundred times in between,
+    and its answers become `over_time`.
+    """
+
+    def take_sample() -> _Sample:
+        return _Sample(
             proc.use(contenders),
             proc.cpu_seconds(relay.pid),
             redis_cpu(redis_server) if redis_server else 0.0,
@@ -56,15 +59,15 @@ def measure(
             more(),
         )
 
-    before, over_time = look(), list[Mapping[str, Any]]()
+    before, over_time = take_sample(), list[Mapping[str, Any]]()
     began = time.monotonic()
     begin()
     while (passed := time.monotonic() - began) < seconds and not is_over():
         processes.check()
-        if watch and passed >= len(over_time) * max(1.0, seconds / GLANCES):
+        if watch and passed >= len(over_time) * max(1.0, seconds / MOST_SAMPLES):
             over_time.append({"second": round(passed, 1), **watch()})
         time.sleep(min(0.25, max(0.0, began + seconds - time.monotonic())))
-    after = look()
+    after = take_sample()
     cpu, passed = cpu_between(before.use, after.use), after.use.at - before.use.at
     relay_cpu, redis_used = after.relay - before.relay, after.redis - before.redis
     return Row(

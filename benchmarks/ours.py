@@ -1,5 +1,5 @@
-"""Ours, whole: beat, dispatcher, fetching workers, rotator, Redis, as `eagle-logger up` starts
-them."""
+"""Our whole system: beat, dispatcher, fetching workers, rotator and Redis, as `eagle-logger up`
+starts them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BATCH = 500
 
 
 class System:
-    """All of it but the relay, in a directory of its own."""
+    """All of it but the relay, in its own directory."""
 
     def __init__(
         self, processes: Processes, relay_url: str, *, workers: int, **settings: str
@@ -53,13 +53,13 @@ class System:
 
     @property
     def settings(self) -> Settings:
-        given = {
-            name.removeprefix("EAGLE_").lower(): text for name, text in self.environment.items()
+        values = {
+            name.removeprefix("EAGLE_").lower(): value for name, value in self.environment.items()
         }
-        return settings_module.load(Path(given.pop("data_dir")), **given)
+        return settings_module.load(Path(values.pop("data_dir")), **values)
 
     def start(self) -> None:
-        """All processes, and wait until each has reported to Redis."""
+        """Start all processes, and wait until each has reported to Redis."""
         node = wiring.node(self.settings)
         self._worker("dispatcher", "dispatch,adhoc", 8)
         for name in self.fetching:
@@ -73,31 +73,21 @@ class System:
         )
 
     def _worker(self, name: str, queues: str, threads: int) -> None:
-        command = [
-            *_celery(),
-            "worker",
-            "-n",
-            f"{name}@%h",
-            "-Q",
-            queues,
-            "-P",
-            "threads",
-            "-c",
-            str(threads),
-        ]
+        command = [*_celery(), "worker", "-n", f"{name}@%h", "-Q", queues]
+        command += ["-P", "threads", "-c", str(threads)]
         self.processes.start(name, command, {**self.environment, "EAGLE_PROCESS_NAME": name})
 
     def seed(self, accounts: list[dict[str, Any]]) -> None:
-        """Put these users into Redis as if they had been fetched for long: of the rarer kinds only
-        what falls due is asked."""
+        """Put these users into Redis as if they had been fetched for long, so that their rarer
+        kinds of readings are not all due at once."""
         asyncio.run(_seed(self.settings, accounts))
 
     def rotate(self) -> None:
-        """Have the rotator archive what is complete."""
+        """Let the rotator archive the complete hours."""
         run([*_celery(), "call", "rotate", "--queue", "dispatch"], self.environment)
 
     def archived(self) -> int:
-        """Objects in the stand-in for S3."""
+        """The number of objects in the stand-in for S3."""
         return sum(1 for path in (self.processes.directory / "s3").rglob("*.jsonl.gz"))
 
     def ask(self, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
@@ -121,9 +111,11 @@ def ours(
     profile: str | None = None,
     backlog: int = 0,
 ) -> Row:
-    """Measured after every home had its turn and five periods more. `profile`: a py-spy to record
-    with. `backlog`: user-hours that wait to be archived when measuring begins; then it ends when
-    all of them are archived, or after `seconds`."""
+    """Measure our system once every home has had its turn, and five periods later.
+
+    `profile` is the path of a py-spy to record with. `backlog` user-hours wait to be archived when
+    measuring begins; it then ends when all of them are archived, or after `seconds`.
+    """
     with stage.processes("ours") as processes:
         settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
         if backlog:
@@ -143,16 +135,16 @@ def ours(
             relay,
             seconds=seconds,
             redis_server=system.redis,
-            more=lambda: _look(system),
-            watch=lambda: _glance(system),
+            more=lambda: _counters(system),
+            watch=lambda: _sample(system),
             begin=system.rotate if backlog else lambda: None,
             is_over=lambda: bool(backlog) and system.tally().get("uploads_done", 0) >= backlog,
             explain=lambda before, after, passed: _explain(before, after, passed, homes, empty),
         )
         if profile:
             _record(system, profile, seconds, stage.directory.parent / f"profile-{homes}.txt")
-        if found := system.ask(lambda store: breaches(store.users)):
-            raise Failed(f"users in neither set or in both: {found[:3]}")
+        if wrong := system.ask(lambda store: breaches(store.users)):
+            raise Failed(f"users in neither set or in both: {wrong[:3]}")
         return row
 
 
@@ -165,8 +157,8 @@ def _settle(system: System, homes: int) -> None:
     time.sleep(PERIODS_TO_SETTLE * period)
 
 
-def _look(system: System) -> dict[str, Any]:
-    """Everything that only grows, and what Redis holds."""
+def _counters(system: System) -> dict[str, Any]:
+    """Everything that only grows, and the size of Redis."""
     messages = users = 0
     for name in system.fetching:
         with system.processes.log(name).open("rb") as lines:
@@ -179,8 +171,8 @@ def _look(system: System) -> dict[str, Any]:
     return {**counts, "tally": system.tally(), "info": system.redis.info(), "threads": threads}
 
 
-def _glance(system: System) -> dict[str, Any]:
-    """What is looked at again and again: enough to draw lateness and memory over time."""
+def _sample(system: System) -> dict[str, Any]:
+    """A sample that is taken again and again, to draw lateness and memory over time."""
     tally = system.tally()
     late = {name: count for name, count in tally.items() if name.startswith("late_")}
     memory = proc.use(system.contenders()).memory
@@ -238,22 +230,12 @@ def _on_time(homes: int, fetches: int, missed_turns: int) -> int | None:
 
 
 def _record(system: System, py_spy: str, seconds: float, target: Path) -> None:
-    """A profile of the first fetching worker under the same load, after it was measured: collapsed
-    stacks, one a line."""
+    """Record the first fetching worker under the same load, after the measurement. The profile has
+    one collapsed stack a line."""
     pid = system.processes.ids()[system.fetching[0]]
-    command = [
-        py_spy,
-        "record",
-        "--pid",
-        str(pid),
-        "--duration",
-        str(int(seconds)),
-        "--rate",
-        "200",
-        "--format",
-        "raw",
-    ]
-    run([*command, "--nonblocking", "--threads", "--output", str(target)], {})
+    command = [py_spy, "record", "--pid", str(pid), "--duration", str(int(seconds))]
+    command += ["--rate", "200", "--format", "raw", "--nonblocking", "--threads"]
+    run([*command, "--output", str(target)], {})
 
 
 async def _ask(settings: Settings, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:

@@ -1,7 +1,9 @@
-"""From asking for a home to its line on disk, by every way there is, while a fleet is polled.
+"""Measures the time from a ping for a home to its line on disk, by every way, while a fleet is
+polled.
 
-The homes that are asked for are idle: their own routine lies a day ahead, so that every line is the
-answer to a ping. A line counts when it is in the log file; it is fsynced milliseconds later.
+The homes that are pinged are idle: their next routine visit is a day ahead, so that every line is
+the answer to a ping. A line counts once it is in the log file; its fsync follows within
+milliseconds.
 """
 
 from __future__ import annotations
@@ -35,11 +37,11 @@ from workers.up.simulators import homes as accounts_of
 
 FLEET = 1000
 PINGS = 200
-"""By each way, each for a home of its own."""
-A_NEW_READING = 30.0
-"""Seconds after which a meter has certainly said something new."""
-PATIENCE = 30.0
-_LOOKS_EVERY = 0.005
+"""By each way, each for another home."""
+NEW_READING_WITHIN_S = 30.0
+"""After this time a meter certainly has a new reading."""
+LINE_WITHIN_S = 30.0
+_POLL_EVERY_S = 0.005
 _IDLE = {
     Kind.DEMAND: 86400.0,
     **dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 2 * 86400.0),
@@ -49,8 +51,8 @@ Ask = Callable[[str], Awaitable[None]]
 
 
 def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[dict[str, Any]]:
-    """Seconds from asking to the line, through SNS and SQS (played by moto), over HTTP from a fake
-    of SNS, and directly."""
+    """Measure the three ways: through SNS and SQS (played by moto), over HTTP from a fake SNS, and
+    directly."""
     sns = FakeSns()
     with stage.processes("ping") as processes:
         aws_port, bridge_port = free_port(), free_port()
@@ -68,14 +70,15 @@ def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[di
         _start_bridge(processes, system, sns, aws_port)
         system.start()
         people = accounts_of(relay.users_file)
-        everybody = [(one.user.cloud_id, one.credentials) for one in people[: FLEET + 3 * PINGS]]
-        asyncio.run(_seed(system.settings, everybody[FLEET:], _IDLE))
-        asyncio.run(_seed(system.settings, everybody[:FLEET], {}))
+        accounts = [(one.user.cloud_id, one.credentials) for one in people[: FLEET + 3 * PINGS]]
+        asyncio.run(_seed(system.settings, accounts[FLEET:], _IDLE))
+        asyncio.run(_seed(system.settings, accounts[:FLEET], {}))
         processes.wait_until(
-            "everybody's first visit", lambda: system.tally().get("fetches", 0) >= len(everybody)
+            "the first visit of all homes",
+            lambda: system.tally().get("fetches", 0) >= len(accounts),
         )
-        time.sleep(A_NEW_READING)
-        idle = [cloud_id for cloud_id, _ in everybody[FLEET:]]
+        time.sleep(NEW_READING_WITHIN_S)
+        idle = [cloud_id for cloud_id, _ in accounts[FLEET:]]
         return asyncio.run(
             _all_ways(system, sns, f"http://127.0.0.1:{bridge_port}/sns", idle, seconds / PINGS)
         )
@@ -112,7 +115,7 @@ def _start_bridge(processes: Processes, system: System, sns: FakeSns, aws_port: 
 async def _seed(
     settings: Settings, people: Sequence[tuple[str, Credentials]], intervals: dict[Kind, float]
 ) -> None:
-    """Users as if they had been asked everything just now."""
+    """Register users whose readings of all kinds were fetched just now."""
     store, cipher = wiring.user_store(settings, passwords=True), wiring.cipher(settings)
     state = UserState(asked=dict.fromkeys(Kind, time.time()))
     try:
@@ -156,7 +159,7 @@ async def _all_ways(
         }
         try:
             return [
-                await _one_way(
+                await _measure_way(
                     system.processes,
                     settings,
                     name,
@@ -171,7 +174,7 @@ async def _all_ways(
             await store.close()
 
 
-async def _one_way(
+async def _measure_way(
     processes: Processes,
     settings: Settings,
     name: str,
@@ -202,18 +205,18 @@ async def _one_way(
 
 
 async def _until_line(settings: Settings, ask: Ask, cloud_id: str) -> float:
-    """Seconds from asking until the home's log files have grown."""
+    """Seconds from the ping until the home's log files have grown."""
     before, began = _size(settings, cloud_id), time.monotonic()
     await ask(cloud_id)
     while _size(settings, cloud_id) == before:
-        if time.monotonic() - began > PATIENCE:
-            raise Failed(f"no line of {cloud_id} within {PATIENCE:g} s")
-        await asyncio.sleep(_LOOKS_EVERY)
+        if time.monotonic() - began > LINE_WITHIN_S:
+            raise Failed(f"no line of {cloud_id} within {LINE_WITHIN_S:g} s")
+        await asyncio.sleep(_POLL_EVERY_S)
     return time.monotonic() - began
 
 
 def _size(settings: Settings, cloud_id: str) -> int:
-    """Bytes in this home's log files, of whatever hours."""
+    """Bytes in this home's log files of all hours."""
     shard = shard_name(shard_of(cloud_id, settings.shards))
     return sum(
         path.stat().st_size

@@ -1,4 +1,4 @@
-"""What the kernel says about processes and the machine (Linux)."""
+"""Use of CPU and memory by processes and by the machine, as Linux shows it in /proc."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def use(processes: Mapping[str, int]) -> Use:
-    """What these processes (name → id) and all their descendants have used so far. One that has
-    ended is left out."""
+    """The use so far by these processes (name → id) and all their descendants, without those that
+    have ended."""
     cpu: dict[int, float] = {}
     memory: dict[str, int] = {}
     for name, root in processes.items():
@@ -28,8 +28,7 @@ def use(processes: Mapping[str, int]) -> Use:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all its threads. Raises FileNotFoundError if there is no such
-    process."""
+    """User and system time of all threads of this process. Raises FileNotFoundError if it ended."""
     return _seconds(_PROC / str(pid) / "stat")
 
 
@@ -39,14 +38,14 @@ def _seconds(stat: Path) -> float:
 
 
 def threads(pid: int) -> dict[int, float]:
-    """CPU seconds of each thread of one process, by thread id; the main thread's id is the
+    """Thread id → CPU seconds, for each thread of one process. The main thread's id is the
     process's."""
-    found = {}
+    seconds = {}
     with suppress(FileNotFoundError, ProcessLookupError):
         for thread in (_PROC / str(pid) / "task").iterdir():
             with suppress(FileNotFoundError, ProcessLookupError):
-                found[int(thread.name)] = _seconds(thread / "stat")
-    return found
+                seconds[int(thread.name)] = _seconds(thread / "stat")
+    return seconds
 
 
 def machine() -> Machine:
@@ -58,12 +57,12 @@ def machine() -> Machine:
 
 
 def _family(pid: int) -> list[int]:
-    found = [pid]
+    pids = [pid]
     with suppress(FileNotFoundError, ProcessLookupError):
         for thread in (_PROC / str(pid) / "task").iterdir():
             for child in (thread / "children").read_text().split():
-                found += _family(int(child))
-    return found
+                pids += _family(int(child))
+    return pids
 
 
 def _proportional(pid: int) -> int:

@@ -30,8 +30,8 @@ _MODEL = "ffffff"
 
 
 def write_backlog(data_dir: Path, user_hours: int) -> int:
-    """Log files of so many users for one complete hour, as the fetching workers leave them: synced.
-    How many lines."""
+    """Write log files of this many users for one complete hour, and sync them, as the fetching
+    workers do. Returns the number of lines."""
     model = b"".join(_line(number) for number in range(LINES))
     for number in range(user_hours):
         cloud_id = f"{number:06x}"

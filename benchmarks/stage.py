@@ -1,5 +1,5 @@
-"""What every contender plays on: a directory, a simulated relay, a Redis, and processes that all
-end with it."""
+"""What every contender runs in: a directory, a simulated relay, a Redis, and processes that all end
+with it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,15 @@ from workers.up.servers import find_server
 ROOT = Path(__file__).parent.parent
 EAGLE = str(Path(sys.executable).parent / "eagle-logger")
 BUCKET = "eagle"
-_PATIENCE = 60.0
+_STARTS_WITHIN_S = 60.0
 
 
 class Failed(Exception):
-    """A process did not do what it should; says which, and shows the end of its log."""
+    """A process failed. The message names it, and shows the end of its log."""
 
 
 class Processes:
-    """Processes of ours and of nobody else: started here, and ended here in reverse order, each by
-    its id."""
+    """Processes that are started here, and ended in reverse order, each by its id."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -50,8 +49,8 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None
     ) -> int:
-        """Its id. Its output goes to `<name>.log`; of our environment it gets no EAGLE_ setting but
-        these."""
+        """Start a process; returns its id. Its output goes to `<name>.log`. It gets these EAGLE_
+        settings and none from our environment."""
         with self.log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
                 list(command),
@@ -67,7 +66,7 @@ class Processes:
         return self.directory / f"{name}.log"
 
     def ids(self, *names: str) -> dict[str, int]:
-        """Of these, or of all."""
+        """Name → process id, of these processes or of all."""
         return {
             name: process.pid
             for name, process in self._running.items()
@@ -78,12 +77,11 @@ class Processes:
         """Raises Failed if one has ended by itself."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise Failed(
-                    f"{name} ended with {process.returncode}:\n{self.log(name).read_text(errors='replace')[-2000:]}"
-                )
+                end_of_log = self.log(name).read_text(errors="replace")[-2000:]
+                raise Failed(f"{name} ended with {process.returncode}:\n{end_of_log}")
 
     def wait_until(
-        self, what: str, happened: Callable[[], bool], patience: float = _PATIENCE
+        self, what: str, happened: Callable[[], bool], patience: float = _STARTS_WITHIN_S
     ) -> None:
         until = time.monotonic() + patience
         while not happened():
@@ -107,8 +105,9 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How the relay answers: after `latency` seconds, `spread` either way; a share of the homes
-    never; over TLS, or closing the connection after every reply, as the captured ones do."""
+    """How the relay answers: after `latency` seconds, `spread` more or less; never to the share
+    `hanging` of the homes; over TLS; closing the connection after every reply, as captured relays
+    do."""
 
     latency: float = 0.2
     spread: float = 0.05
@@ -123,21 +122,21 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """The simulated relay, its accounts, and what it says about itself."""
+    """The simulated relay, its accounts, and its statistics."""
 
     url: str
     users_file: Path
     pid: int
     homes: int
     ca: Path | None = None
-    """What to trust, if it speaks TLS."""
+    """The authority to trust, if the relay speaks TLS."""
 
     @property
     def post_url(self) -> str:
         return f"{self.url}/cgi-bin/post_manager"
 
     def answered(self) -> int:
-        """Requests that got a reading so far: the same count for every contender, taken by neither."""
+        """How many requests got a reading so far. The relay counts alike for every contender."""
         tls = ssl.create_default_context(cafile=self.ca) if self.ca else None
         with urllib.request.urlopen(f"{self.url}/stats", timeout=30, context=tls) as reply:
             outcomes: dict[str, int] = json.load(reply)["outcomes"]
@@ -158,8 +157,8 @@ class Redis:
 
     def info(self) -> dict[str, Any]:
         with redis.Redis(port=self.port) as client:
-            found: dict[str, Any] = client.info()
-        return found
+            info: dict[str, Any] = client.info()
+        return info
 
     def empty(self) -> None:
         with redis.Redis(port=self.port) as client:
@@ -167,8 +166,7 @@ class Redis:
 
 
 class Stage:
-    """A working directory (removed at the end), and on request a relay and fresh Redis servers in
-    it."""
+    """A working directory with a relay and fresh Redis servers in it, removed at the end."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -189,32 +187,19 @@ class Stage:
         self._open.close()
 
     def processes(self, name: str) -> Processes:
-        """An empty group in a directory of its own, for `with`."""
+        """An empty group of processes in its own directory, for `with`."""
         self._count += 1
         directory = self.directory / f"{self._count:02d}-{name}"
         directory.mkdir()
         return Processes(directory)
 
     def relay(self, homes: int, conditions: Conditions) -> Relay:
-        """Started once; ends with the stage."""
+        """Start the relay. It ends with the stage."""
         processes = self._open.enter_context(self.processes("relay"))
         port, users = free_port(), processes.directory / "users.jsonl"
-        command = [
-            EAGLE,
-            "simulate",
-            "--homes",
-            str(homes),
-            "--port",
-            str(port),
-            "--users-file",
-            str(users),
-        ]
-        command += [
-            "--latency",
-            str(conditions.latency),
-            "--latency-spread",
-            str(conditions.spread),
-        ]
+        command = [EAGLE, "simulate", "--homes", str(homes), "--port", str(port)]
+        command += ["--users-file", str(users), "--latency", str(conditions.latency)]
+        command += ["--latency-spread", str(conditions.spread)]
         if rules := conditions.rules():
             faults = processes.directory / "faults.json"
             faults.write_text(json.dumps({"rules": rules}))
@@ -241,48 +226,25 @@ def _write_certificates(shown: Path, ca: Path) -> None:
 
 
 def start_redis(processes: Processes) -> Redis:
-    """As `eagle-logger up` starts it: every write in its append-only file, on disk within a second."""
+    """Start Redis as `eagle-logger up` does: every write goes into its append-only file, which is
+    on disk within a second."""
     port = free_port()
-    command = [
-        find_server().path,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--dir",
-        str(processes.directory),
-        "--save",
-        "",
-    ]
-    command += [
-        "--appendonly",
-        "yes",
-        "--appendfsync",
-        "everysec",
-        "--maxmemory-policy",
-        "noeviction",
-    ]
+    command = [find_server().path, "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--dir", str(processes.directory), "--save", "", "--appendonly", "yes"]
+    command += ["--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
     redis_server = Redis(port, processes.start("redis", command))
-    await_redis(RedisAddress.parse(redis_server.url()), _PATIENCE)
+    await_redis(RedisAddress.parse(redis_server.url()), _STARTS_WITHIN_S)
     return redis_server
 
 
 def start_s3(processes: Processes, objects: Path | None = None) -> dict[str, str]:
-    """The strict stand-in, its objects there or below `s3/`, with the bucket `BUCKET`; the settings
-    to reach it with."""
+    """Start the strict stand-in for S3 with the bucket `BUCKET`. Its objects are in `objects`, or
+    else in `s3/`. Returns the settings that lead to it."""
     port = free_port()
     access = {"EAGLE_AWS_ACCESS_KEY_ID": "bench", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
     directory = objects or processes.directory / "s3"
-    command = [
-        EAGLE,
-        "simulate-s3",
-        "--port",
-        str(port),
-        "--directory",
-        str(directory),
-        "--bucket",
-        BUCKET,
-    ]
+    command = [EAGLE, "simulate-s3", "--port", str(port), "--bucket", BUCKET]
+    command += ["--directory", str(directory)]
     processes.start("s3", command, {**access, "EAGLE_DATA_DIR": str(processes.directory)})
     url = f"http://127.0.0.1:{port}"
     processes.wait_until("the S3 stand-in", lambda: url in processes.log("s3").read_text())
@@ -290,16 +252,14 @@ def start_s3(processes: Processes, objects: Path | None = None) -> dict[str, str
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without settings of whoever calls, and with these."""
-    return {
-        **{name: text for name, text in os.environ.items() if not name.startswith("EAGLE_")},
-        **(settings or {}),
-    }
+    """The environment of this process, with these EAGLE_ settings and no others."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    return {**others, **(settings or {})}
 
 
 def run(command: Sequence[str], settings: Mapping[str, str]) -> tuple[float, float, str]:
-    """Run it to its end: seconds, CPU seconds (with its children's), what it printed. Raises
-    Failed."""
+    """Run a command to its end. Returns seconds, CPU seconds (with its children's) and its output.
+    Raises Failed."""
     began = time.monotonic()
     before = os.times()
     done = subprocess.run(
@@ -335,8 +295,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(25)
-    # It leads a session of its own: children that outlived it (prefork's) are in its group, and in
-    # no other.
+    # The process leads its own group. Children that outlived it, as prefork's do, are in it.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

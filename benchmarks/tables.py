@@ -1,4 +1,4 @@
-"""Measurements as text: tables that are Markdown and read well in a terminal too."""
+"""Measurements as tables in Markdown, which read well in a terminal too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OURS = (
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Markdown, padded: text to the left, everything else to the right. None is shown as a dash."""
+    """A padded table: text to the left, everything else to the right, None as a dash."""
     cells = [[_shown(cell) for cell in row] for row in rows]
     widths = [
         max(len(line[column]) for line in [list(headings), *cells])
@@ -47,13 +47,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def contenders(rows: Sequence[Row], yardstick: Row | None) -> str:
-    """All contenders; the last column says how many times the yardstick's CPU each takes for a
-    fetch."""
+    """All contenders. The last column is each one's CPU for a fetch, divided by the yardstick's."""
     return table(_HEADINGS, [_contender(row, yardstick) for row in rows])
 
 
 def ours(rows: Sequence[Row]) -> str:
-    """What only ours has: lateness, turns, messages."""
+    """The figures that only ours has: lateness, turns, messages."""
     return table(
         ["ours", *(title for _, title in _OURS)],
         [[row.name, *(row.more.get(key) for key, _ in _OURS)] for row in rows],
@@ -109,4 +108,6 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 
 def _ruler(widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    return f"|{'|'.join('-' * (width + 1) + (':' if right else '-') for width, right in zip(widths, numeric, strict=True))}|"
+    columns = zip(widths, numeric, strict=True)
+    dashes = ("-" * (width + 1) + (":" if right else "-") for width, right in columns)
+    return f"|{'|'.join(dashes)}|"

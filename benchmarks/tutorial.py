@@ -1,9 +1,9 @@
-"""A worker as Celery's first steps lead to it: prefork, a message per user, httpx.Client, append to
-a file.
+"""A worker as Celery's tutorial leads to it: prefork, a message per user, httpx.Client, append to a
+file.
 
-Kinder than most: one client for each child, no result backend, no log line per fetch. The app is
-`benchmarks.tutorial`; the producer, which stands in for beat, runs as `python -m
-benchmarks.tutorial`.
+It is faster than most such workers: each child keeps one client, and there is no result backend and
+no log line per fetch. The app is `benchmarks.tutorial`. The producer, in the place of beat, runs as
+`python -m benchmarks.tutorial`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def fetch(cloud_id: str) -> None:
 
 
 def produce() -> None:
-    """Keep every child busy, for ever."""
+    """Send messages for ever, so that every child is busy."""
     broker = redis.Redis.from_url(os.environ["BENCH_BROKER_URL"])
     while True:
         for cloud_id in _accounts():

@@ -1,5 +1,5 @@
-"""Several nodes as processes. Each has a log volume and a worker that fetches and rotates; all share
-Redis, relay, archive and beat."""
+"""Several nodes as processes. Each has a log volume and a worker that fetches and rotates; all
+share Redis, relay, archive and beat."""
 
 from __future__ import annotations
 
@@ -199,8 +199,8 @@ class Fleet:
             return broker.waiting([queue])[queue]
 
     def verdict(self, *, code: int, with_deaths: bool) -> dict[str, Any]:
-        """Compare the archive with the relay's ledger. Without the deaths, readings that only a dead
-        process had seen count as lost."""
+        """Compare the archive with the relay's ledger. Without the deaths, readings that only a
+        dead process had seen count as lost."""
         deaths = ["--deaths", str(self.directory / "deaths.jsonl")] if with_deaths else []
         ledger = ["--ledger", str(self.directory / "ledger.jsonl")]
         return dict(

@@ -1,5 +1,6 @@
-"""Follows README and the tutorial to the letter, as a person who has just cloned the repository. The
-test types each command of the pages as it stands there, in order, and checks what the page says."""
+"""Follows README and the tutorial to the letter, as a person who has just cloned the repository.
+The test types each command of the pages as it stands there, in order, and checks what the page
+says."""
 
 from __future__ import annotations
 

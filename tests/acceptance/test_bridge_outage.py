@@ -238,8 +238,8 @@ async def outage(
     delivering = asyncio.create_task(deliver(sns, f"{bridge}/sns", cloud_ids[BY_HTTP], statuses))
     await asyncio.to_thread(publish, settings, cloud_ids[BY_SQS])
     await until(lambda: time.monotonic() > gone + OUTAGE_S and all(statuses.values()), patience=60)
-    # The stand-in counts first visible messages, then invisible ones. A message that becomes visible
-    # in between is in neither count, so we ask again until the count is right.
+    # The stand-in counts first visible messages, then invisible ones. A message that becomes
+    # visible in between is in neither count, so we ask again until the count is right.
     await until(lambda: messages_in(settings, "fetch") == len(cloud_ids[BY_SQS]))
     server.start()
 

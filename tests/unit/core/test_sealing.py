@@ -176,6 +176,7 @@ def test_several_gzip_members_are_one_object() -> None:
         gzip.compress(b"x") + b"tail",
         zlib.compress(b"x"),
     ],
+    ids=["nothing", "not gzip", "cut off", "with a tail", "zlib"],
 )
 def test_an_object_that_is_not_whole_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not gzip|cut short"):
