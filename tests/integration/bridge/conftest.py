@@ -10,10 +10,9 @@ import aiohttp
 import pytest
 from kombu.exceptions import OperationalError
 
-from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.core.users import Credentials, User
-from eagle_logger.settings import Settings
+from eagle_logger.settings import Settings, load
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import NewUser, UserStore
@@ -69,7 +68,7 @@ def confirmed() -> Confirmed:
 
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
-    return settings_module.load(
+    return load(
         tmp_path,
         redis_url=redis_url,
         sns_topic_arns=(TOPIC,),

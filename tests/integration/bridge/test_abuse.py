@@ -1,8 +1,9 @@
-"""What the server does with those who would wear it out, and what it says of itself meanwhile."""
+"""Senders that would wear the server out, and what its probes answer meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from urllib.parse import urlsplit
 
@@ -64,7 +65,7 @@ async def hasty(settings: Settings, store: UserStore, monkeypatch: pytest.Monkey
         ),
     ],
     ids=[
-        "says nothing",
+        "sends nothing",
         "stops in the first line",
         "drips headers",
         "drips its body",
@@ -102,7 +103,7 @@ async def test_a_sender_that_asks_too_often_is_answered_429(
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /sns HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
@@ -123,8 +124,6 @@ async def test_a_body_of_a_gigabyte_is_not_read(bridge: str) -> None:
 
 
 async def test_a_compressed_body_is_not_unpacked(bridge: str, sns: FakeSns) -> None:
-    import gzip
-
     packed = gzip.compress(body(sns.notification("002738")))
     async with aiohttp.ClientSession(bridge) as http:
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
@@ -184,11 +183,11 @@ async def test_behind_a_trusted_proxy_the_limit_is_for_the_sender_that_the_proxy
 
     async def statuses(url: str, sender: str) -> list[int]:
         async with aiohttp.ClientSession(url, headers={"X-Forwarded-For": sender}) as http:
-            found = []
+            answers = []
             for _ in range(3):
                 async with http.get("/readyz") as response:
-                    found.append(response.status)
-            return found
+                    answers.append(response.status)
+            return answers
 
     async with running(behind, Queue()) as url:
         assert 429 not in (await statuses(url, "192.0.2.1"))[:2]

@@ -22,10 +22,10 @@ async def checks(http: aiohttp.ClientSession) -> tuple[int, dict[str, str]]:
 async def test_the_system_is_ready_once_it_makes_progress(
     http: aiohttp.ClientSession, store: UserStore
 ) -> None:
-    status, found = await checks(http)
+    status, findings = await checks(http)
     assert status == 503
-    assert found["redis"] == "ok"
-    assert "beat" in found["dispatch"]
+    assert findings["redis"] == "ok"
+    assert "beat" in findings["dispatch"]
     await store.fleet.note_progress("dispatch", {})
     assert "no fetching process" in (await checks(http))[1]["workers"]
     await store.fleet.note_progress("fetch@host", {})
@@ -45,8 +45,8 @@ async def test_workers_that_report_and_consume_nothing_make_the_system_not_ready
 
         async def stalled() -> bool:
             await store.fleet.note_progress("fetch@host", {})
-            status, found = await checks(http)
-            return status == 503 and "none was fetched" in found["fetches"]
+            status, findings = await checks(http)
+            return status == 503 and "none was fetched" in findings["fetches"]
 
         await until(stalled)
         await store.fleet.count({"fetches": 1})

@@ -1,5 +1,5 @@
-"""Redis goes away while messages come in, and comes back: nothing is lost, nobody is fetched twice
-at once."""
+"""Redis goes away while messages come in, and comes back: no message is lost, and no user is
+enqueued twice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import redis
 
-from eagle_logger import settings as settings_module
 from eagle_logger import wiring
+from eagle_logger.settings import load
 from eagle_logger.users.cipher import new_key
 from tests.integration.bridge.conftest import new_user
 from tests.support.fake_sns import TOPIC, FakeSns
@@ -27,7 +27,7 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
 ) -> None:
     (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis", "--appendonly", "yes") as server:
-        settings = settings_module.load(
+        settings = load(
             tmp_path,
             redis_url=server.url,
             sns_topic_arns=(TOPIC,),
@@ -52,15 +52,17 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
             statuses: list[list[int]] = [[] for _ in cloud_ids]
             deliveries = [
                 asyncio.create_task(
-                    sns.deliver(f"{url}/sns", sns.notification(cloud_id), pause=0.1, statuses=told)
+                    sns.deliver(
+                        f"{url}/sns", sns.notification(cloud_id), pause=0.1, statuses=answers
+                    )
                 )
-                for cloud_id, told in zip(cloud_ids, statuses, strict=True)
+                for cloud_id, answers in zip(cloud_ids, statuses, strict=True)
             ]
             await until(lambda: all(statuses), patience=30)
             server.start()
             await asyncio.gather(*deliveries)
-        assert all(one[-1] == 200 for one in statuses)
-        assert {status for one in statuses for status in one[:-1]} == {503}
+        assert all(answers[-1] == 200 for answers in statuses)
+        assert {status for answers in statuses for status in answers[:-1]} == {503}
         assert enqueued == dict.fromkeys(cloud_ids, 1)
         assert (await store.fleet.totals()).leased == MESSAGES
         await store.close()

@@ -1,7 +1,8 @@
-"""`ping` and `subscribe`: what they say when something is wrong, and the way without SNS."""
+"""`ping` and `subscribe`: their messages when something is wrong, and the way without SNS."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -20,9 +21,8 @@ from workers.bridge import ping_and_subscribe
 
 @pytest.fixture
 def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a command under these settings, changed as asked, in a thread of its own: it brings its
-    own event loop."""
-    import asyncio
+    """Runs a command under these settings, with the changes given. The command brings an event loop
+    of its own, so it runs in another thread."""
 
     async def run(command: str, *words: str, **changes: object) -> Result:
         monkeypatch.setattr(
@@ -35,12 +35,13 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def adhoc(settings: Settings) -> list[Any]:
-    """What waits for the ad-hoc workers: task and arguments, oldest first."""
+def enqueued(settings: Settings) -> list[Any]:
+    """The task and the arguments of each message for the ad-hoc workers, oldest first."""
     with redis.Redis.from_url(settings.broker) as broker:
-        waiting = [json.loads(one) for one in reversed(broker.lrange("adhoc", 0, -1))]
+        messages = [json.loads(message) for message in reversed(broker.lrange("adhoc", 0, -1))]
     return [
-        (one["headers"]["task"], json.loads(base64.b64decode(one["body"]))[0]) for one in waiting
+        (message["headers"]["task"], json.loads(base64.b64decode(message["body"]))[0])
+        for message in messages
     ]
 
 
@@ -49,7 +50,7 @@ async def test_a_direct_ping_goes_to_the_workers(
 ) -> None:
     result = await cli("ping", "--direct", "00CE69", "00ce69")
     assert (result.exit_code, result.output) == (0, "00ce69: sent to the workers\n")
-    assert adhoc(settings) == [("fetch", [["00ce69"]])]
+    assert enqueued(settings) == [("fetch", [["00ce69"]])]
 
 
 async def test_a_direct_ping_names_unknown_users_and_sends_the_known_ones(
@@ -58,7 +59,7 @@ async def test_a_direct_ping_names_unknown_users_and_sends_the_known_ones(
     result = await cli("ping", "--direct", "abcdef", "00ce69")
     assert isinstance(result.exception, EagleError)
     assert str(result.exception).startswith("unknown: abcdef;")
-    assert adhoc(settings) == [("fetch", [["00ce69"]])]
+    assert enqueued(settings) == [("fetch", [["00ce69"]])]
 
 
 async def test_a_direct_ping_names_users_who_are_parked_or_being_fetched(
@@ -76,11 +77,11 @@ async def test_a_direct_ping_names_users_who_are_parked_or_being_fetched(
     result = await cli("ping", "--direct", "00ce69", "002738")
     assert result.output == "002738: being fetched already, and once more after that\n"
     assert str(result.exception).startswith("parked: 00ce69;")
-    assert adhoc(settings) == []
+    assert enqueued(settings) == []
 
 
 @pytest.mark.parametrize(
-    ("words", "changes", "kind", "said"),
+    ("words", "changes", "kind", "beginning"),
     [
         (["ping", "nobody"], {}, EagleError, "'nobody' is not a cloud id"),
         (
@@ -112,12 +113,11 @@ async def test_a_direct_ping_names_users_who_are_parked_or_being_fetched(
     ],
 )
 async def test_a_failure_is_one_line(
-    cli: Any, words: list[str], changes: dict[str, Any], kind: type[Exception], said: str
+    cli: Any, words: list[str], changes: dict[str, Any], kind: type[Exception], beginning: str
 ) -> None:
-    known = {"aws_access_key_id": "testing", **changes}
-    result = await cli(*words, **known)
+    result = await cli(*words, **{"aws_access_key_id": "testing", **changes})
     assert isinstance(result.exception, kind)
-    assert str(result.exception).startswith(said)
+    assert str(result.exception).startswith(beginning)
     assert "\n" not in str(result.exception)
 
 

@@ -35,10 +35,10 @@ async def process(**environment: str) -> AsyncIterator[asyncio.subprocess.Proces
 async def url_of(started: asyncio.subprocess.Process) -> str:
     assert started.stderr is not None
     while line := await asyncio.wait_for(started.stderr.readline(), 30):
-        said = json.loads(line)
-        if said["event"] == "listening":
-            return str(said["url"])
-    raise AssertionError("it ended")
+        fields = json.loads(line)
+        if fields["event"] == "listening":
+            return str(fields["url"])
+    raise AssertionError("the bridge ended")
 
 
 def environment(tmp_path: Path, redis_url: str) -> dict[str, str]:
@@ -57,22 +57,22 @@ async def test_the_bridge_stops_on_sigterm_with_status_0(tmp_path: Path, redis_u
         async with aiohttp.ClientSession(url) as http, http.get("/healthz") as response:
             assert response.status == 200
         started.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(started.communicate(), 15)
+        _, log = await asyncio.wait_for(started.communicate(), 15)
     assert started.returncode == 0
-    assert all(json.loads(line)["level"] == "info" for line in said.splitlines())
+    assert all(json.loads(line)["level"] == "info" for line in log.splitlines())
 
 
 async def test_a_mistake_in_the_settings_is_one_line(tmp_path: Path, redis_url: str) -> None:
-    for wrong in (
+    for mistake in (
         {"EAGLE_SNS_TOPIC_ARNS": "fetch"},
         {"EAGLE_API_TOKEN": "a token for tests"},
         {"EAGLE_BRIDGE_HOST": "203.0.113.1"},
     ):
-        async with process(**{**environment(tmp_path, redis_url), **wrong}) as started:
-            _, said = await asyncio.wait_for(started.communicate(), 30)
+        async with process(**{**environment(tmp_path, redis_url), **mistake}) as started:
+            _, log = await asyncio.wait_for(started.communicate(), 30)
         assert started.returncode == 2
-        assert b"Traceback" not in said
-        assert said.decode().count("\n") <= 2
+        assert b"Traceback" not in log
+        assert log.decode().count("\n") <= 2
 
 
 async def test_a_request_under_way_is_answered_before_the_bridge_stops(

@@ -82,8 +82,8 @@ async def test_unknown_users_are_logged_and_the_known_ones_are_fetched(
         )
     assert status == 200
     assert queue.messages == [["002738"]]
-    told = next(line for line in logged if line["event"] == "sns_message")
-    assert (told["unknown"], told["not_ids"], told["queued"]) == (("abcdef",), 1, ("002738",))
+    line = next(line for line in logged if line["event"] == "sns_message")
+    assert (line["unknown"], line["not_ids"], line["queued"]) == (("abcdef",), 1, ("002738",))
     assert await counted(http, "eagle_unknown_users_asked_total") == 2
 
 
@@ -169,7 +169,7 @@ async def test_every_line_about_a_message_bears_its_id(
     forged = {**sns.notification("00ce69"), "Signature": "AAAA"}
     with capture_logs() as logged:
         await posted(http, body(forged))
-        await posted(http, b"no JSON", **{"x-amz-sns-message-id": "said-in-the-header"})
+        await posted(http, b"no JSON", **{"x-amz-sns-message-id": "only-in-the-header"})
         await posted(http, b"x" * (MAX_BYTES + 1), **{"x-amz-sns-message-id": "too-large"})
         queue.away = True
         await posted(http, body(genuine))
@@ -179,25 +179,25 @@ async def test_every_line_about_a_message_bears_its_id(
         await posted(
             http, body(sns.confirmation("UnsubscribeConfirmation", MessageId="unsubscribed"))
         )
-    told = [
+    lines = [
         (line["message_id"], line["event"], line.get("reason"))
         for line in logged
         if line["event"] != "request"
     ]
-    assert told[:3] == [
+    assert lines[:3] == [
         (forged["MessageId"], "sns message refused", "bad_signature"),
-        ("said-in-the-header", "sns message refused", "not_json"),
+        ("only-in-the-header", "sns message refused", "not_json"),
         ("too-large", "sns message refused", "too_large"),
     ]
-    assert [(name, event) for name, event, _ in told[3:6]] == [
+    assert [(name, event) for name, event, _ in lines[3:6]] == [
         (genuine["MessageId"], "answered 503"),
         (genuine["MessageId"], "sns_message"),
         (genuine["MessageId"], "sns_message"),
     ]
-    assert told[6][0] == "unsubscribed"
+    assert lines[6][0] == "unsubscribed"
     assert all("message_id" in line for line in logged), "those of the requests too"
-    ours = [line for line in logged if line["event"] in {"answered 503", "sns_message"}]
-    assert all("002738" in str(line) for line in ours)
+    about_the_fetch = [line for line in logged if line["event"] in {"answered 503", "sns_message"}]
+    assert all("002738" in str(line) for line in about_the_fetch)
 
 
 async def test_a_header_that_is_no_message_id_is_not_logged_as_one(

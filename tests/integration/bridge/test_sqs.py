@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 from types_boto3_sqs import SQSClient
 
@@ -33,7 +35,7 @@ from workers.bridge import aws_clients, ping_and_subscribe
 from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.sns_verifier import make_verifier
 from workers.server.subscription_confirmation import through_boto3
-from workers.sqs import Receiver
+from workers.sqs import Receiver, receive
 
 DEAD_LETTERS_AFTER = 2
 
@@ -50,14 +52,12 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def cloud(settings: Settings, moto: str) -> Settings:
     """Settings with a topic and a queue of this test's own, not subscribed yet."""
-    import urllib.request
-
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).close()
     there = settings.model_copy(
         update={
             "aws_endpoint_url": moto,
             "aws_access_key_id": "testing",
-            "aws_secret_access_key": _secret("testing"),
+            "aws_secret_access_key": SecretStr("testing"),
         }
     )
     aws_clients.sns(there, Topic.parse(TOPIC)).create_topic(Name="fetch")
@@ -71,12 +71,6 @@ def cloud(settings: Settings, moto: str) -> Settings:
     queue = client.create_queue(QueueName="fetch", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
     client.close()
     return there.model_copy(update={"sqs_queue_url": queue})
-
-
-def _secret(text: str) -> object:
-    from pydantic import SecretStr
-
-    return SecretStr(text)
 
 
 @pytest.fixture(autouse=True)
@@ -141,20 +135,20 @@ def count(logged: list[Any], event: str) -> int:
 def left(client: SQSClient, name: str) -> int:
     url = client.get_queue_url(QueueName=name)["QueueUrl"]
     names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(number) for name, number in found.items() if name in names)
+    counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(count) for name, count in counts.items() if name in names)
 
 
 async def test_ping_goes_all_the_way(
     cloud: Settings, store: UserStore, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = await in_thread(
+    lines = await in_thread(
         cloud, monkeypatch, "subscribe", "--sqs", "arn:aws:sqs:us-east-1:123456789012:fetch"
     )
-    assert said[0].startswith("allowed")
+    assert lines[0].startswith("allowed")
     again = await in_thread(cloud, monkeypatch, "subscribe", "--sqs", str(cloud.sqs_queue_url))
     assert "already" in again[0]
-    assert said[2] == again[2]
+    assert lines[2] == again[2]
     async with receiving(cloud, store, queue) as client:
         assert (await in_thread(cloud, monkeypatch, "ping", "002738"))[0].startswith(
             f"published 002738 to {TOPIC}"
@@ -169,12 +163,12 @@ async def test_ping_goes_all_the_way(
 async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
     cloud: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = await in_thread(
+    lines = await in_thread(
         cloud, monkeypatch, "subscribe", "--http", "https://bridge.example.com/sns"
     )
-    assert said[0] == f"subscribed https://bridge.example.com/sns to {TOPIC}"
+    assert lines[0] == f"subscribed https://bridge.example.com/sns to {TOPIC}"
     elsewhere = cloud.model_copy(update={"sns_topic_arns": ()})
-    said = await in_thread(
+    lines = await in_thread(
         elsewhere,
         monkeypatch,
         "subscribe",
@@ -183,7 +177,7 @@ async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
         "--topic",
         TOPIC,
     )
-    assert any("EAGLE_SNS_TOPIC_ARNS" in line for line in said)
+    assert any("EAGLE_SNS_TOPIC_ARNS" in line for line in lines)
     subscription = await asyncio.to_thread(through_boto3(cloud), Topic.parse(TOPIC), "a token")
     assert subscription.startswith(TOPIC)
 
@@ -346,12 +340,12 @@ async def test_the_process_ends_at_once_though_a_poll_is_open(
             assert line, "it ended"
         await until(lambda: _polls(store))
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), 10)
+        _, log = await asyncio.wait_for(process.communicate(), 10)
     finally:
         if process.returncode is None:
             process.kill()
-    assert process.returncode == 0, said.decode()
-    assert b"Traceback" not in said
+    assert process.returncode == 0, log.decode()
+    assert b"Traceback" not in log
 
 
 async def _polls(store: UserStore) -> bool:
@@ -361,7 +355,5 @@ async def _polls(store: UserStore) -> bool:
 def test_without_a_queue_in_the_settings_the_receiver_does_not_start(
     settings: Settings, tmp_path: Path
 ) -> None:
-    from workers.sqs import receive
-
     with pytest.raises(EagleError, match="EAGLE_SQS_QUEUE_URL"):
         asyncio.run(receive(settings, Queue()))
