@@ -22,6 +22,7 @@ from workers.server.limits import RateLimit
 from workers.up.ports import free_port
 
 TOO_SLOW = 0.3
+POST = b"POST /sns HTTP/1.1\r\nHost: a\r\n"
 
 
 async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = 5.0) -> bytes:
@@ -55,10 +56,10 @@ async def hasty(settings: Settings, store: UserStore, monkeypatch: pytest.Monkey
         ([b""], 0.0),
         ([b"GET /heal"], 0.0),
         ([b"GET /healthz HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 100], 0.05),
-        ([b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 100], 0.05),
+        ([POST + b"Content-Length: 1000\r\n\r\n", *[b"x"] * 100], 0.05),
         (
             [
-                b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                POST + b"Transfer-Encoding: chunked\r\n\r\n",
                 *[b"1\r\nx\r\n"] * 100,
             ],
             0.05,
@@ -101,10 +102,10 @@ async def test_a_sender_that_asks_too_often_is_answered_429(
     [
         b"GARBAGE\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
-        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-        b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        b"POST /sns HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /sns HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
@@ -117,9 +118,7 @@ async def test_bytes_that_are_no_http_are_not_answered_with_200(
 
 
 async def test_a_body_of_a_gigabyte_is_not_read(bridge: str) -> None:
-    answer = await raw(
-        bridge, b"POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 1000
-    )
+    answer = await raw(bridge, POST + b"Content-Length: 1000000000\r\n\r\n", b"x" * 1000)
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
