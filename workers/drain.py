@@ -54,7 +54,7 @@ def drain(settings: Settings, *, undo: bool, patience: float, processes: int | N
     at any moment. Needs no Redis.
     """
     if undo:
-        was_drained = wiring.drain(settings).undo()
+        was_drained = wiring.drain(settings).clear()
         click.echo("this node takes fetches again" if was_drained else "this node was not drained")
         return
     command = DrainCommand(settings, StopRequest(), patience=patience, processes=processes)
@@ -83,7 +83,7 @@ class DrainCommand:
 
     def run(self) -> bool:
         """Drain, and return whether the disk is empty. Raises DiskUnavailable."""
-        is_new = self._flag.ask()
+        is_new = self._flag.set()
         before = "" if is_new else " (it was drained already)"
         _print(f"node {self._node} takes no more fetches{before}")
         is_empty = self._wait_for_fetches() and self._archive_all()
@@ -95,7 +95,7 @@ class DrainCommand:
         """Whether every worker of this disk has finished its fetches."""
         _print("waiting for the fetches under way")
         if self._wait_until(
-            lambda: not self._flag.is_held(),
+            lambda: not self._flag.is_locked(),
             report="some worker still has fetches under way",
             at_most=self._patience,
         ):

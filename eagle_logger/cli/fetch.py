@@ -51,7 +51,7 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
 
 
 async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
-    hold = wiring.drain(settings).hold()
+    hold = wiring.drain(settings).lock()
     if hold is None:
         raise EagleError(
             "this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that"

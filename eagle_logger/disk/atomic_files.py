@@ -1,7 +1,7 @@
 """Writing a file so that it is there whole or not at all, whichever process is killed meanwhile.
 
-`durable` means after power loss too: the file's content is synced before the file gets its name, and
-the name before the function returns. Only the owner may read the files.
+`durable` means after power loss too: the file's content is synced before the file gets its name,
+and the name before the function returns. Only the owner may read the files.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ removed."""
 
 
 def write_new_file(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Make the file `path`, durably but for its name, and leave nothing behind if that fails. Raises
-    FileExistsError if there is such a file."""
+    """Make the file `path`, durably but for its name, and leave nothing behind if that fails.
+    Raises FileExistsError if there is such a file."""
     fd = _open_new(path)
     try:
         crash_points.write_all(fd, content)

@@ -80,7 +80,8 @@ def rename(source: Path, target: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name. Raises FileExistsError where a rename would replace what is there."""
+    """Give a file a second name. Raises FileExistsError where a rename would replace what is
+    there."""
     with around("link"):
         os.link(source, target)
 

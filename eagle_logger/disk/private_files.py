@@ -1,5 +1,5 @@
-"""Closes what a process writes to other users: log files, the archive, Redis' files, a dump of its
-memory."""
+"""Closes what a process writes to other users of the machine: log files, the archive, Redis' files,
+a dump of its memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ DIRECTORY_MODE = 0o700
 
 def write_for_own_user_only() -> None:
     """Create files for this user only, and write no core dump, which would hold keys and passwords.
-
-    This holds from now on, for this process and the processes that it starts."""
+    This holds from now on, for this process and for the processes that it starts."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -132,7 +132,7 @@ def _shards(folder: LogFolder, since: Hour) -> Iterator[tuple[Hour, str]]:
 def _check_lines(folder: LogFolder, file: LogFile | SealedFile, check: ArchiveCheck) -> None:
     """Find the lines of a file that rotation will keep aside instead of archiving them."""
     with suppress(FileNotFoundError):  # sealed, or archived and deleted, a moment ago
-        for line in folder.each(file):
+        for line in folder.each_line(file):
             if isinstance(line, BadLine):
                 detail = f"{line.reason}: {line.content[:_BYTES_SHOWN]!r}"
                 check.add("unreadable", f"{file.path}:{line.number}", detail)

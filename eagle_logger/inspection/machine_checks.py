@@ -12,7 +12,7 @@ from eagle_logger import wiring
 from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
 from eagle_logger.inspection.check_result import CheckResult
-from eagle_logger.logs.quarantine import FOLDER, REASON
+from eagle_logger.logs.quarantine import QUARANTINE, REASON
 from eagle_logger.settings import GIVEN_UP_FILE, Settings
 
 MOST_FILES_COUNTED = 1000
@@ -44,7 +44,7 @@ def disk_has_room(settings: Settings) -> CheckResult:
 
 
 def node_takes_fetches(settings: Settings) -> CheckResult:
-    if wiring.drain(settings).is_asked():
+    if wiring.drain(settings).is_set():
         advice = "`eagle-logger drain --undo` puts it back to work."
         return CheckResult.look("node", "it is drained: nothing is fetched here", advice)
     return CheckResult.ok("node", "it takes fetches")
@@ -65,7 +65,7 @@ def programs_run(settings: Settings) -> CheckResult:
 
 def nothing_is_in_quarantine(settings: Settings) -> CheckResult:
     """Check for files that rotation could not use. It set each aside with the reason beside it."""
-    name, folder = "quarantine", settings.logs_dir / FOLDER
+    name, folder = "quarantine", settings.logs_dir / QUARANTINE
     files = [file for file in _files_in(folder) if not file.name.endswith(REASON)]
     if not files:
         return CheckResult.ok(name, "empty")

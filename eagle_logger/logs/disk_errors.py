@@ -15,7 +15,8 @@ _OF_THE_VOLUME = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, *_TOO_MANY_
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Raise DiskUnavailable in place of an OSError, naming the file, or `path` if no file is known."""
+    """Raise DiskUnavailable in place of an OSError, naming the file, or `path` if no file is
+    known."""
     try:
         yield
     except OSError as exc:

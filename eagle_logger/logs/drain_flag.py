@@ -1,10 +1,11 @@
-"""Whether this log volume takes new readings: a file on it asks, a lock on another one answers.
+"""Whether this log volume takes new readings. A file on it says that it should take none, and a
+lock on another file shows which processes still add some.
 
-<root>/draining   is there while the node is drained <root>/taking     locked (shared) by every
-process that takes fetches, until the last of its visits is on disk
+<root>/draining   exists while the node is drained
+<root>/taking     locked (shared) by each process that takes fetches, until its last visit is synced
 
-Both lie on the volume because the volume is the node: whoever mounts it obeys, whatever it is
-called and wherever Redis is. The kernel gives back the lock of a process that dies.
+Both lie on the volume because the volume is the node: every process that mounts it obeys, whatever
+its host is called and wherever Redis is. The kernel releases the lock of a process that dies.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from eagle_logger.disk import crash_points
-from eagle_logger.disk.atomic_files import OWNER_ONLY, create_file, make_directories, sync_directory
+from eagle_logger.disk.atomic_files import (
+    OWNER_ONLY,
+    create_file,
+    make_directories,
+    sync_directory,
+)
 from eagle_logger.logs.disk_errors import disk_errors
 
 DRAINING = "draining"
 TAKING = "taking"
 
-_SAYS = b"This node takes no fetches until somebody runs `eagle-logger drain --undo`.\n"
+_CONTENT = b"This node takes no fetches until you run `eagle-logger drain --undo`.\n"
 
 
 class NodeLock:
@@ -35,25 +41,25 @@ class NodeLock:
 
 
 class DrainFlag:
-    """The two files of the volume at `root` (settings.logs_dir). Blocking; whatever the disk
-    refuses is DiskUnavailable."""
+    """The two files of the volume at `root` (settings.logs_dir). Blocking. What the operating
+    system refuses is raised as DiskUnavailable."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._flag = root / DRAINING
 
-    def is_asked(self) -> bool:
+    def is_set(self) -> bool:
         return self._flag.exists()
 
-    def ask(self) -> bool:
-        """Have nobody take fetches for this volume from now on, durably; False if that was asked
+    def set(self) -> bool:
+        """From now on no process takes fetches for this volume. Durable. False if the flag was set
         already."""
         with disk_errors(self._flag):
             make_directories(self._root)
-            return create_file(self._flag, _SAYS)
+            return create_file(self._flag, _CONTENT)
 
-    def undo(self) -> bool:
-        """Have it taken in again; False if nobody had asked."""
+    def clear(self) -> bool:
+        """Let the volume take fetches again. Durable. False if the flag was not set."""
         with disk_errors(self._flag):
             try:
                 crash_points.unlink(self._flag)
@@ -62,24 +68,23 @@ class DrainFlag:
             sync_directory(self._root)
             return True
 
-    def hold(self) -> NodeLock | None:
-        """To be had before anything is fetched; None while the volume is drained."""
+    def lock(self) -> NodeLock | None:
+        """Needed before anything is fetched. None while the volume is drained."""
         with disk_errors(self._root):
             make_directories(self._root)
-            fd = self._open()
-            # Whoever looks whether anybody holds it has it for an instant only.
+            fd = self._open_lock()
+            # This waits for an instant at most: `is_locked` releases its lock at once.
             fcntl.flock(fd, fcntl.LOCK_SH)
-        if (
-            self.is_asked()
-        ):  # looked at with the lock in hand: from now on whoever drains waits for us
+        # Only now, with the lock: if the flag is set later, the drainer waits for this process.
+        if self.is_set():
             os.close(fd)
             return None
         return NodeLock(fd)
 
-    def is_held(self) -> bool:
-        """Whether some process takes fetches, or still has some in hand."""
+    def is_locked(self) -> bool:
+        """Whether a process takes fetches, or has not finished those it took."""
         with disk_errors(self._root):
-            fd = self._open()
+            fd = self._open_lock()
         try:
             with suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,5 +93,5 @@ class DrainFlag:
         finally:
             os.close(fd)
 
-    def _open(self) -> int:
+    def _open_lock(self) -> int:
         return os.open(self._root / TAKING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)

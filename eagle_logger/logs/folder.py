@@ -1,4 +1,4 @@
-"""A log volume as rotation and readers see it: hours, shards, and in these the open and the sealed
+"""A log volume as rotation and readers see it: hours, in these shards, in these open and sealed
 files.
 
 <root>/node-id
@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -29,14 +30,13 @@ from eagle_logger.disk.atomic_files import (
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import file_names
 from eagle_logger.logs.disk_errors import concerns_whole_volume, disk_errors
-from eagle_logger.logs.file_names import LogFile, SealedFile, parents_up_to
+from eagle_logger.logs.file_names import LogFile, SealedFile
 from eagle_logger.logs.line_reader import BadLine, LineSource, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
-from eagle_logger.logs.quarantine import FOLDER as QUARANTINE
-from eagle_logger.logs.quarantine import REASON, keep_aside
+from eagle_logger.logs.quarantine import QUARANTINE, REASON, keep_aside
 from eagle_logger.logs.receipt import Receipt
 from eagle_logger.logs.stuck import StuckUserHour
-from eagle_logger.logs.torn_line import repair
+from eagle_logger.logs.torn_line import cut_torn_line
 
 __all__ = [
     "BadLine",
@@ -52,22 +52,22 @@ __all__ = [
 NODE_ID = "node-id"
 LOCKS = "rotating"
 
-_NODE = re.compile(r"[0-9a-f]{12}")
-_SHARD = re.compile(r"\d{2,}")
+_NODE_NAME = re.compile(r"[0-9a-f]{12}")
+_SHARD_NAME = re.compile(r"\d{2,}")
 
 
 class LogFolder:
-    """The log files below `root` (settings.logs_dir). Blocking; safe from several threads and
-    processes.
+    """The log files below `root` (settings.logs_dir). Blocking. Several threads and processes may
+    use the same folder at once.
 
-    Whatever the disk refuses is raised as DiskUnavailable. What is listed may be gone a moment
-    later.
+    What the operating system refuses is raised as DiskUnavailable, except where a method says
+    otherwise. What a method lists may be gone a moment later.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    # Looking ----------------------------------------------------------------------------------------------------------
+    # Reading ------------------------------------------------------------------------------------
 
     def node(self) -> str:
         """The name of this log volume, 12 hex digits, made up at first use. Raises
@@ -78,63 +78,60 @@ class LogFolder:
                 self.root.mkdir(parents=True, exist_ok=True)
                 create_file(path, f"{secrets.token_hex(6)}\n".encode())
             name = path.read_text(errors="replace").strip()
-        if not _NODE.fullmatch(name):
+        if not _NODE_NAME.fullmatch(name):
             raise ConfigurationError(
-                f"{path} should hold 12 hex digits, the name of this log volume, but it holds {name[:40]!r}: delete the file. "
-                "The volume then gets a new name, which is used only for the queue of its rotators"
+                f"{path} should hold 12 hex digits, the name of this log volume, but it holds "
+                f"{name[:40]!r}: delete the file. The volume then gets a new name, which is used "
+                "only for the queue of its rotators"
             )
         return name
 
     def hours(self) -> list[Hour]:
         """The hours that have a folder, oldest first."""
-        found = []
-        for name in _folders(self.root):
+        hours = []
+        for name in _folders_in(self.root):
             with suppress(ValueError):
-                found.append(Hour.parse(name))
-        return sorted(found)
+                hours.append(Hour.parse(name))
+        return sorted(hours)
 
     def shards(self, hour: Hour) -> list[str]:
         """The names of the shard folders of this hour."""
-        return sorted(name for name in _folders(self.root / hour.name) if _SHARD.fullmatch(name))
+        return sorted(
+            name for name in _folders_in(self.root / hour.name) if _SHARD_NAME.fullmatch(name)
+        )
 
     def open_files(self, hour: Hour, shard: str) -> list[LogFile]:
         """The files that may still be appended to, in order of cloud id."""
-        found = [
-            file_names.open_file(self._path(hour, shard) / name)
-            for name in sorted(self._names(hour, shard))
-        ]
-        return [one for one in found if one is not None]
+        folder = self._folder(hour, shard)
+        files = [file_names.open_file(folder / name) for name in sorted(_names_in(folder))]
+        return [file for file in files if file is not None]
 
     def sealed_files(self, hour: Hour, shard: str) -> list[SealedFile]:
         """The files that are closed for good, in order of cloud id and sequence. A receipt that
         cannot be read, or is another file's, is given as None."""
-        return self._sealed(hour, shard, "")
+        return self._sealed_files(hour, shard, "")
 
     def strays(self, hour: Hour, shard: str) -> list[Path]:
-        """Files in the folder that are no log files, receipts or unfinished: nobody looks after
-        them."""
-        paths = [self._path(hour, shard) / name for name in sorted(self._names(hour, shard))]
-        ours = (file_names.RECEIPT, file_names.STUCK, UNFINISHED)
+        """Files in the folder that the program does not know: they are neither log files, receipts,
+        notes nor unfinished files."""
+        folder = self._folder(hour, shard)
+        known_endings = (file_names.RECEIPT, file_names.STUCK, UNFINISHED)
         return [
-            path
-            for path in paths
-            if not path.name.endswith(ours)
-            and file_names.open_file(path) is None
-            and file_names.numbered(path.name) is None
+            folder / name
+            for name in sorted(_names_in(folder))
+            if not name.endswith(known_endings)
+            and file_names.open_file(folder / name) is None
+            and file_names.numbered(name) is None
         ]
 
     def open_file_of(self, cloud_id: str, hour: Hour, shard: str) -> LogFile:
         """Where this user's open file of the hour lies, if there is one."""
-        return LogFile(
-            self._path(hour, shard) / f"rainforest-{cloud_id}-{hour}{file_names.OPEN}",
-            cloud_id,
-            hour,
-            shard,
-        )
+        name = f"rainforest-{cloud_id}-{hour}{file_names.OPEN}"
+        return LogFile(self._folder(hour, shard) / name, cloud_id, hour, shard)
 
     def sealed_files_of(self, cloud_id: str, hour: Hour, shard: str) -> list[SealedFile]:
-        """One user's sealed files, in order; looks into nobody else's receipts."""
-        return self._sealed(hour, shard, f"rainforest-{cloud_id}-")
+        """One user's sealed files, in order. Reads no other user's receipts."""
+        return self._sealed_files(hour, shard, f"rainforest-{cloud_id}-")
 
     def receipt_of(self, sealed: SealedFile) -> Receipt | None:
         """The receipt that lies beside a sealed file now."""
@@ -143,74 +140,67 @@ class LogFolder:
     def unarchived(self, hour: Hour) -> int:
         """How many files of this hour, open or sealed, have no receipt yet. Reads names only. A
         folder that cannot be read counts as one file, because something may wait in it."""
-        try:
-            return sum(self._unarchived(hour, shard) for shard in self.shards(hour))
-        except OSError:
-            return 1
+        return self._count(hour, file_names.without_receipt)
+
+    def users_waiting(self, hour: Hour) -> int:
+        """How many users have such files. A folder that cannot be read counts as one user."""
+        return self._count(hour, file_names.waiting)
 
     def open_written(self, hour: Hour, after: float, until: float) -> int:
         """How many open files of this hour were last written between these moments (Unix seconds of
         this machine's clock). Folders that cannot be read are left out."""
-        found = 0
+        count = 0
         with suppress(OSError):
             for shard in self.shards(hour):
                 with suppress(OSError):
-                    found += sum(
-                        after < _written(file.path) <= until
-                        for file in self.open_files(hour, shard)
-                    )
-        return found
-
-    def users_waiting(self, hour: Hour) -> int:
-        """How many users have such files. A folder that cannot be read counts as one user."""
-        try:
-            return sum(self._users_waiting(hour, shard) for shard in self.shards(hour))
-        except OSError:
-            return 1
+                    files = self.open_files(hour, shard)
+                    count += sum(after < _changed_at(file.path) <= until for file in files)
+        return count
 
     def stuck_in(self, hour: Hour, shard: str) -> dict[str, StuckUserHour]:
         """The notes about this shard's users whose hour cannot be archived, by cloud id. A note
         without a file that waits is left out."""
-        names = self._names(hour, shard)
+        folder = self._folder(hour, shard)
+        names = _names_in(folder)
         notes = [name for name in names if name.endswith(file_names.STUCK)]
-        waiting = _waiting(names) if notes else set()
-        found = [
-            file_names.read_stuck(self._path(hour, shard) / name)
+        waiting = file_names.waiting(names) if notes else set()
+        stuck = [
+            file_names.read_stuck(folder / name)
             for name in notes
             if file_names.user_and_hour_of(name) in waiting
         ]
-        return {one.cloud_id: one for one in found if one is not None}
+        return {note.cloud_id: note for note in stuck if note is not None}
 
     def stuck(self, hour: Hour) -> list[StuckUserHour]:
         """The notes of all shards of the hour, in order of cloud id. Folders that cannot be read
         are left out."""
-        found: list[StuckUserHour] = []
+        notes: list[StuckUserHour] = []
         with suppress(OSError):
             for shard in self.shards(hour):
                 with suppress(OSError):
-                    found += self.stuck_in(hour, shard).values()
-        return sorted(found, key=lambda one: one.cloud_id)
+                    notes += self.stuck_in(hour, shard).values()
+        return sorted(notes, key=lambda note: note.cloud_id)
 
     def first_arrival(self, log_file: LogFile) -> float | None:
         """When the file's first reading arrived (Unix seconds of the system's clock): from its
         first readable line, else the time it was last changed; None if the file is gone."""
         try:
-            for line in self.each(log_file):
+            for line in self.each_line(log_file):
                 if isinstance(line, LogLine):
                     return unix(datetime.fromisoformat(line.arrived.decode()))
             return log_file.path.stat().st_mtime
         except FileNotFoundError:
             return None
 
-    def each(self, file: LogFile | SealedFile) -> Iterator[LogLine | BadLine]:
-        """The lines of the file one by one, readable or not, in its order. Raises FileNotFoundError
-        if it is gone."""
+    def each_line(self, file: LogFile | SealedFile) -> Iterator[LogLine | BadLine]:
+        """The lines of the file one by one, readable or not, in its order. Raises
+        FileNotFoundError."""
         return each_line(file.path, file.cloud_id, still_written=isinstance(file, LogFile))
 
     def read(self, file: LogFile | SealedFile) -> LineSource:
-        """The same, collected. Raises FileNotFoundError if it is gone."""
+        """All lines of the file, readable and not. Raises FileNotFoundError."""
         lines = LineSource()
-        for line in self.each(file):
+        for line in self.each_line(file):
             if isinstance(line, LogLine):
                 lines.lines.append(line)
             else:
@@ -218,116 +208,108 @@ class LogFolder:
         return lines
 
     def kept_aside(self) -> int:
-        """Files in the quarantine."""
-        return sum(not name.endswith(REASON) for name in _listed(self.root / QUARANTINE))
+        """How many files are in the quarantine."""
+        return sum(not name.endswith(REASON) for name in _names_in(self.root / QUARANTINE))
 
-    def free_bytes(self) -> int:
-        """How much more an ordinary user may write to the volume."""
-        with disk_errors(self.root):
-            stat = os.statvfs(self.root)
-        return stat.f_bavail * stat.f_frsize
-
-    # Changing ---------------------------------------------------------------------------------------------------------
+    # Changing -----------------------------------------------------------------------------------
 
     @contextmanager
     def rotating(self, hour: Hour, shard: str) -> Iterator[bool]:
-        """Have a shard's folder to oneself, among all rotators on this disk; False if another one
-        has it now.
+        """Lock a shard's folder against all other rotators of this volume. False if another one has
+        locked it. Writers are not held up.
 
-        Writers are not held up. At the end the names that were given meanwhile are made durable,
-        what a killed rotator left over is cleared away, and empty folders are removed.
+        At the end, the names that were given in the block are made durable, what a killed rotator
+        left is cleared away, and empty folders are removed.
         """
         with ExitStack() as held:
             with disk_errors(self.root):
                 (self.root / LOCKS).mkdir(parents=True, exist_ok=True)
-                mine = held.enter_context(lock_or_not(self.root / LOCKS / f"{hour}.{shard}"))
-            yield mine
-            if mine:
+                locked = held.enter_context(lock_or_not(self.root / LOCKS / f"{hour}.{shard}"))
+            yield locked
+            if locked:
                 with disk_errors(self.root):
                     with suppress(FileNotFoundError):
-                        sync_directory(self._path(hour, shard))
-                    self._tidy(hour, shard)
-                    self._sweep()
+                        sync_directory(self._folder(hour, shard))
+                    self._clear_shard(hour, shard)
+                    self._clear_locks_and_oldest_hour()
 
     def seal(self, log_file: LogFile) -> SealedFile | None:
         """Close a log file for good: no line is ever added to a sealed file. A torn last line is
         cut off and kept aside.
 
-        None if there is nothing to seal: the file held no line (and is removed), or it is gone. Its
-        lines are durable then, its new name only once the folder is synced: power lost before that
-        gives it back its old one, and it is sealed again.
+        None if there is nothing to seal, because the file is gone, or because it held no line and
+        is removed now. The file's lines are durable then. Its new name becomes durable only when
+        the folder is synced: after a power loss before that, the file has its old name, and is
+        sealed again.
         """
         path = log_file.path
         with disk_errors(path), locked_file(path) as fd:
             if fd is None:
                 return None
-            size, _ = repair(fd, str(path), self.root, os.fstat(fd).st_size)
+            size, _ = cut_torn_line(fd, path.name, self.root, os.fstat(fd).st_size)
             if size == 0:
                 crash_points.unlink(path)
                 with suppress(FileNotFoundError):
                     sync_directory(path.parent)
                 return None
             crash_points.fsync(fd)
-            sequence = self._next_sequence(path)
-            target = file_names.sealed_path(path, sequence)
-            crash_points.rename(path, target)
-        return SealedFile(target, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None)
+            sequence = file_names.next_sequence(path)
+            sealed_path = file_names.sealed_path(path, sequence)
+            crash_points.rename(path, sealed_path)
+        return SealedFile(
+            sealed_path, log_file.cloud_id, log_file.hour, log_file.shard, sequence, None
+        )
 
     def split(self, sealed: SealedFile, most: int) -> list[SealedFile]:
-        """Replace a sealed file that is not archived by several of fewer than `most` bytes; return
-        them.
+        """Replace a sealed file that is not archived by several of fewer than `most` bytes, and
+        return these.
 
-        A crash meanwhile leaves the large file beside some of them. Its lines are then doubled; the
-        archive holds them once.
+        After a crash meanwhile, the large file lies beside some of them. Its lines are then
+        doubled; the archive holds them once.
         """
-        path = self.open_file_of(sealed.cloud_id, sealed.hour, sealed.shard).path
+        open_path = self.open_file_of(sealed.cloud_id, sealed.hour, sealed.shard).path
         pieces = []
         with disk_errors(sealed.path):
             with sealed.path.open("rb") as file:
                 while lines := file.readlines(most // 2):
-                    sequence = self._next_sequence(path)
-                    target = file_names.sealed_path(path, sequence)
-                    create_file(target, b"".join(lines))
-                    pieces.append(
-                        SealedFile(
-                            target, sealed.cloud_id, sealed.hour, sealed.shard, sequence, None
-                        )
-                    )
+                    sequence = file_names.next_sequence(open_path)
+                    path = file_names.sealed_path(open_path, sequence)
+                    create_file(path, b"".join(lines))
+                    pieces.append(replace(sealed, path=path, sequence=sequence, receipt=None))
             crash_points.unlink(sealed.path)
         return pieces
 
     def write_receipt(self, sealed: SealedFile, receipt: Receipt) -> SealedFile:
-        """Keep the proof; the sealed file as it is listed from now on. Raises ValueError for
-        another file's.
+        """Write the receipt beside the file, and return the file as it is listed from now on.
+        Raises ValueError if the receipt is another file's.
 
-        It is synced only before the file is removed: without it, or with half of it, the file is
-        archived once more, which finds that the archive has it.
+        The receipt is synced only before the file is removed. If a power loss leaves no receipt, or
+        half of one, the file is archived once more, which finds that the archive has it.
         """
         if (receipt.cloud_id, receipt.hour) != (sealed.cloud_id, sealed.hour):
             raise ValueError(
-                f"a receipt for {receipt.cloud_id} {receipt.hour} does not belong to {sealed.path.name}"
+                f"a receipt for {receipt.cloud_id} {receipt.hour} does not belong to "
+                f"{sealed.path.name}"
             )
         with disk_errors(sealed.receipt_path):
             replace_file(sealed.receipt_path, receipt.to_json(), durable=False)
-        return SealedFile(
-            sealed.path, sealed.cloud_id, sealed.hour, sealed.shard, sealed.sequence, receipt
-        )
+        return replace(sealed, receipt=receipt)
 
     def note_stuck(self, shard: str, stuck: StuckUserHour) -> None:
         """Write down why this user's hour cannot be archived. The note replaces an earlier one."""
-        path = file_names.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        path = self._stuck_path(shard, stuck)
         with disk_errors(path):
             replace_file(path, stuck.to_json(), durable=False)
 
     def forget_stuck(self, shard: str, stuck: StuckUserHour) -> None:
         """Delete the note: the hour is archived."""
-        path = file_names.stuck_path(self._path(stuck.hour, shard), stuck.cloud_id, stuck.hour)
+        path = self._stuck_path(shard, stuck)
         with disk_errors(path), suppress(FileNotFoundError):
             crash_points.unlink(path)
 
     def remove(self, sealed: SealedFile) -> None:
-        """Delete a sealed file once its receipt is durable, then that, then folders that are empty.
-        Does nothing if the file is gone.
+        """Make a sealed file's receipt durable, then delete the file, the receipt, and folders that
+        are empty now. Does nothing if the file is gone.
 
         Raises ValueError if it has no receipt: what is not archived is never deleted.
         """
@@ -340,7 +322,7 @@ class LogFolder:
                 crash_points.unlink(sealed.path)
             with suppress(FileNotFoundError):
                 crash_points.unlink(sealed.receipt_path)
-            self._prune(sealed.path.parent)
+            self._remove_empty(sealed.path.parent)
 
     def quarantine(self, name: str, content: bytes, reason: str) -> Path:
         """Keep what cannot be used aside under `<root>/quarantine/`, with the reason beside it
@@ -350,134 +332,109 @@ class LogFolder:
             return keep_aside(self.root, name, content, reason)
 
     def set_aside(self, sealed: SealedFile, reason: str) -> Path:
-        """Take a sealed file that can never be archived out of the way, into the quarantine, and
-        return where it lies now."""
+        """Move a sealed file that can never be archived into the quarantine, and return where it
+        lies now."""
         with disk_errors(sealed.path):
             kept = keep_aside(self.root, sealed.path.name, sealed.path.read_bytes(), reason)
             crash_points.unlink(sealed.path)
-            self._prune(sealed.path.parent)
+            self._remove_empty(sealed.path.parent)
         return kept
 
-    # ------------------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------
 
-    def _sealed(self, hour: Hour, shard: str, prefix: str) -> list[SealedFile]:
-        names = [
-            name
-            for name in self._names(hour, shard)
-            if name.startswith(prefix) and name.endswith(file_names.SEALED)
-        ]
-        found = [file_names.sealed_file(self._path(hour, shard) / name) for name in names]
-        return sorted(
-            (one for one in found if one is not None), key=lambda one: (one.cloud_id, one.sequence)
-        )
-
-    def _unarchived(self, hour: Hour, shard: str) -> int:
-        try:
-            return len(_without_receipt(self._names(hour, shard)))
-        except OSError:
-            return 1
-
-    def _users_waiting(self, hour: Hour, shard: str) -> int:
-        try:
-            return len(_waiting(self._names(hour, shard)))
-        except OSError:
-            return 1
-
-    def _path(self, hour: Hour, shard: str) -> Path:
+    def _folder(self, hour: Hour, shard: str) -> Path:
         return self.root / hour.name / shard
 
-    def _names(self, hour: Hour, shard: str) -> list[str]:
-        return _listed(self._path(hour, shard))
+    def _stuck_path(self, shard: str, stuck: StuckUserHour) -> Path:
+        return file_names.stuck_path(self._folder(stuck.hour, shard), stuck.cloud_id, stuck.hour)
 
-    def _next_sequence(self, path: Path) -> int:
-        """The first that neither a sealed file nor a receipt has: a receipt whose file is gone must
-        not come to prove another file. Found by asking for names one by one; listing a folder of
-        thousands for each of its files would add up."""
-        sequence = 1
-        while any(name.exists() for name in file_names.numbered_paths(path, sequence)):
-            sequence += 1
-        return sequence
+    def _sealed_files(self, hour: Hour, shard: str, prefix: str) -> list[SealedFile]:
+        folder = self._folder(hour, shard)
+        files = [
+            file_names.sealed_file(folder / name)
+            for name in _names_in(folder)
+            if name.startswith(prefix) and name.endswith(file_names.SEALED)
+        ]
+        return sorted(
+            (file for file in files if file is not None),
+            key=lambda file: (file.cloud_id, file.sequence),
+        )
 
-    def _tidy(self, hour: Hour, shard: str) -> None:
-        """Remove unfinished files, receipts and notes whose file is gone, and empty folders. Only
-        the process that holds the shard's lock may call it."""
-        names = set(self._names(hour, shard))
-        waiting = _waiting(names)
+    def _count(self, hour: Hour, pick: Callable[[Iterable[str]], Sized]) -> int:
+        """How many `pick` takes of the names in the hour's folders; one of a folder that cannot be
+        read."""
+        try:
+            shards = self.shards(hour)
+        except OSError:
+            return 1
+        count = 0
+        for shard in shards:
+            try:
+                count += len(pick(_names_in(self._folder(hour, shard))))
+            except OSError:
+                count += 1
+        return count
+
+    def _clear_shard(self, hour: Hour, shard: str) -> None:
+        """Remove unfinished files, receipts without their file, notes without a file that waits,
+        and empty folders. Only the process that holds the shard's lock may call it."""
+        folder = self._folder(hour, shard)
+        names = set(_names_in(folder))
+        waiting = file_names.waiting(names)
         for name in names:
-            orphan = (
-                name.endswith(file_names.RECEIPT)
-                and name.removesuffix(file_names.RECEIPT) + file_names.SEALED not in names
-            )
-            orphan |= (
-                name.endswith(file_names.STUCK) and file_names.user_and_hour_of(name) not in waiting
-            )
-            if orphan or name.endswith(UNFINISHED):
+            if name.endswith(file_names.RECEIPT):
+                needed = name.removesuffix(file_names.RECEIPT) + file_names.SEALED in names
+            elif name.endswith(file_names.STUCK):
+                needed = file_names.user_and_hour_of(name) in waiting
+            else:
+                needed = not name.endswith(UNFINISHED)
+            if not needed:
                 with suppress(FileNotFoundError):
-                    crash_points.unlink(self._path(hour, shard) / name)
-        self._prune(self._path(hour, shard))
+                    crash_points.unlink(folder / name)
+        self._remove_empty(folder)
 
-    def _sweep(self) -> None:
-        """What somebody killed left behind elsewhere: locks of folders that are gone, and the
-        oldest folders if empty."""
-        for name in _listed(self.root / LOCKS):
+    def _clear_locks_and_oldest_hour(self) -> None:
+        """Remove what killed rotators left elsewhere: locks of folders that are gone, and empty
+        folders of the oldest hour."""
+        for name in _names_in(self.root / LOCKS):
             hour, _, shard = name.partition(".")
             if not (self.root / hour / shard).exists():
                 with lock_or_not(self.root / LOCKS / name):
-                    pass  # leaving removes it
+                    pass  # the lock's file is removed at the end of the block
         for oldest in self.hours()[:1]:
             for shard in [*self.shards(oldest), ""]:
-                self._prune(self.root / oldest.name / shard)
+                self._remove_empty(self.root / oldest.name / shard)
 
-    def _prune(self, folder: Path) -> None:
-        """Remove this folder and the hour's if they are empty. A writer that wants them back makes
-        them again."""
-        for path in (folder, *parents_up_to(folder, self.root)[:-1]):
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove this folder and the hour's if they are empty. A writer that needs them makes them
+        again."""
+        for path in (folder, *file_names.parents_up_to(folder, self.root)[:-1]):
             try:
                 crash_points.rmdir(path)
             except FileNotFoundError:
                 continue
-            except OSError:
+            except OSError:  # not empty
                 return
 
 
-def _listed(path: Path) -> list[str]:
+def _names_in(folder: Path) -> list[str]:
     try:
-        return [entry.name for entry in path.iterdir()]
+        return [entry.name for entry in folder.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _folders(path: Path) -> list[str]:
+def _folders_in(folder: Path) -> list[str]:
     try:
-        with os.scandir(path) as entries:
+        with os.scandir(folder) as entries:
             return [entry.name for entry in entries if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _without_receipt(names: Iterable[str]) -> list[str]:
-    """Log files, open or sealed, that are not archived."""
-    all_names = set(names)
-    return [
-        name
-        for name in all_names
-        if name.endswith(file_names.OPEN) and _receipt_name(name) not in all_names
-    ]
-
-
-def _written(path: Path) -> float:
-    """When it was last changed; 0 if it is gone."""
+def _changed_at(path: Path) -> float:
+    """When the file was last changed (Unix seconds); 0 if it is gone."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _waiting(names: Iterable[str]) -> set[str]:
-    """The users and hours (as `file_names.user_and_hour_of` names them) that have something to
-    archive."""
-    return {file_names.user_and_hour_of(name) for name in _without_receipt(names)}
-
-
-def _receipt_name(name: str) -> str:
-    return name.removesuffix(file_names.SEALED) + file_names.RECEIPT

@@ -1,4 +1,4 @@
-"""Whether a volume can take more, asked before anything is written to it."""
+"""Whether a volume can take more. The writer asks before it writes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ def ensure_room(root: Path, wanted: int) -> None:
     free = stat.f_bavail * stat.f_frsize
     if free < wanted:
         raise DiskUnavailable(
-            f"{free / 1e6:.0f} MB are free on the log volume, fewer than the {wanted / 1e6:.0f} MB of EAGLE_MIN_FREE_DISK: "
-            f"{root}. Free some space; fetching resumes by itself."
+            f"{free / 1e6:.0f} MB are free on the log volume, fewer than the {wanted / 1e6:.0f} MB "
+            f"of EAGLE_MIN_FREE_DISK: {root}. Free some space; fetching resumes by itself."
         )
     if stat.f_files and not stat.f_favail:
         raise DiskUnavailable(
-            f"The log volume has no inode left for another file: {root}. Remove some; fetching resumes by itself."
+            f"The log volume has no inode left for another file: {root}. Remove some; fetching "
+            "resumes by itself."
         )
 
 
 def refuse_read_only(root: Path) -> None:
-    """Raises OSError if the volume is mounted read-only: syncing one succeeds, whatever had been
-    written before."""
+    """Raises OSError if the volume is mounted read-only. A sync of such a volume succeeds, even if
+    what was written before is lost."""
     _refuse_read_only(os.statvfs(root), root)
 
 

@@ -1,7 +1,8 @@
 """One `syncfs` in place of an fsync of each file of a batch.
 
 The kernel reports a write error to each descriptor of the file system once, if the descriptor was
-open when the error occurred. So the writer opens one descriptor before its first write, and keeps it.
+open when the error occurred. So the writer opens one descriptor before its first write, and keeps
+it.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from eagle_logger.core.line_parser import LogLine, read_lines
 
 
 class BadLine(NamedTuple):
-    """What stands where a line should: its number in the file (from 1), its bytes without the
-    newline, and what is wrong."""
+    """A line that cannot be read: its number in the file (from 1), its bytes without the newline,
+    and what is wrong."""
 
     number: int
     content: bytes
@@ -21,22 +21,22 @@ class BadLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LineSource:
-    """What a file holds, in the order of the file."""
+    """All lines of a file, readable and not, each in the order of the file."""
 
     lines: list[LogLine] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
 
 
 def each_line(path: Path, cloud_id: str, *, still_written: bool) -> Iterator[LogLine | BadLine]:
-    """The file's lines one by one, readable or not, without holding them all.
+    """The file's lines one by one, readable or not. Only one of them is in memory.
 
-    What follows the last newline of a file that is `still_written` is an append in progress, or a
-    torn one that its next writer will cut off: it is passed over. Raises FileNotFoundError.
+    What follows the last newline of a file that is `still_written` is left out: it is an append in
+    progress, or a torn line that the file's next writer will cut off. Raises FileNotFoundError.
     """
     with path.open("rb") as file:
-        for number, text in enumerate(file, 1):
-            if still_written and not text.endswith(b"\n"):
+        for number, line in enumerate(file, 1):
+            if still_written and not line.endswith(b"\n"):
                 return
-            entries, unreadable = read_lines(text, cloud_id)
+            readable, unreadable = read_lines(line, cloud_id)
             yield from (BadLine(number, content, reason) for content, reason in unreadable)
-            yield from entries
+            yield from readable

@@ -80,7 +80,8 @@ class OpenFiles:
         """The file used last is the last one."""
 
     def open(self, path: str) -> OpenFile:
-        """The file at `path`, made if there is none. Another file is closed if too many are open."""
+        """The file at `path`, made if there is none. Another file is closed if too many are
+        open."""
         file = self._files.get(path)
         if file is None:
             if len(self._files) >= self.limit:

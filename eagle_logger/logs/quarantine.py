@@ -1,4 +1,5 @@
-"""What cannot be used is kept aside with the reason beside it, never deleted and never overwritten."""
+"""What cannot be used is kept aside, with the reason beside it. It is never deleted or
+overwritten."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ from pathlib import Path
 
 from eagle_logger.disk.atomic_files import create_file, make_directories
 
-FOLDER = "quarantine"
+QUARANTINE = "quarantine"
 REASON = ".reason"
 
 
 def keep_aside(root: Path, name: str, content: bytes, reason: str) -> Path:
-    """Keep `content` under `<root>/quarantine/`, durably, and return where: its name is `name` and
-    a digest of the content, so the same content is kept once. Raises OSError."""
-    folder = root / FOLDER
+    """Keep `content` durably under `<root>/quarantine/`, and return where. The file is named `name`
+    and a digest of the content, so the same content is kept once. Raises OSError."""
+    folder = root / QUARANTINE
     path = folder / f"{name.replace('/', '_')}.{hashlib.sha256(content).hexdigest()[:16]}"
     if not path.exists():
         make_directories(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from eagle_logger.core.hours import Hour
 
@@ -12,12 +12,10 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was verified. `part`, `key` and `sha256_object` are None, `rows` and `size` 0, when the
-    parts archived before already held every line, so that nothing was left to upload.
+    """What was verified in the archive.
 
-    `first` and `last` are the times of the first and last reading (Unix seconds); `sha256_lines` is
-    the digest of the plain lines, `sha256_object` and `size` those of the compressed object (hex);
-    `archived_at` is in Unix seconds.
+    If the parts archived before already held every line, nothing was left to upload: `part`, `key`
+    and `sha256_object` are None then, `rows` and `size` are 0.
     """
 
     cloud_id: str
@@ -26,20 +24,26 @@ class Receipt:
     key: str | None
     rows: int
     first: int | None
+    """The time of the first reading (Unix seconds)."""
     last: int | None
+    """The time of the last reading (Unix seconds)."""
     sha256_lines: str
+    """The digest of the plain lines (hex)."""
     sha256_object: str | None
+    """The digest of the compressed object (hex)."""
     size: int
+    """Bytes of the compressed object."""
     archived_at: float
+    """Unix seconds."""
 
     def to_json(self) -> bytes:
-        members = {name: getattr(self, name) for name in self.__slots__}
-        return (json.dumps({"v": VERSION, **members, "hour": self.hour.name}) + "\n").encode()
+        members = {"v": VERSION, **asdict(self), "hour": self.hour.name}
+        return (json.dumps(members) + "\n").encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Receipt:
-        """Read a receipt, and ignore further members that a newer version wrote. Raises ValueError,
-        saying what is wrong, for anything that no version wrote, and for another `v`."""
+        """Read a receipt. Members that only a newer version knows are ignored. Raises ValueError,
+        which says what is wrong, for anything that no version wrote, and for another `v`."""
         data = json.loads(text)
         if not isinstance(data, dict) or data.get("v") != VERSION:
             raise ValueError(f"not a receipt of version {VERSION}")
@@ -48,9 +52,8 @@ class Receipt:
                 raise ValueError(
                     f"not a receipt that this program wrote: {name} is {data.get(name)!r}"
                 )
-        return cls(
-            **{name: data[name] for name in _TYPES if name != "hour"}, hour=Hour.parse(data["hour"])
-        )
+        members = {name: data[name] for name in _TYPES}
+        return cls(**{**members, "hour": Hour.parse(data["hour"])})
 
 
 _NONE = type(None)

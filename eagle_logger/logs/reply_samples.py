@@ -32,8 +32,9 @@ class ReplySamples:
         """The users who have all their samples of the day."""
 
     def keep_sample(self, cloud_id: str, when: float, text: str) -> None:
-        """Keep the first 4 KiB of this text, which is redacted already. `when` it arrived is in Unix
-        seconds. Does nothing if the user has 20 samples of this UTC day. Raises DiskUnavailable."""
+        """Keep the first 4 KiB of this text, which is redacted already. `when` it arrived is in
+        Unix seconds. Does nothing if the user has 20 samples of this UTC day. Raises
+        DiskUnavailable."""
         day = Hour.of(when).date
         with disk_errors(self.root):
             if day != self._day:

@@ -1,33 +1,31 @@
-"""The note that says why a user's hour could not be archived. It is kept beside the hour's log
-files, where every rotator of the volume finds it, after a restart too."""
+"""The note that says why a user's hour could not be archived. It lies beside the hour's log files,
+where every rotator of the volume finds it, also after a restart."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from eagle_logger.core.hours import Hour
 
 VERSION = 1
-MOST_BYTES = 4096
-"""The largest size of a note. This program writes no larger one."""
+LARGEST_NOTE = 4096
+"""Bytes. This program writes no larger note, and reads no more of one."""
 _LONGEST_REASON = 300
-"""Characters of the reason that a note keeps. Each takes at most twelve bytes."""
+"""Characters of the reason that a note keeps. Each takes at most twelve bytes in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class StuckUserHour:
     """A user's hour that fails for a reason of its own, while the archive takes other users' hours.
-
-    `since` and `tried_at` are Unix seconds of the system's clock; `tries` counts the failures, from
-    1.
-    """
+    `since` and `tried_at` are Unix seconds of the system's clock."""
 
     cloud_id: str
     hour: Hour
     since: float
     tried_at: float
     tries: int
+    """How often it has failed, from 1."""
     reason: str
 
     @classmethod
@@ -38,8 +36,8 @@ class StuckUserHour:
         return replace(self, tried_at=now, tries=self.tries + 1, reason=reason[:_LONGEST_REASON])
 
     def to_json(self) -> bytes:
-        members = {name: getattr(self, name) for name in self.__slots__}
-        return (json.dumps({"v": VERSION, **members, "hour": self.hour.name}) + "\n").encode()
+        members = {"v": VERSION, **asdict(self), "hour": self.hour.name}
+        return (json.dumps(members) + "\n").encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> StuckUserHour:

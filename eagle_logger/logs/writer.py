@@ -1,7 +1,7 @@
 """Appending readings to the log files: whole lines, which are durable when `append` returns.
 
-For each file of a batch, the writer takes the file's lock, cuts off a torn last line, writes once and
-gives the lock back. Then it syncs: a few files one by one, more of them all at once.
+For each file of a batch, the writer takes the file's lock, cuts off a torn last line, writes once
+and gives the lock back. Then it syncs: a few files one by one, more of them all at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from eagle_logger.logs.free_space import ensure_room, refuse_read_only
 from eagle_logger.logs.group_fsync import GroupFsync, reports_errors
 from eagle_logger.logs.locking import locked_file
 from eagle_logger.logs.open_files import SPARE_DESCRIPTORS, OpenFile, OpenFiles
-from eagle_logger.logs.torn_line import repair
+from eagle_logger.logs.torn_line import cut_torn_line
 
 MOST_FILES_SYNCED_SINGLY = 3
 """The files of a larger batch are synced by one `syncfs`, which is then quicker."""
@@ -37,8 +37,8 @@ class AppendResult:
     """What one call of `append` did.
 
     `fsyncs` counts those of folders and each `syncfs` too. `torn` counts the torn last lines that
-    were cut off and kept aside; a killed process leaves such a line. `left_out` counts, by cloud id,
-    the lines that were not written because their user's hour has `LARGEST_HOUR` bytes.
+    were cut off and kept aside; a killed process leaves such a line. `left_out` counts, by cloud
+    id, the lines that were not written because their user's hour has `LARGEST_HOUR` bytes.
     """
 
     bytes: int = 0
@@ -65,8 +65,8 @@ class LogWriter:
     processes, and other LogWriters, may use the same folder. It must not be used on both sides of a
     fork, because a descriptor shares its lock with the parent's.
 
-    The writer keeps at most `max_open` files open. It leaves `spare` of the process's descriptors to
-    others, or three fourths if there are too few for that. It writes nothing while fewer than
+    The writer keeps at most `max_open` files open. It leaves `spare` of the process's descriptors
+    to others, or three fourths if there are too few for that. It writes nothing while fewer than
     `min_free_disk` bytes are free.
     """
 
@@ -176,7 +176,7 @@ class LogWriter:
         try:
             torn = False
             if size != file.size:
-                size, torn = repair(file.fd, path, self.root, size)
+                size, torn = cut_torn_line(file.fd, Path(path).name, self.root, size)
             data, left_out = _fitting(data, LARGEST_HOUR - file.sealed - size)
             _write(file, data, size)
             return _Appended(file, size, file.size, torn, left_out)
@@ -234,8 +234,8 @@ def _withdraw(files: OpenFiles, appended: Iterable[_Appended]) -> None:
     """Take back what a failed batch added, and close its files.
 
     A file stays as it is if another process has appended to it or sealed it since: it holds whole
-    lines, which do no harm. An fsync that failed must not be repeated on the same descriptor, because
-    the kernel has marked the lost pages as clean.
+    lines, which do no harm. An fsync that failed must not be repeated on the same descriptor,
+    because the kernel has marked the lost pages as clean.
     """
     for added in appended:
         file = added.file

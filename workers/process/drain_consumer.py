@@ -63,7 +63,7 @@ class DrainConsumer:
         thread."""
         if self._lock is None:
             self._lock = self._take_lock()
-        if self._lock is None or self._drain.is_asked():
+        if self._lock is None or self._drain.is_set():
             self._stop_consuming(consumer)
             self._release_when_idle()
         else:
@@ -72,7 +72,7 @@ class DrainConsumer:
 
     def _take_lock(self) -> NodeLock | None:
         try:
-            return self._drain.hold()
+            return self._drain.lock()
         except DiskUnavailable as exc:
             detail = "the log volume cannot be written, so no fetches are taken"
             _log.error("log_volume_unwritable", reason=str(exc), detail=detail)

@@ -123,7 +123,7 @@ class Session:
             added = self._run(register(self._store.users, homes(self._system.plan.users_file)))
             if added:
                 self._screen.say(f"{added} homes registered as users")
-        if wiring.drain(self._settings).is_asked():
+        if wiring.drain(self._settings).is_set():
             self._screen.say(
                 "this node is drained: nothing is fetched until `eagle-logger drain --undo`"
             )
@@ -236,7 +236,7 @@ class Session:
 
     def _snapshot(self) -> ThroughputSample:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
-        is_drained = wiring.drain(self._settings).is_asked()
+        is_drained = wiring.drain(self._settings).is_set()
         return self._run(
             snapshot(
                 self._store.fleet, self._broker, queues, time.monotonic(), is_drained=is_drained

@@ -36,7 +36,7 @@ def seal_one(folder: LogFolder, writer: LogWriter, number: int = 1) -> SealedFil
     return sealed
 
 
-# The node ------------------------------------------------------------------------------------------------------------------
+# The node -----------------------------------------------------------------------------------------
 
 
 def test_a_volume_has_one_name_whoever_asks_first(root: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_spoilt_name_is_not_replaced(root: Path, content: str) -> None:
     assert (root / "node-id").read_text() == content
 
 
-# Looking -------------------------------------------------------------------------------------------------------------------
+# Listing and reading ------------------------------------------------------------------------------
 
 
 def test_an_empty_or_missing_volume_holds_nothing(folder: LogFolder) -> None:
@@ -198,7 +198,7 @@ def test_an_append_in_progress_is_not_read_but_a_sealed_files_end_is(
     assert [bad.content for bad in folder.read(sealed).bad] == [line(3)[:-5]]
 
 
-# Sealing -------------------------------------------------------------------------------------------------------------------
+# Sealing ------------------------------------------------------------------------------------------
 
 
 def test_a_sealed_file_has_another_name_and_the_next_append_another_file(
@@ -254,7 +254,7 @@ def test_a_receipt_left_alone_does_not_prove_the_next_file(
     assert folder.sealed_files(HOUR, SHARD) == [second]
 
 
-# Removing ------------------------------------------------------------------------------------------------------------------
+# Removing -----------------------------------------------------------------------------------------
 
 
 def test_what_is_archived_is_removed_with_its_receipt_and_empty_folders(
@@ -342,7 +342,7 @@ def test_something_strange_in_a_folder_keeps_it(folder: LogFolder, writer: LogWr
     assert strange.read_text() == "mine"
 
 
-# One rotator at a time -----------------------------------------------------------------------------------------------------
+# One rotator at a time ----------------------------------------------------------------------------
 
 
 def test_two_rotators_do_not_work_on_one_shard(folder: LogFolder, root: Path) -> None:
@@ -410,7 +410,7 @@ def test_an_error_in_the_body_is_the_bodys_and_gives_the_shard_back(folder: LogF
         assert mine
 
 
-# Quarantine ----------------------------------------------------------------------------------------------------------------
+# Quarantine ---------------------------------------------------------------------------------------
 
 
 def test_what_is_kept_aside_is_never_overwritten(folder: LogFolder, root: Path) -> None:
@@ -430,8 +430,3 @@ def test_a_sealed_file_can_be_taken_out_of_the_way(folder: LogFolder, writer: Lo
     kept = folder.set_aside(sealed, "never accepted")
     assert kept.read_bytes() == line(1)
     assert folder.hours() == []
-
-
-def test_free_bytes_are_those_of_the_volume(folder: LogFolder, writer: LogWriter) -> None:
-    writer.check()
-    assert folder.free_bytes() > 0

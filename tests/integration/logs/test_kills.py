@@ -28,7 +28,8 @@ Say = Callable[[bytes], None]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: a kill loses nothing that was written, synced or not."""
+    """In memory where there is such a place: a kill loses nothing that was written, synced or
+    not."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path / "logs"

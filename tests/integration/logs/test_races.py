@@ -1,5 +1,5 @@
-"""Files are sealed while other processes append to them: no line is added to a sealed file, and none
-is lost or doubled."""
+"""Files are sealed while other processes append to them: no line is added to a sealed file, and
+none is lost or doubled."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eagle_logger.core import paths
-from eagle_logger.logs import torn_line
+from eagle_logger.logs.torn_line import cut_torn_line
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.logs.conftest import MakeWriter
 from tests.support import log_files
@@ -45,12 +45,12 @@ def test_repair_keeps_whole_lines_and_sets_the_rest_aside(whole: list[bytes], re
         path.write_bytes(lines + rest)
         fd = os.open(path, os.O_RDWR | os.O_APPEND)
         try:
-            assert torn_line.repair(fd, str(path), root, os.fstat(fd).st_size) == (
+            assert cut_torn_line(fd, path.name, root, os.fstat(fd).st_size) == (
                 len(lines),
                 rest != b"",
             )
             assert path.read_bytes() == lines
-            assert torn_line.repair(fd, str(path), root, len(lines)) == (len(lines), False)
+            assert cut_torn_line(fd, path.name, root, len(lines)) == (len(lines), False)
         finally:
             os.close(fd)
         assert kept_aside(root) == ([rest] if rest else [])

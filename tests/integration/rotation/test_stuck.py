@@ -19,7 +19,6 @@ from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.rotation_plan import FIRST_RETRY_PAUSE_S, LONGEST_RETRY_PAUSE_S
 from eagle_logger.errors import ArchiveUnavailable
-from eagle_logger.logs import folder as folder_module
 from eagle_logger.rotation.archive_reach import (
     LEFT_ALONE_FOR_S,
     MOST_FAILURES_IN_A_ROW,
@@ -202,15 +201,15 @@ def test_a_folder_that_cannot_be_listed_stops_no_other(
     honest = honest_files(disk)
     disk.append(lines(STUCK, OLD[0]), STUCK, OLD[0])
     sick = disk.path(STUCK, OLD[0]).parent
-    listed = folder_module._listed
+    real_iterdir = Path.iterdir
 
-    def refuse(path: Path) -> list[str]:
+    def iterdir(path: Path) -> Iterator[Path]:
         if path == sick:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-        return listed(path)
+        return real_iterdir(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(folder_module, "_listed", refuse)
+        patched.setattr(Path, "iterdir", iterdir)
         done = Rotator(disk, archive).round()
         assert (done.objects, list(done.errors)) == (honest, [f"{OLD[0]} {SHARD}"])
         assert disk.unarchived() == 1, "what cannot be seen counts as waiting"

@@ -27,10 +27,10 @@ class Volume:
         self.asked = self.failing = False
         self.locks: list[Lock] = []
 
-    def is_asked(self) -> bool:
+    def is_set(self) -> bool:
         return self.asked
 
-    def hold(self) -> Lock | None:
+    def lock(self) -> Lock | None:
         if self.failing:
             raise DiskUnavailable
         if self.asked:
