@@ -22,8 +22,8 @@ from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.line_format import VERSION, parse_line
 from eagle_logger.core.readings import Flag
 
-Identity = tuple[bytes, bytes, bytes, bytes]
-"""Time, device, meter and kind, as text."""
+LineIdentity = tuple[bytes, bytes, bytes, bytes]
+"""A reading's identity as its line spells it: time, device, meter and kind."""
 
 
 class LogLine(NamedTuple):
@@ -42,7 +42,7 @@ class LogLine(NamedTuple):
     text: bytes
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> LineIdentity:
         return self[:4]
 
 
@@ -164,8 +164,8 @@ def times_in_order(data: bytes, cloud_id: str) -> list[bytes] | None:
     return times if times and is_sound else None
 
 
-def values_by_identity(lines: Iterable[LogLine]) -> dict[Identity, set[bytes]]:
-    values: dict[Identity, set[bytes]] = {}
+def values_by_identity(lines: Iterable[LogLine]) -> dict[LineIdentity, set[bytes]]:
+    values: dict[LineIdentity, set[bytes]] = {}
     for line in lines:
         values.setdefault(line.identity, set()).add(line.values)
     return values

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from eagle_logger.core.line_format import VERSION, parse_line, with_flag
-from eagle_logger.core.line_parser import Identity, LogLine, read_lines, times_in_order
+from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines, times_in_order
 from eagle_logger.core.readings import Flag
 
 _GZIP_LEVEL = 6
@@ -30,7 +30,7 @@ PLAIN_DIGEST = "plain-sha256"
 OBJECT_DIGEST = "object-sha256"
 """The names of two members of an object's metadata."""
 
-Held = Mapping[Identity, AbstractSet[bytes]]
+Held = Mapping[LineIdentity, AbstractSet[bytes]]
 """The values that earlier parts hold, by identity."""
 
 
@@ -123,7 +123,7 @@ def part_of(lines: Iterable[LogLine], held: Held) -> Part:
     or in an earlier part, all of them are kept and flagged `conflict`.
     """
     kept: list[LogLine] = []
-    disputed: set[Identity] = set()
+    disputed: set[LineIdentity] = set()
     duplicates = archived = 0
     previous, values = None, set[bytes]()
     # Lines of one identity stand together once they are sorted, so the values of one suffice.

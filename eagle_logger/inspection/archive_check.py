@@ -12,7 +12,7 @@ from itertools import groupby
 
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Identity, LogLine, read_lines, values_by_identity
+from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines, values_by_identity
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, gunzipped
@@ -22,7 +22,7 @@ from eagle_logger.logs.folder import BadLine, LogFile, LogFolder, SealedFile
 BEGINNING = Hour(0)
 
 _UserHour = tuple[str, Hour]
-_Held = dict[Identity, set[bytes]]
+_Held = dict[LineIdentity, set[bytes]]
 """The values of the readings that the parts of a user's hour hold, by identity."""
 _FILED_BY_ARRIVAL = f'"{Flag.FILED_BY_ARRIVAL}"'.encode()
 _BYTES_SHOWN = 80

@@ -19,7 +19,7 @@ import structlog
 
 from eagle_logger.archive.archive import Archive, ObjectInfo
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Identity
+from eagle_logger.core.line_parser import LineIdentity
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.sealing import (
     OBJECT_DIGEST,
@@ -60,7 +60,7 @@ class HourParts:
         self._archive = archive
         self._cloud_id = cloud_id
         self._hour = hour
-        self._held: dict[Identity, set[bytes]] = {}
+        self._held: dict[LineIdentity, set[bytes]] = {}
         self._not_merged: list[PartContent] = []
         self._next_number = 0
         self._damaged_objects = 0

@@ -13,7 +13,7 @@ from eagle_logger.archive.memory import MemoryArchive
 from eagle_logger.core.hours import SECONDS_PER_HOUR, iso
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
-from eagle_logger.core.line_parser import Identity
+from eagle_logger.core.line_parser import LineIdentity
 from eagle_logger.core.readings import Reading
 from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.logger import EagleDataLogger, RotationVolume
@@ -34,7 +34,7 @@ GRACE, RETENTION = 600.0, 7200.0
 HOME = "00ce69"
 INTERVALS = {kind: 6.0 if kind is Kind.DEMAND else 1e9 for kind in Kind}
 
-ArchivedReading = tuple[Identity, bytes]
+ArchivedReading = tuple[LineIdentity, bytes]
 """What identifies a reading, and its values as they stand in the line."""
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.line_parser import Identity, LogLine, read_lines
+from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
@@ -34,7 +34,7 @@ EXAMINED_SHARE = 0.25
 """The share of moments that `make test` examines, each with one of the four possible disks."""
 LATER = HOUR.end + GRACE
 
-Readings = set[tuple[str, Identity, bytes]]
+Readings = set[tuple[str, LineIdentity, bytes]]
 """User, identity and values of each."""
 Batch = dict[tuple[str, Hour], list[bytes]]
 
@@ -103,7 +103,7 @@ class Disk:
         return readings
 
 
-def _readings(lines: Iterable[LogLine]) -> set[tuple[Identity, bytes]]:
+def _readings(lines: Iterable[LogLine]) -> set[tuple[LineIdentity, bytes]]:
     return {(line.identity, line.values) for line in lines}
 
 
