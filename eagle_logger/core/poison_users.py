@@ -1,75 +1,55 @@
-"""A user whose reply kills the process that handles it: found out, and parked, without harm to
-those who only were there.
+"""Poison users: those whose reply kills the process that handles it.
 
-Whoever dies takes many users with it, so a death makes nobody guilty. A user whose claims ended
-twice in a row without a report is a suspect. Suspects rest a moment and are then tried apart: at
-most one small group of them is in anybody's hands at a time, those with the fewest deaths first,
-and who died in a group is tried alone. A trial that is survived clears its users. Deaths in trials
-count on; after the fifth a user is convicted and parked, but only while there are hardly any other
-suspects: where nearly everybody is one, it is the process that dies of itself, or somebody kills
-it.
+A process that dies takes all users it was fetching with it, so one death proves nothing. A user at
+whose fetch two processes in a row have died is a suspect. A suspect rests for some seconds, and is
+then fetched alone: no other suspect is fetched at the same time, and the users who shared a
+message with it have been fetched before. An innocent suspect is cleared by its first report. A
+suspect at whose fetch alone processes keep dying is parked, after five deaths in all.
 
-The Redis store does the same inside its scripts (`users/redis/scripts/common.lua`).
+Many suspects at once mean that the processes died of something else. Then suspects are fetched as
+all others, after their rest, and nothing is held against them.
+
+The Lua scripts do the same (`users/redis/scripts/lease.lua`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
-
-SUSPECTED_AFTER = 2
-ALONE_AFTER = 3
-CONVICTED_AFTER = 5
-"""Deaths in a row."""
-TOGETHER = 16
-PART = 8
-"""So many suspects are tried together at first, or this part of all of them: where thousands are,
-hardly one is guilty."""
-FEW = 3
-"""No more suspects than these, and they are tried alone from the beginning, and can be convicted.
-"""
-REST = 5.0
-"""Real seconds: who was with a suspect by chance is fetched before the suspect is tried, and is not
-there again."""
-WAIT = 0.5
+SUSPECTED_AFTER_DEATHS = 2
+PARKED_AFTER_DEATHS = 5
+"""Deaths in a row, without a report between them."""
+FEW_SUSPECTS = 3
+"""Users. So few are always fetched alone: a fleet may be small."""
+MANY_SUSPECTS = 60
+"""Users. So many take a minute if they are fetched alone, one a second. More, or more than half of
+all users, are not fetched alone."""
+SHORTEST_REST_S = 5.0
+"""Real seconds from the death to a suspect's next fetch. Meanwhile the users who shared its message
+are fetched."""
+WAIT_S = 1.0
 """Real seconds after which a suspect whose turn it is not is looked at again."""
 
 
-class SuspectedUser(NamedTuple):
-    """In the order in which they are tried."""
-
-    deaths: int
-    due: float
-    cloud_id: str
-
-
 def is_suspect(deaths: int) -> bool:
-    return deaths >= SUSPECTED_AFTER
+    return deaths >= SUSPECTED_AFTER_DEATHS
 
 
-def is_convicted(deaths: int) -> bool:
-    return deaths >= CONVICTED_AFTER
+def is_poison(deaths: int) -> bool:
+    """Whether so many deaths park a user."""
+    return deaths >= PARKED_AFTER_DEATHS
 
 
-def tried_next(suspects: Sequence[SuspectedUser]) -> list[SuspectedUser]:
-    """Who of those whose turn has come is tried, when nobody else is."""
-    in_order = sorted(suspects)
-    if len(in_order) <= FEW or in_order[0].deaths >= ALONE_AFTER:
-        return in_order[:1]
-    return [one for one in in_order if one.deaths < ALONE_AFTER][
-        : max(TOGETHER, math.ceil(len(in_order) / PART))
-    ]
+def are_too_many(suspects: int, users: int) -> bool:
+    """Whether so many suspects among so many users are fetched as all others are."""
+    return suspects > max(FEW_SUSPECTS, min(users / 2, MANY_SUSPECTS))
 
 
-def can_convict(suspects: Sequence[SuspectedUser]) -> bool:
-    return len(suspects) <= FEW
+def rest(cloud_id: str, now: float) -> float:
+    """Real seconds that a suspect rests: up to ten more than the shortest rest. They depend on its
+    cloud id and the time, so that suspects come back spread, and in another order each time."""
+    return SHORTEST_REST_S + int(cloud_id, 16) % 97 * (1 + int(now) % 96) % 97 / 10
 
 
-def deaths_if_it_dies(deaths: int, *, tried: bool, convicting: bool) -> int:
-    """How many deaths stand against a user when the claim that begins now ends without a report."""
-    if not is_suspect(deaths):
-        return deaths + 1
-    if not tried:
-        return deaths
-    return deaths + 1 if convicting else max(deaths, min(deaths + 1, CONVICTED_AFTER - 1))
+def deaths_after(deaths: int, *, alone: bool) -> int:
+    """The deaths in a row of a user if the process that fetches it now dies. `alone`: it is the one
+    suspect that is fetched alone."""
+    return deaths if is_suspect(deaths) and not alone else deaths + 1

@@ -25,7 +25,7 @@ from eagle_logger.core.parking import (
     have_worked,
     pause_after_refusals,
 )
-from eagle_logger.core.poison_users import is_convicted
+from eagle_logger.core.poison_users import is_poison
 from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.core.readings import Flag, Reading
 from eagle_logger.core.schedule import (
@@ -334,7 +334,7 @@ class Visitor:
                 reason=claim.state_unreadable,
                 detail=STATE_UNREADABLE_DETAIL,
             )
-        if is_convicted(claim.abandoned):
+        if is_poison(claim.abandoned):
             visit.park_as_poison()
             detail = "its replies kill the process that handles them"
             _log.error(

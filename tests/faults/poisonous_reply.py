@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from eagle_logger.core.poison_users import CONVICTED_AFTER
+from eagle_logger.core.poison_users import PARKED_AFTER_DEATHS
 from tests.faults.poison.sitecustomize import FILE
 from tests.faults.scenario import Scenario, Strike
 from tests.faults.system_under_test import Setup, Trial
@@ -31,7 +31,7 @@ def parked_and_nobody_else(trial: Trial) -> None:
     trial.until(lambda: bool(parked(trial)), PARKED_WITHIN_S)
     assert list(parked(trial)) == [victim]
     assert parked(trial)[victim].startswith("poison: ")
-    assert trial.deaths_so_far() - before <= CONVICTED_AFTER + 1
+    assert trial.deaths_so_far() - before <= PARKED_AFTER_DEATHS + 2
     trial.await_flow()
     assert list(parked(trial)) == [victim]
 

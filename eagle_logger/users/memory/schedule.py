@@ -39,23 +39,37 @@ class MemorySchedule:
             if row.lease and row.lease.ends <= now
         )
         for _, name in ended[:limit]:
-            self._give_back(tables.rows[name], now)
+            self._give_back(name, now)
         due = sorted(
             (row.due, name)
             for name, row in tables.rows.items()
             if row.due is not None and row.due <= now
         )[:limit]
-        suspects = [
-            poison_users.SuspectedUser(tables.rows[name].abandoned, since, name)
-            for since, name in due
-            if poison_users.is_suspect(tables.rows[name].abandoned)
-        ]
-        aside = {suspect.cloud_id for suspect in suspects}
-        leased = [(since, name) for since, name in due if name not in aside]
-        leased += self._tried(suspects, now)
-        for since, name in leased:
-            tables.rows[name].lease_to(Lease(since, since, now + tables.lease))
-        return [name for _, name in leased]
+        suspects = self._suspects()
+        too_many = poison_users.are_too_many(len(suspects), len(tables.rows))
+        one_is_leased = any(tables.rows[name].lease for name in suspects)
+        if too_many:
+            tables.alone = None
+        leased: list[str] = []
+        for since, name in due:
+            row = tables.rows[name]
+            if poison_users.is_suspect(row.abandoned) and not too_many:
+                if one_is_leased:
+                    row.due = now + tables.speed.stretched(poison_users.WAIT_S)
+                    continue
+                one_is_leased, tables.alone = True, name
+            row.lease_to(Lease(since, since, now + tables.lease))
+            leased.append(name)
+        return leased
+
+    def _suspects(self) -> set[str]:
+        tables = self._tables
+        tables.suspects = {
+            name
+            for name in tables.suspects
+            if (row := tables.rows.get(name)) and poison_users.is_suspect(row.abandoned)
+        }
+        return tables.suspects
 
     def _note_clock(self, now: float) -> None:
         """If the clock was set back, no due user waits any longer. If it was set forward, no lease
@@ -78,32 +92,13 @@ class MemorySchedule:
             if row.lease:
                 row.lease.ends = min(row.lease.ends + by, latest)
 
-    def _give_back(self, row: StoredRow, now: float) -> None:
+    def _give_back(self, cloud_id: str, now: float) -> None:
+        row = self._tables.rows[cloud_id]
         row.give_back(now)
-        if row.due is not None and poison_users.is_suspect(row.abandoned):
-            row.due = now + self._tables.speed.stretched(poison_users.REST)
-
-    def _tried(
-        self, suspects: Sequence[poison_users.SuspectedUser], now: float
-    ) -> list[tuple[float, str]]:
-        """The suspects whose turn has come; the others wait."""
-        tables = self._tables
-        if not suspects:
-            return []
-        chosen: list[poison_users.SuspectedUser] = []
-        if not any(
-            row.lease and poison_users.is_suspect(row.abandoned)
-            for name in tables.tried
-            if (row := tables.rows.get(name))
-        ):
-            chosen = poison_users.tried_next(suspects)
-            tables.tried = frozenset(suspect.cloud_id for suspect in chosen)
-            tables.convicting = poison_users.can_convict(suspects)
-        for suspect in suspects:
-            if suspect not in chosen:
-                wait = tables.speed.stretched(poison_users.WAIT)
-                tables.rows[suspect.cloud_id].due = now + wait
-        return [(suspect.due, suspect.cloud_id) for suspect in chosen]
+        if poison_users.is_suspect(row.abandoned):
+            rest = poison_users.rest(cloud_id, now)
+            row.due = now + self._tables.speed.stretched(rest)
+            self._tables.suspects.add(cloud_id)
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
         now = self._tables.now()
@@ -122,9 +117,7 @@ class MemorySchedule:
             lease.scheduled = now  # a user who was never visited has missed no turn
         if begun:
             row.last_request = now
-        row.abandoned = poison_users.deaths_if_it_dies(
-            deaths, tried=cloud_id in tables.tried, convicting=tables.convicting
-        )
+        row.abandoned = poison_users.deaths_after(deaths, alone=cloud_id == tables.alone)
         return Claim(
             cloud_id=cloud_id,
             token=lease.token,
@@ -288,9 +281,9 @@ class MemorySchedule:
             for name, row in self._tables.rows.items()
             if row.lease and row.lease.token and row.lease.holder == holder
         ]
-        for _, row in held:
+        for name, row in held:
             row.last_request = now  # the process may have sent a request just before it died
-            self._give_back(row, now)
+            self._give_back(name, now)
         return [name for name, _ in held]
 
     async def wake(self, cloud_ids: Sequence[str]) -> WakeResult:

@@ -88,8 +88,10 @@ class Tables:
     """The time at which users were last leased."""
     leased_at_steady: float = 0.0
     """The same moment on the steady clock."""
-    tried: frozenset[str] = frozenset()
-    convicting: bool = False
+    suspects: set[str] = field(default_factory=set)
+    """Users that were suspects when their lease ended (`core.poison_users`)."""
+    alone: str | None = None
+    """The suspect that was last leased alone."""
 
     def new_token(self, now: float) -> int:
         self.last_token = max(self.last_token + 1, int(now * 1e6))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from eagle_logger.core.poison_users import REST
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import UserStore
 from tests.contract.users.conftest import LEASE
@@ -117,6 +116,6 @@ async def test_claims_that_end_without_a_report_are_counted(
             assert await store.schedule.lease(1) == ([] if abandoned else ["00ce69"]), (
                 "a suspect rests first"
             )
-            clock.advance(REST if abandoned else LEASE)
+            clock.advance(15.0 if abandoned else LEASE)
     await store.schedule.report([reported(claim)], {})
     assert (await claimed(store, "00ce69"))[0].abandoned == 0

@@ -119,7 +119,8 @@ OTHERS: dict[str, Damage] = {
         "eagle:parkings", {b"\xff": server.time()[0]}
     ),
     "a last token that is none": lambda server: server.set("eagle:tokens", "many"),
-    "a trial of nobody": lambda server: server.set("eagle:trial", b"1,\xff"),
+    "a suspect that is no text": lambda server: server.sadd("eagle:suspects", b"\xff"),
+    "a suspect alone that is no text": lambda server: server.set("eagle:alone", b"\xff"),
 }
 DAMAGES = {**LOCKED, **OTHERS}
 

@@ -1,4 +1,5 @@
--- ARGV: now or '', lease, then id and token for each. Answers the ids that are still their holder's.
+-- Record that a request to each of these users starts now, and renew its lease.
+-- ARGV: now or '', lease, then for each user: id, token. Answers the ids whose claims still hold.
 local now = moment(ARGV[1])
 local ends = exact(now + tonumber(ARGV[2]))
 local turns, held = read_turns(arguments(3, 2)), {}

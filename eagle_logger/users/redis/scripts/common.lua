@@ -1,14 +1,35 @@
--- Put in front of every script. Only commands of Redis 6.2.
+-- This file stands in front of every script. It uses only commands of Redis 6.2. The keys, each
+-- with the prefix `eagle:` (id: a cloud id):
 --
--- A user's turn is one entry of TURNS, packed (a third of what MessagePack costs here):
+--   users:<first 2 digits>  hash  id -> record: sealed password, own cadence (../encoding.py)
+--   states                  hash  id -> what is remembered between visits
+--   troubles                hash  id -> failures, last error, why parked; only if it has any
+--   turns                   hash  id -> turn, packed (below); of every user
+--   due, leased             zset  id, by when it falls due, or its lease ends; an active user is
+--                                 in exactly one of them, a parked one in neither
+--   unproven, refused       set   id, if the relay has not answered its credentials; refuses it
+--   parkings                zset  id, by when the relay's refusals called for parking it
+--   suspects                set   id, if two processes died while they fetched it
+--   alone                         the suspect that was last leased alone
+--   gone:<id>                     last request and lease of a removed user; expires
+--   once:<key>                    the request with this key was carried out; expires
+--   clock, steady                 when users were last leased; that machine and its steady clock
+--   tokens, shards                the last token given out; the number of shards agreed on
+--   tally, breaker          hash  counters; the circuit breaker's phase, beginning and samples
+--   progress                hash  process -> its last note
+--   nodes                   zset  node, by when its rotator registered
+--
+-- A turn, packed (MessagePack would take three times as much):
 --   idle:   last request, abandoned
 --   leased: last request, abandoned, due, scheduled, token, flags, holder
--- last request: 0 if there was none; due: when it fell due; scheduled: the turn of its grid this visit serves (later than
--- due if somebody asked early); token: 0 until it is claimed. Flags: announced, a message was sent because somebody asked;
--- marked, to be fetched once more; updated, its credentials or cadence changed since it was claimed.
+-- last request: 0 if there was none. abandoned: claims in a row that ended without a report. due:
+-- when the user fell due. scheduled: the point of its grid that this visit serves, which is later
+-- than due if the fetch was requested early. token: 0 until the lease is claimed. holder: the
+-- process that claimed it. Flags: announced, a message was sent for a request; marked, the worker
+-- is to fetch the user once more; updated, the user was changed since it was claimed.
 --
--- Scripts decide on turns in Lua's memory and write all of them at the end: a call for many users costs far less than
--- one for each.
+-- A script decides on turns in Lua's memory and writes all of them at the end, in one command for
+-- many users. One command for each would cost far more.
 local USERS, STATES, TROUBLES, TURNS = 'eagle:users:', 'eagle:states', 'eagle:troubles', 'eagle:turns'
 local DUE, LEASED, TOKENS, GONE = 'eagle:due', 'eagle:leased', 'eagle:tokens', 'eagle:gone:'
 local BREAKER = 'eagle:breaker'
@@ -16,7 +37,7 @@ local UNPROVEN, REFUSED, PARKINGS = 'eagle:unproven', 'eagle:refused', 'eagle:pa
 local IDLE, TAKEN, IDLE_SIZE = '<dI2', '<dI2dddBs', 10
 local CHUNK = 4000  -- Lua's stack holds some 8000 values
 
--- Users lie in 256 hashes by their first two digits, so that they can be listed in order.
+-- Users are spread over 256 hashes by their first two digits, so that they can be listed in order.
 local function bucket(id) return USERS .. string.sub(id, 1, 2) end
 
 local function exact(number) return string.format('%.17g', number) end
@@ -26,7 +47,7 @@ local function server_time()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- Redis' own time, but for an accelerated clock, whose time is handed in.
+-- The time of Redis. Under an accelerated clock the caller gives the time instead.
 local function moment(given)
   if given ~= '' then return tonumber(given) end
   return server_time()
@@ -38,7 +59,7 @@ local function call_in_chunks(command, key, words)
   end
 end
 
--- HMGET of any number of fields.
+-- HMGET for any number of fields.
 local function values_of(key, ids)
   local values = {}
   for from = 1, #ids, CHUNK do
@@ -61,7 +82,8 @@ local function unpack_turn(packed)
     return {last_request = last_request, abandoned = abandoned}
   end
   local readable, last_request, abandoned, due, scheduled, token, flags, holder = pcall(struct.unpack, TAKEN, packed)
-  -- A turn that no version wrote must not stop the other users. No process holds it, and it falls due when its lease ends.
+  -- A damaged turn must not stop the other users. It counts as held by no process, and falls due
+  -- when its lease ends.
   if not readable then
     return {last_request = 0, abandoned = 0, due = math.huge, scheduled = math.huge, token = -1, holder = ''}
   end
@@ -76,7 +98,7 @@ local function pack_turn(turn)
   return struct.pack(TAKEN, turn.last_request, abandoned, turn.due, turn.scheduled, turn.token, flags, turn.holder)
 end
 
--- The turns of these users by id; nothing for who is not a user.
+-- The turns of these users, by id. An id that is no user's is left out.
 local function read_turns(ids)
   local turns = {}
   for i, packed in ipairs(values_of(TURNS, ids)) do
@@ -87,9 +109,11 @@ end
 
 local function is_leased(turn) return turn.due ~= nil end
 
--- What is to be written at the end. Within one script a user moves in one direction at most, so the order of additions and
--- removals does not matter to it; for the same field of a hash the last write counts.
+-- What write_all is to write. Within one script a user moves in one direction only, so the order
+-- of additions and removals does not matter. Of several writes to one field of a hash, the last
+-- counts.
 local turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
+local new_suspects = {}
 
 local function append_pair(words, first, second)
   local size = #words
@@ -110,7 +134,7 @@ local function lease_to(id, turn, ends, due, scheduled, announced, token)
   renew(id, turn, ends)
 end
 
--- The visit is over. Without `due` the user is parked.
+-- End the lease. Without `due` the user is parked.
 local function settle(id, turn, due)
   turn.due = nil
   out_of_leased[#out_of_leased + 1] = id
@@ -118,7 +142,8 @@ local function settle(id, turn, due)
   save(id, turn)
 end
 
--- Forgives a user who is parked, or waits after failures. It falls due at `due`, or earlier if it would have anyway.
+-- Forgive a user that is parked or waits after failures. It falls due at `due`, or earlier if it
+-- would have anyway.
 local function wake(id, turn, due)
   redis.call('HDEL', TROUBLES, id)
   redis.call('SREM', REFUSED, id)
@@ -127,32 +152,41 @@ local function wake(id, turn, due)
   settle(id, turn, math.min(due, tonumber(score or due)))
 end
 
--- Whose reply kills: as core/poison_users.py has it, where it is explained. TRIAL holds '1' if its users can be convicted, else
--- '0', then the ids of those who are tried now, each after a comma.
-local TRIAL, SUSPECTED, ALONE, CONVICTED = 'eagle:trial', 2, 3, 5
-local TOGETHER, PART, FEW, REST, WAIT = 16, 8, 3, 5, 0.5
+-- core/poison_users.py explains suspects, and has the same numbers.
+local SUSPECTS, ALONE, SUSPECTED_AFTER, SHORTEST_REST = 'eagle:suspects', 'eagle:alone', 2, 5
 
-local function is_suspect(turn) return turn.abandoned >= SUSPECTED end
+local function is_suspect(turn) return turn.abandoned >= SUSPECTED_AFTER end
 
--- A lease that ended without a report: due again since it fell due; a suspect after a rest. `second`: a real one, in this
--- clock's.
-local function give_back(id, turn, now, second)
-  local due = math.min(turn.due, now)  -- it lies ahead if the clock was set back meanwhile
-  settle(id, turn, is_suspect(turn) and now + REST * second or due)
+local function rest(id, now)
+  return SHORTEST_REST + (tonumber(id, 16) or 0) % 97 * (1 + math.floor(now) % 96) % 97 / 10
 end
 
--- Additions come before removals: when Redis is out of memory it refuses the first of them, and nothing has changed.
+-- The lease ended without a report. The user is due again since it fell due; a suspect is due
+-- after a rest. `second`: a real second, in the time of this store.
+local function give_back(id, turn, now, second)
+  local due = math.min(turn.due, now)  -- turn.due lies in the future if the clock was set back
+  if is_suspect(turn) then
+    due = now + rest(id, now) * second
+    new_suspects[#new_suspects + 1] = id
+  end
+  settle(id, turn, due)
+end
+
+-- Additions come before removals. If Redis is out of memory, it refuses the first addition, and
+-- nothing has changed.
 local function write_all()
   call_in_chunks('HSET', TURNS, turns_out)
   call_in_chunks('ZADD', DUE, into_due)
   call_in_chunks('ZADD', LEASED, into_leased)
+  call_in_chunks('SADD', SUSPECTS, new_suspects)
   call_in_chunks('ZREM', DUE, out_of_due)
   call_in_chunks('ZREM', LEASED, out_of_leased)
-  turns_out, into_due, into_leased, out_of_due, out_of_leased = {}, {}, {}, {}, {}
+  turns_out, into_due, into_leased, out_of_due, out_of_leased, new_suspects = {}, {}, {}, {}, {}, {}
 end
 
--- The first of `count` new tokens. No token is below the time in microseconds, so none is given out twice when Redis has lost
--- its last second, or everything. Doubles count them exactly until the year 2255.
+-- The first of `count` new tokens. No token is below the time in microseconds, so none is given
+-- out twice even if Redis has lost its last second, or all its data. Doubles hold such tokens
+-- exactly until the year 2255.
 local function new_tokens(count)
   local last = tonumber(redis.call('GET', TOKENS)) or 0
   local first = math.max(last + 1, math.floor(server_time() * 1000000))
@@ -160,7 +194,7 @@ local function new_tokens(count)
   return first
 end
 
--- As core/schedule.py has it, step by step.
+-- The same steps as in core/schedule.py, so that both get the same result to the last bit.
 local function last_point(at, period, phase)
   local k = math.floor((at - phase) / period)
   if phase + (k + 1) * period <= at then return k + 1 end

@@ -1,14 +1,16 @@
--- ARGV: now or '', lease, limit, a real second, the caller's machine, its steady clock (real seconds). Answers the ids leased,
--- longest due first, then suspects who are tried.
+-- Lease users that are due, longest due first. Users whose lease has ended become due again first.
+-- ARGV: now or '', lease, limit, a real second, the caller's machine, its steady clock (real
+-- seconds). Answers the ids leased.
 local now, limit, second = moment(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lease_ends = now + tonumber(ARGV[2])
 local ends = exact(lease_ends)
 
--- The clock may have been set since users were leased last. Set back, it would keep everybody waiting until it is as late
--- again as it was; so users who were due then are due now. Set forward, it would end all leases at once, and two processes
--- would ask one gateway; so each lease lasts as much longer, but never longer than a new one. A machine that leased last time
--- too knows by its steady clock how much time has passed. Another machine assumes that none has, so a pause in leasing looks
--- like a clock that was set.
+-- The clock may have been set since users were last leased. If it was set back, all users would
+-- wait until it shows the same time again, so their due times are set back too. If it was set
+-- forward, all leases would end at once and two processes would ask one gateway, so each lease is
+-- lengthened by as much, but never beyond a new one. If the same machine leased last time, its
+-- steady clock shows how much time has really passed. Another machine assumes that none has: to
+-- it, a pause in leasing looks like a clock that was set forward.
 local CLOCK, STEADY, BACK, FORWARD = 'eagle:clock', 'eagle:steady', 10, 4
 local function moved(set, by, latest)
   local entries = redis.call('ZRANGE', set, 0, -1, 'WITHSCORES')
@@ -41,7 +43,7 @@ local function every_second(words)
   return found
 end
 
--- Whoever strayed into a set is dropped from it: it must not stop the others.
+-- A member of a set that does not belong there is removed. It must not stop the others.
 local ended = every_second(up_to_now(LEASED))
 local turns = read_turns(ended)
 for _, id in ipairs(ended) do
@@ -50,64 +52,43 @@ for _, id in ipairs(ended) do
 end
 write_all()
 
+-- Count the suspects as core/poison_users.py does. A suspect that has reported since is cleared.
+local FEW, MANY, WAIT = 3, 60, 1
+local suspects, cleared, one_is_leased = 0, {}, false
+local suspect_ids = redis.call('SMEMBERS', SUSPECTS)
+turns = read_turns(suspect_ids)
+for _, id in ipairs(suspect_ids) do
+  local turn = turns[id]
+  if turn and is_suspect(turn) then
+    suspects = suspects + 1
+    one_is_leased = one_is_leased or is_leased(turn)
+  else
+    cleared[#cleared + 1] = id
+  end
+end
+call_in_chunks('SREM', SUSPECTS, cleared)
+local too_many = suspects > math.max(FEW, math.min(redis.call('HLEN', TURNS) / 2, MANY))
+if too_many then redis.call('DEL', ALONE) end
+
 local CLOUD_ID = '^%x%x%x%x%x%x$'
 local due = up_to_now(DUE)
-local ids, leased, suspects = every_second(due), {}, {}
+local ids, leased = every_second(due), {}
 turns = read_turns(ids)
-
-local function lease(id, since)
-  lease_to(id, turns[id], ends, since, since, false, 0)
-  leased[#leased + 1] = id
-end
-
 for i, id in ipairs(ids) do
-  local since = tonumber(due[2 * i])
-  if not turns[id] or not string.match(id, CLOUD_ID) then
+  local turn, since = turns[id], tonumber(due[2 * i])
+  local waits = turn and is_suspect(turn) and not too_many
+  if not turn or not string.match(id, CLOUD_ID) then
     out_of_due[#out_of_due + 1] = id
-  elseif is_suspect(turns[id]) then
-    suspects[#suspects + 1] = {deaths = turns[id].abandoned, since = since, id = id}
+  elseif waits and one_is_leased then
+    append_pair(into_due, exact(now + WAIT * second), id)
   else
-    lease(id, since)
-  end
-end
-
-local function somebody_is_tried()
-  local tried = {}
-  for id in string.gmatch(redis.call('GET', TRIAL) or '', ',(%x+)') do tried[#tried + 1] = id end
-  for _, turn in pairs(read_turns(tried)) do
-    if is_leased(turn) and is_suspect(turn) then return true end
-  end
-  return false
-end
-
-local function comes_before(one, other)
-  if one.deaths ~= other.deaths then return one.deaths < other.deaths end
-  if one.since ~= other.since then return one.since < other.since end
-  return one.id < other.id
-end
-
--- How many of them, from the first on, are tried now.
-local function tried_next()
-  table.sort(suspects, comes_before)
-  if #suspects <= FEW or suspects[1].deaths >= ALONE then return 1 end
-  local count, most = 0, math.min(math.max(TOGETHER, math.ceil(#suspects / PART)), #suspects)
-  while count < most and suspects[count + 1].deaths < ALONE do count = count + 1 end
-  return count
-end
-
-if #suspects > 0 then
-  local free = not somebody_is_tried()
-  local count = free and tried_next() or 0
-  local trial = #suspects <= FEW and '1' or '0'
-  for i, suspect in ipairs(suspects) do
-    if i <= count then
-      lease(suspect.id, suspect.since)
-      trial = trial .. ',' .. suspect.id
-    else
-      append_pair(into_due, exact(now + WAIT * second), suspect.id)
+    if waits then
+      one_is_leased = true
+      redis.call('SET', ALONE, id)
     end
+    lease_to(id, turn, ends, since, since, false, 0)
+    leased[#leased + 1] = id
   end
-  if free then redis.call('SET', TRIAL, trial) end
 end
 write_all()
 return leased

@@ -1,9 +1,10 @@
+-- Add or update users.
 -- ARGV: now or '', then for each user: id, record, seconds until it falls due, state or ''.
 local now = moment(ARGV[1])
 local turns = read_turns(arguments(2, 4))
 
--- Somebody may still be fetching the user of this name who was removed: the new one waits under that lease, which nobody
--- holds, and keeps its distance from that request.
+-- A worker may still be fetching a removed user of the same id. Then the new user waits under that
+-- lease, which no worker holds, and its next request keeps its distance from that one.
 local function start(id, due)
   local turn = {last_request = 0, abandoned = 0}
   local gone = redis.call('GET', GONE .. id)

@@ -1,7 +1,9 @@
--- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each report: id, numbers (packed:
--- token, period, phase, pause, seconds since the last request was written or -1, 1 if parked, flags: 1 if it may be the
--- relay's doing, 2 if the relay answered, 4 if the relay refuses it; then its trouble in case it is not parked after all),
--- state, trouble. Answers the number of missed turns, the ids to be fetched again, the ids lost.
+-- End claims: write the users' states, and set their next due times.
+-- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each
+-- report: id, numbers (packed: token, period, phase, pause, seconds since the last request was
+-- written or -1, 1 if parked, flags: 1 if it may be the relay's doing, 2 if the relay answered, 4
+-- if the relay refuses it; then its trouble in case it is not parked after all), state, trouble.
+-- Answers the number of missed turns, the ids to be fetched again, the ids lost.
 local REPORT = '<dddddBB'
 local REST_OF_REPORT = struct.size(REPORT) + 1
 -- The numbers of core/parking.py, which explains them.
@@ -51,7 +53,7 @@ for i = first, #ARGV, 4 do
     end
     states[#states + 1], states[#states + 2] = id, ARGV[i + 2]
     if excused then
-      -- What is wrong with the user stays what it was.
+      -- The user's trouble stays as it was.
     elseif trouble == '' then
       troubles[id], well[#well + 1] = nil, id
     else
@@ -64,13 +66,13 @@ for i = first, #ARGV, 4 do
   end
 end
 
--- A removal first: Redis takes it even when it is out of memory, and then the rest of this script too, so that what was
--- fetched is not fetched again.
+-- A removal comes first. Redis accepts it even if it is out of memory, and then accepts the rest
+-- of this script too. Otherwise users that were just fetched would be fetched again.
 redis.call('HDEL', TROUBLES, '')
 call_in_chunks('HDEL', TROUBLES, well)
 
--- A relay that refuses too many users at once is not believed. They are asked again later, and those that were just parked
--- are woken.
+-- A relay that refuses too many users at once is not believed. These users are asked again later,
+-- and users that were parked a moment ago are woken.
 local function relay_is_believed()
   if #would_park == 0 then return true end
   redis.call('ZREMRANGEBYSCORE', PARKINGS, '-inf', exact(now - WITHIN))
@@ -101,7 +103,7 @@ call_in_chunks('SADD', REFUSED, refused_now)
 if redis.call('EXISTS', UNPROVEN) == 1 then call_in_chunks('SREM', UNPROVEN, proven) end
 write_all()
 local function count(name, more)
-  -- A counter that is no number begins anew, so that it costs no report.
+  -- A counter that is not a number starts again. Otherwise the whole report would fail.
   if type(redis.pcall('HINCRBY', 'eagle:tally', name, more)) == 'table' then redis.call('HSET', 'eagle:tally', name, more) end
 end
 for i = 4, 3 + 2 * counters, 2 do count(ARGV[i], ARGV[i + 1]) end

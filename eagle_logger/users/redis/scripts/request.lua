@@ -1,5 +1,6 @@
--- ARGV: now or '', lease, key of the request or '', seconds to keep it, ids. Answers 1 if the request was seen before,
--- else 0 and the ids leased, marked, unknown, parked.
+-- Have users fetched now.
+-- ARGV: now or '', lease, key of the request or '', seconds to keep it, ids. Answers 1 if the
+-- request was seen before, else 0 and the ids leased, marked, unknown, parked.
 if ARGV[3] ~= '' and not redis.call('SET', ARGV[3], '1', 'NX', 'EX', ARGV[4]) then return {1, {}, {}, {}, {}} end
 local now, ids = moment(ARGV[1]), arguments(5, 1)
 local ends = exact(now + tonumber(ARGV[2]))

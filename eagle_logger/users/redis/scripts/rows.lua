@@ -1,5 +1,5 @@
--- ARGV: ids in order. Answers for all of them: records (or nothing), states, troubles, when due, ends
--- of leases.
+-- ARGV: ids in order. Answers five lists, with a value or nothing for each id: records, states,
+-- troubles, due times, ends of leases.
 local ids = arguments(1, 1)
 local records, some = {}, {}
 for i = 1, #ids do

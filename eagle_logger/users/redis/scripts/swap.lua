@@ -1,4 +1,6 @@
--- ARGV: for each user: id, record as it was read, record to write instead. Answers the ids that were unchanged and written.
+-- Replace records that have not changed since they were read.
+-- ARGV: for each user: id, record as it was read, new record. Answers the ids whose records were
+-- replaced.
 local written = {}
 for i = 1, #ARGV, 3 do
   local key = bucket(ARGV[i])

@@ -1,5 +1,6 @@
--- ARGV: now or '', then for each user: id, seconds until it falls due. Answers the ids that were woken, those that were
--- awake, and those that are unknown.
+-- Have users fetched again that are parked or wait after failures.
+-- ARGV: now or '', then for each user: id, seconds until it falls due. Answers the ids woken,
+-- awake and unknown.
 local now = moment(ARGV[1])
 local turns = read_turns(arguments(2, 2))
 local woken, awake, unknown = {}, {}, {}
