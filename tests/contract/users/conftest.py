@@ -28,17 +28,16 @@ def cipher() -> Cipher:
 async def store(
     request: pytest.FixtureRequest, clock: HandClock, cipher: Cipher
 ) -> AsyncIterator[UserStore]:
-    """Each adapter in turn, empty, with the time in the test's hands. At the end every user must be
-    in its one set."""
-    made: UserStore
+    """Each adapter in turn, empty, on the test's clock. At the end every user must be in exactly
+    the set where it belongs."""
     if request.param == "memory":
-        made = memory_store(clock, cipher=cipher, lease=LEASE)
+        store = memory_store(clock, cipher=cipher, lease=LEASE)
     else:
-        made = redis_store(
+        store = redis_store(
             request.getfixturevalue("redis_url"), cipher=cipher, clock=clock, lease=LEASE
         )
-    yield made
-    assert await breaches(made.users) == []
+    yield store
+    assert await breaches(store.users) == []
     if request.param == "redis":
         assert strays(request.getfixturevalue("redis_url")) == []
-    await made.close()
+    await store.close()

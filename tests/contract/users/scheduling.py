@@ -1,4 +1,4 @@
-"""What the tests of due times, leases and claims share."""
+"""Helpers for the tests of due times, leases and claims."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def add(store: UserStore, *cloud_ids: str) -> None:
 
 
 async def claimed(store: UserStore, *cloud_ids: str, holder: str = "worker") -> list[Claim]:
-    """These users, idle or due, in a worker's hands."""
+    """Claim these users, idle or due."""
     await store.schedule.request(cloud_ids)
     claims = await store.schedule.claim(cloud_ids, holder)
     assert [claim.cloud_id for claim in claims] == list(cloud_ids)

@@ -1,4 +1,4 @@
-"""The scripts reckon like `core.schedule`, to the last bit."""
+"""The scripts and `core.schedule` get the same due times, to the last bit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from redis.commands.core import Script
 from eagle_logger.core.schedule import Grid, missed_turns, next_due
 from eagle_logger.users.redis.redis_connection import lua_file
 
-_ASK = """
-local due, now, period, phase = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+_ARITHMETIC = """
+local due, now = tonumber(ARGV[1]), tonumber(ARGV[2])
+local period, phase = tonumber(ARGV[3]), tonumber(ARGV[4])
 return {exact(next_due(now, period, phase)), exact(missed_turns(due, now, period, phase))}
 """
 
 
 @pytest.fixture
-def ask(redis_url: str) -> Iterator[Script]:
+def run_arithmetic(redis_url: str) -> Iterator[Script]:
     with redis.Redis.from_url(redis_url) as client:
-        yield client.register_script(lua_file("common") + _ASK)
+        yield client.register_script(lua_file("common") + _ARITHMETIC)
 
 
 @settings(
@@ -37,7 +38,9 @@ def ask(redis_url: str) -> Iterator[Script]:
         st.floats(0, 1e6),
     ),
 )
-def test_both_reckon_the_same(ask: Script, due: float, wait: float, grid: Grid) -> None:
+def test_the_scripts_and_core_schedule_agree_on_the_next_turn_and_missed_turns(
+    run_arithmetic: Script, due: float, wait: float, grid: Grid
+) -> None:
     now = due + wait
-    answer = ask(args=[repr(due), repr(now), repr(grid.period), repr(grid.phase)])
+    answer = run_arithmetic(args=[repr(due), repr(now), repr(grid.period), repr(grid.phase)])
     assert [float(word) for word in answer] == [next_due(now, grid), missed_turns(due, now, grid)]

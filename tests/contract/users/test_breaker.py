@@ -1,4 +1,4 @@
-"""The breaker, as every user store keeps it."""
+"""How a store keeps the circuit breaker, and what an open one does to reports."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.support.hand_clock import HandClock
 AWAY = Breaker(Phase.OPEN, 7.25, (Sample(7.25, 20, 19), Sample(8.5, 21, 20)))
 
 
-async def test_the_breaker_is_closed_until_somebody_opens_it(store: UserStore) -> None:
+async def test_the_breaker_is_closed_until_it_is_written(store: UserStore) -> None:
     assert await store.fleet.breaker() == Breaker()
     await store.fleet.set_breaker(AWAY)
     assert await store.fleet.breaker() == AWAY
 
 
-async def test_while_the_relay_is_away_no_failure_is_held_against_a_user(
+async def test_while_the_breaker_is_open_failures_do_not_count_against_users(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "000001", "000002")

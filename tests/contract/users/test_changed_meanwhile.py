@@ -1,4 +1,4 @@
-"""Users whose worker died, who were removed, added again or updated while they were being fetched."""
+"""Users whose worker dies, or who are removed, added again or updated while they are fetched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.hand_clock import HandClock
 from tests.support.users import new_user
 
 
-async def test_a_dead_holders_users_are_due_again_at_once(
+async def test_the_users_of_a_dead_worker_are_due_again_at_once(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, *(f"{number:06x}" for number in range(1200)))
@@ -24,7 +24,7 @@ async def test_a_dead_holders_users_are_due_again_at_once(
     assert await store.schedule.begin([other]) == {other.cloud_id}
 
 
-async def test_a_freed_user_may_have_been_asked_until_its_holder_died(
+async def test_a_freed_user_counts_as_asked_until_it_was_freed(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -48,7 +48,7 @@ async def test_a_report_about_a_removed_user_is_lost(store: UserStore) -> None:
     assert (await store.fleet.totals()).users == 0
 
 
-async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_flight(
+async def test_a_user_removed_during_a_fetch_and_added_again_waits_for_the_lease_to_end(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -70,7 +70,7 @@ async def test_removed_and_added_again_it_waits_for_the_request_that_may_be_in_f
     assert new.last_request == began
 
 
-async def test_removed_while_idle_and_added_again_keeps_its_distance(
+async def test_a_user_removed_while_idle_and_added_again_keeps_the_time_of_its_last_request(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -84,7 +84,7 @@ async def test_removed_while_idle_and_added_again_keeps_its_distance(
     assert (await claimed(store, "00ce69"))[0].last_request == began
 
 
-async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(
+async def test_a_refusal_of_old_credentials_does_not_park_a_user_updated_meanwhile(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -99,7 +99,7 @@ async def test_old_credentials_do_not_park_a_user_who_was_updated_meanwhile(
     assert stored.due == next_due(clock.now(), GRID)
 
 
-async def test_whoever_asks_after_an_update_gets_the_new_credentials_tried(
+async def test_a_request_after_an_update_tries_the_new_credentials(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")

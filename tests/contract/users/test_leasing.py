@@ -16,7 +16,7 @@ async def test_a_new_user_is_due_at_once(store: UserStore) -> None:
     assert await store.schedule.lease(10) == []
 
 
-async def test_the_longest_due_are_leased_first(store: UserStore, clock: HandClock) -> None:
+async def test_the_longest_due_users_are_leased_first(store: UserStore, clock: HandClock) -> None:
     for cloud_id in ("000003", "000001", "000002"):
         await add(store, cloud_id)
         clock.advance(1)
@@ -24,7 +24,7 @@ async def test_the_longest_due_are_leased_first(store: UserStore, clock: HandClo
     assert await store.schedule.lease(2) == ["000002"]
 
 
-async def test_more_users_than_one_step_of_the_script_takes(
+async def test_one_call_leases_more_users_than_one_script_run(
     store: UserStore, clock: HandClock
 ) -> None:
     await store.users.put([new_user(f"{number:06x}") for number in range(2500)])
@@ -46,7 +46,7 @@ async def test_a_batch_of_new_users_does_not_fall_due_at_once(
     assert max(per_step) < 200
 
 
-async def test_a_lease_that_runs_out_makes_the_user_due_since_it_fell_due(
+async def test_a_user_whose_lease_ends_is_due_since_it_first_fell_due(
     store: UserStore, clock: HandClock
 ) -> None:
     fell_due = clock.now()
@@ -60,20 +60,22 @@ async def test_a_lease_that_runs_out_makes_the_user_due_since_it_fell_due(
     assert claim.due == fell_due
 
 
-async def test_work_on_ended_leases_is_bounded(store: UserStore, clock: HandClock) -> None:
+async def test_one_call_gives_back_no_more_ended_leases_than_its_limit(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, *(f"{number:06x}" for number in range(5)))
     assert len(await store.schedule.lease(5)) == 5
     clock.advance(LEASE)
     assert len(await store.schedule.lease(2)) == 2
     totals = await store.fleet.totals()
-    assert (totals.leased, totals.due) == (
-        5,
-        0,
-    )  # two given back and leased again, three not looked at yet
+    # Two were given back and leased again. Three have not been looked at yet.
+    assert (totals.leased, totals.due) == (5, 0)
     assert len(await store.schedule.lease(5)) == 3
 
 
-async def test_a_claim_brings_everything_needed(store: UserStore, clock: HandClock) -> None:
+async def test_a_claim_carries_credentials_state_and_times(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     due = clock.now()
     await store.schedule.lease(1)
@@ -85,7 +87,7 @@ async def test_a_claim_brings_everything_needed(store: UserStore, clock: HandClo
     assert await lease_of(store, "00ce69") == due + 0.25 + LEASE
 
 
-async def test_only_what_is_leased_and_free_can_be_claimed(store: UserStore) -> None:
+async def test_only_a_leased_user_without_a_claim_can_be_claimed(store: UserStore) -> None:
     await add(store, "000001", "000002")
     assert await store.schedule.claim(["000001", "ffffff"], "worker") == []
     await store.schedule.request(["000001"])

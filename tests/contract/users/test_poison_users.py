@@ -90,7 +90,7 @@ async def test_two_poison_users_of_one_message_are_both_parked(
 
 
 async def test_a_worker_that_always_dies_parks_nobody(store: UserStore, clock: HandClock) -> None:
-    """It may be killed by hand, or for want of memory. Once that ends, all users are fetched."""
+    """It may be killed by hand, or because memory is short. All users are fetched afterwards."""
     fleet = Fleet(store, clock, 20)
     await add(store, *fleet.ids)
     fleet.always_dies = True

@@ -1,4 +1,4 @@
-"""Users whom the relay refuses: whose credentials have worked, who is parked, and who is woken."""
+"""Users whom the relay refuses: whose credentials are proven, who is parked, and who is woken."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def parked(store: UserStore) -> list[str]:
     ]
 
 
-# Whose credentials have worked ----------------------------------------------------------------------------------------
+# Whose credentials are proven -----------------------------------------------------------------
 
 
 async def is_unproven(store: UserStore) -> bool:
@@ -81,25 +81,25 @@ async def test_a_restored_state_proves_its_credentials(store: UserStore) -> None
     assert await is_unproven(store), "the state here may belong to other credentials"
 
 
-# Who is parked --------------------------------------------------------------------------------------------------------
+# Who is parked --------------------------------------------------------------------------------
 
 
-async def test_three_of_a_small_fleet_are_parked_and_four_are_not(
+async def test_three_refused_users_of_a_small_fleet_are_parked_and_four_are_not(
     store: UserStore, clock: HandClock
 ) -> None:
-    everybody = ids(20)
-    await add(store, *everybody)
-    await refuse(store, *everybody[:3])
-    assert await parked(store) == everybody[:3]
+    fleet = ids(20)
+    await add(store, *fleet)
+    await refuse(store, *fleet[:3])
+    assert await parked(store) == fleet[:3]
     assert (await store.fleet.totals()).refused == 0
     clock.advance(WITHIN - 1)
-    await refuse(store, everybody[3])
+    await refuse(store, fleet[3])
     assert await parked(store) == []
-    fourth = await due_of(store, everybody[3])
+    fourth = await due_of(store, fleet[3])
     assert fourth is not None
     assert clock.now() + 300 < fourth <= clock.now() + 306
-    assert [await due_of(store, one) for one in everybody[:3]] == [clock.now()] * 3
-    stored = await store.users.get(everybody[3])
+    assert [await due_of(store, one) for one in fleet[:3]] == [clock.now()] * 3
+    stored = await store.users.get(fleet[3])
     assert stored
     assert stored.state == WAITING
     totals = await store.fleet.totals()
@@ -116,7 +116,9 @@ async def test_four_refusals_in_one_report_park_nobody(store: UserStore, clock: 
     assert (await store.fleet.totals()).refused == 4
 
 
-async def test_parkings_further_apart_are_believed(store: UserStore, clock: HandClock) -> None:
+async def test_refusals_more_than_ten_minutes_apart_are_believed(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, *ids(20))
     await refuse(store, *ids(3))
     clock.advance(WITHIN)
@@ -124,7 +126,7 @@ async def test_parkings_further_apart_are_believed(store: UserStore, clock: Hand
     assert await parked(store) == ids(6)
 
 
-async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> None:
+async def test_a_twentieth_of_a_large_fleet_may_be_parked_together(store: UserStore) -> None:
     await store.users.put([new_user(one) for one in ids(100)])
     await refuse(store, *ids(5))
     assert await parked(store) == ids(5)
@@ -132,7 +134,7 @@ async def test_of_a_large_fleet_a_twentieth_may_be_wrong(store: UserStore) -> No
     assert await parked(store) == []
 
 
-async def test_a_user_whose_reply_kills_is_parked_however_many_are_refused(
+async def test_a_poison_user_is_parked_however_many_users_are_refused(
     store: UserStore,
 ) -> None:
     await add(store, *ids(20))
@@ -141,7 +143,7 @@ async def test_a_user_whose_reply_kills_is_parked_however_many_are_refused(
     assert await parked(store) == ["000014"]
 
 
-async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(
+async def test_while_the_breaker_is_open_a_refused_user_waits_only_for_its_turn(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -156,7 +158,7 @@ async def test_while_the_relay_is_away_a_refused_user_does_not_wait_long(
     assert (await store.fleet.totals()).refused == 0
 
 
-async def test_refused_users_are_counted_until_something_else_happens(store: UserStore) -> None:
+async def test_a_refused_user_counts_as_refused_until_its_next_change(store: UserStore) -> None:
     await add(store, *ids(5))
     await refuse(store, *ids(5), state=WAITING)
     assert (await store.fleet.totals()).refused == 5
@@ -169,10 +171,12 @@ async def test_refused_users_are_counted_until_something_else_happens(store: Use
     assert (await store.fleet.totals()).refused == 0
 
 
-# Who is woken ---------------------------------------------------------------------------------------------------------
+# Who is woken ---------------------------------------------------------------------------------
 
 
-async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: HandClock) -> None:
+async def test_a_woken_user_keeps_its_state_and_credentials(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     state = lived_in_state()._replace(failures=3, last_error="refused", parked="refused")
     await refuse(store, "00ce69", state=state)
@@ -185,7 +189,7 @@ async def test_a_parked_user_is_woken_with_all_it_had(store: UserStore, clock: H
 
 
 @pytest.mark.parametrize("state", [WAITING, UserState(failures=9, last_error="timed_out")])
-async def test_a_user_who_waits_after_failures_is_woken_too(
+async def test_a_user_that_waits_after_failures_can_be_woken(
     store: UserStore, clock: HandClock, state: UserState
 ) -> None:
     await add(store, "00ce69")
@@ -196,7 +200,7 @@ async def test_a_user_who_waits_after_failures_is_woken_too(
     assert (stored.due, stored.state.failures, stored.state.last_error) == (clock.now(), 0, None)
 
 
-async def test_waking_a_user_who_is_awake_changes_nothing(store: UserStore) -> None:
+async def test_waking_a_user_that_is_awake_changes_nothing(store: UserStore) -> None:
     await add(store, "000001", "000002", "000003")
     await refuse(store, "000001", state=UserState(), pause=0.0)
     await refuse(store, "000002", state=WAITING)
@@ -207,7 +211,7 @@ async def test_waking_a_user_who_is_awake_changes_nothing(store: UserStore) -> N
     assert [await due_of(store, "000001"), await lease_of(store, "000002")] == before
 
 
-async def test_many_are_woken_spread(store: UserStore, clock: HandClock) -> None:
+async def test_many_woken_users_fall_due_spread(store: UserStore, clock: HandClock) -> None:
     many = ids(1500)
     await store.users.put([new_user(one) for one in many])
     await refuse(store, *many)

@@ -1,4 +1,4 @@
-"""What a report does: state, the next turn, turns missed."""
+"""What a report does: it writes the state, sets the next turn and counts missed turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.set_membership import breaches
 from tests.support.users import lived_in_state, new_user
 
 
-async def test_a_report_writes_the_state_and_arms_the_next_turn(
+async def test_a_report_writes_the_state_and_sets_the_next_turn(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -31,7 +31,7 @@ async def test_a_report_writes_the_state_and_arms_the_next_turn(
     assert (await claimed(store, "00ce69"))[0].state == state
 
 
-async def test_a_visit_that_went_well_clears_what_was_wrong(store: UserStore) -> None:
+async def test_a_successful_visit_clears_failures(store: UserStore) -> None:
     await add(store, "00ce69", "002738")
     failed, also_failed = await claimed(store, "00ce69", "002738")
     state = lived_in_state()._replace(failures=2, last_error="timed_out")
@@ -43,7 +43,9 @@ async def test_a_visit_that_went_well_clears_what_was_wrong(store: UserStore) ->
     assert (await store.fleet.totals()).failing == 1
 
 
-async def test_the_next_turn_lies_strictly_after_now(store: UserStore, clock: HandClock) -> None:
+async def test_the_next_turn_lies_after_now_never_at_now(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     await store.schedule.report([reported(claim, grid=Grid(6.0, clock.now()))], {})
@@ -64,7 +66,7 @@ async def test_missed_turns_are_counted_and_not_made_up(store: UserStore, clock:
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.0, 4.9, 5.9])
-async def test_a_user_who_was_never_visited_has_missed_no_turn(
+async def test_a_user_that_was_never_visited_has_missed_no_turn(
     store: UserStore, clock: HandClock, phase: float
 ) -> None:
     grid = Grid(6.0, clock.now() + phase)
@@ -81,22 +83,24 @@ async def test_a_user_who_was_never_visited_has_missed_no_turn(
     assert (await store.schedule.report([reported(claim, grid=grid)], {})).missed_turns == 2
 
 
-async def test_whoever_asks_early_makes_nobody_miss_a_turn(
+async def test_a_fetch_requested_early_is_no_missed_turn(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
     grid = Grid(6.0, clock.now())
     await store.schedule.report([reported((await claimed(store, "00ce69"))[0], grid=grid)], {})
-    asked = clock.advance(5.9)
+    requested = clock.advance(5.9)
     await store.schedule.request(["00ce69"])
     clock.advance(0.05)
     [claim] = await store.schedule.claim(["00ce69"], "worker")
-    assert claim.due == asked
+    assert claim.due == requested
     clock.advance(0.25)
     assert (await store.schedule.report([reported(claim, grid=grid)], {})).missed_turns == 0
 
 
-async def test_a_pause_is_kept_and_is_no_missed_turn(store: UserStore, clock: HandClock) -> None:
+async def test_a_pause_is_respected_and_is_no_missed_turn(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     clock.advance(30)
@@ -106,7 +110,7 @@ async def test_a_pause_is_kept_and_is_no_missed_turn(store: UserStore, clock: Ha
     assert due == next_due(clock.now() + 100, GRID)
 
 
-async def test_the_parked_are_in_neither_set_until_somebody_updates_them(
+async def test_a_parked_user_is_in_neither_set_until_it_is_updated(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -126,14 +130,14 @@ async def test_the_parked_are_in_neither_set_until_somebody_updates_them(
     assert claim.credentials.user_pw == "a-better-password"
 
 
-async def test_a_batch_of_reports_is_told_apart(store: UserStore) -> None:
+async def test_each_report_of_a_batch_has_a_result_of_its_own(store: UserStore) -> None:
     await add(store, "000001", "000002", "000003", "000004")
-    taken, asked_again, removed, parked = await claimed(
+    accepted, requested, removed, parked = await claimed(
         store, "000001", "000002", "000003", "000004"
     )
     await store.schedule.request(["000002"])
     await store.users.remove("000003")
-    reports = [reported(claim) for claim in (taken, asked_again, removed)]
+    reports = [reported(claim) for claim in (accepted, requested, removed)]
     reports.append(reported(parked, UserState(parked="refused")))
     answer = await store.schedule.report(reports, {})
     assert answer.again == {"000002"}
@@ -143,7 +147,9 @@ async def test_a_batch_of_reports_is_told_apart(store: UserStore) -> None:
 
 
 @pytest.mark.parametrize("late", [0.0, 5.999999, 6.0, 6.000001, 17.3, 1e6])
-async def test_both_do_the_same_arithmetic(store: UserStore, clock: HandClock, late: float) -> None:
+async def test_due_times_are_reckoned_as_in_core_schedule(
+    store: UserStore, clock: HandClock, late: float
+) -> None:
     grid = Grid(6.0, 0.7)
     await add(store, "00ce69")
     due = clock.now()

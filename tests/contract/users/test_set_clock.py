@@ -1,4 +1,4 @@
-"""A clock that is set keeps nobody waiting."""
+"""The store's clock is set back or forward: no user waits for that, and no lease ends early."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from tests.support.hand_clock import HandClock
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0, -86400.0])
-async def test_a_clock_that_is_set_keeps_nobody_waiting(
+async def test_a_clock_that_is_set_keeps_no_user_waiting(
     store: UserStore, clock: HandClock, step: float
 ) -> None:
-    """One waits for its turn, one is in a worker's hands, one was handed out and is not claimed
-    yet."""
+    """One user waits for its turn, one is being fetched, and one is leased but not claimed yet."""
     await add(store, "000001", "000002", "000003")
     [first] = await claimed(store, "000001")
     await store.schedule.report([reported(first, pause=20.0)], {})
@@ -33,7 +32,7 @@ async def test_a_clock_that_is_set_keeps_nobody_waiting(
         await store.schedule.report([reported(claim)], {})
 
 
-async def test_what_is_given_back_after_the_clock_was_set_back_is_due(
+async def test_a_user_given_back_after_the_clock_was_set_back_is_due(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "000001", "000002")
@@ -49,7 +48,7 @@ async def test_what_is_given_back_after_the_clock_was_set_back_is_due(
 async def test_a_clock_that_is_set_forward_ends_no_lease(
     store: UserStore, clock: HandClock
 ) -> None:
-    """Its gateway is being asked: another worker would ask it a second time at once."""
+    """If it did, a second worker would ask a gateway that is just being asked."""
     await add(store, "000001", "000002")
     assert await store.schedule.lease(10) == ["000001", "000002"]
     [held] = await store.schedule.claim(["000001"], "worker")
@@ -65,14 +64,14 @@ async def test_a_clock_that_is_set_forward_ends_no_lease(
         assert await store.schedule.lease(10) == []
     clock.advance(1.0)
     assert await store.schedule.lease(10) == ["000002"], (
-        "what nobody claimed ends as if no clock had been set"
+        "an unclaimed lease ends as if no clock had been set"
     )
     clock.advance(2.0)
     assert await store.schedule.lease(10) == ["000001"]
 
 
 async def test_leases_end_in_time_while_nobody_leases(store: UserStore, clock: HandClock) -> None:
-    """A dispatcher that was away is no clock that was set."""
+    """A pause of the dispatcher must not look like a clock that was set forward."""
     await add(store, "000001")
     assert await store.schedule.lease(10) == ["000001"]
     clock.advance(25.0)

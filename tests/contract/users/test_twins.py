@@ -1,4 +1,4 @@
-"""The two stores, driven side by side, never differ."""
+"""The store in memory and the one in Redis give the same answers to the same calls."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class Twins(RuleBasedStateMachine):
         self.clock.jump(seconds)
 
     @invariant()
-    def everybody_is_in_one_set(self) -> None:
+    def every_user_is_in_its_one_set(self) -> None:
         assert self.run(breaches(self.memory.users)) == []
         assert self.run(breaches(self.redis.users)) == []
         assert strays(self.url) == []
@@ -221,12 +221,12 @@ async def picture(store: UserStore) -> list[object]:
     return [users, await store.fleet.totals(), await store.fleet.tally()]
 
 
-def test_the_twins_never_differ(redis_url: str) -> None:
-    class Here(Twins):
+def test_the_two_stores_never_differ(redis_url: str) -> None:
+    class TwinsOnThisServer(Twins):
         url = redis_url
 
     run_state_machine_as_test(
-        Here,
+        TwinsOnThisServer,
         settings=settings(
             max_examples=20,
             stateful_step_count=40,

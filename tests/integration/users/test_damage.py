@@ -1,4 +1,4 @@
-"""A damaged entry in Redis keeps no command from its work for all other users."""
+"""With a damaged entry in Redis, every command still works for all other users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.users import lived_in_state, new_user
 from workers.server.models import UserView
 
 BEFORE, HOME, BEHIND = "00ce68", "00ce69", "00ce6a"
-EVERYBODY = [BEFORE, HOME, BEHIND]
+ALL_IDS = [BEFORE, HOME, BEHIND]
 FLEET = dict.fromkeys(Kind, 6.0)
 RECORDS, STATES, TROUBLES, TURNS = "eagle:users:00", "eagle:states", "eagle:troubles", "eagle:turns"
 Damage = Callable[["redis.Redis"], object]
@@ -70,7 +70,7 @@ LOCKED: dict[str, Damage] = {
     "an interval without end": interval(float("inf")),
     "an interval in words": interval("often"),
 }
-"""This user's password cannot be had."""
+"""Damages after which this user's password cannot be read."""
 
 OTHERS: dict[str, Damage] = {
     "a state that is damaged": field(STATES, HOME, b"\x01\xff\xff"),
@@ -87,7 +87,7 @@ OTHERS: dict[str, Damage] = {
     ),
     "a turn that is damaged": field(TURNS, HOME, b"\x02nonsense"),
     "a turn that is empty": field(TURNS, HOME, b""),
-    "a due member that is no id": member("eagle:due", b"nobody", 1.0),
+    "a due member that is no id": member("eagle:due", b"no id", 1.0),
     "a due member that is no text": member("eagle:due", b"\xff\xfe", 1.0),
     "a leased member that is no text": member("eagle:leased", b"\xff\xfe", 1.0),
     "a user due at no time": member("eagle:due", HOME.encode(), float("inf")),
@@ -144,7 +144,7 @@ def keys(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 async def _filled(url: str, key: str) -> None:
     store = redis_store(url, cipher=Cipher([key]))
-    await store.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+    await store.users.put([new_user(cloud_id) for cloud_id in ALL_IDS])
     await store.close()
 
 
@@ -156,7 +156,7 @@ def logs_apart() -> Iterator[None]:
 
 
 def run(*words: str, text: str | None = None) -> Result:
-    """Whatever is not foreseen is raised."""
+    """Run the command. Raises every exception that it does not report itself."""
     done = CliRunner().invoke(main, words, input=text)
     if done.exception is not None and not isinstance(done.exception, SystemExit | EagleError):
         raise done.exception
@@ -165,7 +165,7 @@ def run(*words: str, text: str | None = None) -> Result:
 
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_every_command_that_reads_does_its_work(server: redis.Redis, damage: Damage) -> None:
+def test_every_reading_command_shows_all_other_users(server: redis.Redis, damage: Damage) -> None:
     damage(server)
     listed = run("users", "list").stdout
     assert [row.split("\t")[0] for row in listed.splitlines() if row[:6] in {BEFORE, BEHIND}] == [
@@ -185,14 +185,14 @@ def test_every_command_that_reads_does_its_work(server: redis.Redis, damage: Dam
 
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_the_backup_has_everybody_else_and_can_be_imported(
+def test_an_export_has_all_other_users_and_can_be_imported(
     server: redis.Redis, damage: Damage
 ) -> None:
     damage(server)
     exported = run("users", "export")
     kept = [json.loads(line)["cloud_id"] for line in exported.stdout.splitlines()]
     locked = damage in LOCKED.values()
-    assert kept == ([BEFORE, BEHIND] if locked else EVERYBODY)
+    assert kept == ([BEFORE, BEHIND] if locked else ALL_IDS)
     assert exported.exit_code == int("left out" in exported.stderr)
     if locked:
         assert "left out: 00ce69: " in exported.stderr or "left out: 1 users" in exported.stderr
@@ -201,7 +201,7 @@ def test_the_backup_has_everybody_else_and_can_be_imported(
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
+async def test_all_other_users_are_fetched_and_resealed(
     server: redis.Redis, redis_url: str, tmp_path: Path, damage: Damage
 ) -> None:
     old, new = new_key(), new_key()
@@ -240,7 +240,7 @@ async def test_beside_damage_all_other_users_are_fetched_and_get_a_new_key(
 
 
 @pytest.mark.usefixtures("keys")
-def test_what_is_logged_does_not_get_between_the_lines_of_json(server: redis.Redis) -> None:
+def test_log_lines_do_not_mix_with_json_output(server: redis.Redis) -> None:
     server.hset("eagle:breaker", "phase", "ajar")
     server.hset(RECORDS, "00zz", "{}")
     command = [

@@ -1,4 +1,4 @@
-"""What only a real Redis can show: its own time, its memory, its going away and coming back."""
+"""What only a real Redis can show: its own time and memory, and that it goes away and returns."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def all_claimed(store: UserStore, ids: Sequence[str]) -> list[Claim]:
     return await store.schedule.claim(ids, "worker")
 
 
-async def test_the_time_is_redis_own(store: UserStore, redis_url: str) -> None:
+async def test_the_stores_time_is_that_of_redis(store: UserStore, redis_url: str) -> None:
     await store.users.put([new_user("00ce69")])
     [claim] = await all_claimed(store, ["00ce69"])
     with redis.Redis.from_url(redis_url) as client:
@@ -79,7 +79,7 @@ async def test_an_accelerated_clock_stretches_leases(redis_url: str, cipher: Cip
     await store.close()
 
 
-async def test_a_redis_that_forgot_its_scripts_learns_them_again(
+async def test_scripts_are_loaded_again_when_redis_has_lost_them(
     store: UserStore, redis_url: str
 ) -> None:
     await store.users.put([new_user("00ce69")])
@@ -96,7 +96,7 @@ async def test_a_redis_that_forgot_its_scripts_learns_them_again(
                 assert (await store.schedule.report(reports(claims), {})).lost == frozenset()
 
 
-async def test_many_processes_at_once_share_the_users_without_a_quarrel(
+async def test_each_user_is_leased_and_claimed_by_one_of_many_processes(
     redis_url: str, cipher: Cipher
 ) -> None:
     ids = [f"{number:06x}" for number in range(300)]
@@ -113,7 +113,7 @@ async def test_many_processes_at_once_share_the_users_without_a_quarrel(
         await store.close()
 
 
-async def test_no_token_returns_after_flushdb(store: UserStore, redis_url: str) -> None:
+async def test_no_token_is_used_again_after_flushdb(store: UserStore, redis_url: str) -> None:
     await store.users.put([new_user("00ce69")])
     [before] = await all_claimed(store, ["00ce69"])
     with redis.Redis.from_url(redis_url) as client:
@@ -124,7 +124,7 @@ async def test_no_token_returns_after_flushdb(store: UserStore, redis_url: str) 
     assert await store.schedule.begin([before]) == frozenset()
 
 
-async def test_no_token_returns_when_redis_loses_its_last_second(
+async def test_no_token_is_used_again_when_redis_loses_its_last_second(
     store: UserStore, redis_url: str
 ) -> None:
     """As after a failover, or a crash between two fsyncs of the append-only file."""
@@ -143,7 +143,7 @@ async def test_no_token_returns_when_redis_loses_its_last_second(
     assert await store.schedule.begin(given) == frozenset()
 
 
-async def test_a_stray_member_of_a_set_does_not_stop_the_others(
+async def test_a_stray_member_of_a_set_does_not_stop_other_users(
     store: UserStore, redis_url: str
 ) -> None:
     await store.users.put([new_user("00ce69")])
@@ -157,7 +157,9 @@ async def test_a_stray_member_of_a_set_does_not_stop_the_others(
         assert await store.schedule.lease(10) == ["00ce69"]
 
 
-async def test_a_user_in_both_sets_or_in_none_is_noticed(store: UserStore, redis_url: str) -> None:
+async def test_the_helper_of_these_tests_finds_a_user_in_both_sets_or_in_neither(
+    store: UserStore, redis_url: str
+) -> None:
     await store.users.put([new_user("000001")])
     await store.users.put([new_user("000002")])
     with redis.Redis.from_url(redis_url) as client:
@@ -170,7 +172,7 @@ async def test_a_user_in_both_sets_or_in_none_is_noticed(store: UserStore, redis
         client.flushdb()
 
 
-# Secrets --------------------------------------------------------------------------------------------------------------
+# Secrets -----------------------------------------------------------------------------------------
 
 
 async def test_nothing_in_redis_shows_credentials(store: UserStore, redis_url: str) -> None:
@@ -185,9 +187,7 @@ async def test_nothing_in_redis_shows_credentials(store: UserStore, redis_url: s
     assert "a-password" not in repr(claims)
 
 
-async def test_without_a_key_there_are_claims_but_no_passwords(
-    store: UserStore, redis_url: str
-) -> None:
+async def test_without_a_key_claims_have_no_credentials(store: UserStore, redis_url: str) -> None:
     await store.users.put([new_user("00ce69")])
     stored = await store.users.get("00ce69")
     assert stored
@@ -214,7 +214,7 @@ async def test_a_claim_that_no_key_opens_has_no_credentials(
     await other.close()
 
 
-async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
+async def test_resealing_never_overwrites_a_user_updated_meanwhile(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = new_key(), new_key()
@@ -241,7 +241,7 @@ async def test_resealing_never_overwrites_what_somebody_updates_meanwhile(
     await after.close()
 
 
-# Memory ---------------------------------------------------------------------------------------------------------------
+# Memory ------------------------------------------------------------------------------------------
 
 
 async def test_a_user_takes_less_than_a_kilobyte(store: UserStore, redis_url: str) -> None:
@@ -264,7 +264,7 @@ async def test_a_user_takes_less_than_a_kilobyte(store: UserStore, redis_url: st
     assert per_user < 1000
 
 
-async def test_out_of_memory_stops_new_work_and_loses_no_report(
+async def test_a_redis_without_memory_refuses_new_work_and_accepts_reports(
     tmp_path: Path, cipher: Cipher
 ) -> None:
     with RedisServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
@@ -294,10 +294,10 @@ async def test_out_of_memory_stops_new_work_and_loses_no_report(
         await store.close()
 
 
-# Away -----------------------------------------------------------------------------------------------------------------
+# Away --------------------------------------------------------------------------------------------
 
 
-async def test_redis_goes_away_and_comes_back(tmp_path: Path, cipher: Cipher) -> None:
+async def test_the_store_works_again_when_redis_is_back(tmp_path: Path, cipher: Cipher) -> None:
     with RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
         store = redis_store(server.url, cipher=cipher)
         await store.users.put([new_user("00ce69")])
@@ -310,7 +310,7 @@ async def test_redis_goes_away_and_comes_back(tmp_path: Path, cipher: Cipher) ->
         await store.close()
 
 
-async def test_messages_never_show_the_password_in_the_url() -> None:
+async def test_error_messages_never_show_the_password_in_the_url() -> None:
     store = redis_store("redis://user:not-to-be-shown@127.0.0.1:1/3", cipher=None)
     with pytest.raises(RedisUnavailable) as caught:
         await store.fleet.now()
@@ -320,7 +320,7 @@ async def test_messages_never_show_the_password_in_the_url() -> None:
     await store.close()
 
 
-async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
+async def test_a_page_stays_full_when_a_user_is_removed_while_it_is_read(
     redis_url: str, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, other = (
@@ -341,10 +341,10 @@ async def test_a_page_stays_full_when_somebody_is_removed_while_it_is_read(
     await other.close()
 
 
-# Clocks ---------------------------------------------------------------------------------------------------------------
+# Clocks ------------------------------------------------------------------------------------------
 
 
-class OffBy(Clock):
+class ClockAhead(Clock):
     """A machine's clock that is so many seconds ahead."""
 
     @property
@@ -355,10 +355,10 @@ class OffBy(Clock):
         return super().now() + self.seconds
 
 
-async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(
+async def test_a_progress_note_says_how_far_the_clock_is_ahead_of_redis(
     redis_url: str, store: UserStore
 ) -> None:
-    skewed = redis_store(redis_url, cipher=None, clock=OffBy())
+    skewed = redis_store(redis_url, cipher=None, clock=ClockAhead())
     assert await skewed.fleet.note_progress("fetch-1", {}) == pytest.approx(25.0, abs=0.5)
     assert await store.fleet.note_progress("fetch-2", {}) == pytest.approx(0.0, abs=0.5)
     noted = {name: note["clock_ahead"] for name, note in (await store.fleet.progress()).items()}
@@ -369,7 +369,7 @@ async def test_a_process_notes_how_far_its_clock_is_ahead_of_redis(
     await skewed.close()
 
 
-async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(
+async def test_a_claim_after_redis_clock_was_set_does_not_begin_a_request(
     store: UserStore, redis_url: str, cipher: Cipher
 ) -> None:
     """By Redis' clock the last request is long past; in truth it may have been a moment ago."""
@@ -387,7 +387,7 @@ async def test_a_claim_after_a_jump_of_redis_clock_keeps_its_distance(
     await connection.close()
 
 
-async def test_what_was_noted_before_redis_clock_was_set_back_is_no_progress(
+async def test_a_progress_note_from_before_redis_clock_was_set_back_is_left_out(
     store: UserStore, redis_url: str
 ) -> None:
     await store.fleet.note_progress("fetch-1", {})

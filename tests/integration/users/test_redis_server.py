@@ -15,7 +15,7 @@ def test_every_test_gets_an_empty_redis(redis_url: str, _again: int) -> None:
         client.set("left behind", 1)
 
 
-def test_a_server_of_ones_own_keeps_its_port(tmp_path: Path) -> None:
+def test_a_server_of_a_test_keeps_its_port(tmp_path: Path) -> None:
     with (
         RedisServer(tmp_path, "--appendonly", "yes") as server,
         redis.Redis.from_url(server.url) as client,

@@ -1,4 +1,4 @@
-"""An unreadable entry in Redis costs only itself, and nothing of other users."""
+"""An unreadable entry in Redis counts as empty and affects no other user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eagle_logger.users.store import Claim, Report, UserStore
 from tests.support.users import lived_in_state, new_user
 
 BEFORE, HOME, BEHIND = "00ce68", "00ce69", "00ce6a"
-EVERYBODY = [BEFORE, HOME, BEHIND]
+ALL_IDS = [BEFORE, HOME, BEHIND]
 STATES = {
     "of a newer format": b"\x02whatever",
     "damaged": b"\x01\xff\xff\xff",
@@ -35,14 +35,14 @@ def server(redis_url: str) -> redis.Redis:
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[UserStore]:
     made = redis_store(redis_url, cipher=Cipher([new_key()]), lease=0.3)
-    await made.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+    await made.users.put([new_user(cloud_id) for cloud_id in ALL_IDS])
     yield made
     await made.close()
 
 
 async def claims(store: UserStore) -> dict[str, Claim]:
-    await store.schedule.request(EVERYBODY)
-    return {claim.cloud_id: claim for claim in await store.schedule.claim(EVERYBODY, "worker")}
+    await store.schedule.request(ALL_IDS)
+    return {claim.cloud_id: claim for claim in await store.schedule.claim(ALL_IDS, "worker")}
 
 
 async def report(
@@ -56,13 +56,13 @@ async def report(
 
 
 @pytest.mark.parametrize("written", STATES.values(), ids=STATES.keys())
-async def test_a_state_counts_as_empty_and_is_written_anew(
+async def test_an_unreadable_state_counts_as_empty_and_is_overwritten(
     store: UserStore, server: redis.Redis, written: bytes
 ) -> None:
     server.hset("eagle:states", HOME, written)
     server.hset("eagle:troubles", HOME, '[2,"timed_out",null]')
     claimed = await claims(store)
-    assert sorted(claimed) == EVERYBODY
+    assert sorted(claimed) == ALL_IDS
     assert claimed[HOME].state == UserState(failures=2, last_error="timed_out")
     assert "cannot be read" in (claimed[HOME].state_unreadable or "")
     assert claimed[HOME].credentials
@@ -75,7 +75,7 @@ async def test_a_state_counts_as_empty_and_is_written_anew(
     assert (await claims(store))[HOME].state == lived_in_state()
 
 
-async def test_what_is_wrong_with_a_user_is_read_apart(
+async def test_an_unreadable_trouble_leaves_the_state_readable(
     store: UserStore, server: redis.Redis
 ) -> None:
     await report(store, list((await claims(store)).values()))
@@ -97,14 +97,14 @@ async def test_what_is_wrong_with_a_user_is_read_apart(
     [b"\xff", b"{}", b'{"sealed":7}', None],
     ids=["bytes", "no password", "a number", "gone"],
 )
-async def test_a_record_costs_its_own_user_only(
+async def test_an_unreadable_record_affects_its_own_user_only(
     store: UserStore, server: redis.Redis, record: bytes | None
 ) -> None:
     server.hdel("eagle:users:00", HOME)
     if record is not None:
         server.hset("eagle:users:00", HOME, record)
     claimed = await claims(store)
-    assert sorted(claimed) == EVERYBODY
+    assert sorted(claimed) == ALL_IDS
     assert (claimed[HOME].user, claimed[HOME].credentials) == (User(HOME), None)
     assert "cannot be read" in (claimed[HOME].record_unreadable or "")
     assert claimed[BEHIND].record_unreadable is None
@@ -115,7 +115,7 @@ async def test_a_record_costs_its_own_user_only(
     assert (await claims(store))[HOME].credentials, "adding the user again mends it"
 
 
-async def test_a_record_of_a_newer_version_is_fetched_by(
+async def test_a_user_with_a_record_of_a_newer_version_is_fetched(
     store: UserStore, server: redis.Redis
 ) -> None:
     record = server.hget("eagle:users:00", HOME)
@@ -128,12 +128,12 @@ async def test_a_record_of_a_newer_version_is_fetched_by(
     assert claimed.user.intervals[Kind.DEMAND] == 8
 
 
-async def test_a_record_that_cannot_be_read_does_not_keep_the_others_from_a_new_key(
+async def test_an_unreadable_record_does_not_stop_key_rotation_for_other_users(
     redis_url: str, server: redis.Redis, store: UserStore
 ) -> None:
     old, new = new_key(), new_key()
     before = redis_store(redis_url, cipher=Cipher([old]))
-    await before.users.put([new_user(cloud_id) for cloud_id in EVERYBODY])
+    await before.users.put([new_user(cloud_id) for cloud_id in ALL_IDS])
     await before.close()
     server.hset("eagle:users:00", HOME, b"\xff")
     after = redis_store(redis_url, cipher=Cipher([new, old]))
@@ -150,12 +150,12 @@ async def test_a_record_that_cannot_be_read_does_not_keep_the_others_from_a_new_
     await only_new.close()
 
 
-async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(
+async def test_a_user_with_an_unreadable_turn_is_leased_again_and_stops_no_other(
     store: UserStore, server: redis.Redis
 ) -> None:
-    await store.schedule.request(EVERYBODY)
+    await store.schedule.request(ALL_IDS)
     server.hset("eagle:turns", HOME, b"\x02not a turn")
-    claimed = await store.schedule.claim(EVERYBODY, "worker")
+    claimed = await store.schedule.claim(ALL_IDS, "worker")
     assert [claim.cloud_id for claim in claimed] == [BEFORE, BEHIND]
     await report(store, claimed)
     leased: list[str] = []
@@ -164,7 +164,7 @@ async def test_a_turn_that_cannot_be_read_stops_nobody_and_comes_again(
     assert HOME in [claim.cloud_id for claim in await store.schedule.claim(leased, "worker")]
 
 
-async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(
+async def test_unreadable_counters_breaker_and_notes_start_again(
     store: UserStore, server: redis.Redis
 ) -> None:
     server.hset("eagle:tally", mapping={"fetches": "many", "requests": "3"})
@@ -190,7 +190,7 @@ async def test_counters_breaker_and_notes_that_cannot_be_read_begin_anew(
     await store.schedule.lease(10)
 
 
-async def test_a_number_of_shards_that_is_none_is_refused_in_words(
+async def test_a_number_of_shards_that_is_no_number_is_a_configuration_error(
     store: UserStore, server: redis.Redis
 ) -> None:
     server.set("eagle:shards", "many")

@@ -11,33 +11,33 @@ from eagle_logger.settings import Settings
 from eagle_logger.users import cipher as cipher_module
 from eagle_logger.users.cipher import Cipher, new_key
 
-SOMEBODY = Credentials(
-    "00ce69", "somebody@example.org", "pässword, with 'all' \"sorts\"\\ of things"
+CREDENTIALS = Credentials(
+    "00ce69", "someone@example.org", "pässword, with 'all' \"sorts\"\\ of things"
 )
 
 
-def test_what_is_sealed_can_be_opened_and_not_be_read() -> None:
+def test_sealed_credentials_can_be_opened_and_not_read() -> None:
     cipher = Cipher([new_key()])
-    sealed = cipher.seal(SOMEBODY)
-    assert cipher.open("00ce69", sealed) == SOMEBODY
-    assert "somebody" not in sealed
-    assert cipher.seal(SOMEBODY) != sealed
+    sealed = cipher.seal(CREDENTIALS)
+    assert cipher.open("00ce69", sealed) == CREDENTIALS
+    assert "someone" not in sealed
+    assert cipher.seal(CREDENTIALS) != sealed
 
 
-def test_a_seal_holds_for_one_user() -> None:
+def test_credentials_sealed_for_another_user_are_not_opened() -> None:
     cipher = Cipher([new_key()])
     with pytest.raises(ValueError, match="belongs to another user"):
-        cipher.open("00ce70", cipher.seal(SOMEBODY))
+        cipher.open("00ce70", cipher.seal(CREDENTIALS))
 
 
-def test_any_key_opens_the_newest_seals() -> None:
+def test_any_key_opens_and_the_newest_seals() -> None:
     old, new = new_key(), new_key()
-    by_old = Cipher([old]).seal(SOMEBODY)
+    by_old = Cipher([old]).seal(CREDENTIALS)
     both = Cipher([new, old])
-    by_both = both.seal(SOMEBODY)
-    assert both.open("00ce69", by_old) == SOMEBODY
+    by_both = both.seal(CREDENTIALS)
+    assert both.open("00ce69", by_old) == CREDENTIALS
     assert (both.is_newest(by_old), both.is_newest(by_both)) == (False, True)
-    assert Cipher([new]).open("00ce69", by_both) == SOMEBODY
+    assert Cipher([new]).open("00ce69", by_both) == CREDENTIALS
     with pytest.raises(ValueError, match="none of the keys"):
         Cipher([new]).open("00ce69", by_old)
 
@@ -50,12 +50,12 @@ def test_nonsense_is_not_opened(nonsense: str) -> None:
         cipher.open("00ce69", nonsense)
 
 
-def test_no_key_no_cipher() -> None:
+def test_a_cipher_needs_a_key() -> None:
     with pytest.raises(NoSecretKey, match="EAGLE_SECRET_KEYS is not set"):
         Cipher([])
 
 
-def test_a_malformed_key_is_counted_not_shown() -> None:
+def test_a_malformed_key_is_named_by_its_number_and_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Cipher([new_key(), "nearly-a-key"], source="EAGLE_SECRET_KEYS_FILE (keys)")
     assert "EAGLE_SECRET_KEYS_FILE (keys): key 2 of 2 is not a Fernet key" in str(caught.value)
@@ -76,41 +76,41 @@ def cipher_of_file(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Cipher:
     return wiring.cipher(Settings(secret_keys_file=key_file))
 
 
-def test_a_key_that_comes_into_the_file_is_known_after_a_refresh(
+def test_a_key_added_to_the_file_is_known_after_a_refresh(
     key_file: Path, cipher_of_file: Cipher
 ) -> None:
     old, new = key_file.read_text(), new_key()
     key_file.write_text(f"{new}\n{old}\n")
     assert cipher_of_file.refresh()
-    assert cipher_of_file.is_newest(Cipher([new]).seal(SOMEBODY))
+    assert cipher_of_file.is_newest(Cipher([new]).seal(CREDENTIALS))
     assert cipher_of_file.fingerprints == Cipher([new, old]).fingerprints
     assert not cipher_of_file.refresh()
 
 
-def test_a_key_that_leaves_the_file_still_opens_but_no_longer_seals(
+def test_a_key_removed_from_the_file_still_opens_but_no_longer_seals(
     key_file: Path, cipher_of_file: Cipher
 ) -> None:
-    by_old = cipher_of_file.seal(SOMEBODY)
+    by_old = cipher_of_file.seal(CREDENTIALS)
     new = new_key()
     key_file.write_text(new)
     assert cipher_of_file.refresh()
-    assert cipher_of_file.open("00ce69", by_old) == SOMEBODY
-    assert Cipher([new]).open("00ce69", cipher_of_file.seal(SOMEBODY)) == SOMEBODY
+    assert cipher_of_file.open("00ce69", by_old) == CREDENTIALS
+    assert Cipher([new]).open("00ce69", cipher_of_file.seal(CREDENTIALS)) == CREDENTIALS
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\x00" * 44, b"half-a-key", None], ids=["empty", "zeroed", "torn", "gone"]
 )
-def test_a_damaged_key_file_takes_no_key_away(
+def test_a_damaged_key_file_changes_no_key(
     key_file: Path, cipher_of_file: Cipher, content: bytes | None
 ) -> None:
-    sealed = cipher_of_file.seal(SOMEBODY)
+    sealed = cipher_of_file.seal(CREDENTIALS)
     if content is None:
         key_file.unlink()
     else:
         key_file.write_bytes(content)
     assert not cipher_of_file.refresh()
-    assert cipher_of_file.open("00ce69", sealed) == SOMEBODY
+    assert cipher_of_file.open("00ce69", sealed) == CREDENTIALS
 
 
 def test_keys_from_a_directory_of_secrets_are_read_again(

@@ -18,20 +18,20 @@ def line(cloud_id: str, password: str = "a-password") -> bytes:
     )
 
 
-async def everybody(store: UserStore) -> list[StoredUser]:
+async def all_users(store: UserStore) -> list[StoredUser]:
     return [stored async for page in store.users.all() for stored in page]
 
 
-async def test_more_than_one_batch() -> None:
-    store, told = memory_store(), list[int]()
+async def test_users_are_imported_in_batches() -> None:
+    store, bytes_read = memory_store(), list[int]()
     lines = [line(f"{number:06x}") for number in range(2 * BATCH + 1)]
-    result = await import_users(store.users, lines, tell=told.append)
+    result = await import_users(store.users, lines, tell=bytes_read.append)
     assert (result.users, result.refused, result.replaced) == (2 * BATCH + 1, [], [])
-    assert sum(told) == sum(map(len, lines))
-    assert len(await everybody(store)) == 2 * BATCH + 1
+    assert sum(bytes_read) == sum(map(len, lines))
+    assert len(await all_users(store)) == 2 * BATCH + 1
 
 
-async def test_the_later_of_two_lines_wins_and_is_reported() -> None:
+async def test_the_later_of_two_lines_of_a_user_wins_and_is_reported() -> None:
     clock = HandClock()
     store = memory_store(clock)
     result = await import_users(
@@ -54,7 +54,7 @@ async def test_a_later_line_that_is_refused_replaces_nothing() -> None:
     clock = HandClock()
     store = memory_store(clock)
     await import_users(store.users, [line("000001"), line("000002")], tell=lambda _: None)
-    first, second = await everybody(store)
+    first, second = await all_users(store)
     forged = as_line(StoredUser(first.user, second.sealed, first.state, None, None)).encode()
     result = await import_users(store.users, [line("000001", "good"), forged], tell=lambda _: None)
     assert (result.users, result.refused) == (

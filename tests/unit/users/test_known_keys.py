@@ -1,4 +1,4 @@
-"""Which process lacks a key, in words."""
+"""The message that names the processes without a key."""
 
 from __future__ import annotations
 

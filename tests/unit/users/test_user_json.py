@@ -15,7 +15,7 @@ PASSWORD = "one-of-the-passwords"
 WRITTEN = {"cloud_id": "00CE69", "user_email": "a@example.org", "user_pw": PASSWORD}
 
 
-def test_a_line_as_somebody_writes_it() -> None:
+def test_a_line_with_a_password_makes_a_new_user() -> None:
     line = {
         **WRITTEN,
         "intervals": {"demand": 10, "price": 60},
@@ -28,7 +28,7 @@ def test_a_line_as_somebody_writes_it() -> None:
     )
 
 
-def test_what_is_exported_is_read_back_whole() -> None:
+def test_an_exported_user_is_read_back_whole() -> None:
     stored = StoredUser(
         User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd"),
         "gAAAAA",
@@ -49,7 +49,7 @@ def test_a_moment_that_is_no_number_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"cloud_id": "ce69"}, "cloud_id: 'ce69' is not a cloud id"),
         ({"cloud_id": 738}, "cloud_id: "),
@@ -66,16 +66,16 @@ def test_a_moment_that_is_no_number_is_refused(name: str) -> None:
         ({"password": PASSWORD}, "password: "),
     ],
 )
-def test_a_wrong_line_says_what_is_wrong_and_never_the_password(
-    change: dict[str, object], said: str
+def test_the_error_of_a_line_says_what_is_wrong_and_never_the_password(
+    change: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(ValueError) as caught:
         parse_line(json.dumps({**WRITTEN, **change}))
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(reason)
     assert PASSWORD not in str(caught.value)
 
 
-def test_all_mistakes_of_a_line_at_once() -> None:
+def test_the_error_of_a_line_names_all_its_mistakes() -> None:
     with pytest.raises(ValueError) as caught:
         parse_line(json.dumps({**WRITTEN, "cloud_id": "x", "mac_id": "zz"}))
     assert "cloud_id: " in str(caught.value)
@@ -83,12 +83,12 @@ def test_all_mistakes_of_a_line_at_once() -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000])
-def test_what_is_not_an_object_is_refused(line: bytes) -> None:
+def test_a_line_that_is_no_object_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):
         parse_line(line)
 
 
-def test_members_from_the_command_line() -> None:
+def test_members_from_the_command_line_make_a_new_user() -> None:
     user = new_user(
         {**WRITTEN, "mac_id": None, "demand_interval": None, "price_interval": 60.0}
     ).user

@@ -63,9 +63,14 @@ def test_a_state_comes_back_as_it_was(state: UserState) -> None:
 
 
 @given(states)
-def test_an_outline_says_what_the_whole_state_says(state: UserState) -> None:
-    said = state.total_events_logged, state.last_timestamp, state.last_arrival, state.recent_counts
-    assert decode_outline(encode_state(state)) == said
+def test_an_outline_agrees_with_the_whole_state(state: UserState) -> None:
+    outline = (
+        state.total_events_logged,
+        state.last_timestamp,
+        state.last_arrival,
+        state.recent_counts,
+    )
+    assert decode_outline(encode_state(state)) == outline
     assert decode_outline(bytes.fromhex(FIRST_FORMAT))[0] == lived_in_state().total_events_logged
 
 
@@ -83,7 +88,7 @@ def test_a_state_stays_readable_for_later_versions() -> None:
     )
 
 
-def test_a_format_of_the_future_is_not_guessed_at() -> None:
+def test_a_state_in_a_newer_format_is_an_error() -> None:
     with pytest.raises(ValueError, match="newer version"):
         decode_state(b"\x02whatever")
 
@@ -99,7 +104,7 @@ def test_a_user_comes_back_as_it_was(intervals: dict[Kind, float], mac_id: str |
 
 
 @given(states, st.data())
-def test_damage_never_raises_and_what_is_read_can_be_written_again(
+def test_a_damaged_state_raises_nothing_and_can_be_written_again(
     state: UserState, data: st.DataObject
 ) -> None:
     written = encode_state(state)
@@ -127,13 +132,13 @@ def test_damage_never_raises_and_what_is_read_can_be_written_again(
         None,
     ],
 )
-def test_what_no_version_wrote_counts_as_nothing(facts: object) -> None:
+def test_facts_that_no_version_wrote_count_as_empty(facts: object) -> None:
     found, why = read_state(_packed(json.dumps(facts).encode() + b"\n[]"), b'[3,"timed_out",null]')
     assert found == UserState(failures=3, last_error="timed_out")
     assert why is not None
 
 
-def test_recent_readings_that_cannot_be_read_leave_the_rest() -> None:
+def test_unreadable_recent_readings_leave_the_rest_of_a_state() -> None:
     found, why = read_state(
         _packed(b'[5,null,9,null,[],[],{}]\n[["0x1","0x2","demand",["x","y"]]]')
     )
@@ -142,7 +147,7 @@ def test_recent_readings_that_cannot_be_read_leave_the_rest() -> None:
     assert found == UserState(total_events_logged=5, last_timestamp=9)
 
 
-def test_what_a_newer_version_remembers_is_carried_along() -> None:
+def test_members_of_a_newer_version_are_kept() -> None:
     written = b'[5,1,9,9.5,[],[],{"gas":7},{"new":1},2]\n[["0x1","0x2","gas",[8,"\\"value\\":1"]]]'
     state = decode_state(_packed(written))
     demand = Reading("0x1", "0x3", Kind.DEMAND, 10, {"value": 1}, {})
@@ -154,7 +159,7 @@ def test_what_a_newer_version_remembers_is_carried_along() -> None:
     assert {stream.kind for stream in later.recent} == {"gas", Kind.DEMAND}
 
 
-def test_a_long_text_of_an_earlier_version_is_known_by_its_digest() -> None:
+def test_a_long_text_of_an_earlier_version_is_shortened_to_its_digest() -> None:
     reading = Reading("0x1", "0x2", Kind.MESSAGE, 10, {"id": "0x1", "text": "Save. " * 100}, {})
     text = value_text(reading.values)
     state = decode_state(encode_state(UserState(recent={reading.stream: ((10, text),)})))
@@ -193,7 +198,7 @@ def test_a_state_stays_small_whatever_replies_come(
 
 
 def test_the_largest_state_is_small() -> None:
-    """The worst that there can be: as many streams as are remembered, each text as long as can be
+    """The worst case: as many streams as are remembered, each text as long as can be
     and like no other."""
     letters = iter(range(0x10000, 0x10FFFF))
     streams = [Stream(f"0x{7 * n:016x}", f"0x{n:016x}", Kind.DEMAND) for n in range(16)]
@@ -224,7 +229,7 @@ def test_a_record_that_no_version_wrote_is_refused(record: bytes) -> None:
         decode_user("00ce69", record)
 
 
-def test_a_record_of_a_newer_version_keeps_what_it_has_when_it_is_sealed_anew() -> None:
+def test_a_record_of_a_newer_version_keeps_its_members_when_its_password_changes() -> None:
     record = b'{"sealed":"old","intervals":{"gas":60,"demand":8},"source":"push"}'
     user, sealed = decode_user("00ce69", record)
     assert (user.intervals, sealed) == ({"gas": 60.0, Kind.DEMAND: 8.0}, "old")

@@ -1,4 +1,4 @@
-"""What every user store does with people, and with what the whole system shares."""
+"""What every store does with users, and with the facts of the fleet."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.support.hand_clock import HandClock
 from tests.support.users import lived_in_state, new_user
 
 
-async def everybody(store: UserStore, batch: int = 500) -> list[StoredUser]:
+async def all_users(store: UserStore, batch: int = 500) -> list[StoredUser]:
     return [stored async for page in store.users.all(batch=batch) for stored in page]
 
 
-async def test_it_answers(store: UserStore, clock: HandClock) -> None:
+async def test_the_store_has_the_time_of_its_clock(store: UserStore, clock: HandClock) -> None:
     assert await store.fleet.now() == clock.now()
 
 
-async def test_what_is_put_can_be_looked_at_but_not_its_password(store: UserStore) -> None:
+async def test_a_stored_user_shows_all_but_its_password(store: UserStore) -> None:
     new = new_user("00ce69", "a-password", intervals={Kind.DEMAND: 10.0, Kind.PRICE: 60.5})
     new = replace(new, user=replace(new.user, mac_id="0xd8d5b9000000abcd"))
     await store.users.put([new])
@@ -37,7 +37,7 @@ async def test_what_is_put_can_be_looked_at_but_not_its_password(store: UserStor
     assert await store.users.get("ffffff") is None
 
 
-async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
+async def test_users_are_listed_in_order_and_in_pages(store: UserStore) -> None:
     ids = ["000000", "00ce69", "00ce6a", "00d001", "a00000", "fffffe", "ffffff"]
     for cloud_id in reversed(ids):
         await add(store, cloud_id)
@@ -49,7 +49,7 @@ async def test_users_come_in_order_and_in_pages(store: UserStore) -> None:
     assert [page async for page in store.users.all(after="ffffff")] == []
 
 
-async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -> None:
+async def test_an_outline_agrees_with_the_stored_user(store: UserStore) -> None:
     for cloud_id in ("a00000", "00ce69", "00ce6a", "ffffff"):
         await add(store, cloud_id)
     state = lived_in_state()._replace(failures=3, last_error="timed_out", parked="refused")
@@ -57,7 +57,7 @@ async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -
     await claimed(store, "ffffff")
     found = [outline async for batch in store.users.outlines() for outline in batch]
     assert [outline.cloud_id for outline in found] == ["00ce69", "00ce6a", "a00000", "ffffff"]
-    for outline, whole in zip(found, await everybody(store), strict=True):
+    for outline, whole in zip(found, await all_users(store), strict=True):
         assert (outline.due, outline.lease_ends) == (whole.due, whole.lease_ends)
         assert all(
             getattr(outline, name) == getattr(whole.state, name)
@@ -78,14 +78,14 @@ async def test_outlines_say_of_everybody_what_the_whole_says(store: UserStore) -
     assert [outline.intervals for outline in found] == [{Kind.DEMAND: 3600.0}, {}, {}, {}]
 
 
-async def test_remove_says_whether_there_was_one(store: UserStore) -> None:
+async def test_remove_returns_whether_there_was_a_user(store: UserStore) -> None:
     await add(store, "00ce69")
     assert await store.users.remove("00ce69")
     assert not await store.users.remove("00ce69")
-    assert await everybody(store) == []
+    assert await all_users(store) == []
 
 
-async def test_adding_again_keeps_the_state_and_replaces_the_rest(store: UserStore) -> None:
+async def test_adding_a_user_again_keeps_its_state_and_replaces_the_rest(store: UserStore) -> None:
     await store.users.put([new_user("00ce69", intervals={Kind.DEMAND: 10.0})])
     [claim] = await claimed(store, "00ce69")
     await store.schedule.report([reported(claim, lived_in_state())], {})
@@ -97,25 +97,25 @@ async def test_adding_again_keeps_the_state_and_replaces_the_rest(store: UserSto
     assert claim.state == lived_in_state()
 
 
-async def test_what_was_exported_can_be_restored(store: UserStore) -> None:
+async def test_exported_users_can_be_restored(store: UserStore) -> None:
     await add(store, "000001", "000002")
     claims = await claimed(store, "000001", "000002")
     state = lived_in_state()
     refused = state._replace(failures=3, last_error="refused", parked="refused")
     await store.schedule.report([reported(claims[0], state), reported(claims[1], refused)], {})
-    exported = await everybody(store)
+    exported = await all_users(store)
     for stored in exported:
         await store.users.remove(stored.user.cloud_id)
     await store.users.restore(exported)
-    restored = await everybody(store)
+    restored = await all_users(store)
     assert [stored.sealed for stored in restored] == [stored.sealed for stored in exported]
     assert [stored.state for stored in restored] == [state, state]
     assert all(stored.due is not None for stored in restored)
 
 
-async def test_restoring_does_not_turn_a_state_back(store: UserStore) -> None:
+async def test_restoring_does_not_replace_a_state(store: UserStore) -> None:
     await add(store, "00ce69")
-    exported = await everybody(store)
+    exported = await all_users(store)
     [claim] = await claimed(store, "00ce69")
     await store.schedule.report([reported(claim, lived_in_state())], {})
     await store.users.restore([replace(exported[0], state=UserState(total_events_logged=1))])
@@ -124,9 +124,9 @@ async def test_restoring_does_not_turn_a_state_back(store: UserStore) -> None:
     assert stored.state == lived_in_state()
 
 
-async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserStore) -> None:
+async def test_a_password_sealed_for_another_user_is_not_restored(store: UserStore) -> None:
     await add(store, "000001", "000002")
-    mine, other = await everybody(store)
+    mine, other = await all_users(store)
     foreign = Cipher([new_key()]).seal(new_user("000001").credentials)
     for bad in (other.sealed, foreign, "nonsense", ""):
         with pytest.raises(ValueError, match="sealed password"):
@@ -136,47 +136,47 @@ async def test_a_password_sealed_for_somebody_else_is_not_restored(store: UserSt
                     replace(mine, sealed=bad),
                 ]
             )
-    assert [stored.user.mac_id for stored in await everybody(store)] == [None, None]
+    assert [stored.user.mac_id for stored in await all_users(store)] == [None, None]
 
 
-async def test_resealing_leaves_alone_what_is_sealed_with_the_newest_key(store: UserStore) -> None:
+async def test_resealing_leaves_passwords_under_the_newest_key_alone(store: UserStore) -> None:
     await add(store, "00ce69")
-    before = await everybody(store)
+    before = await all_users(store)
     assert await store.users.reseal() == 0
-    assert await everybody(store) == before
+    assert await all_users(store) == before
 
 
-async def test_a_key_that_a_living_process_lacks_seals_nothing(
+async def test_nothing_is_sealed_with_a_key_that_a_living_process_does_not_know(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
-    before = await everybody(store)
+    before = await all_users(store)
     await store.fleet.note_progress("fetch-1", {"keys": "0123456789abcdef"})
     with pytest.raises(KeyNotKnown, match=r"fetch-1: the first key .* not known there"):
         await store.users.reseal()
     with pytest.raises(KeyNotKnown, match="fetch-1"):
         await add(store, "00ce70")
-    assert await everybody(store) == before
+    assert await all_users(store) == before
     clock.advance(ALIVE + 1)
     assert await store.users.reseal() == 0
 
 
-async def test_what_a_living_process_cannot_decrypt_is_not_restored(
+async def test_a_password_that_a_living_process_cannot_decrypt_is_not_restored(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
-    exported = await everybody(store)
+    exported = await all_users(store)
     await store.users.remove("00ce69")
     await store.fleet.note_progress("fetch-1", {"keys": "0123456789abcdef"})
     with pytest.raises(KeyNotKnown, match=r"fetch-1: a key .* not known there"):
         await store.users.restore(exported)
-    assert await everybody(store) == []
+    assert await all_users(store) == []
     await store.fleet.note_progress("fetch-1", {})
     await store.users.restore(exported)
-    assert len(await everybody(store)) == 1
+    assert len(await all_users(store)) == 1
 
 
-async def test_a_progress_note_tells_which_keys_a_process_has(
+async def test_a_progress_note_has_the_fingerprints_of_the_process_keys(
     store: UserStore, cipher: Cipher
 ) -> None:
     await store.fleet.note_progress("fetch-1", {})
@@ -185,23 +185,20 @@ async def test_a_progress_note_tells_which_keys_a_process_has(
     assert await store.users.reseal() == 0
 
 
-async def test_totals(store: UserStore, clock: HandClock) -> None:
+async def test_totals_count_users_by_what_becomes_of_them(
+    store: UserStore, clock: HandClock
+) -> None:
     assert (await store.fleet.totals()).oldest_due is None
     await add(store, "000001", "000002", "000003")
     claims = await claimed(store, "000002", "000003")
     await store.schedule.report([reported(claims[0], UserState(parked="refused"))], {})
     clock.advance(0.5)
     totals = await store.fleet.totals()
-    assert (totals.users, totals.due, totals.overdue, totals.leased, totals.parked) == (
-        3,
-        1,
-        0,
-        1,
-        1,
-    )
+    assert (totals.users, totals.due, totals.leased, totals.parked) == (3, 1, 1, 1)
+    assert totals.overdue == 0
     assert totals.oldest_due == clock.now() - 0.5
     clock.advance(OVERDUE_AFTER)
-    assert (await store.fleet.totals()).overdue == 1, "late by more than the tick"
+    assert (await store.fleet.totals()).overdue == 1, "it is late by more than a tick explains"
 
 
 async def test_counters_add_up(store: UserStore) -> None:
@@ -210,7 +207,7 @@ async def test_counters_add_up(store: UserStore) -> None:
     assert await store.fleet.tally() == {"sns_messages": 3, "fetches": 5}
 
 
-async def test_a_lost_report_counts_all_the_same(store: UserStore) -> None:
+async def test_the_counters_of_a_lost_report_are_added(store: UserStore) -> None:
     await store.schedule.report([Report("ffffff", 1, UserState(), GRID)], {"fetches": 1})
     assert (await store.fleet.tally())["fetches"] == 1
 

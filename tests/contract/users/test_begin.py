@@ -1,4 +1,4 @@
-"""No request begins without the lease, nor too soon after another."""
+"""A request to a gateway begins only under a lease, and not too soon after another one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tests.contract.users.scheduling import add, claimed, lease_of, reported
 from tests.support.hand_clock import HandClock
 
 
-async def test_begin_renews_the_lease_and_is_remembered(store: UserStore, clock: HandClock) -> None:
+async def test_begin_renews_the_lease_and_records_the_request(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     [claim] = await claimed(store, "00ce69")
     began = clock.advance(15)
@@ -25,7 +27,7 @@ async def test_begin_renews_the_lease_and_is_remembered(store: UserStore, clock:
 
 
 @pytest.mark.parametrize(("later", "begun"), [(REQUEST_GAP, True), (REQUEST_GAP - 0.125, False)])
-async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
+async def test_a_claim_begins_a_request_unless_another_one_began_a_moment_ago(
     store: UserStore, clock: HandClock, later: float, begun: bool
 ) -> None:
     await add(store, "00ce69")
@@ -40,11 +42,11 @@ async def test_a_claim_begins_a_request_unless_another_began_too_short_ago(
     assert third.last_request == (second if begun else first).claimed_at
 
 
-async def test_a_report_says_when_its_last_request_was_written(
+async def test_a_report_records_when_its_last_request_was_written(
     store: UserStore, clock: HandClock
 ) -> None:
-    """The connection took longer than the gap: the claim's own moment would let the next request
-    begin at once."""
+    """The connection took longer to open than the gap between two requests. The time of the claim
+    would let the next request begin at once."""
     await add(store, "00ce69")
     [first] = await claimed(store, "00ce69")
     now = clock.advance(3.0)
@@ -57,17 +59,17 @@ async def test_a_report_says_when_its_last_request_was_written(
     assert third.last_request == now - 0.5, "a visit without a request changes nothing"
 
 
-async def test_who_slept_past_its_lease_may_neither_begin_nor_report(
+async def test_a_worker_whose_user_was_claimed_by_another_may_neither_begin_nor_report(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
-    [asleep] = await claimed(store, "00ce69")
+    [late] = await claimed(store, "00ce69")
     clock.advance(LEASE)
     assert await store.schedule.lease(1) == ["00ce69"]
-    assert await store.schedule.begin([asleep]) == frozenset()
-    [awake] = await store.schedule.claim(["00ce69"], "another")
-    assert await store.schedule.begin([asleep, awake]) == {"00ce69"}
-    answer = await store.schedule.report([reported(asleep, UserState(total_events_logged=7))], {})
+    assert await store.schedule.begin([late]) == frozenset()
+    [current] = await store.schedule.claim(["00ce69"], "another")
+    assert await store.schedule.begin([late, current]) == {"00ce69"}
+    answer = await store.schedule.report([reported(late, UserState(total_events_logged=7))], {})
     assert answer.lost == {"00ce69"}
     stored = await store.users.get("00ce69")
     assert stored
@@ -75,7 +77,7 @@ async def test_who_slept_past_its_lease_may_neither_begin_nor_report(
     assert stored.lease_ends is not None
 
 
-async def test_a_late_worker_goes_on_while_nobody_else_took_over(
+async def test_a_worker_whose_lease_has_ended_goes_on_unless_another_one_claimed_its_user(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")

@@ -1,4 +1,4 @@
-"""Asking for a fetch now, whatever the user is doing."""
+"""What a request for a fetch does to a user that is idle, leased or being fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.set_membership import breaches
 from tests.support.users import new_user
 
 
-async def test_an_idle_user_is_leased_at_once(store: UserStore, clock: HandClock) -> None:
+async def test_a_request_leases_an_idle_user_at_once(store: UserStore, clock: HandClock) -> None:
     await add(store, "00ce69")
     await store.schedule.report([reported((await claimed(store, "00ce69"))[0])], {})
     answer = await store.schedule.request(["00ce69", "ffffff", "00ce69"])
@@ -20,7 +20,7 @@ async def test_an_idle_user_is_leased_at_once(store: UserStore, clock: HandClock
     assert len(await store.schedule.claim(["00ce69"], "worker")) == 1
 
 
-async def test_a_flood_for_one_user_is_one_message(store: UserStore) -> None:
+async def test_many_requests_for_one_user_are_one_message(store: UserStore) -> None:
     await add(store, "000001", "000002")
     await store.schedule.lease(2)
     assert (await store.schedule.request(["000001"])).leased == ("000001",)
@@ -29,7 +29,7 @@ async def test_a_flood_for_one_user_is_one_message(store: UserStore) -> None:
     assert len(await store.schedule.claim(["000001"], "worker")) == 1
 
 
-async def test_a_request_during_a_fetch_is_served_right_after_it(
+async def test_a_request_during_a_fetch_is_served_right_after_the_fetch(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -50,7 +50,7 @@ async def test_a_request_during_a_fetch_is_served_right_after_it(
     assert stored.state.total_events_logged == 2
 
 
-async def test_turns_missed_before_another_round_are_counted_once(
+async def test_turns_missed_before_a_second_fetch_of_one_claim_are_counted_once(
     store: UserStore, clock: HandClock
 ) -> None:
     await add(store, "00ce69")
@@ -63,7 +63,9 @@ async def test_turns_missed_before_another_round_are_counted_once(
     assert (first.missed_turns, second.missed_turns) == (2, 0)
 
 
-async def test_the_same_request_is_carried_out_once(store: UserStore, clock: HandClock) -> None:
+async def test_a_request_with_the_same_once_is_carried_out_once(
+    store: UserStore, clock: HandClock
+) -> None:
     await add(store, "00ce69")
     assert (await store.schedule.request(["00ce69"], once="message-1")).leased == ("00ce69",)
     [claim] = await store.schedule.claim(["00ce69"], "worker")
@@ -77,23 +79,23 @@ async def test_the_same_request_is_carried_out_once(store: UserStore, clock: Han
     assert not (await store.schedule.request(["00ce69"], once="message-2")).seen_before
 
 
-async def test_what_was_forgotten_may_be_asked_again_at_once(store: UserStore) -> None:
+async def test_a_forgotten_request_may_be_made_again_at_once(store: UserStore) -> None:
     await add(store, "00ce69", "002738", "ffffff")
     await store.schedule.request(["00ce69", "002738"], once="message")
     [held] = await store.schedule.claim(["002738"], "worker")
-    await store.schedule.lease(1)  # the schedule has ffffff, and nobody asked for it
+    await store.schedule.lease(1)  # ffffff is leased by the schedule, not for a request
     await store.schedule.forget("message", ["00ce69", "002738", "ffffff", "abcdef"])
     totals = await store.fleet.totals()
     assert (totals.due, totals.leased) == (1, 2)
-    asked_again = await store.schedule.request(["00ce69", "002738"], once="message")
-    assert (asked_again.leased, asked_again.marked) == (("00ce69",), ("002738",))
+    repeated = await store.schedule.request(["00ce69", "002738"], once="message")
+    assert (repeated.leased, repeated.marked) == (("00ce69",), ("002738",))
     assert await store.schedule.begin([held]) == {"002738"}
     await store.schedule.forget(None, ["00ce69"])
     assert (await store.schedule.request(["00ce69"])).leased == ("00ce69",)
     assert await breaches(store.users) == []
 
 
-async def test_a_thousand_users_in_one_request(store: UserStore) -> None:
+async def test_one_request_may_name_a_thousand_users(store: UserStore) -> None:
     ids = [f"{number:06x}" for number in range(1000)]
     await store.users.put([new_user(cloud_id) for cloud_id in ids])
     assert (await store.schedule.request(ids)).leased == tuple(ids)
