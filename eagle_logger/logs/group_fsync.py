@@ -3,6 +3,17 @@
 The kernel reports a write error to each descriptor of the file system once, if the descriptor was
 open when the error occurred. So the writer opens one descriptor before its first write, and keeps
 it.
+
+This module uses what Python has no function for:
+
+- **Which:** libc's `statfs`, through ctypes. The first word of its structure is the magic number of
+  the file system; the kernel's headers give the numbers. That `syncfs` reports errors is a promise
+  of Linux 5.8 and later, but not of every file system.
+- **Why, and what it saves:** only the number shows whether `syncfs` can be trusted. On a busy ext4
+  disk one `syncfs` for 300 files took 3 to 38 ms, and 300 fsyncs 440 to 1 640.
+- **When it breaks:** `tests/canaries/test_statfs.py` shows whether the number stands where it
+  should. If not, let `_file_system_magic` return 0. Each file of a batch then has an fsync of its
+  own, which is slower, and as safe.
 """
 
 from __future__ import annotations
@@ -44,7 +55,6 @@ def kernel_version(release: str) -> tuple[int, int]:
 def _file_system_magic(path: Path) -> int:
     """`f_type`, the first word of `struct statfs`: Python's statvfs does not return it. 0 if the
     call fails, which stands for a file system that is not trusted."""
-    # If this breaks: return 0. Each file of a batch then has an fsync of its own, which is slower.
     buffer = ctypes.create_string_buffer(256)  # twice the size of the structure
     if ctypes.CDLL(None).statfs(os.fsencode(path), buffer) != 0:
         return 0
