@@ -74,8 +74,8 @@ class DrainConsumer:
         try:
             return self._drain.lock()
         except DiskUnavailable as exc:
-            detail = "the log volume cannot be written, so no fetches are taken"
-            _log.error("log_volume_unwritable", reason=str(exc), detail=detail)
+            detail = "the log volume cannot be written, so this worker takes no fetches"
+            _log.error("node_lock_unavailable", reason=str(exc), detail=detail)
             return None
 
     def _start_consuming(self, consumer: Consumer) -> None:
