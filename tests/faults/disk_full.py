@@ -1,5 +1,5 @@
-"""Fault 5, the whole system: the log volume fills up. Fetching stops before it would lose readings,
-the workers report it, and fetching resumes by itself."""
+"""Fault 5, the whole system: the log volume fills up, or the whole data directory with Redis' files
+in it. Fetching stops before it would lose readings, and resumes by itself."""
 
 from __future__ import annotations
 
@@ -10,27 +10,24 @@ from random import Random
 from tests.faults.relay_away import asked
 from tests.faults.scenario import Scenario, Strike, archiving
 from tests.faults.system_under_test import Setup, Trial
-from tests.support import volumes
+from tests.support.volumes import fill
 
 GUARD = 2 * 2**20
 """EAGLE_MIN_FREE_DISK, in bytes."""
-SETUP = Setup(homes=12, log_volume="24m", settings={"min_free_disk": str(GUARD)})
-NOTICED_WITHIN = 15.0
+SETTINGS = {"min_free_disk": str(GUARD)}
+NOTICED_WITHIN_S = 15.0
 
 
-def fill(trial: Trial, leave: int) -> None:
-    volumes.fill(trial.settings.logs_dir, leave)
+def workers_report_it(trial: Trial) -> None:
+    trial.until(lambda: {"fetch-1", "fetch-2"} <= troubled(trial), NOTICED_WITHIN_S)
 
 
-def has_stopped(trial: Trial) -> None:
-    """Check that every fetching worker reports the trouble, and that no gateway is asked any more,
-    because its readings could not be kept. Then make room."""
-    trial.until(lambda: {"fetch-1", "fetch-2"} <= troubled(trial), NOTICED_WITHIN)
+def no_gateway_is_asked(trial: Trial) -> None:
+    """Readings that gateways show now could not be kept."""
     time.sleep(2)  # until the requests that were on their way are answered
     before = asked(trial)
     time.sleep(4)
     assert asked(trial) == before, "gateways are asked for what cannot be kept"
-    (trial.settings.logs_dir / "ballast").unlink()
 
 
 def troubled(trial: Trial) -> set[str]:
@@ -41,22 +38,48 @@ def troubled(trial: Trial) -> set[str]:
     }
 
 
-def full(leave: int, calm: float) -> Strike:
+def log_volume_has(leave: int, calm: float) -> Strike:
+    def end(trial: Trial) -> None:
+        workers_report_it(trial)
+        no_gateway_is_asked(trial)
+        (trial.settings.logs_dir / "ballast").unlink()
+
     return Strike(
         f"the log volume has {leave // 1024} KiB left",
-        lambda trial: fill(trial, leave),
-        end=has_stopped,
+        lambda trial: fill(trial.settings.logs_dir, leave),
+        end=end,
         lasts=1.0,
         calm=calm,
         flow=archiving,
     )
 
 
-def plan(chance: Random) -> Sequence[Strike]:
+def data_directory_is_full(lasts: float, calm: float) -> Strike:
+    """The workers cannot report it, because Redis takes no writes either."""
+
+    def end(trial: Trial) -> None:
+        no_gateway_is_asked(trial)
+        (trial.data / "ballast").unlink()
+
+    return Strike(
+        "the whole data directory is full",
+        lambda trial: fill(trial.data),
+        end=end,
+        lasts=lasts,
+        calm=calm,
+        flow=archiving,
+    )
+
+
+def full_log_volume(chance: Random) -> Sequence[Strike]:
     return [
-        full(leave, chance.uniform(1, 4))
+        log_volume_has(leave, chance.uniform(1, 4))
         for leave in (0, chance.randrange(1, 64) * 4096, GUARD // 2, 0)
     ]
+
+
+def full_data_directory(chance: Random) -> Sequence[Strike]:
+    return [data_directory_is_full(chance.uniform(4, 20), chance.uniform(1, 4)) for _ in range(3)]
 
 
 SCENARIOS = [
@@ -64,7 +87,14 @@ SCENARIOS = [
         "disk-full",
         5,
         "the log volume fills up to its last byte, or below EAGLE_MIN_FREE_DISK",
-        plan,
-        SETUP,
-    )
+        full_log_volume,
+        Setup(homes=12, log_volume="24m", settings=SETTINGS),
+    ),
+    Scenario(
+        "disk-full-data",
+        5,
+        "the whole data directory, with Redis' files, fills up to its last byte",
+        full_data_directory,
+        Setup(homes=12, data_volume="96m", settings=SETTINGS),
+    ),
 ]

@@ -14,7 +14,7 @@ from tests.faults.fault_table import Row
 from tests.faults.system_under_test import Setup, Trial
 from workers.up.measured_run.summary import rotate_what_is_open
 
-Act = Callable[[Trial], None]
+Act = Callable[[Trial], object]
 
 
 def nothing(_: Trial) -> None:

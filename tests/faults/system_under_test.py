@@ -86,6 +86,8 @@ class Setup:
     own_clocks: Sequence[str] = ()
     """Programs whose clocks `Trial.set_clock` sets. Needs libfaketime (Debian's package
     `faketime`)."""
+    data_volume: str | None = None
+    """The whole data directory is on a volume of this size, without the files of the stand-ins."""
     log_volume: str | None = None
     """The log files are on a volume of their own, of this size (`24m`)."""
 
@@ -119,6 +121,9 @@ class Trial:
         """What a scenario keeps from one strike to a later one, or to its remark."""
         self._tally: Mapping[str, int] = {}
         self._stack = ExitStack()
+        if setup.data_volume is not None:
+            self._stack.enter_context(volumes.tmpfs(self.data, setup.data_volume))
+            self._keep_stand_ins_elsewhere(directory)
         if setup.log_volume is not None:
             self._stack.enter_context(volumes.tmpfs(self.data / "logs", setup.log_volume))
         self._environment = {
@@ -176,10 +181,19 @@ class Trial:
         """Stop everything but Redis and S3, stage by stage, as `up` does. S3 behaves well from now
         on."""
         self.watch.end()
+        self.deaths.write()  # those that a full disk did not take
         self.stand_ins.s3_misbehaves()
         for stage in (Stage.TRIGGERS, Stage.DISPATCHING, Stage.FETCHING, Stage.ROTATING):
             self.manager.stop([program.name for program in self.programs if program.stage == stage])
         self.stand_ins.stop_the_relay()
+
+    def _keep_stand_ins_elsewhere(self, directory: Path) -> None:
+        """The relay's ledger and S3's objects must not suffer from the system's full disk."""
+        (self.data / "run").mkdir()
+        for name in ("simulator", "s3", "run/stand-ins"):
+            elsewhere = directory / name.replace("/", "-")
+            elsewhere.mkdir()
+            (self.data / name).symlink_to(elsewhere)
 
     def _start(self) -> None:
         self._start_stores()
