@@ -1,4 +1,5 @@
-# Everything happens in .venv; install.py fills it from requirements.lock (with hashes). No root, no Docker, no Redis needed.
+# Everything happens in .venv; install.py fills it from requirements.lock (with hashes). It needs no
+# root, no Docker and no Redis.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv

@@ -1,4 +1,4 @@
-"""`docker compose` for a test: a project of its own, on free ports, and what one asks of it."""
+"""`docker compose` for a test: its own project, on free ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parents[2]
 PROJECT = "eagle-logger-test"
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 
 class CommandFailed(AssertionError):
@@ -35,12 +35,13 @@ class Container:
 
 
 class Compose:
-    """The project in this working tree, under another name than anybody else's."""
+    """The project in this working tree, under a name that only this test uses."""
 
     def __init__(self, **settings: str) -> None:
         self.flower_port, self.bridge_port = _free_port(), _free_port()
         ports = {"FLOWER_PORT": str(self.flower_port), "BRIDGE_PORT": str(self.bridge_port)}
-        files = "docker-compose.yml:docker-compose.override.yml"  # whatever a .env here says
+        # A .env in the working tree may name other files.
+        files = "docker-compose.yml:docker-compose.override.yml"
         self._environment = {
             **os.environ,
             **ports,
@@ -50,19 +51,19 @@ class Compose:
         }
 
     def __call__(self, *words: str, within: float = 120, stdin: str | None = None) -> str:
-        """Run `docker compose …`; what it printed. Raises CommandFailed, or TimeoutExpired after
+        """Run `docker compose …`; returns its output. Raises CommandFailed, or TimeoutExpired after
         `within` seconds."""
         return self._run("docker", "compose", *words, within=within, stdin=stdin)
 
     def docker(self, *words: str) -> str:
-        """Run `docker …`; what it printed, errors too: that is where `docker logs` puts half of it."""
+        """Run `docker …`; returns its output and errors, because `docker logs` prints to both."""
         return self._run("docker", *words, within=60, errors_too=True)
 
     def exec(self, service: str, *command: str, stdin: str | None = None) -> str:
         return self("exec", "-T", service, *command, stdin=stdin)
 
     def containers(self, service: str = "") -> list[Container]:
-        """All of them, or a service's, those that ended too."""
+        """All containers, or those of a service, including those that have ended."""
         lines = self("ps", "-a", "--format", "json", *([service] if service else [])).splitlines()
         rows = [json.loads(line) for line in lines if line.startswith("{")]
         return [
@@ -77,15 +78,14 @@ class Compose:
         return int(self.docker("inspect", "--format", "{{.RestartCount}}", container.id))
 
     def kill(self, container: Container, signal: str = "KILL") -> int:
-        """Send a signal to the program in a container (not to the init process above it); its pid
-        there."""
+        """Send a signal to the program in a container, not to the init process above it. Returns
+        its pid in the container."""
         pid = self.docker("exec", container.id, "cat", "/proc/1/task/1/children").split()[0]
         self.docker("exec", container.id, "sh", "-c", f"kill -{signal} {pid}")
         return int(pid)
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.exec("rotator", "eagle-logger", "status", "--json"))
-        return found
+        return dict(json.loads(self.exec("rotator", "eagle-logger", "status", "--json")))
 
     def readings(self) -> int:
         """How many readings have been logged so far."""
@@ -103,7 +103,7 @@ class Compose:
             request.add_header(
                 "Authorization", "Basic " + base64.b64encode(f"eagle:{secret}".encode()).decode()
             )
-        return answer(request)
+        return get_json(request)
 
     def _run(
         self, *command: str, within: float, stdin: str | None = None, errors_too: bool = False
@@ -125,7 +125,8 @@ class Compose:
         return done.stdout + done.stderr if errors_too else done.stdout
 
 
-def answer(request: urllib.request.Request | str) -> tuple[int, Any]:
+def get_json(request: urllib.request.Request | str) -> tuple[int, Any]:
+    """Status and JSON of the answer: None without JSON, 0 without an answer."""
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.status, json.load(response)
@@ -136,19 +137,19 @@ def answer(request: urllib.request.Request | str) -> tuple[int, Any]:
         return 0, None
 
 
-def eventually(ask: Callable[[], Found], *, within: float, what: str) -> Found:
-    """The first answer that is true; while the system is in motion, a command that fails counts as
-    no answer."""
+def eventually(ask: Callable[[], Answer], *, within: float, what: str) -> Answer:
+    """Ask until the answer is true, and return it. While the system starts or stops, commands may
+    fail; that counts as no answer."""
     until = time.monotonic() + within
     while True:
         try:
-            found = ask()
+            answer = ask()
         except CommandFailed as exc:
             last: object = exc
         else:
-            if found:
-                return found
-            last = found
+            if answer:
+                return answer
+            last = answer
         if time.monotonic() > until:
             raise AssertionError(f"not within {within:.0f} s: {what}; last: {last}")
         time.sleep(0.5)

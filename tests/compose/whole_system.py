@@ -1,7 +1,7 @@
-"""`make compose-test`: the whole system as containers, on a real engine, from nothing to nothing
-lost.
+"""`make compose-test`: the whole system as containers on a real engine, from its first start to the
+check that nothing was lost.
 
-One system, and the tests go through its life in order; plain `pytest` does not collect them.
+The tests go through the life of one system, in order. Plain `pytest` does not collect them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.request import Request
 
 import pytest
 
-from tests.compose.compose import CommandFailed, Compose, Container, answer, eventually
+from tests.compose.compose import CommandFailed, Compose, Container, eventually, get_json
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,7 +39,7 @@ LONG_LIVED = (
     "aws",
 )
 GRACE = 100.0
-"""Seconds: the longest stop_grace_period, and a little for the engine itself."""
+"""Seconds: the longest stop_grace_period, and a little more for the engine itself."""
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +55,18 @@ def compose() -> Iterator[Compose]:
 
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Say something to whoever watches."""
+    """Prints a line at once, beside pytest's own output."""
 
-    def say(what: object) -> None:
+    def print_line(what: object) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n{what}\n")
 
-    return say
+    return print_line
 
 
 @pytest.fixture(scope="module")
 def deaths() -> list[str]:
-    """A line for each process killed, as `eagle-logger verify` takes them."""
+    """A line for each killed process, in the form that `eagle-logger verify` reads."""
     return []
 
 
@@ -119,14 +119,14 @@ def test_each_published_address_opens_one_service_only() -> None:
 
 
 def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
-    def seen(service: str) -> set[str]:
+    def secrets(service: str) -> set[str]:
         return set(compose.exec(service, "ls", "/secrets").split())
 
     for service in ("beat", "rotator", "sqs"):
-        assert seen(service) == {"EAGLE_REDIS_URL"}
-    assert seen("flower") == {"EAGLE_REDIS_URL", "flower_password"}
-    assert seen("worker") == seen("dispatcher") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"}
-    assert seen("bridge") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN"}
+        assert secrets(service) == {"EAGLE_REDIS_URL"}
+    assert secrets("flower") == {"EAGLE_REDIS_URL", "flower_password"}
+    assert secrets("worker") == secrets("dispatcher") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"}
+    assert secrets("bridge") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS", "EAGLE_API_TOKEN"}
 
 
 def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
@@ -148,15 +148,13 @@ def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
     )
 
 
-def test_all_mistakes_in_the_settings_are_told_by_init_which_keeps_everything_from_starting(
-    compose: Compose,
-) -> None:
-    mistaken = ("-e", "EAGLE_SHARDS=many", "-e", "EAGLE_LEASE=3", "-e", "EAGLE_SECRET_KEYS=none")
+def test_init_reports_all_mistakes_in_the_settings_and_nothing_starts(compose: Compose) -> None:
+    mistakes = ("-e", "EAGLE_SHARDS=many", "-e", "EAGLE_LEASE=3", "-e", "EAGLE_SECRET_KEYS=none")
     with pytest.raises(
         CommandFailed,
         match=r"(?s)exit 2\n.*EAGLE_SHARDS: .*EAGLE_LEASE .*EAGLE_SECRET_KEYS: key 1 of 1",
     ):
-        compose("run", "--rm", "--no-deps", *mistaken, "init")
+        compose("run", "--rm", "--no-deps", *mistakes, "init")
     services = json.loads(compose("config", "--format", "json"))["services"]
     for name in ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower"):
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
@@ -195,7 +193,7 @@ def test_inspect_through_exec(compose: Compose) -> None:
     assert taken["rotator"] == {f"rotate.{node(compose)}"}
 
 
-def test_flower_has_a_password_and_tells_outcomes_in_words(compose: Compose) -> None:
+def test_flower_has_a_password_and_shows_results_in_words(compose: Compose) -> None:
     assert compose.flower("/api/workers", password=False)[0] == 401
     assert compose.flower("/", password=False)[0] == 401
     cloud_id = some_user(compose)
@@ -236,8 +234,8 @@ def test_a_ping_through_sns_and_sqs_is_fetched_at_once(compose: Compose) -> None
     fetched = rf'"cloud_ids": \["{cloud_id}"\].*"event": "fetch"'
 
     def pinged_and_fetched() -> bool:
-        """The worker that happens to visit the user fetches it once more by itself, and then the
-        dispatcher fetches nothing. So ping again."""
+        """A worker that visits the user just then fetches it once more by itself, and the
+        dispatcher fetches nothing. Then we ping again."""
         assert cloud_id in compose.exec("bridge", "eagle-logger", "ping", cloud_id)
         with contextlib.suppress(AssertionError):
             eventually(
@@ -251,13 +249,13 @@ def test_a_ping_through_sns_and_sqs_is_fetched_at_once(compose: Compose) -> None
     eventually(pinged_and_fetched, within=60, what="a ping that the dispatcher fetches")
 
 
-def test_the_bridge_is_ready_and_keeps_its_api_to_who_has_the_token(compose: Compose) -> None:
+def test_the_bridge_is_ready_and_its_api_needs_the_token(compose: Compose) -> None:
     url = f"http://127.0.0.1:{compose.bridge_port}"
-    eventually(lambda: answer(f"{url}/readyz")[0] == 200, within=30, what="the system is ready")
-    assert answer(f"{url}/api/users/")[0] == 401
+    eventually(lambda: get_json(f"{url}/readyz")[0] == 200, within=30, what="the system is ready")
+    assert get_json(f"{url}/api/users/")[0] == 401
     token = compose.exec("bridge", "cat", "/secrets/EAGLE_API_TOKEN").strip()
-    status, _ = answer(Request(f"{url}/api/users/", headers={"Authorization": f"Bearer {token}"}))
-    assert status == 200
+    headers = {"Authorization": f"Bearer {token}"}
+    assert get_json(Request(f"{url}/api/users/", headers=headers))[0] == 200
 
 
 def test_three_workers_share_one_log_volume(compose: Compose) -> None:
@@ -278,7 +276,7 @@ def test_three_workers_share_one_log_volume(compose: Compose) -> None:
 
 
 @pytest.mark.parametrize("service", LONG_LIVED)
-def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service: str) -> None:
+def test_a_killed_service_comes_back(compose: Compose, deaths: list[str], service: str) -> None:
     killed = compose.container(service)
     before = compose.restarts(killed)
     name = compose.docker("inspect", "--format", "{{.Config.Hostname}}", killed.id).strip()
@@ -291,11 +289,11 @@ def test_what_is_killed_comes_back(compose: Compose, deaths: list[str], service:
     eventually(lambda: compose.readings() > readings, within=60, what="readings go on")
 
 
-def test_all_of_them_are_healthy_again(compose: Compose) -> None:
+def test_every_service_is_healthy_after_the_kills(compose: Compose) -> None:
     healthy(compose, *LONG_LIVED)
 
 
-def test_flower_is_unhealthy_when_it_reaches_nobody(compose: Compose) -> None:
+def test_flower_is_unhealthy_when_it_reaches_no_worker(compose: Compose) -> None:
     eventually(
         lambda: flower_heard_of_a_worker(compose, within="3"),
         within=30,
@@ -306,14 +304,14 @@ def test_flower_is_unhealthy_when_it_reaches_nobody(compose: Compose) -> None:
         eventually(
             lambda: not flower_heard_of_a_worker(compose, within="3"),
             within=60,
-            what="Flower reaches nobody",
+            what="Flower reaches no worker",
         )
     finally:
         compose("start", "redis", within=GRACE)
     healthy(compose, *LONG_LIVED)
 
 
-def test_what_stalls_becomes_unhealthy_and_recovers(compose: Compose) -> None:
+def test_a_stalled_service_becomes_unhealthy_and_recovers(compose: Compose) -> None:
     stalled = [compose.container("worker"), compose.container("beat")]
     for one in stalled:
         compose.kill(one, "STOP")
@@ -364,10 +362,10 @@ def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> No
         "--deaths",
         "/dev/stdin",
     )
-    told = compose(
+    output = compose(
         "run", "--rm", "--no-deps", "-T", "homes", *verify, stdin="".join(deaths), within=300
     )
-    verdict = json.loads(told.splitlines()[-1])
+    verdict = json.loads(output.splitlines()[-1])
     tell(verdict)
     assert verdict["readings_served"] > 10 * HOMES
     assert (verdict["lost"], verdict["duplicated"], verdict["misfiled"], verdict["unreadable"]) == (
