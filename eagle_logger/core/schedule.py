@@ -37,6 +37,11 @@ stopped or stuck."""
 
 FEWEST_PER_TICK = 100
 
+NEW_USERS_PER_SECOND = 1000
+LONGEST_SPREAD_OF_NEW_USERS_S = 6.0
+"""Users that are added or woken together have all fallen due after this. Then each follows its own
+grid."""
+
 _KINDS = tuple(Kind)
 
 
@@ -55,6 +60,13 @@ def visit_phase(cloud_id: str, period: float) -> float:
     """The seconds from the beginning of a period to this user's turn. They spread the fleet evenly
     over the period."""
     return stable_fraction(cloud_id, "visit") * period
+
+
+def first_turn_after(cloud_id: str, batch: int) -> float:
+    """Seconds until a user falls due that was added or woken together with others, `batch` in all:
+    none if it is alone. Others are spread, each by its cloud id."""
+    spread = min((batch - 1) / NEW_USERS_PER_SECOND, LONGEST_SPREAD_OF_NEW_USERS_S)
+    return stable_fraction(cloud_id, "visit") * spread
 
 
 def stable_fraction(*names: str) -> float:

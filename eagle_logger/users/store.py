@@ -202,7 +202,7 @@ class Users(Protocol):
 
     async def put(self, users: Sequence[NewUser]) -> None:
         """Add or update users. They fall due soon, many at once spread over a few seconds
-        (`initial_spread.first_offset`).
+        (`core.schedule.first_turn_after`).
 
         An update replaces credentials and cadence, forgives failures and wakes the user if it is
         parked; the rest of its state is kept. Raises NoSecretKey without a key, and KeyNotKnown if

@@ -1,9 +1,12 @@
-"""A user as a line of JSON: what `users import` takes, and what `users export` writes.
+"""A user as a person or a program gives it, in JSON. The one definition of its members.
 
-{"cloud_id": "00ce69", "user_email": "…", "user_pw": "…"}                          as somebody
-writes it {"cloud_id": "00ce69", "sealed": "…", "state": {…}}                                as it
-is exported both with "intervals": {"demand": 6} (or "demand_interval": 6, …) and "mac_id": "0x…" if
-they differ from the rule
+`users import` reads these lines, and `users export` writes the second kind:
+
+    {"cloud_id": "00ce69", "user_email": "…", "user_pw": "…"}
+    {"cloud_id": "00ce69", "sealed": "…", "state": {…}}
+
+Both may have `"mac_id": "0x…"` and own intervals, as `"intervals": {"demand": 6}` or as
+`"demand_interval": 6`. The HTTP API takes a `UserBody`.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.readings import Stream
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
-from eagle_logger.core.sendable import sendable
+from eagle_logger.core.sendable import LONGEST, PATTERN, sendable
 from eagle_logger.core.user_state import newest_streams, short_text
-from eagle_logger.core.users import Credentials, User, UserState
+from eagle_logger.core.users import Credentials, Seen, User, UserState
 from eagle_logger.users.store import NewUser, StoredUser
 
 _MAC = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,16})")
@@ -42,17 +45,28 @@ def _sendable_secret(secret: SecretStr) -> SecretStr:
 
 
 def _mac_id(text: str) -> str:
+    """Its one spelling. Raises ValueError."""
     match = _MAC.fullmatch(text)
     if match is None:
         raise ValueError("must be a MAC of up to 16 hex digits, such as 0xd8d5b9000000abcd")
     return f"0x{match[1].lower():0>16}"
 
 
+# The validators refuse with messages of their own. The schemas repeat the rules for the OpenAPI
+# document.
+_SENDABLE_SCHEMA = Field(
+    json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": PATTERN}
+)
+_MAC_SCHEMA = Field(json_schema_extra={"pattern": f"^{_MAC.pattern}$"})
+
 CloudId = Annotated[str, AfterValidator(cloud_id_of)]
-Sendable = Annotated[str, AfterValidator(sendable)]
-Password = Annotated[SecretStr, AfterValidator(_sendable_secret)]
-MacId = Annotated[str, AfterValidator(_mac_id)]
+Sendable = Annotated[str, _SENDABLE_SCHEMA, AfterValidator(sendable)]
+Password = Annotated[SecretStr, _SENDABLE_SCHEMA, AfterValidator(_sendable_secret)]
+MacId = Annotated[str, _MAC_SCHEMA, AfterValidator(_mac_id)]
 Interval = Annotated[float, Field(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL, allow_inf_nan=False)]
+Intervals = Annotated[
+    dict[Kind, Interval], Field(description="Seconds between two requests, by kind of reading.")
+]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -60,16 +74,36 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
 
+class UserBody(_Strict):
+    """A user with its password. Kinds that `intervals` leaves out have the fleet's interval."""
+
+    user_email: Sendable
+    user_pw: Password
+    intervals: Intervals = {}
+    mac_id: MacId | None = None
+
+    def new_user(self, cloud_id: str) -> NewUser:
+        credentials = Credentials(cloud_id, self.user_email, self.user_pw.get_secret_value())
+        return NewUser(User(cloud_id, dict(self.intervals), self.mac_id), credentials)
+
+
 class StreamJson(_Strict):
     device: str
     meter: str
     kind: Kind
     seen: list[tuple[int, str]]
+    """Time and value of its recent readings."""
+
+    def stream(self) -> Stream:
+        return Stream(self.device, self.meter, self.kind)
+
+    def readings(self) -> tuple[Seen, ...]:
+        return tuple((time, short_text(text)) for time, text in self.seen)
 
 
 class StateJson(_Strict):
-    """A state without failures and parking, because an imported user begins without them, and
-    without members that only a newer version understands."""
+    """A state without failures and parking, because an imported user begins without them. Members
+    that only a newer version understands are left out, too."""
 
     total_events_logged: int = Field(0, ge=0)
     first_timestamp: int | None = None
@@ -104,14 +138,7 @@ class StateJson(_Strict):
             last_timestamp=self.last_timestamp,
             last_arrival=self.last_arrival,
             asked=self.asked,
-            recent=newest_streams(
-                {
-                    Stream(one.device, one.meter, one.kind): tuple(
-                        [(time, short_text(text)) for time, text in one.seen]
-                    )
-                    for one in self.recent
-                }
-            ),
+            recent=newest_streams({stream.stream(): stream.readings() for stream in self.recent}),
             recent_counts=tuple(self.recent_counts),
             strange_hours=tuple(self.strange_hours),
         )
@@ -131,11 +158,13 @@ else:
 
 
 class UserJson(_OwnIntervals):
+    """One line."""
+
     cloud_id: CloudId
     user_email: Sendable | None = None
     user_pw: Password | None = None
     sealed: str | None = None
-    intervals: dict[Kind, Interval] = Field({})
+    intervals: Intervals = Field({})
     mac_id: MacId | None = Field(None, validation_alias=AliasChoices("mac_id", "MacId"))
     state: StateJson | None = None
 
@@ -154,68 +183,58 @@ class UserJson(_OwnIntervals):
 
     @property
     def user(self) -> User:
-        own = {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
-        intervals = {
-            **self.intervals,
-            **{kind: seconds for kind, seconds in own.items() if seconds is not None},
-        }
-        return User(self.cloud_id, intervals, self.mac_id)
+        named = {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
+        intervals = {kind: seconds for kind, seconds in named.items() if seconds is not None}
+        return User(self.cloud_id, {**self.intervals, **intervals}, self.mac_id)
 
-    def stored(self) -> NewUser | StoredUser:
-        """What to put, or to restore if the password is sealed."""
+    def to_store(self) -> NewUser | StoredUser:
+        """The user to put, or to restore if its password is sealed."""
         if self.sealed is not None:
-            return StoredUser(
-                self.user,
-                self.sealed,
-                self.state.state() if self.state else UserState(),
-                None,
-                None,
-            )
+            state = self.state.state() if self.state else UserState()
+            return StoredUser(self.user, self.sealed, state, due=None, lease_ends=None)
         assert self.user_email is not None
         assert self.user_pw is not None
-        return NewUser(
-            self.user, Credentials(self.cloud_id, self.user_email, self.user_pw.get_secret_value())
-        )
+        password = self.user_pw.get_secret_value()
+        return NewUser(self.user, Credentials(self.cloud_id, self.user_email, password))
 
 
 def parse_line(text: str | bytes) -> NewUser | StoredUser:
-    """Raises ValueError that says all that is wrong, and never repeats a password."""
+    """The user of a line. Raises ValueError, which names all mistakes and never repeats a password."""
     try:
-        return UserJson.model_validate_json(text).stored()
+        return UserJson.model_validate_json(text).to_store()
     except ValidationError as exc:
-        raise ValueError(_reasons(exc)) from None
+        raise ValueError(_mistakes(exc)) from None
 
 
 def new_user(members: Mapping[str, Any]) -> NewUser:
-    """From members as in a line. Raises ValueError like `parse_line`."""
+    """The user with these members of a line. Raises ValueError like `parse_line`."""
     try:
-        found = UserJson.model_validate(members, strict=False).stored()
+        user = UserJson.model_validate(members, strict=False).to_store()
     except ValidationError as exc:
-        raise ValueError(_reasons(exc)) from None
-    assert isinstance(found, NewUser)
-    return found
+        raise ValueError(_mistakes(exc)) from None
+    assert isinstance(user, NewUser)
+    return user
 
 
 def as_line(stored: StoredUser) -> str:
-    """A user as it is exported, without the newline."""
-    entry = UserJson(
-        cloud_id=stored.user.cloud_id,
+    """The line of an exported user, without the newline."""
+    user = stored.user
+    line = UserJson(
+        cloud_id=user.cloud_id,
         sealed=stored.sealed,
         intervals={
-            kind: seconds
-            for kind, seconds in stored.user.intervals.items()
-            if isinstance(kind, Kind)
+            kind: seconds for kind, seconds in user.intervals.items() if isinstance(kind, Kind)
         },
-        mac_id=stored.user.mac_id,
+        mac_id=user.mac_id,
         state=StateJson.of(stored.state),
     )
-    return entry.model_dump_json(exclude_defaults=True)
+    return line.model_dump_json(exclude_defaults=True)
 
 
-def _reasons(invalid: ValidationError) -> str:
-    reasons = []
+def _mistakes(invalid: ValidationError) -> str:
+    mistakes = []
     for error in invalid.errors(include_url=False, include_context=False, include_input=False):
         message = error["msg"].removeprefix("Value error, ")
-        where = ".".join(str(part) for part in error["loc"])
-        reasons.append(f"{where}: {message}" if where else message)
-    return "; ".join(reasons)
+        member = ".".join(str(part) for part in error["loc"])
+        mistakes.append(f"{member}: {message}" if member else message)
+    return "; ".join(mistakes)

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from eagle_logger.core.hours import iso
-from eagle_logger.core.kinds import Kind
-from eagle_logger.core.sendable import LONGEST, PATTERN, sendable
-from eagle_logger.core.users import Credentials, User
-from eagle_logger.users.store import NewUser, StoredUser
+from eagle_logger.users.store import StoredUser
 
 _HEX = "[0-9a-fA-F]"
 CLOUD_ID = f"^(0[xX])?({_HEX}{{6}}|{_HEX}{{2}}(:{_HEX}{{2}}){{2}}|{_HEX}{{2}}(-{_HEX}{{2}}){{2}})$"
 
 
-def _sendable_secret(secret: SecretStr) -> SecretStr:
-    sendable(secret.get_secret_value())
-    return secret
-
-
-Period = Annotated[float, Field(ge=1, le=86400 * 366, allow_inf_nan=False)]
-Sendable = Annotated[
-    str,
-    Field(min_length=1, max_length=LONGEST, json_schema_extra={"pattern": PATTERN}),
-    AfterValidator(sendable),
-]
-Password = Annotated[
-    SecretStr,
-    Field(min_length=1, max_length=LONGEST, json_schema_extra={"pattern": PATTERN}),
-    AfterValidator(_sendable_secret),
-]
-MacId = Annotated[str, StringConstraints(pattern="^(0x)?[0-9a-fA-F]{1,16}$")]
-
-
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-
-class UserBody(Strict):
-    """A user as somebody enters it. What is left out of `intervals` follows the fleet's cadence."""
-
-    user_email: Sendable
-    user_pw: Password
-    intervals: dict[Kind, Period] = Field(
-        {}, description="Seconds between two requests, by kind of reading."
-    )
-    mac_id: MacId | None = None
-
-    def new_user(self, cloud_id: str) -> NewUser:
-        credentials = Credentials(cloud_id, self.user_email, self.user_pw.get_secret_value())
-        return NewUser(User(cloud_id, dict(self.intervals), self.mac_id), credentials)
 
 
 class UserView(Strict):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from eagle_logger.users.user_json import UserBody
 from workers.server import problems
 from workers.server.handlers import Handler
 from workers.server.models import (
@@ -19,7 +20,6 @@ from workers.server.models import (
     ProblemBody,
     Readiness,
     SnsAnswer,
-    UserBody,
     UserPage,
     UserView,
 )

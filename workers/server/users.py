@@ -5,8 +5,9 @@ from __future__ import annotations
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.errors import BadCloudId, UnknownUser
 from eagle_logger.users.store import StoredUser
+from eagle_logger.users.user_json import UserBody
 from workers.server.handlers import ApiHandler, log
-from workers.server.models import UserBody, UserPage, UserView
+from workers.server.models import UserPage, UserView
 from workers.server.problems import HttpProblem
 
 MAX_PAGE = 500

@@ -8,9 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from eagle_logger.core import parking, poison_users
 from eagle_logger.core.circuit_breaker import Phase
-from eagle_logger.core.schedule import REQUEST_GAP, bounded_pause, missed_turns, next_due
+from eagle_logger.core.schedule import (
+    REQUEST_GAP,
+    bounded_pause,
+    first_turn_after,
+    missed_turns,
+    next_due,
+)
 from eagle_logger.core.users import Credentials, UserState
-from eagle_logger.users.initial_spread import first_offset
 from eagle_logger.users.memory.tables import Lease, StoredRow, Tables
 from eagle_logger.users.store import (
     REQUEST_REMEMBERED_S,
@@ -291,7 +296,7 @@ class MemorySchedule:
         known = [cloud_id for cloud_id in ids if cloud_id in rows]
         woken = [cloud_id for cloud_id in known if _sleeps(rows[cloud_id])]
         for cloud_id in woken:
-            rows[cloud_id].wake(now + first_offset(cloud_id, len(ids)))
+            rows[cloud_id].wake(now + first_turn_after(cloud_id, len(ids)))
         awake = tuple(cloud_id for cloud_id in known if cloud_id not in woken)
         unknown = tuple(cloud_id for cloud_id in ids if cloud_id not in known)
         return WakeResult(tuple(woken), awake, unknown)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from eagle_logger.core.schedule import first_turn_after
 from eagle_logger.core.users import User, UserState
-from eagle_logger.users.initial_spread import first_offset
 from eagle_logger.users.key_rotation import resealed, unreadable
 from eagle_logger.users.known_keys import ALIVE, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.memory.tables import Lease, RemovedUser, StoredRow, Tables
@@ -20,7 +20,7 @@ class MemoryUsers:
         now = self._tables.now()
         self._refuse_unknown_key(now)
         for new in users:
-            due = now + first_offset(new.user.cloud_id, len(users))
+            due = now + first_turn_after(new.user.cloud_id, len(users))
             self._put(new.user, self._tables.cipher.seal(new.credentials), None, due, now)
 
     async def restore(self, users: Sequence[StoredUser]) -> None:
@@ -31,7 +31,7 @@ class MemoryUsers:
         alive = self._tables.speed.stretched(ALIVE)
         refuse_to_restore(sealed_with, self._tables.notes, now, alive)
         for stored in users:
-            due = now + first_offset(stored.user.cloud_id, len(users))
+            due = now + first_turn_after(stored.user.cloud_id, len(users))
             self._put(stored.user, stored.sealed, stored.state.forgiven(), due, now)
 
     async def get(self, cloud_id: str) -> StoredUser | None:

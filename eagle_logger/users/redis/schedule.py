@@ -10,10 +10,9 @@ from pathlib import Path
 from struct import Struct
 
 from eagle_logger.core.parking import is_refused
-from eagle_logger.core.schedule import REQUEST_GAP, bounded_pause
+from eagle_logger.core.schedule import REQUEST_GAP, bounded_pause, first_turn_after
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.initial_spread import first_offset
 from eagle_logger.users.redis.encoding import (
     decode_user,
     encode_state,
@@ -130,7 +129,7 @@ class RedisSchedule:
         for start in range(0, len(ids), _WOKEN_AT_ONCE):
             words: list[Argument] = [self._time.script_now()]
             for cloud_id in ids[start : start + _WOKEN_AT_ONCE]:
-                words += [cloud_id, first_offset(cloud_id, len(ids))]
+                words += [cloud_id, first_turn_after(cloud_id, len(ids))]
             answer = await self._redis.run("wake", words)
             for group, more in zip(groups, answer, strict=True):
                 group.extend(_texts(more))

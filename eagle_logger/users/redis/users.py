@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from eagle_logger.core.schedule import first_turn_after
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
-from eagle_logger.users.initial_spread import first_offset
 from eagle_logger.users.key_rotation import resealed, unreadable
 from eagle_logger.users.known_keys import ALIVE, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.redis.encoding import decode_user, encode_state, encode_user, with_password
@@ -124,7 +124,7 @@ class RedisUsers:
         """Write these users: cloud id, record, and a state or nothing."""
         words: list[Argument] = [self._time.script_now()]
         for cloud_id, record, state in entries:
-            words += [cloud_id, record, first_offset(cloud_id, len(entries)), state]
+            words += [cloud_id, record, first_turn_after(cloud_id, len(entries)), state]
         await self._redis.run("put", words)
 
     async def _rows(self, after: str, batch: int) -> AsyncIterator[list[Row]]:

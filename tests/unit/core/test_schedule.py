@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import example, given
@@ -10,8 +11,10 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import (
     LONGEST_BACKOFF_S,
     LONGEST_PAUSE_S,
+    LONGEST_SPREAD_OF_NEW_USERS_S,
     Grid,
     bounded_pause,
+    first_turn_after,
     intervals_of,
     kinds_due,
     missed_turns,
@@ -188,3 +191,16 @@ def test_after_a_stop_the_fleet_comes_back_over_the_interval_not_all_at_once() -
 @given(users=st.integers(0, 100_000), period=st.floats(1, 3600))
 def test_a_fleet_that_is_overdue_is_served_within_its_interval(users: int, period: float) -> None:
     assert most_per_tick(users, period, 3600.0) * period >= users
+
+
+def test_a_user_that_is_added_alone_is_due_at_once() -> None:
+    assert first_turn_after("00ce69", 1) == 0.0
+
+
+def test_many_users_that_are_added_together_fall_due_evenly_spread() -> None:
+    ids = [f"{number:06x}" for number in range(30_000)]
+    offsets = [first_turn_after(cloud_id, len(ids)) for cloud_id in ids]
+    assert min(offsets) >= 0
+    assert max(offsets) < LONGEST_SPREAD_OF_NEW_USERS_S
+    per_tenth = Counter(int(offset * 10) for offset in offsets)
+    assert max(per_tenth.values()) < 1.3 * 30_000 / 60

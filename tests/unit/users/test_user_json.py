@@ -8,7 +8,7 @@ import pytest
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.store import NewUser, StoredUser
-from eagle_logger.users.user_json import as_line, new_user, parse_line
+from eagle_logger.users.user_json import UserBody, as_line, new_user, parse_line
 from tests.support.users import lived_in_state
 
 PASSWORD = "one-of-the-passwords"
@@ -93,3 +93,14 @@ def test_members_from_the_command_line_make_a_new_user() -> None:
         {**WRITTEN, "mac_id": None, "demand_interval": None, "price_interval": 60.0}
     ).user
     assert user == User("00ce69", {Kind.PRICE: 60.0})
+
+
+def test_a_body_of_the_api_makes_the_same_user_as_a_line() -> None:
+    members = {
+        "user_email": "a@example.org",
+        "user_pw": PASSWORD,
+        "intervals": {"demand": 10},
+        "mac_id": "D8D5B9000000ABCD",
+    }
+    body = UserBody.model_validate_json(json.dumps(members))
+    assert body.new_user("00ce69") == parse_line(json.dumps({**members, "cloud_id": "00ce69"}))
