@@ -1,7 +1,7 @@
 """The system calls that change the disk, each with a step before and after it.
 
-Nothing happens at a step in production. A crash test installs a hook to end the process, or to
-raise the OSError of a failing disk, at every step in turn.
+Nothing happens at a step in production. A crash test installs a hook, which ends the process or
+raises the OSError of a failing disk, at every step in turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def install(hook: Hook | None) -> None:
-    """Call `hook` with each step's name, such as `before write` or `after rename`, from now on;
+    """From now on call `hook` with the name of each step, such as `before write` or `after rename`.
     None ends that."""
     global _hook  # noqa: PLW0603 - one seam for the whole process, used by tests only
     _hook = hook
@@ -32,14 +32,17 @@ def step(name: str) -> None:
 
 @contextmanager
 def around(name: str) -> Iterator[None]:
-    """A step before and one after the body."""
+    """A step before the block, and one after it."""
     step(f"before {name}")
     yield
     step(f"after {name}")
 
 
+# The calls of every append, `write`, `fsync` and `syncfs`, have no `around`: it costs time.
+
+
 def write(fd: int, data: bytes) -> int:
-    """One write, which may be short; how many bytes it took."""
+    """One write, which may be short. Returns how many bytes it took."""
     step("before write")
     written = os.write(fd, data)
     step("after write")
@@ -47,10 +50,10 @@ def write(fd: int, data: bytes) -> int:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write on until everything is written. Raises OSError with a part of it written."""
-    view = data
-    while view:
-        view = view[write(fd, view) :]
+    """Write until everything is written. If this raises OSError, a part may be written."""
+    rest = data
+    while rest:
+        rest = rest[write(fd, rest) :]
 
 
 def fsync(fd: int) -> None:
@@ -60,8 +63,8 @@ def fsync(fd: int) -> None:
 
 
 def syncfs(fd: int) -> None:
-    """Make everything written to this descriptor's file system durable. Reports each write error
-    once per open descriptor."""
+    """Make everything durable that was written to this descriptor's file system. Reports each write
+    error once to each open descriptor."""
     step("before syncfs")
     if _libc.syncfs(fd) != 0:
         number = ctypes.get_errno()
@@ -75,13 +78,13 @@ def truncate(fd: int, size: int) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
+    """Replaces the file `target` if there is one."""
     with around("rename"):
         source.rename(target)
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name. Raises FileExistsError where a rename would replace what is
-    there."""
+    """Give a file a second name. Raises FileExistsError where a rename would replace `target`."""
     with around("link"):
         os.link(source, target)
 
@@ -92,5 +95,6 @@ def unlink(path: Path) -> None:
 
 
 def rmdir(path: Path) -> None:
+    """Raises OSError unless the folder is empty."""
     with around("rmdir"):
         path.rmdir()

@@ -39,7 +39,7 @@ def seal_one(folder: LogFolder, writer: LogWriter, number: int = 1) -> SealedFil
 # The node -----------------------------------------------------------------------------------------
 
 
-def test_a_volume_has_one_name_whoever_asks_first(root: Path) -> None:
+def test_all_processes_get_the_same_name_of_a_volume(root: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         [name] = set(threads.map(lambda _: LogFolder(root).node(), range(16)))
     assert len(name) == 12
@@ -49,7 +49,7 @@ def test_a_volume_has_one_name_whoever_asks_first(root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "0123", "0123456789AB", "0123456789abc", "node one here"])
-def test_a_spoilt_name_is_not_replaced(root: Path, content: str) -> None:
+def test_a_file_without_a_valid_name_is_not_overwritten(root: Path, content: str) -> None:
     root.mkdir(parents=True)
     (root / "node-id").write_text(content)
     with pytest.raises(ConfigurationError, match="12 hex digits"):
@@ -68,7 +68,7 @@ def test_an_empty_or_missing_volume_holds_nothing(folder: LogFolder) -> None:
     assert folder.unarchived(HOUR) == 0
 
 
-def test_what_lies_there_is_listed_in_order_and_nothing_else(
+def test_log_files_are_listed_in_order_and_nothing_else_is(
     folder: LogFolder, writer: LogWriter, root: Path
 ) -> None:
     users = ["00ffff", "000001", "7abcde"]
@@ -108,7 +108,7 @@ def test_sealed_files_are_listed_by_user_and_sequence_with_their_receipts(
     assert folder.unarchived(HOUR) == 11
 
 
-def test_one_users_files_are_found_without_the_others(folder: LogFolder, writer: LogWriter) -> None:
+def test_the_files_of_one_user_can_be_listed(folder: LogFolder, writer: LogWriter) -> None:
     sealed = seal_one(folder, writer)
     writer.append({(user, HOUR): [line(1, user)] for user in (USER, "00ce69")})
     assert folder.sealed_files_of(USER, HOUR, SHARD) == [sealed]
@@ -156,7 +156,9 @@ def test_the_first_arrival_is_that_of_the_first_readable_line(
     assert folder.first_arrival(opened) is None
 
 
-def test_unreadable_lines_are_told_apart(folder: LogFolder, writer: LogWriter) -> None:
+def test_unreadable_lines_are_returned_with_number_and_reason(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     others = line(3, "00ce69")
     writer.append(
         {
@@ -182,7 +184,7 @@ def test_unreadable_lines_are_told_apart(folder: LogFolder, writer: LogWriter) -
     assert all(bad.reason for bad in found.bad)
 
 
-def test_an_append_in_progress_is_not_read_but_a_sealed_files_end_is(
+def test_a_torn_last_line_is_read_from_a_sealed_file_only(
     folder: LogFolder, writer: LogWriter
 ) -> None:
     sealed = seal_one(folder, writer)
@@ -226,7 +228,7 @@ def test_sealing_cuts_off_a_torn_line(folder: LogFolder, writer: LogWriter, root
 
 
 @pytest.mark.parametrize("content", [b"", b"only a torn line"])
-def test_a_file_without_a_line_is_removed(
+def test_sealing_removes_a_file_without_a_line(
     folder: LogFolder, writer: LogWriter, content: bytes
 ) -> None:
     writer.append({(USER, HOUR): [line(1)]})
@@ -238,7 +240,7 @@ def test_a_file_without_a_line_is_removed(
     assert folder.seal(opened) is None
 
 
-def test_a_receipt_left_alone_does_not_prove_the_next_file(
+def test_a_receipt_without_its_file_does_not_prove_the_next_file(
     folder: LogFolder, writer: LogWriter
 ) -> None:
     """Killed between deleting a file and deleting its receipt."""
@@ -248,8 +250,8 @@ def test_a_receipt_left_alone_does_not_prove_the_next_file(
     second = seal_one(folder, writer, 2)
     assert second.sequence == 2
     assert folder.sealed_files(HOUR, SHARD) == [second]
-    with folder.rotating(HOUR, SHARD) as mine:
-        assert mine
+    with folder.rotating(HOUR, SHARD) as locked:
+        assert locked
     assert not first.receipt_path.exists()
     assert folder.sealed_files(HOUR, SHARD) == [second]
 
@@ -298,7 +300,7 @@ def test_what_power_loss_leaves_of_a_receipt_proves_nothing(
     assert [file.receipt for file in folder.sealed_files(HOUR, SHARD)] == [None]
 
 
-def test_folders_that_come_and_go_lose_no_line(
+def test_removing_empty_folders_while_writers_use_them_loses_no_line(
     folder: LogFolder, make_writer: MakeWriter, root: Path
 ) -> None:
     """A rotator removes empty folders while writers make them again."""
@@ -334,22 +336,22 @@ def test_folders_that_come_and_go_lose_no_line(
     assert not root.exists() or not log_files.files(root)
 
 
-def test_something_strange_in_a_folder_keeps_it(folder: LogFolder, writer: LogWriter) -> None:
+def test_a_folder_with_an_unknown_file_is_not_removed(folder: LogFolder, writer: LogWriter) -> None:
     sealed = seal_one(folder, writer)
     strange = sealed.path.with_name("notes.txt")
-    strange.write_text("mine")
+    strange.write_text("a note")
     folder.remove(folder.write_receipt(sealed, receipt(sealed)))
-    assert strange.read_text() == "mine"
+    assert strange.read_text() == "a note"
 
 
 # One rotator at a time ----------------------------------------------------------------------------
 
 
 def test_two_rotators_do_not_work_on_one_shard(folder: LogFolder, root: Path) -> None:
-    with folder.rotating(HOUR, "03") as mine:
-        assert mine
-        with folder.rotating(HOUR, "03") as also_mine:
-            assert not also_mine
+    with folder.rotating(HOUR, "03") as locked:
+        assert locked
+        with folder.rotating(HOUR, "03") as locked_again:
+            assert not locked_again
         with (
             folder.rotating(HOUR, "04") as another,
             folder.rotating(NEXT_HOUR, "03") as yet_another,
@@ -363,8 +365,8 @@ def test_two_rotators_do_not_work_on_one_shard(folder: LogFolder, root: Path) ->
 
 
 def _expect(root: Path, *, taken: bool) -> None:
-    with LogFolder(root).rotating(HOUR, "03") as mine:
-        assert mine is not taken
+    with LogFolder(root).rotating(HOUR, "03") as locked:
+        assert locked is not taken
 
 
 def test_at_most_one_of_many_has_a_shard(root: Path) -> None:
@@ -376,8 +378,8 @@ def test_at_most_one_of_many_has_a_shard(root: Path) -> None:
     def work(_: int) -> None:
         nonlocal inside, had
         for _ in range(40):
-            with LogFolder(root).rotating(HOUR, "03") as mine:
-                if mine:
+            with LogFolder(root).rotating(HOUR, "03") as locked:
+                if locked:
                     with lock:
                         inside += 1
                         had += 1
@@ -390,33 +392,33 @@ def test_at_most_one_of_many_has_a_shard(root: Path) -> None:
     assert had > 6
 
 
-def test_a_killed_rotators_lock_and_rubbish_do_not_stay(
+def test_the_lock_and_the_unfinished_file_of_a_killed_rotator_are_removed(
     folder: LogFolder, writer: LogWriter, root: Path
 ) -> None:
     sealed = seal_one(folder, writer)
     (root / "rotating").mkdir()
     (root / "rotating" / f"{HOUR}.{SHARD}").write_text("")
     sealed.path.with_name(f".{sealed.receipt_path.name}.123.456.new").write_text("half a rec")
-    with folder.rotating(HOUR, SHARD) as mine:
-        assert mine
+    with folder.rotating(HOUR, SHARD) as locked:
+        assert locked
     assert [path.name for path in sealed.path.parent.iterdir()] == [sealed.path.name]
     assert list((root / "rotating").iterdir()) == []
 
 
-def test_an_error_in_the_body_is_the_bodys_and_gives_the_shard_back(folder: LogFolder) -> None:
-    with pytest.raises(FileNotFoundError, match="mine"), folder.rotating(HOUR, SHARD):
-        raise FileNotFoundError("mine")
-    with folder.rotating(HOUR, SHARD) as mine:
-        assert mine
+def test_an_error_in_the_block_is_raised_and_releases_the_shard(folder: LogFolder) -> None:
+    with pytest.raises(FileNotFoundError, match="of the block"), folder.rotating(HOUR, SHARD):
+        raise FileNotFoundError("of the block")
+    with folder.rotating(HOUR, SHARD) as locked:
+        assert locked
 
 
 # Quarantine ---------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_aside_is_never_overwritten(folder: LogFolder, root: Path) -> None:
+def test_the_quarantine_never_overwrites_a_file(folder: LogFolder, root: Path) -> None:
     first = folder.quarantine("some.jsonl", b"one", "it is odd")
-    again = folder.quarantine("some.jsonl", b"one", "told anew")
-    other = folder.quarantine("some.jsonl", b"two", "so is this")
+    again = folder.quarantine("some.jsonl", b"one", "another reason")
+    other = folder.quarantine("some.jsonl", b"two", "a reason")
     assert first == again != other
     assert (first.read_bytes(), other.read_bytes()) == (b"one", b"two")
     assert first.with_name(first.name + ".reason").read_text() == "it is odd\n"
@@ -425,7 +427,9 @@ def test_what_is_kept_aside_is_never_overwritten(folder: LogFolder, root: Path) 
     assert folder.quarantine("../../up", b"", "no way out").parent == root / "quarantine"
 
 
-def test_a_sealed_file_can_be_taken_out_of_the_way(folder: LogFolder, writer: LogWriter) -> None:
+def test_a_sealed_file_can_be_moved_into_the_quarantine(
+    folder: LogFolder, writer: LogWriter
+) -> None:
     sealed = seal_one(folder, writer)
     kept = folder.set_aside(sealed, "never accepted")
     assert kept.read_bytes() == line(1)

@@ -23,7 +23,7 @@ from tests.support import log_files
 from tests.support.log_files import killed_at_every_step, line
 from tests.support.log_lines import HOUR
 
-Say = Callable[[bytes], None]
+Report = Callable[[bytes], None]
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ def batch(number: int, users: list[str]) -> dict[tuple[str, Hour], list[bytes]]:
 
 
 BATCHES = [batch(1, USERS[:1]), batch(3, USERS), batch(5, USERS[:2]), batch(7, USERS[1:])]
-EVERYTHING = Counter(text for one in BATCHES for texts in one.values() for text in texts)
+ALL_LINES = Counter(text for lines in BATCHES for texts in lines.values() for text in texts)
 
 
-def append_all(root: Path, say: Say, max_open: int) -> None:
-    """Append the batches, and say the number of each that is acknowledged."""
+def append_all(root: Path, report: Report, max_open: int) -> None:
+    """Append the batches, and report the number of each one whose append returned."""
     writer = LogWriter(root, shards=2, max_open=max_open, min_free_disk=0)
-    for number, one in enumerate(BATCHES):
-        writer.append(one)
-        say(bytes([number]))
+    for number, lines in enumerate(BATCHES):
+        writer.append(lines)
+        report(bytes([number]))
     writer.close()
 
 
@@ -62,27 +62,27 @@ def seal_all(root: Path) -> None:
     folder = LogFolder(root)
     for hour in folder.hours():
         for shard in folder.shards(hour):
-            with folder.rotating(hour, shard) as mine:
-                assert mine
+            with folder.rotating(hour, shard) as locked:
+                assert locked
                 for opened in folder.open_files(hour, shard):
                     folder.seal(opened)
 
 
-def acknowledged(said: bytes) -> set[bytes]:
-    return {text for number in said for texts in BATCHES[number].values() for text in texts}
+def acknowledged(reported: bytes) -> set[bytes]:
+    return {text for number in reported for texts in BATCHES[number].values() for text in texts}
 
 
-def whole(root: Path) -> set[bytes]:
+def whole_lines(root: Path) -> set[bytes]:
     return {text for text in log_files.lines(root) if text.endswith(b"\n")}
 
 
 def recover(root: Path) -> None:
-    """What the next process does: append again whatever was not acknowledged (here: everything),
-    then seal."""
+    """As the next processes do: append again what was not acknowledged (here: everything), and
+    seal the files."""
     append_all(root, lambda _: None, 64)
     seal_all(root)
     assert log_files.torn(root) == []
-    assert set(log_files.lines(root)) == set(EVERYTHING)
+    assert set(log_files.lines(root)) == set(ALL_LINES)
     folder = LogFolder(root)
     assert [
         folder.open_files(hour, shard) for hour in folder.hours() for shard in folder.shards(hour)
@@ -97,7 +97,7 @@ def test_killed_at_any_step_of_appending(
     if not trusted:
         monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)
 
-    def afresh() -> None:
+    def begin() -> None:
         shutil.rmtree(root, ignore_errors=True)
         if start == "torn":
             append_all(root, lambda _: None, 64)
@@ -105,20 +105,20 @@ def test_killed_at_any_step_of_appending(
                 path.write_bytes(line(99, USERS[0])[:40])
 
     kills = 0
-    for child in killed_at_every_step(lambda say: append_all(root, say, max_open), afresh):
-        assert acknowledged(child.reported) <= whole(root)
-        assert whole(root) <= set(EVERYTHING)
+    for child in killed_at_every_step(lambda report: append_all(root, report, max_open), begin):
+        assert acknowledged(child.reported) <= whole_lines(root)
+        assert whole_lines(root) <= set(ALL_LINES)
         recover(root)
         kills += not child.finished
     assert kills >= 40
 
 
 def test_killed_in_the_middle_of_any_write(root: Path) -> None:
-    """Half of what was to be written is, then the process is no more."""
+    """Half of the bytes are written, then the process is killed."""
     writes = sum(len(one) for one in BATCHES)
 
-    def dies_in_write(number: int) -> Callable[[Say], None]:
-        def run(say: Say) -> None:
+    def dies_in_write(number: int) -> Callable[[Report], None]:
+        def run(report: Report) -> None:
             passed = 0
 
             def write(fd: int, data: bytes) -> int:
@@ -130,7 +130,7 @@ def test_killed_in_the_middle_of_any_write(root: Path) -> None:
                 return os.write(fd, data)
 
             crash_points.write = write
-            append_all(root, say, 64)
+            append_all(root, report, 64)
 
         return run
 
@@ -139,7 +139,7 @@ def test_killed_in_the_middle_of_any_write(root: Path) -> None:
         child = log_files.Killed(0, dies_in_write(number))
         assert not child.finished
         assert len(log_files.torn(root)) == 1
-        assert acknowledged(child.reported) <= whole(root)
+        assert acknowledged(child.reported) <= whole_lines(root)
         recover(root)
         kept = [path for path in (root / "quarantine").iterdir() if path.suffix != ".reason"]
         assert len(kept) == 1
@@ -147,42 +147,42 @@ def test_killed_in_the_middle_of_any_write(root: Path) -> None:
 
 
 def test_killed_at_any_step_of_sealing(root: Path) -> None:
-    def afresh() -> None:
+    def begin() -> None:
         shutil.rmtree(root, ignore_errors=True)
         append_all(root, lambda _: None, 64)
-        some = log_files.files(root)
-        some[0].write_bytes(some[0].read_bytes() + b"torn")
-        some[1].write_bytes(b"")
+        first, second, *_ = log_files.files(root)
+        first.write_bytes(first.read_bytes() + b"torn")
+        second.write_bytes(b"")
 
     kills = 0
-    for child in killed_at_every_step(lambda _: seal_all(root), afresh):
-        empty = {
+    for child in killed_at_every_step(lambda _: seal_all(root), begin):
+        of_the_emptied_file = {
             text
-            for one in BATCHES
-            for (user, _), texts in one.items()
-            if user == _second()
+            for lines in BATCHES
+            for (user, _), texts in lines.items()
+            if user == _second_user()
             for text in texts
         }
-        assert set(EVERYTHING) - empty <= whole(root)
+        assert set(ALL_LINES) - of_the_emptied_file <= whole_lines(root)
         seal_all(root)
         assert log_files.torn(root) == []
         assert log_files.lines(root) == Counter(
-            {text: 1 for text in EVERYTHING if text not in empty}
+            {text: 1 for text in ALL_LINES if text not in of_the_emptied_file}
         )
         recover(root)
         kills += not child.finished
     assert kills >= 30
 
 
-def _second() -> str:
-    """Whose file was emptied: the second in the order of paths."""
+def _second_user() -> str:
+    """The user whose file is the second in the order of paths."""
     return sorted(USERS, key=lambda user: (paths.shard_of(user, 2), user))[1]
 
 
 def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:
-    """A file is there until its receipt is, and a receipt never outlives its use."""
+    """A file stays until its receipt is there, and a receipt goes with its file."""
 
-    def afresh() -> None:
+    def begin() -> None:
         shutil.rmtree(root, ignore_errors=True)
         append_all(root, lambda _: None, 64)
         seal_all(root)
@@ -200,13 +200,13 @@ def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:
                         )
 
     kills = 0
-    for child in killed_at_every_step(lambda _: archive_and_remove(), afresh):
+    for child in killed_at_every_step(lambda _: archive_and_remove(), begin):
         for path in root.glob("*/*/*.receipt.json"):
             assert path.read_bytes().endswith(b"}\n")
         archive_and_remove()
         archive_and_remove()
         with LogFolder(root).rotating(Hour(0), "00"):
-            pass  # whoever rotates next, anything, clears a dead rotator's lock away
+            pass  # the next rotator of any shard clears a dead rotator's lock away
         left = [path for path in root.rglob("*") if path.is_file()]
         assert left == [], left
         assert LogFolder(root).hours() == []
@@ -216,7 +216,7 @@ def test_killed_at_any_step_of_archiving_and_removing(root: Path) -> None:
 
 def test_killed_at_any_step_of_naming_the_node(root: Path) -> None:
     for child in killed_at_every_step(
-        lambda say: say(LogFolder(root).node().encode()),
+        lambda report: report(LogFolder(root).node().encode()),
         lambda: shutil.rmtree(root, ignore_errors=True),
     ):
         name = LogFolder(root).node()
@@ -225,7 +225,7 @@ def test_killed_at_any_step_of_naming_the_node(root: Path) -> None:
 
 def test_killed_at_any_step_of_keeping_aside(root: Path) -> None:
     for child in killed_at_every_step(
-        lambda say: say(str(LogFolder(root).quarantine("a", b"content", "why")).encode()),
+        lambda report: report(str(LogFolder(root).quarantine("a", b"content", "why")).encode()),
         lambda: shutil.rmtree(root, ignore_errors=True),
     ):
         if child.reported:

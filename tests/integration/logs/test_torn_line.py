@@ -1,4 +1,4 @@
-"""Torn last lines: what a kill in the middle of a write leaves."""
+"""Torn last lines, which a process leaves that was killed in the middle of a write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kept_aside(root: Path) -> list[bytes]:
 @example([], b"torn")
 @example([b"a"], b"\n")
 @example([b"a" * 70_000], b"b" * 140_000)
-def test_repair_keeps_whole_lines_and_sets_the_rest_aside(whole: list[bytes], rest: bytes) -> None:
+def test_whole_lines_stay_and_the_torn_rest_is_kept_aside(whole: list[bytes], rest: bytes) -> None:
     rest = rest.rpartition(b"\n")[2]
     lines = b"".join(text + b"\n" for text in whole)
     with tempfile.TemporaryDirectory() as name:
@@ -73,7 +73,7 @@ def test_a_torn_line_is_cut_off_before_the_next_append(
     assert "torn" in reason.read_text()
 
 
-def test_a_line_torn_by_another_process_is_cut_off_though_the_file_was_open(
+def test_a_line_torn_by_another_process_is_cut_off_from_an_open_file(
     writer: LogWriter, root: Path
 ) -> None:
     writer.append({(USER, HOUR): [line(1)]})
@@ -88,13 +88,9 @@ def test_the_same_torn_bytes_twice_are_kept_once_and_others_beside_them(
     make_writer: MakeWriter, root: Path
 ) -> None:
     for torn in (b"same", b"same", b"other"):
-        with (root / PATH).open("ab") if (root / PATH).exists() else _created(root / PATH) as file:
+        (root / PATH).parent.mkdir(parents=True, exist_ok=True)
+        with (root / PATH).open("ab") as file:
             file.write(torn)
         make_writer().append({(USER, HOUR): [line(1)]})
     assert kept_aside(root) == [b"other", b"same"]
     assert log_files.torn(root) == []
-
-
-def _created(path: Path):  # type: ignore[no-untyped-def]
-    path.parent.mkdir(parents=True)
-    return path.open("wb")

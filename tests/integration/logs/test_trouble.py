@@ -1,5 +1,5 @@
-"""A disk that is full, failing or read-only: nothing acknowledged is lost, nothing torn is left,
-and it goes on by itself."""
+"""A disk that is full, failing or read-only: nothing acknowledged is lost, no torn line is left,
+and appending goes on by itself once the disk is well."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def failing(number: int) -> crash_points.Hook:
 
 
 def steps_of_an_append(make_writer: MakeWriter, users: list[str]) -> int:
-    """Of a second one, on files that exist."""
+    """The number of steps of a second append, to files that exist."""
     writer = make_writer()
     writer.append(batch(900, users))
     count = 0
@@ -134,9 +134,11 @@ def test_a_batch_fails_if_its_syncfs_reports_an_error(writer: LogWriter, root: P
     assert log_files.lines(root) == written(1, USERS)
 
 
-def test_others_lines_behind_a_failed_batch_stay(make_writer: MakeWriter, root: Path) -> None:
-    """Between our write and our failing fsync another process appends: its lines stay, and ours as
-    whole lines before them."""
+def test_lines_that_another_process_added_behind_a_failed_batch_stay(
+    make_writer: MakeWriter, root: Path
+) -> None:
+    """Another process appends between the write and the fsync, which fails. Its lines stay, and so
+    do the whole lines before them."""
     writer, other = make_writer(), make_writer()
     writer.append(batch(1, [USER]))
 
@@ -168,7 +170,7 @@ def test_a_batch_that_was_sealed_before_it_failed_is_left_alone(
     assert log_files.lines(root) == written(1, [USER])
 
 
-def test_short_writes_are_carried_on(
+def test_a_short_write_is_continued(
     writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crash_points, "write", lambda fd, data: os.write(fd, data[:100]))
@@ -221,7 +223,7 @@ def test_a_real_limit_in_the_middle_of_a_line_leaves_whole_lines(
     assert log_files.contents(root) == b"".join(map(line, range(5)))
 
 
-def test_a_device_without_space_is_said_to_have_none(writer: LogWriter, root: Path) -> None:
+def test_the_error_of_a_full_device_says_that_it_is_full(writer: LogWriter, root: Path) -> None:
     path = root / paths.log_file(USER, HOUR, 4)
     path.parent.mkdir(parents=True)
     path.symlink_to("/dev/full")
@@ -229,7 +231,7 @@ def test_a_device_without_space_is_said_to_have_none(writer: LogWriter, root: Pa
         writer.append(batch(1, [USER]))
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
+def pretend_statvfs(monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
     fields = [
         *("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail"),
         *("f_files", "f_ffree", "f_favail", "f_flag", "f_namemax"),
@@ -237,8 +239,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
     real = os.statvfs
 
     def statvfs(path: Path) -> os.statvfs_result:
-        found = real(path)
-        return os.statvfs_result([changed.get(name, getattr(found, name)) for name in fields])
+        stat = real(path)
+        return os.statvfs_result([changed.get(name, getattr(stat, name)) for name in fields])
 
     monkeypatch.setattr(os, "statvfs", statvfs)
 
@@ -247,12 +249,12 @@ def test_a_volume_with_too_little_room_is_not_written_to(
     make_writer: MakeWriter, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = make_writer(min_free_disk=2_000_000)
-    pretend(monkeypatch, f_bavail=1, f_frsize=4096)
+    pretend_statvfs(monkeypatch, f_bavail=1, f_frsize=4096)
     for act in (writer.check, lambda: writer.append(batch(1, [USER]))):
         with pytest.raises(DiskUnavailable, match=r"0 MB are free .* 2 MB of EAGLE_MIN_FREE_DISK"):
             act()
     assert log_files.files(root) == []
-    pretend(monkeypatch, f_bavail=10**6)
+    pretend_statvfs(monkeypatch, f_bavail=10**6)
     writer.append(batch(1, [USER]))
     assert log_files.lines(root) == written(1, [USER])
 
@@ -260,12 +262,12 @@ def test_a_volume_with_too_little_room_is_not_written_to(
 def test_a_volume_without_inodes_is_not_written_to(
     writer: LogWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(monkeypatch, f_files=100, f_favail=0)
+    pretend_statvfs(monkeypatch, f_files=100, f_favail=0)
     with pytest.raises(DiskUnavailable, match="no inode"):
         writer.check()
 
 
-def test_a_volume_that_became_read_only_while_syncing_has_not_synced(
+def test_an_append_fails_if_the_volume_becomes_read_only_while_it_is_synced(
     writer: LogWriter, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read-only file system has nothing to sync, so syncing it succeeds."""
@@ -273,7 +275,7 @@ def test_a_volume_that_became_read_only_while_syncing_has_not_synced(
 
     def goes_read_only(name: str) -> None:
         if name == "before syncfs" or name.endswith("fsync"):
-            pretend(monkeypatch, f_flag=os.ST_RDONLY)
+            pretend_statvfs(monkeypatch, f_flag=os.ST_RDONLY)
 
     crash_points.install(goes_read_only)
     with pytest.raises(DiskUnavailable, match="Read-only file system"):
@@ -282,7 +284,7 @@ def test_a_volume_that_became_read_only_while_syncing_has_not_synced(
         writer.check()
 
 
-def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_root_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     writer = LogWriter(tmp_path / "file" / "logs", shards=4, max_open=4, min_free_disk=0)
     with pytest.raises(DiskUnavailable, match=r"Not a directory.*file"):

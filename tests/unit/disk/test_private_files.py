@@ -1,4 +1,4 @@
-"""What is written is for its own user alone."""
+"""Files that a process writes are closed to other users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from eagle_logger.disk.private_files import close_to_others
 
-WRITES = """
+WRITING_PROGRAM = """
 from pathlib import Path
 from resource import RLIMIT_CORE, getrlimit
 from eagle_logger.disk.private_files import write_for_own_user_only
@@ -28,13 +28,17 @@ def mode(path: Path) -> int:
 
 def test_files_are_private_and_no_memory_is_dumped(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WRITES], cwd=tmp_path, capture_output=True, check=True, text=True
+        [sys.executable, "-c", WRITING_PROGRAM],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        text=True,
     )
     assert done.stdout.strip() == "(0, 0)"
     assert (mode(tmp_path / "folder"), mode(tmp_path / "folder" / "file")) == (0o700, 0o600)
 
 
-def test_a_directory_of_an_older_version_is_closed(tmp_path: Path) -> None:
+def test_a_directory_that_was_open_to_others_is_closed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     close_to_others(tmp_path)
     assert mode(tmp_path) == 0o700

@@ -11,8 +11,9 @@ PATH = Path("logs/2026-03-10-17/07/rainforest-002738-2026-03-10-17.jsonl")
 
 
 def test_an_open_file_is_known_by_its_name() -> None:
-    found = file_names.open_file(PATH)
-    assert found == file_names.LogFile(PATH, "002738", Hour.parse("2026-03-10-17"), "07")
+    assert file_names.open_file(PATH) == file_names.LogFile(
+        PATH, "002738", Hour.parse("2026-03-10-17"), "07"
+    )
 
 
 def test_a_sealed_file_and_its_receipt_are_named_after_the_open_one() -> None:
@@ -20,18 +21,14 @@ def test_a_sealed_file_and_its_receipt_are_named_after_the_open_one() -> None:
     assert path.name == "rainforest-002738-2026-03-10-17.0012.sealed.jsonl"
     sealed = file_names.sealed_file(path)
     assert sealed is not None
-    assert (sealed.cloud_id, sealed.hour.name, sealed.shard, sealed.sequence) == (
-        "002738",
-        "2026-03-10-17",
-        "07",
-        12,
-    )
+    assert (sealed.cloud_id, sealed.hour.name) == ("002738", "2026-03-10-17")
+    assert (sealed.shard, sealed.sequence) == ("07", 12)
     assert sealed.receipt_path.name == "rainforest-002738-2026-03-10-17.0012.receipt.json"
     assert file_names.numbered(sealed.receipt_path.name) == (PATH.name, 12, file_names.RECEIPT)
     assert file_names.numbered(path.name) == (PATH.name, 12, file_names.SEALED)
 
 
-def test_there_may_be_more_than_ten_thousand() -> None:
+def test_an_hour_may_have_more_than_ten_thousand_sealed_files() -> None:
     sealed = file_names.sealed_file(file_names.sealed_path(PATH, 123_456))
     assert sealed is not None
     assert sealed.sequence == 123_456
@@ -48,7 +45,7 @@ def test_there_may_be_more_than_ten_thousand() -> None:
         "node-id",
     ],
 )
-def test_nothing_else_is_an_open_file(name: str) -> None:
+def test_a_file_of_another_name_is_no_open_file(name: str) -> None:
     assert file_names.open_file(PATH.with_name(name)) is None
 
 
@@ -61,5 +58,5 @@ def test_nothing_else_is_an_open_file(name: str) -> None:
         "rainforest-002738-2026-03-10-17.0001.receipt.json",
     ],
 )
-def test_nothing_else_is_a_sealed_file(name: str) -> None:
+def test_a_file_of_another_name_is_no_sealed_file(name: str) -> None:
     assert file_names.sealed_file(PATH.with_name(name)) is None
