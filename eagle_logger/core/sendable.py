@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 256
-"""Characters."""
+LONGEST_SENDABLE = 256
+"""The most characters of a text that is sent in a header."""
 
 _CONTROLS = r"\x00-\x1f\x7f"
 _BLANKS = r"\s\x85\ufeff"
@@ -21,8 +21,8 @@ _BLANK_AT_AN_END = re.compile(rf"\A[{_BLANKS}]|[{_BLANKS}]\Z")
 def sendable(text: str) -> str:
     """The text itself. Raises ValueError, which names the rule and never repeats the text: it may
     be a password."""
-    if not text or len(text) > LONGEST or _CONTROL.search(text):
-        raise ValueError(f"must have 1 to {LONGEST} characters, and no control characters")
+    if not text or len(text) > LONGEST_SENDABLE or _CONTROL.search(text):
+        raise ValueError(f"must have 1 to {LONGEST_SENDABLE} characters, and no control characters")
     if _BLANK_AT_AN_END.search(text):
         raise ValueError(
             "must not begin or end with a blank: no header carries it, "

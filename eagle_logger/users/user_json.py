@@ -31,7 +31,7 @@ from eagle_logger.core.kinds import KINDS, Kind
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.readings import Stream
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
-from eagle_logger.core.sendable import LONGEST, PATTERN, sendable
+from eagle_logger.core.sendable import LONGEST_SENDABLE, PATTERN, sendable
 from eagle_logger.core.user_state import newest_streams, short_text
 from eagle_logger.core.users import Credentials, Seen, User, UserState
 from eagle_logger.users.store import NewUser, StoredUser
@@ -55,7 +55,7 @@ def _mac_id(text: str) -> str:
 # The validators refuse with messages of their own. The schemas repeat the rules for the OpenAPI
 # document.
 _SENDABLE_SCHEMA = Field(
-    json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": PATTERN}
+    json_schema_extra={"minLength": 1, "maxLength": LONGEST_SENDABLE, "pattern": PATTERN}
 )
 _MAC_SCHEMA = Field(json_schema_extra={"pattern": f"^{_MAC.pattern}$"})
 
