@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
+from eagle_logger.settings import Settings
 from workers.process import shutdown
 from workers.process.shutdown import WorkerShutdown, grace_period
+from workers.up.programs import ROTATOR, Stage, system_programs
+
+COMPOSE = Path(__file__).parents[4] / "docker-compose.yml"
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +39,29 @@ class EndingProcess:
 def test_a_rotator_has_more_time_than_a_fetching_worker() -> None:
     assert grace_period(10.0, rotates=False) == 25.0
     assert grace_period(10.0, rotates=True) == 55.0
+
+
+@pytest.mark.parametrize("deadline", [10.0, 30.0])
+def test_up_waits_longer_for_a_worker_than_its_grace_period(deadline: float) -> None:
+    settings = Settings(redis_url="redis://h/0", deadline=deadline, lease=2 * deadline)
+    for program in system_programs(settings, "a-node"):
+        if program.stage in {Stage.ROTATING, Stage.FETCHING, Stage.DISPATCHING}:
+            rotates = program.name == ROTATOR
+            assert program.stop_within > grace_period(deadline, rotates=rotates), program.name
+
+
+@pytest.mark.parametrize(
+    ("service", "rotates"), [("dispatcher", False), ("worker", False), ("rotator", True)]
+)
+def test_compose_waits_longer_for_a_worker_than_its_grace_period(
+    service: str, rotates: bool
+) -> None:
+    settings = Settings(redis_url="redis://h/0")
+    found = re.search(
+        rf"^  {service}:.*?stop_grace_period: (\d+)s", COMPOSE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    assert float(found[1]) > grace_period(settings.deadline, rotates=rotates)
 
 
 def test_a_forced_end_waits_for_tasks_and_closes_first() -> None:
