@@ -1,6 +1,6 @@
 """The kinds of readings, and all that differs between them, as one table.
 
-Settings, options, requests, the line parser, listings and comparisons derive from `KINDS`. Beside
+Settings, options, requests, the line parser, listings and comparisons derive from `KINDS`. Besides
 its member of `Kind` and its row here, a new kind needs two functions: one that reads its fields
 (`rainforest.decoding.notifications`), and one that simulates it (`simulator.relay.gateway`).
 """
