@@ -61,10 +61,10 @@ def test_an_object_that_was_put_can_be_read(archive: Archive) -> None:
 
 def test_head_returns_size_metadata_and_the_digest_of_what_is_stored(archive: Archive) -> None:
     archive.put(KEY, b"one\ntwo\n", METADATA)
-    found = archive.head(KEY)
-    assert found is not None
-    assert (found.size, dict(found.metadata)) == (8, METADATA)
-    assert found.sha256 in {hashlib.sha256(b"one\ntwo\n").hexdigest(), None}
+    info = archive.head(KEY)
+    assert info is not None
+    assert (info.size, dict(info.metadata)) == (8, METADATA)
+    assert info.sha256 in {hashlib.sha256(b"one\ntwo\n").hexdigest(), None}
 
 
 def test_a_second_put_replaces_nothing(archive: Archive) -> None:
@@ -72,9 +72,9 @@ def test_a_second_put_replaces_nothing(archive: Archive) -> None:
     for body in (b"second", b"first"):
         with pytest.raises(AlreadyThere):
             archive.put(KEY, body, {"rows": "7"})
-    found = archive.head(KEY)
-    assert found is not None
-    assert (archive.get(KEY), dict(found.metadata)) == (b"first", METADATA)
+    info = archive.head(KEY)
+    assert info is not None
+    assert (archive.get(KEY), dict(info.metadata)) == (b"first", METADATA)
 
 
 def test_of_many_writers_of_one_key_one_wins(archive: Archive) -> None:
@@ -87,11 +87,11 @@ def test_of_many_writers_of_one_key_one_wins(archive: Archive) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         winners = [number for number in pool.map(put, range(8)) if number is not None]
-    found = archive.head(KEY)
-    assert found is not None
+    info = archive.head(KEY)
+    assert info is not None
     assert len(winners) == 1
     assert archive.get(KEY) == b"%d" % winners[0]
-    assert found.metadata["rows"] == str(winners[0])
+    assert info.metadata["rows"] == str(winners[0])
 
 
 def test_an_object_that_was_never_put_is_missing(archive: Archive) -> None:
@@ -113,9 +113,9 @@ def test_keys_are_listed_in_order_and_by_prefix(archive: Archive) -> None:
 
 def test_an_empty_object_is_an_object(archive: Archive) -> None:
     archive.put(KEY, b"", {})
-    found = archive.head(KEY)
-    assert found is not None
-    assert (found.size, archive.get(KEY)) == (0, b"")
+    info = archive.head(KEY)
+    assert info is not None
+    assert (info.size, archive.get(KEY)) == (0, b"")
 
 
 def test_an_archive_answers_a_ping(archive: Archive) -> None:
@@ -149,6 +149,6 @@ def test_an_object_larger_than_any_of_this_program_is_not_read_and_still_has_a_h
     assert len(archive.get(KEY)) == LARGEST_OBJECT
     with pytest.raises(Unreadable, match="more than 16 MiB: this program did not write it"):
         archive.get(KEY + "x")
-    found = archive.head(KEY + "x")
-    assert found is not None
-    assert found.size == LARGEST_OBJECT + 1
+    info = archive.head(KEY + "x")
+    assert info is not None
+    assert info.size == LARGEST_OBJECT + 1

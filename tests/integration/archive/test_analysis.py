@@ -82,19 +82,19 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
     for cloud_id in [*WHOLE, *FINE]:
         for hour in HOURS:
             readings = list(readings_of(cloud_id, hour))
-            lines = [encode_line(cloud_id, one, one.time + 3.25) for one in readings]
+            lines = [encode_line(cloud_id, reading, reading.time + 3.25) for reading in readings]
             if int(cloud_id[-1], 16) % 2:
                 lines = [as_it_wrote(line) for line in lines]
             part = part_of(read_lines(b"".join(lines), cloud_id)[0], {})
             body = part.compressed()
             archive.put(archive_key(cloud_id, hour), body, part.metadata(body))
             count += part.rows
-            for one in readings:
-                for name, number in one.values.items():
+            for reading in readings:
+                for name, number in reading.values.items():
                     if name in NUMBERS and isinstance(number, Decimal):
-                        totals[cloud_id, datetime.fromtimestamp(one.time, UTC).date(), name] += (
-                            number
-                        )
+                        totals[
+                            cloud_id, datetime.fromtimestamp(reading.time, UTC).date(), name
+                        ] += number
     return folder, dict(totals), count
 
 
@@ -122,11 +122,13 @@ def test_duckdb_reads_the_archive_as_the_readme_shows(
     monkeypatch.chdir(folder)
     with Page("README.md", "sql") as page, duckdb.connect() as connection:
         query = page.next()
-        found = {tuple(row[:2]): row[2:] for row in connection.sql(query).fetchall()}
-    assert found.keys() == of(totals, "delivered").keys()
-    taken = {cloud_id: amount for (cloud_id, _), (amount, _) in found.items()}
+        amounts = {tuple(row[:2]): row[2:] for row in connection.sql(query).fetchall()}
+    assert amounts.keys() == of(totals, "delivered").keys()
+    taken = {cloud_id: amount for (cloud_id, _), (amount, _) in amounts.items()}
     assert taken == {**dict.fromkeys(WHOLE, Decimal(3)), **dict.fromkeys(FINE, Decimal("0.003"))}
-    given = {cloud_id: amount for (cloud_id, _), (_, amount) in found.items() if amount is not None}
+    given = {
+        cloud_id: amount for (cloud_id, _), (_, amount) in amounts.items() if amount is not None
+    }
     assert given == {cloud_id: amount for cloud_id, amount in GIVEN.items() if cloud_id[-1] != "2"}
 
 
@@ -217,7 +219,10 @@ def test_readers_never_take_the_numbers_written_now_for_integers(tmp_path: Path)
     import duckdb
 
     for number, cloud_id in enumerate(WHOLE + FINE):
-        lines = [encode_line(cloud_id, one, one.time) for one in readings_of(cloud_id, HOURS[0])]
+        lines = [
+            encode_line(cloud_id, reading, reading.time)
+            for reading in readings_of(cloud_id, HOURS[0])
+        ]
         (tmp_path / f"{number:03}.jsonl").write_bytes(b"".join(lines))
     with duckdb.connect() as connection:
         inferred = connection.sql(

@@ -58,9 +58,9 @@ def test_the_loser_of_a_race_cannot_change_what_the_winners_object_says(root: Pa
     first.put(KEY, b"first", {"rows": "1"})
     with pytest.raises(AlreadyThere):
         second.put(KEY, b"second", {"rows": "2"})
-    found = first.head(KEY)
-    assert found is not None
-    assert found.metadata == {"rows": "1"}
+    info = first.head(KEY)
+    assert info is not None
+    assert info.metadata == {"rows": "1"}
 
 
 def test_an_object_whose_bytes_changed_says_so(root: Path) -> None:

@@ -54,9 +54,9 @@ def test_objects_lie_under_bucket_prefix_and_key(s3: RunningS3) -> None:
 def test_every_put_carries_a_condition_and_a_digest(s3: RunningS3, archive: S3Archive) -> None:
     archive.put(KEY, b"body", {})
     assert [put["outcome"] for put in s3.puts()] == ["stored"]
-    found = archive.head(KEY)
-    assert found is not None
-    assert found.sha256 is not None
+    info = archive.head(KEY)
+    assert info is not None
+    assert info.sha256 is not None
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset"])
@@ -67,9 +67,9 @@ def test_a_failure_that_may_pass_is_tried_again(
     archive.put(KEY, b"body", {})
     assert archive.get(KEY) == b"body"
     s3.misbehave({"fault": "503" if fault == "409" else fault, "times": 2, "methods": ["HEAD"]})
-    found = archive.head(KEY)
-    assert found is not None
-    assert found.size == 4
+    info = archive.head(KEY)
+    assert info is not None
+    assert info.size == 4
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "409", "reset", "403"])

@@ -51,8 +51,8 @@ def test_check_finds_nothing_after_rotation(disk: Disk, archive: DirectoryArchiv
     disk.append(b"rubbish\n" + demands([2, 3]))
     disk.rotate(archive, include_open=True)
     disk.append(demands([4]))
-    found = audit(disk.folder, archive)
-    assert found == ArchiveCheck(
+    check = audit(disk.folder, archive)
+    assert check == ArchiveCheck(
         objects=2, readings=3, log_files=3, receipts=2, waiting=1, quarantined=1
     )
 
@@ -79,11 +79,11 @@ def test_an_object_that_the_store_refuses_is_reported_and_the_rest_is_checked(
     disk.append(demands([1, 2]))
     disk.append(demand(1, 1, cloud_id="00ce69"), "00ce69")
     disk.rotate(archive)
-    found = audit(disk.folder, refusing(archive, ping=True))
-    assert [str(finding) for finding in found.findings] == [
+    check = audit(disk.folder, refusing(archive, ping=True))
+    assert [str(finding) for finding in check.findings] == [
         f"unreadable: {KEY}: answered InvalidObjectState"
     ]
-    assert (found.objects, found.readings) == (2, 1)
+    assert (check.objects, check.readings) == (2, 1)
     with pytest.raises(ArchiveUnavailable):
         audit(disk.folder, refusing(archive, ping=False))
 
@@ -182,9 +182,9 @@ def test_files_that_are_not_archived_yet_are_checked_too(
 ) -> None:
     disk.append(demand(1, 2) + b"rubbish\n" + demand(2, 2) + b'{"v":1,"to')
     (disk.path().parent / "rainforest-0273.jsonl.copy").write_bytes(demand(3, 2))
-    found = audit(disk.folder, archive)
-    assert (found.log_files, found.waiting) == (1, 1)
-    assert [(finding.what, Path(finding.where).name) for finding in found.findings] == [
+    check = audit(disk.folder, archive)
+    assert (check.log_files, check.waiting) == (1, 1)
+    assert [(finding.what, Path(finding.where).name) for finding in check.findings] == [
         ("unreadable", "rainforest-0273.jsonl.copy"),
         ("unreadable", f"{disk.path().name}:2"),
     ]

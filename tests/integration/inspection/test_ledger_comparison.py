@@ -77,20 +77,30 @@ def verdict(rows: list[bytes], archive: MemoryArchive, *deaths: bytes) -> Ledger
 
 
 def test_readings_that_were_served_and_archived_once_are_well() -> None:
-    found = verdict(
+    comparison = verdict(
         [reply(reading(1, "0.944")), reply(reading(1, "0.944"), reading(2, "-1.5"))],
         archive_of(demand(1, "0.944") + demand(2, "-1.5")),
     )
-    assert (found.readings_served, found.readings_archived, found.objects) == (2, 2, 1)
-    assert (found.lost, found.duplicated, found.unreturnable, found.unexpected, found.misfiled) == (
+    assert (comparison.readings_served, comparison.readings_archived, comparison.objects) == (
+        2,
+        2,
+        1,
+    )
+    assert (
+        comparison.lost,
+        comparison.duplicated,
+        comparison.unreturnable,
+        comparison.unexpected,
+        comparison.misfiled,
+    ) == (
         0,
         0,
         0,
         0,
         0,
     )
-    assert found.is_well
-    assert (found.unreadable, found.examples) == ([], [])
+    assert comparison.is_well
+    assert (comparison.unreadable, comparison.examples) == ([], [])
 
 
 def test_numbers_are_compared_as_numbers() -> None:
@@ -104,9 +114,9 @@ def test_numbers_are_compared_as_numbers() -> None:
 
 
 def test_a_reading_that_was_served_and_is_nowhere_is_lost() -> None:
-    found = verdict([reply(reading(1, "1"), reading(2, "2"))], archive_of(demand(1, 1)))
-    assert (found.lost, found.unexpected, found.is_well) == (1, 0, False)
-    assert '"value": "2"' in found.examples[0]
+    comparison = verdict([reply(reading(1, "1"), reading(2, "2"))], archive_of(demand(1, 1)))
+    assert (comparison.lost, comparison.unexpected, comparison.is_well) == (1, 0, False)
+    assert '"value": "2"' in comparison.examples[0]
 
 
 def test_readings_of_a_user_without_any_object_are_lost() -> None:
@@ -114,16 +124,16 @@ def test_readings_of_a_user_without_any_object_are_lost() -> None:
 
 
 def test_a_decoders_mistake_is_lost_and_unexpected() -> None:
-    found = verdict([reply(reading(1, "1"))], archive_of(demand(1, "1.001")))
-    assert (found.lost, found.unexpected) == (1, 1)
+    comparison = verdict([reply(reading(1, "1"))], archive_of(demand(1, "1.001")))
+    assert (comparison.lost, comparison.unexpected) == (1, 1)
 
 
 @pytest.mark.parametrize(
     "parts", [(demand(1, 1), demand(1, 1)), (demand(1, 1) + demand(2, 1), demand(1, 1))]
 )
 def test_a_reading_that_two_parts_hold_is_doubled(parts: tuple[bytes, ...]) -> None:
-    found = verdict([reply(reading(1, "1"), reading(2, "1"))], archive_of(*parts))
-    assert (found.duplicated, found.is_well) == (1, False)
+    comparison = verdict([reply(reading(1, "1"), reading(2, "1"))], archive_of(*parts))
+    assert (comparison.duplicated, comparison.is_well) == (1, False)
 
 
 def test_a_message_confirmed_later_is_another_line_of_the_same_message() -> None:
@@ -146,8 +156,13 @@ def test_a_message_confirmed_later_is_another_line_of_the_same_message() -> None
         "id": "0x1",
         "text": "Save",
     }
-    found = verdict([reply(served)], archive_of(lines))
-    assert (found.lost, found.duplicated, found.unexpected, found.readings_served) == (0, 0, 0, 1)
+    comparison = verdict([reply(served)], archive_of(lines))
+    assert (
+        comparison.lost,
+        comparison.duplicated,
+        comparison.unexpected,
+        comparison.readings_served,
+    ) == (0, 0, 0, 1)
 
 
 def test_a_reply_to_a_client_that_had_gone_does_not_count_as_served() -> None:
@@ -169,8 +184,8 @@ def test_a_reply_to_a_client_that_had_gone_does_not_count_as_served() -> None:
 def test_a_reading_whose_process_died_before_its_fsync_is_unreturnable(
     died: float, unreturnable: int
 ) -> None:
-    found = verdict([reply(reading(1, "1"))], MemoryArchive(), death(died))
-    assert (found.unreturnable, found.lost) == (unreturnable, 1 - unreturnable)
+    comparison = verdict([reply(reading(1, "1"))], MemoryArchive(), death(died))
+    assert (comparison.unreturnable, comparison.lost) == (unreturnable, 1 - unreturnable)
 
 
 def test_the_death_of_another_process_excuses_nothing() -> None:
@@ -203,8 +218,8 @@ def test_a_damaged_object_counts_for_nothing_and_is_named() -> None:
     archive = MemoryArchive()
     archive.put(archive_key(CLOUD_ID, HOUR), b"damaged", {})
     archive.put("doctor/probe.txt", b"not ours", {})
-    found = verdict([reply(reading(1, "1"))], archive)
-    assert (found.lost, found.objects, len(found.unreadable)) == (1, 1, 1)
+    comparison = verdict([reply(reading(1, "1"))], archive)
+    assert (comparison.lost, comparison.objects, len(comparison.unreadable)) == (1, 1, 1)
 
 
 def test_a_ledger_that_ends_in_the_middle_of_a_line_is_read_up_to_there() -> None:
@@ -261,14 +276,19 @@ def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None
         ("00ce69", demand(3, "3")),
         (CLOUD_ID, b'{"v":1,"cl'),
     ]
-    found = compare(lambda: rows, archive, on_disk=on_disk, now=5000.0)
-    assert (found.not_archived_yet, found.lost, found.readings_archived, found.is_well) == (
+    comparison = compare(lambda: rows, archive, on_disk=on_disk, now=5000.0)
+    assert (
+        comparison.not_archived_yet,
+        comparison.lost,
+        comparison.readings_archived,
+        comparison.is_well,
+    ) == (
         1,
         1,
         1,
         False,
     )
-    assert '"value": "3"' in found.examples[0]
+    assert '"value": "3"' in comparison.examples[0]
 
 
 @pytest.mark.parametrize(
@@ -276,8 +296,8 @@ def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None
     [(1000.5, 0), (1000 + FSYNCED_WITHIN_S - 0.1, 0), (1000 + FSYNCED_WITHIN_S, 1), (None, 1)],
 )
 def test_a_reading_served_a_moment_ago_is_not_archived_yet(now: float | None, lost: int) -> None:
-    found = compare(lambda: [reply(reading(1, "1"))], MemoryArchive(), now=now)
-    assert (found.lost, found.not_archived_yet) == (lost, 1 - lost)
+    comparison = compare(lambda: [reply(reading(1, "1"))], MemoryArchive(), now=now)
+    assert (comparison.lost, comparison.not_archived_yet) == (lost, 1 - lost)
 
 
 def test_a_reading_served_long_ago_and_again_just_now_is_lost() -> None:
@@ -305,13 +325,13 @@ def test_a_reading_served_without_a_time_is_archived_under_any_arrival() -> None
     undated = Undated(DEVICE, METER, Kind.PRICE, {"price": Decimal("0.25")}, {})
     line = encode_line(CLOUD_ID, undated.dated(HOUR.start + 7.5), HOUR.start + 7.5)
     again = encode_line(CLOUD_ID, undated.dated(HOUR.start + 907), HOUR.start + 907)
-    found = verdict([reply(served), reply(served)], archive_of(line + again))
+    comparison = verdict([reply(served), reply(served)], archive_of(line + again))
     assert (
-        found.readings_served,
-        found.lost,
-        found.duplicated,
-        found.unexpected,
-        found.misfiled,
+        comparison.readings_served,
+        comparison.lost,
+        comparison.duplicated,
+        comparison.unexpected,
+        comparison.misfiled,
     ) == (1, 0, 0, 0, 0)
     assert verdict([reply(served)], MemoryArchive()).lost == 1
     assert verdict([reply({**served, "price": "0.26"})], archive_of(line)).unexpected == 1

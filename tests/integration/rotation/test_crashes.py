@@ -121,11 +121,11 @@ def test_two_disks_archive_each_reading_once_in_whatever_order_things_happen(
     archive = MemoryArchive()
     written, now = b"", NOW
     for which, lines, dies, passes in story:
-        text = b"".join(demand(offset, value) for offset, value in lines)
-        written += text
+        appended = b"".join(demand(offset, value) for offset, value in lines)
+        written += appended
         now += passes
-        if text:
-            disks[which].append(text)
+        if appended:
+            disks[which].append(appended)
         with suppress(Killed):
             disks[which].rotate(dying(archive, dies), now, include_open=True)
     for disk in disks:
@@ -133,8 +133,8 @@ def test_two_disks_archive_each_reading_once_in_whatever_order_things_happen(
         assert disk.unarchived() == 0
     assert_exactly_once(archive, written)
     wanted, _ = read_lines(written, CLOUD_ID)
-    assert len({entry.identity for entry in wanted}) == len(
-        {e.identity for one in entries_in(archive).values() for e in one}
+    assert len({line.identity for line in wanted}) == len(
+        {line.identity for lines in entries_in(archive).values() for line in lines}
     )
 
 

@@ -77,7 +77,7 @@ def test_a_part_that_another_writer_put_is_left_alone(
     other.rotate(archive)
     disk.append(demands([2, 3]))
     disk.rotate(archive)
-    assert {key: len(found) for key, found in entries_in(archive).items()} == {
+    assert {key: len(lines) for key, lines in entries_in(archive).items()} == {
         KEY: 2,
         archive_key(CLOUD_ID, HOUR, 1): 1,
     }

@@ -42,51 +42,48 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RotationJob:
     return RotationJob(settings, NEXT.end + GRACE + 3600)
 
 
+def rotate_all(job: RotationJob, processes: int, *, stopping: bool = False) -> RotationResult:
+    results = rotate_backlog(job, lambda: stopping, processes=processes)
+    return sum((result for _, result in results), RotationResult())
+
+
 def test_several_processes_archive_a_backlog_once_and_oldest_hour_first(job: RotationJob) -> None:
     done = list(rotate_backlog(job, lambda: False, processes=3))
     assert [shard for shard, _ in done] == [
         (hour, shard) for hour in (HOUR, NEXT) for shard in SHARDS
     ]
-    total = sum((one for _, one in done), RotationResult())
+    total = sum((result for _, result in done), RotationResult())
     assert (total.users, total.objects, total.errors) == (24, 24, {})
-    found = entries_in(wiring.archive(job.settings))
-    assert len(found) == 24
-    assert all(len(entries) == 5 for entries in found.values())
+    archived = entries_in(wiring.archive(job.settings))
+    assert len(archived) == 24
+    assert all(len(lines) == 5 for lines in archived.values())
     assert not multiprocessing.active_children()
     assert job.count_files(job.plan()) == 0
 
 
 def test_one_process_archives_a_backlog_once(job: RotationJob) -> None:
-    total = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=1)), RotationResult()
-    )
+    total = rotate_all(job, processes=1)
     assert (total.users, total.objects) == (24, 24)
 
 
 def test_a_backlog_that_is_stopped_is_left_for_next_time(job: RotationJob) -> None:
-    stopped = sum(
-        (one for _, one in rotate_backlog(job, lambda: True, processes=1)), RotationResult()
-    )
+    stopped = rotate_all(job, processes=1, stopping=True)
     assert (stopped.users, stopped.deferred) == (0, 24)
-    again = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=2)), RotationResult()
-    )
+    again = rotate_all(job, processes=2)
     assert again.objects == 24
 
 
 def test_a_killed_process_is_reported_and_loses_nothing(job: RotationJob) -> None:
     last = job.settings.logs_dir / NEXT.name / SHARDS[-1] / f"rainforest-{USERS[-1]}-{NEXT}.jsonl"
     with last.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # so that it cannot be done before the kill
+        fcntl.flock(held, fcntl.LOCK_EX)  # otherwise rotation may end before the kill
         rotating = rotate_backlog(job, lambda: False, processes=2)
         next(rotating)
         for process in multiprocessing.active_children():
             process.kill()
         with pytest.raises(EagleError, match="rotate again"):
             list(rotating)
-    total = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=2)), RotationResult()
-    )
+    total = rotate_all(job, processes=2)
     assert total.errors == {}
     assert len(entries_in(wiring.archive(job.settings))) == 24
 
@@ -95,23 +92,16 @@ def test_a_killed_process_is_reported_and_loses_nothing(job: RotationJob) -> Non
 def test_an_archive_that_is_away_ends_the_backlog_after_a_few_requests(
     job: RotationJob, processes: int
 ) -> None:
-    """A file stands where the archive's directory should be made."""
     directory = Path(wiring.archive(job.settings).url.removeprefix("file://"))
     directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.write_bytes(b"in the way")
-    total = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
-        RotationResult(),
-    )
+    directory.write_bytes(b"in the way")  # so that the directory cannot be made
+    total = rotate_all(job, processes=processes)
     assert (total.objects, total.stuck, total.deferred) == (0, 0, 24)
     assert total.users <= processes * len(USERS) // len(SHARDS), (
         "each process tried one shard's users at most"
     )
     directory.unlink()
-    again = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
-        RotationResult(),
-    )
+    again = rotate_all(job, processes=processes)
     assert (again.objects, again.errors) == (24, {})
 
 
@@ -123,15 +113,9 @@ def test_one_users_hours_that_cannot_be_archived_stop_no_other_user(
     stuck = Path(archive.url.removeprefix("file://")) / f"cloud_id={USERS[0]}"
     stuck.parent.mkdir(parents=True, exist_ok=True)
     stuck.write_bytes(b"in the way")
-    total = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
-        RotationResult(),
-    )
+    total = rotate_all(job, processes=processes)
     assert (total.objects, total.stuck, total.deferred) == (22, 2, 0)
     assert list(total.errors) == [USERS[0]]
     stuck.unlink()
-    again = sum(
-        (one for _, one in rotate_backlog(job, lambda: False, processes=processes)),
-        RotationResult(),
-    )
+    again = rotate_all(job, processes=processes)
     assert (again.objects, again.errors) == (2, {})

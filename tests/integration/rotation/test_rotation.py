@@ -59,17 +59,17 @@ def test_a_complete_hour_becomes_one_object(disk: Disk, archive: MemoryArchive) 
 def test_an_objects_metadata_says_what_it_holds(disk: Disk, archive: MemoryArchive) -> None:
     disk.append(demands([1, 3]))
     disk.rotate(archive)
-    found = archive.head(KEY)
-    assert found is not None
+    info = archive.head(KEY)
+    assert info is not None
     assert {
-        name: found.metadata[name] for name in ("rows", "first-time", "last-time", "schema-version")
+        name: info.metadata[name] for name in ("rows", "first-time", "last-time", "schema-version")
     } == {
         "rows": "2",
         "first-time": "2026-03-10T17:00:01Z",
         "last-time": "2026-03-10T17:00:03Z",
         "schema-version": "1",
     }
-    assert found.metadata["object-sha256"] == found.sha256
+    assert info.metadata["object-sha256"] == info.sha256
     [receipt] = [sealed.receipt for sealed in disk.folder.sealed_files(HOUR, SHARD)]
     assert receipt is not None
     assert (receipt.part, receipt.key, receipt.rows, receipt.first, receipt.last) == (
@@ -80,9 +80,9 @@ def test_an_objects_metadata_says_what_it_holds(disk: Disk, archive: MemoryArchi
         HOUR.start + 3,
     )
     assert (receipt.sha256_lines, receipt.sha256_object, receipt.size, receipt.archived_at) == (
-        found.metadata["plain-sha256"],
-        found.sha256,
-        found.size,
+        info.metadata["plain-sha256"],
+        info.sha256,
+        info.size,
         NOW,
     )
 

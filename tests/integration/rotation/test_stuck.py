@@ -122,13 +122,13 @@ def test_a_refusal_for_one_home_stops_no_other(
     rotator = Rotator(disk, s3.archive())
     done = rotator.round()
     assert (done.objects, done.stuck, done.deferred, disk.unarchived()) == (honest, 3, 0, 3)
-    assert [one.cloud_id for hour in OLD for one in disk.folder.stuck(hour)] == [STUCK] * 3
+    assert [note.cloud_id for hour in OLD for note in disk.folder.stuck(hour)] == [STUCK] * 3
     s3.misbehave()
     done = rotator.round(NOW + FIRST_RETRY_PAUSE_S)
     assert (done.objects, done.errors, disk.unarchived()) == (3, {}, 0)
     assert all_in_the_archive(rotator.archive, [STUCK], OLD)
     assert all_in_the_archive(rotator.archive, HONEST, NEW)
-    assert [one for hour in HOURS for one in disk.folder.stuck(hour)] == []
+    assert [note for hour in HOURS for note in disk.folder.stuck(hour)] == []
 
 
 def test_the_note_of_a_stuck_hour_says_what_to_do(disk: Disk, s3: RunningS3) -> None:
@@ -420,7 +420,9 @@ def test_an_archive_that_is_away_gets_few_requests(disk: Disk) -> None:
         assert (done.objects, done.stuck, done.deferred) == (0, 0, len(HOURS) * len(HONEST))
         assert len(keys) <= turn * (UPLOAD_THREADS + 1)
         rotator.real += 300
-    assert [one for hour in HOURS for one in disk.folder.stuck(hour)] == [], "nobody's own trouble"
+    assert [note for hour in HOURS for note in disk.folder.stuck(hour)] == [], (
+        "no home's own failure"
+    )
     assert disk.plan() == [(hour, SHARD) for hour in sorted(HOURS)], (
         "the oldest hour goes first as before"
     )

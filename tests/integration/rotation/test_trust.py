@@ -101,9 +101,9 @@ def test_a_store_that_answers_304_and_keeps_the_object_is_used(
 ) -> None:
     s3.misbehave({"fault": "304"})
     other = Disk(tmp_path / "other")
-    for number, one in enumerate((disk, other)):
-        one.append(demands([number]))
-        assert one.rotate(wiring.archive(settings)).objects == 1
+    for number, volume in enumerate((disk, other)):
+        volume.append(demands([number]))
+        assert volume.rotate(wiring.archive(settings)).objects == 1
     assert stored(s3) == ["stored", "PreconditionFailed", "stored"]
 
 

@@ -106,7 +106,7 @@ async def test_a_file_with_late_readings_is_not_unarchived_yet(tmp_path: Path) -
 
 async def waiting(settings: Settings) -> tuple[list[UnarchivedHour], list[UnarchivedHour]]:
     store = memory_store(time.time)
-    found = await collect(
+    status = await collect(
         store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)
     )
-    return found.unarchived_hours, found.open_hours
+    return status.unarchived_hours, status.open_hours

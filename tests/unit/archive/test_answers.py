@@ -74,13 +74,13 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 def archive_at(**options: Any) -> S3Archive:
     """Made once for all tests, which takes a tenth of a second: it remembers nothing between two
     requests."""
-    given = {
+    credentials = {
         "region": "eu-west-1",
         "access_key_id": "test-key",
         "secret_access_key": "not-a-secret",
     }
     return S3Archive(
-        "s3://bucket/archive", **{"endpoint_url": "http://store.example", **given, **options}
+        "s3://bucket/archive", **{"endpoint_url": "http://store.example", **credentials, **options}
     )
 
 
@@ -151,11 +151,11 @@ def test_a_store_that_does_not_understand_the_condition_cannot_be_used(
     wire: Wire, answer: Answer, checksums: str
 ) -> None:
     wire.answer = lambda _: answer
-    for ask in (S3Archive.prove, lambda one: one.put(KEY, b"body", {})):
+    for use in (S3Archive.prove, lambda archive: archive.put(KEY, b"body", {})):
         with pytest.raises(
             NoConditionalWrites, match="no conditional writes and cannot be used"
         ) as caught:
-            ask(archive_at(checksums=checksums))
+            use(archive_at(checksums=checksums))
         assert "EAGLE_S3_CHECKSUMS" not in str(caught.value)
 
 
@@ -209,10 +209,10 @@ def test_a_head_gives_size_digest_and_metadata(
     wire: Wire, headers: dict[str, str], metadata: dict[str, str], has_digest: bool
 ) -> None:
     wire.answer = lambda _: Answer(headers={"Content-Length": "4", **headers})
-    found = archive_at().head(KEY)
-    assert found is not None
-    assert (found.size, dict(found.metadata)) == (4, metadata)
-    assert found.sha256 == (hashlib.sha256(b"body").hexdigest() if has_digest else None)
+    info = archive_at().head(KEY)
+    assert info is not None
+    assert (info.size, dict(info.metadata)) == (4, metadata)
+    assert info.sha256 == (hashlib.sha256(b"body").hexdigest() if has_digest else None)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_a_ping_without_a_listing_counts_as_away(wire: Wire, answer: Answer) -> 
 
 class Store:
     """A store that answers `taken` to a put when there is such an object already, and replaces it
-    or not. Of its first object `reads` are answered to a HEAD and a GET, if given."""
+    or not. Of its first object `reads` are answered to a HEAD and a GET, if credentials."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""When an archive is asked to prove that it replaces nothing, and what is done before it has."""
+"""When an archive is asked to prove that it replaces nothing, and what is refused before it has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "cloud_id=002738/date=2026-03-10/002738-2026-03-10-17.jsonl.gz"
 
 
 class Doubtful(MemoryArchive):
-    """Answers the question for its proof with the next of `answers`, and then always well."""
+    """Raises the next of `answers` when it is asked for its proof. Without any left, it proves."""
 
     def __init__(self, *answers: EagleError) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Doubtful(MemoryArchive):
         super().put(key, body, metadata)
 
 
-class Hours:
+class HandClock:
     """A clock that is set by hand."""
 
     def __init__(self) -> None:
@@ -46,56 +46,56 @@ class Hours:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Hours:
-    clock = Hours()
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    clock = HandClock()
     monkeypatch.setattr(trusted, "time", clock)
     return clock
 
 
 def test_the_proof_is_asked_for_once_and_before_the_first_put() -> None:
     archive = Doubtful()
-    one = TrustedArchive(archive)
+    trusted_archive = TrustedArchive(archive)
     assert archive.asked == 0
     for number in range(3):
-        one.put(f"{KEY}.{number}", b"body", {})
-    one.prove()
+        trusted_archive.put(f"{KEY}.{number}", b"body", {})
+    trusted_archive.prove()
     assert (archive.asked, archive.puts) == (1, 3)
 
 
-def test_nothing_is_put_into_an_archive_that_replaces_objects(clock: Hours) -> None:
+def test_nothing_is_put_into_an_archive_that_replaces_objects(clock: HandClock) -> None:
     archive = Doubtful(NoConditionalWrites())
-    one = TrustedArchive(archive)
+    trusted_archive = TrustedArchive(archive)
     for _ in range(3):
         clock.now += PROOF_ASKED_AGAIN_AFTER_S / 4
         with pytest.raises(NoConditionalWrites, match="cannot be used"):
-            one.put(KEY, b"body", {})
+            trusted_archive.put(KEY, b"body", {})
     assert (archive.asked, archive.puts) == (1, 0)
 
 
-def test_a_store_that_was_repaired_is_used_again(clock: Hours) -> None:
+def test_a_store_that_was_repaired_is_used_again(clock: HandClock) -> None:
     archive = Doubtful(NoConditionalWrites())
-    one = TrustedArchive(archive)
+    trusted_archive = TrustedArchive(archive)
     with pytest.raises(NoConditionalWrites):
-        one.prove()
+        trusted_archive.prove()
     clock.now += PROOF_ASKED_AGAIN_AFTER_S + 1
-    one.put(KEY, b"body", {})
+    trusted_archive.put(KEY, b"body", {})
     assert (archive.asked, archive.puts) == (2, 1)
 
 
-def test_an_archive_that_was_away_is_asked_at_once_again(clock: Hours) -> None:
+def test_an_archive_that_was_away_is_asked_at_once_again(clock: HandClock) -> None:
     archive = Doubtful(ArchiveUnavailable("away"), ArchiveUnavailable("away"))
-    one = TrustedArchive(archive)
+    trusted_archive = TrustedArchive(archive)
     for _ in range(2):
         clock.now += 1
         with pytest.raises(ArchiveUnavailable, match="away"):
-            one.put(KEY, b"body", {})
+            trusted_archive.put(KEY, b"body", {})
     clock.now += 1
-    one.put(KEY, b"body", {})
+    trusted_archive.put(KEY, b"body", {})
     assert (archive.asked, archive.puts) == (3, 1)
 
 
 def test_threads_that_wait_for_the_same_answer_share_it() -> None:
-    """An archive that hangs would otherwise hold up each of them in turn."""
+    """Otherwise an archive that hangs would hold up each of them, one after the other."""
     waiting, away = threading.Barrier(8), threading.Event()
 
     class Hanging(Doubtful):
@@ -105,43 +105,47 @@ def test_threads_that_wait_for_the_same_answer_share_it() -> None:
             raise ArchiveUnavailable("away")
 
     archive = Hanging()
-    one = TrustedArchive(archive)
-    began = threading.Semaphore(0)
-    lock = one._lock
+    trusted_archive = TrustedArchive(archive)
+    arrived = threading.Semaphore(0)
+    lock = trusted_archive._lock
 
     class Counted:
-        """The lock, which tells that a thread has come to it."""
+        """The lock. It counts the threads that have come to it."""
 
         def __enter__(self) -> None:
-            began.release()
+            arrived.release()
             lock.acquire()
 
         def __exit__(self, *_: object) -> None:
             lock.release()
 
-    one._lock = Counted()  # type: ignore[assignment]
+    trusted_archive._lock = Counted()  # type: ignore[assignment]
 
     def put() -> str:
         waiting.wait(10)
         with pytest.raises(ArchiveUnavailable) as caught:
-            one.put(KEY, b"body", {})
+            trusted_archive.put(KEY, b"body", {})
         return str(caught.value)
 
     with ThreadPoolExecutor(8) as pool:
-        found = [pool.submit(put) for _ in range(8)]
+        puts = [pool.submit(put) for _ in range(8)]
         for _ in range(8):
-            assert began.acquire(timeout=10)
+            assert arrived.acquire(timeout=10)
         away.set()
-        assert [one.result(10) for one in found] == ["away"] * 8
+        assert [put.result(10) for put in puts] == ["away"] * 8
     assert (archive.asked, archive.puts) == (1, 0)
 
 
 def test_objects_can_be_read_without_a_proof() -> None:
     archive = Doubtful(NoConditionalWrites())
     archive.put(KEY, b"body", {"rows": "1"})
-    one = TrustedArchive(archive)
-    found = one.head(KEY)
-    assert found is not None
-    assert (one.get(KEY), list(one.keys()), one.url) == (b"body", [KEY], "memory:")
-    one.ping()
+    trusted_archive = TrustedArchive(archive)
+    info = trusted_archive.head(KEY)
+    assert info is not None
+    assert (trusted_archive.get(KEY), list(trusted_archive.keys()), trusted_archive.url) == (
+        b"body",
+        [KEY],
+        "memory:",
+    )
+    trusted_archive.ping()
     assert archive.asked == 0
