@@ -1,5 +1,5 @@
-"""A user's history from open, sealed and archived files, also while readings move from one to the
-next."""
+"""A user's readings from open, sealed and archived files, also while rotation moves them from one
+to the next."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
 LATER = float(HOUR.start + 2 * SECONDS_PER_HOUR)
 
 
-class Counted(MemoryArchive):
-    """Counts what is fetched."""
+class RecordingArchive(MemoryArchive):
+    """Records which objects are fetched."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,8 +43,20 @@ class Counted(MemoryArchive):
 
 
 @pytest.fixture
-def archive() -> Counted:
-    return Counted()
+def folder(tmp_path: Path) -> LogFolder:
+    return LogFolder(tmp_path / "logs")
+
+
+@pytest.fixture
+def writer(folder: LogFolder) -> Iterator[LogWriter]:
+    writer = LogWriter(folder.root, shards=4, max_open=64, min_free_disk=0)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def archive() -> RecordingArchive:
+    return RecordingArchive()
 
 
 @pytest.fixture
@@ -62,13 +74,13 @@ def texts(lines: list[bytes]) -> list[bytes]:
     return [text.rstrip(b"\n") for text in lines]
 
 
-def test_nothing_is_nothing(history: UserReadings) -> None:
+def test_a_user_without_files_has_no_readings(history: UserReadings) -> None:
     assert history.hours() == []
     assert history.lines(HOUR) == []
 
 
-def test_readings_come_from_everywhere_in_order_each_once(
-    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
+def test_readings_of_all_files_come_in_order_and_each_once(
+    history: UserReadings, folder: LogFolder, archive: RecordingArchive, writer: LogWriter
 ) -> None:
     first, second, third, fourth = (demand(offset, 1) for offset in (10, 20, 30, 40))
     writer.append({(USER, HOUR): [second, second]})
@@ -89,9 +101,8 @@ def test_readings_come_from_everywhere_in_order_each_once(
     assert history.hours() == [HOUR, NEXT_HOUR]
     assert history.lines(HOUR) == texts([first, second, third, fourth])
     assert history.lines(NEXT_HOUR) == texts([demand(5, 1, hour=NEXT_HOUR)])
-    assert archive.fetched == [
-        paths.archive_key(USER, HOUR, 0)
-    ]  # part 1 still lies here, and its receipt says so
+    # Part 1 is not fetched: its file still lies here, as its receipt says.
+    assert archive.fetched == [paths.archive_key(USER, HOUR, 0)]
     assert history.unreadable == 0
 
 
@@ -99,13 +110,13 @@ def test_conflicting_readings_are_both_shown_and_flagged(
     history: UserReadings, writer: LogWriter
 ) -> None:
     writer.append({(USER, HOUR): [demand(10, 1), demand(10, 2)]})
-    found = [parse_line(text) for text in history.lines(HOUR)]
-    assert len(found) == 2
-    assert all(line.flags == {Flag.CONFLICT} for line in found)
+    lines = [parse_line(text) for text in history.lines(HOUR)]
+    assert len(lines) == 2
+    assert all(line.flags == {Flag.CONFLICT} for line in lines)
 
 
-def test_what_cannot_be_read_is_counted(
-    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
+def test_unreadable_lines_and_objects_are_counted(
+    history: UserReadings, folder: LogFolder, archive: RecordingArchive, writer: LogWriter
 ) -> None:
     writer.append({(USER, HOUR): [demand(10, 1), b"nonsense\n"]})
     archive.put(paths.archive_key(USER, HOUR, 3), b"not gzip", {})
@@ -117,7 +128,7 @@ def test_what_cannot_be_read_is_counted(
 
 
 def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
-    history: UserReadings, folder: LogFolder, archive: Counted, writer: LogWriter
+    history: UserReadings, folder: LogFolder, archive: RecordingArchive, writer: LogWriter
 ) -> None:
     writer.append({(USER, HOUR): [demand(1, 1)]})
     rotate(folder, archive)
@@ -137,7 +148,9 @@ def test_an_object_that_the_store_does_not_give_hides_no_other_hour(
         history.lines(HOUR)
 
 
-def test_others_readings_are_not_shown(history: UserReadings, writer: LogWriter) -> None:
+def test_the_readings_of_other_users_are_not_shown(
+    history: UserReadings, writer: LogWriter
+) -> None:
     other = next(
         f"{number:06x}"
         for number in range(1000)
@@ -147,10 +160,11 @@ def test_others_readings_are_not_shown(history: UserReadings, writer: LogWriter)
     assert history.hours() == []
 
 
-def test_nothing_is_missed_while_it_moves(folder: LogFolder, archive: Counted, root: Path) -> None:
-    """A rotator seals, archives and deletes all the time; whoever reads sees every reading that was
-    logged before."""
-    writer = LogWriter(root, shards=4, max_open=4, min_free_disk=0)
+def test_no_reading_is_missed_while_rotation_moves_it(
+    folder: LogFolder, archive: RecordingArchive, writer: LogWriter
+) -> None:
+    """A rotator seals, archives and deletes all the time. A reader sees every reading that was
+    logged before it began."""
     logged = 0
     done = threading.Event()
 
@@ -174,5 +188,4 @@ def test_nothing_is_missed_while_it_moves(folder: LogFolder, archive: Counted, r
         finally:
             done.set()
         rotating.result()
-    writer.close()
     assert logged == 150

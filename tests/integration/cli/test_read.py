@@ -1,3 +1,5 @@
+"""`eagle-logger read`: what it writes to a pipe and to a terminal, and its bounds."""
+
 from __future__ import annotations
 
 import json
@@ -37,30 +39,42 @@ LINES = [
 LATE = demand(5, 2, hour=NEXT_HOUR)
 
 
-@pytest.fixture(autouse=True)
-def logged(root: Path) -> None:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A log volume that holds the lines."""
+    root = tmp_path / "data" / "logs"
+    append(root, HOUR, LINES)
+    append(root, NEXT_HOUR, [LATE])
+    return root
+
+
+def append(root: Path, hour: Hour, lines: list[bytes]) -> None:
     writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
-    writer.append({(USER, HOUR): LINES, (USER, NEXT_HOUR): [LATE]})
+    writer.append({(USER, hour): lines})
     writer.close()
 
 
+def command(root: Path, *arguments: str) -> list[str]:
+    program = "from eagle_logger.cli.main import run; run()"
+    return [sys.executable, "-c", program, "read", "--data", str(root.parent), *arguments]
+
+
+def without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+
+
 def read(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """The command itself, without any key."""
-    command = [
-        sys.executable,
-        "-c",
-        "from eagle_logger.cli.main import run; run()",
-        "read",
-        "--data",
-        str(root.parent),
-    ]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    """Run the command, without any key."""
     return subprocess.run(
-        [*command, *arguments], capture_output=True, check=False, env=clean, timeout=60
+        command(root, *arguments),
+        capture_output=True,
+        check=False,
+        env=without_settings(),
+        timeout=60,
     )
 
 
-def test_json_is_the_log_lines_themselves(root: Path) -> None:
+def test_json_output_consists_of_the_log_lines(root: Path) -> None:
     done = read(root, USER.upper(), "--json")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"".join([*LINES, LATE])
@@ -78,51 +92,41 @@ def test_a_pipe_gets_plain_lines(root: Path) -> None:
     ]
 
 
-def on_a_terminal(root: Path, *arguments: str) -> bytes:
-    ours, theirs = pty.openpty()
-    command = [
-        sys.executable,
-        "-c",
-        "from eagle_logger.cli.main import run; run()",
-        "read",
-        "--data",
-        str(root.parent),
-    ]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")} | {
-        "TERM": "xterm"
-    }
+def shown_on_a_terminal(root: Path, *arguments: str) -> bytes:
+    screen, terminal = pty.openpty()
     with subprocess.Popen(
-        [*command, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=clean
+        command(root, *arguments),
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        env={**without_settings(), "TERM": "xterm"},
     ) as process:
-        os.close(theirs)
+        os.close(terminal)
         shown = b""
-        while chunk := _chunk(ours):
+        while chunk := _read_chunk(screen):
             shown += chunk
         assert process.wait(60) == 0
-    os.close(ours)
+    os.close(screen)
     return shown
 
 
+def _read_chunk(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # a Linux terminal says so that its other end is closed
+        return b""
+
+
 def test_a_terminal_gets_a_table(root: Path) -> None:
-    lines = on_a_terminal(root, USER).decode().splitlines()
+    lines = shown_on_a_terminal(root, USER).decode().splitlines()
     assert "time (UTC)" in lines[0]
     assert lines[1].startswith("2026-03-10T17:00:01Z  demand     0.944 kW  ")
     assert len(lines) == 6
 
 
-def _chunk(fd: int) -> bytes:
-    try:
-        return os.read(fd, 65536)
-    except OSError:  # how a Linux terminal says that its other end is closed
-        return b""
-
-
-def test_json_on_a_terminal_is_the_same_json_and_steers_nothing(root: Path) -> None:
+def test_json_on_a_terminal_has_no_control_characters(root: Path) -> None:
     text = "a\x9b2J\x85\u2028\u202eb é"
-    writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
-    writer.append({(USER, NEXT_HOUR): [reading(Kind.MESSAGE, 3700, id="8", text=text)]})
-    writer.close()
-    shown = on_a_terminal(root, USER, "--json", "--last", "1").decode()
+    append(root, NEXT_HOUR, [reading(Kind.MESSAGE, 3700, id="8", text=text)])
+    shown = shown_on_a_terminal(root, USER, "--json", "--last", "1").decode()
     assert not set(shown) & set("\x9b\x85\u2028\u202e")
     assert json.loads(shown)["text"] == text
     assert "é" in shown
@@ -148,16 +152,16 @@ def test_last_shows_only_the_newest_readings(root: Path, count: int, expected: l
         (("--since", "9999w"), [*LINES, LATE]),
     ],
 )
-def test_bounds_choose(root: Path, bounds: tuple[str, ...], expected: list[bytes]) -> None:
+def test_since_and_until_choose_readings(
+    root: Path, bounds: tuple[str, ...], expected: list[bytes]
+) -> None:
     done = read(root, USER, "--json", *bounds)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"".join(expected)
 
 
 def test_unreadable_lines_are_counted_on_standard_error(root: Path) -> None:
-    writer = LogWriter(root, shards=16, max_open=4, min_free_disk=0)
-    writer.append({(USER, HOUR): [b"nonsense\n"]})
-    writer.close()
+    append(root, HOUR, [b"nonsense\n"])
     done = read(root, USER, "--json")
     assert done.returncode == 0
     assert done.stdout == b"".join([*LINES, LATE])
@@ -165,23 +169,23 @@ def test_unreadable_lines_are_counted_on_standard_error(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("00ce69",), 1, "Nothing was ever logged for 00ce69"),
         (("00ce6",), 1, "'00ce6' is not a cloud id"),
         ((USER, "--since", "someday"), 2, "'someday' is no moment"),
     ],
 )
-def test_mistakes_are_told_in_a_line(
-    root: Path, arguments: tuple[str, ...], status: int, said: str
+def test_a_mistake_is_reported_in_one_line(
+    root: Path, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     done = read(root, *arguments)
     assert (done.returncode, done.stdout) == (status, b"")
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_when_the_archive_is_away_what_lies_here_is_shown(root: Path) -> None:
+def test_readings_on_this_disk_are_shown_while_the_archive_is_away(root: Path) -> None:
     (root.parent / "services.json").write_text(
         '{"archive_url": "s3://bucket/prefix", "s3_endpoint_url": "http://127.0.0.1:1",'
         ' "aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}'
@@ -193,6 +197,6 @@ def test_when_the_archive_is_away_what_lies_here_is_shown(root: Path) -> None:
         b"only what lies on this disk is shown: s3://bucket/prefix does not answer"
     )
     assert done.stderr.count(b"\n") == 1
-    nobody = read(root, "00ce69")
-    assert (nobody.returncode, nobody.stdout) == (1, b"")
-    assert nobody.stderr.startswith(b"s3://bucket/prefix does not answer")
+    other = read(root, "00ce69")
+    assert (other.returncode, other.stdout) == (1, b"")
+    assert other.stderr.startswith(b"s3://bucket/prefix does not answer")
