@@ -46,47 +46,47 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Found:
+class Results:
     rows: list[Row] = field(default_factory=list)
     ours: list[Row] = field(default_factory=list)
     chores: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
 
-Measurement = Callable[[Stage, Relay, Plan, Found], None]
+Measurement = Callable[[Stage, Relay, Plan, Results], None]
 
 
-def _ours(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+def _ours(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     for homes in plan.homes:
-        _keep_ours(found, ours(stage, relay, f"ours, {homes} homes", homes=homes, **_how(plan)))
+        _keep_ours(results, ours(stage, relay, f"ours, {homes} homes", homes=homes, **_how(plan)))
 
 
-def _flood(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+def _flood(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     _keep_ours(
-        found,
+        results,
         ours(stage, relay, f"ours, flooded with {plan.flood}", homes=plan.flood, **_how(plan)),
     )
 
 
-def _archiving(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
+def _archiving(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     for homes in plan.homes:
         name = f"ours, {homes} homes, archiving their hour"
         how = {**_how(plan), "seconds": ARCHIVED_WITHIN_S, "backlog": homes}
-        _keep_ours(found, ours(stage, relay, name, homes=homes, **how))
+        _keep_ours(results, ours(stage, relay, name, homes=homes, **how))
 
 
 def _how(plan: Plan) -> dict[str, Any]:
     return {"seconds": plan.seconds, "workers": plan.workers, "profile": plan.profile}
 
 
-def _keep_ours(found: Found, row: Row) -> None:
-    found.rows.append(row)
-    found.ours.append(row)
+def _keep_ours(results: Results, row: Row) -> None:
+    results.rows.append(row)
+    results.ours.append(row)
 
 
 def _bare(client: str) -> Measurement:
-    def measurement(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-        found.rows.append(
+    def measurement(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+        results.rows.append(
             compared.bare(stage, relay, client, in_flight=plan.in_flight, seconds=plan.seconds / 2)
         )
 
@@ -94,39 +94,43 @@ def _bare(client: str) -> Measurement:
 
 
 def _tutorial(children: int) -> Measurement:
-    def measurement(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-        found.rows.append(compared.tutorial(stage, relay, children=children, seconds=plan.seconds))
+    def measurement(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+        results.rows.append(
+            compared.tutorial(stage, relay, children=children, seconds=plan.seconds)
+        )
 
     return measurement
 
 
-def _registered(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
-    found.chores += chores.registered_users(stage, plan.registered)
+def _registered(stage: Stage, _: Relay, plan: Plan, results: Results) -> None:
+    results.chores += chores.registered_users(stage, plan.registered)
 
 
-def _append(stage: Stage, _: Relay, __: Plan, found: Found) -> None:
-    found.chores += appending.appending(stage)
+def _append(stage: Stage, _: Relay, __: Plan, results: Results) -> None:
+    results.chores += appending.appending(stage)
 
 
-def _rotation(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
-    found.chores += chores.rotation(stage, plan.user_hours)
+def _rotation(stage: Stage, _: Relay, plan: Plan, results: Results) -> None:
+    results.chores += chores.rotation(stage, plan.user_hours)
 
 
-def _dispatch(stage: Stage, _: Relay, plan: Plan, found: Found) -> None:
+def _dispatch(stage: Stage, _: Relay, plan: Plan, results: Results) -> None:
     for registered in DISPATCHED:
-        found.chores.append(dispatching.dispatching(stage, registered, DUE_A_SECOND, plan.seconds))
+        results.chores.append(
+            dispatching.dispatching(stage, registered, DUE_A_SECOND, plan.seconds)
+        )
 
 
-def _overdue(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-    found.chores.append(
+def _overdue(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    results.chores.append(
         dispatching.overdue(
             stage, relay, plan.overdue, seconds=2 * plan.seconds, workers=plan.workers
         )
     )
 
 
-def _ping(stage: Stage, relay: Relay, plan: Plan, found: Found) -> None:
-    found.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
+def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    results.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
 
 MEASUREMENTS: dict[str, Measurement] = {
@@ -238,33 +242,33 @@ def main(
         plan.overdue if "overdue" in chosen else 0,
         10 * plan.in_flight,
     )
-    found, began = Found(), datetime.now(UTC)
+    results, began = Results(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
         relay = stage.relay(population, conditions)
         for name, measurement in chosen.items():
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
-                measurement(stage, relay, plan, found)
+                measurement(stage, relay, plan, results)
             except Failed as exc:
-                found.failed[name] = str(exc)
+                results.failed[name] = str(exc)
                 print(f"failed: {exc}", file=sys.stderr, flush=True)
-    target = _write(found, began, plan, {**asdict(conditions), "homes_at_the_relay": population})
-    _show(found)
+    target = _write(results, began, plan, {**asdict(conditions), "homes_at_the_relay": population})
+    _show(results)
     print(f"\n{target.relative_to(ROOT)}")
-    sys.exit(1 if found.failed else 0)
+    sys.exit(1 if results.failed else 0)
 
 
-def _show(found: Found) -> None:
-    yardstick = found.ours[-1] if found.ours else None
-    if found.rows:
-        print(f"\n{tables.contenders(found.rows, yardstick)}")
-    if found.ours:
-        print(f"\n{tables.ours(found.ours)}")
-    if found.chores:
-        print(f"\n{tables.chores(found.chores)}")
+def _show(results: Results) -> None:
+    yardstick = results.ours[-1] if results.ours else None
+    if results.rows:
+        print(f"\n{tables.contenders(results.rows, yardstick)}")
+    if results.ours:
+        print(f"\n{tables.ours(results.ours)}")
+    if results.chores:
+        print(f"\n{tables.chores(results.chores)}")
 
 
-def _write(found: Found, began: datetime, plan: Plan, conditions: Mapping[str, Any]) -> Path:
+def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
     report = {
@@ -278,9 +282,9 @@ def _write(found: Found, began: datetime, plan: Plan, conditions: Mapping[str, A
         "relay": dict(conditions),
         "workers": plan.workers,
         "in_flight": plan.in_flight,
-        "contenders": [row.as_json() for row in found.rows],
-        "chores": found.chores,
-        "failed": found.failed,
+        "contenders": [row.as_json() for row in results.rows],
+        "chores": results.chores,
+        "failed": results.failed,
     }
     target.write_text(json.dumps(report, indent=2) + "\n")
     return target

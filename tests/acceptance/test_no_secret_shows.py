@@ -160,8 +160,10 @@ def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
             look_at_everything(system)
             redis_and_processes = [*redis_content(system.services["redis_url"]), *command_lines()]
         no_secrets = {"an event": "task-succeeded", "a result in words": "1 user, 1 fetched"}
-        found = {line.partition(" shows")[0] for line in shown(no_secrets, published.places)}
-        assert found == set(no_secrets), "the search would find what was published"
+        shown_in_events = {
+            line.partition(" shows")[0] for line in shown(no_secrets, published.places)
+        }
+        assert shown_in_events == set(no_secrets), "the search would find what was published"
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
     written = [*files(data, but=HOLD_SECRETS), ("the screen", up.screen.encode())]

@@ -245,7 +245,7 @@ def test_wake_users(system: Reader) -> None:
 
 
 def test_drain_a_node(system: Reader) -> None:
-    found = system.folder / "found"
+    lost_disk = system.folder / "found"
     with (
         Page("docs/how-to/drain-a-node.md", "sh") as page,
         Page("docs/how-to/drain-a-node.md", "text") as screen,
@@ -258,7 +258,7 @@ def test_drain_a_node(system: Reader) -> None:
         system.type(page, "eagle-logger drain --undo")
         # The disk that was found holds an hour of another day.
         hour = Hour.of((datetime.now(UTC) - timedelta(days=3)).timestamp())
-        path = found / "logs" / log_file("01fba2", hour, 16)
+        path = lost_disk / "logs" / log_file("01fba2", hour, 16)
         path.parent.mkdir(parents=True)
         path.write_bytes(demand(7, "0.944", cloud_id="01fba2", hour=hour))
         services = json.loads((system.folder / "data/services.json").read_text())
@@ -267,7 +267,9 @@ def test_drain_a_node(system: Reader) -> None:
             for name, value in services.items()
             if name != "fetch_workers"
         )
-        command = page.next("EAGLE_DATA_DIR=/mnt/found celery").replace("/mnt/found", str(found))
+        command = page.next("EAGLE_DATA_DIR=/mnt/found celery").replace(
+            "/mnt/found", str(lost_disk)
+        )
         finder = system.terminal.start(f"env {where} {command}")
         until(lambda: "finder@" in system.terminal.enter("celery -A workers.app status"))
         until(lambda: any(path.parent.glob("*.receipt.json")), 40)
@@ -275,7 +277,7 @@ def test_drain_a_node(system: Reader) -> None:
     # No worker rotates that disk any more. The system forgets it by itself after a day; this test
     # cannot wait so long.
     with redis.Redis.from_url(services["redis_url"]) as server:
-        assert server.zrem("eagle:nodes", (found / "logs" / "node-id").read_text().strip())
+        assert server.zrem("eagle:nodes", (lost_disk / "logs" / "node-id").read_text().strip())
 
 
 def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:

@@ -184,9 +184,9 @@ def test_inspect_through_exec(compose: Compose) -> None:
     assert {"dispatch", "fetch", "rotate", "rotate_shard"} <= set(registered)
     queues = json.loads(compose.exec("dispatcher", *celery, "active_queues"))
     taken = {
-        re.sub("@.*", "", name): {queue["name"] for queue in found}
-        for name, found in queues.items()
-        if found
+        re.sub("@.*", "", name): {queue["name"] for queue in several}
+        for name, several in queues.items()
+        if several
     }
     assert taken["fetch"] == {"fetch.0"}
     assert taken["dispatcher"] == {"dispatch", "adhoc"}
@@ -349,7 +349,9 @@ def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(
 def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> None:
     compose("stop", "beat", within=GRACE)
     eventually(
-        lambda: compose.status()["totals"]["leased"] == 0, within=60, what="nobody is being fetched"
+        lambda: compose.status()["totals"]["leased"] == 0,
+        within=60,
+        what="no user is being fetched",
     )
     compose("stop", "worker", "dispatcher", within=GRACE)
     compose.exec("rotator", "eagle-logger", "rotate", "--include-open")

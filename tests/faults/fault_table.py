@@ -56,7 +56,7 @@ def with_rows(page: str, rows: Iterable[Row], *, whole: bool) -> str:
     if not mark or not end:
         raise ValueError(f"the page has no table between {BEGINS} and {ENDS}")
     former = [] if whole else table.splitlines()
-    lines = {(int(found[1]), found[2]): line for line in former if (found := _NAMED.match(line))}
+    lines = {(int(row[1]), row[2]): line for line in former if (row := _NAMED.match(line))}
     lines |= {(row.number, row.name): str(row) for row in rows}
     kept = "".join(f"{lines[key]}\n" for key in sorted(lines))
     return f"{before}{BEGINS}\n{_HEAD}{kept}{ENDS}{after}"

@@ -95,8 +95,8 @@ class StandIns:
         with urllib.request.urlopen(
             f"{self.plan.relay_origin}/stats?homes=all", timeout=30
         ) as reply:
-            found: dict[str, dict[str, Any]] = json.load(reply)["per_home"]
-        return found
+            statistics: dict[str, dict[str, Any]] = json.load(reply)["per_home"]
+        return statistics
 
 
 def _seeded(program: Program, seed: int, latency: float) -> Program:

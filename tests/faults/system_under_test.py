@@ -449,9 +449,9 @@ class Trial:
 
 def libfaketime() -> str:
     """The path of libfaketime. Raises AssertionError if there is none."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    assert found, "the faults of clocks need libfaketime: apt-get install faketime"
-    return str(found[0])
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert libraries, "the faults of clocks need libfaketime: apt-get install faketime"
+    return str(libraries[0])
 
 
 def _twin(program: Program) -> Program:

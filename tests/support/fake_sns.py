@@ -189,7 +189,7 @@ class LoopbackResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         del port
         self.asked.append(host)
-        found = ResolveResult(
+        loopback = ResolveResult(
             hostname=host,
             host="127.0.0.1",
             port=self._port,
@@ -197,7 +197,7 @@ class LoopbackResolver(AbstractResolver):
             proto=0,
             flags=socket.AI_NUMERICHOST,
         )
-        return [found]
+        return [loopback]
 
     async def close(self) -> None:
         pass

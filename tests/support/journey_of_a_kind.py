@@ -71,7 +71,8 @@ def it_is_asked_for_and_decoded() -> tuple[Reading, bytes]:
     assert said is not None
     (reading,) = decode(rendering.xml(answer)).readings
     assert reading.kind is CURRENT
-    row = f'{{"cloud_id":"{HOME.cloud_id}","wall":{NOW},"agent":"","readings":[{said.as_json(HOME)}]}}'
+    head = f'"cloud_id":"{HOME.cloud_id}","wall":{NOW},"agent":""'
+    row = f'{{{head},"readings":[{said.as_json(HOME)}]}}'
     return reading, row.encode() + b"\n"
 
 

@@ -44,13 +44,13 @@ class Block:
         """A step for each command, or one for the whole block where it is no list of commands."""
         if self.language not in LINE_BY_LINE:
             return [Step(self.text, ())]
-        found: list[Step] = []
+        steps: list[Step] = []
         for line in self.text.replace("\\\n", "").splitlines():
             if self.language == "console" and not line.startswith("$ "):
-                found[-1:] = [Step(found[-1].text, (*found[-1].output, line))]
+                steps[-1:] = [Step(steps[-1].text, (*steps[-1].output, line))]
             elif command := re.sub(r"\s+# .*", "", line.removeprefix("$ ")).strip():
-                found += [Step(command, ())]
-        return found
+                steps += [Step(command, ())]
+        return steps
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ def pages() -> list[str]:
 
 def blocks(page: str) -> Iterator[Block]:
     text = (ROOT / page).read_text()
-    for found in FENCE.finditer(text):
-        indent = len(found["indent"])
-        lines = "".join(line[indent:] for line in found["text"].splitlines(keepends=True))
+    for block in FENCE.finditer(text):
+        indent = len(block["indent"])
+        lines = "".join(line[indent:] for line in block["text"].splitlines(keepends=True))
         yield Block(
             page,
-            text.count("\n", 0, found.start("indent")) + 1,
-            found["language"],
+            text.count("\n", 0, block.start("indent")) + 1,
+            block["language"],
             lines,
-            found["reason"],
+            block["reason"],
         )
 
 
@@ -129,7 +129,7 @@ class Page:
         trace: TracebackType | None,
     ) -> None:
         assert error is not None or not self._left, (
-            f"{self.name}: nobody took {[step.text for step in self._left]}"
+            f"{self.name}: the test left {[step.text for step in self._left]}"
         )
 
 

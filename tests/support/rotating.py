@@ -81,7 +81,7 @@ class Disk:
 
 def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
     """The entries of every object that can be gunzipped, by key."""
-    found = {}
+    entries = {}
     for key in archive.keys("cloud_id="):
         named = parse_archive_key(key)
         assert named is not None
@@ -89,9 +89,9 @@ def entries_in(archive: Archive) -> dict[str, list[LogLine]]:
             plain = gunzipped(archive.get(key))
         except ValueError:
             continue
-        found[key], unreadable = read_lines(plain, named[0])
+        entries[key], unreadable = read_lines(plain, named[0])
         assert not unreadable
-    return found
+    return entries
 
 
 def times(archive: Archive) -> list[int]:
@@ -105,14 +105,14 @@ def assert_exactly_once(archive: Archive, lines: bytes, cloud_id: str = CLOUD_ID
     user."""
     wanted, _ = read_lines(lines, cloud_id)
     keys = entries_in(archive)
-    found = Counter(
+    archived = Counter(
         (entry.identity, entry.values)
         for key, one in keys.items()
         if f"={cloud_id}/" in key
         for entry in one
     )
-    assert set(found) == {(entry.identity, entry.values) for entry in wanted}
-    assert not [entry for entry, count in found.items() if count > 1]
+    assert set(archived) == {(entry.identity, entry.values) for entry in wanted}
+    assert not [entry for entry, count in archived.items() if count > 1]
 
 
 class Watched:
@@ -137,9 +137,9 @@ class Watched:
 
     def head(self, key: str) -> Any:
         self._before("head", key)
-        found = self._archive.head(key)
+        head = self._archive.head(key)
         self._after("head", key)
-        return found
+        return head
 
     def get(self, key: str) -> bytes:
         self._before("get", key)
