@@ -58,40 +58,40 @@ def check_fleet_status(status: FleetStatus, settings: Settings) -> Iterator[Chec
     """One result for each side of the status, in the order in which readings flow."""
     # The status has ages, and the checks compare moments with "now": so "now" is 0.
     progress: Progress = {name: {"at": -age} for name, age in status.processes.items()}
-    real = settings.clock.stretched  # from real seconds to the system's clock
-    yield _check_dispatch(progress, real(DISPATCH_SILENT_AFTER_S))
+    stretched = settings.clock.stretched  # from real seconds to the system's clock
+    yield _check_dispatch(progress, stretched(DISPATCH_SILENT_AFTER_S))
     yield _check_workers(
-        status, progress, real(worker_silent_after(settings.intervals[Kind.DEMAND]))
+        status, progress, stretched(worker_silent_after(settings.intervals[Kind.DEMAND]))
     )
-    yield _check_processes(status, real(PROCESS_SILENT_AFTER_S))
+    yield _check_processes(status, stretched(PROCESS_SILENT_AFTER_S))
     yield _check_breaker(status)
-    yield _check_waiting(status, real(LATE_AFTER_S), real(VERY_LATE_AFTER_S))
+    yield _check_waiting(status, stretched(LATE_AFTER_S), stretched(VERY_LATE_AFTER_S))
     yield _check_users(status)
     yield _check_hours(status, settings.rotate_grace)
     yield _check_clocks(status)
 
 
-def _check_dispatch(progress: Progress, patience: float) -> CheckResult:
-    found = dispatch_check(progress, 0.0, patience)
+def _check_dispatch(progress: Progress, silent_after: float) -> CheckResult:
+    found = dispatch_check(progress, 0.0, silent_after)
     if found != OK:
         advice = "Start the system; if it runs, restart beat, then the dispatcher."
         return CheckResult.wrong(DISPATCH, found, advice)
     return CheckResult.ok(DISPATCH, f"{-float(progress[DISPATCH]['at']):.0f} s ago")
 
 
-def _check_workers(status: FleetStatus, progress: Progress, patience: float) -> CheckResult:
-    name, found = "workers", worker_check(progress, status.totals, 0.0, patience)
+def _check_workers(status: FleetStatus, progress: Progress, silent_after: float) -> CheckResult:
+    name, found = "workers", worker_check(progress, status.totals, 0.0, silent_after)
     if found != OK:
         advice = "Start the fetching workers, or restart them: see what they wrote last."
         return CheckResult.wrong(name, found, advice)
     reporting = sum(
-        kind_of_process(process) == "fetch" and age <= patience
+        kind_of_process(process) == "fetch" and age <= silent_after
         for process, age in status.processes.items()
     )
     return CheckResult.ok(name, f"{reporting} fetching processes report")
 
 
-def _check_processes(status: FleetStatus, patience: float) -> CheckResult:
+def _check_processes(status: FleetStatus, silent_after: float) -> CheckResult:
     """Which processes are silent. A process with a host in its name may be gone for good and
     replaced, so it counts as silent only if all of its kind are."""
     name = "processes"
@@ -99,18 +99,18 @@ def _check_processes(status: FleetStatus, patience: float) -> CheckResult:
         return CheckResult.look(name, "none has reported within the hour", "Start the system.")
     # `dispatch` is a task, and has a check of its own.
     ages = {process: age for process, age in status.processes.items() if process != DISPATCH}
-    reporting = [process for process, age in status.processes.items() if age <= patience]
+    reporting = [process for process, age in status.processes.items() if age <= silent_after]
     kinds_reporting = {kind_of_process(process) for process in reporting}
     silent = [
         f"{harmless(process)} for {_duration(age)}"
         for process, age in ages.items()
-        if age > patience
+        if age > silent_after
         and ("@" not in process or kind_of_process(process) not in kinds_reporting)
     ]
     if silent:
         advice = "Restart what should run. What was taken away for good is forgotten after an hour."
         return CheckResult.look(name, f"silent: {_first_few(silent)}", advice)
-    return CheckResult.ok(name, f"{sum(age <= patience for age in ages.values())} report")
+    return CheckResult.ok(name, f"{sum(age <= silent_after for age in ages.values())} report")
 
 
 def _check_breaker(status: FleetStatus) -> CheckResult:
