@@ -1,2 +1,1 @@
-"""The bridge: a Tornado server that turns messages from outside into fetches. `python -m
-workers.server`."""
+"""The bridge: an HTTP server (Tornado) that turns messages from outside into fetches."""

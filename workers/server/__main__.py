@@ -1,4 +1,4 @@
-"""`python -m workers.server`"""
+"""`python -m workers.server`: run the bridge."""
 
 from __future__ import annotations
 

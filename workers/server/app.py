@@ -26,7 +26,7 @@ PROBES: list[tuple[str, type[Handler]]] = [
     (r"/readyz", ReadyHandler),
     (r"/metrics", MetricsHandler),
 ]
-"""Routes for monitoring. They have a port of their own too."""
+"""Routes for monitoring. They are served on a second port too."""
 ROUTES: list[tuple[str, type[Handler]]] = [
     (r"/", HomeHandler),
     *PROBES,
@@ -50,19 +50,19 @@ class BoundedServer(HTTPServer):
             stream.close()
 
 
-def server(bridge: Bridge) -> BoundedServer:
-    """Every route. Not listening yet."""
-    return _server(bridge, ROUTES)
+def make_server(bridge: Bridge) -> BoundedServer:
+    """A server with every route, which does not listen yet."""
+    return _make_server(bridge, ROUTES)
 
 
-def probe_server(bridge: Bridge) -> BoundedServer:
-    """The probes alone, with a rate limit of their own. Not listening yet."""
-    probes = _server(replace(bridge, rate_limit=RateLimit()), PROBES)
+def make_probe_server(bridge: Bridge) -> BoundedServer:
+    """A server with the probes alone and a rate limit of its own, which does not listen yet."""
+    probes = _make_server(replace(bridge, rate_limit=RateLimit()), PROBES)
     probes.max_connections = limits.MAX_PROBE_CONNECTIONS
     return probes
 
 
-def _server(bridge: Bridge, routes: list[tuple[str, type[Handler]]]) -> BoundedServer:
+def _make_server(bridge: Bridge, routes: list[tuple[str, type[Handler]]]) -> BoundedServer:
     arguments = {"bridge": bridge}
     application = Application(
         [(pattern, handler, arguments) for pattern, handler in routes],
@@ -72,28 +72,27 @@ def _server(bridge: Bridge, routes: list[tuple[str, type[Handler]]]) -> BoundedS
     )
     return BoundedServer(
         application,
-        idle_connection_timeout=limits.HEADERS_WITHIN,
-        body_timeout=limits.BODY_WITHIN,
-        max_header_size=limits.MAX_HEADERS,
-        max_body_size=limits.DRAINED,
-        max_buffer_size=limits.DRAINED,
+        idle_connection_timeout=limits.HEADERS_WITHIN_S,
+        body_timeout=limits.BODY_WITHIN_S,
+        max_header_size=limits.MAX_HEADERS_BYTES,
+        max_body_size=limits.MAX_DISCARDED_BODY_BYTES,
+        max_buffer_size=limits.MAX_DISCARDED_BODY_BYTES,
         chunk_size=64 * 1024,
     )
 
 
 def _log_request(handler: Handler) -> None:
-    """One line a request, but for what would be noise: probes that went well, and those who are
-    told to slow down. Never the query or a header: somebody may have put a password there."""
-    request = handler.request
-    if handler.get_status() == 429 or (
-        handler.get_status() == 200 and request.path in dict(PROBES)
-    ):
+    """Log one line for each request, except those that would be noise: probes that went well, and
+    answers that ask the sender to slow down. Never log the query or a header: a sender may have put
+    a password there."""
+    request, status = handler.request, handler.get_status()
+    if status == 429 or (status == 200 and request.path in dict(PROBES)):
         return
     handler.log.info(
         "request",
         method=request.method,
         path=request.path[:200],
-        status=handler.get_status(),
+        status=status,
         ms=round(1000 * request.request_time(), 1),
         peer=request.remote_ip,
     )

@@ -1,4 +1,4 @@
-"""What the handlers work with: built once, passed to each."""
+"""What every handler works with: built once, and passed to each."""
 
 from __future__ import annotations
 
@@ -14,25 +14,13 @@ from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.counters import Counters
 from workers.server.limits import RateLimit
 from workers.server.peers import Network
+from workers.server.unarchived_hours import UnarchivedHours
 
 
 class ConfirmationStarter(Protocol):
     def begin(self, topic: Topic, token: str, message_id: str) -> None:
         """Confirm a subscription in the background."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Unarchived:
-    """What this machine's disk holds of hours that are over and that is not in the archive yet.
-
-    `oldest`: start of the oldest hour that has users who wait and are not stuck, Unix seconds;
-    `stuck`: how many users' hours fail for a reason of their own."""
-
-    hours: int
-    files: int
-    oldest: float | None
-    stuck: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,16 +33,15 @@ class Bridge:
     confirmations: ConfirmationStarter
     counters: Counters
     queues: Callable[[], Awaitable[Mapping[str, int]]]
-    """Messages waiting, by queue. Raises RedisUnavailable."""
-    unarchived: Callable[[], Awaitable[Unarchived]]
+    """Returns the number of waiting messages, by queue. Raises RedisUnavailable."""
+    unarchived: Callable[[], Awaitable[UnarchivedHours]]
     api_token: str | None = field(default=None, repr=False)
     trusted_proxies: tuple[Network, ...] = ()
     stretched: Callable[[float], float] = float
-    """Real seconds in the store's (they differ only under a test's clock)."""
-    worker_patience: float = 60.0
-    """Real seconds without any progress of a fetching process after which the system is not ready.
-    """
+    """Converts real seconds to the user store's. They differ only under a test's clock."""
+    workers_silent_after_s: float = 60.0
+    """Real seconds. If no fetching process makes progress for longer, the system is not ready."""
     stall: StallDetector = field(default_factory=StallDetector)
     rate_limit: RateLimit = field(default_factory=RateLimit)
     under_way: set[object] = field(default_factory=set)
-    """Requests that have not been answered yet."""
+    """The handlers of requests that have not been answered yet."""

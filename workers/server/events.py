@@ -21,7 +21,8 @@ class EventHandler(ApiHandler):
             raise HttpProblem(
                 409,
                 "parked",
-                f"{cloud_id} is parked; put it again with credentials that work, or `eagle-logger users wake {cloud_id}`",
+                f"{cloud_id} is parked; put it again with credentials that work, or "
+                f"`eagle-logger users wake {cloud_id}`",
             )
         request = FetchRequest((cloud_id,))
         outcome = record_request(self.log, self.bridge.counters, "api", request, requested)

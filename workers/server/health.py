@@ -1,5 +1,5 @@
-"""`/healthz`: this process. `/readyz`: the system, by recent progress rather than by living
-processes."""
+"""`/healthz`: whether this process lives. `/readyz`: whether the system makes progress; that its
+processes live proves nothing."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from eagle_logger.inspection.health import (
     fetch_check,
     worker_check,
 )
-from workers.server import problems
 from workers.server.context import Bridge
 from workers.server.handlers import Handler
 from workers.server.models import Health, Readiness
+from workers.server.problems import HttpProblem
 
-LOOKS_EVERY = 5.0
-"""Seconds."""
+READINESS_CHECKED_EVERY_S = 5.0
 
 
 class HealthHandler(Handler):
-    limited = False
+    is_rate_limited = False
 
     async def get(self) -> None:
         self.answer(Health(status=OK))
@@ -32,15 +31,14 @@ class HealthHandler(Handler):
 
 class ReadyHandler(Handler):
     async def get(self) -> None:
-        found = await readiness(self.bridge)
-        if not found.ready:
-            raise problems.HttpProblem(
-                503, "not_ready", "the system makes no progress", **found.model_dump()
-            )
-        self.answer(found)
+        result = await check_readiness(self.bridge)
+        if not result.ready:
+            detail = "the system makes no progress"
+            raise HttpProblem(503, "not_ready", detail, **result.model_dump())
+        self.answer(result)
 
 
-async def readiness(bridge: Bridge) -> Readiness:
+async def check_readiness(bridge: Bridge) -> Readiness:
     try:
         async with asyncio.timeout(5):
             fleet = bridge.fleet
@@ -52,17 +50,20 @@ async def readiness(bridge: Bridge) -> Readiness:
     checks = {
         "redis": OK,
         "dispatch": dispatch_check(progress, now, bridge.stretched(DISPATCH_SILENT_AFTER_S)),
-        "workers": worker_check(progress, totals, now, bridge.stretched(bridge.worker_patience)),
+        "workers": worker_check(
+            progress, totals, now, bridge.stretched(bridge.workers_silent_after_s)
+        ),
         "fetches": fetch_check(
             bridge.stall.stalled(tally.get("fetches", 0), totals, time.monotonic()),
-            bridge.worker_patience,
+            bridge.workers_silent_after_s,
         ),
     }
     return Readiness(ready=set(checks.values()) == {OK}, checks=checks)
 
 
-async def watch(bridge: Bridge) -> None:
-    """Look every few seconds, so that whoever asks is told of what was before, too."""
+async def watch_readiness(bridge: Bridge) -> None:
+    """Check every few seconds. Otherwise the stall detector would only know what happened since the
+    last request to `/readyz`."""
     while True:
-        await readiness(bridge)
-        await asyncio.sleep(LOOKS_EVERY)
+        await check_readiness(bridge)
+        await asyncio.sleep(READINESS_CHECKED_EVERY_S)

@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus: the system's counters and what waits. Never a label per user."""
+"""`/metrics`, for Prometheus: the system's counters, and what waits. No label ever names a user."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.telemetry import lateness_counts
 from eagle_logger.users.store import Totals
-from workers.server.context import Bridge, Unarchived
+from workers.server.context import Bridge
 from workers.server.handlers import Handler
+from workers.server.unarchived_hours import UnarchivedHours
 
-LABELLED = {
+LABELLED_COUNTERS = {
     "failed_": ("eagle_failed_fetches", "Visits that failed, by why.", "reason"),
     "problems_": ("eagle_problems", "What could not be read or used, by what it was.", "what"),
     "sns_": ("eagle_sns_messages", "Messages from SNS over HTTP, by outcome.", "outcome"),
     "sqs_": ("eagle_sqs_messages", "Messages from SQS, by outcome.", "outcome"),
     "uploads_": ("eagle_uploads", "Uploads to the archive, by outcome.", "outcome"),
 }
-"""Counters whose names begin so become one metric with a label; all others `eagle_<name>_total`."""
+"""Metrics with a label, by the beginning of the counters' names: the metric's name, its help, its
+label. A counter with another name becomes `eagle_<name>_total`."""
 
-HELP = {
+COUNTER_HELP = {
     "fetches": "Visits to a user.",
     "requests": "Requests to the relay.",
     "bytes_logged": "Bytes of log lines written.",
@@ -41,45 +43,47 @@ HELP = {
     "missed_turns": "Turns that passed without a visit.",
     "readings_logged": "Readings written and fsynced.",
     "readings_left_out": "Readings not written, because their home had no room left in its hour.",
-    "unknown_users_asked": "Users that a message from outside named and nobody knows.",
+    "unknown_users_asked": "Users that a message from outside named and that do not exist.",
     "parked_users_asked": "Users that a message from outside named and that are parked.",
 }
-RECENT = 60.0
-"""Seconds: who has not reported for longer is gone, and his trouble with him."""
-_NAME = re.compile(r"[a-z0-9_]+")
+_REPORTED_WITHIN_S = 60.0
+"""A process that has not reported for longer is gone, and its trouble with it."""
+_COUNTER_NAME = re.compile(r"[a-z0-9_]+")
 _SUM_OF_FAILURES = "failed_fetches"
-_LATE = "late_"
+_LATENESS_PREFIX = "late_"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """Everything `/metrics` tells, at one moment (`now`: the store's). `progress`: seconds since
-    each process reported. `disk_trouble`: how many of those that reported within a minute cannot
-    write. `relay_is_away`: the breaker is open. `clocks_ahead`: seconds by which those processes'
-    machines are ahead of Redis."""
+    """Everything that `/metrics` shows of what is in Redis, at one moment."""
 
     now: float
+    """In the user store's time."""
     totals: Totals
     tally: Mapping[str, int]
     progress: Mapping[str, float]
+    """Seconds since each process reported."""
     queues: Mapping[str, int]
     disk_trouble: int = 0
+    """How many of the processes that reported within a minute cannot write."""
     relay_is_away: bool = False
+    """The breaker is open."""
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by which the clock of each such process' machine is ahead of Redis'."""
 
 
 class MetricsHandler(Handler):
     async def get(self) -> None:
         await self.bridge.counters.flush()
         snapshot, unarchived = await asyncio.gather(
-            _snapshot(self.bridge), self.bridge.unarchived()
+            _take_snapshot(self.bridge), self.bridge.unarchived()
         )
         self.set_header("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
         self.finish(exposition(snapshot, unarchived))
 
 
-async def _snapshot(bridge: Bridge) -> MetricsSnapshot | None:
-    """None while Redis is away: that is worth a scrape too."""
+async def _take_snapshot(bridge: Bridge) -> MetricsSnapshot | None:
+    """None while Redis is away. The metrics then show at least that."""
     fleet = bridge.fleet
     try:
         async with asyncio.timeout(5):
@@ -94,29 +98,33 @@ async def _snapshot(bridge: Bridge) -> MetricsSnapshot | None:
     except (RedisUnavailable, TimeoutError):
         return None
     ages = {name: now - float(note["at"]) for name, note in progress.items()}
-    disk_trouble = sum(
-        "disk_trouble" in note and ages[name] < RECENT for name, note in progress.items()
-    )
-    clocks = {
-        name: float(note["clock_ahead"])
-        for name, note in progress.items()
-        if "clock_ahead" in note and ages[name] < RECENT
-    }
+    recent = {name: note for name, note in progress.items() if ages[name] < _REPORTED_WITHIN_S}
     return MetricsSnapshot(
-        now, totals, tally, ages, queues, disk_trouble, breaker.phase is Phase.OPEN, clocks
+        now=now,
+        totals=totals,
+        tally=tally,
+        progress=ages,
+        queues=queues,
+        disk_trouble=sum("disk_trouble" in note for note in recent.values()),
+        relay_is_away=breaker.phase is Phase.OPEN,
+        clocks_ahead={
+            name: float(note["clock_ahead"])
+            for name, note in recent.items()
+            if "clock_ahead" in note
+        },
     )
 
 
-def exposition(snapshot: MetricsSnapshot | None, unarchived: Unarchived) -> bytes:
-    """Prometheus' text format."""
+def exposition(snapshot: MetricsSnapshot | None, unarchived: UnarchivedHours) -> bytes:
+    """The metrics in Prometheus' text format. Without a snapshot, Redis is away."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected([*_from_disk(unarchived), *_from_redis(snapshot)]))
+    registry.register(_FixedCollector([*_from_disk(unarchived), *_from_redis(snapshot)]))
     return generate_latest(registry)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Described:
-    """One metric, for the reference."""
+class MetricDescription:
+    """One metric, for the reference page."""
 
     name: str
     type: str
@@ -124,32 +132,33 @@ class Described:
     meaning: str
 
 
-def catalogue() -> list[Described]:
-    """Every metric, by name. A counter that is not known here comes besides, as eagle_<name>_total."""
-    nobody = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
-    found = [
-        *_from_disk(Unarchived(0, 0, 0.0)),
-        *_from_redis(MetricsSnapshot(0.0, nobody, {}, {}, {})),
+def catalogue() -> list[MetricDescription]:
+    """Every metric, in order of name. A counter that this module does not know is missing here, and
+    `/metrics` shows it as `eagle_<name>_total`."""
+    no_users = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
+    metrics = [
+        *_from_disk(UnarchivedHours(0, 0, 0.0)),
+        *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {})),
     ]
     suffixes = {"counter": "_total"}
     return sorted(
-        Described(
+        MetricDescription(
             metric.name + suffixes.get(metric.type, ""),
             metric.type,
-            tuple(_labels(metric)),
+            tuple(_label_names(metric)),
             metric.documentation,
         )
-        for metric in found
+        for metric in metrics
     )
 
 
-def _labels(metric: Metric) -> Sequence[str]:
-    """prometheus_client keeps them to itself."""
+def _label_names(metric: Metric) -> Sequence[str]:
+    # prometheus_client has no public way to ask for them.
     labels: Sequence[str] = getattr(metric, "_labelnames", ())
     return labels
 
 
-class _Collected(Collector):
+class _FixedCollector(Collector):
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
 
@@ -157,7 +166,7 @@ class _Collected(Collector):
         return self._metrics
 
 
-def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
+def _from_disk(unarchived: UnarchivedHours) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "eagle_unarchived_hours",
         "Hours on this disk that are over and not archived yet.",
@@ -171,7 +180,8 @@ def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
     if unarchived.oldest is not None:
         yield GaugeMetricFamily(
             "eagle_oldest_unarchived_hour_timestamp_seconds",
-            "Start of the oldest of them. Hours where every file that is left is stuck do not count.",
+            "Start of the oldest of them. Hours of which every file that is left is stuck do not"
+            " count.",
             unarchived.oldest,
         )
     help_text = "Hours of single users on this disk that fail for a reason of their own."
@@ -179,36 +189,31 @@ def _from_disk(unarchived: Unarchived) -> Iterator[Metric]:
 
 
 def _from_redis(snapshot: MetricsSnapshot | None) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "eagle_redis_up",
-        "1 while the users' Redis and the broker answer.",
-        int(snapshot is not None),
-    )
+    help_text = "1 while the users' Redis and the broker answer."
+    yield GaugeMetricFamily("eagle_redis_up", help_text, int(snapshot is not None))
     if snapshot is None:
         return
-    yield from _users(snapshot)
-    yield _labelled(
-        "eagle_messages_waiting", "Messages no worker has taken yet.", "queue", snapshot.queues
-    )
-    yield _labelled(
-        "eagle_progress_age_seconds", "Since each process reported.", "process", snapshot.progress
-    )
+    yield from _user_gauges(snapshot)
+    help_text = "Messages that no worker has taken yet."
+    yield _labelled_gauge("eagle_messages_waiting", help_text, "queue", snapshot.queues)
+    help_text = "Seconds since each process reported."
+    yield _labelled_gauge("eagle_progress_age_seconds", help_text, "process", snapshot.progress)
     help_text = "Seconds by which the clock of each process' machine is ahead of Redis'."
-    yield _labelled("eagle_clock_ahead_seconds", help_text, "process", snapshot.clocks_ahead)
+    yield _labelled_gauge("eagle_clock_ahead_seconds", help_text, "process", snapshot.clocks_ahead)
     help_text = (
         "Processes that have stopped fetching because the disk is full or cannot be written."
     )
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
-    help_text = "1 while most visits fail, so that only a few users ask the relay on."
+    help_text = "1 while most visits fail, and only a few users are still fetched."
     yield GaugeMetricFamily("eagle_relay_breaker_open", help_text, int(snapshot.relay_is_away))
-    yield from _counters(snapshot.tally)
-    yield _lateness(snapshot.tally)
+    yield from _counter_families(snapshot.tally)
+    yield _lateness_histogram(snapshot.tally)
 
 
-def _users(snapshot: MetricsSnapshot) -> Iterator[Metric]:
+def _user_gauges(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     totals = snapshot.totals
     states = {"due": totals.due, "leased": totals.leased, "parked": totals.parked}
-    yield _labelled("eagle_users", "Users, by what becomes of them.", "state", states)
+    yield _labelled_gauge("eagle_users", "Users, by state.", "state", states)
     yield GaugeMetricFamily(
         "eagle_users_overdue",
         "Users whose turn came more than two seconds ago and who wait.",
@@ -228,37 +233,38 @@ def _users(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     )
 
 
-def _labelled(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
+def _labelled_gauge(
+    name: str, documentation: str, label: str, values: Mapping[str, float]
+) -> Metric:
     gauge = GaugeMetricFamily(name, documentation, labels=[label])
     for value, number in sorted(values.items()):
         gauge.add_metric([value], number)
     return gauge
 
 
-def _counters(tally: Mapping[str, int]) -> Iterator[Metric]:
+def _counter_families(tally: Mapping[str, int]) -> Iterator[Metric]:
     families = {
         prefix: CounterMetricFamily(name, text, labels=[label])
-        for prefix, (name, text, label) in LABELLED.items()
+        for prefix, (name, text, label) in LABELLED_COUNTERS.items()
     }
-    plain = {
-        **dict.fromkeys(HELP, 0),
-        **{name: number for name, number in tally.items() if _NAME.fullmatch(name)},
+    counters = {
+        **dict.fromkeys(COUNTER_HELP, 0),
+        **{name: number for name, number in tally.items() if _COUNTER_NAME.fullmatch(name)},
     }
-    for name, number in sorted(plain.items()):
-        prefix = next((prefix for prefix in LABELLED if name.startswith(prefix)), None)
-        if name == _SUM_OF_FAILURES or name.startswith(_LATE):
+    for name, number in sorted(counters.items()):
+        if name == _SUM_OF_FAILURES or name.startswith(_LATENESS_PREFIX):
             continue
+        prefix = next((prefix for prefix in LABELLED_COUNTERS if name.startswith(prefix)), None)
         if prefix is None:
-            yield CounterMetricFamily(
-                f"eagle_{name}", HELP.get(name, name.replace("_", " ").capitalize() + "."), number
-            )
+            help_text = COUNTER_HELP.get(name, name.replace("_", " ").capitalize() + ".")
+            yield CounterMetricFamily(f"eagle_{name}", help_text, number)
         else:
             families[prefix].add_metric([name.removeprefix(prefix)], number)
     yield from families.values()
 
 
-def _lateness(tally: Mapping[str, int]) -> Metric:
-    """The last counter is open, so it is Prometheus' +Inf. Sums are not kept."""
+def _lateness_histogram(tally: Mapping[str, int]) -> Metric:
+    """The last counter has no upper bound, so it is Prometheus' +Inf. Sums are not kept."""
     *bounded, last = lateness_counts(tally).items()
     buckets, below = [], 0
     for milliseconds, number in bounded:

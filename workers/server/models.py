@@ -1,4 +1,5 @@
-"""What goes in and out of the routes: the schemas of the OpenAPI document are made from these."""
+"""The JSON that the routes take and answer. The schemas of the OpenAPI document are made from these
+models."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ class UserPage(Strict):
 class EventAnswer(Strict):
     cloud_id: str
     outcome: str = Field(
-        pattern="^(queued|marked)$", description="marked: whoever is fetching it does so once more."
+        pattern="^(queued|marked)$",
+        description="`marked`: a worker is fetching this user now, and will fetch it once more.",
     )
 
 
@@ -72,7 +74,9 @@ class Health(Strict):
 
 class Readiness(Strict):
     ready: bool
-    checks: dict[str, str] = Field(description="`ok`, or what is wrong, by what was looked at.")
+    checks: dict[str, str] = Field(
+        description="What was checked, and `ok` or what is wrong with it."
+    )
 
 
 class ProblemBody(BaseModel):

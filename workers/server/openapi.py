@@ -1,5 +1,5 @@
-"""The OpenAPI document: written here route by route, its schemas made from the models that check
-the bodies."""
+"""The OpenAPI document. Its routes are written here. Its schemas are made from the models that
+check the bodies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workers.server.models import (
     UserPage,
     UserView,
 )
-from workers.server.users import MAX_PAGE
+from workers.server.users import MAX_USERS_PER_PAGE
 
 _MODELS: list[type[BaseModel]] = [
     UserBody,
@@ -48,7 +48,7 @@ _PAGE = [
     {
         "name": "limit",
         "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100},
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_USERS_PER_PAGE, "default": 100},
     },
 ]
 
@@ -60,14 +60,14 @@ class OpenApiHandler(Handler):
 
 @cache
 def document() -> dict[str, Any]:
-    """The whole document (OpenAPI 3.1). Not to be changed by who gets it."""
+    """The whole document (OpenAPI 3.1). Callers share it and must not change it."""
     _, schemas = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "eagle_logger bridge",
             "version": version("eagle-logger"),
-            "description": "Brings fetches in from outside: from Amazon SNS, and from whoever carries the token.",
+            "description": "Fetches homes when Amazon SNS, or a sender that has the token, asks.",
         },
         "paths": _paths(),
         "components": {
@@ -136,10 +136,11 @@ def _answer(answer: type[BaseModel] | str | None) -> dict[str, Any]:
     return {"description": "As asked", "content": _content(answer)}
 
 
-def _content(what: type[BaseModel] | str) -> dict[str, Any]:
-    if not isinstance(what, str):
-        return {"application/json": _schema(what)}
-    return {what: {"schema": {"type": "object" if what == "application/json" else "string"}}}
+def _content(body: type[BaseModel] | str) -> dict[str, Any]:
+    """`body`: a model, or the media type of a body that has none."""
+    if not isinstance(body, str):
+        return {"application/json": _schema(body)}
+    return {body: {"schema": {"type": "object" if body == "application/json" else "string"}}}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

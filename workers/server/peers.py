@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-MOST_PROXIES = 10
-"""Addresses of X-Forwarded-For headers that are read, from the end."""
+MAX_PROXIES = 10
+"""How many addresses of X-Forwarded-For headers are read, from the end."""
 
 
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Parse addresses and networks (`10.0.0.0/8`). Raises ValueError, which names a text that is
     neither."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
@@ -23,13 +23,13 @@ def peer_of(connected: str, forwarded: Sequence[str], trusted: Sequence[Network]
     """The sender's address, for the rate limit and the log.
 
     `connected` is the other end of the connection, `forwarded` the values of its X-Forwarded-For
-    headers. Each proxy appends its client's address, so the list is read from its end, and only as
-    far as trusted proxies wrote it. Anybody may have invented the addresses before those.
+    headers. Each proxy appends its client's address. So the list is read from its end, and only as
+    far as trusted proxies wrote it; the sender may have invented the addresses before those.
     """
     peer = connected
-    named = [text.strip() for value in forwarded for text in value[-1000:].split(",")]
-    for text in reversed(named[-MOST_PROXIES:]):
-        address = _address(text)
+    entries = [entry.strip() for value in forwarded for entry in value[-1000:].split(",")]
+    for entry in reversed(entries[-MAX_PROXIES:]):
+        address = _parse_address(entry)
         if address is None or not _is_trusted(peer, trusted):
             break
         peer = str(address)
@@ -37,11 +37,12 @@ def peer_of(connected: str, forwarded: Sequence[str], trusted: Sequence[Network]
 
 
 def _is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
-    address = _address(peer)
+    address = _parse_address(peer)
     return address is not None and any(address in network for network in trusted)
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
+    """An IPv4 address that is written as an IPv6 one (`::ffff:10.0.0.1`) becomes IPv4."""
     try:
         address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:

@@ -17,7 +17,8 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class HttpProblem(HTTPError):
-    """An answer other than the one that was asked for. `reason_word` is one of a small fixed set."""
+    """An answer other than the one that was asked for. `reason_word` is one of a small fixed set.
+    `members`: further members of the JSON object."""
 
     def __init__(self, status: int, reason_word: str, detail: str, **members: Any) -> None:
         super().__init__(status)
@@ -34,23 +35,22 @@ class HttpProblem(HTTPError):
 def try_again(
     reason_word: str, detail: str, *, after: float = 1.0, status: int = 503
 ) -> HttpProblem:
-    """`after`: seconds, told as a Retry-After."""
+    """`after`: seconds, for the header Retry-After."""
     return HttpProblem(status, reason_word, detail).with_header(
         "Retry-After", str(math.ceil(after))
     )
 
 
 def problem_of(error: BaseException | None, status: int) -> HttpProblem:
-    """What to answer for any exception. Nothing of one that was not foreseen is told."""
+    """The answer for any exception. Of one that is not foreseen here, the answer shows nothing: its
+    text may hold a secret. It gets the given status."""
     match error:
         case HttpProblem():
             return error
         case HTTPError():
-            return HttpProblem(
-                error.status_code, _word(error.status_code), _sentence(error.status_code)
-            )
+            return _problem_of_status(error.status_code)
         case ValidationError():
-            return _invalid(error)
+            return _validation_problem(error)
         case UnknownUser():
             return HttpProblem(404, "unknown_user", str(error))
         case BadCloudId():
@@ -60,13 +60,13 @@ def problem_of(error: BaseException | None, status: int) -> HttpProblem:
         case EagleError():
             return HttpProblem(500, "error", str(error))
         case _:
-            return HttpProblem(status, _word(status), _sentence(status))
+            return _problem_of_status(status)
 
 
 def body(problem: HttpProblem) -> Mapping[str, Any]:
     return {
         "type": "about:blank",
-        "title": _sentence(problem.status_code),
+        "title": _phrase(problem.status_code),
         "status": problem.status_code,
         "detail": problem.detail,
         "reason": problem.reason_word,
@@ -74,20 +74,24 @@ def body(problem: HttpProblem) -> Mapping[str, Any]:
     }
 
 
-def _invalid(error: ValidationError) -> HttpProblem:
+def _validation_problem(error: ValidationError) -> HttpProblem:
     """The values themselves are left out: a password may be among them."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    if any(one["type"] == "json_invalid" for one in found):
+    mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+    if any(mistake["type"] == "json_invalid" for mistake in mistakes):
         return HttpProblem(400, "not_json", "the body is not JSON")
-    errors = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in found]
+    errors = [
+        {"field": ".".join(map(str, mistake["loc"])), "message": mistake["msg"]}
+        for mistake in mistakes
+    ]
     return HttpProblem(422, "invalid", "the body is not what this route takes", errors=errors)
 
 
-def _word(status: int) -> str:
-    return _sentence(status).lower().replace(" ", "_").replace("-", "_")
+def _problem_of_status(status: int) -> HttpProblem:
+    phrase = _phrase(status)
+    return HttpProblem(status, phrase.lower().replace(" ", "_").replace("-", "_"), phrase)
 
 
-def _sentence(status: int) -> str:
+def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -21,65 +21,67 @@ from workers.server.problems import HttpProblem, try_again
 
 
 class SnsHandler(Handler):
-    """Answers 200 once the fetch is enqueued (or was before), 4xx for what will never be right, 503
-    if SNS should try again."""
+    """Answers 200 once the fetch is enqueued (or was before), 4xx if the message is wrong for good,
+    503 if SNS should try again."""
 
-    max_body = MAX_BYTES
+    max_body_bytes = MAX_BYTES
 
     def initialize(self, bridge: Bridge) -> None:
         super().initialize(bridge)
-        self._name(self.request.headers.get("x-amz-sns-message-id", ""))
+        self._log_with(self.request.headers.get("x-amz-sns-message-id", ""))
 
-    def _name(self, message_id: str) -> None:
-        """Whatever is logged of this request from now on bears the message's id, also if somebody
-        else made it up."""
+    def _log_with(self, message_id: str) -> None:
+        """Put the message's id into every further log line of this request, even if a stranger made
+        it up."""
         if MESSAGE_ID.fullmatch(message_id):
             self.log = self.log.bind(message_id=message_id)
 
     async def post(self) -> None:
         try:
-            message = self._read()
-            self._name(message.message_id)
+            message = self._parse()
+            self._log_with(message.message_id)
             await self.bridge.verifier.verify(message)
-            outcome = await self._obey(message)
+            outcome = await self._act_on(message)
         except (MessageRefused, CertificateUnavailable) as exc:
-            raise self._refused(exc) from None
+            raise self._log_refusal(exc) from None
         self.bridge.counters.add(f"sns_{outcome}")
         self.answer(SnsAnswer(outcome=outcome))
 
-    def _read(self) -> SnsMessage:
+    def _parse(self) -> SnsMessage:
         headers = self.request.headers
         return parse_message(
-            self.whole_body(),
+            self.read_body(),
             header_type=headers.get("x-amz-sns-message-type"),
             raw_delivery=headers.get("x-amz-sns-rawdelivery", "").lower() == "true",
         )
 
-    async def _obey(self, message: SnsMessage) -> str:
+    async def _act_on(self, message: SnsMessage) -> str:
         match message.type:
             case MessageType.NOTIFICATION:
-                return await self._fetch(message)
+                return await self._enqueue_fetches(message)
             case MessageType.SUBSCRIPTION_CONFIRMATION:
-                return await self._confirm(message)
+                return await self._start_confirmation(message)
             case MessageType.UNSUBSCRIBE_CONFIRMATION:
                 self.log.warning(
-                    "somebody unsubscribed this endpoint; `eagle-logger subscribe` undoes it",
+                    "sns_endpoint_unsubscribed",
                     topic=message.topic_arn,
+                    detail="`eagle-logger subscribe` subscribes it again",
                 )
                 return "unsubscribed"
 
-    async def _fetch(self, message: SnsMessage) -> str:
-        asked = cloud_ids_in(message.message)
+    async def _enqueue_fetches(self, message: SnsMessage) -> str:
+        request = cloud_ids_in(message.message)
         try:
-            requested = await self.bridge.adhoc.fetch_now(asked.cloud_ids, once=message.message_id)
+            result = await self.bridge.adhoc.fetch_now(request.cloud_ids, once=message.message_id)
         except RedisUnavailable:
-            self.log = self.log.bind(cloud_ids=asked.cloud_ids)  # for the line that says so
+            # The line that reports the 503 shows which homes wait.
+            self.log = self.log.bind(cloud_ids=request.cloud_ids)
             raise
-        return record_request(self.log, self.bridge.counters, "sns", asked, requested)
+        return record_request(self.log, self.bridge.counters, "sns", request, result)
 
-    async def _confirm(self, message: SnsMessage) -> str:
-        """Never through the SubscribeURL: the API is asked, by our own credentials, about a topic
-        on our own list."""
+    async def _start_confirmation(self, message: SnsMessage) -> str:
+        """Never follow the message's SubscribeURL: confirm through Amazon's API, with this system's
+        credentials, and only for a topic that the settings allow."""
         requested: RequestResult = await self.bridge.schedule.request((), once=message.message_id)
         if requested.seen_before:
             return "repeated"
@@ -88,15 +90,16 @@ class SnsHandler(Handler):
         return "confirming"
 
     def too_large(self) -> HttpProblem:
-        return self._refused(
-            MessageRefused(Reason.TOO_LARGE, f"a message is at most {self.max_body} bytes")
+        return self._log_refusal(
+            MessageRefused(Reason.TOO_LARGE, f"a message is at most {self.max_body_bytes} bytes")
         )
 
-    def _refused(self, refusal: MessageRefused | CertificateUnavailable) -> HttpProblem:
+    def _log_refusal(self, refusal: MessageRefused | CertificateUnavailable) -> HttpProblem:
+        """Count and log a refusal. Returns the answer for it."""
         reason = refusal.reason
         self.bridge.counters.add(f"sns_{reason}")
         self.log.warning(
-            "sns message refused",
+            "sns_message_refused",
             reason=str(reason),
             detail=str(refusal),
             peer=self.request.remote_ip,

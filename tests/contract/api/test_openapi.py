@@ -1,5 +1,5 @@
-"""The OpenAPI document says what the server does: every route is in it, and schemathesis finds no
-difference."""
+"""The OpenAPI document describes the server: every route is in it, and schemathesis finds no
+difference between the two."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from eagle_logger import settings as settings_module
 from eagle_logger import wiring
-from eagle_logger.settings import Settings
+from eagle_logger.settings import Settings, load
 from eagle_logger.users.cipher import new_key
 from tests.support.fake_sns import TOPIC
 from tests.support.redis_server import RedisServer
 from workers.server.app import ROUTES
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 from workers.server.openapi import document
 
 TOKEN = "a token for tests"
@@ -41,7 +40,7 @@ def bridge_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A whole bridge, on a loop in a thread of its own."""
     directory = tmp_path_factory.mktemp("bridge")
     with RedisServer(directory) as redis:
-        settings = settings_module.load(
+        settings = load(
             directory,
             redis_url=redis.url,
             sns_topic_arns=(TOPIC,),
@@ -52,7 +51,7 @@ def bridge_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
         thread.start()
-        context = running(settings, lambda _: None)
+        context = running_bridge(settings, lambda _: None)
         try:
             asyncio.run_coroutine_threadsafe(make_ready(settings), loop).result(10)
             yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(10)
@@ -80,7 +79,7 @@ def test_the_server_does_what_the_document_says(
 ) -> None:
     api = schemathesis.openapi.from_dict(document())
     api.config.update(base_url=bridge_url, headers={"Authorization": f"Bearer {TOKEN}"})
-    # A document cannot say what SNS has signed: whatever is made up is refused.
+    # A document cannot describe a signature, so the server refuses every message made up from it.
     excluded: list[Any] = [positive_data_acceptance] if path == "/sns" else []
 
     @hypothesis.given(case=api[path][method].as_strategy(generation_mode=mode))
@@ -96,15 +95,16 @@ def test_the_server_does_what_the_document_says(
     try:
         agree()
     except Unsatisfiable:
-        assert (
-            mode is GenerationMode.NEGATIVE
-        )  # where nothing can be said, nothing can be said wrongly
+        # A route that takes nothing cannot get a wrong request.
+        assert mode is GenerationMode.NEGATIVE
 
 
 def test_every_route_is_in_the_document() -> None:
     documented = {path: set(item) - {"parameters"} for path, item in document()["paths"].items()}
     served = {
-        re.sub(r"\(.*?\)", "{cloud_id}", pattern): {name.lower() for name in handler.allowed()}
+        re.sub(r"\(.*?\)", "{cloud_id}", pattern): {
+            name.lower() for name in handler.allowed_methods()
+        }
         for pattern, handler in ROUTES
     }
     assert documented == served

@@ -17,7 +17,7 @@ from eagle_logger.sns.topics import Topic
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import NewUser, UserStore
 from tests.support.fake_sns import TOPIC, FakeSns
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 TOKEN = "a token for tests"  # not a secret
 
@@ -90,7 +90,7 @@ async def store(settings: Settings) -> AsyncIterator[UserStore]:
 async def bridge(
     settings: Settings, store: UserStore, sns: FakeSns, queue: Queue, confirmed: Confirmed
 ) -> AsyncIterator[str]:
-    async with running(
+    async with running_bridge(
         settings, queue, fetch_certificate=sns.fetch_certificate, confirm=confirmed
     ) as url:
         yield url

@@ -17,7 +17,7 @@ from tests.integration.bridge.conftest import Queue
 from tests.support.fake_sns import FakeSns, body
 from workers.server import limits
 from workers.server.app import BoundedServer
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 from workers.server.limits import RateLimit
 from workers.up.ports import free_port
 
@@ -44,9 +44,9 @@ async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = 5.0
 
 @pytest.fixture
 async def hasty(settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(limits, "HEADERS_WITHIN", TOO_SLOW)
-    monkeypatch.setattr(limits, "BODY_WITHIN", TOO_SLOW)
-    async with running(settings, Queue()) as url:
+    monkeypatch.setattr(limits, "HEADERS_WITHIN_S", TOO_SLOW)
+    monkeypatch.setattr(limits, "BODY_WITHIN_S", TOO_SLOW)
+    async with running_bridge(settings, Queue()) as url:
         yield url
 
 
@@ -85,7 +85,7 @@ async def test_a_sender_that_asks_too_often_is_answered_429(
     settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(1, 20), Rate(1, 100)))
-    async with running(settings, Queue()) as url, aiohttp.ClientSession(url) as http:
+    async with running_bridge(settings, Queue()) as url, aiohttp.ClientSession(url) as http:
         statuses = []
         for _ in range(25):
             async with http.post("/sns", data=b"{}") as response:
@@ -139,7 +139,7 @@ async def test_an_internal_error_shows_nothing_of_its_cause(
     def broken(cloud_ids: object) -> None:
         raise ZeroDivisionError("the secret word")
 
-    async with running(settings, broken) as url:
+    async with running_bridge(settings, broken) as url:
         token = settings.api_token.get_secret_value() if settings.api_token else ""
         headers = {"Authorization": f"Bearer {token}"}
         async with (
@@ -159,7 +159,7 @@ async def test_a_crowd_of_idle_connections_does_not_keep_the_probes_from_answeri
     monkeypatch.setattr(BoundedServer, "max_connections", 20)
     monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.001, 2), Rate(0.001, 2)))
     probes = settings.model_copy(update={"bridge_probe_port": free_port()})
-    async with running(probes, Queue()) as url, aiohttp.ClientSession() as http:
+    async with running_bridge(probes, Queue()) as url, aiohttp.ClientSession() as http:
         address = urlsplit(url)
         crowd = [await asyncio.open_connection(address.hostname, address.port) for _ in range(20)]
         assert await raw(url, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b"", (
@@ -188,13 +188,13 @@ async def test_behind_a_trusted_proxy_the_limit_is_for_the_sender_that_the_proxy
                     answers.append(response.status)
             return answers
 
-    async with running(behind, Queue()) as url:
+    async with running_bridge(behind, Queue()) as url:
         assert 429 not in (await statuses(url, "192.0.2.1"))[:2]
         assert (await statuses(url, "192.0.2.1"))[-1] == 429
         assert 429 not in (await statuses(url, "made-up, 192.0.2.2"))[:2], (
             "another sender has a limit of its own"
         )
-    async with running(settings, Queue()) as url:
+    async with running_bridge(settings, Queue()) as url:
         await statuses(url, "192.0.2.1")
         assert (await statuses(url, "192.0.2.2"))[0] == 429, (
             "no proxy is trusted: the connection counts"

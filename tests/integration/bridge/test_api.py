@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 BODY = {
     "user_email": "b@example.com",
@@ -165,7 +165,7 @@ async def test_a_token_may_have_letters_beyond_ascii(
     settings: Settings, store: UserStore, queue: Queue
 ) -> None:
     odd = settings.model_copy(update={"api_token": SecretStr("schlüssel")})
-    async with running(odd, queue) as url:
+    async with running_bridge(odd, queue) as url:
         for given, expected in (("schlüssel", 200), ("schlussel", 401)):
             async with (
                 aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {given}"}) as http,
@@ -179,7 +179,7 @@ async def test_without_a_token_in_the_settings_the_routes_are_off(
 ) -> None:
     off = settings.model_copy(update={"api_token": None, "secret_keys": None})
     async with (
-        running(off, queue) as url,
+        running_bridge(off, queue) as url,
         aiohttp.ClientSession(url, headers={"Authorization": "Bearer None"}) as http,
     ):
         answered, problem = await asked(http, "GET", "/api/users/")

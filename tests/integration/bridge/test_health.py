@@ -9,7 +9,7 @@ from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 
 async def checks(http: aiohttp.ClientSession) -> tuple[int, dict[str, str]]:
@@ -41,7 +41,10 @@ async def test_workers_that_report_and_consume_nothing_make_the_system_not_ready
     await store.fleet.note_progress("dispatch", {})
     await store.fleet.note_progress("fetch@host", {})
     await store.schedule.request(["002738"])
-    async with running(settings, Queue(), patience=0.05) as url, aiohttp.ClientSession(url) as http:
+    async with (
+        running_bridge(settings, Queue(), workers_silent_after_s=0.05) as url,
+        aiohttp.ClientSession(url) as http,
+    ):
 
         async def stalled() -> bool:
             await store.fleet.note_progress("fetch@host", {})
@@ -77,7 +80,7 @@ async def test_every_route_says_that_redis_is_away(settings: Settings, tmp_path:
         there = settings.model_copy(update={"redis_url": server.url})
         token = settings.api_token.get_secret_value() if settings.api_token else ""
         async with (
-            running(there, Queue()) as url,
+            running_bridge(there, Queue()) as url,
             aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {token}"}) as http,
         ):
             server.kill()

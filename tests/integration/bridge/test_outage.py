@@ -17,7 +17,7 @@ from tests.integration.bridge.conftest import new_user
 from tests.support.fake_sns import TOPIC, FakeSns
 from tests.support.polling import until
 from tests.support.redis_server import RedisServer
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 MESSAGES = 200
 
@@ -47,7 +47,9 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
                     raise OSError(str(exc)) from exc
             enqueued.update(leased)
 
-        async with running(settings, enqueue, fetch_certificate=sns.fetch_certificate) as url:
+        async with running_bridge(
+            settings, enqueue, fetch_certificate=sns.fetch_certificate
+        ) as url:
             server.stop()
             statuses: list[list[int]] = [[] for _ in cloud_ids]
             deliveries = [

@@ -16,7 +16,7 @@ import aiohttp
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.support.fake_sns import FakeSns
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def test_a_request_under_way_is_answered_before_the_bridge_stops(
     async def deliver(url: str) -> None:
         statuses.extend(await sns.deliver(f"{url}/sns", sns.notification("002738"), attempts=1))
 
-    async with running(settings, slow, fetch_certificate=sns.fetch_certificate) as url:
+    async with running_bridge(settings, slow, fetch_certificate=sns.fetch_certificate) as url:
         delivery = asyncio.create_task(deliver(url))
         await asyncio.to_thread(began.wait, 10)
         asyncio.get_running_loop().call_later(0.1, let_go.set)

@@ -19,7 +19,7 @@ from tests.integration.bridge.conftest import Confirmed, Queue
 from tests.support.fake_sns import TOPIC, FakeSns, body, headers
 from tests.support.polling import until
 from tests.unit.sns.test_verifier import FALSE_SIGNATURES, FORGERIES
-from workers.server.lifecycle import running
+from workers.server.lifecycle import running_bridge
 
 
 async def posted(
@@ -185,18 +185,18 @@ async def test_every_line_about_a_message_bears_its_id(
         if line["event"] != "request"
     ]
     assert lines[:3] == [
-        (forged["MessageId"], "sns message refused", "bad_signature"),
-        ("only-in-the-header", "sns message refused", "not_json"),
-        ("too-large", "sns message refused", "too_large"),
+        (forged["MessageId"], "sns_message_refused", "bad_signature"),
+        ("only-in-the-header", "sns_message_refused", "not_json"),
+        ("too-large", "sns_message_refused", "too_large"),
     ]
     assert [(name, event) for name, event, _ in lines[3:6]] == [
-        (genuine["MessageId"], "answered 503"),
+        (genuine["MessageId"], "answered_503"),
         (genuine["MessageId"], "sns_message"),
         (genuine["MessageId"], "sns_message"),
     ]
     assert lines[6][0] == "unsubscribed"
     assert all("message_id" in line for line in logged), "those of the requests too"
-    about_the_fetch = [line for line in logged if line["event"] in {"answered 503", "sns_message"}]
+    about_the_fetch = [line for line in logged if line["event"] in {"answered_503", "sns_message"}]
     assert all("002738" in str(line) for line in about_the_fetch)
 
 
@@ -239,6 +239,6 @@ async def test_an_empty_allow_list_refuses_everything(
     settings: Settings, sns: FakeSns, queue: Queue
 ) -> None:
     closed = settings.model_copy(update={"sns_topic_arns": ()})
-    async with running(closed, queue, fetch_certificate=sns.fetch_certificate) as url:
+    async with running_bridge(closed, queue, fetch_certificate=sns.fetch_certificate) as url:
         assert await sns.deliver(f"{url}/sns", sns.notification("002738")) == [403]
     assert sns.fetched == []

@@ -34,7 +34,7 @@ from tests.support.redis_server import RedisServer
 from workers.bridge import aws_clients, ping_and_subscribe
 from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.sns_verifier import make_verifier
-from workers.server.subscription_confirmation import through_boto3
+from workers.server.subscription_confirmation import confirm_through_boto3
 from workers.sqs import Receiver, receive
 
 DEAD_LETTERS_AFTER = 2
@@ -178,7 +178,9 @@ async def test_an_http_subscription_waits_for_the_bridge_to_confirm(
         TOPIC,
     )
     assert any("EAGLE_SNS_TOPIC_ARNS" in line for line in lines)
-    subscription = await asyncio.to_thread(through_boto3(cloud), Topic.parse(TOPIC), "a token")
+    subscription = await asyncio.to_thread(
+        confirm_through_boto3(cloud), Topic.parse(TOPIC), "a token"
+    )
     assert subscription.startswith(TOPIC)
 
 

@@ -19,8 +19,7 @@ from eagle_logger.settings import Settings
 from eagle_logger.users.memory.store import memory_store
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
 from tests.support.rotating import Disk, Watched
-from workers.server.context import Unarchived
-from workers.server.lifecycle import _unarchived
+from workers.server.unarchived_hours import UnarchivedHours, unarchived_hours
 
 NEXT = Hour(HOUR.end)
 
@@ -39,18 +38,18 @@ def test_an_hour_with_only_stuck_files_is_not_the_oldest_unarchived_hour(
     settings: Settings,
 ) -> None:
     disk = Disk(settings.logs_dir)
-    assert _unarchived(settings) == Unarchived(0, 0, None, 0)
+    assert unarchived_hours(settings) == UnarchivedHours(0, 0, None, 0)
     disk.append(demands([1]))
     disk.rotate(Watched(MemoryArchive(), before=refuse_the_user))
-    assert _unarchived(settings) == Unarchived(1, 1, None, 1)
+    assert unarchived_hours(settings) == UnarchivedHours(1, 1, None, 1)
     disk.append(demand(1, 1, hour=NEXT, cloud_id="00ce69"), "00ce69", NEXT)
     all_in_their_time(settings)
-    assert _unarchived(settings) == Unarchived(2, 2, NEXT.start, 1)
+    assert unarchived_hours(settings) == UnarchivedHours(2, 2, NEXT.start, 1)
     disk.append(demand(1, 1, cloud_id="00ce69"), "00ce69")
     all_in_their_time(settings)
-    assert _unarchived(settings) == Unarchived(2, 3, HOUR.start, 1)
+    assert unarchived_hours(settings) == UnarchivedHours(2, 3, HOUR.start, 1)
     disk.rotate(MemoryArchive(), include_open=True, heed_pauses=False)
-    assert _unarchived(settings).stuck == 0
+    assert unarchived_hours(settings).stuck == 0
 
 
 def test_an_hour_that_is_still_open_is_not_unarchived(tmp_path: Path) -> None:
@@ -64,14 +63,14 @@ def test_an_hour_that_is_still_open_is_not_unarchived(tmp_path: Path) -> None:
         relay_url="http://127.0.0.1:1/",
         test_clock=_standing_at(now),
     )
-    assert _unarchived(before) == Unarchived(0, 0, None, 0)
+    assert unarchived_hours(before) == UnarchivedHours(0, 0, None, 0)
     after = Settings(
         data_dir=tmp_path,
         rotate_grace=grace,
         relay_url="http://127.0.0.1:1/",
         test_clock=_standing_at(now + 1),
     )
-    assert _unarchived(after) == Unarchived(1, 1, HOUR.start, 0)
+    assert unarchived_hours(after) == UnarchivedHours(1, 1, HOUR.start, 0)
 
 
 def all_in_their_time(settings: Settings) -> None:
@@ -97,10 +96,10 @@ async def test_a_file_with_late_readings_is_not_unarchived_yet(tmp_path: Path) -
     disk = Disk(settings.logs_dir)
     disk.append(demand(1, 1, hour=hour), hour=hour)
     [file] = (settings.logs_dir / hour.name).rglob("*.jsonl")
-    assert _unarchived(settings) == Unarchived(0, 0, None, 0)
+    assert unarchived_hours(settings) == UnarchivedHours(0, 0, None, 0)
     assert await waiting(settings) == ([], [UnarchivedHour(hour.name, 1)])
     in_its_time(file, hour)
-    assert _unarchived(settings) == Unarchived(1, 1, hour.start, 0)
+    assert unarchived_hours(settings) == UnarchivedHours(1, 1, hour.start, 0)
     assert await waiting(settings) == ([UnarchivedHour(hour.name, 1)], [])
 
 

@@ -10,7 +10,7 @@ def test_one_peer_takes_nothing_from_the_others() -> None:
     assert sum(limit.take("quiet", 0.0) == 0 for _ in range(5)) == 5
 
 
-def test_many_peers_together_are_bounded_too_and_so_is_what_is_remembered_of_them() -> None:
+def test_all_peers_together_have_a_limit_and_few_of_them_are_remembered() -> None:
     limit = RateLimit(Rate(1, 10), Rate(1, 100))
     assert sum(limit.take(str(peer), 0.0) == 0 for peer in range(10_000)) == 100
     assert len(limit._peers) == 4096

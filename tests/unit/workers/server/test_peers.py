@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from workers.server.peers import networks, peer_of
+from workers.server.peers import parse_networks, peer_of
 
-PROXIES = networks(["10.0.0.0/8", "2001:db8::1"])
+PROXIES = parse_networks(["10.0.0.0/8", "2001:db8::1"])
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_without_trusted_proxies_the_sender_is_the_peer_of_the_connection() -> N
     assert peer_of("10.0.0.1", ["198.51.100.1"], ()) == "10.0.0.1"
 
 
-def test_a_proxy_that_is_no_address_is_refused() -> None:
+def test_a_proxy_that_is_not_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="proxy"):
-        networks(["10.0.0.1", "proxy.example.org"])
+        parse_networks(["10.0.0.1", "proxy.example.org"])

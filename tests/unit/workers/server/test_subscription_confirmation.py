@@ -14,7 +14,7 @@ TOPIC = Topic.parse("arn:aws:sns:us-east-1:123456789012:fetch")
 
 
 class Amazon:
-    """Fails as often as it is told to."""
+    """Fails `failures` times, then confirms."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -32,7 +32,7 @@ async def counted(store: UserStore, counters: Counters) -> dict[str, int]:
     return await store.fleet.tally()
 
 
-async def test_a_failure_is_tried_again() -> None:
+async def test_a_confirmation_that_fails_is_tried_again() -> None:
     store, amazon = memory_store(), Amazon(failures=2)
     counters = Counters(store.fleet)
     confirmations = Confirmations(amazon, counters, pauses=(0.0, 0.0, 0.0))
@@ -42,20 +42,21 @@ async def test_a_failure_is_tried_again() -> None:
     assert await counted(store, counters) == {"sns_confirmed": 1}
 
 
-async def test_after_the_last_attempt_it_says_what_to_do() -> None:
+async def test_after_the_last_attempt_the_log_says_what_to_do() -> None:
     store, amazon = memory_store(), Amazon(failures=9)
     counters = Counters(store.fleet)
     confirmations = Confirmations(amazon, counters, pauses=(0.0,))
     with capture_logs() as logged:
         confirmations.begin(TOPIC, "t0k3n", "message-1")
         await until(lambda: not confirmations._under_way)
-    assert "eagle-logger subscribe" in logged[-1]["event"]
+    assert logged[-1]["event"] == "subscription_not_confirmed"
+    assert "eagle-logger subscribe" in logged[-1]["detail"]
     assert {(line["message_id"], line["topic"]) for line in logged} == {("message-1", TOPIC.arn)}
     assert "t0k3n" not in str(logged)
     assert await counted(store, counters) == {"sns_not_confirmed": 1}
 
 
-async def test_what_is_under_way_ends_with_the_server() -> None:
+async def test_confirmations_under_way_end_with_the_server() -> None:
     amazon = Amazon(failures=9)
     confirmations = Confirmations(amazon, Counters(memory_store().fleet), pauses=(3600.0,))
     confirmations.begin(TOPIC, "t0k3n", "message-1")
@@ -63,5 +64,5 @@ async def test_what_is_under_way_ends_with_the_server() -> None:
     with capture_logs() as logged:
         await confirmations.close()
     assert len(amazon.asked) == 1
-    assert "left unconfirmed" in logged[0]["event"]
+    assert logged[0]["event"] == "subscriptions_left_unconfirmed"
     assert not confirmations._under_way
