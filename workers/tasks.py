@@ -48,39 +48,16 @@ _USERS_PER_LEASE = _USERS_PER_MESSAGE * _settings.shards
 
 @app.task(name="dispatch")
 def dispatch() -> str:
-    """Lease the users that have fallen due, and send them to the fetch queues.
-
-    A queue in which too many messages wait gets no more. The users who would go there are leased
-    all the same, and fall due again when the lease ends.
-    """
+    """Lease the users that have fallen due, and send them to the fetch queues."""
     started = time.monotonic()
     worker = runtime.current()
     worker.note_progress("dispatch")
-    waiting = Counter(worker.broker.waiting(fetch_queues(_settings.fetch_queues)))
-    waiting_before = waiting.total()
+    waiting = worker.broker.waiting(fetch_queues(_settings.fetch_queues))
     admitted = worker.run(
         most_this_second(worker.store.fleet, _settings.clock, _settings.intervals)
     )
-    leased = 0
-    message_ids: list[str] = []
-    while leased < admitted:
-        full = full_queues(waiting, _settings.max_waiting_messages)
-        if full:
-            _log.warning("fetch_workers_behind", queues=sorted(full), waiting=waiting.total())
-        if len(full) == _settings.fetch_queues:
-            break
-        wanted = min(_USERS_PER_LEASE, admitted - leased)
-        due = worker.run(worker.store.schedule.lease(wanted))
-        for shard, cloud_ids in messages_by_shard(
-            due, shards=_settings.shards, at_most=_USERS_PER_MESSAGE
-        ):
-            queue = fetch_queue(shard % _settings.fetch_queues)
-            if queue not in full:
-                message_ids.append(_send_fetch(cloud_ids, queue))
-                waiting[queue] += 1
-        leased += len(due)
-        if len(due) < _USERS_PER_LEASE:
-            break
+    leased, message_ids = _lease_and_send(worker, admitted, Counter(waiting))
+    waiting_before = sum(waiting.values())
     if leased:
         _log.info(
             "dispatch",
@@ -92,6 +69,37 @@ def dispatch() -> str:
     return (
         f"{leased} users leased in {len(message_ids)} messages, {waiting_before} messages waiting"
     )
+
+
+def _lease_and_send(
+    worker: runtime.Runtime, admitted: int, waiting: Counter[str]
+) -> tuple[int, list[str]]:
+    """Lease as many due users as are admitted, and send them. Return how many were leased, and the
+    messages' ids.
+
+    `waiting` counts the messages in each fetch queue. A queue in which too many wait gets no more.
+    The users who would go there are leased all the same, and fall due again when the lease ends.
+    """
+    leased = 0
+    message_ids: list[str] = []
+    while leased < admitted:
+        full = full_queues(waiting, _settings.max_waiting_messages)
+        if full:
+            _log.warning("fetch_workers_behind", queues=sorted(full), waiting=waiting.total())
+        if len(full) == _settings.fetch_queues:
+            break
+        due = worker.run(worker.store.schedule.lease(min(_USERS_PER_LEASE, admitted - leased)))
+        for shard, cloud_ids in messages_by_shard(
+            due, shards=_settings.shards, at_most=_USERS_PER_MESSAGE
+        ):
+            queue = fetch_queue(shard % _settings.fetch_queues)
+            if queue not in full:
+                message_ids.append(_send_fetch(cloud_ids, queue))
+                waiting[queue] += 1
+        leased += len(due)
+        if len(due) < _USERS_PER_LEASE:
+            break
+    return leased, message_ids
 
 
 @app.task(name="fetch")
