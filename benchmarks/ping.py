@@ -33,7 +33,7 @@ from tests.support.fake_sns import TOPIC, FakeSns, body, headers
 from workers.bridge import aws_clients
 from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.publisher import make_publisher
-from workers.up.simulators import homes as accounts_of
+from workers.up.simulators import read_homes
 
 FLEET = 1000
 PINGS = 200
@@ -69,7 +69,7 @@ def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[di
         )
         _start_bridge(processes, system, sns, aws_port)
         system.start()
-        people = accounts_of(relay.users_file)
+        people = read_homes(relay.users_file)
         accounts = [(one.user.cloud_id, one.credentials) for one in people[: FLEET + 3 * PINGS]]
         asyncio.run(_seed(system.settings, accounts[FLEET:], _IDLE))
         asyncio.run(_seed(system.settings, accounts[:FLEET], {}))

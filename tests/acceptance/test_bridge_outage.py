@@ -33,7 +33,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.set_membership import breaches
 from workers.bridge import aws_clients
 from workers.up.ports import free_port
-from workers.up.simulators import homes
+from workers.up.simulators import read_homes
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -166,7 +166,7 @@ async def register(store: UserStore, settings: Settings, users_file: Path) -> li
     cipher, state = wiring.cipher(settings), UserState(asked=dict.fromkeys(Kind, time.time()))
     stored = [
         StoredUser(home.user, cipher.seal(home.credentials), state, None, None)
-        for home in homes(users_file)
+        for home in read_homes(users_file)
     ]
     for start in range(0, len(stored), 500):
         await store.users.restore(stored[start : start + 500])

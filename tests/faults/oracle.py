@@ -24,7 +24,7 @@ from tests.faults.system_under_test import Trial
 from tests.support import leaks
 from tests.support.set_membership import breaches, strays
 from workers.up.data_dir import KEYS
-from workers.up.measured_run.deaths import FILE
+from workers.up.measured_run.deaths import DEATHS_FILE
 from workers.up.simulators import BUCKET
 
 MOST_MEMORY = 400 * 1024 * 1024
@@ -76,7 +76,7 @@ def _compare_homes_that_are_not_hostile(trial: Trial) -> LedgerComparison:
         for row in trial.plan.ledger.read_bytes().splitlines(keepends=True)
         if not _is_hostile(trial, row)
     ]
-    deaths = trial.data / FILE
+    deaths = trial.data / DEATHS_FILE
     return compare(
         lambda: served,
         theirs,

@@ -12,14 +12,14 @@ from eagle_logger.core.poison_users import PARKED_AFTER_DEATHS
 from tests.faults.poison.sitecustomize import FILE
 from tests.faults.scenario import Scenario, Strike
 from tests.faults.system_under_test import Setup, Trial
-from workers.up.simulators import homes
+from workers.up.simulators import read_homes
 
 SETUP = Setup(homes=20, environment={"PYTHONPATH": str(Path(__file__).with_name("poison"))})
 PARKED_WITHIN_S = 90.0
 
 
 def poison(trial: Trial, number: int) -> None:
-    victim = homes(trial.plan.users_file)[number].user.cloud_id
+    victim = read_homes(trial.plan.users_file)[number].user.cloud_id
     (trial.data / FILE).write_text(victim)
 
 
@@ -39,7 +39,7 @@ def parked_and_nobody_else(trial: Trial) -> None:
 def fetched_again(trial: Trial) -> float:
     """Mend the reply and add the user again; returns the seconds until all readings flow."""
     (trial.data / FILE).unlink()
-    new = [one for one in homes(trial.plan.users_file) if one.user.cloud_id in parked(trial)]
+    new = [one for one in read_homes(trial.plan.users_file) if one.user.cloud_id in parked(trial)]
     trial.run(trial.store.users.put(new))
     began = time.monotonic()
     trial.await_flow()

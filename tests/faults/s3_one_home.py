@@ -11,7 +11,7 @@ from eagle_logger import wiring
 from eagle_logger.core.paths import parse_archive_key
 from tests.faults.scenario import Scenario, Strike, archiving
 from tests.faults.system_under_test import Trial
-from workers.up.simulators import homes
+from workers.up.simulators import read_homes
 
 _AN_HOUR = 32.0
 """Real seconds that an hour of the trial takes."""
@@ -19,7 +19,7 @@ _AN_HOUR = 32.0
 
 def strike_home(what: str, number: int, *, fault: str, methods: Sequence[str]) -> Strike:
     def begin(trial: Trial) -> None:
-        home = homes(trial.plan.users_file)[number].user.cloud_id
+        home = read_homes(trial.plan.users_file)[number].user.cloud_id
         trial.notes["home"] = home
         trial.stand_ins.s3_misbehaves(
             {"fault": fault, "methods": methods, "key": f"cloud_id={home}/"}

@@ -12,7 +12,7 @@ from eagle_logger import wiring
 from tests.faults import oracle
 from tests.faults.fault_table import Row
 from tests.faults.system_under_test import Setup, Trial
-from workers.up.measured_run.summary import rotate_what_is_open
+from workers.up.measured_run.summary import archive_open_hours
 
 Act = Callable[[Trial], object]
 
@@ -82,7 +82,7 @@ def run(scenario: Scenario, seed: int, directory: Path) -> Row:
             took.append(_carry_out(strike, trial))
             print(f"  {number}. back after {took[-1]:.1f} s", flush=True)
         trial.stop()
-        print(f"  {trial.run(rotate_what_is_open(trial.settings))}")
+        print(f"  {trial.run(archive_open_hours(trial.settings))}")
         verdict, findings = oracle.examine(trial)
         findings += scenario.further_findings(trial)
     assert not findings, "\n".join(findings)

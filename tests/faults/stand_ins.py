@@ -17,7 +17,7 @@ from typing import Any, Self
 from tests.acceptance.running import until
 from workers.up.config import child_command
 from workers.up.exec_with_parent import PARENT
-from workers.up.programs import SIMULATOR, Program, stand_ins
+from workers.up.programs import SIMULATOR, Program, stand_in_programs
 from workers.up.readiness import answers
 from workers.up.simulators import SimulatorSetup
 
@@ -37,7 +37,7 @@ class StandIns:
         self.plan = plan
         self._logs = logs
         self._environment = {**environment, PARENT: str(os.getpid())}
-        self._programs = [_seeded(program, seed, latency) for program in stand_ins(plan)]
+        self._programs = [_seeded(program, seed, latency) for program in stand_in_programs(plan)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.s3_spoils = False
         """Whether S3 ever had to store other bytes than it is sent."""

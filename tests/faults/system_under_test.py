@@ -30,16 +30,16 @@ from tests.faults.resource_watch import Watch
 from tests.faults.stand_ins import StandIns
 from tests.support import volumes
 from tests.support.tcp_proxy import TcpProxy
-from workers.up.data_dir import key_file, write_private
+from workers.up.data_dir import key_file, write_private_file
 from workers.up.manager import LOG, Manager
-from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
-from workers.up.measured_run.throughput import grown
+from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
+from workers.up.measured_run.throughput import growth
 from workers.up.ports import free_port
 from workers.up.programs import Program, Stage, system_programs
 from workers.up.readiness import not_ready
 from workers.up.redis_server import PrivateRedis, await_redis
 from workers.up.servers import find_server
-from workers.up.simulators import SimulatorSetup, homes, register
+from workers.up.simulators import SimulatorSetup, read_homes, register_homes
 from workers.up.supervisor_log import DIED, GAVE_UP, ProcessEvent
 
 Result = TypeVar("Result")
@@ -197,7 +197,7 @@ class Trial:
 
     def _start(self) -> None:
         self._start_stores()
-        self.run(register(self.store.users, homes(self.plan.users_file)))
+        self.run(register_homes(self.store.users, read_homes(self.plan.users_file)))
         self.start_the_rest()
 
     def _start_stores(self) -> None:
@@ -277,13 +277,13 @@ class Trial:
         return [program.name for program in self.programs if program.stage in stages]
 
     def deaths_so_far(self) -> int:
-        path = self.data / FILE
+        path = self.data / DEATHS_FILE
         return len(path.read_bytes().splitlines()) if path.exists() else 0
 
     def lateness(self) -> str:
         """The lateness of the visits since the last call, as text."""
         now = self.run(self.store.fleet.tally())
-        more, self._tally = grown(self._tally, now), now
+        more, self._tally = growth(self._tally, now), now
         shares = [late_percentile(more, share) for share in (0.5, 0.99)]
         return (
             " / ".join("?" if share is None else f"{share:g}" for share in shares)
@@ -404,7 +404,7 @@ class Trial:
     def _standby(self) -> PrivateRedis:
         directory = self.data / STANDBY
         (directory / "redis").mkdir(parents=True)
-        write_private(directory / "redis" / "password", self.redis_password)
+        write_private_file(directory / "redis" / "password", self.redis_password)
         return PrivateRedis(directory, None)
 
     @property
@@ -436,13 +436,13 @@ class Trial:
             )
 
     def _new_manager(self) -> Manager:
-        for event in note_unseen(self.deaths, self.data / "run" / LOG, time.time()):
+        for event in record_unseen_deaths(self.deaths, self.data / "run" / LOG, time.time()):
             print(f"{event.name} had died: {event.status}", file=sys.stderr)
         return Manager(self.programs, self.data, self._environment, self._on_event)
 
     def _on_event(self, event: ProcessEvent) -> None:
         if event.what == DIED:
-            self.deaths.note(event)
+            self.deaths.record(event)
         elif event.what == GAVE_UP:
             self.given_up.append(event.name)
 

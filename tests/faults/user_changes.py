@@ -17,15 +17,15 @@ from eagle_logger.users.store import NewUser
 from eagle_logger.users.user_json import as_line
 from tests.faults.scenario import Scenario, Strike, archiving, fetching
 from tests.faults.system_under_test import Setup, Trial
-from workers.up.data_dir import key_file, write_private
-from workers.up.simulators import homes
+from workers.up.data_dir import key_file, write_private_file
+from workers.up.simulators import read_homes
 
 SETUP = Setup(homes=12)
 FETCHERS = ("fetch-1", "fetch-2")
 
 
 def those(trial: Trial, numbers: Sequence[int]) -> list[NewUser]:
-    known = homes(trial.plan.users_file)
+    known = read_homes(trial.plan.users_file)
     return [known[number] for number in numbers]
 
 
@@ -93,7 +93,7 @@ def _reseal(trial: Trial) -> int | None:
 
 def _put_keys(trial: Trial, keys: Sequence[str]) -> None:
     file = key_file(trial.data)
-    write_private(file, "\n".join(keys) + "\n")
+    write_private_file(file, "\n".join(keys) + "\n")
     trial.run(trial.store.close())
     trial.store = wiring.user_store(
         trial.settings.model_copy(update={"redis_url": trial.direct_redis_url}), passwords=True

@@ -39,7 +39,7 @@ def supervisor_configuration(
     return "\n".join(sections)
 
 
-def can_be_written(path: Path) -> bool:
+def is_safe_path(path: Path) -> bool:
     """In supervisor's configuration ` ;` and ` #` begin a comment wherever they stand, and a path's
     `%` is expanded twice."""
     return not any(mark in str(path) for mark in ("%", " ;", " #", "\n", "\t"))

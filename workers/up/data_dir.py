@@ -33,7 +33,7 @@ take."""
 
 
 @contextlib.contextmanager
-def locked(data_dir: Path) -> Iterator[int]:
+def lock_data_dir(data_dir: Path) -> Iterator[int]:
     """Hold the data directory, made if need be and closed to other users; gives the lock's file
     descriptor.
 
@@ -73,21 +73,21 @@ def key_file(data_dir: Path) -> Path:
     """The file with the keys that encrypt passwords, made on first use."""
     path = data_dir.absolute() / KEYS
     if not path.exists():
-        write_private(path, Fernet.generate_key().decode() + "\n")
+        write_private_file(path, Fernet.generate_key().decode() + "\n")
     return path
 
 
-def kept_secret(path: Path) -> str:
+def read_or_make_secret(path: Path) -> str:
     """A random password, the same as last time. If the file is damaged, a new one: nothing is
     encrypted with it."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if _SECRET.fullmatch(kept := path.read_text("ascii").strip()):
             return kept
-    write_private(path, secrets.token_urlsafe(24) + "\n")
+    write_private_file(path, secrets.token_urlsafe(24) + "\n")
     return path.read_text().strip()
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private_file(path: Path, text: str) -> None:
     """Write a file that only its owner may read, durably, and make the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode(), durable=True)
@@ -95,10 +95,10 @@ def write_private(path: Path, text: str) -> None:
 
 def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
     """Write down the programs that keep dying. `eagle-logger doctor` reads it."""
-    write_private(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
+    write_private_file(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
 
 
-def sign_of_life(data_dir: Path) -> None:
+def leave_sign_of_life(data_dir: Path) -> None:
     """Leave a mark of when `up` was last seen alive, for the next `up` after a power cut. A disk
     that takes no mark keeps the one before."""
     with contextlib.suppress(OSError):

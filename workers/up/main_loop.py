@@ -12,9 +12,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from workers.up.console import Console
-from workers.up.data_dir import last_sign_of_life, locked
+from workers.up.data_dir import last_sign_of_life, lock_data_dir
 from workers.up.manager import LOG, Manager
-from workers.up.measured_run.deaths import Deaths, note_unseen
+from workers.up.measured_run.deaths import Deaths, record_unseen_deaths
 from workers.up.measured_run.summary import Summary
 from workers.up.preparation import prepare
 from workers.up.session import Session
@@ -27,15 +27,17 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
     """The exit code. Raises EagleError for what keeps the system from running."""
     screen = Console(sys.stderr if as_json else sys.stdout)
     inbox: Inbox = SimpleQueue()
-    with locked(data_dir) as lock, _signals(inbox):
+    with lock_data_dir(data_dir) as lock, _signals(inbox):
         deaths = Deaths(data_dir)
-        for event in note_unseen(deaths, data_dir / "run" / LOG, last_sign_of_life(data_dir)):
+        for event in record_unseen_deaths(
+            deaths, data_dir / "run" / LOG, last_sign_of_life(data_dir)
+        ):
             screen.say(f"{event.name} (pid {event.pid}) had died: {event.status}")
         system = prepare(data_dir, homes)
 
         def on_event(event: ProcessEvent) -> None:
             if event.what == DIED:
-                deaths.note(event)
+                deaths.record(event)
             inbox.put(event)
 
         try:
@@ -50,11 +52,11 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
             deaths.write()
     if summary is None:
         return 0
-    tell(summary, screen, as_json=as_json)
+    print_summary(summary, screen, as_json=as_json)
     return 0 if summary.is_well else 1
 
 
-def tell(summary: Summary, screen: Console, *, as_json: bool) -> None:
+def print_summary(summary: Summary, screen: Console, *, as_json: bool) -> None:
     screen.header(
         f"{name.replace('_', ' '):18} {'-' if value is None else value}"
         for name, value in asdict(summary).items()

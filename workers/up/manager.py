@@ -20,8 +20,8 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from eagle_logger.errors import ConfigurationError, EagleError
 from workers.up import supervisord_main
-from workers.up.config import can_be_written, child_command, supervisor_configuration
-from workers.up.data_dir import write_private
+from workers.up.config import child_command, is_safe_path, supervisor_configuration
+from workers.up.data_dir import write_private_file
 from workers.up.exec_with_parent import PARENT
 from workers.up.programs import Program
 from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
@@ -74,7 +74,7 @@ class Manager:
         return self._run / "log"
 
     def __enter__(self) -> Self:
-        if not can_be_written(self._run):
+        if not is_safe_path(self._run):
             raise ConfigurationError(
                 f"{self._run}: a data directory's path must not hold '%', ' ;' or ' #'; name another with --data"
             )
@@ -192,7 +192,7 @@ class Manager:
         text = supervisor_configuration(
             self._programs, run=self._run, logs=self.log_dir, socket=self._address
         )
-        write_private(self._configuration, text)
+        write_private_file(self._configuration, text)
 
     def _spawn(self, configuration: Path) -> None:
         supervisord = [

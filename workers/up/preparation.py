@@ -21,13 +21,13 @@ from workers.up.data_dir import (
     FLOWER_PASSWORD,
     forget_services,
     former_services,
-    kept_secret,
     key_file,
+    read_or_make_secret,
 )
 from workers.up.ports import free_port, is_free
 from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
-from workers.up.simulators import BROUGHT_ALONG, ROTATE_OPEN_EVERY, SimulatorSetup
+from workers.up.simulators import ROTATE_OPEN_EVERY_S, SETTINGS_OF_SIMULATORS, SimulatorSetup
 
 _NOT_NOTED = {
     "data_dir",
@@ -89,8 +89,8 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     os.environ.update({PREFIX + name.upper(): port for name, port in ports.items()})
     plan = None
     if homes is not None:
-        plan = SimulatorSetup.make(homes, data_dir, former, with_aws=programs.can_play_aws())
-        services = {"rotate_open_every": str(ROTATE_OPEN_EVERY)} | services | plan.services()
+        plan = SimulatorSetup.make(homes, data_dir, former, with_aws=programs.can_simulate_aws())
+        services = {"rotate_open_every": str(ROTATE_OPEN_EVERY_S)} | services | plan.services()
     settings_module.write_services(data_dir, services)
     asked_for = frozenset(
         name
@@ -112,9 +112,9 @@ def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None
         return None
     settings = system.settings.model_copy(update={port: free_port() for port in taken})
     program = (
-        programs.bridge(settings)
+        programs.bridge_program(settings)
         if name == programs.BRIDGE
-        else programs.flower(settings, system.flower_password)
+        else programs.flower_program(settings, system.flower_password)
     )
     noted = {
         **former_services(settings.data_dir),
@@ -128,11 +128,11 @@ def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None
 def _system(data_dir: Path, private: PrivateRedis | None, plan: SimulatorSetup | None) -> System:
     settings = settings_module.load(data_dir)
     wiring.cipher(settings)  # says now, and once, if the keys are not sound
-    password = kept_secret(data_dir.absolute() / FLOWER_PASSWORD)
+    password = read_or_make_secret(data_dir.absolute() / FLOWER_PASSWORD)
     everything = [
         *([private.program] if private else []),
-        *(programs.stand_ins(plan) if plan else []),
-        programs.flower(settings, password),
+        *(programs.stand_in_programs(plan) if plan else []),
+        programs.flower_program(settings, password),
         *programs.system_programs(settings, wiring.node(settings)),
     ]
     environment = {**os.environ, "EAGLE_DATA_DIR": str(data_dir.absolute())}
@@ -145,7 +145,7 @@ def _system(data_dir: Path, private: PrivateRedis | None, plan: SimulatorSetup |
 
 
 def _refuse_contradictions(environ: Mapping[str, str]) -> None:
-    wrong = [name for one in BROUGHT_ALONG if environ.get(name := PREFIX + one.upper())]
+    wrong = [name for one in SETTINGS_OF_SIMULATORS if environ.get(name := PREFIX + one.upper())]
     if wrong:
         raise ConfigurationError(
             f"--homes brings its own relay, archive, SNS and SQS along: unset {', '.join(wrong)}"

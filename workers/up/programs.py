@@ -105,7 +105,7 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
     return [*programs, *_bridge(settings)]
 
 
-def flower(settings: Settings, password: str) -> Program:
+def flower_program(settings: Settings, password: str) -> Program:
     """Flower shuts workers down on request, so it stays on loopback and behind a password, which no
     command line shows."""
     state = settings.data_dir.absolute() / "flower.db"
@@ -126,7 +126,7 @@ def flower(settings: Settings, password: str) -> Program:
     )
 
 
-def stand_ins(plan: SimulatorSetup) -> list[Program]:
+def stand_in_programs(plan: SimulatorSetup) -> list[Program]:
     """Rainforest, S3, SNS and SQS, played on this machine."""
     command = _beside_python("eagle-logger")
     homes = ["simulate", "--homes", str(plan.homes), "--port", str(plan.relay_port)]
@@ -152,12 +152,12 @@ def stand_ins(plan: SimulatorSetup) -> list[Program]:
     return programs
 
 
-def can_play_aws() -> bool:
+def can_simulate_aws() -> bool:
     """Whether the extra `stand-ins`, which simulates SNS and SQS, is installed."""
-    return exists("workers.sqs") and exists("moto.server") and exists("flask")
+    return is_installed("workers.sqs") and is_installed("moto.server") and is_installed("flask")
 
 
-def exists(module: str) -> bool:
+def is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
@@ -166,9 +166,9 @@ def exists(module: str) -> bool:
 
 def _bridge(settings: Settings) -> list[Program]:
     programs = []
-    if exists("workers.server.__main__"):
-        programs.append(bridge(settings))
-    if settings.sqs_queue_url and exists("workers.sqs"):
+    if is_installed("workers.server.__main__"):
+        programs.append(bridge_program(settings))
+    if settings.sqs_queue_url and is_installed("workers.sqs"):
         command = [sys.executable, "-m", "workers.sqs"]
         sqs = Program(
             SQS, command, Stage.TRIGGERS, stop_within=30.0, reports_as=SQS, is_essential=False
@@ -177,7 +177,7 @@ def _bridge(settings: Settings) -> list[Program]:
     return programs
 
 
-def bridge(settings: Settings) -> Program:
+def bridge_program(settings: Settings) -> Program:
     host = "127.0.0.1" if settings.bridge_host == "0.0.0.0" else settings.bridge_host  # noqa: S104  (asked for, not chosen)
     return Program(
         BRIDGE,

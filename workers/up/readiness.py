@@ -31,7 +31,7 @@ def still_missing(missing: list[str], wanted: int) -> str:
     return f"{ready} of {wanted} are ready; waiting for {', '.join(missing)}"
 
 
-def silent(
+def silent_programs(
     programs: Iterable[Program],
     progress: Mapping[str, Mapping[str, str | int | float]],
     now: float,

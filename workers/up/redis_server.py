@@ -14,10 +14,10 @@ from redis.retry import Retry
 
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
-from workers.up.data_dir import kept_secret, write_private
+from workers.up.data_dir import read_or_make_secret, write_private_file
 from workers.up.ports import free_port, port_of
 from workers.up.programs import REDIS, Program, Stage
-from workers.up.servers import find_server, note
+from workers.up.servers import find_server, version_note
 
 
 class PrivateRedis:
@@ -31,11 +31,11 @@ class PrivateRedis:
         self.directory = data_dir.absolute() / "redis"
         self.directory.mkdir(parents=True, exist_ok=True)
         self.server = find_server(self.directory)
-        write_private(self.directory / "version", note(self.server.is_a))
-        self._password = kept_secret(self.directory / "password")
+        write_private_file(self.directory / "version", version_note(self.server.release))
+        self._password = read_or_make_secret(self.directory / "password")
         self.port = free_port(port_of(former_url))
         configuration = self.directory / "redis.conf"
-        write_private(configuration, _configuration(self.directory, self.port, self._password))
+        write_private_file(configuration, _configuration(self.directory, self.port, self._password))
         self.program = Program(
             REDIS, [self.server.path, str(configuration)], Stage.REDIS, stop_within=60.0
         )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 300.0
 """Seconds between giving a program up and its next start. Each pause is twice as long as the one
 before."""
-WELL_AFTER = 60.0
+WELL_AFTER_S = 60.0
 """Seconds that a program must run before it counts as well again. Five deaths in a row take half of
 that."""
 
@@ -37,7 +37,7 @@ class Restarts:
     def gave_up(self, name: str, now: float) -> float:
         """Note that supervisor gave this program up. Returns the seconds until its next start."""
         trouble = self._troubled.setdefault(name, _Trouble())
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**trouble.pauses)
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**trouble.pauses)
         trouble.pauses = min(trouble.pauses + 1, 16)
         trouble.start_at = now + pause
         return pause
@@ -56,7 +56,7 @@ class Restarts:
         names = [
             name
             for name, one in self._troubled.items()
-            if one.start_at is None and now - one.started_at >= WELL_AFTER
+            if one.start_at is None and now - one.started_at >= WELL_AFTER_S
         ]
         for name in names:
             del self._troubled[name]

@@ -43,7 +43,7 @@ not look there."""
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenConfig:
+class ServerRelease:
     """The kind and version of the server that wrote files, or would write them. `str` gives `Valkey
     9.1.2`."""
 
@@ -53,7 +53,7 @@ class WrittenConfig:
     def __str__(self) -> str:
         return f"{self.kind.capitalize()} {_text(self.version)}"
 
-    def can_read(self, other: WrittenConfig) -> bool:
+    def can_read(self, other: ServerRelease) -> bool:
         """Whether this server reads the data files that the other one wrote."""
         if self.kind == other.kind:
             return self.version >= other.version
@@ -63,10 +63,10 @@ class WrittenConfig:
 @dataclass(frozen=True, slots=True)
 class Server:
     path: str
-    is_a: WrittenConfig
+    release: ServerRelease
 
     def __str__(self) -> str:
-        return f"{self.path} ({self.is_a})"
+        return f"{self.path} ({self.release})"
 
 
 def find_server(directory: Path | None = None, path: str | None = None) -> Server:
@@ -77,11 +77,11 @@ def find_server(directory: Path | None = None, path: str | None = None) -> Serve
     refused: list[str] = []
     for binary in _candidates(os.environ.get("PATH", os.defpath) if path is None else path):
         try:
-            server = examine(binary)
+            server = identify_server(binary)
         except ConfigurationError as exc:
             refused.append(str(exc))
             continue
-        if written is None or server.is_a.can_read(written):
+        if written is None or server.release.can_read(written):
             return server
         refused.append(f"{server} cannot read the files of {written}")
     if written is None:
@@ -93,7 +93,7 @@ def find_server(directory: Path | None = None, path: str | None = None) -> Serve
     raise ConfigurationError("\n".join([first, *(refused or ["There is no server here at all."])]))
 
 
-def examine(binary: str) -> Server:
+def identify_server(binary: str) -> Server:
     """Raises ConfigurationError if this is neither Redis nor Valkey, or is too old, or does not
     run."""
     try:
@@ -107,35 +107,35 @@ def examine(binary: str) -> Server:
         raise ConfigurationError(
             f"{binary} does not say that it is Redis or Valkey: {answer.strip()[:200]}"
         )
-    server = Server(binary, WrittenConfig(ServerKind(found[1].lower()), _version(found[2])))
-    if server.is_a.version < (oldest := OLDEST[server.is_a.kind]):
+    server = Server(binary, ServerRelease(ServerKind(found[1].lower()), _version(found[2])))
+    if server.release.version < (oldest := OLDEST[server.release.kind]):
         raise ConfigurationError(f"{server} is too old: {_text(oldest)} or newer is needed")
     return server
 
 
-def last_writer(directory: Path) -> WrittenConfig | None:
+def last_writer(directory: Path) -> ServerRelease | None:
     """The server that wrote the data files there last; None if there are none. Raises
     ConfigurationError if its note cannot be understood."""
-    note = directory / "version"
+    path = directory / "version"
     try:
-        text = note.read_text()
+        text = path.read_text()
     except FileNotFoundError:
         # A backup may lack the note. Its files then show only whether the oldest servers would find
         # them.
         several = (directory / "appendonlydir").exists()
-        return WrittenConfig(ServerKind.REDIS, _SEVERAL_FILES) if several else None
+        return ServerRelease(ServerKind.REDIS, _SEVERAL_FILES) if several else None
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{note} cannot be read: {exc}") from None
+        raise ConfigurationError(f"{path} cannot be read: {exc}") from None
     found = _NOTE.fullmatch(text)
     if found is None:
         raise ConfigurationError(
-            f"{note} does not say which server wrote the files beside it. Write its kind and version there (such as "
+            f"{path} does not say which server wrote the files beside it. Write its kind and version there (such as "
             "valkey 9.1.2 or redis 7.2.5)."
         )
-    return WrittenConfig(ServerKind(found[1] or ServerKind.REDIS), _version(found[2]))
+    return ServerRelease(ServerKind(found[1] or ServerKind.REDIS), _version(found[2]))
 
 
-def note(server: WrittenConfig) -> str:
+def version_note(server: ServerRelease) -> str:
     """The content of the file `version` in the data directory once that server has started."""
     return f"{server.kind} {_text(server.version)}\n"
 

@@ -16,17 +16,22 @@ from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues
 from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.inspection.ledger_comparison import verified
 from workers.up.console import Console, where_everything_is
-from workers.up.data_dir import note_given_up, sign_of_life
+from workers.up.data_dir import leave_sign_of_life, note_given_up
 from workers.up.manager import Manager
 from workers.up.measured_run.deaths import Deaths
-from workers.up.measured_run.summary import Summary, complaints, rotate_what_is_open, summarise
-from workers.up.measured_run.throughput import ThroughputSample, flow_line, snapshot
+from workers.up.measured_run.summary import Summary, archive_open_hours, complaints, summarise
+from workers.up.measured_run.throughput import ThroughputSample, flow_line, take_sample
 from workers.up.preparation import System, with_a_free_port
 from workers.up.programs import AWS, REDIS, SIMULATOR, Stage
-from workers.up.readiness import answers, not_ready, silent, still_missing
+from workers.up.readiness import answers, not_ready, silent_programs, still_missing
 from workers.up.redis_server import await_redis
 from workers.up.restarts import Restarts
-from workers.up.simulators import create_topic_and_queue, has_homes, homes, register
+from workers.up.simulators import (
+    create_topic_and_queue,
+    has_simulated_homes,
+    read_homes,
+    register_homes,
+)
 from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, ProcessEvent
 
 Result = TypeVar("Result")
@@ -106,7 +111,7 @@ class Session:
             await_redis(self._settings.redis_address, _ANSWERING, self._check)
         if self._system.plan is not None:
             self._start_stand_ins()
-        elif has_homes(self._settings.data_dir):
+        elif has_simulated_homes(self._settings.data_dir):
             self._screen.say(
                 "the users here are simulated homes, which no real relay knows: use --homes, or another --data"
             )
@@ -120,7 +125,9 @@ class Session:
         self._await(set(rest), since)
         if self._system.plan is not None:
             # Only now, so that nobody is late before there was anybody to be on time.
-            added = self._run(register(self._store.users, homes(self._system.plan.users_file)))
+            added = self._run(
+                register_homes(self._store.users, read_homes(self._system.plan.users_file))
+            )
             if added:
                 self._screen.say(f"{added} homes registered as users")
         if wiring.drain(self._settings).is_set():
@@ -227,7 +234,9 @@ class Session:
         """A process that lives and does nothing is as bad as a dead one, and supervisor cannot
         tell."""
         now, progress = self._run(self._store.fleet.now()), self._run(self._store.fleet.progress())
-        for program in silent(self._system.programs, progress, now, self._settings.clock.stretched):
+        for program in silent_programs(
+            self._system.programs, progress, now, self._settings.clock.stretched
+        ):
             if program.name not in self._restarts.troubled:
                 self._screen.say(
                     f"{program.name}: no progress for {program.silent_after:g} s; "
@@ -238,7 +247,7 @@ class Session:
         queues = [DISPATCH, ADHOC, *fetch_queues(self._settings.fetch_queues)]
         is_drained = wiring.drain(self._settings).is_set()
         return self._run(
-            snapshot(
+            take_sample(
                 self._store.fleet, self._broker, queues, time.monotonic(), is_drained=is_drained
             )
         )
@@ -250,7 +259,7 @@ class Session:
             with contextlib.suppress(Empty):
                 self._handle(self._inbox.get(timeout=min(_TICK, left)))
             self._manager.running()  # also wakes supervisord, so that what died starts again at once
-            sign_of_life(self._settings.data_dir)
+            leave_sign_of_life(self._settings.data_dir)
             self._deaths.write()
             self._refill_aws()
             self._start_again()
@@ -339,7 +348,7 @@ class Session:
     def _measure(self, begin: ThroughputSample) -> Summary:
         end = self._snapshot()
         self._screen.say("archiving what is still open")
-        self._screen.say(str(self._run(rotate_what_is_open(self._settings))))
+        self._screen.say(str(self._run(archive_open_hours(self._settings))))
         if self._system.plan is None:
             return summarise(begin, end, None)
         self._stop([SIMULATOR])  # its ledger is complete once it has ended
@@ -358,7 +367,7 @@ class Session:
 
     def _say_who_is_left(self, names: list[str]) -> None:
         self._handle_all()
-        sign_of_life(self._settings.data_dir)
+        leave_sign_of_life(self._settings.data_dir)
         self._screen.say(f"waiting for {', '.join(names)} to finish")
 
     # Small things -------------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from eagle_logger.core.users import Credentials, User
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import NewUser, Users
-from workers.up.data_dir import kept_secret
+from workers.up.data_dir import read_or_make_secret
 from workers.up.ports import free_port, port_of
 
 BUCKET = "eagle-logger"
 NAME = "eagle-logger"
-ROTATE_OPEN_EVERY = 30.0
-BROUGHT_ALONG = (
+ROTATE_OPEN_EVERY_S = 30.0
+SETTINGS_OF_SIMULATORS = (
     "relay_url",
     "relay_ca",
     "archive_url",
@@ -63,7 +63,7 @@ class SimulatorSetup:
             free_port(port_of(former.get(name)))
             for name in ("relay_url", "s3_endpoint_url", "aws_endpoint_url")
         ]
-        secret = kept_secret(directory / "aws-secret")
+        secret = read_or_make_secret(directory / "aws-secret")
         return cls(homes, directory, ports[0], ports[1], ports[2], secret, with_aws)
 
     @property
@@ -109,12 +109,12 @@ class SimulatorSetup:
         return found
 
 
-def has_homes(data_dir: Path) -> bool:
+def has_simulated_homes(data_dir: Path) -> bool:
     """Whether simulated homes were ever registered from this data directory."""
     return (data_dir / _FOLDER / _USERS_FILE).exists()
 
 
-def homes(users_file: Path) -> list[NewUser]:
+def read_homes(users_file: Path) -> list[NewUser]:
     """The simulated homes as users, from the file that the simulator writes."""
     accounts = [json.loads(line) for line in users_file.read_text().splitlines()]
     return [
@@ -125,7 +125,7 @@ def homes(users_file: Path) -> list[NewUser]:
     ]
 
 
-async def register(users: Users, population: Sequence[NewUser]) -> int:
+async def register_homes(users: Users, population: Sequence[NewUser]) -> int:
     """Add the homes that are not there yet, or not fetched any more; how many.
 
     Raises ConfigurationError if there are other users: the simulated relay would refuse them, and

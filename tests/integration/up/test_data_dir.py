@@ -15,14 +15,14 @@ from cryptography.fernet import Fernet
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
 from tests.support.volumes import fill, tmpfs
 from workers.up.data_dir import (
-    kept_secret,
     key_file,
     last_sign_of_life,
-    locked,
-    sign_of_life,
-    write_private,
+    leave_sign_of_life,
+    lock_data_dir,
+    read_or_make_secret,
+    write_private_file,
 )
-from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
+from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
 from workers.up.supervisor_log import DIED, ProcessEvent
 
 DEATH = ProcessEvent(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
@@ -36,17 +36,17 @@ LOG = """\
 
 
 def records(data: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (data / FILE).read_text().splitlines()]
+    return [json.loads(line) for line in (data / DEATHS_FILE).read_text().splitlines()]
 
 
 def test_one_up_at_a_time(tmp_path: Path) -> None:
     with (
-        locked(tmp_path / "new" / "data"),
+        lock_data_dir(tmp_path / "new" / "data"),
         pytest.raises(DataDirectoryBusy),
-        locked(tmp_path / "new" / "data"),
+        lock_data_dir(tmp_path / "new" / "data"),
     ):
         pass
-    with locked(tmp_path / "new" / "data"):
+    with lock_data_dir(tmp_path / "new" / "data"):
         pass
 
 
@@ -54,8 +54,8 @@ def test_what_a_killed_one_left_is_waited_for(tmp_path: Path) -> None:
     script = """
 import subprocess, sys
 from pathlib import Path
-from workers.up.data_dir import locked
-with locked(Path(sys.argv[1])) as lock:
+from workers.up.data_dir import lock_data_dir
+with lock_data_dir(Path(sys.argv[1])) as lock:
     subprocess.Popen(["sleep", "1"], pass_fds=[lock], stdout=subprocess.DEVNULL)
     print("locked", flush=True)
     sys.stdin.read()
@@ -71,7 +71,7 @@ with locked(Path(sys.argv[1])) as lock:
         first.kill()
         first.wait()
     begin = time.monotonic()
-    with locked(tmp_path):
+    with lock_data_dir(tmp_path):
         assert 0.2 < time.monotonic() - begin < 20
 
 
@@ -79,7 +79,7 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ConfigurationError, match="cannot be used"),
-        locked(tmp_path / "file" / "data"),
+        lock_data_dir(tmp_path / "file" / "data"),
     ):
         pass
 
@@ -94,17 +94,17 @@ def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
 
 def test_a_kept_secret_stays_the_same(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "password"
-    assert kept_secret(path) == kept_secret(path)
-    assert len(kept_secret(path)) > 20
-    write_private(path, "\n")
-    assert kept_secret(path)
+    assert read_or_make_secret(path) == read_or_make_secret(path)
+    assert len(read_or_make_secret(path)) > 20
+    write_private_file(path, "\n")
+    assert read_or_make_secret(path)
 
 
 def test_a_death_is_written_once(tmp_path: Path) -> None:
     deaths = Deaths(tmp_path)
-    assert deaths.note(DEATH)
-    assert not deaths.note(DEATH)
-    assert not Deaths(tmp_path).note(DEATH)
+    assert deaths.record(DEATH)
+    assert not deaths.record(DEATH)
+    assert not Deaths(tmp_path).record(DEATH)
     (record,) = records(tmp_path)
     assert (record["wall"], record["name"], record["pid"], record["status"]) == (
         DEATH.at,
@@ -117,11 +117,11 @@ def test_a_death_is_written_once(tmp_path: Path) -> None:
 
 
 def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
-    Deaths(tmp_path).note(DEATH)
-    with (tmp_path / FILE).open("a") as file:
+    Deaths(tmp_path).record(DEATH)
+    with (tmp_path / DEATHS_FILE).open("a") as file:
         file.write('{"wall": 17')
-    assert not Deaths(tmp_path).note(DEATH)
-    assert Deaths(tmp_path).note(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1"))
+    assert not Deaths(tmp_path).record(DEATH)
+    assert Deaths(tmp_path).record(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1"))
     assert len(records(tmp_path)) == 2
 
 
@@ -129,10 +129,10 @@ def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Pa
     with tmpfs(tmp_path / "volume", "64k") as data:
         (data / "run").mkdir()
         deaths = Deaths(data)
-        assert deaths.note(DEATH)
+        assert deaths.record(DEATH)
         ballast = fill(data)
-        sign_of_life(data)
-        assert deaths.note(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1" * 400))
+        leave_sign_of_life(data)
+        assert deaths.record(ProcessEvent(DIED, "beat", 1.0, 5, "exit status 1" * 400))
         deaths.write()
         assert len(records(data)) == 1, "nothing torn is left"
         ballast.unlink()
@@ -145,13 +145,13 @@ def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Pa
 def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None:
     log = tmp_path / "supervisord.log"
     log.write_text(LOG)
-    assert note_unseen(Deaths(tmp_path), tmp_path / "none", 0.0) == []
-    found = note_unseen(Deaths(tmp_path), log, 1795474099.0)
+    assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "none", 0.0) == []
+    found = record_unseen_deaths(Deaths(tmp_path), log, 1795474099.0)
     assert found == [
         DEATH,
         ProcessEvent(DIED, "fetch-1", 1795474099.0, 4712, "died with supervisor"),
     ]
-    assert note_unseen(Deaths(tmp_path), log, 1795474099.0) == []
+    assert record_unseen_deaths(Deaths(tmp_path), log, 1795474099.0) == []
     assert len(records(tmp_path)) == 2
 
 

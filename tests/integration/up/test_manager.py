@@ -16,7 +16,7 @@ import pytest
 from eagle_logger.errors import ConfigurationError
 from tests.support.volumes import fill, tmpfs
 from workers.up.manager import LOG, Manager, ManagerGone
-from workers.up.measured_run.deaths import Deaths, note_unseen
+from workers.up.measured_run.deaths import Deaths, record_unseen_deaths
 from workers.up.programs import Program, Stage
 from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessEvent
 
@@ -151,7 +151,9 @@ def test_kill_of_supervisord_leaves_no_program_and_tells_each_death(tmp_path: Pa
         assert {death.pid for death in deaths(events)} == set(pids)
         with pytest.raises(ManagerGone):
             manager.running()
-    assert note_unseen(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0) == [], "told once is enough"
+    assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0) == [], (
+        "told once is enough"
+    )
 
 
 def test_kill_of_whoever_manages_leaves_no_program(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.
         up.kill()
         up.wait()
         until(lambda: not any(lives(pid) for pid in pids))
-    (unseen,) = note_unseen(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0)
+    (unseen,) = record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0)
     assert (unseen.pid, unseen.status) == (pids[0], "terminated by SIGKILL")
 
 

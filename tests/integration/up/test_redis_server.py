@@ -61,7 +61,7 @@ def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
             }
             assert client.zscore("due", "00ce69") == 1.5
         server.terminate()
-    assert last_writer(redis_directory) == private.server.is_a, (
+    assert last_writer(redis_directory) == private.server.release, (
         "6.2 would read nothing there from now on"
     )
 

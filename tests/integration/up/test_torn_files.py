@@ -23,8 +23,8 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.inspection.machine_checks import programs_run
 from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
-from workers.up.data_dir import LOCK, former_services, kept_secret, key_file, locked
-from workers.up.measured_run.deaths import FILE, Deaths, note_unseen
+from workers.up.data_dir import LOCK, former_services, key_file, lock_data_dir, read_or_make_secret
+from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
 from workers.up.servers import last_writer
 from workers.up.supervisor_log import DIED, ProcessEvent
 
@@ -56,13 +56,13 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
 @every_damage
 def test_a_torn_private_password_is_replaced(tmp_path: Path, damage: Damage) -> None:
     path = tmp_path / "password"
-    before = kept_secret(path)
-    assert kept_secret(path) == before
+    before = read_or_make_secret(path)
+    assert read_or_make_secret(path) == before
     spoil(path, damage)
-    made = kept_secret(path)
+    made = read_or_make_secret(path)
     assert len(made) == 32
     assert made.isprintable()
-    assert kept_secret(path) == made
+    assert read_or_make_secret(path) == made
 
 
 @every_damage
@@ -84,7 +84,7 @@ def test_services_that_no_up_wrote_are_left_out(tmp_path: Path) -> None:
 @every_damage
 def test_a_lock_with_an_unreadable_holder_is_taken(tmp_path: Path, damage: Damage) -> None:
     (tmp_path / LOCK).write_bytes(damage(b"123456789"))
-    with locked(tmp_path):
+    with lock_data_dir(tmp_path):
         pass
 
 
@@ -101,20 +101,20 @@ def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(
 def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(
     tmp_path: Path, damage: Damage
 ) -> None:
-    Deaths(tmp_path).note(DEATH)
-    whole = (tmp_path / FILE).read_bytes()
-    (tmp_path / FILE).write_bytes(damage(whole) + b"\n" + whole)
+    Deaths(tmp_path).record(DEATH)
+    whole = (tmp_path / DEATHS_FILE).read_bytes()
+    (tmp_path / DEATHS_FILE).write_bytes(damage(whole) + b"\n" + whole)
     deaths = Deaths(tmp_path)
-    assert not deaths.note(DEATH)
-    assert deaths.note(replace(DEATH, pid=4712))
-    assert (tmp_path / FILE).read_bytes().endswith(b"\n")
+    assert not deaths.record(DEATH)
+    assert deaths.record(replace(DEATH, pid=4712))
+    assert (tmp_path / DEATHS_FILE).read_bytes().endswith(b"\n")
 
 
 @every_damage
 def test_up_reads_past_damage_in_supervisors_log(tmp_path: Path, damage: Damage) -> None:
     log = tmp_path / "supervisord.log"
     log.write_bytes(damage(b"2026-11-23 22:47:50,000 INFO spawned: 'fetch-1' with pid 4711\n"))
-    assert len(note_unseen(Deaths(tmp_path), log, 1795474071.0)) <= 1
+    assert len(record_unseen_deaths(Deaths(tmp_path), log, 1795474071.0)) <= 1
 
 
 @every_damage
@@ -201,5 +201,5 @@ def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(
 
 
 def test_a_record_of_a_death_is_what_it_was(tmp_path: Path) -> None:
-    Deaths(tmp_path).note(DEATH)
-    assert json.loads((tmp_path / FILE).read_bytes())["pid"] == 4711
+    Deaths(tmp_path).record(DEATH)
+    assert json.loads((tmp_path / DEATHS_FILE).read_bytes())["pid"] == 4711

@@ -15,7 +15,7 @@ from typing import Any
 
 from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
 
-FILE = "deaths.jsonl"
+DEATHS_FILE = "deaths.jsonl"
 
 
 def death_record(event: ProcessEvent) -> dict[str, Any]:
@@ -38,12 +38,12 @@ class Deaths:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / FILE
+        self._path = data_dir / DEATHS_FILE
         self._known = set(_identities(self._cut_torn_line()))
         self._waiting: list[str] = []
         self._lock = threading.Lock()
 
-    def note(self, event: ProcessEvent) -> bool:
+    def record(self, event: ProcessEvent) -> bool:
         """Write a death down, if the disk takes it now. Returns whether it was new."""
         record = death_record(event)
         with self._lock:
@@ -88,7 +88,7 @@ class Deaths:
         return whole
 
 
-def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[ProcessEvent]:
+def record_unseen_deaths(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[ProcessEvent]:
     """Note what a former `up` saw no more, because it was killed itself; what supervisor's log does
     not tell the end of died with the supervisor, at `last_sign_of_life` (real Unix seconds) or
     later."""
@@ -104,7 +104,7 @@ def note_unseen(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[Pro
         ProcessEvent(DIED, name, last_sign_of_life, pid, "died with supervisor")
         for name, pid in history.running.items()
     ]
-    return [event for event in died if deaths.note(event)]
+    return [event for event in died if deaths.record(event)]
 
 
 def _identities(lines: bytes) -> Iterator[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from eagle_logger.inspection.ledger_comparison import LedgerComparison
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
-from workers.up.measured_run.throughput import ThroughputSample, grown
+from workers.up.measured_run.throughput import ThroughputSample, growth
 
 _ROUNDS = 3
 """How often what the archive did not take is offered to it again."""
@@ -45,7 +45,7 @@ class Summary:
         return not self.lost and not self.duplicated
 
 
-async def rotate_what_is_open(settings: Settings) -> RotationResult:
+async def archive_open_hours(settings: Settings) -> RotationResult:
     """Seal and archive everything on this log volume, whether its hour is over or not. The rotator
     must have stopped."""
     store = wiring.user_store(settings, passwords=False)
@@ -70,7 +70,7 @@ async def rotate_what_is_open(settings: Settings) -> RotationResult:
 def summarise(
     begin: ThroughputSample, end: ThroughputSample, verdict: LedgerComparison | None
 ) -> Summary:
-    more = grown(begin.tally, end.tally)
+    more = growth(begin.tally, end.tally)
     return Summary(
         homes=end.totals.users,
         fetches=more["fetches"],

@@ -24,7 +24,7 @@ class ThroughputSample:
     is_drained: bool = False
 
 
-async def snapshot(
+async def take_sample(
     fleet: Fleet, broker: Broker, queues: list[str], at: float, *, is_drained: bool
 ) -> ThroughputSample:
     """Raises RedisUnavailable."""
@@ -34,14 +34,14 @@ async def snapshot(
     )
 
 
-def grown(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
+def growth(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
     """By how much each counter grew."""
     return Counter({name: count - before.get(name, 0) for name, count in after.items()})
 
 
 def flow_line(before: ThroughputSample, now: ThroughputSample) -> str:
     """What happened between the two, in one calm line: `25 users · 4.2 fetches/s · …`."""
-    more = grown(before.tally, now.tally)
+    more = growth(before.tally, now.tally)
     late = late_percentile(more, 0.99)
     parts = [
         f"{now.totals.users} users",

@@ -4,7 +4,7 @@ import shlex
 from configparser import RawConfigParser
 from pathlib import Path
 
-from workers.up.config import can_be_written, supervisor_configuration
+from workers.up.config import is_safe_path, supervisor_configuration
 from workers.up.programs import Program, Stage
 
 RUN = Path("/data dir/run")
@@ -52,9 +52,8 @@ def test_later_stages_have_the_higher_priority_which_supervisor_stops_first() ->
 
 
 def test_paths_that_supervisor_would_misread() -> None:
-    assert can_be_written(Path("/home/me/data; no comment"[:-13]))
-    assert can_be_written(Path("/home/me/it's;data#1"))
+    assert is_safe_path(Path("/home/me/data; no comment"[:-13]))
+    assert is_safe_path(Path("/home/me/it's;data#1"))
     assert not any(
-        can_be_written(Path(path))
-        for path in ("/home/50%", "/home/a ;b", "/home/a #b", "/home/a\nb")
+        is_safe_path(Path(path)) for path in ("/home/50%", "/home/a ;b", "/home/a #b", "/home/a\nb")
     )

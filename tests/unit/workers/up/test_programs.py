@@ -59,7 +59,7 @@ def test_the_queue_is_polled_only_if_there_is_one() -> None:
 
 def test_stand_ins_and_their_settings_agree() -> None:
     full = plan(with_aws=True)
-    found = {program.name: words(program) for program in programs.stand_ins(full)}
+    found = {program.name: words(program) for program in programs.stand_in_programs(full)}
     services = full.services()
     assert services["relay_url"].startswith("http://127.0.0.1:1001/")
     assert "simulate --homes 7 --port 1001" in found["simulator"]
@@ -71,28 +71,32 @@ def test_stand_ins_and_their_settings_agree() -> None:
 
 
 def test_without_anybody_who_listens_there_is_no_topic() -> None:
-    assert "aws" not in {program.name for program in programs.stand_ins(plan(with_aws=False))}
+    assert "aws" not in {
+        program.name for program in programs.stand_in_programs(plan(with_aws=False))
+    }
     assert "sns_topic_arns" not in plan(with_aws=False).services()
 
 
 def test_without_the_extra_packages_nobody_plays_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert programs.can_play_aws()
+    assert programs.can_simulate_aws()
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name.startswith("moto") else found(name)
     )
-    assert not programs.can_play_aws()
+    assert not programs.can_simulate_aws()
 
 
 def test_the_plan_and_flower_keep_their_secrets_to_themselves() -> None:
     settings = Settings(services={}, data_dir=Path("/data"))
-    shown = repr(plan(with_aws=True)) + repr(programs.flower(settings, "flower-pass"))
+    shown = repr(plan(with_aws=True)) + repr(programs.flower_program(settings, "flower-pass"))
     assert "a-secret" not in shown
     assert "flower-pass" not in shown
 
 
 def test_flower_shows_arguments_and_results_here_as_in_docker() -> None:
-    options = words(programs.flower(Settings(services={}, data_dir=Path("/data")), "flower-pass"))
+    options = words(
+        programs.flower_program(Settings(services={}, data_dir=Path("/data")), "flower-pass")
+    )
     in_docker = (ROOT / "docker" / "flower.py").read_text()
     assert f"--tasks-columns={programs.TASKS_COLUMNS}" in options
     assert f'tasks_columns = "{programs.TASKS_COLUMNS}"' in in_docker

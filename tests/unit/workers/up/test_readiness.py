@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from workers.up.programs import Program, Stage
-from workers.up.readiness import answers, not_ready, silent, still_missing
+from workers.up.readiness import answers, not_ready, silent_programs, still_missing
 
 WORKER = Program("fetch-1", ("celery",), Stage.FETCHING, reports_as="fetch-1")
 DISPATCHER = Program("dispatcher", ("celery",), Stage.DISPATCHING, reports_as="dispatch")
@@ -27,15 +27,15 @@ def test_a_former_report_is_no_use_to_who_does_not_run() -> None:
 
 def test_who_says_nothing_is_ready_when_it_runs_and_never_silent() -> None:
     assert not_ready([REDIS], {}, 1.0, RUNNING) == []
-    assert silent(ALL, {"fetch-1": {"at": 50.0}}, 95.0) == [DISPATCHER]
+    assert silent_programs(ALL, {"fetch-1": {"at": 50.0}}, 95.0) == [DISPATCHER]
 
 
 def test_each_program_has_its_own_patience() -> None:
     progress = {"fetch-1": {"at": 100.0}, "beat": {"at": 100.0}}
     beat = Program("beat", ("celery",), Stage.TRIGGERS, reports_as="beat", silent_after=5.0)
-    assert silent([WORKER, beat], progress, 105.0) == []
-    assert silent([WORKER, beat], progress, 105.1) == [beat]
-    assert silent([WORKER, beat], progress, 105.1, lambda seconds: 60 * seconds) == []
+    assert silent_programs([WORKER, beat], progress, 105.0) == []
+    assert silent_programs([WORKER, beat], progress, 105.1) == [beat]
+    assert silent_programs([WORKER, beat], progress, 105.1, lambda seconds: 60 * seconds) == []
 
 
 def test_nobody_answers_at_a_closed_port() -> None:

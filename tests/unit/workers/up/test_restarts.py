@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.up.restarts import LONGEST_PAUSE, WELL_AFTER, Restarts
+from workers.up.restarts import LONGEST_PAUSE_S, WELL_AFTER_S, Restarts
 
 
 def test_a_program_is_started_again_after_ever_longer_pauses_of_at_most_five_minutes() -> None:
@@ -22,9 +22,9 @@ def test_a_program_is_well_again_once_it_has_run_for_a_minute() -> None:
     pause = restarts.gave_up("flower", 0.0)
     assert restarts.recovered(1000.0) == [], "it does not run yet"
     assert restarts.due(pause) == ["flower"]
-    assert restarts.recovered(pause + WELL_AFTER - 1) == []
+    assert restarts.recovered(pause + WELL_AFTER_S - 1) == []
     assert restarts.troubled == ["flower"]
-    assert restarts.recovered(pause + WELL_AFTER) == ["flower"]
+    assert restarts.recovered(pause + WELL_AFTER_S) == ["flower"]
     assert restarts.troubled == []
     assert restarts.gave_up("flower", 2000.0) == pause, "the next trouble begins anew"
 
@@ -36,5 +36,5 @@ def test_no_pause_is_longer_than_five_minutes_and_none_is_forgotten(
     restarts, now = Restarts(), 0.0
     for name, passes in story:
         now += passes
-        assert 0 < restarts.gave_up(name, now) <= LONGEST_PAUSE
-    assert sorted(restarts.due(now + LONGEST_PAUSE)) == sorted({name for name, _ in story})
+        assert 0 < restarts.gave_up(name, now) <= LONGEST_PAUSE_S
+    assert sorted(restarts.due(now + LONGEST_PAUSE_S)) == sorted({name for name, _ in story})

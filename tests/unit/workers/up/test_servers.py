@@ -10,7 +10,14 @@ import pytest
 
 from eagle_logger.errors import ConfigurationError
 from workers.up import servers
-from workers.up.servers import ServerKind, WrittenConfig, examine, find_server, last_writer, note
+from workers.up.servers import (
+    ServerKind,
+    ServerRelease,
+    find_server,
+    identify_server,
+    last_writer,
+    version_note,
+)
 
 
 def fake(folder: Path, kind: str, version: str) -> Path:
@@ -27,9 +34,9 @@ def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "bundled_server", lambda: None)
 
 
-def written(text: str) -> WrittenConfig:
+def written(text: str) -> ServerRelease:
     kind, version = text.split()
-    return WrittenConfig(ServerKind(kind), tuple(int(part) for part in version.split(".")))
+    return ServerRelease(ServerKind(kind), tuple(int(part) for part in version.split(".")))
 
 
 @pytest.mark.parametrize(
@@ -121,19 +128,23 @@ def test_without_any_server_the_error_says_how_to_get_one(nothing_bundled: None)
 
 
 def test_a_server_is_known_by_its_version_line(tmp_path: Path) -> None:
-    assert examine(str(fake(tmp_path, "redis", "7.2.10"))).is_a == written("redis 7.2.10")
-    assert examine(str(fake(tmp_path, "valkey", "8.1.4"))).is_a == written("valkey 8.1.4")
+    assert identify_server(str(fake(tmp_path, "redis", "7.2.10"))).release == written(
+        "redis 7.2.10"
+    )
+    assert identify_server(str(fake(tmp_path, "valkey", "8.1.4"))).release == written(
+        "valkey 8.1.4"
+    )
     with pytest.raises(ConfigurationError, match=r"\(Redis 6\.0\.16\) is too old: 6\.2 or newer"):
-        examine(str(fake(tmp_path, "redis", "6.0.16")))
+        identify_server(str(fake(tmp_path, "redis", "6.0.16")))
     with pytest.raises(ConfigurationError, match="does not say"):
-        examine("/bin/echo")
+        identify_server("/bin/echo")
     with pytest.raises(ConfigurationError, match="does not run"):
-        examine(str(tmp_path / "nowhere"))
+        identify_server(str(tmp_path / "nowhere"))
 
 
 def test_the_note_names_the_last_server_that_wrote(tmp_path: Path) -> None:
     assert last_writer(tmp_path) is None
-    (tmp_path / "version").write_text(note(written("valkey 9.1.2")))
+    (tmp_path / "version").write_text(version_note(written("valkey 9.1.2")))
     assert last_writer(tmp_path) == written("valkey 9.1.2")
     (tmp_path / "version").write_text("dragonfly\n")
     with pytest.raises(ConfigurationError, match="does not say which server wrote the files"):
@@ -156,4 +167,4 @@ def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(
 def test_this_environment_brings_a_valkey_along() -> None:
     bundled = servers.bundled_server()
     assert bundled is not None
-    assert examine(bundled).is_a.kind == ServerKind.VALKEY
+    assert identify_server(bundled).release.kind == ServerKind.VALKEY

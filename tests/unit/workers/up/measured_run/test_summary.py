@@ -9,7 +9,7 @@ import pytest
 from eagle_logger.inspection.ledger_comparison import LedgerComparison
 from eagle_logger.users.store import Totals
 from workers.up.console import Console
-from workers.up.main_loop import tell
+from workers.up.main_loop import print_summary
 from workers.up.measured_run.summary import complaints, summarise
 from workers.up.measured_run.throughput import ThroughputSample
 
@@ -91,7 +91,7 @@ def test_the_last_line_of_standard_output_is_the_summary(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     people = io.StringIO()
-    tell(summarise(moment(BEGIN), moment(END), verdict()), Console(people), as_json=True)
+    print_summary(summarise(moment(BEGIN), moment(END), verdict()), Console(people), as_json=True)
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(printed) == [
         *("homes", "fetches", "requests", "failed_fetches", "missed_turns", "late_p99_s"),

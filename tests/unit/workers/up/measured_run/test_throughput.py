@@ -6,7 +6,7 @@ import pytest
 
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.users.store import Totals
-from workers.up.measured_run.throughput import ThroughputSample, flow_line, grown
+from workers.up.measured_run.throughput import ThroughputSample, flow_line, growth
 
 
 def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> ThroughputSample:
@@ -21,7 +21,7 @@ def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> Throug
 
 
 def test_what_grew() -> None:
-    more = grown({"fetches": 5, "gone": 1}, {"fetches": 8, "requests": 2})
+    more = growth({"fetches": 5, "gone": 1}, {"fetches": 8, "requests": 2})
     assert (more["fetches"], more["requests"], more["gone"]) == (3, 2, 0)
 
 
