@@ -284,7 +284,7 @@ def import_(settings: Settings, *, file: BinaryIO) -> None:
     """
     with _progress(file) as tell:
         result = with_users(
-            settings, lambda store: import_users(store.users, file, tell=tell), passwords=True
+            settings, lambda store: import_users(store.users, file, on_line=tell), passwords=True
         )
     _report(result)
     if result.refused:

@@ -1,4 +1,4 @@
-"""How a user stands: whether anything is wrong with it, and what. For `status` and `doctor`."""
+"""What is wrong with a user, if anything, in one word. For `status` and `doctor`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import intervals_of, visit_period
 from eagle_logger.core.users import User
 
-OVERDUE_AFTER = 2.0
-"""Real seconds. Users are leased once a second, so a shorter wait is no lateness."""
+OVERDUE_AFTER_S = 2.0
+"""Real seconds. Users are leased once a second, so that a shorter wait is usual."""
 
-SILENT_AFTER = 600.0
-"""Seconds without a new reading. Gateways have one every few seconds."""
+SILENT_AFTER_S = 600.0
+"""Without a new reading. Gateways have one every few seconds."""
 PERIODS_BEFORE_SILENT = 3
-"""A user who is visited seldom is silent after this many of its own periods."""
+"""A user that is visited seldom is silent after this many of its own periods."""
 
 _LONGEST_REASON = 40
+"""Characters."""
 
 
 class Standing(StrEnum):
@@ -29,10 +30,10 @@ class Standing(StrEnum):
     NEVER_READ = "never_read"
     """It answers, but no reading was ever logged."""
     SILENT = "silent"
-    """It answers, but no new reading came for long."""
+    """It answers, but it has had no new reading for a long time."""
     LEASED = "leased"
     NEW = "new"
-    """Not asked yet: its first turn is about to come."""
+    """Its first visit has not begun."""
     OK = "ok"
 
     @property
@@ -46,7 +47,8 @@ WELL = frozenset({Standing.LEASED, Standing.NEW, Standing.OK})
 def silent_after(
     intervals: Mapping[Kind, float], fleet: Mapping[Kind, float], least: float
 ) -> float:
-    """Seconds without a new reading after which a user with these intervals of its own is silent."""
+    """Seconds without a new reading after which a user with these intervals of its own is silent.
+    `least` is the shortest such time."""
     period = visit_period(intervals_of(User("", intervals), fleet) if intervals else fleet)
     return max(least, PERIODS_BEFORE_SILENT * period)
 
@@ -62,8 +64,8 @@ def standing(
     silence: float | None,
     patience: float,
 ) -> Standing:
-    """`silence`: seconds since a new reading was logged, None if none ever was; `patience`: the
-    result of `silent_after`."""
+    """`silence`: seconds since a new reading was last logged, None if none ever was. `patience`:
+    the result of `silent_after` for this user."""
     if parked:
         return Standing.PARKED
     if unreadable:
@@ -80,7 +82,8 @@ def standing(
 
 
 def reason(standing: Standing, why: str | None) -> str:
-    """The word under which users who stand alike are counted: `failing: timed_out`, `silent`."""
+    """The reason under which users are counted together, such as `failing: timed_out` or
+    `silent`."""
     if standing in {Standing.PARKED, Standing.FAILING} and why:
         return f"{standing}: {why.partition(':')[0][:_LONGEST_REASON]}"
     return str(standing)

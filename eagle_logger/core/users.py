@@ -1,4 +1,4 @@
-"""A user: one EAGLE account, its cadence, and what is remembered of it between visits."""
+"""A user: one EAGLE account, its intervals, and what is remembered of it between visits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from eagle_logger.core.readings import Stream
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the relay wants to see. Never printed: the fields are left out of `repr`."""
+    """The user's login at the relay. `repr` leaves the secret fields out, so that they are never
+    printed."""
 
     cloud_id: str
     user_email: str = field(repr=False)
@@ -21,7 +22,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An EAGLE account. `intervals` holds only what differs from the fleet's cadence (seconds)."""
+    """`intervals`, in seconds, holds only the kinds whose interval differs from the fleet's."""
 
     cloud_id: str
     intervals: Mapping[Kind, float] = field(default_factory=dict)
@@ -33,10 +34,10 @@ Seen = tuple[int, str]
 
 
 class UserState(NamedTuple):
-    """What is remembered of a user between visits; times in Unix seconds of the system's clock.
+    """What is remembered of a user between visits. Times are Unix seconds of the system's clock.
 
-    `last_timestamp` informs, it never filters: `recent` (the last few readings of each stream,
-    identity and value) is what decides that something has been logged already.
+    `recent` decides whether a reading has been logged already: it holds the time and value of the
+    last few readings of each stream. `last_timestamp` is for people only, and filters nothing.
     """
 
     total_events_logged: int = 0
@@ -46,16 +47,16 @@ class UserState(NamedTuple):
     asked: Mapping[Kind, float] = {}
     recent: Mapping[Stream, tuple[Seen, ...]] = {}
     recent_counts: tuple[int, ...] = ()
-    """The number of the ten-minute slot the first count belongs to, then readings logged in it and
-    in the five before it."""
+    """The number of the newest ten-minute slot, then the readings logged in it and in each of the
+    five slots before it."""
     strange_hours: tuple[int, ...] = ()
-    """The UTC day (days since 1970), then the starts of the hours, other than the current one, that
-    what arrived on that day was filed under."""
+    """A UTC day (days since 1970), then the starts of the hours, other than the current one, under
+    which readings that arrived on that day were filed."""
     failures: int = 0
     """Failed visits in a row."""
     last_error: str | None = None
     parked: str | None = None
-    """Why this user is not fetched any more, until it is updated or woken."""
+    """Why this user is not fetched until it is updated or woken."""
     later: tuple[Any, ...] = ()
     """Further members that a newer version wrote. This version stores them again and never reads
     them."""

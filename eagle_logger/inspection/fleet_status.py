@@ -14,8 +14,8 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
 from eagle_logger.core.user_standing import (
-    OVERDUE_AFTER,
-    SILENT_AFTER,
+    OVERDUE_AFTER_S,
+    SILENT_AFTER_S,
     WELL,
     Standing,
     reason,
@@ -131,8 +131,8 @@ class Expected:
     """The fleet's intervals."""
     grace: float
     """How long after its end an hour is sealed."""
-    overdue_after: float = OVERDUE_AFTER
-    silent_after: float = SILENT_AFTER
+    overdue_after: float = OVERDUE_AFTER_S
+    silent_after: float = SILENT_AFTER_S
 
     @cached_property
     def _patience_of_most_users(self) -> float:
@@ -150,8 +150,8 @@ class Expected:
         return cls(
             settings.intervals,
             settings.rotate_grace,
-            stretched(OVERDUE_AFTER),
-            max(SILENT_AFTER, stretched(_SILENT_AFTER_AT_LEAST_S)),
+            stretched(OVERDUE_AFTER_S),
+            max(SILENT_AFTER_S, stretched(_SILENT_AFTER_AT_LEAST_S)),
         )
 
 

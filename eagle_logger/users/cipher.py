@@ -1,5 +1,5 @@
-"""Passwords at rest: Fernet tokens, sealed with the newest key, opened with any, each bound to its
-user's cloud id."""
+"""Passwords at rest are Fernet tokens. The newest key seals them, any known key opens them, and
+each is bound to its user's cloud id."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from eagle_logger.errors import ConfigurationError, NoSecretKey
 
 _log = structlog.get_logger("eagle_logger.keys")
 
-REREAD_PAUSE = 1.0
-"""Seconds between two readings of the key file."""
+READ_KEYS_EVERY_S = 1.0
+"""The key file is read at most this often."""
 
 
 def new_key() -> str:
@@ -26,13 +26,13 @@ def new_key() -> str:
 
 
 class Cipher:
-    """Seals and opens credentials. `keys`: newest first; `source` is the setting they came from,
-    for messages.
+    """Seals and opens credentials.
 
-    `reread` reads the keys from their file again, if they came from one; `refresh` adds those that
-    are new. A key that was removed from the file stays known until the process ends.
+    `keys` stand newest first. `source` names the setting they came from, for error messages.
+    `reread` reads the keys from their file again, if they came from one. A key that is removed from
+    the file stays known until the process ends.
 
-    Raises NoSecretKey if there are none, ConfigurationError if one is malformed; no message ever
+    Raises NoSecretKey if there are no keys, ConfigurationError if one is malformed. No message
     shows a key.
     """
 
@@ -61,8 +61,8 @@ class Cipher:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """One for each key, newest first. A fingerprint distinguishes a key and reveals nothing
-        else about it."""
+        """One for each key, newest first. A fingerprint tells keys apart and reveals nothing else
+        about them."""
         return tuple(_fingerprint(key) for key in self._keys)
 
     def refresh(self) -> bool:
@@ -73,24 +73,24 @@ class Cipher:
         logged once.
         """
         now = time.monotonic()
-        if self._reread is None or now < self._reread_at + REREAD_PAUSE:
+        if self._reread is None or now < self._reread_at + READ_KEYS_EVERY_S:
             return False
         self._reread_at = now
         try:
-            found = self._reread()
-            if mistakes := mistakes_in(found, self._source):
+            in_file = self._reread()
+            if mistakes := mistakes_in(in_file, self._source):
                 raise ConfigurationError("\n".join(mistakes))
         except ConfigurationError as exc:
             self._note_failure(str(exc))
             return False
         self._note_failure("")
-        former = [key for key in self._keys if key not in found]
-        keys = [*found, *former]
-        if not found or keys == self._keys:
+        removed = [key for key in self._keys if key not in in_file]
+        keys = [*in_file, *removed]
+        if not in_file or keys == self._keys:
             return False
         is_new = len(keys) > len(self._keys)
         self._use(keys)
-        _log.info("keys_read_again", keys=len(found), detail="the key file has changed")
+        _log.info("keys_read_again", keys=len(in_file), detail="the key file has changed")
         return is_new
 
     def _note_failure(self, failure: str) -> None:
@@ -99,14 +99,15 @@ class Cipher:
         self._reread_failure = failure
 
     def seal(self, credentials: Credentials) -> str:
-        """The cloud id lies inside, so that a token moved to another user is noticed."""
+        """The token of these credentials. It contains the cloud id, so that `open` notices a token
+        that was moved to another user."""
         plain = json.dumps(
             [credentials.cloud_id, credentials.user_email, credentials.user_pw], ensure_ascii=False
         )
         return self._newest.encrypt(plain.encode()).decode()
 
     def open(self, cloud_id: str, sealed: str) -> Credentials:
-        """Raises ValueError if no key fits, or if this was sealed for another user."""
+        """Raises ValueError if no key decrypts the token, or if it was sealed for another user."""
         try:
             plain = self._any.decrypt(sealed)
         except (InvalidToken, ValueError):
@@ -117,7 +118,7 @@ class Cipher:
         return Credentials(cloud_id, email, password)
 
     def fingerprint_of(self, sealed: str) -> str:
-        """The fingerprint of the key that decrypts this. Raises ValueError if none does."""
+        """The fingerprint of the key that decrypts the token. Raises ValueError if none does."""
         for key in self._keys:
             try:
                 Fernet(key).decrypt(sealed)
@@ -127,7 +128,7 @@ class Cipher:
         raise ValueError("the sealed password can be decrypted with none of the keys")
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether this was sealed with the newest key."""
+        """Whether the newest key decrypts the token."""
         try:
             self._newest.decrypt(sealed)
         except (InvalidToken, ValueError):

@@ -1,4 +1,4 @@
-"""Many users at once, from lines of JSON."""
+"""Import many users from lines of JSON."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from dataclasses import dataclass, field
 from eagle_logger.users.store import NewUser, StoredUser, Users
 from eagle_logger.users.user_json import parse_line
 
-BATCH = 500
+USERS_PER_BATCH = 500
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the lines: every one is imported whole or refused. `replaced`: a later line of
-    the same user won."""
+    """What became of the lines. Each was imported whole or refused."""
 
     users: int = 0
+    """Lines that were imported."""
     refused: list[tuple[int, str]] = field(default_factory=list)
+    """The number of each refused line, and what is wrong with it."""
     replaced: list[tuple[int, str]] = field(default_factory=list)
+    """The number of each line that replaced an earlier one of the same user, and a message."""
 
 
 async def import_users(
-    users: Users, lines: Iterable[bytes], *, tell: Callable[[int], None]
+    users: Users, lines: Iterable[bytes], *, on_line: Callable[[int], None]
 ) -> Imported:
-    """Put every line's user into the store, in batches; blank lines are passed over. `tell` hears
-    of every line's bytes.
+    """Put the user of every line into the store, in batches. Blank lines are skipped. `on_line` is
+    called with the length of each line in bytes.
 
-    Raises RedisUnavailable; what came before it stays imported, and importing again does no harm.
+    Raises RedisUnavailable. Earlier batches then stay imported. To import them again does no harm.
     """
     importer = _Importer(users)
     for number, line in enumerate(lines, 1):
-        await importer.take(number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
-        tell(len(line))
+        await importer.add(number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+        on_line(len(line))
     await importer.write()
     importer.result.refused.sort()
     return importer.result
@@ -46,7 +48,7 @@ class _Importer:
         self._waiting: dict[str, tuple[int, NewUser | StoredUser]] = {}
         self._lines: dict[str, int] = {}
 
-    async def take(self, number: int, line: bytes) -> None:
+    async def add(self, number: int, line: bytes) -> None:
         if not line.strip():
             return
         try:
@@ -55,7 +57,7 @@ class _Importer:
             self.result.refused.append((number, str(exc)))
             return
         cloud_id = user.user.cloud_id
-        if cloud_id in self._waiting or len(self._waiting) >= BATCH:
+        if cloud_id in self._waiting or len(self._waiting) >= USERS_PER_BATCH:
             await self.write()
         if cloud_id in self._lines:
             self.result.replaced.append(
@@ -74,7 +76,8 @@ class _Importer:
         self.result.users += len(waiting) - refused
 
     async def _restore(self, sealed: list[tuple[int, StoredUser]]) -> int:
-        """Restore all together or, if one of them cannot be, one by one; how many were refused."""
+        """Restore all in one call or, if one cannot be restored, one by one. Returns how many were
+        refused."""
         if not sealed:
             return 0
         try:
@@ -83,5 +86,5 @@ class _Importer:
             if len(sealed) == 1:
                 self.result.refused.append((sealed[0][0], str(exc)))
                 return 1
-            return sum([await self._restore([one]) for one in sealed])
+            return sum([await self._restore([line]) for line in sealed])
         return 0

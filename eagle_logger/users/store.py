@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.kinds import Kind
@@ -156,8 +156,7 @@ class StoredUser:
 
 
 class Outline(NamedTuple):
-    """One user in a list of all users: the part of its state that can be read many times faster
-    than the whole."""
+    """One user in a list of all users: what a status shows of it."""
 
     cloud_id: str
     total_events_logged: int
@@ -177,6 +176,25 @@ class Outline(NamedTuple):
     unreadable: str | None = None
     """Why its record, its state or a part of the state cannot be read."""
 
+    @classmethod
+    def of(cls, stored: StoredUser, *, visited: bool) -> Self:
+        state = stored.state
+        return cls(
+            cloud_id=stored.user.cloud_id,
+            total_events_logged=state.total_events_logged,
+            last_timestamp=state.last_timestamp,
+            recent_counts=state.recent_counts,
+            failures=state.failures,
+            last_error=state.last_error,
+            parked=state.parked,
+            due=stored.due,
+            lease_ends=stored.lease_ends,
+            last_arrival=state.last_arrival,
+            intervals=stored.user.intervals,
+            visited=visited,
+            unreadable=stored.unreadable,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -186,7 +204,7 @@ class Totals:
     due: int
     overdue: int
     """Due for longer than the pause between two ticks explains
-    (`core.user_standing.OVERDUE_AFTER`)."""
+    (`core.user_standing.OVERDUE_AFTER_S`)."""
     leased: int
     parked: int
     oldest_due: float | None

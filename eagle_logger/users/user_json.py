@@ -199,7 +199,7 @@ class UserJson(_OwnIntervals):
 
 
 def parse_line(text: str | bytes) -> NewUser | StoredUser:
-    """The user of a line. Raises ValueError, which names all mistakes and never repeats a password."""
+    """The user of a line. Raises ValueError, which names all mistakes and shows no password."""
     try:
         return UserJson.model_validate_json(text).to_store()
     except ValidationError as exc:

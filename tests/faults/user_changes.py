@@ -130,7 +130,7 @@ def export_and_flush(trial: Trial) -> None:
 
 def import_again(trial: Trial) -> None:
     imported = trial.run(
-        import_users(trial.store.users, _exports.pop(id(trial)), tell=lambda _: None)
+        import_users(trial.store.users, _exports.pop(id(trial)), on_line=lambda _: None)
     )
     assert imported.users == SETUP.homes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eagle_logger.core.circuit_breaker import Breaker
-from eagle_logger.core.user_standing import OVERDUE_AFTER
+from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 from eagle_logger.users.known_keys import keys_note
 from eagle_logger.users.memory.tables import Tables
 from eagle_logger.users.store import NODE_KEPT_S, PROGRESS_KEPT_S, Totals
@@ -23,7 +23,7 @@ class MemoryFleet:
         due = [row.due for row in rows if row.due is not None]
         leased = sum(1 for row in rows if row.lease)
         failing = [row for row in rows if row.state and row.state.failures]
-        latest = self._tables.now() - self._tables.speed.stretched(OVERDUE_AFTER)
+        latest = self._tables.now() - self._tables.speed.stretched(OVERDUE_AFTER_S)
         return Totals(
             users=len(rows),
             due=len(due),

@@ -190,7 +190,7 @@ class MemorySchedule:
         ]
         if not would_park:
             return []
-        oldest = now - parking.WITHIN
+        oldest = now - parking.PARKINGS_COUNTED_WITHIN_S
         earlier = {name: at for name, at in tables.parkings.items() if at > oldest}
         tables.parkings = {**earlier, **dict.fromkeys(would_park, now)}
         if not parking.many_at_once(len(tables.parkings), len(tables.rows)):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from eagle_logger.core.schedule import first_turn_after
 from eagle_logger.core.users import User, UserState
 from eagle_logger.users.key_rotation import resealed, unreadable
-from eagle_logger.users.known_keys import ALIVE, refuse_to_restore, refuse_unknown_key
+from eagle_logger.users.known_keys import ALIVE_WITHIN_S, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.memory.tables import Lease, RemovedUser, StoredRow, Tables
 from eagle_logger.users.store import NewUser, Outline, StoredUser
 
@@ -28,7 +28,7 @@ class MemoryUsers:
         for stored in users:
             cipher.open(stored.user.cloud_id, stored.sealed)
         sealed_with = {cipher.fingerprint_of(stored.sealed) for stored in users}
-        alive = self._tables.speed.stretched(ALIVE)
+        alive = self._tables.speed.stretched(ALIVE_WITHIN_S)
         refuse_to_restore(sealed_with, self._tables.notes, now, alive)
         for stored in users:
             due = now + first_turn_after(stored.user.cloud_id, len(users))
@@ -55,7 +55,10 @@ class MemoryUsers:
             after = names[-1]
 
     async def outlines(self) -> AsyncIterator[list[Outline]]:
-        yield [_outline(row) for _, row in sorted(self._tables.rows.items())]
+        yield [
+            Outline.of(_stored_user(row), visited=row.state is not None)
+            for _, row in sorted(self._tables.rows.items())
+        ]
 
     async def reseal(self) -> int:
         rows = self._tables.rows
@@ -98,27 +101,9 @@ class MemoryUsers:
     def _refuse_unknown_key(self, now: float) -> None:
         tables = self._tables
         tables.cipher.refresh()
-        refuse_unknown_key(tables.cipher, tables.notes, now, tables.speed.stretched(ALIVE))
+        refuse_unknown_key(tables.cipher, tables.notes, now, tables.speed.stretched(ALIVE_WITHIN_S))
 
 
 def _stored_user(row: StoredRow) -> StoredUser:
     lease_ends = row.lease.ends if row.lease else None
     return StoredUser(row.user, row.sealed, row.state or UserState(), row.due, lease_ends)
-
-
-def _outline(row: StoredRow) -> Outline:
-    state = row.state or UserState()
-    return Outline(
-        cloud_id=row.user.cloud_id,
-        total_events_logged=state.total_events_logged,
-        last_timestamp=state.last_timestamp,
-        recent_counts=state.recent_counts,
-        failures=state.failures,
-        last_error=state.last_error,
-        parked=state.parked,
-        due=row.due,
-        lease_ends=row.lease.ends if row.lease else None,
-        last_arrival=state.last_arrival,
-        intervals=row.user.intervals,
-        visited=row.state is not None,
-    )

@@ -1,24 +1,24 @@
-"""How a user and its state are written down: small, because there is one of each per user in Redis'
-memory.
+"""How users and their states are written in Redis: small, because its memory holds one of each per
+user.
 
-A user is a JSON object. A state is two lines of JSON, facts and recent readings, deflated with a
-preset dictionary of what all states have in common (a third of the memory for a few microseconds).
-What is wrong with a user (failures, last error, parked) is written apart, so that a script can
-forgive it without reading the rest.
+- A record is a JSON object.
+- A state is two lines of JSON, facts and recent readings. They are deflated with a preset
+  dictionary of what all states have in common, which takes a third of the memory and a few
+  microseconds.
+- A trouble (failures, last error, why parked) is written apart, so that a script can forgive it
+  without reading the state.
 
-A newer version appends members to a state's facts, and may name kinds that this one does not know;
-this version keeps both. A state in another format, or a damaged one, counts as empty and is
-overwritten: a state only prevents duplicates, and never holds the only copy of a reading. A part
-that cannot be read never keeps another part from being read.
+A newer version may append members to the facts, and name kinds that this version does not know.
+This version keeps both. A state in another format, or a damaged one, counts as empty and is
+overwritten: a state only prevents duplicates, and is never the only copy of a reading. A part that
+cannot be read does not stop other parts from being read.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -38,12 +38,15 @@ from eagle_logger.core.users import Seen, User, UserState
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 _COMMON = (
-    rb'","message",[17],"\"id\":\"0x000000\",\"text\":\"\",\"priority\":\"low\",\"confirmation_required\":false,'
-    rb'\"confirmed\":null,\"queue\":\"active\""],"price",[,"\"price\":0,\"currency\":\"USD\",\"unit\":\"USD/kWh\",\"tier\":1,'
-    rb'\"label\":\"Block 1\""],[{"demand":17,"summation":17,"price":17,"message":17}[],[["0xd8d5b900000","0x00135001000",'
-    rb'"0x00078100","summation",[,"\"delivered\":1.,\"received\":0,\"unit\":\"kWh\""],"demand",[,"\"value\":0.,\"unit\":\"kW\""],['
+    rb'","message",[17],"\"id\":\"0x000000\",\"text\":\"\",\"priority\":\"low\",'
+    rb'\"confirmation_required\":false,\"confirmed\":null,\"queue\":\"active\""],'
+    rb'"price",[,"\"price\":0,\"currency\":\"USD\",\"unit\":\"USD/kWh\",\"tier\":1,'
+    rb'\"label\":\"Block 1\""],[{"demand":17,"summation":17,"price":17,"message":17}[],'
+    rb'[["0xd8d5b900000","0x00135001000","0x00078100","summation",'
+    rb'[,"\"delivered\":1.,\"received\":0,\"unit\":\"kWh\""],'
+    rb'"demand",[,"\"value\":0.,\"unit\":\"kW\""],['
 )
-"""Deflate's preset dictionary. States already written cannot be read with another: a change needs a
+"""Deflate's preset dictionary. A written state can be read with this one only, so a change needs a
 new `_FORMAT`."""
 _FORMAT = b"\x01"
 
@@ -56,24 +59,17 @@ _UNREADABLE = (
     RecursionError,
     zlib.error,
 )
-"""The exceptions that bytes which no version wrote may raise while they are read."""
+"""What reading may raise if no version wrote the bytes."""
 _WHOLE = frozenset({int})
 _WHOLE_OR_NONE = frozenset({int, type(None)})
 _MOMENTS = frozenset({int, float})
 _BEGIN_OF_TIME, _END_OF_TIME = -62_135_596_800, 253_402_300_800
-"""Unix seconds, from the year 1 to the end of the year 9999: other moments cannot be shown."""
+"""Unix seconds: the years 1 to 9999. Other moments cannot be shown."""
 _MOST_FAILURES = 2**31
 
 Trouble = tuple[int, str | None, str | None]
 """Failures in a row, last error, why parked."""
 _WELL: Trouble = (0, None, None)
-
-_OUTLINE = re.compile(
-    rb"\[([0-9]+),(?:[0-9]+|null),([0-9]{1,11}|null),([0-9]{1,11}(?:\.[0-9]+)?|null),\[([0-9,]*)\],"
-)
-"""The first of the facts of a state, as they are almost always spelled."""
-_OUTLINE_WITHIN = 160
-"""Bytes."""
 
 
 def encode_user(user: User, sealed: str) -> bytes:
@@ -86,8 +82,8 @@ def encode_user(user: User, sealed: str) -> bytes:
 
 
 def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
-    """The user and its sealed password. Raises ValueError, saying what is wrong, for a record that
-    no version wrote."""
+    """The user and its sealed password. Raises ValueError, which says what is wrong, if no version
+    wrote the record."""
     try:
         members = json.loads(record)
         intervals = {
@@ -104,13 +100,13 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
 
 
 def with_password(record: bytes, sealed: str) -> bytes:
-    """The same record with another sealed password. Other members, a newer version's included,
-    stay."""
+    """The record with another sealed password. All other members stay, even those of a newer
+    version."""
     return _compact({**json.loads(record), "sealed": sealed}).encode()
 
 
 def encode_state(state: UserState) -> bytes:
-    """All of it but what is wrong with the user."""
+    """The state without the user's trouble."""
     packer = zlib.compressobj(1, zlib.DEFLATED, -11, 5, zlib.Z_DEFAULT_STRATEGY, _COMMON)
     text = (
         _dumps(_facts(state))
@@ -121,9 +117,9 @@ def encode_state(state: UserState) -> bytes:
 
 
 def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
-    """A user without a written state is new, one without a written trouble is well. Recent readings
-    are read when they are first asked for: most who list users never do. Raises ValueError, saying
-    what is wrong, if a part cannot be read."""
+    """The state of a user: an empty one for a new user, one without failures if no trouble is
+    written. Recent readings are parsed at their first use, because lists of users never use them.
+    Raises ValueError, which says what is wrong, if a part cannot be read."""
     state, why = read_state(written, trouble)
     if why is not None:
         raise ValueError(why)
@@ -131,25 +127,23 @@ def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserSta
 
 
 def read_state(written: bytes | None, trouble: bytes | None = None) -> tuple[UserState, str | None]:
-    """The state, and why a part of it cannot be read, if so. Parts are read separately; an
-    unreadable one counts as empty."""
-    state, wrong = UserState(), list[str]()
+    """The state, and why a part of it cannot be read, or None. Such a part counts as empty."""
+    state, reasons = UserState(), list[str]()
     if written:
         try:
             state = _state(written)
         except _UNREADABLE as exc:
-            wrong.append(f"the state cannot be read: {exc}")
+            reasons.append(f"the state cannot be read: {exc}")
     if trouble:
         try:
             state = with_trouble(state, trouble)
         except _UNREADABLE as exc:
-            wrong.append(f"what is wrong with the user cannot be read: {exc}")
-    return state, "; ".join(wrong) or None
+            reasons.append(f"what is wrong with the user cannot be read: {exc}")
+    return state, "; ".join(reasons) or None
 
 
 def recent_unreadable(state: UserState) -> str | None:
-    """Why the recent readings of a state that was just read cannot be read, if so. The state then
-    has none."""
+    """Why the recent readings of this state cannot be read, or None. If so, the state has none."""
     return state.recent.unreadable if isinstance(state.recent, _Recent) else None
 
 
@@ -164,33 +158,14 @@ def _state(written: bytes) -> UserState:
     return _from_facts(_loads(facts), _Recent(recent))
 
 
-def decode_outline(written: bytes | None) -> tuple[int, int | None, float | None, tuple[int, ...]]:
-    """Total of events logged, last timestamp, last arrival and recent counts, as `decode_state` has
-    them, without the rest."""
-    with suppress(*_UNREADABLE):
-        if written and written[:1] == _FORMAT:
-            facts = _OUTLINE.match(
-                zlib.decompressobj(-11, _COMMON).decompress(written[1:], _OUTLINE_WITHIN)
-            )
-            if facts:
-                total, last, arrival, counts = facts.groups()
-                return (
-                    int(total),
-                    None if last == b"null" else int(last),
-                    None if arrival == b"null" else float(arrival),
-                    tuple(map(int, counts.split(b","))) if counts else (),
-                )
-    state = decode_state(written)
-    return state.total_events_logged, state.last_timestamp, state.last_arrival, state.recent_counts
-
-
 def encode_trouble(state: UserState) -> bytes:
-    """What is wrong with the user; empty if nothing is."""
+    """The user's trouble; empty if it has none."""
     trouble: Trouble = state.failures, state.last_error, state.parked
     return b"" if trouble == _WELL else _compact(trouble).encode()
 
 
 def decode_trouble(written: bytes | None) -> Trouble:
+    """Raises ValueError, which says what is wrong, if no version wrote the trouble."""
     if not written:
         return _WELL
     try:
@@ -210,8 +185,8 @@ def with_trouble(state: UserState, trouble: bytes) -> UserState:
 
 
 def _dumps(value: list[Any]) -> bytes:
-    """Compact JSON, by Python's own encoder only where orjson refuses: half a character, that a
-    gateway made up."""
+    """Compact JSON. orjson refuses lone surrogates, which a gateway may send; Python's own encoder
+    takes them."""
     try:
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
@@ -269,22 +244,21 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
 
 
 class _Recent(Mapping[Stream, tuple[Seen, ...]]):
-    """Recent readings, which are parsed when they are first looked at. Empty if they cannot be
-    read."""
+    """Recent readings, parsed at their first use. Empty if they cannot be read."""
 
     def __init__(self, written: bytes) -> None:
         self._written = written
 
     @property
     def unreadable(self) -> str | None:
-        return self._found[1]
+        return self._parsed[1]
 
     @property
     def _read(self) -> dict[Stream, tuple[Seen, ...]]:
-        return self._found[0]
+        return self._parsed[0]
 
     @cached_property
-    def _found(self) -> tuple[dict[Stream, tuple[Seen, ...]], str | None]:
+    def _parsed(self) -> tuple[dict[Stream, tuple[Seen, ...]], str | None]:
         try:
             return {
                 Stream(device, meter, kind_of(kind)): tuple(
@@ -309,7 +283,7 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
 
 
 def _seen(time: int, text: str) -> Seen:
-    """Earlier versions kept the whole text, however long."""
+    """A recent reading. Earlier versions wrote its whole text, however long."""
     if type(time) is not int:
         raise ValueError("a time is no number")
     return time, text if len(text) <= LONGEST_TEXT else short_text(text)

@@ -11,7 +11,7 @@ import structlog
 
 from eagle_logger.core.circuit_breaker import Breaker, Phase, Sample
 from eagle_logger.core.skew import skew
-from eagle_logger.core.user_standing import OVERDUE_AFTER
+from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.known_keys import keys_note
@@ -37,7 +37,7 @@ class RedisFleet:
     async def totals(self) -> Totals:
         words: list[Argument] = [
             self._time.script_now(),
-            self._time.clock.stretched(OVERDUE_AFTER),
+            self._time.clock.stretched(OVERDUE_AFTER_S),
         ]
         users, due, overdue, leased, oldest, troubled, refused = await self._redis.run(
             "totals", words

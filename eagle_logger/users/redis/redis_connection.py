@@ -6,7 +6,8 @@ This module uses an inner part of redis-py:
   it returns. The module overrides it with hiredis' function of that name, which redis-py's
   synchronous connections use as well. redis-py documents neither.
 - **Why, and what it saves:** packing in C takes 0.6 µs of CPU for the five words that a report has
-  for each user; redis-py's own packing takes 2.7. With the words of a claim, 1.5 % of a whole fetch.
+  for each user; redis-py's own packing takes 2.7. With the words of a claim, it saves 1.5 % of a
+  whole fetch.
 - **When it breaks:** pyproject.toml allows one minor version of redis-py and of hiredis, and
   `tests/canaries/test_redis_packing.py` shows whether the part works alone. If a new version
   changed it, delete `_packing_in_c` and the line that uses it. That costs CPU, and changes nothing
@@ -32,11 +33,11 @@ from eagle_logger.errors import RedisUnavailable
 
 Argument = bytes | str | int | float
 
-_CONNECTIONS = 32
-_ANSWER_WITHIN = 5.0
-_CONNECT_WITHIN = 3.0
-_CHECK_AFTER = 25.0
-_TROUBLE = (RedisError, OSError, TimeoutError)
+_MOST_CONNECTIONS = 32
+_ANSWER_WITHIN_S = 5.0
+_CONNECT_WITHIN_S = 3.0
+_CHECK_IDLE_AFTER_S = 25.0
+_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 class Script(Protocol):
@@ -46,20 +47,20 @@ class Script(Protocol):
 class RedisConnection:
     """A pool of connections to one Redis, bound to the event loop it is first used on.
 
-    A command that may have been carried out is never sent twice. After a lost answer nobody knows
-    whether it was; leases make up for that. A script that Redis does not know (it was restarted) is
-    loaded again and called once more; it had not run.
+    A command that may have been carried out is never sent twice. After a lost answer it is unknown
+    whether it was, and leases make up for that. If Redis was restarted and does not know a script,
+    the script has not run; it is loaded and called again.
     """
 
     def __init__(self, address: RedisAddress) -> None:
         self._address = address
         self._pool = aioredis.BlockingConnectionPool.from_url(
             address.url,
-            max_connections=_CONNECTIONS,
-            timeout=_ANSWER_WITHIN,
-            socket_timeout=_ANSWER_WITHIN,
-            socket_connect_timeout=_CONNECT_WITHIN,
-            health_check_interval=_CHECK_AFTER,
+            max_connections=_MOST_CONNECTIONS,
+            timeout=_ANSWER_WITHIN_S,
+            socket_timeout=_ANSWER_WITHIN_S,
+            socket_connect_timeout=_CONNECT_WITHIN_S,
+            health_check_interval=_CHECK_IDLE_AFTER_S,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             **address.tls_options,
@@ -87,7 +88,8 @@ class RedisConnection:
         return await self._answer(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # it has no types
 
     async def together(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        """The raw answers of several reading commands, in one round trip. Raises RedisUnavailable."""
+        """The raw answers of several reading commands, in one round trip. Raises
+        RedisUnavailable."""
 
         def send() -> Awaitable[list[Any]]:
             pipeline = self._client.pipeline(transaction=False)
@@ -99,22 +101,22 @@ class RedisConnection:
         return answers
 
     async def _answer(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """Send, and send once more over a new connection if the server is not the primary: it
-        carried out nothing."""
+        """Send. If the server turns out not to be the primary, it has carried out nothing, so send
+        once more over a new connection."""
         try:
             return await send()
-        except _TROUBLE as exc:
+        except _ERRORS as exc:
             if not comes_from_wrong_server(exc):
                 raise self._unavailable(exc) from exc
         await self._leave_server()
         try:
             return await send()
-        except _TROUBLE as exc:
+        except _ERRORS as exc:
             await self._leave_server()
             raise self._unavailable(exc) from exc
 
     async def _leave_server(self) -> None:
-        """Close all idle connections. One that is in use is closed when the server refuses it too."""
+        """Close all idle connections. A connection in use is closed when the server refuses it."""
         await self._pool.disconnect(inuse_connections=False)
 
     def _unavailable(self, exc: Exception) -> RedisUnavailable:
@@ -130,8 +132,8 @@ class RedisConnection:
                 f"Redis at {self._address} cannot write its files: give its disk room ({reason})"
             )
         return RedisUnavailable(
-            f"Redis at {self._address} does not answer usefully ({reason}): start it (`eagle-logger up` brings "
-            "one along), or correct EAGLE_REDIS_URL or --data"
+            f"Redis at {self._address} does not answer usefully ({reason}): start it "
+            "(`eagle-logger up` brings one along), or correct EAGLE_REDIS_URL or --data"
         )
 
 

@@ -9,9 +9,9 @@ from eagle_logger.core.schedule import first_turn_after
 from eagle_logger.errors import NoSecretKey
 from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.key_rotation import resealed, unreadable
-from eagle_logger.users.known_keys import ALIVE, refuse_to_restore, refuse_unknown_key
+from eagle_logger.users.known_keys import ALIVE_WITHIN_S, refuse_to_restore, refuse_unknown_key
 from eagle_logger.users.redis.encoding import decode_user, encode_state, encode_user, with_password
-from eagle_logger.users.redis.listing import Row, outlines, pages, rows
+from eagle_logger.users.redis.listing import Row, pages, rows, rows_with_anything
 from eagle_logger.users.redis.redis_connection import Argument, RedisConnection
 from eagle_logger.users.redis.redis_time import RedisTime
 from eagle_logger.users.redis.rows import outline, stored_user
@@ -46,7 +46,7 @@ class RedisUsers:
             cipher.open(stored.user.cloud_id, stored.sealed)
         sealed_with = {cipher.fingerprint_of(stored.sealed) for stored in users}
         now, notes = await self._fleet.now(), await self._fleet.progress()
-        refuse_to_restore(sealed_with, notes, now, self._time.clock.stretched(ALIVE))
+        refuse_to_restore(sealed_with, notes, now, self._time.clock.stretched(ALIVE_WITHIN_S))
         await self._write(
             [
                 (
@@ -79,7 +79,10 @@ class RedisUsers:
         try:
             async for ids in pages(self._redis, "", _OUTLINES_AT_ONCE):
                 # Redis works on the next page while the caller works on this one.
-                page, next_page = next_page, asyncio.create_task(outlines(self._redis, ids))
+                page, next_page = (
+                    next_page,
+                    asyncio.create_task(rows_with_anything(self._redis, ids)),
+                )
                 if page is not None:
                     yield [outline(row) for row in await page]
             if next_page is not None:
@@ -117,7 +120,7 @@ class RedisUsers:
         cipher = self._cipher_or_refuse()
         cipher.refresh()
         now, notes = await self._fleet.now(), await self._fleet.progress()
-        refuse_unknown_key(cipher, notes, now, self._time.clock.stretched(ALIVE))
+        refuse_unknown_key(cipher, notes, now, self._time.clock.stretched(ALIVE_WITHIN_S))
         return cipher
 
     async def _write(self, entries: Sequence[tuple[str, bytes, bytes]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from eagle_logger.core.circuit_breaker import Breaker, Phase
-from eagle_logger.core.parking import WITHIN
+from eagle_logger.core.parking import PARKINGS_COUNTED_WITHIN_S
 from eagle_logger.core.users import UserState
 from eagle_logger.users.store import StoredUser, UserStore, WakeResult
 from tests.contract.users.scheduling import add, claimed, due_of, lease_of, reported
@@ -92,7 +92,7 @@ async def test_three_refused_users_of_a_small_fleet_are_parked_and_four_are_not(
     await refuse(store, *fleet[:3])
     assert await parked(store) == fleet[:3]
     assert (await store.fleet.totals()).refused == 0
-    clock.advance(WITHIN - 1)
+    clock.advance(PARKINGS_COUNTED_WITHIN_S - 1)
     await refuse(store, fleet[3])
     assert await parked(store) == []
     fourth = await due_of(store, fleet[3])
@@ -121,7 +121,7 @@ async def test_refusals_more_than_ten_minutes_apart_are_believed(
 ) -> None:
     await add(store, *ids(20))
     await refuse(store, *ids(3))
-    clock.advance(WITHIN)
+    clock.advance(PARKINGS_COUNTED_WITHIN_S)
     await refuse(store, *ids(3, first=4))
     assert await parked(store) == ids(6)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.user_standing import OVERDUE_AFTER
+from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import KeyNotKnown
 from eagle_logger.users.cipher import Cipher, new_key
-from eagle_logger.users.known_keys import ALIVE
+from eagle_logger.users.known_keys import ALIVE_WITHIN_S
 from eagle_logger.users.store import Report, StoredUser, UserStore
 from tests.contract.users.scheduling import GRID, add, claimed, reported
 from tests.support.hand_clock import HandClock
@@ -157,7 +157,7 @@ async def test_nothing_is_sealed_with_a_key_that_a_living_process_does_not_know(
     with pytest.raises(KeyNotKnown, match="fetch-1"):
         await add(store, "00ce70")
     assert await all_users(store) == before
-    clock.advance(ALIVE + 1)
+    clock.advance(ALIVE_WITHIN_S + 1)
     assert await store.users.reseal() == 0
 
 
@@ -197,7 +197,7 @@ async def test_totals_count_users_by_what_becomes_of_them(
     assert (totals.users, totals.due, totals.leased, totals.parked) == (3, 1, 1, 1)
     assert totals.overdue == 0
     assert totals.oldest_due == clock.now() - 0.5
-    clock.advance(OVERDUE_AFTER)
+    clock.advance(OVERDUE_AFTER_S)
     assert (await store.fleet.totals()).overdue == 1, "it is late by more than a tick explains"
 
 

@@ -83,7 +83,7 @@ async def test_an_unreadable_trouble_leaves_the_state_readable(
     [outline] = [
         one async for batch in store.users.outlines() for one in batch if one.cloud_id == HOME
     ]
-    assert "cannot be read" in (outline.last_error or "")
+    assert "cannot be read" in (outline.unreadable or "")
     stored = await store.users.get(HOME)
     assert stored is not None
     assert stored.unreadable

@@ -8,7 +8,6 @@ from eagle_logger import wiring
 from eagle_logger.core.users import Credentials
 from eagle_logger.errors import ConfigurationError, NoSecretKey
 from eagle_logger.settings import Settings
-from eagle_logger.users import cipher as cipher_module
 from eagle_logger.users.cipher import Cipher, new_key
 
 CREDENTIALS = Credentials(
@@ -72,7 +71,7 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cipher_of_file(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Cipher:
-    monkeypatch.setattr(cipher_module, "REREAD_PAUSE", 0.0)
+    monkeypatch.setattr("eagle_logger.users.cipher.READ_KEYS_EVERY_S", 0.0)
     return wiring.cipher(Settings(secret_keys_file=key_file))
 
 
@@ -116,7 +115,7 @@ def test_a_damaged_key_file_changes_no_key(
 def test_keys_from_a_directory_of_secrets_are_read_again(
     key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cipher_module, "REREAD_PAUSE", 0.0)
+    monkeypatch.setattr("eagle_logger.users.cipher.READ_KEYS_EVERY_S", 0.0)
     cipher = wiring.cipher(Settings(secrets_dir=key_file.parent, secret_keys=key_file.read_text()))
     key_file.write_text(f"{new_key()},{key_file.read_text()}")
     assert cipher.refresh()

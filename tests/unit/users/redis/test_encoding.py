@@ -20,7 +20,6 @@ from eagle_logger.core.user_state import (
 from eagle_logger.core.users import User, UserState
 from eagle_logger.users.redis.encoding import (
     _COMMON,
-    decode_outline,
     decode_state,
     decode_user,
     encode_state,
@@ -62,21 +61,8 @@ def test_a_state_comes_back_as_it_was(state: UserState) -> None:
     assert decode_state(encode_state(state)) == state.forgiven()
 
 
-@given(states)
-def test_an_outline_agrees_with_the_whole_state(state: UserState) -> None:
-    outline = (
-        state.total_events_logged,
-        state.last_timestamp,
-        state.last_arrival,
-        state.recent_counts,
-    )
-    assert decode_outline(encode_state(state)) == outline
-    assert decode_outline(bytes.fromhex(FIRST_FORMAT))[0] == lived_in_state().total_events_logged
-
-
 def test_a_new_user_has_nothing_written() -> None:
     assert decode_state(None, None) == UserState()
-    assert decode_outline(None) == (0, None, None, ())
     assert encode_trouble(UserState(total_events_logged=5)) == b""
 
 
