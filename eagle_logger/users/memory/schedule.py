@@ -107,9 +107,11 @@ class MemorySchedule:
 
     async def claim(self, cloud_ids: Sequence[str], holder: str) -> list[Claim]:
         now = self._tables.now()
-        return [claim for cloud_id in cloud_ids if (claim := self._claim(cloud_id, holder, now))]
+        return [
+            claim for cloud_id in cloud_ids if (claim := self._claim_one(cloud_id, holder, now))
+        ]
 
-    def _claim(self, cloud_id: str, holder: str, now: float) -> Claim | None:
+    def _claim_one(self, cloud_id: str, holder: str, now: float) -> Claim | None:
         tables = self._tables
         row = tables.rows.get(cloud_id)
         if row is None or row.lease is None or row.lease.token:
@@ -146,7 +148,7 @@ class MemorySchedule:
     async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         now, held = self._tables.now(), set()
         for claim in claims:
-            if lease := self._held(claim.cloud_id, claim.token):
+            if lease := self._lease_of_token(claim.cloud_id, claim.token):
                 lease.ends = now + self._tables.lease
                 self._tables.rows[claim.cloud_id].last_request = now
                 held.add(claim.cloud_id)
@@ -154,32 +156,32 @@ class MemorySchedule:
 
     async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
         now, missed, again, lost = self._tables.now(), 0, set(), set()
-        not_to_park = self._refused_without_belief(reports, now)
+        not_to_park = self._not_to_be_parked(reports, now)
         for report in reports:
-            lease = self._held(report.cloud_id, report.token)
+            lease = self._lease_of_token(report.cloud_id, report.token)
             if lease is None:
                 lost.add(report.cloud_id)
                 continue
             accepted = self._without_excused_failure(report)
-            missed += _missed(accepted, lease, now)
+            missed += _missed_turns_of(accepted, lease, now)
             if report.cloud_id in not_to_park:
                 accepted = accepted._replace(state=accepted.state._replace(parked=None))
             self._note_refusal(accepted, lease, excused=self._is_excused(report))
-            if self._accept(accepted, lease, now):
+            if self._write_report(accepted, lease, now):
                 again.add(report.cloud_id)
         self._tables.tally.update(tally)
         if missed:
             self._tables.tally["missed_turns"] += missed
         return ReportResult(frozenset(again), frozenset(lost), missed)
 
-    def _refused_without_belief(self, reports: Sequence[Report], now: float) -> list[str]:
+    def _not_to_be_parked(self, reports: Sequence[Report], now: float) -> list[str]:
         """The users whom these reports would park, if the relay refuses so many users that it is
         not believed; else none. Users who were just parked are woken."""
         tables = self._tables
         held = [
             report
             for report in reports
-            if (lease := self._held(report.cloud_id, report.token)) and not lease.updated
+            if (lease := self._lease_of_token(report.cloud_id, report.token)) and not lease.updated
         ]
         would_park = [
             report.cloud_id
@@ -224,7 +226,7 @@ class MemorySchedule:
         pause = 0.0 if parking.is_refused(report.state) else report.pause
         return report._replace(state=state, pause=pause)
 
-    def _accept(self, report: Report, lease: Lease, now: float) -> bool:
+    def _write_report(self, report: Report, lease: Lease, now: float) -> bool:
         """Write the state and re-arm. Returns whether the worker is to fetch the user once more."""
         row = self._tables.rows[report.cloud_id]
         row.state = report.state.forgiven() if lease.updated else report.state
@@ -249,14 +251,16 @@ class MemorySchedule:
             if requests.get(once, now) > now:
                 return RequestResult((), (), (), (), seen_before=True)
             requests[once] = now + self._tables.speed.stretched(REQUEST_REMEMBERED_S)
-        outcomes = {cloud_id: self._request(cloud_id, now) for cloud_id in dict.fromkeys(cloud_ids)}
+        outcomes = {
+            cloud_id: self._request_one(cloud_id, now) for cloud_id in dict.fromkeys(cloud_ids)
+        }
         leased, marked, unknown, parked = (
             tuple(cloud_id for cloud_id, outcome in outcomes.items() if outcome == group)
             for group in ("leased", "marked", "unknown", "parked")
         )
         return RequestResult(leased, marked, unknown, parked)
 
-    def _request(self, cloud_id: str, now: float) -> str:
+    def _request_one(self, cloud_id: str, now: float) -> str:
         row = self._tables.rows.get(cloud_id)
         if row is None:
             return "unknown"
@@ -294,26 +298,26 @@ class MemorySchedule:
     async def wake(self, cloud_ids: Sequence[str]) -> WakeResult:
         now, rows, ids = self._tables.now(), self._tables.rows, list(dict.fromkeys(cloud_ids))
         known = [cloud_id for cloud_id in ids if cloud_id in rows]
-        woken = [cloud_id for cloud_id in known if _sleeps(rows[cloud_id])]
+        woken = [cloud_id for cloud_id in known if _is_parked_or_waits(rows[cloud_id])]
         for cloud_id in woken:
             rows[cloud_id].wake(now + first_turn_after(cloud_id, len(ids)))
         awake = tuple(cloud_id for cloud_id in known if cloud_id not in woken)
         unknown = tuple(cloud_id for cloud_id in ids if cloud_id not in known)
         return WakeResult(tuple(woken), awake, unknown)
 
-    def _held(self, cloud_id: str, token: int) -> Lease | None:
+    def _lease_of_token(self, cloud_id: str, token: int) -> Lease | None:
         row = self._tables.rows.get(cloud_id)
         return row.lease if row and row.lease and row.lease.token == token else None
 
 
-def _missed(report: Report, lease: Lease, now: float) -> int:
+def _missed_turns_of(report: Report, lease: Lease, now: float) -> int:
     """Turns that passed without a visit. None are counted after a pause, or for a user that is
     parked."""
     pauses = (bounded_pause(report.pause) or report.state.parked) and not lease.updated
     return 0 if pauses else missed_turns(lease.scheduled, now, report.grid)
 
 
-def _sleeps(row: StoredRow) -> bool:
+def _is_parked_or_waits(row: StoredRow) -> bool:
     """Whether the user is parked, or waits after failures."""
     troubled = row.state is not None and row.state.forgiven() != row.state
     return row.lease is None and (troubled or row.due is None)
