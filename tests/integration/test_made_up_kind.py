@@ -35,9 +35,10 @@ def _current(fields: Fields) -> _Values:
 
 """
 SIMULATION = """\
-def _current(home: Home, _command: Command, now: float, mood: GatewayState) -> NotificationsReply:
-    def tell(home: Home, moment: Moment, clock_error: int) -> Notification:
-        milliamperes, time = mixed(moment.turn, home.salt) % 30_000, moment.time + clock_error
+def _get_current(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
+    def notify(home: Home, moment: Moment, clock_error: int) -> Notification:
+        milliamperes = random_bits(moment.turn, home.salt) % 30_000
+        time = moment.time + clock_error
         values = (("amperes", str(milliamperes / 1000)), ("phase", "L1"))
         fields = [
             ("DeviceMacId", home.device),
@@ -46,10 +47,10 @@ def _current(home: Home, _command: Command, now: float, mood: GatewayState) -> N
             ("Current", f"0x{milliamperes:04x}"),
             ("Phase", "L1"),
         ]
-        said = notes.RenderedText("current", time, values, holds_without_time=False)
-        return Notification("InstantaneousCurrent", fields, said)
+        reading = notes.ExpectedReading("current", time, values, holds_without_time=False)
+        return Notification("InstantaneousCurrent", fields, reading)
 
-    return _readings(home, MeterStream(5, 30), now, mood, tell)
+    return _readings(home, MeterStream(5, 30), now, state, notify)
 
 
 """
@@ -65,7 +66,7 @@ BEFORE = {
     ),
     "eagle_logger/simulator/relay/gateway.py": (
         ("_HANDLERS: dict", SIMULATION),
-        ('    "get_message"', '    "get_instantaneous_current": _current,\n'),
+        ('    "get_message"', '    "get_instantaneous_current": _get_current,\n'),
     ),
 }
 """What the new kind writes into which module, each before what stands there already."""

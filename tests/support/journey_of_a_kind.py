@@ -64,15 +64,14 @@ def it_is_asked_for_and_decoded() -> tuple[Reading, bytes]:
     assert command.kind == CURRENT
     rule = {"fault": "hang", "kinds": ["current"]}
     faults = RelayFaults.parse(json.dumps({"rules": [rule]}).encode(), (), NOW)
-    assert faults.hitting(HOME, command.kind, 0)
-    answer = gateway.answer(HOME, command, NOW, gateway.GatewayState())
+    assert faults.rules_hitting(HOME, command.kind, 0)
+    answer = gateway.answer_command(HOME, command, NOW, gateway.GatewayState())
     assert answer is not None
-    (said,) = [notification.said for notification in answer.notifications]
-    assert said is not None
+    (expected,) = answer.readings()
     (reading,) = decode(rendering.xml(answer)).readings
     assert reading.kind is CURRENT
     head = f'"cloud_id":"{HOME.cloud_id}","wall":{NOW},"agent":""'
-    row = f'{{{head},"readings":[{said.as_json(HOME)}]}}'
+    row = f'{{{head},"readings":[{expected.as_json(HOME)}]}}'
     return reading, row.encode() + b"\n"
 
 

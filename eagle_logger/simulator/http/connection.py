@@ -1,5 +1,8 @@
-"""One client's connection: HTTP/1.1 spoken by hand, because a web framework would cost more than
-everything else together."""
+"""One client's connection to the simulated relay.
+
+It speaks HTTP/1.1 without a web framework, because a framework would cost more CPU than all the
+rest of a simulated reply, and the relay shares its machine with the system under test.
+"""
 
 from __future__ import annotations
 
@@ -14,33 +17,38 @@ from eagle_logger.simulator.http import responses
 from eagle_logger.simulator.http.request_parser import RequestHead, RequestHeadParser
 from eagle_logger.simulator.http.responses import Reply
 
-LONGEST_HEAD = 32 * 1024
-LONGEST_BODY = 1024 * 1024
-PIECE = 256 * 1024
+LARGEST_HEAD_BYTES = 32 * 1024
+LARGEST_BODY_BYTES = 1024 * 1024
+LARGEST_PIECE_BYTES = 256 * 1024
+"""A file is sent in pieces of at most this size; a reply drains when no more than this waits."""
+PIECES_PER_SECOND = 20
+"""How often a slow reply sends a piece, at most."""
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
+_LONGEST_CHUNK_SIZE_LINE = 64
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class HttpServer(Protocol):
-    """What a connection needs of the server it belongs to."""
+    """What a connection needs of its server."""
 
     loop: asyncio.AbstractEventLoop
     heads: RequestHeadParser
     connections: set[Connection]
-    """Those that are open. A connection enters and leaves by itself."""
+    """The open connections. Each adds and removes itself."""
     is_stopping: bool
 
-    def request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
+    def handle_request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         """Answer a whole request."""
 
-    def not_http(self, reason: str) -> None:
-        """Count a client that sent something else than HTTP, and was answered 400."""
+    def count_malformed_request(self, reason: str) -> None:
+        """A client sent something other than HTTP, and the connection answered with 400."""
 
 
 class Connection(asyncio.Protocol):
-    """Reads one request at a time and hands it to the server; what a client sends meanwhile waits.
+    """Reads one request at a time and hands it to the server; pipelined requests wait.
 
-    `number` is unique among all connections of all runs; `client_closed` is True once the client
-    has closed its side.
+    `number` is unique among all connections of all runs. `client_closed` becomes True when the
+    client closes its side.
     """
 
     def __init__(self, server: HttpServer, number: int) -> None:
@@ -50,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._lost = False
         self._head: RequestHead | None = None
+        """The head of a request whose body has not wholly arrived."""
         self._after_draining: Callable[[], None] | None = None
         self.number = number
         self.port = 0
@@ -59,7 +68,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=PIECE, low=0)
+        self._transport.set_write_buffer_limits(high=LARGEST_PIECE_BYTES, low=0)
         peer = transport.get_extra_info("peername")
         self.port = peer[1] if peer else 0
         self._server.connections.add(self)
@@ -67,17 +76,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
         if not self._busy:
-            self._next_request()
-        elif len(self._buffer) > LONGEST_BODY + LONGEST_HEAD:
-            self.reset()  # pipelining without end
+            self._start_next_request()
+        elif len(self._buffer) > LARGEST_BODY_BYTES + LARGEST_HEAD_BYTES:
+            self.reset()  # the client pipelines without waiting for replies
 
     def eof_received(self) -> bool:
-        self._closed_by_client()
-        return self._busy  # an answer may still be wanted
+        self._note_closed_by_client()
+        # True keeps our side open: a client that has closed its own side may still read the reply.
+        return self._busy
 
-    def connection_lost(self, _why: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._lost = True
-        self._closed_by_client()
+        self._note_closed_by_client()
         self._server.connections.discard(self)
         self._after_draining = None
 
@@ -86,9 +96,9 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        call, self._after_draining = self._after_draining, None
-        if call is not None:
-            call()
+        callback, self._after_draining = self._after_draining, None
+        if callback is not None:
+            callback()
 
     @property
     def is_busy(self) -> bool:
@@ -97,73 +107,74 @@ class Connection(asyncio.Protocol):
     def send(
         self, reply: Reply, head: RequestHead, completed: Callable[[], None] | None = None
     ) -> None:
-        """Send a whole reply; `completed` is called when its last byte was handed to the socket."""
+        """Send a whole reply. `completed` is called when the socket has taken its last byte."""
         self.write(responses.as_bytes(reply, head))
         self.when_drained(
             lambda: self.finish(keep=head.keep_alive and not reply.close, completed=completed)
         )
 
-    def drip(
+    def send_slowly(
         self,
         reply: Reply,
         head: RequestHead,
         completed: Callable[[], None],
         bytes_per_second: float,
     ) -> None:
-        """The same, drop by drop: at most twenty drops a second."""
+        """Send a whole reply in small pieces. Calls `completed` as `send` does."""
         data, loop = responses.as_bytes(reply, head), self._server.loop
-        drop = max(1, round(bytes_per_second / 20))
+        piece_bytes = max(1, round(bytes_per_second / PIECES_PER_SECOND))
 
-        def fall(position: int) -> None:
+        def send_piece(start: int) -> None:
             if self.client_closed:
                 self.finish(keep=False)
                 return
-            following = position + drop
-            self.write(data[position:following])
-            if following < len(data):
-                loop.call_later(drop / bytes_per_second, fall, following)
+            end = start + piece_bytes
+            self.write(data[start:end])
+            if end < len(data):
+                loop.call_later(piece_bytes / bytes_per_second, send_piece, end)
             else:
                 self.finish(keep=head.keep_alive and not reply.close, completed=completed)
 
-        fall(0)
+        send_piece(0)
 
-    def break_off(self, reply: Reply, head: RequestHead, after: int) -> None:
-        """Send so many bytes of a reply, then reset."""
-        self.write(responses.as_bytes(reply, head)[:after])
-        self._server.loop.call_later(0.05 if after else 0, self.reset)
+    def send_and_reset(self, reply: Reply, head: RequestHead, sent_bytes: int) -> None:
+        """Send the first `sent_bytes` bytes of a reply, then reset the connection."""
+        self.write(responses.as_bytes(reply, head)[:sent_bytes])
+        # The pause lets the kernel send those bytes; otherwise the reset would discard them.
+        self._server.loop.call_later(0.05 if sent_bytes else 0, self.reset)
 
     def write(self, data: bytes) -> None:
-        """Send a part of a reply; end with `finish`. What is written to a broken connection is
-        lost, as ever."""
+        """Send a part of a reply; call `finish` after the last. A broken connection drops it."""
         if not self._lost:
             self._transport.write(data)
 
-    def when_drained(self, call: Callable[[], None]) -> None:
-        """Call as soon as everything written was handed to the socket; never, if the connection
-        breaks first."""
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the socket has taken everything that was written, or never if the
+        connection breaks first."""
         if self._paused:
-            self._after_draining = call
+            self._after_draining = callback
         else:
-            call()
+            callback()
 
     def finish(self, *, keep: bool, completed: Callable[[], None] | None = None) -> None:
-        """The reply is complete: close, or go on with the next request."""
+        """The reply is complete: start the next request, or close the connection."""
         if completed is not None:
             completed()
         self.on_close = None
         if keep and not self.client_closed and not self._server.is_stopping:
             self._busy = False
             if self._buffer:
-                self._next_request()
+                self._start_next_request()
         else:
             self._transport.close()
 
     def reset(self) -> None:
-        """Break the connection as a crashed host does: the client gets an RST."""
+        """Break the connection with an RST, as a crashed host does."""
         if self._lost:
             return
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
+            # Lingering for 0 seconds makes the kernel send an RST in place of a FIN.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
@@ -171,87 +182,90 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def stream(self, read: Callable[[int, int], bytes], start: int, end: int, keep: bool) -> None:
-        """Send bytes `start` to `end` of a file, piece by piece, without holding up the others."""
+        """Send the bytes from `start` to `end` of a file; `read` takes an offset and a length.
+
+        Between two pieces other connections get their turn.
+        """
         if start >= end:
             self.finish(keep=keep)
             return
-        piece = read(start, min(PIECE, end - start))
+        piece = read(start, min(LARGEST_PIECE_BYTES, end - start))
         if self._lost:
             return
         self._transport.write(piece)
-        following = start + len(piece)
+        next_start = start + len(piece)
 
-        def go_on() -> None:
-            self._server.loop.call_soon(self.stream, read, following, end, keep)
+        def stream_rest() -> None:
+            self._server.loop.call_soon(self.stream, read, next_start, end, keep)
 
-        self.when_drained(go_on)
+        self.when_drained(stream_rest)
 
-    def _closed_by_client(self) -> None:
+    def _note_closed_by_client(self) -> None:
         self.client_closed = True
-        call, self.on_close = self.on_close, None
-        if call is not None:
-            call()
+        callback, self.on_close = self.on_close, None
+        if callback is not None:
+            callback()
 
-    def _next_request(self) -> None:
+    def _start_next_request(self) -> None:
         try:
             request = self._take_request()
         except ValueError as exc:
             self._busy = True
-            self._transport.write(
-                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            )
-            self._server.not_http(str(exc))
+            self._transport.write(_BAD_REQUEST)
+            self._server.count_malformed_request(str(exc))
             self._transport.close()
             return
         if request is not None:
             self._busy = True
             self._head = None
-            self._server.request(self, *request)
+            self._server.handle_request(self, *request)
 
     def _take_request(self) -> tuple[RequestHead, bytes] | None:
-        """The first whole request in the buffer, taken out of it. Raises ValueError if it cannot be
-        one."""
+        """Take the first request out of the buffer; None while it is incomplete.
+
+        Raises ValueError if the buffer cannot become a request.
+        """
         buffer = self._buffer
-        end = buffer.find(b"\r\n\r\n")
-        if end < 0:
+        head_end = buffer.find(b"\r\n\r\n")
+        if head_end < 0:
             if buffer[:2] == b"\r\n":
                 self._buffer = buffer.lstrip(b"\r\n")
-            if len(buffer) > LONGEST_HEAD:
+            if len(buffer) > LARGEST_HEAD_BYTES:
                 raise ValueError("head too long")
             return None
-        head = self._head = self._head or self._server.heads.read(buffer[:end])
-        if head.length > LONGEST_BODY:
+        head = self._head = self._head or self._server.heads.read(buffer[:head_end])
+        if head.length > LARGEST_BODY_BYTES:
             raise ValueError("body too long")
-        begin = end + 4
+        body_start = head_end + 4
         if head.chunked:
-            body, following = self._chunked_body(begin)
+            body, request_end = self._chunked_body(body_start)
         else:
-            following = begin + head.length
-            body = buffer[begin:following]
-        if following > len(buffer):
-            if head.expects_continue and len(buffer) == begin:
+            request_end = body_start + head.length
+            body = buffer[body_start:request_end]
+        if request_end > len(buffer):
+            if head.expects_continue and len(buffer) == body_start:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             return None
-        self._buffer = buffer[following:]
+        self._buffer = buffer[request_end:]
         return head, body
 
-    def _chunked_body(self, begin: int) -> tuple[bytes, int]:
-        """A chunked body and where the next request begins: behind the buffer's end if it is not
-        whole yet."""
+    def _chunked_body(self, start: int) -> tuple[bytes, int]:
+        """A chunked body, and the offset of its end. While the body is incomplete, the offset is
+        beyond the buffer's end. Raises ValueError."""
         buffer, body = self._buffer, b""
-        unfinished = b"", len(buffer) + 1
+        incomplete = b"", len(buffer) + 1
         while True:
-            size = _CHUNK_SIZE.match(buffer, begin)
+            size = _CHUNK_SIZE.match(buffer, start)
             if size is None:
-                if len(buffer) - begin > 64:
+                if len(buffer) - start > _LONGEST_CHUNK_SIZE_LINE:
                     raise ValueError("bad chunk")
-                return unfinished
-            length, begin = int(size[1], 16), size.end()
-            if len(body) + length > LONGEST_BODY:
+                return incomplete
+            length, start = int(size[1], 16), size.end()
+            if len(body) + length > LARGEST_BODY_BYTES:
                 raise ValueError("body too long")
-            if len(buffer) < begin + length + 2:
-                return unfinished
+            if len(buffer) < start + length + 2:
+                return incomplete
             if length == 0:
-                return body, begin + 2
-            body += buffer[begin : begin + length]
-            begin += length + 2
+                return body, start + 2
+            body += buffer[start : start + length]
+            start += length + 2

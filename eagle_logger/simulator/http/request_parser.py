@@ -1,5 +1,5 @@
-"""The head of an HTTP/1.1 request. The same client sends the same bytes for the same home, so heads
-are understood once."""
+"""The head of an HTTP/1.1 request. A client sends the same bytes again and again for the same home,
+so each head is parsed once and remembered."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from urllib.parse import parse_qsl, urlsplit
 
-MOST_KEPT = 200_000
+HEADS_REMEMBERED = 200_000
 
 Authenticate = Callable[[Mapping[str, str]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What a request's head says. `account` is what the server's `authenticate` made of its
-    headers."""
+    """A request's line and headers, as far as the simulator needs them."""
 
     method: str
     path: str
@@ -29,34 +28,32 @@ class RequestHead:
     agent: str
     """User-Agent, as a JSON string."""
     cloud_id: str
-    """As a JSON string: what the client sent, whether or not there is such a home; null if nothing.
-    """
+    """The header Cloud-Id as a JSON string, whether or not such a home exists; `null` if absent."""
     account: object
+    """What the server's `authenticate` returned for these headers."""
 
 
 class RequestHeadParser:
-    """Reads heads, and remembers what it has read. `authenticate` gets a head's headers, their
-    names in lower case."""
+    """Parses and remembers heads. `authenticate` gets a head's headers, names in lower case."""
 
     def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
-        self._known: dict[bytes, RequestHead] = {}
+        self._heads: dict[bytes, RequestHead] = {}
 
-    def read(self, text: bytes) -> RequestHead:
-        """The head in these bytes, without the blank line that ends it. Raises ValueError if it is
-        none."""
-        known = self._known.get(text)
-        if known is None:
-            known = _parse(text, self._authenticate)
-            if len(self._known) >= MOST_KEPT:
-                self._known.clear()
-            self._known[text] = known
-        return known
+    def read(self, raw_head: bytes) -> RequestHead:
+        """Parse a head, given without the blank line that ends it. Raises ValueError."""
+        head = self._heads.get(raw_head)
+        if head is None:
+            head = _parse(raw_head, self._authenticate)
+            if len(self._heads) >= HEADS_REMEMBERED:
+                self._heads.clear()
+            self._heads[raw_head] = head
+        return head
 
 
-def _parse(text: bytes, authenticate: Authenticate) -> RequestHead:
-    first, *lines = text.decode("latin-1").split("\r\n")
-    method, target, version = first.split(" ")
+def _parse(raw_head: bytes, authenticate: Authenticate) -> RequestHead:
+    request_line, *lines = raw_head.decode("latin-1").split("\r\n")
+    method, target, version = request_line.split(" ")
     if not version.startswith("HTTP/1."):
         raise ValueError(f"not a version we speak: {version}")
     headers = {

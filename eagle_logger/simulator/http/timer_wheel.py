@@ -1,35 +1,35 @@
-"""Many short delays for the price of few timers: what falls due in the same few milliseconds shares
-one."""
+"""Many short delays for the price of few timers: calls that are due in the same few milliseconds
+share one timer of the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-TICK = 0.005
-"""Seconds; a call comes up to half of this early or late."""
+TICK_S = 0.005
+"""A call comes up to half a tick early or late."""
 
 
 class TimerWheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ticks: dict[int, list[Callable[[], None]]] = {}
+        self._callbacks: dict[int, list[Callable[[], None]]] = {}
 
-    def call_at(self, when: float, call: Callable[[], None]) -> None:
-        """Call at about `when` (the loop's time)."""
-        tick = round(when / TICK)
-        waiting = self._ticks.get(tick)
+    def call_at(self, when: float, callback: Callable[[], None]) -> None:
+        """Call at about `when`, in seconds of the loop's clock."""
+        tick = round(when / TICK_S)
+        waiting = self._callbacks.get(tick)
         if waiting is None:
-            self._ticks[tick] = [call]
-            self._loop.call_at(tick * TICK, self._fire, tick)
+            self._callbacks[tick] = [callback]
+            self._loop.call_at(tick * TICK_S, self._run_callbacks, tick)
         else:
-            waiting.append(call)
+            waiting.append(callback)
 
-    def _fire(self, tick: int) -> None:
-        for call in self._ticks.pop(tick):
+    def _run_callbacks(self, tick: int) -> None:
+        for callback in self._callbacks.pop(tick):
             try:
-                call()
-            except Exception as exc:  # noqa: BLE001  (as the loop does: one call's mistake is not the others')
+                callback()
+            except Exception as exc:  # noqa: BLE001  (as the loop does: the other calls still come)
                 self._loop.call_exception_handler(
                     {"message": "a delayed call failed", "exception": exc}
                 )

@@ -1,5 +1,5 @@
-"""The relay's accounts: one a home, with what has to be remembered of it: how politely it was
-asked, and what was confirmed."""
+"""The relay's accounts, one for each home. An account remembers how often and how fast its home was
+asked, and which messages were confirmed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from eagle_logger.simulator.relay.homes import Home
 
-TOP = 10
+BUSIEST_HOMES_SHOWN = 10
 
 
 @dataclass(slots=True)
@@ -25,9 +25,10 @@ class Account:
     last_start: float = -math.inf
     smallest_gap: float = math.inf
     confirmed: set[str] = field(default_factory=set)
+    """Ids of the messages that a client has confirmed."""
 
-    def begin(self, now: float) -> int:
-        """A request has come in; which one it is, counted from 0."""
+    def begin_request(self, now: float) -> int:
+        """Count a request that has arrived. Returns its number, from 0."""
         self.smallest_gap = min(self.smallest_gap, now - self.last_start)
         self.last_start = now
         self.in_flight += 1
@@ -35,17 +36,17 @@ class Account:
         self.requests += 1
         return self.requests - 1
 
-    def end(self) -> None:
+    def end_request(self) -> None:
         self.in_flight -= 1
 
 
 class Accounts:
-    """All accounts, and who may speak for them."""
+    """All accounts, and the totals of /stats."""
 
     def __init__(self, homes: Iterable[Home]) -> None:
         self._by_id = {home.cloud_id: Account(home) for home in homes}
         self.requests = 0
-        """All that came in, whoever they claimed to speak for."""
+        """All requests for the relay, including those with wrong credentials."""
         self.outcomes: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -55,8 +56,10 @@ class Accounts:
         return cloud_id in self._by_id
 
     def authenticate(self, headers: Mapping[str, str]) -> Account | str:
-        """The account these headers (names in lower case) speak for, or the name of the wording
-        that refuses them."""
+        """The account that these headers (names in lower case) have the credentials of.
+
+        For wrong credentials, the name of the refusal in `RefusalTexts`.
+        """
         account = self._by_id.get(headers.get("cloud-id", "").lower())
         if account is None:
             return "bad_cloud_id"
@@ -64,15 +67,17 @@ class Accounts:
         right = headers.get("user") == home.user_email and headers.get("password") == home.user_pw
         return account if right else "bad_password"
 
-    def statistics(self, *, everybody: bool = False) -> dict[str, Any]:
-        """What /stats shows. Gaps are in real seconds, between the arrivals of two complete
-        requests for one home."""
+    def statistics(self, *, every_home: bool = False) -> dict[str, Any]:
+        """What /stats shows. A gap is the real seconds between the arrivals of two requests for
+        the same home."""
         accounts = list(self._by_id.values())
         counts = [account.requests for account in accounts]
-        top = sorted(accounts, key=lambda account: -account.requests)[:TOP]
+        busiest = sorted(accounts, key=lambda account: -account.requests)[:BUSIEST_HOMES_SHOWN]
         crowded = max(accounts, key=lambda account: account.most_in_flight, default=None)
         hasty = min(accounts, key=lambda account: account.smallest_gap, default=None)
-        shown: dict[str, Any] = {
+        if hasty is not None and hasty.smallest_gap == math.inf:
+            hasty = None
+        statistics: dict[str, Any] = {
             "homes": len(accounts),
             "requests": {
                 "total": self.requests,
@@ -81,9 +86,9 @@ class Accounts:
                 "least": min(counts, default=0),
                 "most": max(counts, default=0),
                 "top": [
-                    {"cloud_id": one.home.cloud_id, "requests": one.requests}
-                    for one in top
-                    if one.requests
+                    {"cloud_id": account.home.cloud_id, "requests": account.requests}
+                    for account in busiest
+                    if account.requests
                 ],
             },
             "in_flight": {
@@ -92,21 +97,19 @@ class Accounts:
                 "home": crowded.home.cloud_id if crowded and crowded.most_in_flight else None,
             },
             "gap": {
-                "smallest": round(hasty.smallest_gap, 6)
-                if hasty and hasty.smallest_gap < math.inf
-                else None,
-                "home": hasty.home.cloud_id if hasty and hasty.smallest_gap < math.inf else None,
+                "smallest": round(hasty.smallest_gap, 6) if hasty else None,
+                "home": hasty.home.cloud_id if hasty else None,
             },
             "outcomes": dict(self.outcomes.most_common()),
         }
-        if everybody:
-            shown["per_home"] = {
-                cloud_id: one_account(account) for cloud_id, account in self._by_id.items()
+        if every_home:
+            statistics["per_home"] = {
+                cloud_id: _account_statistics(account) for cloud_id, account in self._by_id.items()
             }
-        return shown
+        return statistics
 
 
-def one_account(account: Account) -> dict[str, Any]:
+def _account_statistics(account: Account) -> dict[str, Any]:
     gap = account.smallest_gap
     return {
         "requests": account.requests,

@@ -1,5 +1,5 @@
-"""How a body is spoilt: what is sent in place of it, and which of its readings a correct decoder
-still gets."""
+"""How a fault replaces or damages the body of a reply, and which readings a correct decoder still
+gets from it."""
 
 from __future__ import annotations
 
@@ -9,134 +9,139 @@ from random import Random
 from typing import NamedTuple
 
 from eagle_logger.simulator.relay import faults, odd_spelling
-from eagle_logger.simulator.relay.gateway import NotificationsReply
-from eagle_logger.simulator.relay.notifications import Notification, RenderedText
-from eagle_logger.simulator.relay.reply_plan import Spoiler
+from eagle_logger.simulator.relay.gateway import GatewayAnswer
+from eagle_logger.simulator.relay.notifications import ExpectedReading, Notification
+from eagle_logger.simulator.relay.reply_plan import BodyFault
 
-_STATUS_TEXTS = {408: "Request Timeout", 503: "Timeout waiting for response"}
+_TEXT_OF_STATUS = {408: "Request Timeout", 503: "Timeout waiting for response"}
+"""The texts that were captured; another status has the text of HTTP."""
 
-NO_TIME = ("0xffffffff", "0x00000000", "0xffffff", "")
-NO_DEMAND = ("0x800000", "0xff800000")
-NO_PRICE = (("Price", "0xffffffff"), ("TrailingDigits", "0x0f"), ("TrailingDigits", "0xff"))
+NO_TIME_TEXTS = ("0xffffffff", "0x00000000", "0xffffff", "")
+"""TimeStamps that mean "no time" (captured)."""
+NO_DEMAND_TEXTS = ("0x800000", "0xff800000")
+"""Demands that mean "no reading" (one client)."""
+NO_PRICE_FIELDS = (("Price", "0xffffffff"), ("TrailingDigits", "0x0f"), ("TrailingDigits", "0xff"))
+"""Fields each of which means that there is no price."""
+
+Encode = Callable[[GatewayAnswer], bytes]
 
 
 class BrokenReply(NamedTuple):
     body: bytes
-    said: Sequence[RenderedText]
+    readings: Sequence[ExpectedReading]
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def spoilt(
-    spoiler: Spoiler,
-    words: NotificationsReply,
-    encode: Callable[[NotificationsReply], bytes],
-    chance: int,
-    *,
-    is_json: bool,
+def break_reply(
+    fault: BodyFault, answer: GatewayAnswer, encode: Encode, random_bits: int, *, is_json: bool
 ) -> BrokenReply:
-    """What becomes of these words. `encode` puts them in bytes; `chance` is what is drawn from."""
-    whole = [one.said for one in words.notifications if one.said]
-    match spoiler:
-        case faults.FaultStatus():
-            return _status(spoiler)
+    """What the fault makes of the answer. A fault that is for XML only leaves JSON as it is."""
+    match fault:
+        case faults.ErrorStatus():
+            return _error_status(fault)
         case faults.Empty():
             return BrokenReply(b"", ())
         case faults.ErrorText():
-            return BrokenReply(spoiler.text.encode(), ())
+            return BrokenReply(fault.text.encode(), ())
         case faults.ErrorXml():
-            return BrokenReply(
-                f"<Error>\r\n  <Text>{spoiler.text}</Text>\r\n</Error>\r\n".encode(), ()
-            )
+            error = f"<Error>\r\n  <Text>{fault.text}</Text>\r\n</Error>\r\n"
+            return BrokenReply(error.encode(), ())
         case faults.Garbage():
-            return BrokenReply(_noise(spoiler.length, chance), ())
+            garbage = Random(random_bits).randbytes(fault.length)  # noqa: S311  (noise, not a secret)
+            return BrokenReply(garbage, ())
         case faults.Huge():
-            return BrokenReply(_endless(spoiler.length), ())
+            return BrokenReply(_huge_body(fault.length), ())
         case faults.Flood():
-            return BrokenReply(_flood(spoiler.length, words, chance), ())
+            return BrokenReply(_flood(fault.length, answer, random_bits), ())
         case faults.Truncated():
-            return BrokenReply(*_truncated(words, encode, chance))
+            return BrokenReply(*_truncate(answer, encode, random_bits))
+    body, readings = encode(answer), answer.readings()
     if is_json:
-        return BrokenReply(encode(words), whole)
-    match spoiler:
+        return BrokenReply(body, readings)
+    match fault:
         case faults.Restarted():
-            cut, _ = _truncated(
-                NotificationsReply(words.notifications[:1], words.list_root), encode, chance
-            )
-            return BrokenReply(cut + encode(words), whole)
+            first = GatewayAnswer(answer.notifications[:1], answer.list_root)
+            truncated, _ = _truncate(first, encode, random_bits)
+            return BrokenReply(truncated + body, readings)
         case faults.Doubled():
-            return BrokenReply(encode(words) * 2, whole * 2)
+            return BrokenReply(body * 2, readings * 2)
         case faults.Dirty():
-            return BrokenReply(
-                odd_spelling.dirty(words, spoiler.ways[chance % len(spoiler.ways)], chance, encode),
-                whole,
-            )
+            way = fault.ways[random_bits % len(fault.ways)]
+            return BrokenReply(odd_spelling.dirty_xml(answer, way, random_bits, encode), readings)
 
 
-def with_sentinel(
-    rule: faults.Sentinel, words: NotificationsReply, chance: int
-) -> NotificationsReply:
-    """The same words, each saying "no reading" or "no time"."""
-    return NotificationsReply(
-        [_no_reading(one, rule.of, chance) for one in words.notifications], words.list_root
-    )
+def with_sentinel(rule: faults.Sentinel, answer: GatewayAnswer, random_bits: int) -> GatewayAnswer:
+    """The answer with "no reading" or "no time" in each notification."""
+    notifications = [
+        _sentinel_notification(notification, rule.of, random_bits)
+        for notification in answer.notifications
+    ]
+    return GatewayAnswer(notifications, answer.list_root)
 
 
-def _no_reading(one: Notification, of: str | None, chance: int) -> Notification:
-    values = {"demand": [("Demand", text) for text in NO_DEMAND], "price": list(NO_PRICE)}
-    choices = values.get(one.said.kind, []) if one.said and of != "time" else []
-    if of != "value" or not choices:
-        choices = choices + [("TimeStamp", text) for text in NO_TIME]
-    name, text = choices[chance % len(choices)]
-    fields = [(field, text if field == name else value) for field, value in one.fields]
-    said = one.said.undated() if one.said and name == "TimeStamp" else None
-    return Notification(one.root, fields, said)
+def _sentinel_notification(
+    notification: Notification, of: str | None, random_bits: int
+) -> Notification:
+    reading = notification.reading
+    sentinels: list[tuple[str, str]] = []
+    if reading is not None and of != "time":
+        if reading.kind == "demand":
+            sentinels += [("Demand", text) for text in NO_DEMAND_TEXTS]
+        elif reading.kind == "price":
+            sentinels += NO_PRICE_FIELDS
+    if of != "value" or not sentinels:
+        sentinels += [("TimeStamp", text) for text in NO_TIME_TEXTS]
+    name, sentinel = sentinels[random_bits % len(sentinels)]
+    fields = [(field, sentinel if field == name else text) for field, text in notification.fields]
+    undated = reading.undated() if reading is not None and name == "TimeStamp" else None
+    return Notification(notification.root, fields, undated)
 
 
-def _status(rule: faults.FaultStatus) -> BrokenReply:
-    text = (
-        _STATUS_TEXTS.get(rule.status, HTTPStatus(rule.status).phrase)
-        if rule.text is None
-        else rule.text
-    )
-    headers = () if rule.retry_after is None else (("Retry-After", str(rule.retry_after)),)
-    return BrokenReply(text.encode(), (), rule.status, headers)
+def _error_status(fault: faults.ErrorStatus) -> BrokenReply:
+    text = fault.text
+    if text is None:
+        text = _TEXT_OF_STATUS.get(fault.status, HTTPStatus(fault.status).phrase)
+    headers = () if fault.retry_after is None else (("Retry-After", str(fault.retry_after)),)
+    return BrokenReply(text.encode(), (), fault.status, headers)
 
 
-def _truncated(
-    words: NotificationsReply, encode: Callable[[NotificationsReply], bytes], chance: int
-) -> tuple[bytes, list[RenderedText]]:
-    """The words broken off in the last fragment (in the first of a list), well before its end; and
-    what was whole by then."""
-    notifications = words.notifications
-    whole, broken = (
-        (notifications[:-1], notifications[-1:]) if not words.list_root else ([], notifications[:1])
-    )
-    before = encode(NotificationsReply(whole)) if whole else b""
-    last = encode(NotificationsReply(broken, words.list_root))
-    cut = len(last) * (5 + chance % 75) // 100
-    return before + last[:cut], [one.said for one in whole if one.said]
+def _truncate(
+    answer: GatewayAnswer, encode: Encode, random_bits: int
+) -> tuple[bytes, list[ExpectedReading]]:
+    """The body, broken off well before the end of its last fragment, and the readings before it.
+
+    A list breaks off in its first fragment.
+    """
+    if answer.list_root:
+        complete, broken = GatewayAnswer([]), answer.notifications[:1]
+    else:
+        complete = GatewayAnswer(answer.notifications[:-1])
+        broken = answer.notifications[-1:]
+    body = encode(complete) if complete.notifications else b""
+    last = encode(GatewayAnswer(broken, answer.list_root))
+    percent_kept = 5 + random_bits % 75
+    return body + last[: len(last) * percent_kept // 100], complete.readings()
 
 
-def _noise(length: int, chance: int) -> bytes:
-    return Random(chance).randbytes(length)  # noqa: S311  (noise, not a secret)
-
-
-def _endless(length: int) -> bytes:
+def _huge_body(length: int) -> bytes:
     line = b"<InstantaneousDemand><Demand>0x" + b"0" * 65536
     return (line * (length // len(line) + 1))[:length]
 
 
-def _flood(length: int, words: NotificationsReply, chance: int) -> bytes:
+def _flood(length: int, answer: GatewayAnswer, random_bits: int) -> bytes:
+    """Demands with the answer's time, each of another meter, until the body is full."""
     times = [
-        text for one in words.notifications for name, text in one.fields if name == "TimeStamp"
+        text
+        for notification in answer.notifications
+        for name, text in notification.fields
+        if name == "TimeStamp"
     ]
-    before = "<InstantaneousDemand><MeterMacId>0x"
-    behind = (
-        f"</MeterMacId><TimeStamp>{times[0] if times else '0x0'}</TimeStamp><Demand>0x0003b0</Demand>"
-        "<Divisor>0x3e8</Divisor></InstantaneousDemand>"
+    start = "<InstantaneousDemand><MeterMacId>0x"
+    end = (
+        f"</MeterMacId><TimeStamp>{times[0] if times else '0x0'}</TimeStamp>"
+        "<Demand>0x0003b0</Demand><Divisor>0x3e8</Divisor></InstantaneousDemand>"
     )
-    count = length // len(f"{before}{0:016x}{behind}") + 1
-    return "".join(
-        [f"{before}{(chance + meter) % 2**64:016x}{behind}" for meter in range(count)]
-    ).encode()[:length]
+    count = length // len(f"{start}{0:016x}{end}") + 1
+    meters = [f"{(random_bits + number) % 2**64:016x}" for number in range(count)]
+    return "".join([f"{start}{meter}{end}" for meter in meters]).encode()[:length]

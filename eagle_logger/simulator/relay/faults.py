@@ -1,14 +1,18 @@
-"""What can go wrong with a reply, as rules that can be read, checked and changed while the
-simulator runs.
+"""What can go wrong with a reply of the simulated relay, as rules in JSON that can be changed while
+it runs.
 
     {"seed": 7,
      "rules": [{"fault": "hang", "homes": ["00ce69"]},
                {"fault": "latency", "seconds": 2, "spread": 1, "share": 0.1},
-               {"fault": "status", "status": 429, "retry_after": 30, "share": 0.01, "kinds": ["demand"]}],
+               {"fault": "status", "status": 429, "share": 0.01, "kinds": ["demand"]}],
      "wordings": {"bad_password": {"status": 200, "text": "<Error>Access denied</Error>"}}}
 
-Each rule is decided for itself. Of the rules about time, and of those that replace or damage the
-whole body, the first that hits counts; all others add up.
+Whether a rule hits a reply does not depend on the other rules. Of several rules about time, and of
+several that replace or damage the whole body, only the first that hits has an effect. All other
+rules add up.
+
+The docstring of each rule is its description in docs/reference/simulated-relay.md. It says where
+the fault was seen, in the words of docs/reference/quirks.md; a rule without a source is invented.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from pydantic import (
 
 from eagle_logger.core.kinds import KINDS
 from eagle_logger.simulator.relay.homes import Home
-from eagle_logger.simulator.relay.seeded_random import salt_of, share
+from eagle_logger.simulator.relay.seeded_random import random_fraction, salt_of
 
 if TYPE_CHECKING:
     RuleKind = str
@@ -38,35 +42,38 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
-class _Checked(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Rule(_Checked):
-    """Which replies are hit. Unset: all homes, all kinds."""
+class Rule(_StrictModel):
+    """Which replies are hit; by default all."""
 
     share: _Share = 1.0
-    """Of the replies concerned."""
+    """The share of replies, of those that the other members leave."""
     homes: tuple[str, ...] | None = None
+    """Cloud ids; None means all homes."""
     homes_share: _Share = 1.0
-    """Of those homes; always the same ones for the same seed."""
+    """The share of those homes; always the same ones for the same seed."""
     kinds: tuple[RuleKind, ...] | None = None
 
     _salt: int = PrivateAttr(0)
 
     def hits(self, home: Home, kind: str, number: int) -> bool:
-        """Whether this rule hits the number-th request for that home: always the same answer for
-        the same seed."""
+        """Whether this rule hits request `number` for that home: always the same answer for the
+        same seed."""
         return (
             (self.homes is None or home.cloud_id in self.homes)
             and (self.kinds is None or kind in self.kinds)
-            and (self.homes_share == 1 or share(home.index, self._salt) < self.homes_share)
-            and (self.share == 1 or share(number, self._salt ^ home.salt) < self.share)
+            and (
+                self.homes_share == 1 or random_fraction(home.index, self._salt) < self.homes_share
+            )
+            and (self.share == 1 or random_fraction(number, self._salt ^ home.salt) < self.share)
         )
 
 
 class Latency(Rule):
-    """The reply takes so many seconds, more or less the spread."""
+    """The reply takes `seconds`, give or take up to `spread` seconds."""
 
     fault: Literal["latency"]
     seconds: _Seconds
@@ -74,39 +81,41 @@ class Latency(Rule):
 
 
 class Hang(Rule):
-    """There is no reply, and the connection stays open."""
+    """No reply comes, and the connection stays open (captured)."""
 
     fault: Literal["hang"]
 
 
 class Drip(Rule):
-    """The reply comes drop by drop."""
+    """The reply comes in small pieces, slowly."""
 
     fault: Literal["drip"]
     bytes_per_second: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
 
 class Reset(Rule):
-    """The connection is reset, after so many bytes of the reply."""
+    """The connection is reset after so many bytes of the reply."""
 
     fault: Literal["reset"]
     after_bytes: Annotated[int, Field(ge=0, le=2**20)] = 0
 
 
 class Close(Rule):
-    """The connection is closed after the reply (`Connection: close`)."""
+    """The connection is closed after the reply (`Connection: close`), as the real relay does
+    (captured)."""
 
     fault: Literal["close"]
 
 
 class Empty(Rule):
-    """200, and nothing."""
+    """Status 200 and an empty body (captured)."""
 
     fault: Literal["empty"]
 
 
-class FaultStatus(Rule):
-    """Another status, with its text, and Retry-After if given (seconds)."""
+class ErrorStatus(Rule):
+    """Another status with its usual text, or with `text`. `retry_after` (seconds) adds the header
+    `Retry-After`. (400, 401 and 503 were captured.)"""
 
     fault: Literal["status"]
     status: Literal[400, 401, 403, 404, 408, 429, 500, 502, 503, 504]
@@ -115,27 +124,27 @@ class FaultStatus(Rule):
 
 
 class ErrorText(Rule):
-    """200, and a plain text that says it did not work."""
+    """Status 200 and a plain text that reports an error (captured)."""
 
     fault: Literal["error_text"]
     text: str = "Request Timeout"
 
 
 class ErrorXml(Rule):
-    """200, and an `<Error>` notification."""
+    """Status 200 and an `<Error>` notification (captured)."""
 
     fault: Literal["error_xml"]
     text: str = "Service Unavailable"
 
 
 class Truncated(Rule):
-    """The last fragment breaks off before its end tag."""
+    """The last fragment breaks off before its end tag (inferred)."""
 
     fault: Literal["truncated"]
 
 
 class Restarted(Rule):
-    """A truncated fragment is followed at once by the whole one. XML only."""
+    """A truncated fragment is followed at once by the whole one (captured). XML only."""
 
     fault: Literal["restarted"]
 
@@ -147,7 +156,7 @@ class Doubled(Rule):
 
 
 class Garbage(Rule):
-    """200, and bytes without a meaning."""
+    """Status 200 and meaningless bytes."""
 
     fault: Literal["garbage"]
     length: Annotated[int, Field(ge=1, le=2**20)] = 300
@@ -161,14 +170,14 @@ class Huge(Rule):
 
 
 class Flood(Rule):
-    """A body full of readings of meters that are invented for each reply. The ledger does not note
-    them. XML only."""
+    """A body full of readings of meters that are invented for each reply. The ledger does not list
+    these readings. XML only."""
 
     fault: Literal["flood"]
     length: Annotated[int, Field(ge=1, le=2**26)] = 2**20
 
 
-Dirt = Literal[
+DirtyWay = Literal[
     "upper",
     "shuffled",
     "repeated",
@@ -181,50 +190,51 @@ Dirt = Literal[
     "several",
     "renamed",
 ]
+"""The functions of these names in `odd_spelling` say what each does, and where it was seen."""
 
 
 class Dirty(Rule):
-    """The reading is all there, but the XML is as dirty as it can be. One of these ways at a time,
-    by chance."""
+    """The reading is complete, but its XML is spelled in an odd way (captured): one of `ways` in
+    each reply, by chance."""
 
     fault: Literal["dirty"]
-    ways: Annotated[tuple[Dirt, ...], Field(min_length=1)] = get_args(Dirt)
+    ways: Annotated[tuple[DirtyWay, ...], Field(min_length=1)] = get_args(DirtyWay)
 
 
 class Stale(Rule):
-    """Nothing newer than `since` (Unix seconds; unset: the moment the rule came into force) is
-    shown, again and again."""
+    """The gateway shows nothing newer than `since`, again and again (captured). `since` is in Unix
+    seconds; unset, it is the moment when the rule came into force."""
 
     fault: Literal["stale"]
     since: float | None = None
 
 
 class Backlog(Rule):
-    """The last readings in one reply, newest first."""
+    """One reply holds the last `count` readings, newest first (captured)."""
 
     fault: Literal["backlog"]
     count: Annotated[int, Field(ge=2, le=1000)] = 10
 
 
 class WrongClock(Rule):
-    """TimeStamps are so many seconds ahead (behind, if negative)."""
+    """TimeStamps are `offset` seconds ahead, or behind if it is negative (captured)."""
 
     fault: Literal["wrong_clock"]
     offset: Annotated[int, Field(ge=-800_000_000, le=3_000_000_000)]
 
 
 class Sentinel(Rule):
-    """A value that means "no reading", or a time that means "no time" (`of`: value or time; unset:
-    either, by chance). Summations and messages have only the second. Without a time, only a demand
-    is no reading."""
+    """A value that means "no reading" (one client) or a time that means "no time" (captured). `of`
+    is `value` or `time`; unset, it is either, by chance. Summations and messages have only the
+    second. Without a time, a demand is no reading; the other kinds still are."""
 
     fault: Literal["sentinel"]
     of: Literal["value", "time"] | None = None
 
 
 class Backwards(Rule):
-    """The summation runs backwards: seven readings in a row each lack `by` more units (down to 0),
-    the eighth is right."""
+    """The summation runs backwards (captured): of eight readings in a row, each of seven lacks `by`
+    units more than the one before, down to 0, and the eighth is right."""
 
     fault: Literal["backwards"]
     by: Annotated[int, Field(ge=1, le=2**31)] = 2000
@@ -237,7 +247,7 @@ AnyRule = Annotated[
     | Reset
     | Close
     | Empty
-    | FaultStatus
+    | ErrorStatus
     | ErrorText
     | ErrorXml
     | Truncated
@@ -256,15 +266,15 @@ AnyRule = Annotated[
 ]
 
 
-class RefusalText(_Checked):
-    """How the relay says no."""
+class RefusalText(_StrictModel):
+    """How the relay refuses a request."""
 
     status: Annotated[int, Field(ge=200, le=599)]
     text: str
 
 
-class RefusalTexts(_Checked):
-    """The real relay's wordings for these are not known, so they are data."""
+class RefusalTexts(_StrictModel):
+    """How the real relay words these refusals is not known, so they can be changed."""
 
     bad_cloud_id: RefusalText = RefusalText(status=401, text="Unknown Cloud-Id")
     bad_password: RefusalText = RefusalText(status=401, text="Wrong User or Password")
@@ -276,7 +286,7 @@ class RefusalTexts(_Checked):
     )
 
 
-class RelayFaults(_Checked):
+class RelayFaults(_StrictModel):
     """All rules in force. `seed` decides which replies they hit."""
 
     seed: int = 0
@@ -291,45 +301,44 @@ class RelayFaults(_Checked):
 
     @classmethod
     def parse(cls, text: bytes, homes: Container[str], now: float) -> RelayFaults:
-        """From JSON; `homes` are the cloud ids there are, `now` is when the rules come into force
+        """From JSON. `homes` are the cloud ids of all homes; the rules come into force at `now`
         (Unix seconds).
 
         Raises ValueError with one line for each mistake.
         """
         try:
-            given = cls.model_validate_json(text)
+            faults = cls.model_validate_json(text)
         except ValidationError as exc:
-            raise ValueError("\n".join(map(_mistake, exc.errors(include_url=False)))) from None
-        strangers = [
+            mistakes = map(_describe_mistake, exc.errors(include_url=False))
+            raise ValueError("\n".join(mistakes)) from None
+        unknown_homes = [
             f"rules[{number}].homes: there is no home {cloud_id}"
-            for number, rule in enumerate(given.rules)
+            for number, rule in enumerate(faults.rules)
             for cloud_id in rule.homes or ()
             if cloud_id not in homes
         ]
-        if strangers:
-            raise ValueError("\n".join(strangers))
-        rules = [_in_force(rule, now) for rule in given.rules]
-        return cls(seed=given.seed, rules=tuple(rules), wordings=given.wordings)
+        if unknown_homes:
+            raise ValueError("\n".join(unknown_homes))
+        rules = tuple(_with_start(rule, now) for rule in faults.rules)
+        return cls(seed=faults.seed, rules=rules, wordings=faults.wordings)
 
-    def hitting(self, home: Home, kind: str, number: int) -> list[AnyRule]:
-        """The rules that hit the number-th request for that home, in order."""
+    def rules_hitting(self, home: Home, kind: str, number: int) -> list[AnyRule]:
+        """The rules that hit request `number` for that home, in their order."""
         return [rule for rule in self.rules if rule.hits(home, kind, number)]
 
-    def shown(self) -> Any:
-        """As JSON that `parse` takes."""
+    def as_json(self) -> Any:
+        """What `parse` takes, as JSON's objects and arrays."""
         return json.loads(self.model_dump_json())
 
 
-def _in_force(rule: AnyRule, now: float) -> AnyRule:
-    return (
-        rule.model_copy(update={"since": now})
-        if isinstance(rule, Stale) and rule.since is None
-        else rule
-    )
+def _with_start(rule: AnyRule, now: float) -> AnyRule:
+    if isinstance(rule, Stale) and rule.since is None:
+        return rule.model_copy(update={"since": now})
+    return rule
 
 
-def _mistake(error: Any) -> str:
-    where = ""
+def _describe_mistake(error: Any) -> str:
+    place = ""
     for step in error["loc"]:
-        where += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return f"{where.lstrip('.') or 'faults'}: {error['msg']}"
+        place += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return f"{place.lstrip('.') or 'faults'}: {error['msg']}"

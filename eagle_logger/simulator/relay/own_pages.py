@@ -17,7 +17,7 @@ METHODS = {"/healthz": ("GET",), "/stats": ("GET",), "/ledger": ("GET",), "/faul
 
 
 class RelayView(Protocol):
-    """What the pages show of the relay. A PUT replaces its `faults`."""
+    """What the pages show of the relay. A PUT to /faults replaces `faults`."""
 
     accounts: Accounts
     clock: Clock
@@ -28,7 +28,7 @@ class RelayView(Protocol):
 def serve(relay: RelayView, connection: Connection, head: RequestHead, body: bytes) -> None:
     """Answer a request that is not for the relay."""
     if head.path == "/ledger" and head.method == "GET":
-        _ledger(relay, connection, head)
+        _send_ledger(relay, connection, head)
     else:
         connection.send(_page(relay, head, body), head)
 
@@ -45,24 +45,27 @@ def _page(relay: RelayView, head: RequestHead, body: bytes) -> Reply:
             {"status": "ok", "homes": len(relay.accounts), "now": relay.clock.now()}
         )
     if head.path == "/stats":
-        return responses.page(relay.accounts.statistics(everybody=head.query.get("homes") == "all"))
+        every_home = head.query.get("homes") == "all"
+        return responses.page(relay.accounts.statistics(every_home=every_home))
     if head.method == "PUT":
         try:
             relay.faults = RelayFaults.parse(body, relay.accounts, relay.clock.now())
         except ValueError as exc:
             return responses.problem(
-                422, "these faults make no sense; the old ones stay", errors=str(exc).splitlines()
+                422,
+                "these faults are not valid; the old ones stay in force",
+                errors=str(exc).splitlines(),
             )
-    return responses.page(relay.faults.shown())
+    return responses.page(relay.faults.as_json())
 
 
-def _ledger(relay: RelayView, connection: Connection, head: RequestHead) -> None:
+def _send_ledger(relay: RelayView, connection: Connection, head: RequestHead) -> None:
     size = relay.ledger.size()
     after = head.query.get("after", "0")
     if not after.isdecimal() or int(after) > size:
-        connection.send(
-            responses.problem(416, f"after must be a byte offset, at most {size}"), head
-        )
+        detail = f"after must be a byte offset, at most {size}"
+        connection.send(responses.problem(416, detail), head)
         return
-    connection.write(responses.stream_head(size - int(after), size))
-    connection.stream(relay.ledger.read, int(after), size, head.keep_alive)
+    start = int(after)
+    connection.write(responses.ledger_head(size - start, size))
+    connection.stream(relay.ledger.read, start, size, head.keep_alive)

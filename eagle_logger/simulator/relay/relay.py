@@ -1,5 +1,5 @@
-"""The simulated relay: lets each request wait, answers as the home's gateway would, keeps the
-ledger."""
+"""The simulated relay: delays each request, answers it as the home's gateway would, and records the
+reply in the ledger."""
 
 from __future__ import annotations
 
@@ -20,35 +20,36 @@ from eagle_logger.simulator.relay import commands, own_pages, replies
 from eagle_logger.simulator.relay.accounts import Account, Accounts
 from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import Home
-from eagle_logger.simulator.relay.ledger import FLUSH_EVERY, Ledger
+from eagle_logger.simulator.relay.ledger import FLUSH_EVERY_S, Ledger
 from eagle_logger.simulator.relay.reply_plan import HEALTHY, ReplyPlan, plan_of
 
 RELAY_PATH = "/cgi-bin/post_manager"
-MOST_COMMANDS = 200_000
+COMMANDS_REMEMBERED = 200_000
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request for the relay on its way to an answer."""
+    """A request for the relay on its way to a reply."""
 
     connection: Connection
     head: RequestHead
     body: bytes
     plan: ReplyPlan
     account: Account | None
-    over: bool = False
+    """None if the credentials are wrong."""
+    has_ended: bool = False
 
     def end(self) -> None:
-        """The home's gateway is no longer asked: the reply is complete, or the client has gone."""
-        if not self.over and self.account is not None:
-            self.account.end()
-        self.over = True
+        """The request is no longer in flight: its reply is complete, or the client has closed."""
+        if not self.has_ended and self.account is not None:
+            self.account.end_request()
+        self.has_ended = True
 
 
 class SimulatedRelay:
-    """A relay for these homes. Meter time runs in `clock`, latencies in real time.
+    """A relay for these homes. Meters follow `clock`, while latencies pass in real time.
 
-    `latency` and `spread`: seconds; a reply takes `latency` ± `spread`, evenly.
+    A reply takes `latency` ± `spread` seconds, evenly distributed.
     """
 
     def __init__(
@@ -70,28 +71,30 @@ class SimulatedRelay:
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self._latency, self._spread = latency, spread
-        self._chance = Random(seed)  # noqa: S311  (latencies, not secrets)
+        self._random = Random(seed)  # noqa: S311  (latencies, not secrets)
         self._commands: dict[bytes, commands.Command | None] = {}
-        self._first_connection = time.time_ns() // 1000  # no run opens a million a second
+        # Microseconds make the numbers of connections unique among all runs: no run opens a
+        # million connections a second.
+        self._first_connection = time.time_ns() // 1000
         self._opened = 0
 
     async def start(
         self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
     ) -> str:
-        """Listen (port 0: a free one); the base URL, to which RELAY_PATH is added for the relay.
-        Raises OSError."""
+        """Listen on `port` (0: a free one). Returns the base URL; the relay is at RELAY_PATH below
+        it. Raises OSError."""
         self.loop = asyncio.get_running_loop()
-        self._wheel = TimerWheel(self.loop)
+        self._timers = TimerWheel(self.loop)
         self._server = await self.loop.create_server(
-            self._connect, host, port, backlog=4096, ssl=tls
+            self._new_connection, host, port, backlog=4096, ssl=tls
         )
-        self._flushing = self.loop.create_task(self._flush_for_ever())
-        taken = self._server.sockets[0].getsockname()[1]
-        return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{taken}"
+        self._flush_task = self.loop.create_task(self._flush_ledger_for_ever())
+        port = self._server.sockets[0].getsockname()[1]
+        return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Take no more, give replies in flight `grace` seconds to complete, and close the ledger
-        safely."""
+        """Accept no more connections, give replies in flight `grace` seconds to complete, and close
+        the ledger. Raises OSError if the ledger cannot be written."""
         self.is_stopping = True
         self._server.close()
         deadline = self.loop.time() + grace
@@ -103,11 +106,10 @@ class SimulatedRelay:
         for connection in list(self.connections):
             connection.close()
         await asyncio.sleep(0)
-        self._flushing.cancel()
+        self._flush_task.cancel()
         self.ledger.close()
 
-    def request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
-        """A whole request has come in."""
+    def handle_request(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         if head.path != RELAY_PATH or head.method != "POST":
             own_pages.serve(self, connection, head, body)
             return
@@ -116,25 +118,24 @@ class SimulatedRelay:
         plan = HEALTHY
         self.accounts.requests += 1
         if account is not None:
-            number = account.begin(time.monotonic())  # finer than the loop's
+            number = account.begin_request(time.monotonic())  # finer than the loop's time
             if self.faults.rules:
-                command = self._command(body)
+                command = self._parse_command(body)
                 kind = command.kind if command else "other"
-                plan = plan_of(
-                    self.faults.hitting(account.home, kind, number), account.home, number
-                )
+                rules = self.faults.rules_hitting(account.home, kind, number)
+                plan = plan_of(rules, account.home, number)
         exchange = Exchange(connection, head, body, plan, account)
         connection.on_close = exchange.end
         if plan.hangs:
             self.accounts.outcomes["hang"] += 1
         else:
-            self._wheel.call_at(now + self._delay(plan), partial(self._answer, exchange))
+            self._timers.call_at(now + self._delay(plan), partial(self._send_reply, exchange))
 
-    def not_http(self, reason: str) -> None:
-        """Something else than HTTP has come in."""
+    def count_malformed_request(self, reason: str) -> None:
+        # Only a part of the reason, because clients choose its rest: /stats lists few outcomes.
         self.accounts.outcomes[f"not HTTP: {reason}"[:40]] += 1
 
-    def _connect(self) -> Connection:
+    def _new_connection(self) -> Connection:
         self._opened += 1
         return Connection(self, self._first_connection + self._opened)
 
@@ -142,51 +143,49 @@ class SimulatedRelay:
         latency, spread = self._latency, self._spread
         if plan.latency is not None:
             latency, spread = plan.latency.seconds, plan.latency.spread
-        return max(0.0, latency + spread * (2 * self._chance.random() - 1))
+        return max(0.0, latency + spread * (2 * self._random.random() - 1))
 
-    def _command(self, body: bytes) -> commands.Command | None:
+    def _parse_command(self, body: bytes) -> commands.Command | None:
         try:
             return self._commands[body]
         except KeyError:
-            if len(self._commands) >= MOST_COMMANDS:
+            if len(self._commands) >= COMMANDS_REMEMBERED:
                 self._commands.clear()
             command = self._commands[body] = commands.parse(body)
             return command
 
-    def _answer(self, exchange: Exchange) -> None:
+    def _send_reply(self, exchange: Exchange) -> None:
         connection, plan = exchange.connection, exchange.plan
-        who = exchange.account or str(exchange.head.account)
-        reply = replies.reply(
-            who, self._command(exchange.body), self.clock.now(), plan, self.faults.wordings
-        )
-        if plan.resets is not None:
+        account = exchange.account or str(exchange.head.account)
+        command = self._parse_command(exchange.body)
+        reply = replies.reply_to(account, command, self.clock.now(), plan, self.faults.wordings)
+        if plan.reset is not None:
             exchange.end()
             self.accounts.outcomes[plan.outcome] += 1
-            connection.break_off(reply, exchange.head, plan.resets.after_bytes)
+            connection.send_and_reset(reply, exchange.head, plan.reset.after_bytes)
             return
-        complete = partial(self._complete, exchange, reply)
-        if plan.drips is None:
-            connection.send(reply, exchange.head, complete)
+        completed = partial(self._record_reply, exchange, reply)
+        if plan.drip is None:
+            connection.send(reply, exchange.head, completed)
         else:
-            connection.drip(reply, exchange.head, complete, plan.drips.bytes_per_second)
+            connection.send_slowly(reply, exchange.head, completed, plan.drip.bytes_per_second)
 
-    def _complete(self, exchange: Exchange, reply: Reply) -> None:
+    def _record_reply(self, exchange: Exchange, reply: Reply) -> None:
         connection, head = exchange.connection, exchange.head
         self.accounts.outcomes[reply.outcome] += 1
+        client_closed = "true" if connection.client_closed else "false"
         self.ledger.add(
-            f'{{"completed":{self.clock.now():.3f},"wall":{time.time():.3f},"connection":{connection.number},'
-            f'"port":{connection.port},"agent":{head.agent},"cloud_id":{head.cloud_id},'
-            f'"client_closed":{"true" if connection.client_closed else "false"},"status":{reply.status},'
-            f'"outcome":"{reply.outcome}","readings":{reply.readings}}}\n'
+            f'{{"completed":{self.clock.now():.3f},"wall":{time.time():.3f},'
+            f'"connection":{connection.number},"port":{connection.port},"agent":{head.agent},'
+            f'"cloud_id":{head.cloud_id},"client_closed":{client_closed},'
+            f'"status":{reply.status},"outcome":"{reply.outcome}","readings":{reply.readings}}}\n'
         )
         exchange.end()
 
-    async def _flush_for_ever(self) -> None:
+    async def _flush_ledger_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_EVERY)
+            await asyncio.sleep(FLUSH_EVERY_S)
             try:
                 self.ledger.flush()
-            except OSError:
-                self.accounts.outcomes["ledger not written"] += (
-                    1  # what it holds is kept, and tried again
-                )
+            except OSError:  # the ledger keeps its lines, and the next flush tries again
+                self.accounts.outcomes["ledger not written"] += 1

@@ -1,4 +1,4 @@
-"""What the rules that hit one reply make of it, sorted by who carries it out."""
+"""What the rules that hit one reply do to it, sorted by the module that carries it out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from eagle_logger.simulator.relay import faults
 from eagle_logger.simulator.relay.faults import AnyRule
 from eagle_logger.simulator.relay.homes import Home
-from eagle_logger.simulator.relay.seeded_random import mixed
+from eagle_logger.simulator.relay.seeded_random import random_bits
 
-Spoiler = (
+BodyFault = (
     faults.Empty
-    | faults.FaultStatus
+    | faults.ErrorStatus
     | faults.ErrorText
     | faults.ErrorXml
     | faults.Truncated
@@ -22,25 +22,28 @@ Spoiler = (
     | faults.Flood
     | faults.Dirty
 )
-"""What replaces or damages a whole body."""
+"""A rule that replaces or damages a whole body."""
 
 
 @dataclass(slots=True)
 class ReplyPlan:
-    """What is to happen to one reply; the default is nothing."""
+    """What is done to one reply; by default nothing."""
 
     outcome: str = "ok"
     """The names of the faults, joined by +."""
-    chance: int = 0
-    """64 bits for whatever has to be drawn."""
+    random_bits: int = 0
+    """64 bits from which the faults draw what they need."""
+    # Carried out by `relay`.
     latency: faults.Latency | None = None
     hangs: bool = False
-    resets: faults.Reset | None = None
-    drips: faults.Drip | None = None
+    reset: faults.Reset | None = None
+    drip: faults.Drip | None = None
     closes: bool = False
-    spoiler: Spoiler | None = None
+    # Carried out by `broken_replies`.
+    body_fault: BodyFault | None = None
     sentinel: faults.Sentinel | None = None
-    seen_until: float | None = None
+    # Carried out by `gateway`: see `GatewayState`.
+    shown_until: float | None = None
     clock_error: int = 0
     backlog: int = 0
     backwards: int = 0
@@ -50,31 +53,32 @@ HEALTHY = ReplyPlan()
 
 
 def plan_of(rules: list[AnyRule], home: Home, number: int) -> ReplyPlan:
-    """The plan for the number-th request for that home, of the rules that hit it."""
+    """The plan for request `number` for that home, which these rules hit."""
     if not rules:
         return HEALTHY
     plan = ReplyPlan(
-        outcome="+".join(rule.fault for rule in rules), chance=mixed(number, home.salt ^ 0xFA17)
+        outcome="+".join(rule.fault for rule in rules),
+        random_bits=random_bits(number, home.salt ^ 0xFA17),
     )
     for rule in rules:
-        _add(plan, rule)
+        _add_rule(plan, rule)
     return plan
 
 
-def _add(plan: ReplyPlan, rule: AnyRule) -> None:
+def _add_rule(plan: ReplyPlan, rule: AnyRule) -> None:
     match rule:
         case faults.Latency():
             plan.latency = plan.latency or rule
         case faults.Hang():
             plan.hangs = True
         case faults.Reset():
-            plan.resets = plan.resets or rule
+            plan.reset = plan.reset or rule
         case faults.Drip():
-            plan.drips = plan.drips or rule
+            plan.drip = plan.drip or rule
         case faults.Close():
             plan.closes = True
         case faults.Stale():
-            plan.seen_until = rule.since
+            plan.shown_until = rule.since
         case faults.WrongClock():
             plan.clock_error += rule.offset
         case faults.Backlog():
@@ -84,4 +88,4 @@ def _add(plan: ReplyPlan, rule: AnyRule) -> None:
         case faults.Sentinel():
             plan.sentinel = rule
         case _:
-            plan.spoiler = plan.spoiler or rule
+            plan.body_fault = plan.body_fault or rule

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
-from eagle_logger.simulator.relay.homes import Home, homes
+from eagle_logger.simulator.relay.homes import Home, Spelling, homes
+from eagle_logger.simulator.relay.household import SOLAR_PROFILES
 from tests.contract.simulator.raw import PATH, Answer, Wire
 from tests.contract.simulator.serving import serving
 
 HOMES = homes(60, seed=11)
 HOME = HOMES[0]
 SUNNY = next(
-    home for home in HOMES if home.has_panels and home.multiplier == 1 and home.spelling == 0
+    home
+    for home in HOMES
+    if home.profile in SOLAR_PROFILES and home.multiplier == 1 and home.spelling is Spelling.USUAL
 )
 SINCE_2000 = 946_684_800
 
@@ -102,7 +105,7 @@ def test_message(wire: Wire) -> None:
 def test_negative_demand_has_8_digits(address: tuple[str, int]) -> None:
     from eagle_logger.clock import Clock
 
-    noon = (time.time() // 86400) * 86400 + 12 * 3600 - SUNNY.zone
+    noon = (time.time() // 86400) * 86400 + 12 * 3600 - SUNNY.utc_offset_s
     speed = 1e-5  # time all but stands still, at noon
     origin = (noon - time.time() * speed) / (1 - speed)
     for day in range(14):

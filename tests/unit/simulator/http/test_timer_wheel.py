@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from eagle_logger.simulator.http.timer_wheel import TICK, TimerWheel
+from eagle_logger.simulator.http.timer_wheel import TICK_S, TimerWheel
 
 
 async def test_calls_come_at_about_their_time_and_in_order() -> None:
@@ -14,7 +14,7 @@ async def test_calls_come_at_about_their_time_and_in_order() -> None:
     wheel.call_at(now + 0.05, done.set)
     await done.wait()
     assert [name for name, _ in came] == ["early", "late"]
-    assert came[0][1] >= 0.01 - TICK
+    assert came[0][1] >= 0.01 - TICK_S
 
 
 async def test_one_calls_mistake_is_not_the_others() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_logger.simulator.relay.commands import parse, seconds
+from eagle_logger.simulator.relay.commands import parse, parse_number
 
 MAC = "0xd8d5b90000001234"
 
@@ -35,8 +35,8 @@ def test_parameters_and_format() -> None:
     assert command is not None
     assert command.wants_json
     assert command.kind == "other"
-    assert seconds(command.values["starttime"]) == 0x1C91EC39
-    assert seconds(command.values["frequency"]) == 300
+    assert parse_number(command.values["starttime"]) == 0x1C91EC39
+    assert parse_number(command.values["frequency"]) == 300
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_what_is_no_command(body: bytes) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "0xzz", "soon", "-5", "0x" + "f" * 5000, "9" * 5000])
 def test_what_is_no_number(text: str | None) -> None:
-    assert seconds(text) is None
+    assert parse_number(text) is None

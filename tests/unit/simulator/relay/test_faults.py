@@ -11,7 +11,7 @@ from docs import simulated_relay
 from eagle_logger.simulator.http.responses import Reply
 from eagle_logger.simulator.relay import faults, replies
 from eagle_logger.simulator.relay.accounts import Account
-from eagle_logger.simulator.relay.broken_replies import NO_TIME
+from eagle_logger.simulator.relay.broken_replies import NO_TIME_TEXTS
 from eagle_logger.simulator.relay.commands import Command, parse
 from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import Home, homes
@@ -43,8 +43,8 @@ def answer(
     form: str = "XML",
 ) -> Reply:
     asked = command(name, form)
-    plan = plan_of(given.hitting(home, asked.kind, number), home, number)
-    return replies.reply(Account(home), asked, now, plan, given.wordings)
+    plan = plan_of(given.rules_hitting(home, asked.kind, number), home, number)
+    return replies.reply_to(Account(home), asked, now, plan, given.wordings)
 
 
 def readings(reply: Reply) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ HEALTHY = answer(rules())
 def test_a_rule_hits_its_share_of_replies() -> None:
     given = rules({"fault": "reset", "share": 0.1})
     hits = sum(
-        bool(given.hitting(home, "demand", number)) for home in HOMES for number in range(200)
+        bool(given.rules_hitting(home, "demand", number)) for home in HOMES for number in range(200)
     )
     assert 0.08 < hits / 10_000 < 0.12
 
@@ -66,7 +66,11 @@ def test_a_rule_hits_its_share_of_replies() -> None:
 def test_which_replies_are_hit_is_decided_by_the_seed() -> None:
     def hits(seed: int) -> list[bool]:
         return [
-            bool(rules({"fault": "reset", "share": 0.5}, seed=seed).hitting(HOME, "demand", number))
+            bool(
+                rules({"fault": "reset", "share": 0.5}, seed=seed).rules_hitting(
+                    HOME, "demand", number
+                )
+            )
             for number in range(200)
         ]
 
@@ -75,21 +79,21 @@ def test_which_replies_are_hit_is_decided_by_the_seed() -> None:
 
 def test_two_rules_are_decided_apart() -> None:
     given = rules({"fault": "close", "share": 0.5}, {"fault": "empty", "share": 0.5})
-    assert {len(given.hitting(HOME, "demand", number)) for number in range(100)} == {0, 1, 2}
+    assert {len(given.rules_hitting(HOME, "demand", number)) for number in range(100)} == {0, 1, 2}
 
 
 def test_a_rule_hits_only_its_homes_and_kinds() -> None:
     given = rules({"fault": "hang", "homes": [HOME.cloud_id], "kinds": ["price"]})
-    assert given.hitting(HOME, "price", 3)
-    assert not given.hitting(HOME, "demand", 3)
-    assert not given.hitting(HOMES[1], "price", 3)
+    assert given.rules_hitting(HOME, "price", 3)
+    assert not given.rules_hitting(HOME, "demand", 3)
+    assert not given.rules_hitting(HOMES[1], "price", 3)
 
 
 def test_a_share_of_homes_is_hit_always() -> None:
     given = rules({"fault": "hang", "homes_share": 0.2})
-    hit = {home.cloud_id for home in HOMES if given.hitting(home, "demand", 0)}
+    hit = {home.cloud_id for home in HOMES if given.rules_hitting(home, "demand", 0)}
     assert 2 < len(hit) < 25
-    assert hit == {home.cloud_id for home in HOMES if given.hitting(home, "demand", 77)}
+    assert hit == {home.cloud_id for home in HOMES if given.rules_hitting(home, "demand", 77)}
 
 
 @pytest.mark.parametrize(
@@ -129,8 +133,8 @@ def test_what_is_shown_can_be_put_again() -> None:
         seed=4,
     )
     assert (
-        RelayFaults.parse(json.dumps(given.shown()).encode(), IDS, NOW + 99).shown()
-        == given.shown()
+        RelayFaults.parse(json.dumps(given.as_json()).encode(), IDS, NOW + 99).as_json()
+        == given.as_json()
     )
 
 
@@ -266,7 +270,7 @@ def test_sentinels_are_sent_and_say_no_time_or_no_reading(name: str) -> None:
 
 
 def _no_time_is_in(body: bytes) -> bool:
-    return any(f"<TimeStamp>{text}</TimeStamp>".encode() in body for text in NO_TIME)
+    return any(f"<TimeStamp>{text}</TimeStamp>".encode() in body for text in NO_TIME_TEXTS)
 
 
 def test_a_clock_so_wrong_that_it_says_no_time_dates_nothing() -> None:
@@ -307,7 +311,7 @@ def test_the_summation_runs_backwards() -> None:
     assert sum(later < earlier for earlier, later in pairwise(counted)) >= 12
 
 
-@pytest.mark.parametrize("way", get_args(faults.Dirt))
+@pytest.mark.parametrize("way", get_args(faults.DirtyWay))
 def test_dirt_keeps_every_reading(way: str) -> None:
     given = rules({"fault": "dirty", "ways": [way]})
     for name in ("get_instantaneous_demand", "get_current_summation", "get_price", "get_message"):

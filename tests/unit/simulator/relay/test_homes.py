@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from eagle_logger.simulator.relay.homes import MOST_HOMES, homes
+from eagle_logger.simulator.relay.household import SOLAR_PROFILES
 
 
 def test_a_home_is_the_same_however_many_there_are() -> None:
@@ -47,7 +48,7 @@ def test_credentials_are_obviously_made_up_and_not_shown() -> None:
 
 def test_a_fleet_is_mixed() -> None:
     population = homes(500, seed=4)
-    assert 0.1 < sum(home.has_panels for home in population) / 500 < 0.5
+    assert 0.1 < sum(home.profile in SOLAR_PROFILES for home in population) / 500 < 0.5
     assert {home.multiplier for home in population} == {0, 1, 3}
     assert {home.tariff.letters for home in population} == {"USD", "CAD", "EUR"}
     assert len({home.spelling for home in population}) == 3

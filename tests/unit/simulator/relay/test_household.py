@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 
 from eagle_logger.simulator.relay import household
 from eagle_logger.simulator.relay.homes import Home, homes
-from eagle_logger.simulator.relay.household import PERIOD, SLOT
+from eagle_logger.simulator.relay.household import PROFILE_S, SLOT_S, SOLAR_PROFILES
 
 HOMES = homes(40, seed=3)
-SUNNY = next(home for home in HOMES if home.has_panels)
-PLAIN = next(home for home in HOMES if not home.has_panels)
+SUNNY = next(home for home in HOMES if home.profile in SOLAR_PROFILES)
+PLAIN = next(home for home in HOMES if home.profile not in SOLAR_PROFILES)
 MOMENT = 1_764_000_000
 
 
 @pytest.mark.parametrize("home", [SUNNY, PLAIN], ids=["with panels", "without"])
 @settings(max_examples=60, deadline=None)
-@given(start=st.integers(MOMENT, MOMENT + PERIOD), seconds=st.integers(0, 3000))
+@given(start=st.integers(MOMENT, MOMENT + PROFILE_S), seconds=st.integers(0, 3000))
 def test_energy_is_the_exact_sum_of_every_seconds_demand(
     home: Home, start: int, seconds: int
 ) -> None:
@@ -32,15 +32,15 @@ def test_energy_is_the_exact_sum_of_every_seconds_demand(
 
 def test_energy_goes_on_over_the_end_of_the_profile() -> None:
     house = SUNNY.household
-    seam = PERIOD * 3000 - house.begins
-    assert house.imported(seam + SLOT) - house.imported(seam - SLOT) == sum(
-        max(house.demand(second), 0) for second in range(seam - SLOT, seam + SLOT)
+    seam = PROFILE_S * 3000 - house.profile_offset_s
+    assert house.imported(seam + SLOT_S) - house.imported(seam - SLOT_S) == sum(
+        max(house.demand(second), 0) for second in range(seam - SLOT_S, seam + SLOT_S)
     )
 
 
 def day(home: Home, number: int) -> list[int]:
     midnight = (MOMENT // 86400 + number) * 86400
-    return [home.household.demand(second) for second in range(midnight, midnight + 86400, SLOT)]
+    return [home.household.demand(second) for second in range(midnight, midnight + 86400, SLOT_S)]
 
 
 def test_panels_export_at_noon_and_never_at_night() -> None:
@@ -53,14 +53,18 @@ def test_panels_export_at_noon_and_never_at_night() -> None:
 
 @pytest.mark.parametrize("number", range(household.PROFILES))
 def test_days_are_plausible(number: int) -> None:
-    watts = household.profile(3, number).watts
+    watts = household.profile_of(3, number).watts
     assert -7000 < min(watts) < 1000
     assert 1500 < max(watts) < 16_000
-    a_day = household.profile(3, number).imported[-1] / 3_600_000 / household.DAYS
+    a_day = household.profile_of(3, number).imported[-1] / 3_600_000 / household.PROFILE_DAYS
     assert 3 < a_day < 60, "kWh"
     assert len(set(watts)) > 500, "no two days are the same"
 
 
 def test_only_homes_with_panels_export() -> None:
-    assert {home.household.exported(MOMENT) > 0 for home in HOMES if home.has_panels} == {True}
-    assert {home.household.exported(MOMENT) for home in HOMES if not home.has_panels} == {0}
+    assert {
+        home.household.exported(MOMENT) > 0 for home in HOMES if home.profile in SOLAR_PROFILES
+    } == {True}
+    assert {
+        home.household.exported(MOMENT) for home in HOMES if home.profile not in SOLAR_PROFILES
+    } == {0}

@@ -14,6 +14,7 @@ from eagle_logger.simulator.relay import notifications as notes
 from eagle_logger.simulator.relay.commands import parse
 from eagle_logger.simulator.relay.gateway import GatewayState
 from eagle_logger.simulator.relay.homes import Home, Spelling, homes
+from eagle_logger.simulator.relay.household import SOLAR_PROFILES
 from eagle_logger.simulator.relay.notifications import signed_hex
 
 HOMES = homes(300, seed=6)
@@ -54,21 +55,23 @@ def test_any_demand_can_be_read_back_by_its_digits(number: int, spelling: Spelli
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS, error=st.sampled_from([0, 3600, -86400]))
 def test_demand_says_what_it_spells(home: Home, now: float, error: int) -> None:
-    moment = meter.latest(home, meter.DEMAND, now)
+    moment = meter.latest_reading(home, meter.DEMAND, now)
     told = notes.demand(home, moment, error)
     fields = dict(told.fields)
-    assert told.said is not None
-    assert told.said.time == 946_684_800 + int(fields["TimeStamp"], 16) == moment.time + error
-    assert Decimal(str(dict(told.said.values)["value"])) == scaled(fields, signed(fields["Demand"]))
+    assert told.reading is not None
+    assert told.reading.time == 946_684_800 + int(fields["TimeStamp"], 16) == moment.time + error
+    assert Decimal(str(dict(told.reading.values)["value"])) == scaled(
+        fields, signed(fields["Demand"])
+    )
     assert (fields["DeviceMacId"], fields["MeterMacId"]) == (home.device, home.meter)
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
 def test_summation_says_what_it_spells_in_16_digits(home: Home, now: float) -> None:
-    told = notes.summation(home, meter.latest(home, meter.SUMMATION, now))
+    told = notes.summation(home, meter.latest_reading(home, meter.SUMMATION, now))
     fields = dict(told.fields)
-    assert told.said is not None
-    said = dict(told.said.values)
+    assert told.reading is not None
+    said = dict(told.reading.values)
     assert len(fields["SummationDelivered"]) == 18
     assert Decimal(str(said["delivered"])) == scaled(fields, int(fields["SummationDelivered"], 16))
     assert Decimal(str(said["received"])) == scaled(fields, int(fields["SummationReceived"], 16))
@@ -82,15 +85,17 @@ def test_counters_only_run_forwards(home: Home, now: float, hours: int) -> None:
 
 
 def test_counters_are_the_sum_of_demand() -> None:
-    home = next(home for home in HOMES if home.has_panels)
-    noon = NOW // 86400 * 86400 + 12 * 3600 - home.zone
+    home = next(home for home in HOMES if home.profile in SOLAR_PROFILES)
+    noon = NOW // 86400 * 86400 + 12 * 3600 - home.utc_offset_s
     delivered, received = (
         now - then
         for now, then in zip(
             notes.counters(home, noon + 7200), notes.counters(home, noon), strict=True
         )
     )
-    demands = [home.household.demand(second + home.zone) for second in range(noon, noon + 7200)]
+    demands = [
+        home.household.demand(second + home.utc_offset_s) for second in range(noon, noon + 7200)
+    ]
     assert abs(delivered - sum(max(watts, 0) for watts in demands) / 3600) <= 1
     assert abs(received - sum(max(-watts, 0) for watts in demands) / 3600) <= 1
     assert received > 0
@@ -107,10 +112,10 @@ def test_counters_stand_still_before_the_meter_was_installed() -> None:
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
 def test_price_says_what_it_spells(home: Home, now: float) -> None:
-    told = notes.price(home, meter.latest(home, meter.price_stream(home), now))
+    told = notes.price(home, meter.latest_reading(home, meter.price_stream(home), now))
     fields = dict(told.fields)
-    assert told.said is not None
-    said = dict(told.said.values)
+    assert told.reading is not None
+    said = dict(told.reading.values)
     assert Decimal(str(said["price"])) == int(fields["Price"], 16) / Decimal(10) ** int(
         fields["TrailingDigits"], 16
     )
@@ -123,7 +128,7 @@ def test_price_says_what_it_spells(home: Home, now: float) -> None:
 
 def test_prices_follow_the_time_of_use() -> None:
     home = next(home for home in HOMES if len(home.tariff.tiers) == 3)
-    midnight = NOW // 86400 * 86400 - home.zone
+    midnight = NOW // 86400 * 86400 - home.utc_offset_s
     labels = [
         dict(notes.price(home, meter.Moment(0, midnight + hour * 3600)).fields)
         for hour in (3, 8, 14, 22)
@@ -140,14 +145,14 @@ def test_a_message_can_be_confirmed_by_its_id() -> None:
     home, mood = HOMES[0], GatewayState()
     ask = parse(b"<Command><Name>get_message</Name></Command>")
     assert ask is not None
-    first = gateway.answer(home, ask, NOW, mood)
+    first = gateway.answer_command(home, ask, NOW, mood)
     assert first is not None
     fields = dict(first.notifications[0].fields)
     confirm = parse(
         f"<Command><Name>confirm_message</Name><Id>{fields['Id']}</Id></Command>".encode()
     )
     assert confirm is not None
-    second = gateway.answer(home, confirm, NOW, mood)
+    second = gateway.answer_command(home, confirm, NOW, mood)
     assert second is not None
     assert (fields["Confirmed"], dict(second.notifications[0].fields)["Confirmed"]) == ("N", "Y")
 
@@ -158,10 +163,10 @@ def test_yesterdays_peak_is_that_of_the_whole_day(home: Home, now: float) -> Non
     assert ask is not None
 
     def peaks(moment: float) -> dict[str, str]:
-        words = gateway.answer(home, ask, moment, GatewayState())
+        words = gateway.answer_command(home, ask, moment, GatewayState())
         assert words is not None
         return dict(words.notifications[0].fields)
 
-    midnight = now - (now + home.zone) % 86400
+    midnight = now - (now + home.utc_offset_s) % 86400
     assert peaks(now)["PeakYesterday"] == peaks(midnight - 1)["Peak"]
     assert Decimal(peaks(now)["PeakYesterday"]) > Decimal("0.1")
