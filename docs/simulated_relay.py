@@ -1,4 +1,5 @@
-"""The reference page of the simulated relay: its faults are told by the models that check them."""
+"""The reference page of the simulated relay. Its table of faults is made from the models that check
+them: their fields and docstrings."""
 
 from __future__ import annotations
 
@@ -18,60 +19,77 @@ EXAMPLE = {
         {"fault": "hang", "homes_share": 0.04},
     ],
 }
+_OWN_PAGES = ", ".join(f"{' and '.join(methods)} `{path}`" for path, methods in METHODS.items())
+_KINDS = ", ".join(f"`{kind}`" for kind in get_args(RuleKind))
 _INTRODUCTION = f"""\
 # The simulated relay
 
-A Rainforest with homes that do not exist, for people without a gateway and for tests. `eagle-logger up --homes 25` brings one
-along and says where it is; by itself it runs as
+It stands in for Rainforest's relay, with simulated homes, for people without a gateway and for
+tests. `eagle-logger up --homes 25` starts one and prints its URL. To run it alone:
 
 ```sh
 eagle-logger simulate --homes 25 --port 8181 --users-file users.jsonl
 ```
 
-It is asked like the real one: POST `{RELAY_PATH}` with the headers `Cloud-Id`, `User` and `Password`, as they stand in
-the users file, which `eagle-logger users import` takes. The same `--seed` gives the same homes and the same days.
+Ask it as you would ask the real relay: POST `{RELAY_PATH}` with the headers `Cloud-Id`, `User`
+and `Password`. Their values are in the users file, which `eagle-logger users import` takes. The
+same `--seed` gives the same homes with the same readings.
 
-Beside the relay it answers {", ".join(f"{' and '.join(of)} `{path}`" for path, of in METHODS.items())}. `/ledger`
-has a JSON line for each complete reply, with the readings in it (`?after=` a byte offset: what came since); `/stats` says how
-politely it was asked (`?homes=all`: home by home).
+It also answers {_OWN_PAGES}.
+
+- `/ledger` has a JSON line for each complete reply, with the readings in it. `?after=` a byte
+  offset gives only the lines behind it.
+- `/stats` shows how many requests came, how close together, and how many at once. `?homes=all`
+  shows it for each home.
 
 ## Faults
 
-What goes wrong can be changed while it runs; it replaces what went wrong before:
+A PUT replaces the faults that are in force, while the relay runs:
 
 ```sh
 curl -X PUT http://127.0.0.1:8181/faults -d '{json.dumps(EXAMPLE)}'
 ```
 
-Each rule is decided for itself. Of the rules about time, and of those that replace or damage the whole body, the first that
-hits counts; all others add up. Every rule may say which replies it hits: a `share` of them (0 to 1, by chance), those of
-certain `homes` (cloud ids) or of a share of all homes (`homes_share`, always the same ones), those to certain `kinds` of
-question ({", ".join(f"`{kind}`" for kind in get_args(RuleKind))}). Where a member has a value below, that is its default.
+Whether a rule hits a reply does not depend on the other rules. Of several rules about time, and of
+several that replace or damage the whole body, only the first that hits has an effect. All other
+rules add up.
+
+These members are the same for every rule, and by default it hits all replies:
+
+- `share`: the share of replies that it hits, from 0 to 1, by chance;
+- `homes`: the cloud ids of the homes that it hits;
+- `homes_share`: the share of homes that it hits, always the same ones;
+- `kinds`: the kinds of request that it hits ({_KINDS}).
+
+A value behind a member's name below is its default. *Captured*, *inferred* and *one client* are the
+sources of a fault, as [What gateways send](quirks.md) explains them; the other faults are invented.
 
 | fault | members | what happens |
 | --- | --- | --- |"""
 _WORDINGS = f"""
-How the real relay says no is not known. So `wordings`, beside `rules`, may give a `status` and a `text` of its own for each of
-{", ".join(f"`{name}`" for name in RefusalTexts.model_fields)}."""
+How the real relay words a refusal is not known. So `wordings`, beside `rules`, takes another
+`status` and `text` for each of {", ".join(f"`{name}`" for name in RefusalTexts.model_fields)}."""
 
 
 def render() -> str:
-    return "\n".join([_INTRODUCTION, *map(_row, get_args(get_args(AnyRule)[0])), _WORDINGS]) + "\n"
+    rows = map(_row, get_args(get_args(AnyRule)[0]))
+    return "\n".join([_INTRODUCTION, *rows, _WORDINGS]) + "\n"
 
 
 def _row(rule: type[Rule]) -> str:
     (fault,) = get_args(rule.model_fields["fault"].annotation)
-    own = [
-        _field(name, info)
-        for name, info in rule.model_fields.items()
+    members = [
+        _member(name, field)
+        for name, field in rule.model_fields.items()
         if name != "fault" and name not in Rule.model_fields
     ]
-    said = " ".join(inspect.cleandoc(rule.__doc__ or "").split())
-    return f"| `{fault}` | {', '.join(own)} | {said} |"
+    description = " ".join(inspect.cleandoc(rule.__doc__ or "").split())
+    return f"| `{fault}` | {', '.join(members)} | {description} |"
 
 
-def _field(name: str, info: FieldInfo) -> str:
-    if not info.is_required():
-        return f"`{name}`" + ("" if info.default is None else f": `{json.dumps(info.default)}`")
-    choices = ", ".join(map(str, get_args(info.annotation)))
+def _member(name: str, field: FieldInfo) -> str:
+    if not field.is_required():
+        default = "" if field.default is None else f": `{json.dumps(field.default)}`"
+        return f"`{name}`{default}"
+    choices = ", ".join(map(str, get_args(field.annotation)))
     return f"`{name}`" + (f" (one of {choices})" if choices else "")
