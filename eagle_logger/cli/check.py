@@ -16,9 +16,14 @@ from eagle_logger.inspection.archive_check import BEGINNING, ArchiveCheck, audit
 from eagle_logger.settings import Settings
 
 
-def _hour(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Hour:
+def _first_hour(
+    _context: click.Context, _parameter: click.Parameter, day_or_hour: str | None
+) -> Hour:
+    if not day_or_hour:
+        return BEGINNING
+    is_day = len(day_or_hour) <= len("YYYY-MM-DD")
     try:
-        return Hour.parse(text if text and len(text) > 10 else f"{text}-00") if text else BEGINNING
+        return Hour.parse(f"{day_or_hour}-00" if is_day else day_or_hour)
     except ValueError:
         raise click.BadParameter("give a UTC day or hour: YYYY-MM-DD or YYYY-MM-DD-HH") from None
 
@@ -27,7 +32,7 @@ def _hour(_context: click.Context, _parameter: click.Parameter, text: str | None
 @with_settings
 @click.option(
     "--since",
-    callback=_hour,
+    callback=_first_hour,
     help="Only hours from this UTC day (YYYY-MM-DD) or hour (YYYY-MM-DD-HH) on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -35,25 +40,23 @@ def check(settings: Settings, since: Hour, *, as_json: bool) -> None:
     """Walk log files, receipts and archive, and say what is missing, doubled, damaged or
     unreadable.
 
-    Reads every object; changes nothing. Exit 1 if something is wrong.
+    Reads every object and changes nothing. Exit 1 if something is wrong.
     """
     console = Console(stderr=True)
     folder, archive = wiring.log_folder(settings), wiring.archive(settings)
     with console.status("looking at the archive …") as status:
-        found = audit(
+        result = audit(
             folder, archive, since=since, on_object=lambda key: status.update(f"looking at {key}")
         )
-    print(json.dumps(asdict(found)) if as_json else _in_words(found))
-    sys.exit(1 if found.findings else 0)
+    print(json.dumps(asdict(result)) if as_json else _in_words(result))
+    sys.exit(1 if result.findings else 0)
 
 
-def _in_words(found: ArchiveCheck) -> str:
-    lines = [str(finding) for finding in found.findings]
-    archived = f"{found.objects} objects with {found.readings} readings"
-    local = f"{found.log_files} log files, {found.receipts} with a receipt, {found.waiting} to be archived"
-    return "\n".join(
-        [
-            *lines,
-            f"{archived}; {local}; {found.quarantined} in quarantine: {len(lines) or 'nothing'} wrong",
-        ]
+def _in_words(result: ArchiveCheck) -> str:
+    counts = (
+        f"{result.objects} objects with {result.readings} readings; "
+        f"{result.log_files} log files, {result.receipts} with a receipt, "
+        f"{result.waiting} to be archived; "
+        f"{result.quarantined} in quarantine: {len(result.findings) or 'nothing'} wrong"
     )
+    return "\n".join([*map(str, result.findings), counts])

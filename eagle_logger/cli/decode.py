@@ -1,4 +1,4 @@
-"""`eagle-logger decode`: what the system makes of a reply."""
+"""`eagle-logger decode`"""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import BinaryIO
 
 import click
 
+from eagle_logger.cli.options import CLOUD_ID
 from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.line_format import encode_line
-from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.reading_flags import flags_for
-from eagle_logger.errors import BadCloudId
 from eagle_logger.rainforest.decoding.decode import LARGEST_BODY
 from eagle_logger.rainforest.decoding.decode import decode as decode_reply
 
@@ -21,21 +20,18 @@ from eagle_logger.rainforest.decoding.decode import decode as decode_reply
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option(
     "--cloud-id",
+    type=CLOUD_ID,
     default="000000",
     show_default=True,
-    help="Whose reply it is: stands in each line.",
+    help="The user whose reply it is. Each line names this user.",
 )
 def decode(file: BinaryIO, cloud_id: str) -> None:
     """Show what the system makes of a reply, in FILE or on standard input.
 
-    Prints one JSON line per reading, as it would be logged if it arrived now; problems go to
+    Prints one JSON line per reading, as it would be logged if it arrived now. Problems go to
     standard error, without what is secret. Exit 0 if there is a reading, or a known notification
-    that carries none; 1 otherwise.
+    that carries none. Exit 1 otherwise.
     """
-    try:
-        cloud_id = cloud_id_of(cloud_id)
-    except ValueError as exc:
-        raise BadCloudId(str(exc)) from None
     decoded = decode_reply(file.read(LARGEST_BODY + 1))
     arrived = time.time()
     readings = [*decoded.readings, *(undated.dated(arrived) for undated in decoded.undated)]
@@ -44,9 +40,8 @@ def decode(file: BinaryIO, cloud_id: str) -> None:
         print_json(line)
     for problem in decoded.problems:
         click.echo(harmless(f"{problem.what}: {problem.detail}"), err=True)
-        if problem.sample:
-            for text in problem.sample.strip().splitlines():
-                click.echo(f"  {harmless(text)}", err=True)
+        for sample_line in (problem.sample or "").strip().splitlines():
+            click.echo(f"  {harmless(sample_line)}", err=True)
     if not readings and not decoded.problems:
         click.echo("no reading in it" if decoded.known else "there is nothing in it", err=True)
     sys.exit(0 if decoded.known else 1)

@@ -26,11 +26,12 @@ COLOURS = {Grade.OK: "green", Grade.LOOK: "yellow", Grade.WRONG: "red"}
 def doctor(settings: Settings, *, as_json: bool) -> None:
     """Check the system and the world around it, and say what to do.
 
-    Servers, key, disk, archive, relay and clocks; dispatch, processes, users and hours.
+    It looks at servers, key, disk, archive, relay and clocks, then at dispatch, processes, users
+    and hours.
 
     Exit code 0: all is well. 1 (LOOK): readings flow, but single homes, hours or processes need a
-    hand. 2 (WRONG): nothing is fetched, or what is fetched cannot be kept. These are the codes that
-    Nagios and its kin know as ok, warning and critical.
+    hand. 2 (WRONG): nothing is fetched, or what is fetched cannot be kept. Nagios and its kin know
+    these codes as ok, warning and critical.
     """
     results = run_all(settings)
     console = Console()
@@ -40,13 +41,8 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
         console.print(_table(results))
     else:
         for result in results:
-            print(
-                WORDS[result.grade],
-                result.name,
-                harmless(result.found),
-                result.advice,
-                sep="\t",
-            )
+            found = harmless(result.found)
+            print(WORDS[result.grade], result.name, found, result.advice, sep="\t")
     sys.exit(worst(results))
 
 

@@ -9,10 +9,9 @@ import sys
 import click
 
 from eagle_logger import wiring
-from eagle_logger.cli.options import with_settings
+from eagle_logger.cli.options import CLOUD_ID, with_settings
 from eagle_logger.cli.terminal_text import harmless, print_json
-from eagle_logger.core.paths import cloud_id_of
-from eagle_logger.errors import BadCloudId, EagleError
+from eagle_logger.errors import EagleError
 from eagle_logger.fetching.manual_fetch import fetch_now
 from eagle_logger.fetching.visit import FETCHED, Visit
 from eagle_logger.inspection.ledger_file import DRY_RUN
@@ -21,7 +20,7 @@ from eagle_logger.settings import Settings
 
 @click.command()
 @with_settings
-@click.argument("cloud_id")
+@click.argument("cloud_id", type=CLOUD_ID)
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -30,13 +29,9 @@ from eagle_logger.settings import Settings
 def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
     """Fetch one user now and print the new readings, one JSON line each, as they are logged.
 
-    Waits its turn if the user is being fetched at this moment: a gateway is never asked twice at
-    once.
+    If a worker is fetching the user at this moment, the command waits until that visit has ended: a
+    gateway is never asked twice at once.
     """
-    try:
-        cloud_id = cloud_id_of(cloud_id)
-    except ValueError as exc:
-        raise BadCloudId(str(exc)) from None
     visit = asyncio.run(_fetch(settings, cloud_id, dry_run=dry_run))
     for lines in visit.lines.values():
         for line in lines:
@@ -54,12 +49,13 @@ async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
     hold = wiring.drain(settings).lock()
     if hold is None:
         raise EagleError(
-            "this node is drained, and nothing is added to its disk: `eagle-logger drain --undo` ends that"
+            "this node is drained, and nothing is added to its disk: "
+            "`eagle-logger drain --undo` ends that"
         )
     try:
-        name = (
-            DRY_RUN if dry_run else "by-hand"
-        )  # the simulator's ledger notes it, and `verify` reads it there
+        # Each request carries this name. The simulator notes it in its ledger, where `verify` sees
+        # which readings only a dry run was served.
+        name = DRY_RUN if dry_run else "by-hand"
         store, holder = wiring.user_store(settings, passwords=True), f"by-hand/{os.getpid()}"
         logger = await wiring.data_logger(settings, store.schedule, name=name, holder=holder)
         try:

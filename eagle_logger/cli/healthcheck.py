@@ -1,4 +1,4 @@
-"""`eagle-logger healthcheck`: for whatever watches over the processes from outside."""
+"""`eagle-logger healthcheck`: for a supervisor that watches the processes from outside."""
 
 from __future__ import annotations
 
@@ -18,25 +18,29 @@ from eagle_logger.users.store import Fleet
 @click.command()
 @click.argument("name")
 @click.option(
-    "--within", type=click.FloatRange(1, 3600), default=30.0, show_default=True, help="Seconds."
+    "--within",
+    type=click.FloatRange(1, 3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds that may have passed since the last progress.",
 )
 @with_settings
 def healthcheck(settings: Settings, *, name: str, within: float) -> None:
-    """Exit 0 if the process NAME reported progress lately, 1 if not. `%h` in NAME stands for this
+    """Exit 0 if the process NAME reported progress recently, 1 if not. `%h` in NAME stands for this
     host's name.
 
-    Workers go by their node name (fetch@HOST), or by EAGLE_PROCESS_NAME where that is set; beat's
-    is `beat`.
+    A worker's name is its node name (fetch@HOST), or EAGLE_PROCESS_NAME where that is set. The
+    name of beat is `beat`.
     """
     process = name.replace("%h", socket.gethostname())
-    age = with_users(settings, lambda store: _age(store.fleet, process))
-    print(
-        f"{process}: "
-        + ("has not reported within the hour" if age is None else f"last progress {age:.1f} s ago")
-    )
+    age = with_users(settings, lambda store: _progress_age(store.fleet, process))
+    if age is None:
+        print(f"{process}: has not reported within the hour")
+    else:
+        print(f"{process}: last progress {age:.1f} s ago")
     sys.exit(0 if age is not None and age <= within else 1)
 
 
-async def _age(fleet: Fleet, process: str) -> float | None:
+async def _progress_age(fleet: Fleet, process: str) -> float | None:
     now, progress = await asyncio.gather(fleet.now(), fleet.progress())
     return progress_age(progress, process, now)

@@ -28,8 +28,8 @@ def rotate(settings: Settings) -> None:
     """Encrypt every password anew with the newest key, the first in EAGLE_SECRET_KEYS.
 
     Put the new key first, keep the old ones behind it, rotate, and only then take the old ones out.
-    The command is refused while a running process does not know the newest key. Processes read keys
-    in a file again within seconds, others at a restart.
+    The command is refused while a running process does not know the newest key. A process reads a
+    key file again within seconds, and EAGLE_SECRET_KEYS only when it starts.
     """
     changed = with_users(settings, lambda store: store.users.reseal(), passwords=True)
     print(f"{changed} passwords encrypted anew; all are sealed with the newest key")

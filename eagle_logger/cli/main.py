@@ -1,4 +1,4 @@
-"""The `eagle-logger` command: one small file a group of commands, loaded only when it is called."""
+"""The `eagle-logger` command. Each command has a module of its name, loaded when it is called."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _COMMANDS = {
     "users": "eagle_logger.cli.users:users",
     "verify": "eagle_logger.cli.verify:verify",
 }
-_THE_DISKS_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_DISK_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 ENTRY_POINTS = "eagle_logger.commands"
-"""Commands that need Celery or Tornado live in `workers` and join by this entry point group."""
+"""The entry point group by which the commands of `workers` join: those that need Celery or
+Tornado."""
 
 
 class _LazyGroup(CommandGroup):
@@ -59,10 +60,10 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line: a mistake of ours shows a traceback, anything foreseen is one clear
-    message.
+    """Run the command line. A failure that the program foresees is one clear message; a bug shows a
+    traceback.
 
-    Exit 2 for a setting that makes no sense (and for wrong usage), 1 for whatever else went wrong.
+    Exit 2 for a setting that makes no sense (and for wrong usage), 1 for any other failure.
     """
     write_for_own_user_only()
     protect_terminals()
@@ -76,10 +77,8 @@ def run() -> None:
         print(exc, file=sys.stderr)
         sys.exit(1)
     except OSError as exc:
-        if exc.errno not in _THE_DISKS_FAULT:
+        if exc.errno not in _DISK_ERRORS:
             raise
-        print(
-            f"{exc.filename or 'the disk'}: {exc.strerror}; `eagle-logger doctor` looks at disk and rights",
-            file=sys.stderr,
-        )
+        advice = "`eagle-logger doctor` looks at disk and rights"
+        print(f"{exc.filename or 'the disk'}: {exc.strerror}; {advice}", file=sys.stderr)
         sys.exit(1)

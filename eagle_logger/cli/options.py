@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and types of arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from eagle_logger import settings
+from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.time_arguments import duration_of
+from eagle_logger.errors import BadCloudId
 
 
 class _Age(click.ParamType[float]):
@@ -25,12 +27,26 @@ class _Age(click.ParamType[float]):
             self.fail(str(exc), param, ctx)
 
 
+class _CloudId(click.ParamType[str]):
+    name = "cloud_id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        del param, ctx
+        try:
+            return cloud_id_of(value)
+        except ValueError as exc:
+            raise BadCloudId(str(exc)) from None
+
+
 AGE = _Age()
-"""An option's length of time, in seconds: 90s, 15m, 1h, 2d."""
+"""A length of time, as a float of seconds. People write 90s, 15m, 1h or 2d."""
+CLOUD_ID = _CloudId()
+"""A cloud id in its one spelling, whichever spelling was typed. Raises BadCloudId, so that the
+command ends with exit code 1 and not with a usage error's 2."""
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `--data` option and, as its first argument, the Settings in force there."""
+    """Give a command the `--data` option. It gets the Settings of that directory first."""
 
     @click.option(
         "--data",

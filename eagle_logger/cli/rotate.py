@@ -21,56 +21,59 @@ from eagle_logger.settings import Settings
 @click.option(
     "--include-open",
     is_flag=True,
-    help="Seal and archive open hours too; what comes later becomes a further part.",
+    help="Seal and archive open hours too. Readings that come later become a further part.",
 )
 @click.option(
-    "--processes", type=click.IntRange(1, 256), help="How many work on it. [default: one per core]"
+    "--processes",
+    type=click.IntRange(1, 256),
+    help="How many share the work. [default: one per core]",
 )
 def rotate(settings: Settings, *, include_open: bool, processes: int | None) -> None:
-    """Archive the log files of this data directory that are complete, now, and delete those kept
-    long enough.
+    """Archive now the log files of this data directory that are complete, and delete those that
+    were kept long enough.
 
-    Safe beside a running system. Ctrl-C stops it between two users. Exit 1 if something was left
-    over or went wrong.
+    Safe beside a running system. Ctrl-C stops it between two users. Exit 1 if something failed, or
+    is left for a later rotation.
     """
     stop = StopRequest()
     job = RotationJob(settings, settings.clock.now(), include_open)
-    done = [
-        (*shard, one) for shard, one in rotate_backlog(job, lambda: stop.asked, processes=processes)
+    results = [
+        (hour, shard, result)
+        for (hour, shard), result in rotate_backlog(job, lambda: stop.asked, processes=processes)
     ]
-    total = sum((one for _, _, one in done), RotationResult())
-    _show(done, total)
+    total = sum((result for _, _, result in results), RotationResult())
+    _print_results(results, total)
     for cloud_id, reason in total.errors.items():
         print(f"{cloud_id}: {reason}", file=sys.stderr)
     sys.exit(1 if total.errors or total.deferred else 0)
 
 
-def _show(done: list[tuple[Hour, str, RotationResult]], total: RotationResult) -> None:
+def _print_results(results: list[tuple[Hour, str, RotationResult]], total: RotationResult) -> None:
     console = Console()
-    if not done:
+    if not results:
         print("nothing to rotate")
     elif console.is_terminal:
         table = Table("hour", "shard", *(name for name, _ in _columns(total)), show_footer=False)
-        for hour, shard, one in done:
-            table.add_row(hour.name, shard, *(f"{value:,}" for _, value in _columns(one)))
+        for hour, shard, result in results:
+            table.add_row(hour.name, shard, *(f"{value:,}" for _, value in _columns(result)))
         table.add_section()
         table.add_row("total", "", *(f"{value:,}" for _, value in _columns(total)))
         console.print(table)
     else:
-        for hour, shard, one in done:
-            print(f"{hour} {shard} {one}")
+        for hour, shard, result in results:
+            print(f"{hour} {shard} {result}")
         print(f"total {total}")
 
 
-def _columns(one: RotationResult) -> list[tuple[str, int]]:
+def _columns(result: RotationResult) -> list[tuple[str, int]]:
     return [
-        ("users", one.users),
-        ("objects", one.objects),
-        ("rows", one.rows),
-        ("bytes", one.bytes),
-        ("duplicates", one.duplicates),
-        ("conflicts", one.conflicts),
-        ("kept aside", one.quarantined),
-        ("deleted", one.removed),
-        ("deferred", one.deferred),
+        ("users", result.users),
+        ("objects", result.objects),
+        ("rows", result.rows),
+        ("bytes", result.bytes),
+        ("duplicates", result.duplicates),
+        ("conflicts", result.conflicts),
+        ("kept aside", result.quarantined),
+        ("deleted", result.removed),
+        ("deferred", result.deferred),
     ]

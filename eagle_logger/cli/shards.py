@@ -18,7 +18,7 @@ def shards() -> None:
 @shards.command()
 @with_settings
 def show(settings: Settings) -> None:
-    """The number the system was started with."""
+    """Show the number of shards with which the system was first started."""
     agreed = with_users(settings, lambda store: store.fleet.shards())
     print(agreed or f"not agreed on yet: the first start writes EAGLE_SHARDS ({settings.shards})")
 
@@ -27,7 +27,10 @@ def show(settings: Settings) -> None:
 @with_settings
 @click.argument("number", type=click.IntRange(1, 4096))
 def set_(settings: Settings, *, number: int) -> None:
-    """Change it. Stop the workers before, and start them with EAGLE_SHARDS set to the same; files
-    lying in folders of the old number are found and rotated all the same."""
+    """Change the number of shards.
+
+    Stop the workers first. Start them again with EAGLE_SHARDS set to the same number. Log files in
+    folders of the old number are still found and rotated.
+    """
     with_users(settings, lambda store: store.fleet.set_shards(number))
     print(f"{number} shards from the next start on; start everything with EAGLE_SHARDS={number}")

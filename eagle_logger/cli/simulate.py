@@ -1,5 +1,4 @@
-"""`eagle-logger simulate`: a relay with simulated homes, for people who have no gateway and for
-every test."""
+"""`eagle-logger simulate`: a relay with simulated homes, where there is no gateway."""
 
 from __future__ import annotations
 
@@ -51,23 +50,23 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--ledger",
     "ledger_file",
     type=_FILE,
-    help="Keep the ledger here (appended to). Default: nowhere.",
+    help="Append the ledger to this file. Default: keep no ledger.",
 )
 @click.option(
     "--latency",
     type=click.FloatRange(0, 3600),
     default=0.2,
     show_default=True,
-    help="Seconds a reply takes.",
+    help="Seconds that a reply takes.",
 )
 @click.option(
     "--latency-spread",
     type=click.FloatRange(0, 3600),
     default=0.05,
     show_default=True,
-    help="Seconds, either way.",
+    help="Seconds by which a reply may be faster or slower.",
 )
-@click.option("--certificate", type=_FILE, help="PEM with a certificate and its key: speak TLS.")
+@click.option("--certificate", type=_FILE, help="Speak TLS with this PEM: certificate and key.")
 @click.option(
     "--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`."
 )
@@ -85,15 +84,15 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
 ) -> None:
     """Be a Rainforest relay with simulated homes.
 
-    Prints its URL when it is ready. GET /ledger tells what was served, GET /stats how politely it
-    was asked, GET and PUT /faults what goes wrong (docs/reference/simulated-relay.md lists what
-    can). Ends on Ctrl-C or SIGTERM.
+    Prints its URL when it is ready. GET /ledger shows what it served, GET /stats how politely it
+    was asked, and GET /faults what goes wrong. PUT /faults changes that
+    (docs/reference/simulated-relay.md lists the faults). Ends on Ctrl-C or SIGTERM.
     """
-    # What the simulator itself talks to is nobody: the relay's setting plays no part here.
+    # The simulator asks no relay. With a fixed address, a mistake in EAGLE_RELAY_URL does no harm.
     clock = settings.load(relay_url="http://127.0.0.1").clock
     population = homes(number, seed)
     for home in population:
-        _ = home.household  # worked out now, so that no first reply waits for it
+        _ = home.household  # computed now, so that no first reply waits for it
     if users_file is not None:
         try:
             write_users(users_file, population)
@@ -125,20 +124,20 @@ def write_users(path: Path, population: Iterable[Home]) -> None:
 
 
 async def _serve(
-    relay: SimulatedRelay, host: str, port: int, tls: ssl.SSLContext | None, what: str
+    relay: SimulatedRelay, host: str, port: int, tls: ssl.SSLContext | None, description: str
 ) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     try:
         url = await relay.start(host, port, tls=tls)
     except OSError as exc:
         raise ConfigurationError(f"cannot listen on {host}, port {port}: {exc.strerror}") from None
     gc.collect()
-    gc.freeze()  # the homes stay; collecting them again and again would cost more than serving them
+    gc.freeze()  # the homes stay, and searching them for garbage would cost more than serving them
     print(url, flush=True)
     print(
-        f"Simulated Rainforest with {what}: EAGLE_RELAY_URL={url}{RELAY_PATH}",
+        f"Simulated Rainforest with {description}: EAGLE_RELAY_URL={url}{RELAY_PATH}",
         file=sys.stderr,
         flush=True,
     )

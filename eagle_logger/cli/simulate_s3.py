@@ -1,4 +1,4 @@
-"""`eagle-logger simulate-s3`: a strict S3 on a directory, for who has no bucket and for every test."""
+"""`eagle-logger simulate-s3`: a strict S3 on a directory, where there is no bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eagle_logger.simulator.s3.server import StandInS3, serve
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where objects are kept (default: <data>/s3).",
+    help="Keep the objects here (default: <data>/s3).",
 )
 @click.option(
     "--bucket",
@@ -40,7 +40,8 @@ def simulate_s3(
     """Be an S3 that keeps its objects in a directory.
 
     Checks digests and conditions, and signatures too if EAGLE_AWS_ACCESS_KEY_ID is set. Prints its
-    URL when it is ready. GET and PUT /_faults tell what goes wrong. Ends on Ctrl-C or SIGTERM.
+    URL when it is ready. GET /_faults shows what goes wrong, and PUT /_faults changes that. Ends on
+    Ctrl-C or SIGTERM.
     """
     asyncio.run(_run(settings, host, port, directory or settings.data_dir / "s3", buckets))
 
@@ -49,8 +50,8 @@ async def _run(
     settings: Settings, host: str, port: int, directory: Path, buckets: tuple[str, ...]
 ) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     stand_in = StandInS3(directory, buckets=buckets, credentials=_credentials(settings))
     try:
         await serve(stand_in, host, port, stop, lambda url: print(url, flush=True))

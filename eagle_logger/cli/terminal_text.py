@@ -1,4 +1,4 @@
-"""Output to a terminal. No text from a gateway or a person may steer it."""
+"""Output to a terminal, which no text from a gateway or a person may steer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["harmless", "keep_logs_apart", "print_json", "protect_terminals"]
 
 
 def print_json(line: bytes) -> None:
-    """Print a line of JSON, its newline included: byte for byte into a pipe or file, with escapes
-    to a terminal."""
+    """Print a line of JSON that ends with a newline. A pipe or file gets the bytes as they are. On
+    a terminal, characters that could steer it are escaped."""
     if sys.stdout.isatty():
         sys.stdout.write(harmless_json(line.decode(errors="replace")))
         return
@@ -29,8 +29,7 @@ def keep_logs_apart() -> None:
 
 
 def protect_terminals() -> None:
-    """Let no command of this process write characters to a terminal that steer it, whatever the
-    command prints."""
+    """From now on, replace characters that steer a terminal, whatever this process prints to it."""
     if sys.stdout.isatty():
         sys.stdout = cast(TextIO, _Protected(sys.stdout))
     if sys.stderr.isatty():

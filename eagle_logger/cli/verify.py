@@ -39,8 +39,8 @@ def verify(
     """Compare the simulator's ledger with the archive: is every reading that was served there,
     exactly once?
 
-    Safe beside a running system: a reading on this disk, or one that was served a moment ago, is
-    "not archived yet". Exit 1 if a reading is lost or doubled.
+    Safe beside a running system: a reading that is still on this disk, or was served a moment ago,
+    counts as "not archived yet". Exit 1 if a reading is lost or doubled.
     """
     if archive_url:
         settings = settings.model_copy(update={"archive_url": archive_url})
@@ -57,6 +57,5 @@ def _in_words(verdict: LedgerComparison) -> str:
         for name, count in counts.items()
         if isinstance(count, int)
     ]
-    return "\n".join(
-        [*lines, *(f"unreadable: {one}" for one in verdict.unreadable), *verdict.examples]
-    )
+    unreadable = [f"unreadable: {problem}" for problem in verdict.unreadable]
+    return "\n".join([*lines, *unreadable, *verdict.examples])

@@ -9,9 +9,8 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
-from eagle_logger.cli.options import with_settings
-from eagle_logger.core.paths import cloud_id_of
-from eagle_logger.errors import BadCloudId, ConfigurationError, EagleError, UnknownUser
+from eagle_logger.cli.options import CLOUD_ID, with_settings
+from eagle_logger.errors import ConfigurationError, EagleError, UnknownUser
 from eagle_logger.settings import Settings
 from eagle_logger.sns.fetch_request import MAX_CLOUD_IDS, message_for
 from eagle_logger.sns.topics import Topic
@@ -24,7 +23,7 @@ from workers.bridge.subscriptions import subscribe_queue, subscribe_url
 
 @click.command()
 @with_settings
-@click.argument("cloud_ids", metavar="CLOUD_ID...", nargs=-1, required=True)
+@click.argument("cloud_ids", type=CLOUD_ID, metavar="CLOUD_ID...", nargs=-1, required=True)
 @click.option(
     "--topic", help="ARN of the topic to publish to. Default: the first of EAGLE_SNS_TOPIC_ARNS."
 )
@@ -38,7 +37,7 @@ def ping(
     """
     if direct and topic is not None:
         raise click.UsageError("--direct does without a topic")
-    requested = list(dict.fromkeys(_cloud_id(text) for text in cloud_ids))
+    requested = list(dict.fromkeys(cloud_ids))
     if direct:
         _print_result(asyncio.run(_request_fetches(settings, requested)))
     else:
@@ -84,13 +83,6 @@ def topic_of(settings: Settings, option: str | None) -> Topic:
     except ValueError as exc:
         source = "--topic" if option else "EAGLE_SNS_TOPIC_ARNS"
         raise ConfigurationError(f"{source}: {exc}") from None
-
-
-def _cloud_id(text: str) -> str:
-    try:
-        return cloud_id_of(text)
-    except ValueError as exc:
-        raise BadCloudId(str(exc)) from None
 
 
 def _publish(settings: Settings, topic: Topic, cloud_ids: Sequence[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -19,8 +20,8 @@ def _environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("EAGLE_DATA_DIR", str(tmp_path))
 
 
-def beat_sends_a_message(name: str) -> None:
-    store = wiring.user_store(settings.load(), passwords=False)
+def beat_sends_a_message(name: str, **changed_settings: Any) -> None:
+    store = wiring.user_store(settings.load(**changed_settings), passwords=False)
     heartbeat = BeatHeartbeat(store.fleet, name)
     heartbeat(sender="dispatch")
     heartbeat._runner.run(store.close())
@@ -32,18 +33,18 @@ def check(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_who_has_never_reported_is_not_well() -> None:
+def test_a_process_that_never_reported_fails_the_check() -> None:
     assert check("beat") == (1, "beat: has not reported within the hour\n")
 
 
-def test_who_reported_just_now_is_well() -> None:
+def test_a_process_that_reported_just_now_passes_the_check() -> None:
     beat_sends_a_message("beat")
-    code, said = check("beat")
+    code, output = check("beat")
     assert code == 0
-    assert said.startswith("beat: last progress 0.")
+    assert output.startswith("beat: last progress 0.")
 
 
-def test_who_reported_long_ago_is_not(redis_url: str) -> None:
+def test_a_process_that_reported_too_long_ago_fails_the_check(redis_url: str) -> None:
     beat_sends_a_message("beat")
     with redis.Redis.from_url(redis_url) as client:
         seconds, _ = client.time()
@@ -52,17 +53,13 @@ def test_who_reported_long_ago_is_not(redis_url: str) -> None:
     assert check("beat", "--within", "30")[0] == 1
 
 
-def test_a_name_may_hold_the_hosts() -> None:
+def test_percent_h_stands_for_the_name_of_the_host() -> None:
     beat_sends_a_message(f"fetch@{socket.gethostname()}")
     assert check("fetch@%h")[0] == 0
 
 
-def test_beat_goes_on_without_redis() -> None:
-    store = wiring.user_store(settings.load(redis_url="redis://127.0.0.1:1/0"), passwords=False)
-    heartbeat = BeatHeartbeat(store.fleet, "beat")
-    heartbeat(sender="dispatch")
-    heartbeat._runner.run(store.close())
-    heartbeat._runner.close()
+def test_beat_carries_on_without_redis() -> None:
+    beat_sends_a_message("beat", redis_url="redis://127.0.0.1:1/0")
     assert asyncio.run(_progress()) == {}
 
 

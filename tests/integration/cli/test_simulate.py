@@ -1,4 +1,4 @@
-"""The simulator as a process of its own: `eagle-logger simulate`."""
+"""`eagle-logger simulate` as a process of its own."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ def ledger(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
 
 
-def eventually_in(folder: Path, lines: int) -> None:
+def await_ledger(folder: Path, lines: int) -> None:
     deadline = time.monotonic() + 5
     while len(ledger(folder)) < lines:
         assert time.monotonic() < deadline
 
 
-def test_it_serves_and_its_ledger_file_follows(tmp_path: Path) -> None:
+def test_the_ledger_file_follows_the_replies(tmp_path: Path) -> None:
     with simulating(tmp_path, "--latency", "0") as (_, address):
         assert HOMES[0].device.encode() in ask(address)
-        eventually_in(tmp_path, 1)
+        await_ledger(tmp_path, 1)
     assert ledger(tmp_path)[0]["cloud_id"] == HOMES[0].cloud_id
 
 
@@ -115,28 +115,28 @@ def test_a_hanging_reply_does_not_hold_up_the_end(tmp_path: Path) -> None:
         assert time.monotonic() - started < 4
 
 
-def test_killed_and_started_again_it_carries_on(tmp_path: Path) -> None:
+def test_a_simulator_that_was_killed_carries_on_when_started_again(tmp_path: Path) -> None:
     for lines in (1, 2):
         with simulating(tmp_path, "--latency", "0") as (_, address):
             ask(address)
-            eventually_in(tmp_path, lines)
+            await_ledger(tmp_path, lines)
     first, second = ledger(tmp_path)
     assert first["readings"][0]["device"] == second["readings"][0]["device"] == HOMES[0].device
     assert first["readings"][0]["time"] <= second["readings"][0]["time"]
     assert first["connection"] != second["connection"]
 
 
-def test_meter_time_runs_in_the_test_clock(tmp_path: Path) -> None:
+def test_the_meters_clocks_follow_the_test_clock(tmp_path: Path) -> None:
     origin = int(time.time()) - 100
     with simulating(tmp_path, "--latency", "0", EAGLE_TEST_CLOCK=f"{origin}@360") as (_, address):
         ask(address)
-        eventually_in(tmp_path, 1)
+        await_ledger(tmp_path, 1)
     (line,) = ledger(tmp_path)
     assert line["completed"] == pytest.approx(origin + (line["wall"] - origin) * 360, abs=5)
     assert 2 < line["completed"] - line["readings"][0]["time"] < 140
 
 
-def test_accounts_are_written_for_their_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file_of_accounts(tmp_path: Path) -> None:
     users = tmp_path / "users.jsonl"
     users.write_text("left over")
     with simulating(tmp_path, "--users-file", str(users)):
@@ -161,7 +161,7 @@ def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--homes", "0"], "--homes"),
         (["--port", "99999"], "--port"),
@@ -172,11 +172,13 @@ def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
     ],
 )
-def test_a_mistake_is_one_clear_message(tmp_path: Path, options: list[str], said: str) -> None:
+def test_a_wrong_option_is_one_clear_message(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
     (tmp_path / "wrong.json").write_text('{"rules": [{"fault": "latency"}]}')
     ended = run(*options, folder=tmp_path)
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -187,10 +189,10 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path) -> None:
     assert ended.stderr.startswith(f"cannot listen on 127.0.0.1, port {port}: ")
 
 
-def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+def test_the_simulator_speaks_tls_with_a_certificate(tmp_path: Path) -> None:
     pem, authority = tmp_path / "relay.pem", Authority()
-    shown = authority.issue("127.0.0.1")
-    pem.write_bytes(shown.pem + shown.key_pem)
+    certificate = authority.issue("127.0.0.1")
+    pem.write_bytes(certificate.pem + certificate.key_pem)
     with (
         simulating(tmp_path, "--latency", "0", "--certificate", str(pem)) as (_, (host, port)),
         urllib.request.urlopen(

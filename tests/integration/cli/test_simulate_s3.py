@@ -53,15 +53,15 @@ def archive_at(url: str, secret: str = "not-a-secret") -> S3Archive:
     )
 
 
-def test_it_keeps_objects_over_kill_and_restart_and_ends_when_told_to(tmp_path: Path) -> None:
+def test_objects_outlive_a_kill_and_sigterm_ends_the_process(tmp_path: Path) -> None:
     with running(tmp_path) as (process, url):
         archive_at(url).put("some/key", b"body", {"rows": "3"})
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     with running(tmp_path) as (process, url):
-        found = archive_at(url).head("some/key")
-        assert found is not None
-        assert found.metadata == {"rows": "3"}
+        stored = archive_at(url).head("some/key")
+        assert stored is not None
+        assert stored.metadata == {"rows": "3"}
         with pytest.raises(AlreadyThere):
             archive_at(url).put("some/key", b"other", {})
         with pytest.raises(ArchiveUnavailable, match="EAGLE_AWS_SECRET_ACCESS_KEY"):

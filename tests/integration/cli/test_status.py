@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -38,7 +39,7 @@ from tests.support.users import new_user
 
 
 def read_just_now(**differences: Any) -> UserState:
-    """Made anew in each test: the silence of a home counts from its last reading."""
+    """A new state in each test, because the silence of a home counts from its last reading."""
     now = time.time()
     return UserState(1, last_timestamp=int(now), last_arrival=now)._replace(**differences)
 
@@ -65,8 +66,8 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 async def users(redis_url: str) -> None:
-    """One that waits its turn, one that is being fetched, and one that is parked for what its
-    gateway said."""
+    """One user who waits for its turn, one who is being fetched, and one who is parked. The reason
+    holds what its gateway sent."""
     store = redis_store(redis_url, cipher=Cipher([new_key()]))
     await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
     await store.schedule.request(["00ce70", "00ce71"])
@@ -94,18 +95,16 @@ def on_a_terminal(environment: dict[str, str], *words: str) -> tuple[int, str]:
         [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:
         os.close(theirs)
-        seen = b""
-        try:
+        output = b""
+        with contextlib.suppress(OSError):  # the end of a terminal is an error
             while more := os.read(ours, 65536):
-                seen += more
-        except OSError:
-            pass  # what a terminal's reader sees at the end
+                output += more
         os.close(ours)
-        return process.wait(60), seen.decode()
+        return process.wait(60), output.decode()
 
 
 @pytest.mark.usefixtures("users")
-def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
+def test_status_prints_a_line_for_each_user_into_a_pipe(environment: dict[str, str]) -> None:
     done = piped(environment, "status")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines() if not line.startswith("#")]
@@ -125,7 +124,7 @@ def test_in_a_pipe_a_line_for_each_user(environment: dict[str, str]) -> None:
     assert "# refused" not in done.stdout
 
 
-async def test_refused_users_are_told_with_what_to_do(
+async def test_status_says_what_to_do_about_refused_users(
     environment: dict[str, str], redis_url: str
 ) -> None:
     store = redis_store(redis_url, cipher=Cipher([new_key()]))
@@ -135,30 +134,27 @@ async def test_refused_users_are_told_with_what_to_do(
     state = UserState(failures=4, last_error="refused: 401; these credentials have worked")
     await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
     await store.close()
-    shown = piped(environment, "status").stdout
-    assert "\t4 failures: refused: 401; these credentials have worked\n" in shown
-    assert (
-        "# refused by the relay, and asked again within the hour: 1 (`eagle-logger users wake --all`"
-        in shown
-    )
-    assert "# parked" not in shown
+    output = piped(environment, "status").stdout
+    assert "\t4 failures: refused: 401; these credentials have worked\n" in output
+    assert "# refused by the relay, and asked again within the hour: 1 (`eagle-logger" in output
+    assert "# parked" not in output
     assert json.loads(piped(environment, "status", "--json").stdout)["totals"]["refused"] == 1
 
 
 @pytest.mark.usefixtures("users")
-def test_as_json_all_of_it(environment: dict[str, str]) -> None:
-    found = json.loads(piped(environment, "status", "--json").stdout)
-    assert found["totals"]["users"] == 3
-    assert [user["why_not"] for user in found["users"]] == [HOSTILE, None, None]
-    assert {"dispatch", "adhoc", "fetch.0"} <= set(found["queues"])
+def test_status_prints_one_json_object(environment: dict[str, str]) -> None:
+    fleet = json.loads(piped(environment, "status", "--json").stdout)
+    assert fleet["totals"]["users"] == 3
+    assert [user["why_not"] for user in fleet["users"]] == [HOSTILE, None, None]
+    assert {"dispatch", "adhoc", "fetch.0"} <= set(fleet["queues"])
 
 
 @pytest.mark.usefixtures("users")
-def test_on_a_terminal_a_table_that_no_gateway_can_steer(environment: dict[str, str]) -> None:
-    code, seen = on_a_terminal(environment, "status")
+def test_no_gateway_can_steer_a_terminal_through_status(environment: dict[str, str]) -> None:
+    code, output = on_a_terminal(environment, "status")
     assert code == 0
-    assert "[/bold] \ufffd[2J\ufffdffffff\ufffddue" in seen
-    assert "\x1b[2J" not in seen
+    assert "[/bold] \ufffd[2J\ufffdffffff\ufffddue" in output
+    assert "\x1b[2J" not in output
 
 
 def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) -> None:
@@ -172,11 +168,11 @@ def test_watching_in_a_pipe_ends_quietly_on_ctrl_c(environment: dict[str, str]) 
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["totals"]["users"] == 0
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
-        assert (process.returncode, complaint) == (0, "")
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
 
 
-def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(
+def test_doctor_prints_a_line_for_each_check_and_says_what_to_do(
     environment: dict[str, str],
 ) -> None:
     done = piped(environment, "doctor")
@@ -208,7 +204,7 @@ def test_doctor_has_a_line_for_each_finding_and_says_what_to_do(
     assert all(row[3] for row in rows if row[0] != "ok")
 
 
-async def test_a_relay_that_is_away_shows_in_both(
+async def test_status_and_doctor_show_that_the_relay_is_away(
     environment: dict[str, str], redis_url: str
 ) -> None:
     store = redis_store(redis_url, cipher=None)
@@ -218,20 +214,19 @@ async def test_a_relay_that_is_away_shows_in_both(
     assert "WRONG\tbreaker\topen: most visits fail" in piped(environment, "doctor").stdout
 
 
-def test_doctor_without_redis(environment: dict[str, str]) -> None:
-    found = json.loads(
-        piped(environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}, "doctor", "--json").stdout
-    )
-    wrong = {finding["name"]: finding for finding in found if not finding["well"]}
+def test_doctor_ends_its_checks_without_redis(environment: dict[str, str]) -> None:
+    without_redis = environment | {"EAGLE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    findings = json.loads(piped(without_redis, "doctor", "--json").stdout)
+    wrong = {finding["name"]: finding for finding in findings if not finding["well"]}
     assert set(wrong) == {"redis", "redis durability", "broker", "key", "relay", "fleet", "clock"}
     assert all(finding["advice"] for finding in wrong.values())
 
 
-def test_doctor_on_a_terminal(environment: dict[str, str]) -> None:
-    code, seen = on_a_terminal(environment, "doctor")
+def test_doctor_prints_a_table_on_a_terminal(environment: dict[str, str]) -> None:
+    code, output = on_a_terminal(environment, "doctor")
     assert code == 2
-    assert "what to do" in seen
-    assert "WRONG" in seen
+    assert "what to do" in output
+    assert "WRONG" in output
 
 
 def test_status_names_the_hours_that_are_stuck_and_what_to_do(
@@ -240,13 +235,11 @@ def test_status_names_the_hours_that_are_stuck_and_what_to_do(
     disk = Disk(tmp_path / "logs")
     disk.append(demands([1]))
     disk.rotate(Watched(MemoryArchive(), before=refuse_the_user))
-    plain = piped(environment, "status").stdout
+    output = piped(environment, "status").stdout
     with Page("docs/how-to/free-a-stuck-hour.md", "text") as page:
-        shown = re.sub(r"(?<=, tries: \d: ).*", "…", page.next())
-        assert differences(["…", *shown.splitlines()], plain) == []
-    assert (
-        f"#   {CLOUD_ID} {HOUR}: since {iso(NOW)}, tries: 1: answered InvalidObjectState" in plain
-    )
+        on_the_page = re.sub(r"(?<=, tries: \d: ).*", "…", page.next())
+        assert differences(["…", *on_the_page.splitlines()], output) == []
+    assert f"#   {CLOUD_ID} {HOUR}: since {iso(NOW)}, tries: 1: answered InvalidObject" in output
     assert json.loads(piped(environment, "status", "--json").stdout)["stuck_hours"] == [
         {
             "cloud_id": CLOUD_ID,
@@ -264,8 +257,8 @@ def refuse_the_user(_what: str, key: str) -> None:
         raise ArchiveUnavailable("answered InvalidObjectState\x1b")
 
 
-class Healthy:
-    """A system that reports as it should, with a relay that answers."""
+class HealthySystem:
+    """A system whose processes report, with a relay that answers."""
 
     def __init__(self, environment: dict[str, str], redis_url: str, relay: str) -> None:
         self._redis_url = redis_url
@@ -277,23 +270,23 @@ class Healthy:
         with redis.Redis.from_url(redis_url) as client:
             client.config_set("appendonly", "yes")
 
-    async def reports(self, *silent: str) -> None:
+    async def report_progress(self, *silent: str) -> None:
         store = redis_store(self._redis_url, cipher=None)
         for name in ("beat", "dispatch", "dispatcher", "fetch-1", "rotator"):
             if name not in silent:
                 await store.fleet.note_progress(name, {})
         await store.close()
 
-    async def visited(self, state: UserState) -> None:
+    async def report_visits(self, state: UserState) -> None:
+        """Visits of three users just now; the first of them ends with `state`."""
         cipher = Cipher([self.environment["EAGLE_SECRET_KEYS"]])
         store = redis_store(self._redis_url, cipher=cipher)
         await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
         await store.schedule.request(["00ce69", "00ce70", "00ce71"])
         for claim in await store.schedule.claim(["00ce69", "00ce70", "00ce71"], "worker"):
-            mine = state if claim.cloud_id == "00ce69" else read_just_now()
-            await store.schedule.report(
-                [Report(claim.cloud_id, claim.token, mine, Grid(60.0, 0.0))], {}
-            )
+            new_state = state if claim.cloud_id == "00ce69" else read_just_now()
+            report = Report(claim.cloud_id, claim.token, new_state, Grid(60.0, 0.0))
+            await store.schedule.report([report], {})
         await store.close()
 
     def doctor(self) -> tuple[int, dict[str, list[str]]]:
@@ -304,17 +297,17 @@ class Healthy:
 
 
 @pytest.fixture
-def healthy(environment: dict[str, str], redis_url: str) -> Iterator[Healthy]:
+def healthy(environment: dict[str, str], redis_url: str) -> Iterator[HealthySystem]:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as relay:
         serving = threading.Thread(target=relay.serve_forever, daemon=True)
         serving.start()
-        yield Healthy(environment, redis_url, f"http://127.0.0.1:{relay.server_port}/")
+        yield HealthySystem(environment, redis_url, f"http://127.0.0.1:{relay.server_port}/")
         relay.shutdown()
         with redis.Redis.from_url(redis_url) as client:
             client.config_set("appendonly", "no")
 
 
-ENDINGS = [
+EXIT_CODES = [
     ({}, (), 0, None),
     ({"failures": 3, "last_error": "refused: 401", "parked": "refused: 401"}, (), 1, "users"),
     ({"failures": 1, "last_error": "timed_out: no answer"}, (), 1, "users"),
@@ -322,35 +315,33 @@ ENDINGS = [
     ({}, ("dispatch",), 2, "dispatch"),
     ({}, ("fetch-1",), 2, "workers"),
 ]
+IDS = ["well", "parked", "failing", "silent", "beat", "workers"]
 
 
-ENDED_BY = ["well", "parked", "failing", "silent", "beat", "workers"]
-
-
-@pytest.mark.parametrize(("differences", "silent", "code", "name"), ENDINGS, ids=ENDED_BY)
-async def test_doctor_ends_with_the_worst_of_what_it_found(
-    healthy: Healthy,
+@pytest.mark.parametrize(("differences", "silent", "code", "name"), EXIT_CODES, ids=IDS)
+async def test_doctor_exits_with_the_worst_grade(
+    healthy: HealthySystem,
     differences: dict[str, Any],
     silent: tuple[str, ...],
     code: int,
     name: str | None,
 ) -> None:
-    await healthy.reports(*silent)
-    await healthy.visited(read_just_now(**differences))
-    ended, found = await asyncio.to_thread(healthy.doctor)
-    assert (ended, list(found)) == (code, [] if name is None else [name]), found
+    await healthy.report_progress(*silent)
+    await healthy.report_visits(read_just_now(**differences))
+    exit_code, findings = await asyncio.to_thread(healthy.doctor)
+    assert (exit_code, list(findings)) == (code, [] if name is None else [name]), findings
 
 
-async def test_doctor_shows_what_was_put_aside_and_what_could_not_be_read(
-    healthy: Healthy, tmp_path: Path
+async def test_doctor_shows_quarantined_files_and_unreadable_replies(
+    healthy: HealthySystem, tmp_path: Path
 ) -> None:
-    await healthy.reports()
-    await healthy.visited(read_just_now())
+    await healthy.report_progress()
+    await healthy.report_visits(read_just_now())
     keep_aside(tmp_path / "logs", "00ce69-torn", b"{", "cut off by a power failure")
     ReplySamples(tmp_path / "samples").keep_sample("00ce70", time.time(), "garbage: ?")
-    ended, found = await asyncio.to_thread(healthy.doctor)
-    assert ended == 1
-    assert set(found) == {"quarantine", "samples"}
-    assert "1 files; the newest: 00ce69-torn" in found["quarantine"][2]
-    assert "cut off by a power failure" in found["quarantine"][2]
-    assert found["samples"][2] == "replies of 1 homes could not be read today: 00ce70"
+    exit_code, findings = await asyncio.to_thread(healthy.doctor)
+    assert exit_code == 1
+    assert set(findings) == {"quarantine", "samples"}
+    assert "1 files; the newest: 00ce69-torn" in findings["quarantine"][2]
+    assert "cut off by a power failure" in findings["quarantine"][2]
+    assert findings["samples"][2] == "replies of 1 homes could not be read today: 00ce70"

@@ -32,6 +32,11 @@ from eagle_logger.users.store import Report, StoredUser
 
 Cli = Callable[..., Result]
 PASSWORD = "one-of-the-passwords"
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()",
+]
 
 
 @pytest.fixture
@@ -46,9 +51,9 @@ def environment(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def cli(environment: None) -> Cli:
     def invoke(
-        *words: str, text: str | bytes | None = None, fails: type[BaseException] | None = None
+        *words: str, stdin: str | bytes | None = None, fails: type[BaseException] | None = None
     ) -> Result:
-        result = CliRunner().invoke(main, words, input=text)
+        result = CliRunner().invoke(main, words, input=stdin)
         assert PASSWORD not in result.output
         if fails:
             assert isinstance(result.exception, fails), result.output
@@ -65,25 +70,25 @@ def line(cloud_id: object, **more: object) -> str:
     )
 
 
-# One at a time --------------------------------------------------------------------------------------------------------
+# One at a time ---
 
 
-def test_add_show_list_remove(cli: Cli) -> None:
+def test_a_user_is_added_shown_listed_and_removed(cli: Cli) -> None:
     words = (
         "users",
         "add",
         "00CE69",
         "--email",
-        "somebody@example.org",
+        "owner@example.org",
         "--demand-interval",
         "10",
         "--mac-id",
         "D8D5B9000000ABCD",
     )
-    assert cli(*words, text=f"{PASSWORD}\n").output == "00ce69 added\n"
-    assert cli(*words, text=PASSWORD).output == "00ce69 updated\n"
+    assert cli(*words, stdin=f"{PASSWORD}\n").output == "00ce69 added\n"
+    assert cli(*words, stdin=PASSWORD).output == "00ce69 updated\n"
     shown = dict(row.split("\t") for row in cli("users", "show", "00ce69").output.splitlines())
-    assert shown["user_email"] == "somebody@example.org"
+    assert shown["user_email"] == "owner@example.org"
     assert shown["mac_id"] == "0xd8d5b9000000abcd"
     assert shown["own cadence"] == "demand 10 s"
     assert shown["turn"].startswith("due ")
@@ -95,26 +100,28 @@ def test_add_show_list_remove(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["00:CE:69", "00-ce-69", "0x00CE69", " 00ce69 "])
-def test_a_gateways_own_spelling_of_its_id_is_taken_everywhere(cli: Cli, spelling: str) -> None:
+def test_every_command_takes_the_spellings_of_stickers_and_gateways(
+    cli: Cli, spelling: str
+) -> None:
     assert (
-        cli("users", "add", spelling, "--email", "a@example.org", text=PASSWORD).output
+        cli("users", "add", spelling, "--email", "a@example.org", stdin=PASSWORD).output
         == "00ce69 added\n"
     )
     assert cli("users", "show", spelling).output.startswith("cloud_id\t00ce69\n")
     assert cli("users", "wake", spelling).output.startswith("00ce69 is not parked")
     assert cli("users", "remove", spelling).output == "00ce69 removed\n"
-    assert cli("users", "import", "-", text=line(spelling)).output.startswith("1 lines imported")
+    assert cli("users", "import", "-", stdin=line(spelling)).output.startswith("1 lines imported")
     assert json.loads(cli("users", "export").output)["cloud_id"] == "00ce69"
 
 
-def test_the_password_is_what_was_given(cli: Cli) -> None:
+def test_a_password_is_kept_as_it_was_typed(cli: Cli) -> None:
     cli(
         "users",
         "add",
         "00ce69",
         "--email",
         "a@example.org",
-        text="with spaces, ü and a tab? no\r\n",
+        stdin="with spaces, ü and a tab? no\r\n",
     )
     [exported] = cli("users", "export").output.splitlines()
     credentials = Cipher([os.environ["EAGLE_SECRET_KEYS"]]).open(
@@ -124,7 +131,7 @@ def test_the_password_is_what_was_given(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "text", "error", "said"),
+    ("words", "stdin", "error", "message"),
     [
         (["add", "00ce6", "--email", "a@example.org"], PASSWORD, BadCloudId, "6 hex digits"),
         (["add", "00ce69", "--email", "a@example.org"], "", Permanent, "password is missing"),
@@ -195,22 +202,22 @@ def test_the_password_is_what_was_given(cli: Cli) -> None:
         (["remove", "00ce69"], None, UnknownUser, "there is no user 00ce69"),
     ],
 )
-def test_what_makes_no_sense_is_one_clear_line(
-    cli: Cli, words: list[str], text: str | bytes | None, error: type[Exception], said: str
+def test_a_wrong_argument_or_password_is_one_clear_line(
+    cli: Cli, words: list[str], stdin: str | bytes | None, error: type[Exception], message: str
 ) -> None:
-    result = cli("users", *words, text=text, fails=error)
-    assert said in str(result.exception)
+    result = cli("users", *words, stdin=stdin, fails=error)
+    assert message in str(result.exception)
     assert "\n" not in str(result.exception)
     assert PASSWORD not in str(result.exception)
 
 
-async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -> None:
-    await asyncio.to_thread(cli, "users", "import", "-", text=line("00ce69"))
+async def test_a_gateways_text_stays_on_its_line(cli: Cli, redis_url: str) -> None:
+    await asyncio.to_thread(cli, "users", "import", "-", stdin=line("00ce69"))
     store = redis_store(redis_url, cipher=None)
     await store.schedule.request(["00ce69"])
     [claim] = await store.schedule.claim(["00ce69"], "worker")
-    said = "refused: [/bold] \x1b[2J\nffffff\tdue"
-    state = UserState(failures=3, last_error=said, parked=said)
+    reason = "refused: [/bold] \x1b[2J\nffffff\tdue"
+    state = UserState(failures=3, last_error=reason, parked=reason)
     await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0))], {})
     await store.close()
     [row] = (await asyncio.to_thread(cli, "users", "list")).stdout.splitlines()
@@ -225,30 +232,31 @@ async def test_what_a_gateway_said_stays_on_its_line(cli: Cli, redis_url: str) -
     )
 
 
-async def park(redis_url: str, **whys: str) -> None:
+async def fail_visits(redis_url: str, reasons: dict[str, str]) -> None:
     store = redis_store(redis_url, cipher=None)
-    for cloud_id, why in whys.items():
-        await store.schedule.request([cloud_id[1:]])
-        [claim] = await store.schedule.claim([cloud_id[1:]], "worker")
-        state = UserState(failures=3, last_error=why, parked=None if why == "busy" else why)
-        await store.schedule.report(
-            [Report(cloud_id[1:], claim.token, state, Grid(6.0, 0.0), 3600.0)], {}
-        )
+    """One visit each. A reason other than `busy` parks the user."""
+    for cloud_id, reason in reasons.items():
+        await store.schedule.request([cloud_id])
+        [claim] = await store.schedule.claim([cloud_id], "worker")
+        parked = None if reason == "busy" else reason
+        state = UserState(failures=3, last_error=reason, parked=parked)
+        report = Report(cloud_id, claim.token, state, Grid(6.0, 0.0), 3600.0)
+        await store.schedule.report([report], {})
     await store.close()
 
 
 async def test_parked_users_are_woken_without_a_password(
     cli: Cli, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everybody = "\n".join(line(f"00000{number}") for number in range(1, 6))
-    await asyncio.to_thread(cli, "users", "import", "-", text=everybody)
-    await park(
-        redis_url,
-        _000001="refused: 401",
-        _000002="refused: 401",
-        _000003="busy",
-        _000004="poison: 5 died",
-    )
+    users = "\n".join(line(f"00000{number}") for number in range(1, 6))
+    await asyncio.to_thread(cli, "users", "import", "-", stdin=users)
+    reasons = {
+        "000001": "refused: 401",
+        "000002": "refused: 401",
+        "000003": "busy",
+        "000004": "poison: 5 died",
+    }
+    await fail_visits(redis_url, reasons)
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
     named = await asyncio.to_thread(
         cli, "users", "wake", "000005", "000001", "ffffff", fails=UnknownUser
@@ -267,69 +275,51 @@ async def test_parked_users_are_woken_without_a_password(
 
 
 @pytest.mark.parametrize("words", [[], ["--all", "00ce69"]])
-def test_waking_wants_names_or_all(environment: None, words: list[str]) -> None:
+def test_waking_needs_either_names_or_all(environment: None, words: list[str]) -> None:
     result = CliRunner().invoke(main, ["users", "wake", *words])
     assert result.exit_code == 2
     assert "say --all" in result.output
 
 
-def test_an_unknown_user_among_those_to_remove(cli: Cli) -> None:
-    cli("users", "import", "-", text=line("000001"))
+def test_an_unknown_user_does_not_keep_others_from_being_removed(cli: Cli) -> None:
+    cli("users", "import", "-", stdin=line("000001"))
     result = cli("users", "remove", "000002", "000001", fails=UnknownUser)
     assert result.output == "000001 removed\n"
 
 
-def test_a_password_never_comes_from_the_command_line(cli: Cli) -> None:
+def test_no_option_takes_a_password(cli: Cli) -> None:
     result = CliRunner().invoke(main, ["users", "add", "00ce69", "--email", "a", "--password", "x"])
     assert result.exit_code == 2
     assert "No such option" in result.output
 
 
-def test_the_command_itself_asks_and_does_not_echo(environment: None) -> None:
-    # The only test with a terminal: what a person sees who types a password.
+def test_the_prompt_for_a_password_does_not_echo(environment: None) -> None:
     ours, theirs = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "eagle_logger",
-        "users",
-        "add",
-        "00ce69",
-        "--email",
-        "a@example.org",
-    ]
-    command[1:3] = [
-        "-c",
-        "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()",
-    ]
+    command = [*COMMAND, "users", "add", "00ce69", "--email", "a@example.org"]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, start_new_session=True
     ) as process:
         os.close(theirs)
-        seen = b""
-        while b"Password of 00ce69" not in seen:
-            seen += os.read(ours, 1000)
+        output = b""
+        while b"Password of 00ce69" not in output:
+            output += os.read(ours, 1000)
         os.write(ours, f"{PASSWORD}\n".encode())
-        while b"00ce69 added" not in seen:
-            seen += os.read(ours, 1000)
+        while b"00ce69 added" not in output:
+            output += os.read(ours, 1000)
         assert process.wait(30) == 0
     os.close(ours)
-    assert PASSWORD.encode() not in seen
+    assert PASSWORD.encode() not in output
 
 
-def test_the_command_itself_fails_without_a_traceback(environment: None) -> None:
-    code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"
+def test_a_command_that_fails_shows_no_traceback(environment: None) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, "users", "remove", "00ce69"],
-        capture_output=True,
-        text=True,
-        check=False,
+        [*COMMAND, "users", "remove", "00ce69"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "there is no user 00ce69; `eagle-logger users list` shows all users\n"
 
 
-# Many at once ---------------------------------------------------------------------------------------------------------
+# Many at once ---
 
 
 def test_import_takes_good_lines_and_reports_bad_ones(cli: Cli, tmp_path: Path) -> None:
@@ -379,8 +369,8 @@ def test_import_takes_good_lines_and_reports_bad_ones(cli: Cli, tmp_path: Path) 
     ]
 
 
-def test_not_even_text(cli: Cli) -> None:
-    result = cli("users", "import", "-", text=b"\xff\xfe\x00\n" + line("000001").encode())
+def test_a_line_that_is_not_text_is_refused_alone(cli: Cli) -> None:
+    result = cli("users", "import", "-", stdin=b"\xff\xfe\x00\n" + line("000001").encode())
     assert (result.exit_code, result.stdout) == (
         1,
         "1 lines imported, 1 refused, 0 replaced an earlier one\n",
@@ -389,7 +379,7 @@ def test_not_even_text(cli: Cli) -> None:
 
 def test_export_can_be_imported_again(cli: Cli, tmp_path: Path) -> None:
     lines = [line(f"{number:06x}", intervals={"price": 60}) for number in range(1200)]
-    assert cli("users", "import", "-", text="\n".join(lines)).exit_code == 0
+    assert cli("users", "import", "-", stdin="\n".join(lines)).exit_code == 0
     backup = tmp_path / "backup.jsonl"
     cli("users", "export", str(backup))
     assert cli("users", "export").stdout == backup.read_text()
@@ -407,36 +397,36 @@ def test_export_can_be_imported_again(cli: Cli, tmp_path: Path) -> None:
 def test_an_export_that_fails_half_way_leaves_the_last_one_alone(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli("users", "import", "-", text=line("000001"))
+    cli("users", "import", "-", stdin=line("000001"))
     backup = tmp_path / "backup.jsonl"
     cli("users", "export", str(backup))
-    before, everybody = backup.read_text(), RedisUsers.all
+    before, all_users = backup.read_text(), RedisUsers.all
 
     async def until_redis_dies(
         self: RedisUsers, batch: int = 500
     ) -> AsyncIterator[list[StoredUser]]:
-        async for users in everybody(self, batch=batch):
+        async for users in all_users(self, batch=batch):
             yield users
         raise RedisUnavailable
 
     monkeypatch.setattr(RedisUsers, "all", until_redis_dies)
-    cli("users", "import", "-", text=line("000002"))
+    cli("users", "import", "-", stdin=line("000002"))
     cli("users", "export", str(backup), fails=RedisUnavailable)
     assert backup.read_text() == before
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["backup.jsonl"]
 
 
-def test_an_export_to_where_nothing_can_be_written(cli: Cli, tmp_path: Path) -> None:
+def test_an_export_into_a_missing_directory_is_one_clear_message(cli: Cli, tmp_path: Path) -> None:
     result = cli("users", "export", str(tmp_path / "nowhere" / "backup.jsonl"))
     assert result.exit_code == 1
     assert "Could not open file" in result.stderr
 
 
 def test_a_sealed_password_that_was_tampered_with_is_refused_alone(cli: Cli) -> None:
-    cli("users", "import", "-", text="\n".join(line(f"00000{number}") for number in range(3)))
-    exported = [json.loads(text) for text in cli("users", "export").stdout.splitlines()]
+    cli("users", "import", "-", stdin="\n".join(line(f"00000{number}") for number in range(3)))
+    exported = [json.loads(user) for user in cli("users", "export").stdout.splitlines()]
     exported[0]["sealed"], exported[1]["sealed"] = exported[1]["sealed"], "gAAAAAnonsense"
-    result = cli("users", "import", "-", text="\n".join(json.dumps(one) for one in exported))
+    result = cli("users", "import", "-", stdin="\n".join(map(json.dumps, exported)))
     assert (result.exit_code, result.stdout) == (
         1,
         "1 lines imported, 2 refused, 0 replaced an earlier one\n",
@@ -447,20 +437,20 @@ def test_a_sealed_password_that_was_tampered_with_is_refused_alone(cli: Cli) -> 
     ]
 
 
-# Keys and shards ------------------------------------------------------------------------------------------------------
+# Keys and shards ---
 
 
-def test_what_needs_passwords_refuses_to_work_without_a_key(
+def test_only_commands_that_use_passwords_need_a_key(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli("users", "import", "-", text=line("00ce69"))
+    cli("users", "import", "-", stdin=line("00ce69"))
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
     for words in (
         ["users", "add", "000001", "--email", "a"],
         ["users", "import", "-"],
         ["keys", "rotate"],
     ):
-        cli(*words, text=line("000001"), fails=NoSecretKey)
+        cli(*words, stdin=line("000001"), fails=NoSecretKey)
     for words in (
         ["users", "list"],
         ["users", "export"],
@@ -477,14 +467,16 @@ def test_a_malformed_key_is_named_by_its_variable_and_not_shown(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("EAGLE_SECRET_KEYS", f"{new_key()}, {key}")
-    result = cli("users", "add", "000001", "--email", "a", text="x", fails=ConfigurationError)
+    result = cli("users", "add", "000001", "--email", "a", stdin="x", fails=ConfigurationError)
     assert "EAGLE_SECRET_KEYS: key 2 of 2 is not a Fernet key" in str(result.exception)
     assert key not in str(result.exception)
 
 
-def test_rotating_keys(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_rotating_keys_seals_each_password_with_the_newest(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     old, new = os.environ["EAGLE_SECRET_KEYS"], cli("keys", "generate").output.strip()
-    cli("users", "import", "-", text="\n".join(line(f"{number:06x}") for number in range(20)))
+    cli("users", "import", "-", stdin="\n".join(line(f"{number:06x}") for number in range(20)))
     file = tmp_path / "keys"
     file.write_text(f"{new}\n{old}\n")
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
@@ -499,7 +491,7 @@ def test_rotating_keys(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert str(result.exception).startswith("20 passwords can be decrypted with none of the keys")
 
 
-def test_a_key_file_that_is_not_there(
+def test_a_missing_key_file_is_named_by_its_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("EAGLE_SECRET_KEYS")
@@ -509,14 +501,16 @@ def test_a_key_file_that_is_not_there(
     )
 
 
-def test_shards(cli: Cli) -> None:
+def test_the_number_of_shards_is_set_and_shown(cli: Cli) -> None:
     assert cli("shards", "show").output.startswith("not agreed on yet")
     assert cli("shards", "set", "32").output.startswith("32 shards")
     assert cli("shards", "show").output == "32\n"
     assert cli("shards", "set", "0").exit_code == 2
 
 
-def test_redis_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_the_error_names_the_address_but_no_password(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://:not-a-secret@127.0.0.1:1/0")
     result = cli("users", "list", fails=RedisUnavailable)
     assert "127.0.0.1:1" in str(result.exception)

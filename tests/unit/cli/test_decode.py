@@ -35,7 +35,7 @@ def run(body: bytes, *options: str) -> Result:
 
 
 @freeze_time("2015-03-10T17:54:05.250Z", ignore=["hypothesis"])
-def test_a_line_per_reading_as_it_would_be_logged() -> None:
+def test_a_reading_is_shown_as_it_would_be_logged() -> None:
     result = run(WHOLE, "--cloud-id", "00CE69")
     assert result.exit_code == 0
     line = json.loads(result.stdout, parse_float=Decimal)
@@ -50,7 +50,7 @@ def test_a_line_per_reading_as_it_would_be_logged() -> None:
 @pytest.mark.parametrize(
     ("now", "flags"), [("2015-03-12", ["long_past"]), ("2015-03-10", ["future"])]
 )
-def test_a_strange_time_is_flagged(now: str, flags: list[str]) -> None:
+def test_a_time_far_from_now_is_flagged(now: str, flags: list[str]) -> None:
     with freeze_time(now):
         assert json.loads(run(WHOLE).stdout)["flags"] == flags
 
@@ -59,14 +59,14 @@ def test_a_strange_time_is_flagged(now: str, flags: list[str]) -> None:
     "body", [price(*_PRICE, time="0xffffffff"), summation("SummationDelivered=0x3e8", time="")]
 )
 @freeze_time("2015-03-10T17:54:05.250Z", ignore=["hypothesis"])
-def test_what_has_no_time_is_shown_under_its_arrival(body: bytes) -> None:
+def test_a_reading_without_a_time_is_shown_under_its_arrival(body: bytes) -> None:
     result = run(body)
     line = json.loads(result.stdout)
     assert (result.exit_code, result.stderr) == (0, "")
     assert (line["time"], line["flags"]) == ("2015-03-10T17:54:05Z", ["filed_by_arrival"])
 
 
-def test_that_no_message_waits_is_no_problem() -> None:
+def test_a_reply_that_no_message_waits_is_no_problem() -> None:
     result = run(message("Id=0x00000000", "Read=Y", "Queue=active", time="0x00000000"))
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no reading in it\n")
 
@@ -91,7 +91,7 @@ def test_problems_go_to_standard_error() -> None:
         demand("Demand=0x1", "Demand=0x2"),
     ],
 )
-def test_a_known_notification_without_a_reading_is_well(body: bytes) -> None:
+def test_a_known_notification_without_a_reading_exits_with_0(body: bytes) -> None:
     result = run(body)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "0123456789abcdef" not in result.output
@@ -111,7 +111,7 @@ def test_a_known_notification_without_a_reading_is_well(body: bytes) -> None:
     ],
     ids=["nothing", "blanks", "text", "error", "unknown", "html", "truncated", "too large"],
 )
-def test_anything_else_is_not(body: bytes) -> None:
+def test_an_unknown_or_damaged_reply_exits_with_1(body: bytes) -> None:
     result = run(body)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.strip()
@@ -119,27 +119,27 @@ def test_anything_else_is_not(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "quirk", [one for one in JSON if "known" not in one.comes_out[0]], ids=lambda quirk: quirk.title
+    "quirk",
+    [quirk for quirk in JSON if "known" not in quirk.comes_out[0]],
+    ids=lambda quirk: quirk.title,
 )
-def test_exit_codes_follow_the_table(quirk: Quirk) -> None:
+def test_the_exit_code_follows_the_table_of_quirks(quirk: Quirk) -> None:
     assert run(quirk.body).exit_code == (1 if outcome(quirk) == ("unreadable",) else 0)
 
 
 def test_a_reply_cannot_steer_the_terminal() -> None:
-    shown = (
-        CliRunner()
-        .invoke(decode, input=b"<Fancy\x1b]0;New>\x1b[2J\x9b2J\r\n</Fancy>", color=True)
-        .stderr
-    )
-    assert "unknown_root" in shown
-    assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in shown if one not in "\r\n")
+    reply = b"<Fancy\x1b]0;New>\x1b[2J\x9b2J\r\n</Fancy>"
+    printed = CliRunner().invoke(decode, input=reply, color=True).stderr
+    assert "unknown_root" in printed
+    codes = [ord(character) for character in printed if character not in "\r\n"]
+    assert not any(code < 32 or 127 <= code < 160 for code in codes)
 
 
-def test_a_file_by_name(tmp_path: Path) -> None:
+def test_a_reply_can_be_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "reply.xml"
     file.write_bytes(WHOLE)
     assert run(b"", str(file)).exit_code == 0
 
 
-def test_a_cloud_id_that_is_none_is_named() -> None:
+def test_a_malformed_cloud_id_is_refused() -> None:
     assert "hex digits" in str(run(WHOLE, "--cloud-id", "x").exception)

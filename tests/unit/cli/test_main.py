@@ -1,4 +1,4 @@
-"""What somebody at a keyboard sees when something goes wrong."""
+"""What a person at a keyboard sees when a command fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eagle_logger.errors import BadCloudId, ConfigurationError
 
 
 @pytest.mark.parametrize(
-    ("wrong", "code", "said"),
+    ("error", "code", "message"),
     [
         (ConfigurationError("EAGLE_SHARDS: no"), 2, "EAGLE_SHARDS: no"),
         (BadCloudId("xyz is none"), 1, "xyz is none"),
@@ -29,40 +29,38 @@ from eagle_logger.errors import BadCloudId, ConfigurationError
         ),
     ],
 )
-def test_what_can_be_foreseen_is_one_line(
+def test_a_foreseen_error_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    wrong: Exception,
+    error: Exception,
     code: int,
-    said: str,
+    message: str,
 ) -> None:
-    _fail_with(wrong, monkeypatch)
-    with pytest.raises(SystemExit) as ended:
+    _fail_with(error, monkeypatch)
+    with pytest.raises(SystemExit) as ending:
         command_line.run()
-    assert ended.value.code == code
-    assert capsys.readouterr().err == f"{said}\n"
+    assert ending.value.code == code
+    assert capsys.readouterr().err == f"{message}\n"
 
 
-@pytest.mark.parametrize("mistake", [KeyError("ours"), OSError(errno.EBADF, "Bad file descriptor")])
-def test_a_mistake_of_ours_shows_where_it_was_made(
-    monkeypatch: pytest.MonkeyPatch, mistake: Exception
-) -> None:
-    _fail_with(mistake, monkeypatch)
-    with pytest.raises(type(mistake)):
+@pytest.mark.parametrize("bug", [KeyError("name"), OSError(errno.EBADF, "Bad file descriptor")])
+def test_a_bug_shows_a_traceback(monkeypatch: pytest.MonkeyPatch, bug: Exception) -> None:
+    _fail_with(bug, monkeypatch)
+    with pytest.raises(type(bug)):
         command_line.run()
 
 
 @pytest.mark.parametrize(
     "words", [[], ["users"], ["keys"], ["shards"]], ids=lambda words: " ".join(words) or "all"
 )
-def test_what_a_command_is_for_is_said_to_the_end(words: list[str]) -> None:
-    said = CliRunner().invoke(command_line.main, [*words, "--help"], terminal_width=80).output
-    assert "Commands:" in said
-    assert "..." not in said.partition("Commands:")[2]
+def test_a_list_of_commands_cuts_no_sentence_off(words: list[str]) -> None:
+    page = CliRunner().invoke(command_line.main, [*words, "--help"], terminal_width=80).output
+    assert "Commands:" in page
+    assert "..." not in page.partition("Commands:")[2]
 
 
-def _fail_with(wrong: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def _fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: object) -> None:
-        raise wrong
+        raise error
 
     monkeypatch.setattr(command_line, "main", fail)

@@ -1,0 +1,197 @@
+"""What `eagle-logger status` prints: JSON, lines for a pipe, and a picture for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+
+from pydantic_core import to_json
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eagle_logger.cli.terminal_text import harmless
+from eagle_logger.cli.user_selection import UserSelection
+from eagle_logger.core.circuit_breaker import Phase
+from eagle_logger.core.skew import LARGEST_SKEW_S
+from eagle_logger.core.user_standing import Standing
+from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UserStatus
+
+MOST_ROWS = 40
+MOST_STUCK_ROWS = 10
+MOST_REASONS = 10
+_STANDING_IN_WORDS = {
+    Standing.NEVER_READ: "it answers, and no reading ever came of it",
+    Standing.LEASED: "being fetched",
+    Standing.NEW: "not asked yet",
+    Standing.OK: "ok",
+}
+_RELAY_IN_WORDS = {
+    Phase.CLOSED: "asked for everybody",
+    Phase.OPEN: "away: most visits fail, so only a few users a second are asked until it answers",
+    Phase.RETURNING: "answers again: more and more users are asked",
+}
+
+
+def fleet_json(fleet: FleetStatus) -> bytes:
+    """Encode with pydantic, which takes a third of the time of `json.dumps`. It refuses a lone
+    surrogate, which a gateway's text may hold. Then `json.dumps` writes it as an escape."""
+    try:
+        return to_json(fleet.as_json())
+    except ValueError:
+        return json.dumps(fleet.as_json()).encode()
+
+
+def fleet_lines(fleet: FleetStatus, selection: UserSelection) -> Iterator[str]:
+    """A line for each selected user, columns separated by tabs; then the totals, after `# `."""
+    for user in selection.choose_from(fleet.users):
+        columns = (
+            user.cloud_id,
+            user.last_reading or "never",
+            "" if user.age is None else f"{user.age:.0f}",
+            str(user.readings_last_hour),
+            str(user.readings_total),
+            user.next_due or "",
+            state_in_words(user),
+        )
+        yield "\t".join(columns)
+    for line in totals_in_words(fleet):
+        yield f"# {line}"
+
+
+def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableType:
+    """A table of the first of the selected users, above the totals."""
+    table = Table(title=f"{fleet.totals.users} users at {fleet.at}", title_justify="left")
+    for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
+        is_number = heading in {"age", "last hour", "total"}
+        table.add_column(heading, justify="right" if is_number else "left")
+    users = selection.choose_from(fleet.users, MOST_ROWS)
+    for user in users:
+        table.add_row(
+            user.cloud_id,
+            user.last_reading or "never",
+            _age_in_words(user.age),
+            str(user.readings_last_hour),
+            str(user.readings_total),
+            user.next_due or "",
+            Text(state_in_words(user)),  # a Text, so that a gateway's brackets are no markup
+            style=_style(Standing(user.standing)),
+        )
+    if len(fleet.users) > len(users):
+        shown = f"{len(users)} of {len(fleet.users)}, by {selection.sort}"
+        table.caption = f"{shown}; --limit and --json have more"
+    return Group(table, "", *map(Text, totals_in_words(fleet)))
+
+
+def _style(standing: Standing) -> str | None:
+    if standing in {Standing.PARKED, Standing.UNREADABLE}:
+        return "red"
+    return None if standing.is_well else "yellow"
+
+
+def state_in_words(user: UserStatus) -> str:
+    match Standing(user.standing):
+        case Standing.PARKED:
+            return f"parked: {harmless(user.why_not or '')}"
+        case Standing.UNREADABLE:
+            return harmless(user.unreadable or "")
+        case Standing.FAILING:
+            return f"{user.failures} failures: {harmless(user.last_error or '')}"
+        case Standing.OVERDUE:
+            never = "never read, and " if user.silence is None else ""
+            return f"{never}its turn is {_age_in_words(user.late)} late"
+        case Standing.SILENT:
+            return f"it answers, but without a new reading for {_age_in_words(user.silence)}"
+        case standing:
+            return _STANDING_IN_WORDS[standing]
+
+
+def _age_in_words(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def totals_in_words(fleet: FleetStatus) -> list[str]:
+    """The lines below the users. They count every user, whichever are selected."""
+    queues = ", ".join(f"{name} {length}" for name, length in fleet.queues.items())
+    hours = ", ".join(f"{hour.hour} ({hour.files} files)" for hour in fleet.unarchived_hours)
+    open_files = sum(hour.files for hour in fleet.open_hours)
+    processes = ", ".join(
+        f"{name} {_age_in_words(age)} ago" for name, age in fleet.processes.items()
+    )
+    return [
+        _users_line(fleet),
+        f"not well: {_reasons(fleet)}",
+        *_refused_and_parked(fleet),
+        f"messages waiting: {queues}",
+        f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",
+        *_stuck_hours(fleet.stuck_hours),
+        f"progress: {processes or 'none has reported'}",
+        *_wrong_clocks(fleet),
+        f"relay: {_RELAY_IN_WORDS[Phase(fleet.relay)]}",
+    ]
+
+
+def _users_line(fleet: FleetStatus) -> str:
+    totals = fleet.totals
+    has_waited = totals.overdue and fleet.longest_wait
+    longest = f", the longest for {_age_in_words(fleet.longest_wait)}" if has_waited else ""
+    waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue{longest})"
+    return (
+        f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked"
+    )
+
+
+def _reasons(fleet: FleetStatus) -> str:
+    counts = [
+        f"{harmless(reason)} {users}"
+        for reason, users in islice(fleet.reasons.items(), MOST_REASONS)
+    ]
+    others = sum(islice(fleet.reasons.values(), MOST_REASONS, None))
+    return ", ".join([*counts, *([f"others {others}"] if others else [])]) or "none"
+
+
+def _refused_and_parked(fleet: FleetStatus) -> Iterator[str]:
+    if fleet.totals.refused:
+        yield (
+            f"refused by the relay, and asked again within the hour: {fleet.totals.refused} "
+            "(`eagle-logger users wake --all` asks them at once; "
+            "`eagle-logger users add` enters a changed password)"
+        )
+    if fleet.totals.parked:
+        yield (
+            f"parked, and not asked any more: {fleet.totals.parked} "
+            "(`eagle-logger users add` corrects a password; if the relay was at fault, "
+            "`eagle-logger users wake --all` wakes all)"
+        )
+
+
+def _stuck_hours(hours: list[StuckHour]) -> Iterator[str]:
+    """The oldest stuck hours, after a line with the page that says what to do."""
+    if not hours:
+        return
+    yield (
+        f"hours that are stuck: {len(hours)}; "
+        "no other hour waits for them, and rotation tries them again by itself. "
+        "What to do: docs/how-to/free-a-stuck-hour.md"
+    )
+    for stuck in hours[:MOST_STUCK_ROWS]:
+        tries = f"since {stuck.since}, tries: {stuck.tries}: {harmless(stuck.reason)}"
+        yield f"  {stuck.cloud_id} {stuck.hour}: {tries}"
+    if len(hours) > MOST_STUCK_ROWS:
+        yield f"  and {len(hours) - MOST_STUCK_ROWS} more, which --json shows"
+
+
+def _wrong_clocks(fleet: FleetStatus) -> Iterator[str]:
+    clocks = ", ".join(
+        f"{name} is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} Redis"
+        for name, ahead in fleet.clocks_ahead.items()
+        if abs(ahead) > LARGEST_SKEW_S
+    )
+    if clocks:
+        yield f"clocks that are wrong: {clocks} (set them, with NTP)"
