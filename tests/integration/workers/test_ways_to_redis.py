@@ -61,12 +61,11 @@ def front(server: RedisServer) -> Iterator[TcpProxy]:
         yield running
 
 
-@pytest.fixture(params=["port", "socket", "tls"])
+@pytest.fixture(params=["socket", "tls"])
 def environment(
     request: pytest.FixtureRequest, server: RedisServer, front: TcpProxy, tmp_path: Path
 ) -> dict[str, str]:
     addresses = {
-        "port": f"redis://{LOGIN}@127.0.0.1:{server.port}?db=3",
         "socket": f"unix://{LOGIN}@{server.directory / 's'}?db=3",
         "tls": f"rediss://{LOGIN}@127.0.0.1:{front.port}/3",
     }
@@ -84,7 +83,7 @@ def deceived(front: TcpProxy, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(120)
-async def test_every_program_works_on_every_way_to_redis(
+async def test_every_program_works_over_a_socket_and_over_tls(
     environment: dict[str, str],
     server: RedisServer,
     tmp_path: Path,
