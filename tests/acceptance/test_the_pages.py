@@ -251,6 +251,8 @@ def test_drain_a_node(system: Reader) -> None:
         Page("docs/how-to/drain-a-node.md", "text") as screen,
     ):
         drained = system.terminal.enter(f"{{ {page.next('eagle-logger drain')}\n}} 2>&1")
+        # Homes that an earlier page added anew may have shown a reading again.
+        drained = re.sub(r", \d+ duplicates? dropped", "", drained)
         assert differences(screen.next().splitlines(), drained) == []
         assert "eagle-logger drain --undo" in system.terminal.enter(
             "eagle-logger doctor", codes=(0, 1)

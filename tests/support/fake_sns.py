@@ -106,8 +106,9 @@ class FakeSns:
 
     async def fetch_certificate(self, url: str) -> bytes:
         self.fetched.append(url)
+        away = self.away
         await asyncio.sleep(0)
-        if self.away:
+        if away:
             raise CertificateUnavailable("the fake is away")
         if url not in self.certificates:
             raise MessageRefused(Reason.CERTIFICATE_MISSING, "there is no such certificate")
