@@ -108,12 +108,9 @@ def with_password(record: bytes, sealed: str) -> bytes:
 def encode_state(state: UserState) -> bytes:
     """The state without the user's trouble."""
     packer = zlib.compressobj(1, zlib.DEFLATED, -11, 5, zlib.Z_DEFAULT_STRATEGY, _COMMON)
-    text = (
-        _dumps(_facts(state))
-        + b"\n"
-        + _dumps([[*stream, *seen] for stream, seen in state.recent.items()])
-    )
-    return _FORMAT + packer.compress(text) + packer.flush()
+    facts = _dumps(_facts(state))
+    recent = _dumps([[*stream, *seen] for stream, seen in state.recent.items()])
+    return _FORMAT + packer.compress(facts + b"\n" + recent) + packer.flush()
 
 
 def decode_state(written: bytes | None, trouble: bytes | None = None) -> UserState:
@@ -215,20 +212,15 @@ def _facts(state: UserState) -> list[Any]:
 
 def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> UserState:
     total, first, last, arrival, counts, strange, asked, *later = facts
-    whole, moments = (
-        {type(total), *map(type, counts), *map(type, strange)},
-        {*map(type, asked.values())},
-    )
     if not (
-        whole <= _WHOLE and {type(first), type(last)} <= _WHOLE_OR_NONE and moments <= _MOMENTS
+        {type(total), *map(type, counts), *map(type, strange)} <= _WHOLE
+        and {type(first), type(last)} <= _WHOLE_OR_NONE
+        and (arrival is None or type(arrival) in _MOMENTS)
+        and {*map(type, asked.values())} <= _MOMENTS
     ):
         raise ValueError("a fact has the wrong type")
-    if arrival is not None and type(arrival) not in _MOMENTS:
-        raise ValueError("a fact has the wrong type")
-    if not all(
-        moment is None or _BEGIN_OF_TIME <= moment < _END_OF_TIME
-        for moment in (first, last, arrival)
-    ):
+    moments = [moment for moment in (first, last, arrival) if moment is not None]
+    if not all(_BEGIN_OF_TIME <= moment < _END_OF_TIME for moment in moments):
         raise ValueError("a moment is beyond all dates")
     return UserState(
         total_events_logged=total,
@@ -254,7 +246,7 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
         return self._parsed[1]
 
     @property
-    def _read(self) -> dict[Stream, tuple[Seen, ...]]:
+    def _readings(self) -> dict[Stream, tuple[Seen, ...]]:
         return self._parsed[0]
 
     @cached_property
@@ -262,7 +254,7 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
         try:
             return {
                 Stream(device, meter, kind_of(kind)): tuple(
-                    [_seen(time, text) for time, text in seen]
+                    [_recent_reading(time, text) for time, text in seen]
                 )
                 for device, meter, kind, *seen in _loads(self._written)
             }, None
@@ -270,19 +262,19 @@ class _Recent(Mapping[Stream, tuple[Seen, ...]]):
             return {}, f"its recent readings cannot be read: {exc}"
 
     def __getitem__(self, stream: Stream) -> tuple[Seen, ...]:
-        return self._read[stream]
+        return self._readings[stream]
 
     def __iter__(self) -> Iterator[Stream]:
-        return iter(self._read)
+        return iter(self._readings)
 
     def __len__(self) -> int:
-        return len(self._read)
+        return len(self._readings)
 
     def __repr__(self) -> str:
-        return repr(self._read)
+        return repr(self._readings)
 
 
-def _seen(time: int, text: str) -> Seen:
+def _recent_reading(time: int, text: str) -> Seen:
     """A recent reading. Earlier versions wrote its whole text, however long."""
     if type(time) is not int:
         raise ValueError("a time is no number")

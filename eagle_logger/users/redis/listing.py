@@ -37,10 +37,10 @@ async def pages(redis: RedisConnection, after: str, batch: int) -> AsyncIterator
     waiting: list[bytes] = []
     async for ids in _ids(redis, after):
         waiting += ids
-        whole = len(waiting) - len(waiting) % batch
-        for start in range(0, whole, batch):
+        in_full_pages = len(waiting) - len(waiting) % batch
+        for start in range(0, in_full_pages, batch):
             yield waiting[start : start + batch]
-        del waiting[:whole]
+        del waiting[:in_full_pages]
     if waiting:
         yield waiting
 

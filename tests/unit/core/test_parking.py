@@ -18,9 +18,17 @@ def test_a_refused_user_is_asked_again_after_5_minutes_15_minutes_and_then_hourl
 
 @pytest.mark.parametrize(
     ("parkings", "users", "many"),
-    [(1, 1, False), (2, 2, False), (3, 3, False), (3, 60, False), (4, 60, True), (4, 80, False), (5, 80, True),
-     (1500, 30_000, False), (1501, 30_000, True)],
-)  # fmt: skip
+    [
+        (1, 1, False),
+        (3, 3, False),
+        (3, 60, False),
+        (4, 60, True),
+        (4, 80, False),
+        (5, 80, True),
+        (1500, 30_000, False),
+        (1501, 30_000, True),
+    ],
+)
 def test_more_than_three_and_more_than_a_twentieth_are_many(
     parkings: int, users: int, *, many: bool
 ) -> None:
