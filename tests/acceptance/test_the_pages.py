@@ -148,7 +148,7 @@ def test_readme_shows_a_line_as_it_is_written() -> None:
     assert encode_line("00ce69", reading, line.arrived) == text
 
 
-def test_add_users(system: Reader) -> None:
+def test_the_page_add_users(system: Reader) -> None:
     known = credentials(system)
     add_one = "eagle-logger users add 01fba2 --email home-01fba2@homes.example"
     right = known["01fba2"]["user_pw"]
@@ -183,7 +183,7 @@ def test_add_users(system: Reader) -> None:
     system.terminal.enter(add_one, keys=f"{right}\n")
 
 
-def test_celery_command_line(system: Reader) -> None:
+def test_the_page_celery_command_line(system: Reader) -> None:
     with Page("docs/how-to/celery-command-line.md", "console") as page:
         celery = "celery -A workers.app"
         system.type_until(page, f"{celery} status", codes=QUIET)
@@ -210,7 +210,7 @@ def test_celery_command_line(system: Reader) -> None:
         system.type(page, f"{celery} control add_consumer fetch.0")
 
 
-def test_rotate_keys(system: Reader) -> None:
+def test_the_page_rotate_keys(system: Reader) -> None:
     with Page("docs/how-to/rotate-keys.md", "console") as page:
         system.type(page, "(umask 077; eagle-logger keys generate")
         # The page lets the reader wait two seconds while a process does not know the new key yet.
@@ -222,7 +222,7 @@ def test_rotate_keys(system: Reader) -> None:
         system.type(page, "(umask 077; python3 -c")
 
 
-def test_wake_users(system: Reader) -> None:
+def test_the_page_wake_users(system: Reader) -> None:
     # An earlier page added these homes anew. Until the relay has accepted their credentials once, a
     # refusal parks them.
     refused = ["01fba2", "63c429"]
@@ -244,7 +244,7 @@ def test_wake_users(system: Reader) -> None:
     until(lambda: shown(system, "01fba2")["failures in a row"] == "0")
 
 
-def test_drain_a_node(system: Reader) -> None:
+def test_the_page_drain_a_node(system: Reader) -> None:
     lost_disk = system.folder / "found"
     with (
         Page("docs/how-to/drain-a-node.md", "sh") as page,
@@ -282,7 +282,7 @@ def test_drain_a_node(system: Reader) -> None:
         assert server.zrem("eagle:nodes", (lost_disk / "logs" / "node-id").read_text().strip())
 
 
-def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:
+def test_the_pages_about_stores_alerts_failures_pings_and_upgrades(system: Reader) -> None:
     with Page("docs/how-to/choose-a-store.md", "console") as page:
         system.type(page, "eagle-logger doctor", codes=(0, 1))
     with Page("docs/how-to/change-the-bucket.md", "console") as page:
@@ -306,7 +306,7 @@ def test_a_store_and_its_alerts_and_a_ping(system: Reader) -> None:
         system.type(page, "curl -s http://127.0.0.1:8888/metrics")
 
 
-def test_redis_backup(system: Reader) -> None:
+def test_the_page_redis_backup(system: Reader) -> None:
     with Page("docs/how-to/redis-backup.md", "console") as page:
         system.type(page, "eagle-logger users export backup.jsonl")
         system.terminal.enter("eagle-logger users remove 01fba2 63c429")
@@ -330,7 +330,7 @@ def at_rest(tmp_path: Path, redis_url: str) -> Iterator[Reader]:
         yield Reader(terminal, tmp_path)
 
 
-def test_restore_an_hour(at_rest: Reader) -> None:
+def test_the_page_restore_an_hour(at_rest: Reader) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
     at_rest.names = {
         "2026-11-24": f"{yesterday:%Y-%m-%d}",
@@ -372,7 +372,7 @@ def test_restore_an_hour(at_rest: Reader) -> None:
         assert len(at_rest.type(page, "eagle-logger read 01fba2").splitlines()) >= 5
 
 
-def test_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     with Page("docs/how-to/install.md", "sh") as page:
         settings = dict(page.next("EAGLE_").split("=", 1) for _ in range(3))
         for variable, value in settings.items():
@@ -386,7 +386,7 @@ def test_install(at_rest: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
         at_rest.type(page, "eagle-logger up", codes=(2,))
 
 
-def test_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
+def test_the_page_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
     authority = Authority("ours")
     with (
         Page("docs/how-to/use-your-own-redis.md", "sh") as page,
@@ -404,7 +404,7 @@ def test_use_your_own_redis(at_rest: Reader, redis_server: RedisServer) -> None:
         assert "append-only file off" in printed
 
 
-def test_scale(at_rest: Reader, redis_url: str) -> None:
+def test_the_page_scale(at_rest: Reader, redis_url: str) -> None:
     """All programs of the page's fleet run on this machine, and each answers."""
     at_rest.names = {
         "EAGLE_REDIS_URL=rediss://…": f"EAGLE_REDIS_URL={redis_url}",
@@ -438,7 +438,7 @@ def test_scale(at_rest: Reader, redis_url: str) -> None:
             program.kill()
 
 
-def test_simulated_relay(at_rest: Reader) -> None:
+def test_the_page_simulated_relay(at_rest: Reader) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         at_rest.names = {"8181": str(probe.getsockname()[1])}

@@ -23,7 +23,9 @@ from tests.support.scripted_relay import demand
 row = partial(unharmed, 12)
 
 
-async def test_a_gateway_that_shows_the_same_for_hours(world: World, note_row: NoteRow) -> None:
+async def test_a_gateway_that_shows_the_same_readings_for_a_day_is_archived_once(
+    world: World, note_row: NoteRow
+) -> None:
     """The gateway is frozen for a day. The hour of its readings is archived and deleted on the
     node, and the user's state does not know them any more."""
     node, frozen = world.node(), [demand(world.now + second, "1.5") for second in range(0, 60, 6)]
@@ -40,7 +42,7 @@ async def test_a_gateway_that_shows_the_same_for_hours(world: World, note_row: N
     note_row(row("parts-frozen", what, 24, count))
 
 
-async def test_another_number_of_shards_in_the_middle_of_an_hour(
+async def test_a_new_number_of_shards_in_the_middle_of_an_hour_doubles_nothing(
     world: World, note_row: NoteRow
 ) -> None:
     """The user's hour is in two folders, because a worker still has the old number of shards."""
@@ -57,7 +59,9 @@ async def test_another_number_of_shards_in_the_middle_of_an_hour(
     note_row(row("parts-shards", what, 1, world.assert_exactly_once()))
 
 
-async def test_one_user_on_two_nodes(world: World, seed: int, note_row: NoteRow) -> None:
+async def test_one_user_on_two_nodes_is_archived_once(
+    world: World, seed: int, note_row: NoteRow
+) -> None:
     """Both ask the same gateway, now and then without the user's state, and rotate at any time."""
     nodes, chance = [world.node(), world.node()], Random(seed)
     readings = [demand(world.now + 6 * number, "1.5") for number in range(700)]
@@ -96,7 +100,7 @@ class Mortal:
         return getattr(self._archive, name)
 
 
-async def test_a_library_that_compresses_to_other_bytes(
+async def test_a_gzip_that_makes_other_bytes_doubles_nothing(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note_row: NoteRow
 ) -> None:
     """gzip changes between the upload and its receipt, again and again. The rotator recognises the

@@ -20,7 +20,7 @@ from tests.support.users import new_user
 row = partial(unharmed, 6)
 
 
-async def test_the_workers_clock_is_set_forward_and_back_by_an_hour(
+async def test_a_workers_clock_set_forward_and_back_by_an_hour_loses_nothing(
     world: World, seed: int, note_row: NoteRow
 ) -> None:
     """The gateways' clocks stay right."""
@@ -48,7 +48,7 @@ NIGHTS = [
 ]
 
 
-async def test_the_nights_when_summer_time_begins_or_ends(
+async def test_nights_when_summer_time_begins_or_ends_lose_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note_row: NoteRow
 ) -> None:
     count = 0
@@ -79,7 +79,7 @@ async def a_night(world: World, start: int) -> int:
     return count
 
 
-async def test_a_leap_second(world: World, note_row: NoteRow) -> None:
+async def test_a_leap_second_loses_nothing(world: World, note_row: NoteRow) -> None:
     """Unix time has the last second of the hour twice; a gateway may count a second 60, which is
     the next hour's first."""
     node, last = world.node(), Hour.parse("2016-12-31-23").end - 1
@@ -96,7 +96,7 @@ OFFSETS = (-63 * 86400, -SECONDS_PER_HOUR, -30, 400, 5 * SECONDS_PER_HOUR, 20 * 
 """Seconds."""
 
 
-async def test_gateways_whose_clocks_are_wrong(world: World, note_row: NoteRow) -> None:
+async def test_gateways_with_wrong_clocks_lose_nothing(world: World, note_row: NoteRow) -> None:
     node, homes = world.node(), {f"{number:06x}": offset for number, offset in enumerate(OFFSETS)}
     await world.store.users.put([new_user(cloud_id) for cloud_id in homes])
     for number in range(100):
@@ -127,7 +127,9 @@ async def test_a_gateway_without_any_clock_is_filed_by_arrival_and_nothing_is_lo
     note_row(row("time-none", what, 1, count))
 
 
-async def test_readings_for_hours_long_rotated(world: World, seed: int, note_row: NoteRow) -> None:
+async def test_readings_for_hours_long_rotated_are_archived_once(
+    world: World, seed: int, note_row: NoteRow
+) -> None:
     """The gateway shows a backlog, newest first, mixed with live readings. Some of it was logged
     before, and state and local files may be gone."""
     node, chance = world.node(), Random(seed)
@@ -154,7 +156,9 @@ async def test_readings_for_hours_long_rotated(world: World, seed: int, note_row
     note_row(row("time-late", what, 40, world.assert_exactly_once()))
 
 
-async def test_an_hour_boundary_in_the_middle_of_a_batch(world: World, note_row: NoteRow) -> None:
+async def test_an_hour_that_begins_within_a_batch_loses_nothing(
+    world: World, note_row: NoteRow
+) -> None:
     node, others = world.node(), [f"{number:06x}" for number in range(20)]
     await world.store.users.put([new_user(cloud_id) for cloud_id in others])
     end = Hour.of(world.now).end
