@@ -1,4 +1,4 @@
-"""What the stand-in for S3 does wrong, on request."""
+"""What the stand-in for S3 does wrong, as rules in JSON that can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ ANSWERS = {
     "kms": (400, "KMS.DisabledException"),
     "501": (501, "NotImplemented"),
 }
-"""Faults that are an answer instead of the one due."""
+"""Faults that answer with this status and code, and do nothing. All but the last are answers of S3;
+501 is what stores without conditional writes answer (docs/how-to/choose-a-store.md)."""
 
 FAULTS = frozenset(ANSWERS) | {
-    "slow",  # does as asked, `seconds` later
+    "slow",  # does what was asked, `seconds` later
     "hang",  # never answers, and does nothing
     "reset",  # breaks the connection, and does nothing
-    "lost",  # does as asked, and breaks the connection instead of answering
-    "corrupt",  # stores other bytes than were sent, and tells their checksum when asked
-    "replace",  # takes no notice of If-None-Match
-    "304",  # heeds If-None-Match, but answers 304 instead of 412
-    "lie",  # stores other bytes than were sent, and tells the checksum of those that were sent
+    "lost",  # does what was asked, and breaks the connection in place of an answer
+    "corrupt",  # stores other bytes than were sent, and gives their checksums when asked
+    "lie",  # stores other bytes than were sent, and gives the checksums of those that were sent
+    "replace",  # ignores If-None-Match, as some S3-compatible stores do
+    "304",  # respects If-None-Match, but answers 304 in place of 412, as MinIO once did
 }
 
 
 @dataclass(slots=True)
 class Fault:
-    """One rule. It befalls this share of the requests with one of `methods` whose key contains
-    `key`, at most `times` times (None: for ever)."""
+    """A rule for requests whose method is one of `methods`, and whose key contains `key`."""
 
     fault: str
     share: float = 1.0
+    """The share of those requests that it hits, by chance."""
     methods: tuple[str, ...] = ("PUT",)
     key: str = ""
     seconds: float = 1.0
     times: int | None = None
+    """How many more requests it hits; None means without end."""
 
     @classmethod
     def parse(cls, data: Any) -> Self:
-        """From JSON. Raises ValueError, saying what is wrong."""
+        """From JSON. Raises ValueError, whose text says what is wrong."""
         if not isinstance(data, dict) or data.get("fault") not in FAULTS:
             raise ValueError(
                 f'a fault is an object with "fault": one of {", ".join(sorted(FAULTS))}'
@@ -55,13 +57,14 @@ class Fault:
 
 
 class S3Faults:
-    """The rules in force; the first that applies is what befalls a request."""
+    """The rules in force. Only the first that hits a request has an effect."""
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: list[Fault] = []
         self._random = random.Random(seed)  # noqa: S311  (reproducible, not secret)
 
-    def befalling(self, method: str, key: str) -> Fault | None:
+    def fault_for(self, method: str, key: str) -> Fault | None:
+        """The rule that hits this request. It counts as one of the rule's `times`."""
         for rule in self.rules:
             if (
                 rule.times == 0

@@ -1,8 +1,8 @@
 """The stand-in's objects on disk: `<directory>/<bucket>/<key>`, so that they can be read as files.
 
-What S3 would keep beside an object (metadata, checksums) is in `<directory>/.objects/`; every PUT,
-whatever came of it, is a line in `<directory>/puts.jsonl`. For one process. Survives its being
-killed, but not the machine's power loss.
+What S3 keeps beside an object's bytes (metadata, checksums) is in `<directory>/.objects/`. Each
+PUT, whatever its outcome, is a line in `<directory>/puts.jsonl`. Only one process may use a
+directory. The objects survive when it is killed, but not a power loss of the machine.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 
 from eagle_logger.disk.atomic_files import replace_file
 
-_BESIDE = ".objects"
 JOURNAL = "puts.jsonl"
-_LAST = "\U0010ffff"  # behind every key that begins with what is in front of it
+_INFO_FOLDER = ".objects"
+_LAST_CHARACTER = "\U0010ffff"
+"""A prefix with it sorts behind every key that begins with the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObject:
-    """What is kept beside an object's bytes. `checksums` are header values by algorithm, such as
-    `sha256` → base64."""
+class StoredObjectInfo:
+    """What is kept beside an object's bytes."""
 
     size: int
     md5: str
@@ -34,6 +34,7 @@ class StoredObject:
     content_type: str = "binary/octet-stream"
     metadata: dict[str, str] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
+    """Header values by algorithm, such as `sha256` → base64."""
 
     @classmethod
     def of(
@@ -43,16 +44,21 @@ class StoredObject:
         content_type: str,
         metadata: dict[str, str],
         checksums: dict[str, str],
-    ) -> StoredObject:
-        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    ) -> StoredObjectInfo:
         return cls(
-            len(body), md5, hashlib.sha256(body).hexdigest(), now, content_type, metadata, checksums
+            size=len(body),
+            md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+            sha256=hashlib.sha256(body).hexdigest(),
+            modified=now,
+            content_type=content_type,
+            metadata=metadata,
+            checksums=checksums,
         )
 
 
 @dataclass(slots=True)
-class Page:
-    """A part of a listing; it goes on behind `next_after`."""
+class ListingPage:
+    """A part of a listing. The next page begins behind `next_after`; None if this is the last."""
 
     keys: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -60,12 +66,16 @@ class Page:
 
 
 class S3Objects:
-    """Raises KeyError for a bucket that does not exist, ValueError for a key that would not be a
-    file below its bucket."""
+    """The objects of all buckets.
+
+    Its methods raise KeyError if the bucket does not exist, and ValueError if the key cannot be a
+    file's path below the bucket.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._keys: dict[str, list[str]] = {}
+        """Bucket → its keys in order."""
         directory.mkdir(parents=True, exist_ok=True)
         for path in directory.iterdir():
             if path.is_dir() and not path.name.startswith("."):
@@ -84,10 +94,10 @@ class S3Objects:
         (self._directory / bucket).mkdir(exist_ok=True)
         self._keys.setdefault(bucket, [])
 
-    def put(self, bucket: str, key: str, body: bytes, about: StoredObject) -> None:
-        """Whole or not at all; replaces what is there, as S3 does without a condition."""
-        keys, path, beside = self._keys[bucket], self._path(bucket, key), self._beside(bucket, key)
-        _replace(beside, json.dumps(asdict(about)).encode())
+    def put(self, bucket: str, key: str, body: bytes, info: StoredObjectInfo) -> None:
+        """Store an object whole or not at all. It replaces the object that is there."""
+        keys, path = self._keys[bucket], self._path(bucket, key)
+        _replace(self._info_path(bucket, key), json.dumps(asdict(info)).encode())
         _replace(path, body)
         if not self.has(bucket, key):
             insort(keys, key)
@@ -97,21 +107,19 @@ class S3Objects:
         index = bisect_left(keys, key)
         return index < len(keys) and keys[index] == key
 
-    def head(self, bucket: str, key: str) -> StoredObject | None:
-        return (
-            StoredObject(**json.loads(self._beside(bucket, key).read_bytes()))
-            if self.has(bucket, key)
-            else None
-        )
+    def info(self, bucket: str, key: str) -> StoredObjectInfo | None:
+        if not self.has(bucket, key):
+            return None
+        return StoredObjectInfo(**json.loads(self._info_path(bucket, key).read_bytes()))
 
     def body(self, bucket: str, key: str) -> bytes:
         return self._path(bucket, key).read_bytes()
 
-    def page(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Page:
-        """Up to `limit` keys (and folders, if there is a delimiter) that begin with `prefix` and
+    def page(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> ListingPage:
+        """Up to `limit` keys, and folders if there is a delimiter, that begin with `prefix` and
         come behind `after`."""
-        page = Page()
-        while (key := self._behind(bucket, prefix, after)) is not None:
+        page = ListingPage()
+        while (key := self._key_behind(bucket, prefix, after)) is not None:
             if len(page.keys) + len(page.folders) == limit:
                 page.next_after = after
                 break
@@ -121,15 +129,11 @@ class S3Objects:
                 after = key
             else:
                 page.folders.append(key[: end + len(delimiter)])
-                after = page.folders[-1] + _LAST
+                after = page.folders[-1] + _LAST_CHARACTER
         return page
 
-    def _behind(self, bucket: str, prefix: str, after: str) -> str | None:
-        keys = self._keys[bucket]
-        index = max(bisect_left(keys, prefix), bisect_right(keys, after))
-        return keys[index] if index < len(keys) and keys[index].startswith(prefix) else None
-
-    def note_put(self, now: float, bucket: str, key: str, sha256: str, outcome: str) -> None:
+    def record_put(self, now: float, bucket: str, key: str, sha256: str, outcome: str) -> None:
+        """Add a line to the journal. `outcome` is `stored`, `replaced`, or the code of an error."""
         row = {
             "time": round(now, 3),
             "bucket": bucket,
@@ -139,14 +143,19 @@ class S3Objects:
         }
         self._journal.write((json.dumps(row) + "\n").encode())
 
+    def _key_behind(self, bucket: str, prefix: str, after: str) -> str | None:
+        keys = self._keys[bucket]
+        index = max(bisect_left(keys, prefix), bisect_right(keys, after))
+        return keys[index] if index < len(keys) and keys[index].startswith(prefix) else None
+
     def _path(self, bucket: str, key: str) -> Path:
         parts = key.split("/")
         if any(not part or part.startswith(".") for part in parts):
             raise ValueError(f"this stand-in keeps objects as files, and cannot keep {key!r}")
         return self._directory.joinpath(bucket, *parts)
 
-    def _beside(self, bucket: str, key: str) -> Path:
-        return self._directory / _BESIDE / bucket / f"{key}.json"
+    def _info_path(self, bucket: str, key: str) -> Path:
+        return self._directory / _INFO_FOLDER / bucket / f"{key}.json"
 
 
 def _replace(path: Path, content: bytes) -> None:

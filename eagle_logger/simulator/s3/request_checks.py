@@ -1,7 +1,7 @@
-"""Whether a request to S3 is what it says it is: its signature (AWS Signature Version 4) and its
-body's digests.
+"""Whether a request to S3 is genuine: its signature (AWS Signature Version 4) and the digests of
+its body.
 
-Stricter than the usual stand-ins, which take any secret and any digest.
+This is stricter than other stand-ins for S3, which accept any secret and any digest.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, quote
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_UNSIGNED = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
-_CHECKSUM = "x-amz-checksum-"
+_UNSIGNED_PAYLOADS = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+_CHECKSUM_PREFIX = "x-amz-checksum-"
+_NOT_CHECKSUMS = frozenset({"mode", "type", "algorithm"})
+"""The ends of headers that begin like a checksum's."""
 
 
 class S3Error(Exception):
-    """An answer that is an error: HTTP status and S3's code for it."""
+    """An answer that is an error: its HTTP status, and S3's code for it."""
 
     def __init__(self, status: int, code: str, message: str = "") -> None:
         super().__init__(message or code)
@@ -33,16 +35,15 @@ def check_signature(
     raw_path: str,
     headers: Mapping[str, str],
     credentials: Mapping[str, str] | None,
-    digest: str | None,
+    body_sha256: str,
 ) -> None:
-    """Raises S3Error unless the request is signed by one of `credentials` (key id → secret), None
-    meaning by anybody.
+    """Raises S3Error unless one of `credentials` (key id → secret) has signed the request.
 
-    `digest` is the SHA-256 (hex) of the body as it was sent; it must be the one that was signed.
-    None where only the headers are known yet.
+    None for `credentials` accepts any signature, or none. `body_sha256` (hex) is that of the body
+    as it was sent, and must be the one that was signed.
     """
-    signed_digest = headers.get("x-amz-content-sha256", "")
-    if digest is not None and signed_digest not in _UNSIGNED | {digest}:
+    signed_sha256 = headers.get("x-amz-content-sha256", "")
+    if signed_sha256 not in _UNSIGNED_PAYLOADS | {body_sha256}:
         raise S3Error(400, "XAmzContentSHA256Mismatch", "the body is not the one that was signed")
     if credentials is None:
         return
@@ -50,14 +51,14 @@ def check_signature(
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     key_id, _, scope = fields.get("Credential", "").partition("/")
     if algorithm != _ALGORITHM:
-        raise S3Error(403, "AccessDenied", "not signed")
+        raise S3Error(403, "AccessDenied", "the request is not signed")
     if key_id not in credentials:
-        raise S3Error(403, "InvalidAccessKeyId", "nobody has this access key id")
+        raise S3Error(403, "InvalidAccessKeyId", "this access key id does not exist")
     canonical = _canonical_request(
-        method, raw_path, headers, fields.get("SignedHeaders", ""), signed_digest
+        method, raw_path, headers, fields.get("SignedHeaders", ""), signed_sha256
     )
-    wanted = _signature(credentials[key_id], scope, headers.get("x-amz-date", ""), canonical)
-    if not hmac.compare_digest(wanted, fields.get("Signature", "")):
+    expected = _signature(credentials[key_id], scope, headers.get("x-amz-date", ""), canonical)
+    if not hmac.compare_digest(expected, fields.get("Signature", "")):
         raise S3Error(
             403,
             "SignatureDoesNotMatch",
@@ -66,19 +67,18 @@ def check_signature(
 
 
 def _canonical_request(
-    method: str, raw_path: str, headers: Mapping[str, str], signed: str, digest: str
+    method: str, raw_path: str, headers: Mapping[str, str], signed_headers: str, signed_sha256: str
 ) -> str:
-    path, _, query = raw_path.partition("?")
+    path, _, raw_query = raw_path.partition("?")
     pairs = sorted(
         (quote(name, "-_.~"), quote(value, "-_.~"))
-        for name, value in parse_qsl(query, keep_blank_values=True)
+        for name, value in parse_qsl(raw_query, keep_blank_values=True)
     )
+    query = "&".join(f"{name}={value}" for name, value in pairs)
     lines = "".join(
-        f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in signed.split(";")
+        f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in signed_headers.split(";")
     )
-    return "\n".join(
-        (method, path, "&".join(f"{name}={value}" for name, value in pairs), lines, signed, digest)
-    )
+    return f"{method}\n{path}\n{query}\n{lines}\n{signed_headers}\n{signed_sha256}"
 
 
 def _signature(secret: str, scope: str, date: str, canonical: str) -> str:
@@ -98,55 +98,52 @@ def _hmac(key: bytes, message: str) -> bytes:
     return hmac.digest(key, message.encode(), "sha256")
 
 
-def content_of(sent: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-    """The object's bytes in a PUT's body, and the checksums (header values by algorithm) that came
-    with it in headers or trailers, each of which was found to be right. Raises S3Error."""
-    given = {
-        name.lower().removeprefix(_CHECKSUM): value
-        for name, value in headers.items()
-        if name.lower().startswith(_CHECKSUM)
-    }
+def checked_content(raw_body: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """The object's bytes in the body of a PUT, and the checksums that came with them.
+
+    The checksums, header values by algorithm, come in headers or trailers. Raises S3Error if one of
+    them, or Content-MD5, is not that of the bytes.
+    """
+    sent_headers = {name.lower(): value for name, value in headers.items()}
+    body = raw_body
     if "aws-chunked" in headers.get("content-encoding", ""):
-        body, trailers = _without_chunks(sent)
-        given |= {
-            name.removeprefix(_CHECKSUM): value
-            for name, value in trailers.items()
-            if name.startswith(_CHECKSUM)
-        }
+        body, trailers = _without_chunks(raw_body)
+        sent_headers |= trailers
         if str(len(body)) != headers.get("x-amz-decoded-content-length"):
-            raise S3Error(400, "IncompleteBody", "the body is not as long as it was said to be")
-    else:
-        body = sent
-    given = {
-        name: value for name, value in given.items() if name not in {"mode", "type", "algorithm"}
+            raise S3Error(400, "IncompleteBody", "the body's length is not that of the header")
+    checksums = {
+        name.removeprefix(_CHECKSUM_PREFIX): value
+        for name, value in sent_headers.items()
+        if name.startswith(_CHECKSUM_PREFIX)
+        and name.removeprefix(_CHECKSUM_PREFIX) not in _NOT_CHECKSUMS
     }
     md5 = headers.get("content-md5")
     if md5 is not None and md5 != _base64(hashlib.md5(body, usedforsecurity=False).digest()):
         raise S3Error(400, "BadDigest", "Content-MD5 is not that of the body")
-    for name, value in given.items():
-        if name not in _CHECKSUMS:
-            raise S3Error(501, "NotImplemented", f"this stand-in cannot check {name}")
-        if value != _base64(_CHECKSUMS[name](body)):
-            raise S3Error(400, "BadDigest", f"the {name} is not that of the body")
-    return body, given
+    for algorithm, value in checksums.items():
+        if algorithm not in _CHECKSUMS:
+            raise S3Error(501, "NotImplemented", f"this stand-in cannot check {algorithm}")
+        if value != checksum(algorithm, body):
+            raise S3Error(400, "BadDigest", f"the {algorithm} is not that of the body")
+    return body, checksums
 
 
-def _without_chunks(sent: bytes) -> tuple[bytes, dict[str, str]]:
-    """What lies in an aws-chunked body, and its trailers."""
+def _without_chunks(raw_body: bytes) -> tuple[bytes, dict[str, str]]:
+    """The bytes in an aws-chunked body, and its trailers, with names in lower case."""
     pieces: list[bytes] = []
-    at = 0
+    start = 0
     try:
         while True:
-            end = sent.index(b"\r\n", at)
-            size = int(sent[at:end].partition(b";")[0], 16)
-            at = end + 2
+            line_end = raw_body.index(b"\r\n", start)
+            size = int(raw_body[start:line_end].partition(b";")[0], 16)
+            start = line_end + 2
             if size == 0:
                 break
-            pieces.append(sent[at : at + size])
-            at += size + 2
-        lines = [line.partition(":") for line in sent[at:].decode().split("\r\n") if line]
+            pieces.append(raw_body[start : start + size])
+            start += size + 2
+        lines = [line.partition(":") for line in raw_body[start:].decode().split("\r\n") if line]
     except ValueError:
-        raise S3Error(400, "IncompleteBody", "not a whole aws-chunked body") from None
+        raise S3Error(400, "IncompleteBody", "the aws-chunked body is incomplete") from None
     return b"".join(pieces), {name.strip().lower(): value.strip() for name, _, value in lines}
 
 
@@ -161,6 +158,6 @@ _CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def checksum(name: str, body: bytes) -> str:
-    """The header value of one of the algorithms that are known here."""
-    return _base64(_CHECKSUMS[name](body))
+def checksum(algorithm: str, body: bytes) -> str:
+    """The header value for a body. Raises KeyError for an algorithm that is not in `_CHECKSUMS`."""
+    return _base64(_CHECKSUMS[algorithm](body))

@@ -201,7 +201,7 @@ def test_a_body_that_was_changed_on_its_way_is_refused(
 def test_a_listing_of_many_pages_is_one_listing(
     s3: RunningS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eagle_logger.simulator.s3.server._PAGE", 7)
+    monkeypatch.setattr("eagle_logger.simulator.s3.server._KEYS_PER_PAGE", 7)
     archive = s3.archive()
     names = sorted(f"cloud_id=00000{number % 3}/{number:03}" for number in range(40))
     for name in names:

@@ -16,7 +16,7 @@ from aiohttp.test_utils import make_mocked_request
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from eagle_logger.simulator.s3.request_checks import S3Error, content_of
+from eagle_logger.simulator.s3.request_checks import S3Error, checked_content
 from eagle_logger.simulator.s3.server import address_of
 from tests.support.s3_server import KEY_ID, SECRET, RunningS3
 
@@ -59,11 +59,11 @@ def test_a_body_in_chunks_is_put_together_and_its_trailer_checked() -> None:
     chunked = b"4\r\nbody\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n"
     headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "4"}
     right = base64.b64encode(zlib.crc32(b"body").to_bytes(4, "big"))
-    assert content_of(chunked % right, headers) == (b"body", {"crc32": right.decode()})
+    assert checked_content(chunked % right, headers) == (b"body", {"crc32": right.decode()})
     with pytest.raises(S3Error, match="crc32 is not that"):
-        content_of(chunked % base64.b64encode(b"nope"), headers)
-    with pytest.raises(S3Error, match="not a whole"):
-        content_of(b"4\r\nbo", headers)
+        checked_content(chunked % base64.b64encode(b"nope"), headers)
+    with pytest.raises(S3Error, match="is incomplete"):
+        checked_content(b"4\r\nbo", headers)
 
 
 @pytest.mark.parametrize(
