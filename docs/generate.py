@@ -1,5 +1,5 @@
-"""Writes the reference pages that the code itself knows best: `make docs`; `make check` sees that
-they are up to date."""
+"""Writes the reference pages that derive from the code. `make docs` runs it; `make check` shows
+whether the pages are up to date."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`.
 def settings_page() -> str:
     lines = [
         "# Settings\n",
-        "Each is an environment variable. What `eagle-logger up` started stands in `services.json` in the data directory and",
-        "is used where the environment says nothing. Times are seconds, or carry a unit: `90s`, `10m`, `24h`, `7d`.\n",
+        "Each is an environment variable. `eagle-logger up` writes the addresses of what it",
+        "started into `services.json` in the data directory. Where the environment says nothing,",
+        "that file counts. Times are seconds, or carry a unit: `90s`, `10m`, `24h`, `7d`.\n",
         "| variable | default | what for |",
         "| --- | --- | --- |",
     ]
     for name, field in Settings.model_fields.items():
-        default = (
-            "" if field.default_factory or field.default in (None, "", ()) else f"`{field.default}`"
-        )
+        has_default = not field.default_factory and field.default not in (None, "", ())
+        default = f"`{field.default}`" if has_default else ""
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
@@ -58,15 +58,16 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
 def errors_page() -> str:
     lines = [
         "# Errors\n",
-        "Split by what to do about them: a *transient* one is tried again by itself, a *permanent* one needs a person, a",
-        "*configuration* mistake ends the program at once with exit code 2.\n",
+        "The tree splits them by what to do. After a *transient* error the program tries again by",
+        "itself. A *permanent* error needs a person. A *configuration* error ends the program at",
+        "once, with exit code 2.\n",
     ]
     return "\n".join([*lines, *_error_tree(EagleError, 0)]) + "\n"
 
 
 def _error_tree(error: type[EagleError], depth: int) -> Iterator[str]:
-    said = " ".join(inspect.cleandoc(error.__doc__ or "").split())
-    yield f"{'  ' * depth}- **{error.__name__}**: {said}"
+    message = " ".join(inspect.cleandoc(error.__doc__ or "").split())
+    yield f"{'  ' * depth}- **{error.__name__}**: {message}"
     for child in vars(errors).values():
         if isinstance(child, type) and child.__base__ is error:
             yield from _error_tree(child, depth + 1)
@@ -75,21 +76,22 @@ def _error_tree(error: type[EagleError], depth: int) -> Iterator[str]:
 def metrics_page() -> str:
     lines = [
         "# Metrics\n",
-        "What the bridge tells Prometheus at `/metrics`. Counters are the whole system's since its first start and survive",
-        "every process; what is said of a disk is said of the bridge's own. No metric has a label per user.\n",
+        "The bridge shows them to Prometheus at `/metrics`. A counter counts for the whole system",
+        "since its first start, and outlives every process. Metrics of a disk are those of the",
+        "bridge's own disk. No metric has a label for each user.\n",
         "| metric | type | labels | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    lines += (
-        f"| `{one.name}` | {one.type} | {', '.join(f'`{label}`' for label in one.labels)} | {one.meaning} |"
-        for one in metrics.catalogue()
-    )
+    for metric in metrics.catalogue():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.type} | {labels} | {metric.meaning} |")
     return "\n".join(lines) + "\n"
 
 
 def openapi_page() -> str:
     return (
-        "# The bridge's HTTP interface\n\nThe same document that the bridge gives at `/openapi.json`.\n\n"
+        "# The bridge's HTTP interface\n\n"
+        "The bridge answers with the same document at `/openapi.json`.\n\n"
         f"```json\n{json.dumps(openapi.document(), indent=2)}\n```\n"
     )
 
