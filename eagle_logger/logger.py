@@ -129,8 +129,9 @@ class EagleDataLogger:
         """Claim these users, ask their gateways, log what is new, and re-arm them.
 
         Returns once every user has been reported, or has answered and is asked for more; in any
-        case after `stragglers_detached_after`. The other visits go on. Raises RedisUnavailable,
-        and DiskUnavailable, before anything is claimed, if nothing could be written.
+        case after `stragglers_detached_after`. Visits that have not ended by then go on. Raises
+        RedisUnavailable. Raises DiskUnavailable, and claims nothing, if the log volume cannot be
+        written.
         """
         await self._log_volume.ensure_writable()
         claims = await self._claim_when_there_is_room(cloud_ids)
@@ -141,7 +142,8 @@ class EagleDataLogger:
 
     async def claim(self, cloud_ids: Sequence[str]) -> list[Claim]:
         """Claim those of these users that may be fetched now, with their credentials and state: one
-        round trip."""
+        round trip. After a slow one, no claim counts as the first request any more
+        (`claim_counts_as_request_within`)."""
         sent = time.monotonic()
         claims = await self._schedule.claim(cloud_ids, self._holder)
         if time.monotonic() < sent + self._limits.claim_counts_as_request_within:
@@ -217,7 +219,10 @@ class EagleDataLogger:
         return claims
 
     async def _serve(self, claim: Claim, received: float, progress: MessageProgress) -> None:
-        """Visit and report one user, once more if another fetch was requested meanwhile."""
+        """Visit and report one user, and repeat both while another fetch was requested meanwhile.
+
+        The user has a place of `_in_flight`, for the visit, and one of `_held`, until the end.
+        """
         try:
             while True:
                 try:

@@ -41,7 +41,8 @@ _settings = app.eagle_settings
 _archive_backoff = ArchiveBackoff()
 
 _USERS_PER_MESSAGE = min(_settings.users_per_message, _settings.max_in_flight)
-"""A worker asks all users of a message at once."""
+"""A worker asks all users of a message at once, so a message holds no more users than a process may
+ask at once."""
 _USERS_PER_LEASE = _USERS_PER_MESSAGE * _settings.shards
 """Users leased in one call: enough to fill one message for each shard."""
 
@@ -78,7 +79,8 @@ def _lease_and_send(
     messages' ids.
 
     `waiting` counts the messages in each fetch queue. A queue in which too many wait gets no more.
-    The users who would go there are leased all the same, and fall due again when the lease ends.
+    Its users are leased all the same; otherwise they would stay first among those that are due, in
+    front of the other queues' users. They fall due again when the lease ends.
     """
     leased = 0
     message_ids: list[str] = []
@@ -179,7 +181,7 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
     enough ago. `planned_by`: the id of the `rotate` message that began this round."""
     started = time.monotonic()
     worker = runtime.current()
-    leaves_archive_alone = _archive_backoff.leaves(
+    leaves_archive_alone = _archive_backoff.skips_round(
         planned_by, archive_is_away=worker.logger.archive_is_away
     )
     rotated = worker.logger.rotate_shard(

@@ -45,8 +45,8 @@ class LogVolume:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
 
     async def ensure_writable(self) -> None:
-        """Raises DiskUnavailable if the batch that is being written, or another one, cannot be
-        written."""
+        """Raises DiskUnavailable if the batch under way could not be written at its last try, or if
+        the volume would refuse another batch."""
         if self._appending and self.trouble is not None:
             raise DiskUnavailable(self.trouble)
         try:
@@ -79,8 +79,7 @@ class LogVolume:
             self._appending = False
 
     def submit(self, function: Callable[..., object], *args: Any) -> None:
-        """Call the function on the thread, after everything that was handed in before. Its result
-        is not awaited."""
+        """Call the function on the thread, after all earlier calls. Its result is not awaited."""
         self._thread.submit(function, *args)
 
     async def close(self) -> None:

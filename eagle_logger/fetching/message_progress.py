@@ -53,8 +53,8 @@ class MessageProgress:
     """For one event loop. Each user counts once in the message's outcome.
 
     A message does not wait for stragglers, nor for the further requests to a gateway that has
-    answered. How those visits ended is logged together as `stragglers`, if there were stragglers or
-    one of the visits failed.
+    answered. Once the last of those visits has ended, one event `stragglers` logs how all of them
+    ended, unless there were no stragglers and no visit failed.
     """
 
     def __init__(self, cloud_ids: Iterable[str]) -> None:

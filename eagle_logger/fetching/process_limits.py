@@ -14,8 +14,8 @@ class ProcessLimits:
     max_in_flight: int = 2000
     """Users asked at once. One message with more users than that is fetched all the same, alone."""
     held_per_in_flight: int = 4
-    """The process holds at most this many times `max_in_flight` claimed users. The rest of them
-    wait for a slow disk or Redis."""
+    """Users that the process has claimed and not reported, at most, as a multiple of
+    `max_in_flight`. Those that are not in flight wait for a slow disk or Redis."""
     deadline: float = 10.0
     """The longest that a visit may ask. A request is never written after it."""
     stragglers_detached_after: float = 1.0
@@ -27,11 +27,12 @@ class ProcessLimits:
     request_gap: float = REQUEST_GAP
     """Only tests shorten it: a real gateway freezes when it is asked twice within a second."""
     claim_counts_as_request_within: float = 0.08
-    """If the claim's round trip and the delay before the first request each take less than this,
-    the time of the claim stands for the time of the request, and the store is not asked again
-    before it. `REQUEST_GAP` allows for twice this."""
+    """A claim records a first request that starts at once (`Claim.begun`). That record counts if
+    the claim's round trip took less than this, and if the request starts within this time after it.
+    Otherwise the worker records the request anew, with `begin`. `REQUEST_GAP` allows for twice
+    this."""
 
     @property
     def max_held(self) -> int:
-        """Users that are claimed and not reported yet, at most."""
+        """See `held_per_in_flight`."""
         return self.held_per_in_flight * self.max_in_flight

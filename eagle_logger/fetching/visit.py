@@ -68,7 +68,8 @@ _log = structlog.get_logger("eagle_logger.fetching")
 # unavailable adds its reasons to them.
 FETCHED = "fetched"
 LOST = "lost"
-"""Another worker holds the claim by now, so nothing of this visit may be reported."""
+"""Another worker may hold the user by now, or Redis cannot say which one does. So nothing of this
+visit may be reported."""
 TIMED_OUT = "timed_out"
 TOO_MUCH = "too_much"
 """The user's hour had no room for all readings."""
@@ -87,7 +88,7 @@ POISON_DETAIL = (
     "{} processes in a row died while they fetched it; `eagle-logger users wake` wakes it once the "
     "cause is repaired"
 )
-REFUSED_DETAIL = (
+REFUSED_THOUGH_WORKED_DETAIL = (
     "; these credentials have worked, so the relay is asked again within the hour (`eagle-logger "
     "users wake`: at once); if they were changed, `eagle-logger users add` takes the new ones"
 )
@@ -215,15 +216,20 @@ class Visit:
         self.pause = pause_after_failures(failures, self.period, cloud_id, retry_after)
 
     def _note_refusal(self, error: str) -> None:
+        """Park the user after several refusals in a row, unless its credentials have worked."""
         if not (self.state.last_error or "").startswith(REFUSED):
-            self.state = after_success(self.state)  # only refusals in a row count towards parking
+            # Failures of another kind do not count towards parking.
+            self.state = after_success(self.state)
         refusals = self.state.failures + 1
-        enough = refusals >= REFUSALS_BEFORE_PARKING
-        unknown = self.claim.state_unreadable is not None
-        worked = have_worked(self.claim.state, unproven=self.claim.unproven, unknown=unknown)
-        if enough and worked:
-            error += REFUSED_DETAIL
-        self.state = after_failure(self.state, error, park=enough and not worked)
+        worked = have_worked(
+            self.claim.state,
+            unproven=self.claim.unproven,
+            unknown=self.claim.state_unreadable is not None,
+        )
+        parks_unless_worked = refusals >= REFUSALS_BEFORE_PARKING
+        if parks_unless_worked and worked:
+            error += REFUSED_THOUGH_WORKED_DETAIL
+        self.state = after_failure(self.state, error, park=parks_unless_worked and not worked)
         self.pause = pause_after_refusals(refusals, self.period, self.claim.cloud_id)
 
     def park_as_poison(self) -> None:
@@ -258,20 +264,23 @@ class Visit:
     def report(self) -> Report:
         """The user's new state, and when it falls due again."""
         claim = self.claim
+        since_request = None
+        if self.last_request is not None:
+            since_request = time.monotonic() - self.last_request
         return Report(
-            claim.cloud_id,
-            claim.token,
-            self.state,
-            Grid(self.period, visit_phase(claim.cloud_id, self.period)),
-            self.pause,
-            self.blames_relay,
-            None if self.last_request is None else time.monotonic() - self.last_request,
-            self.has_answered,
+            cloud_id=claim.cloud_id,
+            token=claim.token,
+            state=self.state,
+            grid=Grid(self.period, visit_phase(claim.cloud_id, self.period)),
+            pause=self.pause,
+            blames_relay=self.blames_relay,
+            since_request=since_request,
+            answered=self.has_answered,
         )
 
     def claim_for_another_round(self, passed: float) -> Claim:
-        """The same claim, `passed` seconds of the store's time after it was made. To be safe, the
-        last request counts as made now."""
+        """The same claim as if it were made now, `passed` seconds (of the store's time) after it
+        was made. To be safe, the last request counts as made now too."""
         now = self.claim.claimed_at + passed
         return self.claim._replace(
             state=self.state,
@@ -328,20 +337,25 @@ class Visitor:
         intervals = intervals_of(claim.user, self._intervals)
         visit = Visit(claim, visit_period(intervals))
         if claim.state_unreadable is not None:
-            _log.warning(
-                "state_unreadable",
-                cloud_id=claim.cloud_id,
-                reason=claim.state_unreadable,
-                detail=STATE_UNREADABLE_DETAIL,
-            )
+            _log_unreadable_state(claim)
         if is_poison(claim.abandoned):
             visit.park_as_poison()
-            detail = "its replies kill the process that handles them"
-            _log.error(
-                "user_parked", cloud_id=claim.cloud_id, deaths=claim.abandoned, detail=detail
-            )
+            _log_parked_as_poison(claim)
             return visit
         pacing = RequestPacing(claim, self._clock, self._limits, received)
+        await self._ask_for_what_is_due(intervals, visit, pacing, on_further_request)
+        visit.note_requests(pacing)
+        return visit
+
+    async def _ask_for_what_is_due(
+        self,
+        intervals: Mapping[Kind, float],
+        visit: Visit,
+        pacing: RequestPacing,
+        on_further_request: Callable[[str], None],
+    ) -> None:
+        """Make the visit's requests within its deadline, and note how it ended."""
+        claim = visit.claim
         try:
             kinds = kinds_due(claim.cloud_id, intervals, claim.state.asked, claim.claimed_at)
             async with asyncio.timeout(self._limits.deadline):
@@ -355,8 +369,6 @@ class Visitor:
             visit.fail(exc)
             if visit.outcome == INTERNAL_ERROR:
                 _log.exception("visit_failed", cloud_id=claim.cloud_id)
-        visit.note_requests(pacing)
-        return visit
 
     async def _ask_for(
         self,
@@ -371,7 +383,8 @@ class Visitor:
                 on_further_request(visit.claim.cloud_id)
             await pacing.wait_for_gap()
             if pacing.requests and self._log_volume.trouble:
-                return True  # the reply could not be kept; what came before it can wait
+                # A further reply could not be written; the earlier ones wait in memory.
+                return True
             if not pacing.claim_counts_as_request():
                 still_held = await self._request_starts.add(visit.claim)
                 if not still_held:
@@ -396,6 +409,24 @@ class Visitor:
         now."""
         held = await self._schedule.begin(claims)
         return [claim.cloud_id in held for claim in claims]
+
+
+def _log_unreadable_state(claim: Claim) -> None:
+    _log.warning(
+        "state_unreadable",
+        cloud_id=claim.cloud_id,
+        reason=claim.state_unreadable,
+        detail=STATE_UNREADABLE_DETAIL,
+    )
+
+
+def _log_parked_as_poison(claim: Claim) -> None:
+    _log.error(
+        "user_parked",
+        cloud_id=claim.cloud_id,
+        deaths=claim.abandoned,
+        detail="its replies kill the process that handles them",
+    )
 
 
 def _usable_credentials(claim: Claim) -> Credentials:

@@ -1,4 +1,5 @@
-"""A semaphore of which a whole message's users take their places at once."""
+"""A semaphore from which one caller takes several places at once: one for each user of a
+message."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ class WeightedSemaphore:
         return self._taken
 
     async def acquire(self, count: int) -> None:
-        """Wait until `count` places are free, then take them. More places than there are can be
-        taken while none is."""
+        """Wait until `count` places are free, then take them. A count that exceeds the size is
+        admitted alone, while no place is taken."""
         if not self._queue and self._fits(count):
             self._taken += count
             return

@@ -66,14 +66,16 @@ class Rotator:
         self._rounds += 1
         done = RotationResult()
         for hour, shard in self.disk.plan(now):
-            is_left = self._backoff.leaves(str(self._rounds), archive_is_away=self.reach.is_away())
+            leaves_archive_alone = self._backoff.skips_round(
+                str(self._rounds), archive_is_away=self.reach.is_away()
+            )
             done += rotate_shard(
                 self.disk.rules(now),
                 self.archive,
                 hour,
                 shard,
                 reach=self.reach,
-                archiving=not is_left,
+                archiving=not leaves_archive_alone,
             )
         return done
 
