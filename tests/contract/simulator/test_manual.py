@@ -1,6 +1,7 @@
-"""The simulator is driven with raw sockets as the vendor's manual prescribes, and its answers are
-read by the manual's rules, written down here once more. Nothing of the real client or decoder is
-used: they and the simulator cannot agree on a mistake."""
+"""The simulated relay, asked over raw sockets as the vendor's manual prescribes.
+
+The tests read its answers by the manual's rules, which they write down once more. They use nothing
+of the real client or decoder; otherwise those and the simulator could agree on a mistake."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from eagle_logger.clock import Clock
 from eagle_logger.simulator.relay.homes import Home, Spelling, homes
 from eagle_logger.simulator.relay.household import SOLAR_PROFILES
-from tests.contract.simulator.raw import PATH, Answer, Wire
-from tests.contract.simulator.serving import serving
+from tests.contract.simulator.raw_connection import PATH, Answer, RawConnection
+from tests.contract.simulator.running_relay import running_relay
 
 HOMES = homes(60, seed=11)
 HOME = HOMES[0]
@@ -30,97 +32,98 @@ SINCE_2000 = 946_684_800
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    with serving(HOMES) as found:
-        yield found
+    with running_relay(HOMES) as host_and_port:
+        yield host_and_port
 
 
 @pytest.fixture
-def wire(address: tuple[str, int]) -> Iterator[Wire]:
-    with Wire(address) as found:
-        yield found
+def connection(address: tuple[str, int]) -> Iterator[RawConnection]:
+    with RawConnection(address) as connection:
+        yield connection
 
 
-def command(name: str, rest: str = "", root: str = "Command") -> bytes:
-    return f"<{root}>\r\n<Name>{name}</Name>\r\n{rest}</{root}>\r\n".encode()
+def command(name: str, parameters: str = "", root: str = "Command") -> bytes:
+    return f"<{root}>\r\n<Name>{name}</Name>\r\n{parameters}</{root}>\r\n".encode()
 
 
-def ask(wire: Wire, name: str, rest: str = "", home: Home = HOME) -> Answer:
-    wire.post(home, command(name, rest))
-    return wire.answer()
+def ask(connection: RawConnection, name: str, parameters: str = "", home: Home = HOME) -> Answer:
+    connection.post(home, command(name, parameters))
+    return connection.answer()
 
 
 def fields(body: bytes, root: str) -> dict[str, str]:
+    """The only notification in this body, which must be spelled as the manual shows it."""
     text = body.decode("cp1252")
     assert re.fullmatch(rf"<{root}>\r\n(  <(\w+)>[^<]*</\2>\r\n)+</{root}>\r\n", text), text
     return {name: value for name, value, _ in re.findall(r"<(\w+)>([^<]*)</(\1)>", text)}
 
 
 def number(text: str, digits: int | None = None) -> int:
+    """The value of a hexadecimal number, which must have so many digits."""
     assert re.fullmatch(r"0x[0-9a-f]+", text), text
     assert digits is None or len(text) == digits + 2, text
     return int(text, 16)
 
 
-def test_demand(wire: Wire) -> None:
-    answer = ask(wire, "get_instantaneous_demand")
+def test_demand_is_spelled_and_dated_as_in_the_manual(connection: RawConnection) -> None:
+    answer = ask(connection, "get_instantaneous_demand")
     assert (answer.status, answer.headers) == (
         200,
         {"content-type": "text/html", "transfer-encoding": "chunked"},
     )
-    said = fields(answer.body, "InstantaneousDemand")
-    assert " ".join(said) == (
-        "DeviceMacId MeterMacId TimeStamp Demand Multiplier Divisor DigitsRight DigitsLeft SuppressLeadingZero"
+    demand = fields(answer.body, "InstantaneousDemand")
+    assert " ".join(demand) == (
+        "DeviceMacId MeterMacId TimeStamp Demand Multiplier Divisor DigitsRight DigitsLeft "
+        "SuppressLeadingZero"
     )
-    assert (said["DeviceMacId"], said["MeterMacId"]) == (HOME.device, HOME.meter)
-    assert 2 < time.time() - (number(said["TimeStamp"], 8) + SINCE_2000) < 140
-    assert number(said["Divisor"]) == 1000
-    assert 0 < number(said["Demand"], 6) < 25_000
+    assert (demand["DeviceMacId"], demand["MeterMacId"]) == (HOME.device, HOME.meter)
+    assert 2 < time.time() - (number(demand["TimeStamp"], 8) + SINCE_2000) < 140
+    assert number(demand["Divisor"]) == 1000
+    assert 0 < number(demand["Demand"], 6) < 25_000
 
 
-def test_summation_has_16_digits(wire: Wire) -> None:
-    said = fields(ask(wire, "get_current_summation").body, "CurrentSummation")
-    assert number(said["SummationDelivered"], 16) > 0
-    assert number(said["SummationReceived"], 16) >= 0
-    assert time.time() - (number(said["TimeStamp"]) + SINCE_2000) < 260
+def test_summation_has_16_digits(connection: RawConnection) -> None:
+    summation = fields(ask(connection, "get_current_summation").body, "CurrentSummation")
+    assert number(summation["SummationDelivered"], 16) > 0
+    assert number(summation["SummationReceived"], 16) >= 0
+    assert time.time() - (number(summation["TimeStamp"]) + SINCE_2000) < 260
 
 
-def test_price(wire: Wire) -> None:
-    said = fields(ask(wire, "get_price").body, "PriceCluster")
-    price = Decimal(number(said["Price"])).scaleb(-number(said["TrailingDigits"]))
+def test_a_price_has_its_digits_currency_and_label(connection: RawConnection) -> None:
+    cluster = fields(ask(connection, "get_price").body, "PriceCluster")
+    price = Decimal(number(cluster["Price"])).scaleb(-number(cluster["TrailingDigits"]))
     assert 0 <= price < 1
-    assert said["Currency"] in {"0x0348", "0x007c", "0x03d2"}
-    assert said.keys() & {"RateLabel", "TierLabel"}
+    assert cluster["Currency"] in {"0x0348", "0x007c", "0x03d2"}
+    assert cluster.keys() & {"RateLabel", "TierLabel"}
 
 
-def test_message(wire: Wire) -> None:
-    said = fields(ask(wire, "get_message").body, "MessageCluster")
-    assert said["Text"]
+def test_a_message_has_a_text_and_can_be_confirmed(connection: RawConnection) -> None:
+    message = fields(ask(connection, "get_message").body, "MessageCluster")
+    assert message["Text"]
     confirmed = fields(
-        ask(wire, "confirm_message", f"<Id>{said['Id']}</Id>").body, "MessageCluster"
+        ask(connection, "confirm_message", f"<Id>{message['Id']}</Id>").body, "MessageCluster"
     )
-    assert confirmed["Id"] == said["Id"]
+    assert confirmed["Id"] == message["Id"]
     assert confirmed["Confirmed"] == "Y"
 
 
-def test_negative_demand_has_8_digits(address: tuple[str, int]) -> None:
-    from eagle_logger.clock import Clock
-
+def test_negative_demand_has_8_digits() -> None:
     noon = (time.time() // 86400) * 86400 + 12 * 3600 - SUNNY.utc_offset_s
-    speed = 1e-5  # time all but stands still, at noon
+    speed = 1e-5  # the clock hardly moves, so that it stays noon
     origin = (noon - time.time() * speed) / (1 - speed)
     for day in range(14):
         with (
-            serving([SUNNY], clock=Clock(origin + day * 86400 / (1 - speed), speed)) as sunny,
-            Wire(sunny) as wire,
+            running_relay([SUNNY], clock=Clock(origin + day * 86400 / (1 - speed), speed)) as sunny,
+            RawConnection(sunny) as connection,
         ):
-            said = fields(
-                ask(wire, "get_instantaneous_demand", home=SUNNY).body, "InstantaneousDemand"
+            demand = fields(
+                ask(connection, "get_instantaneous_demand", home=SUNNY).body, "InstantaneousDemand"
             )
-        if len(said["Demand"]) == 10:
-            assert said["Demand"].startswith("0xffff")
-            assert -8000 < number(said["Demand"], 8) - 2**32 < 0
+        if len(demand["Demand"]) == 10:
+            assert demand["Demand"].startswith("0xffff")
+            assert -8000 < number(demand["Demand"], 8) - 2**32 < 0
             return
-    pytest.fail("no sun in two weeks")
+    pytest.fail("no noon in two weeks had a negative demand")
 
 
 @pytest.mark.parametrize(
@@ -131,23 +134,25 @@ def test_negative_demand_has_8_digits(address: tuple[str, int]) -> None:
         ("get_demand_peaks", "DemandPeaks"),
     ],
 )
-def test_the_other_notifications(wire: Wire, name: str, root: str) -> None:
-    text = ask(wire, name).body.decode()
+def test_other_commands_answer_with_the_manuals_notification(
+    connection: RawConnection, name: str, root: str
+) -> None:
+    text = ask(connection, name).body.decode()
     assert re.fullmatch(
         rf"<({root})>\r\n.*<DeviceMacId>{HOME.device}</DeviceMacId>\r\n.*</\1>\r\n", text, re.DOTALL
     )
 
 
-def test_list_network_is_xml_even_when_json_is_asked_for(wire: Wire) -> None:
-    answer = ask(wire, "list_network", "<Format>JSON</Format>")
+def test_list_network_is_xml_even_when_json_is_asked_for(connection: RawConnection) -> None:
+    answer = ask(connection, "list_network", "<Format>JSON</Format>")
     assert answer.body.startswith(b"<NetworkList>\r\n<NetworkStatus>\r\n")
     assert answer.body.endswith(b"</NetworkStatus>\r\n</NetworkList>\r\n")
 
 
-def test_history_is_a_list_of_summations(wire: Wire) -> None:
+def test_history_is_a_list_of_summations(connection: RawConnection) -> None:
     start = int(time.time()) - 3600 - SINCE_2000
     body = ask(
-        wire,
+        connection,
         "get_history_data",
         f"<StartTime>0x{start:08x}</StartTime><EndTime>0x{start + 1800:08x}</EndTime>",
     ).body
@@ -158,40 +163,32 @@ def test_history_is_a_list_of_summations(wire: Wire) -> None:
     assert start <= times[0] <= times[-1] <= start + 1800
 
 
-def test_schedules(wire: Wire) -> None:
-    assert ask(wire, "get_schedule").body.count(b"</ScheduleInfo>") == 9
-    assert (
-        fields(ask(wire, "get_schedule", "<Event>demand</Event>").body, "ScheduleInfo")["Event"]
-        == "demand"
-    )
-    assert (
-        ask(
-            wire,
-            "set_schedule",
-            "<Event>demand</Event><Frequency>0x000a</Frequency><Enabled>Y</Enabled>",
-        ).body
-        == b""
-    )
+def test_schedules_can_be_read_and_set(connection: RawConnection) -> None:
+    assert ask(connection, "get_schedule").body.count(b"</ScheduleInfo>") == 9
+    schedule = fields(ask(connection, "get_schedule", "<Event>demand</Event>").body, "ScheduleInfo")
+    assert schedule["Event"] == "demand"
+    parameters = "<Event>demand</Event><Frequency>0x000a</Frequency><Enabled>Y</Enabled>"
+    assert ask(connection, "set_schedule", parameters).body == b""
 
 
-def test_json_has_the_same_members_all_of_them_strings(wire: Wire) -> None:
-    answer = ask(wire, "get_instantaneous_demand", "<Format>JSON</Format>")
-    said = json.loads(answer.body)["InstantaneousDemand"]
+def test_json_has_the_same_members_all_of_them_strings(connection: RawConnection) -> None:
+    answer = ask(connection, "get_instantaneous_demand", "<Format>JSON</Format>")
+    members = json.loads(answer.body)["InstantaneousDemand"]
     assert answer.headers["content-type"] == "text/html"
-    assert all(isinstance(value, str) for value in said.values())
-    assert number(said["TimeStamp"], 8)
+    assert all(isinstance(value, str) for value in members.values())
+    assert number(members["TimeStamp"], 8)
 
 
-def test_json_lists_lack_their_outer_braces(wire: Wire) -> None:
-    body = ask(wire, "get_schedule", "<Format>JSON</Format>").body
+def test_json_lists_lack_their_outer_braces(connection: RawConnection) -> None:
+    body = ask(connection, "get_schedule", "<Format>JSON</Format>").body
     assert body.startswith(b'"ScheduleList": {')
     assert len(json.loads(b"{" + body + b"}")["ScheduleList"]["ScheduleInfo"]) == 9
 
 
 @pytest.mark.parametrize("header", ["Cloud-Id", "Cloud-ID", "cloud-id"])
-def test_the_header_may_be_spelled_either_way(wire: Wire, header: str) -> None:
-    wire.post(HOME, command("get_price"), name=header)
-    assert wire.answer().status == 200
+def test_the_header_cloud_id_may_have_any_case(connection: RawConnection, header: str) -> None:
+    connection.post(HOME, command("get_price"), cloud_id_header=header)
+    assert connection.answer().status == 200
 
 
 @pytest.mark.parametrize(
@@ -204,13 +201,15 @@ def test_the_header_may_be_spelled_either_way(wire: Wire, header: str) -> None:
     ],
     ids=["leading CRLF", "LocalCommand", "MacId", "DeviceMacId"],
 )
-def test_spellings_that_clients_use(wire: Wire, body: bytes) -> None:
-    wire.post(HOME, body)
-    assert b"<PriceCluster>" in wire.answer().body
+def test_every_spelling_of_a_command_that_clients_use_is_answered(
+    connection: RawConnection, body: bytes
+) -> None:
+    connection.post(HOME, body)
+    assert b"<PriceCluster>" in connection.answer().body
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("header", "value"),
     [
         ("Cloud-Id", "ffffff"),
         ("User", "nobody@example.invalid"),
@@ -219,64 +218,58 @@ def test_spellings_that_clients_use(wire: Wire, body: bytes) -> None:
     ],
     ids=["cloud id", "user", "password", "no password"],
 )
-def test_who_does_not_know_all_three_headers_is_refused(
-    wire: Wire, wrong: tuple[str, str | None]
+def test_a_client_without_the_right_three_headers_is_refused(
+    connection: RawConnection, header: str, value: str | None
 ) -> None:
-    given: dict[str, str | None] = {
-        "Cloud-Id": HOME.cloud_id,
-        "User": HOME.user_email,
-        "Password": HOME.user_pw,
-    }
-    given.update([wrong])
-    lines = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value)
+    right = {"Cloud-Id": HOME.cloud_id, "User": HOME.user_email, "Password": HOME.user_pw}
+    headers = {**right, header: value}
+    lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items() if text)
     body = command("get_price")
-    wire.send(
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
-    answer = wire.answer()
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    connection.send(head.encode() + body)
+    answer = connection.answer()
     assert answer.status == 401
     assert b"MacId" not in answer.body
 
 
-def test_another_gateways_mac_is_an_error(wire: Wire) -> None:
-    assert ask(wire, "get_price", f"<MacId>{HOMES[1].device}</MacId>").body.startswith(b"<Error>")
+def test_another_gateways_mac_is_an_error(connection: RawConnection) -> None:
+    answer = ask(connection, "get_price", f"<MacId>{HOMES[1].device}</MacId>")
+    assert answer.body.startswith(b"<Error>")
 
 
-def test_an_unknown_command_is_an_error(wire: Wire) -> None:
-    assert ask(wire, "make_coffee").body.startswith(b"<Error>")
+def test_an_unknown_command_is_an_error(connection: RawConnection) -> None:
+    assert ask(connection, "make_coffee").body.startswith(b"<Error>")
 
 
-def test_a_connection_is_kept_and_a_pipelined_request_waits(wire: Wire) -> None:
-    wire.post(HOME, command("get_price"))
-    wire.post(HOME, command("get_message"))
-    assert b"<PriceCluster>" in wire.answer().body
-    assert b"<MessageCluster>" in wire.answer().body
+def test_a_connection_is_kept_and_a_pipelined_request_waits(connection: RawConnection) -> None:
+    connection.post(HOME, command("get_price"))
+    connection.post(HOME, command("get_message"))
+    assert b"<PriceCluster>" in connection.answer().body
+    assert b"<MessageCluster>" in connection.answer().body
 
 
-def test_a_request_may_come_byte_by_byte(wire: Wire) -> None:
+def test_a_request_may_come_byte_by_byte(connection: RawConnection) -> None:
     body = command("get_price")
     head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nCloud-Id: {HOME.cloud_id}\r\nUser: {HOME.user_email}\r\n"
-        f"Password: {HOME.user_pw}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nCloud-Id: {HOME.cloud_id}\r\n"
+        f"User: {HOME.user_email}\r\nPassword: {HOME.user_pw}\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
     )
     for byte in head.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body):
-        wire.send(bytes([byte]))
-    assert b"<PriceCluster>" in wire.answer().body
+        connection.send(bytes([byte]))
+    assert b"<PriceCluster>" in connection.answer().body
 
 
-def test_connection_close_is_obeyed(wire: Wire) -> None:
-    wire.post(HOME, command("get_price"), headers="Connection: close\r\n")
-    assert wire.answer().headers["connection"] == "close"
-    assert wire.ends()
+def test_a_client_that_asks_to_close_gets_its_connection_closed(connection: RawConnection) -> None:
+    connection.post(HOME, command("get_price"), headers="Connection: close\r\n")
+    assert connection.answer().headers["connection"] == "close"
+    assert connection.is_closed_by_server()
 
 
-def test_an_http_1_0_client_gets_no_chunks(wire: Wire) -> None:
-    wire.send(b"GET /healthz HTTP/1.0\r\n\r\n")
-    while not wire.socket.recv(65536, 2):  # peek
-        pass
+def test_an_http_1_0_client_gets_no_chunks(connection: RawConnection) -> None:
+    connection.send(b"GET /healthz HTTP/1.0\r\n\r\n")
     data = b""
-    while piece := wire.socket.recv(65536):
+    while piece := connection.socket.recv(65536):
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     assert b"chunked" not in head
@@ -287,10 +280,12 @@ def test_an_http_1_0_client_gets_no_chunks(wire: Wire) -> None:
     "noise",
     [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"x" * 40_000, b"GET / SMTP/1.1\r\n\r\n"],
 )
-def test_what_is_not_http_is_refused(wire: Wire, noise: bytes) -> None:
-    wire.send(noise)
-    assert wire.answer().status == 400
-    assert wire.ends()
+def test_bytes_that_are_not_http_are_answered_with_400(
+    connection: RawConnection, noise: bytes
+) -> None:
+    connection.send(noise)
+    assert connection.answer().status == 400
+    assert connection.is_closed_by_server()
 
 
 @pytest.mark.parametrize(
@@ -302,32 +297,32 @@ def test_what_is_not_http_is_refused(wire: Wire, noise: bytes) -> None:
         ("GET /ledger?after=x", 416),
     ],
 )
-def test_pages_there_are_not(wire: Wire, request_line: str, status: int) -> None:
-    wire.send(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    answer = wire.answer()
+def test_an_unknown_page_or_method_is_answered_with_a_problem(
+    connection: RawConnection, request_line: str, status: int
+) -> None:
+    connection.send(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = connection.answer()
     assert answer.status == status
     assert answer.json()["detail"]
 
 
-def ledger(wire: Wire, query: str = "") -> list[dict[str, Any]]:
-    return [json.loads(line) for line in wire.get(f"/ledger{query}").body.splitlines()]
+def ledger(connection: RawConnection, query: str = "") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in connection.get(f"/ledger{query}").body.splitlines()]
 
 
-def test_the_ledger_tells_what_was_served() -> None:
-    with serving(HOMES) as address, Wire(address) as wire:
-        wire.post(HOME, command("get_instantaneous_demand"), headers="User-Agent: by hand\r\n")
-        demand = fields(wire.answer().body, "InstantaneousDemand")
-        summation = fields(ask(wire, "get_current_summation").body, "CurrentSummation")
-        ask(wire, "get_network_info")
+def test_the_ledger_lists_each_reply_with_its_readings() -> None:
+    with running_relay(HOMES) as address, RawConnection(address) as connection:
+        connection.post(
+            HOME, command("get_instantaneous_demand"), headers="User-Agent: by hand\r\n"
+        )
+        demand = fields(connection.answer().body, "InstantaneousDemand")
+        summation = fields(ask(connection, "get_current_summation").body, "CurrentSummation")
+        ask(connection, "get_network_info")
         now = time.time()
-        first, second, third = ledger(wire)
-        port = wire.socket.getsockname()[1]
-    assert (first["agent"], first["cloud_id"], first["port"], first["client_closed"]) == (
-        "by hand",
-        HOME.cloud_id,
-        port,
-        False,
-    )
+        first, second, third = ledger(connection)
+        port = connection.socket.getsockname()[1]
+    assert (first["agent"], first["cloud_id"]) == ("by hand", HOME.cloud_id)
+    assert (first["port"], first["client_closed"]) == (port, False)
     assert first["connection"] == second["connection"]
     assert now - 5 < first["completed"] < now + 0.01
     assert first["completed"] == pytest.approx(first["wall"], abs=0.01)
@@ -341,32 +336,33 @@ def test_the_ledger_tells_what_was_served() -> None:
             "value": f"{Decimal(number(demand['Demand']) * factor) / 1000:f}",
         }
     ]
-    (said,) = second["readings"]
-    assert (
-        Decimal(said["delivered"])
-        == Decimal(number(summation["SummationDelivered"]) * factor) / 1000
-    )
+    (reading,) = second["readings"]
+    watt_hours = number(summation["SummationDelivered"]) * factor
+    assert Decimal(reading["delivered"]) == Decimal(watt_hours) / 1000
     assert third["readings"] == []
 
 
-def test_the_ledger_can_be_read_from_where_one_was() -> None:
-    with serving(HOMES) as address, Wire(address) as wire:
-        ask(wire, "get_price")
-        size = int(wire.get("/ledger").headers["ledger-size"])
-        ask(wire, "get_message")
-        assert [line["readings"][0]["kind"] for line in ledger(wire, f"?after={size}")] == [
-            "message"
-        ]
+def test_the_ledger_can_be_read_on_from_an_offset() -> None:
+    with running_relay(HOMES) as address, RawConnection(address) as connection:
+        ask(connection, "get_price")
+        size = int(connection.get("/ledger").headers["ledger-size"])
+        ask(connection, "get_message")
+        lines = ledger(connection, f"?after={size}")
+        assert [line["readings"][0]["kind"] for line in lines] == ["message"]
 
 
-def test_stats_show_how_politely_a_home_was_asked() -> None:
-    with serving(HOMES, latency=0.2) as address, Wire(address) as wire, Wire(address) as rude:
-        wire.post(HOME, command("get_price"))
+def test_stats_show_how_often_and_how_close_together_a_home_was_asked() -> None:
+    with (
+        running_relay(HOMES, latency=0.2) as address,
+        RawConnection(address) as connection,
+        RawConnection(address) as rude,
+    ):
+        connection.post(HOME, command("get_price"))
         rude.post(HOME, command("get_price"))
-        wire.answer()
+        connection.answer()
         rude.answer()
-        ask(wire, "get_price", home=HOMES[1])
-        stats = wire.get("/stats?homes=all").json()
+        ask(connection, "get_price", home=HOMES[1])
+        stats = connection.get("/stats?homes=all").json()
     assert stats["in_flight"] == {"now": 0, "most": 2, "home": HOME.cloud_id}
     assert stats["gap"]["home"] == HOME.cloud_id
     assert 0 <= stats["gap"]["smallest"] < 0.2

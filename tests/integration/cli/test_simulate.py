@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eagle_logger.simulator.relay.homes import Home, homes
-from tests.contract.simulator.raw import Wire
+from tests.contract.simulator.raw_connection import RawConnection
 from tests.support.certificates import Authority
 
 COMMAND = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "simulate"]
@@ -65,9 +65,9 @@ def simulating(
 
 
 def ask(address: tuple[str, int], home: Home = HOMES[0]) -> bytes:
-    with Wire(address) as wire:
-        wire.post(home, DEMAND)
-        return wire.answer().body
+    with RawConnection(address) as connection:
+        connection.post(home, DEMAND)
+        return connection.answer().body
 
 
 def ledger(folder: Path) -> list[dict[str, Any]]:
@@ -90,14 +90,14 @@ def test_the_ledger_file_follows_the_replies(tmp_path: Path) -> None:
 def test_replies_in_flight_are_finished_on_sigterm(tmp_path: Path) -> None:
     with (
         simulating(tmp_path, "--latency", "0.3", "--latency-spread", "0") as (process, address),
-        Wire(address) as wire,
+        RawConnection(address) as connection,
     ):
-        with Wire(address) as other:
-            wire.post(HOMES[0], DEMAND)
+        with RawConnection(address) as other:
+            connection.post(HOMES[0], DEMAND)
             while other.get("/stats").json()["in_flight"]["now"] != 1:
                 pass
         process.send_signal(signal.SIGTERM)
-        assert b"</InstantaneousDemand>" in wire.answer().body
+        assert b"</InstantaneousDemand>" in connection.answer().body
         assert process.wait(5) == 0
     assert len(ledger(tmp_path)) == 1
 
@@ -106,9 +106,9 @@ def test_a_hanging_reply_does_not_hold_up_the_end(tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text('{"rules": [{"fault": "hang"}]}')
     with (
         simulating(tmp_path, "--faults", "faults.json") as (process, address),
-        Wire(address) as wire,
+        RawConnection(address) as connection,
     ):
-        wire.post(HOMES[0], DEMAND)
+        connection.post(HOMES[0], DEMAND)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

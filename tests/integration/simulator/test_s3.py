@@ -1,4 +1,4 @@
-"""The stand-in for S3, by boto3's own client: as strict as the real one where it matters."""
+"""The stand-in for S3, asked by boto3's own client. It is as strict as S3 where that matters."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ def client_of(s3: RunningS3) -> S3Client:
 
 @pytest.fixture
 def client(s3: RunningS3) -> Iterator[S3Client]:
-    made = client_of(s3)
-    yield made
-    made.close()
+    client = client_of(s3)
+    yield client
+    client.close()
 
 
-def refusal(caught: pytest.ExceptionInfo[ClientError]) -> str:
-    return caught.value.response["Error"]["Code"]
+def error_code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return error.value.response["Error"]["Code"]
 
 
 def put(client: S3Client, **options: Any) -> None:
     client.put_object(**{"Bucket": "eagle", "Key": "some/key", "Body": b"body", **options})
 
 
-def test_boto3s_own_checksum_is_taken_and_told(client: S3Client) -> None:
+def test_the_checksum_that_boto3_sends_is_kept_and_sent_back(client: S3Client) -> None:
     put(client)
-    found = client.head_object(Bucket="eagle", Key="some/key", ChecksumMode="ENABLED")
-    assert "ChecksumCRC32" in found
+    head = client.head_object(Bucket="eagle", Key="some/key", ChecksumMode="ENABLED")
+    assert "ChecksumCRC32" in head
     assert client.get_object(Bucket="eagle", Key="some/key")["Body"].read() == b"body"
 
 
-def test_a_body_in_chunks_is_put_together_and_its_trailer_checked() -> None:
+def test_a_body_in_chunks_is_joined_and_the_checksum_in_its_trailer_is_checked() -> None:
     chunked = b"4\r\nbody\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n"
     headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "4"}
     right = base64.b64encode(zlib.crc32(b"body").to_bytes(4, "big"))
@@ -73,70 +73,68 @@ def test_a_body_in_chunks_is_put_together_and_its_trailer_checked() -> None:
         {"ContentMD5": base64.b64encode(hashlib.md5(b"other").digest()).decode()},
     ],
 )
-def test_a_wrong_digest_is_refused_and_nothing_stored(
+def test_an_object_with_a_wrong_digest_is_refused_and_not_stored(
     client: S3Client, s3: RunningS3, digest: dict[str, str]
 ) -> None:
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(ClientError) as error:
         put(client, **digest)
-    assert refusal(caught) == "BadDigest"
+    assert error_code(error) == "BadDigest"
     assert [row["outcome"] for row in s3.puts()] == ["BadDigest"]
     assert not (s3.directory / "eagle" / "some" / "key").exists()
 
 
-def test_if_none_match_is_obeyed_and_without_it_objects_are_replaced(
+def test_an_object_is_replaced_unless_the_put_has_if_none_match(
     client: S3Client, s3: RunningS3
 ) -> None:
     put(client, IfNoneMatch="*")
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(ClientError) as error:
         put(client, IfNoneMatch="*")
-    assert refusal(caught) == "PreconditionFailed"
+    assert error_code(error) == "PreconditionFailed"
     put(client, Body=b"other")
     assert [row["outcome"] for row in s3.puts()] == ["stored", "PreconditionFailed", "replaced"]
     assert len({row["sha256"] for row in s3.puts()}) == 2
 
 
-def test_nothing_is_ever_deleted(client: S3Client) -> None:
+def test_a_delete_is_refused(client: S3Client) -> None:
     put(client)
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(ClientError) as error:
         client.delete_object(Bucket="eagle", Key="some/key")
-    assert refusal(caught) == "AccessDenied"
+    assert error_code(error) == "AccessDenied"
 
 
-def test_a_range_is_a_range(client: S3Client) -> None:
+def test_a_get_with_a_range_returns_that_range(client: S3Client) -> None:
     put(client, Body=b"0123456789")
     ranges = {"bytes=2-4": b"234", "bytes=7-": b"789", "bytes=-2": b"89"}
-    for asked, found in ranges.items():
-        assert (
-            client.get_object(Bucket="eagle", Key="some/key", Range=asked)["Body"].read() == found
-        )
-    with pytest.raises(ClientError) as caught:
+    for header, body in ranges.items():
+        answer = client.get_object(Bucket="eagle", Key="some/key", Range=header)
+        assert answer["Body"].read() == body
+    with pytest.raises(ClientError) as error:
         client.get_object(Bucket="eagle", Key="some/key", Range="bytes=10-")
-    assert refusal(caught) == "InvalidRange"
+    assert error_code(error) == "InvalidRange"
 
 
-def test_folders_are_listed_with_a_delimiter(client: S3Client) -> None:
+def test_a_listing_with_a_delimiter_has_folders_page_by_page(client: S3Client) -> None:
     for key in ("a/1", "a/2", "b/1", "c"):
         put(client, Key=key)
-    found = client.list_objects_v2(Bucket="eagle", Delimiter="/")
-    assert [one["Prefix"] for one in found["CommonPrefixes"]] == ["a/", "b/"]
-    assert [one["Key"] for one in found["Contents"]] == ["c"]
-    first = client.list_objects_v2(Bucket="eagle", Delimiter="/", MaxKeys=1)
-    rest = client.list_objects_v2(
-        Bucket="eagle", Delimiter="/", ContinuationToken=first["NextContinuationToken"]
-    )
-    assert [one["Prefix"] for one in rest["CommonPrefixes"]] == ["b/"]
+    listing = client.list_objects_v2(Bucket="eagle", Delimiter="/")
+    assert [folder["Prefix"] for folder in listing["CommonPrefixes"]] == ["a/", "b/"]
+    assert [item["Key"] for item in listing["Contents"]] == ["c"]
+    first_page = client.list_objects_v2(Bucket="eagle", Delimiter="/", MaxKeys=1)
+    token = first_page["NextContinuationToken"]
+    rest = client.list_objects_v2(Bucket="eagle", Delimiter="/", ContinuationToken=token)
+    assert [folder["Prefix"] for folder in rest["CommonPrefixes"]] == ["b/"]
 
 
-def test_buckets_are_made_and_found(client: S3Client) -> None:
+def test_a_created_bucket_is_listed(client: S3Client) -> None:
     client.create_bucket(Bucket="another")
     client.head_bucket(Bucket="another")
-    assert [one["Name"] for one in client.list_buckets()["Buckets"]] == ["another", "eagle"]
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["another", "eagle"]
     with pytest.raises(ClientError):
         client.head_bucket(Bucket="nowhere")
 
 
 @pytest.mark.parametrize("host", ["eagle.localhost:9000", "eagle.s3.localhost", "127.0.0.1:9000"])
-def test_a_bucket_may_stand_in_the_host_name(host: str) -> None:
+def test_the_bucket_is_in_the_path_or_in_the_host_name(host: str) -> None:
     path = "/some/a%20key?x=1" if "eagle" in host else "/eagle/some/a%20key"
     assert address_of(make_mocked_request("PUT", path, headers={"Host": host})) == (
         "eagle",
@@ -144,37 +142,37 @@ def test_a_bucket_may_stand_in_the_host_name(host: str) -> None:
     )
 
 
-def test_what_was_kept_is_there_after_a_restart(s3: RunningS3, client: S3Client) -> None:
+def test_objects_and_their_metadata_survive_a_restart(s3: RunningS3, client: S3Client) -> None:
     put(client, Metadata={"rows": "3"}, IfNoneMatch="*")
-    again = RunningS3(s3.directory)
-    again.start()
-    other = client_of(again)
-    assert other.head_object(Bucket="eagle", Key="some/key")["Metadata"] == {"rows": "3"}
+    restarted = RunningS3(s3.directory)
+    restarted.start()
+    new_client = client_of(restarted)
+    assert new_client.head_object(Bucket="eagle", Key="some/key")["Metadata"] == {"rows": "3"}
     with pytest.raises(ClientError):
-        put(other, IfNoneMatch="*")
-    other.close()
-    again.stop()
+        put(new_client, IfNoneMatch="*")
+    new_client.close()
+    restarted.stop()
 
 
 def test_faults_are_changed_over_http(s3: RunningS3, client: S3Client) -> None:
-    def faults(body: bytes) -> Any:
+    def put_faults(body: bytes) -> Any:
         request = urllib.request.Request(f"{s3.url}/_faults", data=body, method="PUT")
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
-    assert faults(b'[{"fault":"503","times":1}]')[0]["fault"] == "503"
-    with pytest.raises(ClientError) as caught:
+    assert put_faults(b'[{"fault":"503","times":1}]')[0]["fault"] == "503"
+    with pytest.raises(ClientError) as error:
         put(client)
-    assert refusal(caught) == "SlowDown"
+    assert error_code(error) == "SlowDown"
     put(client)
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        faults(b'[{"fault":"earthquake"}]')
-    assert refused.value.code == 400
-    refused.value.close()
+    with pytest.raises(urllib.error.HTTPError) as http_error:
+        put_faults(b'[{"fault":"earthquake"}]')
+    assert http_error.value.code == 400
+    http_error.value.close()
 
 
 @pytest.mark.parametrize("key", ["../outside", "a//b", ".hidden"])
-def test_a_key_that_is_no_path_is_refused(client: S3Client, key: str) -> None:
-    with pytest.raises(ClientError) as caught:
+def test_a_key_that_cannot_be_a_file_is_refused(client: S3Client, key: str) -> None:
+    with pytest.raises(ClientError) as error:
         put(client, Key=key)
-    assert refusal(caught) == "InvalidArgument"
+    assert error_code(error) == "InvalidArgument"
