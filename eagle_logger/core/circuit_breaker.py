@@ -4,9 +4,10 @@ be visited meanwhile.
 A user that fails alone is left alone for longer and longer
 (`core.schedule.pause_after_failures`). But when nearly every visit fails, and most users are among
 those that failed, the fault is the relay's, or lies on the way to it. Each user's own back-off
-would then be wrong twice: thousands of last tries at first, and minutes of silence after the relay
-is back. So the breaker opens. While it is open, a few users a second are visited, and failures do
-not count against them. When these few are answered, the others follow, twice as many every second.
+would then be wrong twice: at first thousands of users would still be asked in vain, and for minutes
+after the relay is back they would not be asked at all. So the breaker opens. While it is open, a
+few users a second are visited, and failures do not count against them. When these few are answered,
+the others follow, twice as many every second.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import NamedTuple
 
 from eagle_logger.core.schedule import LONG_OVERDUE_S
 
-OPENS_AT = 0.9
+OPENS_AT_FAILED_SHARE = 0.9
 """The share of recent visits that must fail before the breaker opens. A relay that answers one
 visit in five is still worth asking for every user."""
-RETURNS_AT = 0.5
+RETURNS_AT_FAILED_SHARE = 0.5
 """The share of recent visits that may fail when the breaker begins to close."""
 FEWEST_FAILING_USERS = 3
 """One failing user, or two, say nothing about the relay."""
-PROBES = 0.01
-"""The share of an ordinary second's visits that is made while the breaker is open; at least one."""
+PROBED_SHARE = 0.01
+"""While the breaker is open, this share of an ordinary second's visits is made; at least one
+visit."""
 
 OWN_FAULTS = frozenset(
     {"no_key", "record_unreadable", "too_much", "only_problems", "internal_error", "poison"}
@@ -69,7 +71,7 @@ class FleetLoad:
     period: float
     """Real seconds from a user's turn to its next."""
     overdue: float = 0.0
-    """Real seconds that the latest user is late."""
+    """Real seconds since the longest overdue user fell due."""
 
 
 class _Window(NamedTuple):
@@ -100,7 +102,7 @@ def relay_sample(at: float, tally: Mapping[str, int]) -> Sample:
 
 
 def breaker_after(breaker: Breaker, now: Sample, fleet: FleetLoad, ordinary: int) -> Breaker:
-    """The breaker a second later. Without it, this second would lease `ordinary` users."""
+    """The breaker a second later. `ordinary`: the users that this second would lease without it."""
     if breaker.samples and now.at < breaker.samples[-1].at:  # the clock was set back
         breaker = Breaker(breaker.phase, now.at)
     window = _window(breaker.phase, fleet)
@@ -112,11 +114,11 @@ def breaker_after(breaker: Breaker, now: Sample, fleet: FleetLoad, ordinary: int
 
 
 def most_to_lease(breaker: Breaker, now: float, fleet: FleetLoad, ordinary: int) -> int:
-    """How many users this second may lease, of the `ordinary` ones that it would lease without a
+    """How many users this second may lease. `ordinary`: those that it would lease without a
     breaker."""
     if breaker.phase is Phase.CLOSED:
         return ordinary
-    probes = max(1, math.ceil(PROBES * fleet.users / fleet.period))
+    probes = max(1, math.ceil(PROBED_SHARE * fleet.users / fleet.period))
     if breaker.phase is Phase.OPEN:
         return min(probes, ordinary)
     doublings = min(now - breaker.since, 32.0)  # one a second; more would overflow
@@ -129,14 +131,14 @@ def _next_phase(
     first, last = samples[0], samples[-1]
     visits, failed = last.visits - first.visits, last.failed - first.failed
     is_known = visits >= window.visits
-    nearly_all_fail = failed >= OPENS_AT * visits
+    nearly_all_fail = failed >= OPENS_AT_FAILED_SHARE * visits
     match breaker.phase:
         case Phase.CLOSED:
             most_users_fail = fleet.failing >= max(FEWEST_FAILING_USERS, fleet.users / 2)
             opens = is_known and nearly_all_fail and most_users_fail
             return Phase.OPEN if opens else Phase.CLOSED
         case Phase.OPEN:
-            returns = is_known and failed <= RETURNS_AT * visits
+            returns = is_known and failed <= RETURNS_AT_FAILED_SHARE * visits
             return Phase.RETURNING if returns else Phase.OPEN
         case Phase.RETURNING:
             if is_known and nearly_all_fail:

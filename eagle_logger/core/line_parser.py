@@ -90,8 +90,8 @@ _CANONICAL_LINES = re.compile(
 moments (time and arrival). Both sort as the members in them do.
 
 At the first byte that is not part of a canonical line, all the rest of the file matches as one item
-whose groups are empty. An empty group so shows a file that is not canonical. The first group is
-checked loosely here; `_STREAM` then checks the few different ones of a file."""
+whose groups are empty. So an empty group shows that the file is not canonical. The first group is
+checked loosely here. A file has few different ones, and `_STREAM` checks each of those once."""
 _STREAM = re.compile(
     rf'([0-9a-f]{{6}})","device":"{_MAC}","meter":"{_MAC}","kind":"(?:{_KIND})'.encode()
 )

@@ -10,8 +10,8 @@ from eagle_logger.core.paths import shard_of
 def messages_by_shard(
     cloud_ids: Iterable[str], *, shards: int, at_most: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """The shard and the users of each message. There are no more messages than needed, a shard's
-    are equally full, and its users keep their order."""
+    """The shard and the users of each message. The messages are as few as possible, those of one
+    shard are about equally full, and a shard's users keep their order."""
     by_shard: dict[int, list[str]] = {}
     for cloud_id in cloud_ids:
         by_shard.setdefault(shard_of(cloud_id, shards), []).append(cloud_id)

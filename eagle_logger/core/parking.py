@@ -6,8 +6,9 @@ or a part of it, is in trouble: the user is asked again ever less often, and nev
 is parked while the relay refuses many users at once.
 
 Credentials have worked if the relay answered a request since they were entered. The store keeps a
-set of the users whose credentials have had no answer yet. A user with an empty state had none
-either. A state that is older than this rule counts as answered with the present credentials.
+set of the users whose credentials have had no answer yet (`unproven`). A user whose state is empty
+has had no answer either. Users that were added before there was such a set are not in it, so their
+credentials count as answered if their state shows any answer.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def many_at_once(parkings: int, users: int) -> bool:
 
 def have_worked(state: UserState, *, unproven: bool, unknown: bool = False) -> bool:
     """Whether a user's credentials have worked. `unproven`: the relay has not answered since they
-    were entered. `unknown`: a part of the state cannot be read, and may hold an answer."""
+    were entered. `unknown`: a part of the state cannot be read, and counts as holding an answer."""
     return not unproven and (unknown or has_been_answered(state))
 
 

@@ -1,13 +1,14 @@
 """Poison users: those whose reply kills the process that handles it.
 
-A process that dies takes all users it was fetching with it, so one death proves nothing. A user at
-whose fetch two processes in a row have died is a suspect. A suspect rests for some seconds, and is
-then fetched alone: no other suspect is fetched at the same time, and the users who shared a
-message with it have been fetched before. An innocent suspect is cleared by its first report. A
-suspect at whose fetch alone processes keep dying is parked, after five deaths in all.
+A process that dies may have been fetching many users, so one death does not show which of them
+killed it. A user is a suspect once two processes in a row have died while they fetched it. A
+suspect rests for some seconds, and is then fetched alone: no other suspect is fetched at the same
+time, and the users who shared a message with it have been fetched before. An innocent suspect is
+cleared by its first report. If processes keep dying while they fetch a suspect alone, it is parked
+after five deaths in all.
 
-Many suspects at once mean that the processes died of something else. Then suspects are fetched as
-all others, after their rest, and nothing is held against them.
+Many suspects at once mean that the processes died of something else. Then suspects are fetched like
+all other users, after their rest, and further deaths do not count.
 
 The Lua scripts do the same (`users/redis/scripts/lease.lua`).
 """
@@ -18,15 +19,15 @@ SUSPECTED_AFTER_DEATHS = 2
 PARKED_AFTER_DEATHS = 5
 """Deaths in a row, without a report between them."""
 FEW_SUSPECTS = 3
-"""Users. So few are always fetched alone: a fleet may be small."""
+"""Users. So few are always fetched alone, even if they are more than half of a small fleet."""
 MANY_SUSPECTS = 60
-"""Users. So many take a minute if they are fetched alone, one a second. More, or more than half of
-all users, are not fetched alone."""
+"""Users. More suspects than this, or than half of all users, are not fetched alone. So many take a
+minute, because one is fetched each second."""
 SHORTEST_REST_S = 5.0
 """Real seconds from the death to a suspect's next fetch. Meanwhile the users who shared its message
 are fetched."""
 WAIT_S = 1.0
-"""Real seconds after which a suspect whose turn it is not is looked at again."""
+"""Real seconds that a suspect waits before it falls due again, if another one is being fetched."""
 
 
 def is_suspect(deaths: int) -> bool:
@@ -39,17 +40,18 @@ def is_poison(deaths: int) -> bool:
 
 
 def are_too_many(suspects: int, users: int) -> bool:
-    """Whether so many suspects among so many users are fetched as all others are."""
+    """Whether there are too many suspects among so many users to fetch each alone."""
     return suspects > max(FEW_SUSPECTS, min(users / 2, MANY_SUSPECTS))
 
 
 def rest(cloud_id: str, now: float) -> float:
-    """Real seconds that a suspect rests: up to ten more than the shortest rest. They depend on its
-    cloud id and the time, so that suspects come back spread, and in another order each time."""
+    """Real seconds that a suspect rests: the shortest rest, and up to ten more. Cloud id and time
+    decide how many more, so that suspects fall due one after the other, in another order each time.
+    """
     return SHORTEST_REST_S + int(cloud_id, 16) % 97 * (1 + int(now) % 96) % 97 / 10
 
 
 def deaths_after(deaths: int, *, alone: bool) -> int:
-    """The deaths in a row of a user if the process that fetches it now dies. `alone`: it is the one
-    suspect that is fetched alone."""
+    """The deaths in a row of a user if the process that fetches it now dies. `alone`: the user is
+    the one suspect that is fetched alone. A death counts against no other suspect."""
     return deaths if is_suspect(deaths) and not alone else deaths + 1

@@ -1,4 +1,4 @@
-"""A reading: one thing the meter said, with its own time."""
+"""A reading: what a meter showed at one time, such as its demand or its price."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ TLS_OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
-        # No CPython judges the form of certificates: see eagle_logger/network/tls.py.
+        # Without these flags, every CPython accepts the same certificates: network/tls.py.
         "ssl_exclude_verify_flags": [
             ssl.VerifyFlags.VERIFY_X509_STRICT,
             ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN,

@@ -16,8 +16,8 @@ def complete_at(hour: Hour, first_arrival: float, grace: float, now: float) -> f
 
     A file whose first line arrived about the hour itself is complete `grace` seconds after the
     hour. A file that was begun later (late readings), or more than an hour ahead (a gateway whose
-    clock is wrong), is complete an hour after its first line arrived. Readings that are late
-    together so become one part. The wall clock decides, never the next reading; otherwise a quiet
+    clock is wrong), is complete an hour after its first line arrived. So readings that are late
+    together become one part. The wall clock decides, never the next reading; otherwise a quiet
     gateway would hold its hour open.
 
     If the first arrival is ahead of `now`, a wrong clock wrote it. Such a file is complete an hour
@@ -46,9 +46,13 @@ def is_over(hour: Hour, grace: float, now: float) -> bool:
 
 
 def late_arrivals_between(hour: Hour, grace: float, now: float) -> tuple[float, float]:
-    """Two moments. A file of an hour that is over, and that was last written between them, holds
-    readings that arrived late; it is sealed an hour after its first line, and does not wait for the
-    archive yet. If a file was written later than that, a wrong clock wrote its time."""
+    """The two moments between which an open file of an hour that is over must have been written
+    last, to count as still open and not as overdue for the archive.
+
+    It was then written after the hour's grace, by a reading that arrived late, and less than an
+    hour ago; rotation seals such a file an hour after its first line. A file that was written after
+    the second moment has its time from a wrong clock.
+    """
     return max(hour.end + grace, now - SECONDS_PER_HOUR), now + SECONDS_PER_HOUR
 
 

@@ -36,6 +36,7 @@ LONG_OVERDUE_S = 10.0
 stopped or stuck."""
 
 FEWEST_PER_TICK = 100
+"""Users that a tick may lease after a stop, however small the fleet is."""
 
 NEW_USERS_PER_SECOND = 1000
 LONGEST_SPREAD_OF_NEW_USERS_S = 6.0
@@ -63,8 +64,8 @@ def visit_phase(cloud_id: str, period: float) -> float:
 
 
 def first_turn_after(cloud_id: str, batch: int) -> float:
-    """Seconds until a user falls due that was added or woken together with others, `batch` in all:
-    none if it is alone. Others are spread, each by its cloud id."""
+    """Seconds until a user falls due that was just added or woken, as one of `batch` users. A
+    single user falls due at once. Several are spread by their cloud ids."""
     spread = min((batch - 1) / NEW_USERS_PER_SECOND, LONGEST_SPREAD_OF_NEW_USERS_S)
     return stable_fraction(cloud_id, "visit") * spread
 

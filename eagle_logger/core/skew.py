@@ -1,4 +1,4 @@
-"""How far a machine's clock is from Redis' clock, by which the system goes."""
+"""How far a machine's clock is from Redis' clock, which gives the system its time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ def skew(sent: float, took: float, there: float) -> float:
     """Seconds that this machine's clock is ahead of the other clock.
 
     This machine's clock showed `sent` when the question left. The answer came `took` seconds later,
-    and says that the other clock showed `there`. That is taken as read half way.
+    and says that the other clock showed `there`. The other clock counts as read half way between.
     """
     return sent + took / 2 - there

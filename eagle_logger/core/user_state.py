@@ -55,18 +55,19 @@ def newest_streams(recent: Mapping[Stream, tuple[Seen, ...]]) -> dict[Stream, tu
 
 
 def is_logged(state: UserState, reading: Reading) -> bool:
-    """Whether this reading, identity and value, is among the recent ones. In doubt it is not; then
-    it is logged again, and sealing drops it."""
+    """Whether this reading, identity and values, is among the recent ones. A logged reading that is
+    not remembered any more is logged again, and sealing drops it."""
     recent = state.recent.get(reading.stream, ())
     # Values become text only if the time is known: most readings are new.
     return any(time == reading.time for time, _ in recent) and recent_reading(reading) in recent
 
 
 def is_unchanged(state: UserState, undated: Undated) -> bool:
-    """Whether the last reading of this stream had the same values, with or without a time.
+    """Whether the last reading of this stream had the same values, with or without a time of its
+    own.
 
-    One reply may hold several readings without a time. All of them were logged under one arrival,
-    so each of them counts as the last.
+    If the last reply held several readings without a time, each of them counts as the last: all
+    were logged under one arrival.
     """
     recent = state.recent.get(undated.stream, ())
     return bool(recent) and (recent[-1][0], short_text(value_text(undated.values))) in recent

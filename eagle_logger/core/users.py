@@ -30,7 +30,7 @@ class User:
 
 
 Seen = tuple[int, str]
-"""A reading's own time (Unix seconds) and its value as text: see `core.user_state.value_text`."""
+"""A reading's own time (Unix seconds) and its values as text: see `core.user_state.short_text`."""
 
 
 class UserState(NamedTuple):
