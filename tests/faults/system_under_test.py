@@ -225,7 +225,7 @@ class Trial:
         self.watch.begin()
 
     def _end_by_force(self) -> None:
-        if self.manager.alive:
+        if self.manager.is_alive:
             self._kill_supervisor()
         self.manager.__exit__()
 

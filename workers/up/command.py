@@ -23,13 +23,13 @@ from eagle_logger.simulator.relay.homes import MOST_HOMES
 @click.option(
     "--homes",
     type=click.IntRange(1, MOST_HOMES),
-    help="Simulate so many homes, and Amazon's S3, SNS and SQS.",
+    help="Simulate this many homes, and Amazon's S3, SNS and SQS.",
 )
 @click.option(
     "--for",
     "seconds",
     type=click.FloatRange(0, min_open=True),
-    help="End by itself, so long after all is ready.",
+    help="End this long after everything is ready.",
 )
 @click.option(
     "--json",

@@ -1,4 +1,4 @@
-"""What a person sees of `up`: plain lines, to any terminal or file."""
+"""What people see of `up`: plain lines, on a terminal or in a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workers.up.data_dir import FLOWER_PASSWORD
 from workers.up.preparation import System
 from workers.up.supervisor_log import ProcessEvent
 
-_WIDEST = 300
-"""Characters of a line that is quoted: a traceback inside a JSON line has thousands."""
+_MAX_QUOTED_CHARACTERS = 300
+"""Of one line. A line of JSON with a traceback in it has thousands."""
 
 
 class Console:
@@ -26,78 +26,80 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks at it now; what goes elsewhere is kept."""
+        """Whether the lines go to a terminal. In a file they would be kept, and a password with
+        them."""
         return self._stream.isatty()
 
-    def say(self, text: str) -> None:
-        """A line, with the time of day (UTC)."""
-        self._write(f"{time.strftime('%H:%M:%S', time.gmtime())}  {text}")
+    def say(self, message: str) -> None:
+        """Write a line that begins with the time of day (UTC)."""
+        self._write(f"{time.strftime('%H:%M:%S', time.gmtime())}  {message}")
 
     def header(self, lines: Iterable[str]) -> None:
         self._write("\n".join(["", *lines, ""]))
 
-    def death(self, event: ProcessEvent, last_lines: Iterable[str]) -> None:
+    def report_death(self, event: ProcessEvent, last_lines: Iterable[str]) -> None:
         self.say(f"{event.name} (pid {event.pid}) died: {event.status}")
         self.quote(last_lines)
 
     def quote(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self._write(f"          | {line if len(line) <= _WIDEST else line[:_WIDEST] + '…'}")
+            is_long = len(line) > _MAX_QUOTED_CHARACTERS
+            self._write(f"          | {line[:_MAX_QUOTED_CHARACTERS]}{'…' if is_long else ''}")
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # the terminal may be gone; the system is to stop in order all the same
+        # If the terminal is gone, the system must still stop in order.
+        with contextlib.suppress(OSError):
             self._stream.write(text + "\n")
             self._stream.flush()
 
 
-def where_everything_is(system: System, *, show_password: bool) -> list[str]:
-    """What `up` says once: the places, and how to look from a second terminal."""
+def describe_system(system: System, *, show_password: bool) -> list[str]:
+    """The lines that `up` prints once everything is ready: where everything is, and how to look at
+    it from a second terminal."""
     settings = system.settings
     data = settings.data_dir.absolute()
     password = system.flower_password if show_password else f"in {data / FLOWER_PASSWORD}"
+    log_files, output = settings.logs_dir.absolute(), data / "run" / "log"
     lines = [
         f"data        {data}",
-        f"logs        {settings.logs_dir.absolute()} (log files), {data / 'run' / 'log'} (what the programs write)",
-        f"archive     {settings.archive}{_s3_place(system)}",
+        f"logs        {log_files} (log files), {output} (what the programs write)",
+        f"archive     {settings.archive}{_describe_s3(system)}",
         f"redis       {settings.redis_address}",
-        f"relay       {settings.relay_url}{_simulated(system)}",
+        f"relay       {settings.relay_url}{_describe_homes(system)}",
         f"flower      http://127.0.0.1:{settings.flower_port}  user eagle, password {password}",
     ]
     if any(program.name == "bridge" for program in system.programs):
         lines.append(f"bridge      http://127.0.0.1:{settings.bridge_port}")
-    if system.plan is not None and system.plan.with_aws:
-        lines.append(
-            f"sns, sqs    {system.plan.aws_url} (moto): {', '.join(settings.sns_topic_arns)}"
-        )
+    simulators = system.simulators
+    if simulators is not None and simulators.with_aws:
+        topics = ", ".join(settings.sns_topic_arns)
+        lines.append(f"sns, sqs    {simulators.aws_url} (moto): {topics}")
     if settings.rotate_open_every is not None:
-        every = f"{settings.rotate_open_every:g} s"
         lines.append(
-            f"note        open hours are rotated too, every {every}, as further parts (EAGLE_ROTATE_OPEN_EVERY)"
+            f"note        open hours are rotated too, every {settings.rotate_open_every:g} s, "
+            "as further parts (EAGLE_ROTATE_OPEN_EVERY)"
         )
-    return [*lines, *_second_terminal(settings)]
+    return [*lines, *_describe_second_terminal(settings)]
 
 
-def _s3_place(system: System) -> str:
-    plan = system.plan
-    return (
-        ""
-        if plan is None
-        else f"  at {plan.s3_url}, a strict S3 that keeps its objects in {plan.s3_directory}"
-    )
+def _describe_s3(system: System) -> str:
+    if (setup := system.simulators) is None:
+        return ""
+    return f"  at {setup.s3_url}, a strict S3 that keeps its objects in {setup.s3_directory}"
 
 
-def _simulated(system: System) -> str:
-    plan = system.plan
-    return "" if plan is None else f"  ({plan.homes} simulated homes; ledger {plan.ledger})"
+def _describe_homes(system: System) -> str:
+    if (setup := system.simulators) is None:
+        return ""
+    return f"  ({setup.homes} simulated homes; ledger {setup.ledger})"
 
 
-def _second_terminal(settings: Settings) -> list[str]:
+def _describe_second_terminal(settings: Settings) -> list[str]:
+    data_dir = shlex.quote(str(settings.data_dir.absolute()))
     return [
         "",
         "In a second terminal:",
-        f"  export EAGLE_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))}{_path()}",
+        f"  export EAGLE_DATA_DIR={data_dir}{_path_variable()}",
         "  eagle-logger status --watch          # users, queues, hours not yet archived",
         "  eagle-logger read CLOUD_ID           # what was logged, from wherever it lies",
         "  celery -A workers.app inspect active # what the workers do right now",
@@ -105,8 +107,10 @@ def _second_terminal(settings: Settings) -> list[str]:
     ]
 
 
-def _path() -> str:
-    """What a shell needs besides, unless it finds our commands already."""
-    own = Path(sys.executable).parent
-    found = shutil.which("eagle-logger")
-    return "" if found and Path(found).parent == own else f" PATH={shlex.quote(str(own))}:$PATH"
+def _path_variable() -> str:
+    """The PATH that a shell needs; empty if it finds the commands of this installation already."""
+    folder = Path(sys.executable).parent
+    command = shutil.which("eagle-logger")
+    if command and Path(command).parent == folder:
+        return ""
+    return f" PATH={shlex.quote(str(folder))}:$PATH"

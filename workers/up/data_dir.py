@@ -1,5 +1,5 @@
-"""What lies in the data directory besides the data: the lock, the key, what was started, and small
-secrets. All 0600."""
+"""What lies in the data directory besides the data: the lock, the keys, the settings of what was
+started, and small secrets. Every file has mode 0600."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ LOCK = "up.lock"
 KEYS = "secret.keys"
 FLOWER_PASSWORD = "flower.password"  # noqa: S105  (a file's name)
 ALIVE = "alive"
-_SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
-_STILL_ENDING = 90.0
-"""Seconds to wait for what a killed `up` left to be stopped: longer than its slowest program may
-take."""
+_SECRET_PATTERN = re.compile(r"[A-Za-z0-9_-]{32}")
+_FORMER_PROGRAMS_STOP_WITHIN_S = 90.0
+"""How long to wait until the programs that a killed `up` left have stopped. It is longer than the
+slowest of them may take."""
 
 
 @contextlib.contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[int]:
-    """Hold the data directory, made if need be and closed to other users; gives the lock's file
-    descriptor.
+    """Hold the data directory for one `up`. Make it if it does not exist, and close it to other
+    users. Yields the lock's file descriptor.
 
-    Whoever inherits the descriptor holds the lock too: supervisord does, so that nobody starts here
-    while it still stops the programs of an `up` that was killed. Such an end is waited for. Raises
+    A process that inherits the descriptor holds the lock too. supervisord does: it may still be
+    stopping the programs of an `up` that was killed, and the next `up` waits until it has. Raises
     DataDirectoryBusy if another `up` runs here.
     """
-    descriptor = _open(data_dir / LOCK)
+    descriptor = _open_lock_file(data_dir / LOCK)
     try:
-        _acquire(descriptor)
+        _take_lock(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield descriptor
@@ -52,25 +52,24 @@ def lock_data_dir(data_dir: Path) -> Iterator[int]:
 
 
 def former_services(data_dir: Path) -> dict[str, Any]:
-    """What an earlier `up` started here; empty if nothing did, or if it cannot be read."""
+    """The settings that lead to what an earlier `up` started here; empty if there are none, or if
+    they cannot be read."""
     try:
-        found = json.loads((data_dir / SERVICES_FILE).read_text())
+        services = json.loads((data_dir / SERVICES_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return (
-        {name: text for name, text in found.items() if isinstance(text, str)}
-        if isinstance(found, dict)
-        else {}
-    )
+    if not isinstance(services, dict):
+        return {}
+    return {name: value for name, value in services.items() if isinstance(value, str)}
 
 
 def forget_services(data_dir: Path) -> None:
-    """No setting may come from what an earlier `up` had started."""
+    """Forget the settings that an earlier `up` wrote, so that none of them applies to this one."""
     (data_dir / SERVICES_FILE).unlink(missing_ok=True)
 
 
 def key_file(data_dir: Path) -> Path:
-    """The file with the keys that encrypt passwords, made on first use."""
+    """The file with the keys that encrypt the users' passwords. It is made on first use."""
     path = data_dir.absolute() / KEYS
     if not path.exists():
         write_private_file(path, Fernet.generate_key().decode() + "\n")
@@ -78,36 +77,36 @@ def key_file(data_dir: Path) -> Path:
 
 
 def read_or_make_secret(path: Path) -> str:
-    """A random password, the same as last time. If the file is damaged, a new one: nothing is
-    encrypted with it."""
+    """A random password: the same as last time, or a new one if the file is damaged. A new one does
+    no harm, because nothing is encrypted with it."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        if _SECRET.fullmatch(kept := path.read_text("ascii").strip()):
+        if _SECRET_PATTERN.fullmatch(kept := path.read_text("ascii").strip()):
             return kept
     write_private_file(path, secrets.token_urlsafe(24) + "\n")
     return path.read_text().strip()
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, durably, and make the folder it lies in."""
+    """Write a file durably, readable for its owner only. Make its folder if that does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode(), durable=True)
 
 
 def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
-    """Write down the programs that keep dying. `eagle-logger doctor` reads it."""
+    """Write the names of the programs that keep dying. `eagle-logger doctor` reads them."""
     write_private_file(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
 
 
 def leave_sign_of_life(data_dir: Path) -> None:
-    """Leave a mark of when `up` was last seen alive, for the next `up` after a power cut. A disk
-    that takes no mark keeps the one before."""
+    """Mark that `up` lives now, for the next `up` after a power cut. If the disk is full, the mark
+    before stays."""
     with contextlib.suppress(OSError):
         (data_dir / "run" / ALIVE).touch()
 
 
 def last_sign_of_life(data_dir: Path) -> float:
-    """When `up` was last seen alive (real Unix seconds): now, if it never was, or if the clock has
-    been set back since."""
+    """When `up` last marked that it lives, in real Unix seconds: now, if it never has, or if the
+    clock has been set back since."""
     now = time.time()
     try:
         return min((data_dir / "run" / ALIVE).stat().st_mtime, now)
@@ -115,7 +114,7 @@ def last_sign_of_life(data_dir: Path) -> float:
         return now
 
 
-def _open(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         close_to_others(path.parent)
@@ -126,8 +125,8 @@ def _open(path: Path) -> int:
         ) from None
 
 
-def _acquire(descriptor: int) -> None:
-    until = time.monotonic() + _STILL_ENDING
+def _take_lock(descriptor: int) -> None:
+    until = time.monotonic() + _FORMER_PROGRAMS_STOP_WITHIN_S
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,8 +137,8 @@ def _acquire(descriptor: int) -> None:
 
 
 def _holder_lives(descriptor: int) -> bool:
-    """Whether the `up` that took the lock still runs; if not, its supervisord holds it while it
-    stops the programs."""
+    """Whether the `up` that took the lock still runs. If not, its supervisord holds the lock while
+    it stops the programs."""
     try:
         os.kill(int(os.pread(descriptor, 20, 0)), 0)
     except PermissionError:

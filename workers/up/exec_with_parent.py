@@ -2,10 +2,10 @@
 KILL program arguments…`.
 
 On Linux the kernel sends the named signal when the parent ends, however it ends (PR_SET_PDEATHSIG,
-which outlives exec). Elsewhere there is nothing of the kind: there, a `kill -9` of the parent
+which outlives exec). Other systems have nothing of the kind: there, a `kill -9` of the parent
 leaves the program running.
 
-Stands alone, so that it starts in a few milliseconds: it imports nothing of ours.
+This script imports nothing of eagle_logger, so that it starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -18,28 +18,27 @@ PARENT = "UP_PARENT"
 """The variable that names the process this one must not outlive."""
 
 _PR_SET_PDEATHSIG = 1
-_PARENT_GONE = 75
+_EXIT_PARENT_GONE = 75
 
 
-def die_with_parent(number: int) -> None:
+def _die_with_parent(signal_number: int) -> None:
     if sys.platform != "linux":
         return
-    import ctypes  # noqa: PLC0415  (slow to import, and of use on Linux only)
+    import ctypes  # noqa: PLC0415  (slow to import, and needed on Linux only)
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
 def main(arguments: list[str]) -> None:
-    number = signal.Signals[f"SIG{arguments[0]}"]
-    command = arguments[1:]
-    die_with_parent(number)
+    signal_name, *command = arguments
+    _die_with_parent(signal.Signals[f"SIG{signal_name}"])
     # A parent that ended before the line above took effect sends no signal any more.
     if os.getppid() != int(os.environ[PARENT]):
-        sys.exit(_PARENT_GONE)
+        sys.exit(_EXIT_PARENT_GONE)
     os.environ[PARENT] = str(os.getpid())
-    os.execvp(command[0], command)  # noqa: S606  (that no shell is in between is the point)
+    os.execvp(command[0], command)  # noqa: S606  (no shell in between)
 
 
 if __name__ == "__main__":

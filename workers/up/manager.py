@@ -1,5 +1,5 @@
-"""supervisor as our process manager: starts and stops programs when asked, restarts what dies, and
-tells what happened."""
+"""supervisor as the process manager of `up`: it starts and stops programs when asked, restarts
+those that die, and reports what happened."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ from workers.up.programs import Program
 from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
 
 LOG = "supervisord.log"
-_LONGEST_SOCKET_PATH = 80
-"""Bytes; the system's limit is about 104, and supervisor binds to a temporary name that is longer
-than the final one."""
-_PATIENCE = 20.0
-_PATIENCE_BETWEEN_WORDS = 3.0
-_RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+_MAX_SOCKET_PATH_BYTES = 80
+"""The kernel's limit is about 104, and supervisor binds to a temporary name that is longer than the
+final one."""
+_SUPERVISOR_ANSWERS_WITHIN_S = 20.0
+_WAITING_REPORTED_EVERY_S = 3.0
+_STATES_OF_RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 
 
 class ManagerGone(EagleError):
-    """The process manager itself ended, and everything with it. Start `eagle-logger up` again: it
-    carries on."""
+    """The process manager itself ended, and every program with it. Start `eagle-logger up` again:
+    it carries on."""
 
 
 class Manager:
-    """One supervisord and its programs. Use as a context: leaving it stops whatever still runs.
+    """One supervisord and its programs. Use as a context: leaving it stops what still runs.
 
-    `on_event` is called, from a thread of its own, for each start and end as it happens; the end of
-    supervisord itself is told as the death of every program that ran.
+    `on_event` is called for each start and end, as it happens, from a thread of its own. If
+    supervisord itself ends, every program that ran has died. `keep_open`: descriptors that
+    supervisord inherits.
     """
 
     def __init__(
@@ -62,11 +63,12 @@ class Manager:
         self._on_event = on_event
         self._keep_open = tuple(keep_open)
         self._history = ProcessLog()
-        self._ending = False
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._address = Path()
         self._process: subprocess.Popen[str] | None = None
-        self._reader = threading.Thread(target=self._read, name="supervisor-events", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read_events, name="supervisor-events", daemon=True
+        )
         self._transport: Any = None
 
     @property
@@ -76,13 +78,14 @@ class Manager:
     def __enter__(self) -> Self:
         if not is_safe_path(self._run):
             raise ConfigurationError(
-                f"{self._run}: a data directory's path must not hold '%', ' ;' or ' #'; name another with --data"
+                f"{self._run}: a data directory's path must not hold '%', ' ;' or ' #'; "
+                "name another with --data"
             )
         self.log_dir.mkdir(parents=True, exist_ok=True)
         (self._run / LOG).unlink(missing_ok=True)
-        self._address = self._socket()
-        self._configure()
-        self._spawn(self._configuration)
+        self._address = self._choose_socket_path()
+        self._write_configuration()
+        self._start_supervisord()
         self._transport = SupervisorTransport(serverurl=f"unix://{self._address}")
         try:
             self._await_supervisor()
@@ -93,13 +96,12 @@ class Manager:
 
     def __exit__(self, *_: object) -> None:
         """Stop what still runs, last stage first, then supervisord."""
-        self._ending = True
         process = self._process
         if process is not None:
             process.terminate()
             process.wait()
             self._reader.join()
-            # All that it says has been told: whoever comes next need not read it again.
+            # Every event in the log has been reported, so the next `up` must not read them again.
             with contextlib.suppress(FileNotFoundError):
                 (self._run / LOG).replace(self._run / f"{LOG}.1")
         self._transport.close()
@@ -107,62 +109,64 @@ class Manager:
             self._temporary.cleanup()
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self, names: Iterable[str]) -> None:
-        """Start these programs and return; that one dies at once is told like any other death."""
+        """Start these programs, and return without waiting for them. If one dies at once, that is
+        reported like any other death."""
         for name in names:
-            self._call(
-                "startProcess", name, False, but_for=(Faults.ALREADY_STARTED, Faults.SPAWN_ERROR)
-            )
+            harmless = (Faults.ALREADY_STARTED, Faults.SPAWN_ERROR)
+            self._call_supervisor("startProcess", name, False, harmless_faults=harmless)
 
     def replace(self, program: Program) -> None:
         """Change how this program is started from now on. It must not be running. Raises
         ManagerGone."""
-        self._programs = [program if one.name == program.name else one for one in self._programs]
-        self._configure()
-        self._call("reloadConfig")
-        self._call("removeProcessGroup", program.name)
-        self._call("addProcessGroup", program.name)
+        others = [other for other in self._programs if other.name != program.name]
+        self._programs = [*others, program]
+        self._write_configuration()
+        self._call_supervisor("reloadConfig")
+        self._call_supervisor("removeProcessGroup", program.name)
+        self._call_supervisor("addProcessGroup", program.name)
 
     def stop(
         self, names: Iterable[str], *, waiting: Callable[[list[str]], None] | None = None
     ) -> None:
-        """Stop these programs, all at once, and wait until they have ended. `waiting` is told every
-        few seconds who has not.
+        """Stop these programs, all at once, and wait until they have ended. `waiting` is called
+        every few seconds with the names of those that have not.
 
-        A program that is still there `stop_within` seconds after it was told is killed, which is
-        told as its death.
+        A program that has not ended `stop_within` seconds after it was asked is killed; that is
+        reported as its death.
         """
         wanted = set(names)
         for name in wanted:
-            self._call("stopProcess", name, False, but_for=(Faults.NOT_RUNNING,))
-        told = time.monotonic()
-        while still := sorted(wanted & self.running()):
-            if waiting is not None and time.monotonic() > told + _PATIENCE_BETWEEN_WORDS:
-                told = time.monotonic()
-                waiting(still)
+            self._call_supervisor("stopProcess", name, False, harmless_faults=(Faults.NOT_RUNNING,))
+        reported_at = time.monotonic()
+        while left := sorted(wanted & self.running()):
+            now = time.monotonic()
+            if waiting is not None and now > reported_at + _WAITING_REPORTED_EVERY_S:
+                reported_at = now
+                waiting(left)
             time.sleep(0.05)
 
     def running(self) -> set[str]:
         """The names of all programs that run or will be started again. Raises ManagerGone.
 
-        Asking also wakes supervisord, which else looks only once a second who has to be started
-        again.
+        The call also wakes supervisord, which otherwise checks only once a second which programs it
+        must start again.
         """
         return {
             info["name"]
-            for info in self._call("getAllProcessInfo")
-            if info["statename"] in _RUNNING
+            for info in self._call_supervisor("getAllProcessInfo")
+            if info["statename"] in _STATES_OF_RUNNING
         }
 
     def pid(self, name: str) -> int:
-        """0 when it does not run."""
+        """The program's process id; 0 if it does not run."""
         return self._history.running.get(name, 0)
 
     def last_lines(self, name: str, count: int = 8) -> list[str]:
-        """The end of what a program wrote."""
+        """The last lines that a program wrote."""
         try:
             with (self.log_dir / f"{name}.log").open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 16_384))
@@ -170,14 +174,16 @@ class Manager:
         except OSError:
             return []
 
-    def _call(self, method: str, *arguments: Any, but_for: Iterable[int] = ()) -> Any:
-        """What supervisor answers; None for a fault of the given codes. Raises ManagerGone."""
+    def _call_supervisor(
+        self, method: str, *arguments: Any, harmless_faults: Iterable[int] = ()
+    ) -> Any:
+        """Returns supervisor's answer; None for a fault with one of these codes. Raises
+        ManagerGone."""
+        supervisor = ServerProxy("http://localhost", transport=self._transport).supervisor
         try:
-            return getattr(
-                ServerProxy("http://localhost", transport=self._transport).supervisor, method
-            )(*arguments)
+            return getattr(supervisor, method)(*arguments)
         except Fault as exc:
-            if exc.faultCode not in but_for:
+            if exc.faultCode not in harmless_faults:
                 raise
             return None
         except (OSError, HTTPException, ProtocolError) as exc:
@@ -188,21 +194,15 @@ class Manager:
     def _configuration(self) -> Path:
         return self._run / "supervisord.conf"
 
-    def _configure(self) -> None:
-        text = supervisor_configuration(
+    def _write_configuration(self) -> None:
+        configuration = supervisor_configuration(
             self._programs, run=self._run, logs=self.log_dir, socket=self._address
         )
-        write_private_file(self._configuration, text)
+        write_private_file(self._configuration, configuration)
 
-    def _spawn(self, configuration: Path) -> None:
-        supervisord = [
-            sys.executable,
-            "-m",
-            supervisord_main.__name__,
-            "-n",
-            "-c",
-            str(configuration),
-        ]
+    def _start_supervisord(self) -> None:
+        python = [sys.executable, "-m", supervisord_main.__name__]
+        supervisord = [*python, "-n", "-c", str(self._configuration)]
         with (self._run / "supervisord.err").open("w") as complaints:
             self._process = subprocess.Popen(
                 child_command("TERM", supervisord),
@@ -215,14 +215,14 @@ class Manager:
                     "TZ": "UTC",
                     "PYTHONUNBUFFERED": "1",
                 },
-                # A terminal's Ctrl-C is for us alone: we stop the programs in their order.
+                # A terminal's Ctrl-C must reach only `up`, which stops the programs in order.
                 start_new_session=True,
                 pass_fds=self._keep_open,
                 text=True,
             )
         self._reader.start()
 
-    def _read(self) -> None:
+    def _read_events(self) -> None:
         process = self._process
         if process is None or process.stdout is None:
             return
@@ -233,19 +233,19 @@ class Manager:
             self._on_event(ProcessEvent(DIED, name, time.time(), pid, "died with supervisor"))
 
     def _await_supervisor(self) -> None:
-        until = time.monotonic() + _PATIENCE
-        while self.alive and time.monotonic() < until:
+        until = time.monotonic() + _SUPERVISOR_ANSWERS_WITHIN_S
+        while self.is_alive and time.monotonic() < until:
             with contextlib.suppress(ManagerGone):
-                self._call("getState")
+                self._call_supervisor("getState")
                 return
             time.sleep(0.02)
         raise ManagerGone(
             f"supervisor did not start: {(self._run / 'supervisord.err').read_text().strip()}"
         )
 
-    def _socket(self) -> Path:
+    def _choose_socket_path(self) -> Path:
         address = self._run / "supervisor.sock"
-        if len(os.fsencode(address)) <= _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(address)) <= _MAX_SOCKET_PATH_BYTES:
             return address
         self._temporary = tempfile.TemporaryDirectory(prefix="eagle-")
         return Path(self._temporary.name) / "supervisor.sock"

@@ -1,4 +1,4 @@
-"""Ports on loopback for what is started here."""
+"""Ports on loopback for the programs that `up` starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def port_of(url: str | None) -> int:
-    """The port that a URL names; 0 if none."""
+    """The port that a URL names; 0 if it names none."""
     try:
         return urlsplit(url).port or 0 if url else 0
     except ValueError:
@@ -25,10 +25,10 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of 127.0.0.1 that is free now: the preferred one if it is, else one this process has
-    not chosen before.
+    """A port of 127.0.0.1 that is free now: the preferred one if it is free, else one that this
+    process has not chosen before.
 
-    A chosen port stays free until its program starts, so the system might offer it twice.
+    A chosen port stays free until its program starts, so the kernel might offer it twice.
     """
     port = preferred if preferred and is_free(preferred) else _any_free_port()
     while port != preferred and port in _chosen:

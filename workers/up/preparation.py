@@ -1,4 +1,4 @@
-"""What has to be settled before anything starts: settings, keys, ports, the private Redis, the
+"""What `up` decides before it starts anything: settings, keys, ports, the private Redis, the
 stand-ins."""
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.clock import Clock
 from eagle_logger.errors import ConfigurationError
-from eagle_logger.settings import PREFIX, Settings
+from eagle_logger.settings import PREFIX, Settings, load, write_services
 from workers.up import programs
 from workers.up.data_dir import (
     FLOWER_PASSWORD,
@@ -29,7 +28,7 @@ from workers.up.programs import Program
 from workers.up.redis_server import PrivateRedis
 from workers.up.simulators import ROTATE_OPEN_EVERY_S, SETTINGS_OF_SIMULATORS, SimulatorSetup
 
-_NOT_NOTED = {
+_NOT_WRITTEN_DOWN = {
     "data_dir",
     "process_name",
     "log_format",
@@ -38,20 +37,23 @@ _NOT_NOTED = {
     "aws_access_key_id",
     "aws_secret_access_key",
 }
-"""Settings of this process alone, and secrets that somebody keeps elsewhere (with what is worth
-nothing without them)."""
+"""Settings of this process alone; and secrets that the environment gives, because they are kept
+elsewhere, with the settings that are useless without them."""
 _LOOPBACK = "127.0.0.1,localhost"
-PORTS = {programs.BRIDGE: ("bridge_port", "bridge_probe_port"), programs.FLOWER: ("flower_port",)}
-"""The settings of their ports, by program."""
+_PORT_SETTINGS = {
+    programs.BRIDGE: ("bridge_port", "bridge_probe_port"),
+    programs.FLOWER: ("flower_port",),
+}
+"""The names of the settings for ports, by program."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Everything that `up` is going to run. `plan` is None without stand-ins."""
+    """Everything that `up` is going to run. Without --homes, `simulators` is None."""
 
     settings: Settings
     programs: list[Program]
-    plan: SimulatorSetup | None
+    simulators: SimulatorSetup | None
     environment: Mapping[str, str] = field(repr=False)
     flower_password: str = field(repr=False)
     ports_asked_for: frozenset[str] = frozenset()
@@ -59,8 +61,8 @@ class System:
 
 
 def prepare(data_dir: Path, homes: int | None) -> System:
-    """Decide what runs where, and write it down for the other commands. The data directory must be
-    locked.
+    """Decide what runs where, and write the settings that other commands need into the data
+    directory, which must be locked.
 
     Raises ConfigurationError, which lists every setting that makes no sense.
     """
@@ -68,46 +70,46 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     forget_services(data_dir)
     if homes is not None:
         _refuse_contradictions(os.environ)
-    # Only --homes knows the relay's address, and it is on loopback: the check of EAGLE_TEST_CLOCK
-    # asks for that.
-    given = settings_module.load(
-        data_dir, **({"relay_url": "http://127.0.0.1"} if homes is not None else {})
-    )
-    services = _explicit(given)
-    private = (
-        PrivateRedis(data_dir, former.get("redis_url"))
-        if "redis_url" not in given.model_fields_set
-        else None
-    )
-    if private is not None:
-        services["redis_url"] = private.url
-    if given.secret_keys is None and given.secret_keys_file is None:
+    # With --homes the relay is on loopback, at a port that is chosen below. The check of
+    # EAGLE_TEST_CLOCK needs to know that it is on loopback.
+    relay = {"relay_url": "http://127.0.0.1"} if homes is not None else {}
+    configured = load(data_dir, **relay)
+    services = _settings_from_environment(configured)
+    private_redis = None
+    if "redis_url" not in configured.model_fields_set:
+        private_redis = PrivateRedis(data_dir, former.get("redis_url"))
+        services["redis_url"] = private_redis.url
+    if configured.secret_keys is None and configured.secret_keys_file is None:
         services["secret_keys_file"] = str(key_file(data_dir))
-    ports = _ports(given)
+    ports = _choose_ports(configured)
     services |= ports
-    # The environment outranks what is written down, and there a port may be 0: any.
+    # The environment outranks the written settings, and may ask for port 0, which means any port.
     os.environ.update({PREFIX + name.upper(): port for name, port in ports.items()})
-    plan = None
+    simulators = None
     if homes is not None:
-        plan = SimulatorSetup.make(homes, data_dir, former, with_aws=programs.can_simulate_aws())
-        services = {"rotate_open_every": str(ROTATE_OPEN_EVERY_S)} | services | plan.services()
-    settings_module.write_services(data_dir, services)
+        with_aws = programs.can_simulate_aws()
+        simulators = SimulatorSetup.make(homes, data_dir, former, with_aws=with_aws)
+        every = {"rotate_open_every": str(ROTATE_OPEN_EVERY_S)}
+        services = every | services | simulators.services()
+    write_services(data_dir, services)
     asked_for = frozenset(
         name
-        for names in PORTS.values()
+        for names in _PORT_SETTINGS.values()
         for name in names
-        if name in given.model_fields_set and getattr(given, name)
+        if name in configured.model_fields_set and getattr(configured, name)
     )
-    return replace(_system(data_dir, private, plan), ports_asked_for=asked_for)
+    system = _assemble_system(data_dir, private_redis, simulators)
+    return replace(system, ports_asked_for=asked_for)
 
 
-def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None:
+def move_to_free_ports(system: System, name: str) -> tuple[System, Program] | None:
     """The system with this program on other ports, and the program. None if its ports are free, or
     if the environment names them.
 
-    The other commands read the new ports in the data directory.
+    Writes the new ports into the data directory, where the other commands read them.
     """
-    taken = [port for port in PORTS.get(name, ()) if not is_free(getattr(system.settings, port))]
+    ports = _PORT_SETTINGS.get(name, ())
+    taken = [port for port in ports if not is_free(getattr(system.settings, port))]
     if not taken or not system.ports_asked_for.isdisjoint(taken):
         return None
     settings = system.settings.model_copy(update={port: free_port() for port in taken})
@@ -116,53 +118,53 @@ def with_a_free_port(system: System, name: str) -> tuple[System, Program] | None
         if name == programs.BRIDGE
         else programs.flower_program(settings, system.flower_password)
     )
-    noted = {
-        **former_services(settings.data_dir),
-        **{port: str(getattr(settings, port)) for port in taken},
-    }
-    settings_module.write_services(settings.data_dir, noted)
-    everything = [program if one.name == name else one for one in system.programs]
-    return replace(system, settings=settings, programs=everything), program
+    new_ports = {port: str(getattr(settings, port)) for port in taken}
+    write_services(settings.data_dir, former_services(settings.data_dir) | new_ports)
+    others = [other for other in system.programs if other.name != name]
+    return replace(system, settings=settings, programs=[*others, program]), program
 
 
-def _system(data_dir: Path, private: PrivateRedis | None, plan: SimulatorSetup | None) -> System:
-    settings = settings_module.load(data_dir)
-    wiring.cipher(settings)  # says now, and once, if the keys are not sound
+def _assemble_system(
+    data_dir: Path, private_redis: PrivateRedis | None, simulators: SimulatorSetup | None
+) -> System:
+    settings = load(data_dir)
+    wiring.cipher(settings)  # refuses unsound keys now, before each program does so for itself
     password = read_or_make_secret(data_dir.absolute() / FLOWER_PASSWORD)
     everything = [
-        *([private.program] if private else []),
-        *(programs.stand_in_programs(plan) if plan else []),
+        *([private_redis.program] if private_redis else []),
+        *(programs.stand_in_programs(simulators) if simulators else []),
         programs.flower_program(settings, password),
         *programs.system_programs(settings, wiring.node(settings)),
     ]
     environment = {**os.environ, "EAGLE_DATA_DIR": str(data_dir.absolute())}
-    if plan is not None:
-        # What is on this machine is not asked for through a proxy, by the programs or by us.
+    if simulators is not None:
+        # Neither the programs nor `up` itself reach this machine through a proxy.
         environment["NO_PROXY"] = os.environ["NO_PROXY"] = (
             f"{os.environ.get('NO_PROXY', '')},{_LOOPBACK}".lstrip(",")
         )
-    return System(settings, everything, plan, environment, password)
+    return System(settings, everything, simulators, environment, password)
 
 
 def _refuse_contradictions(environ: Mapping[str, str]) -> None:
-    wrong = [name for one in SETTINGS_OF_SIMULATORS if environ.get(name := PREFIX + one.upper())]
-    if wrong:
+    variables = [PREFIX + name.upper() for name in SETTINGS_OF_SIMULATORS]
+    contradictions = ", ".join(name for name in variables if environ.get(name))
+    if contradictions:
         raise ConfigurationError(
-            f"--homes brings its own relay, archive, SNS and SQS along: unset {', '.join(wrong)}"
+            f"--homes brings its own relay, archive, SNS and SQS along: unset {contradictions}"
         )
 
 
-def _explicit(settings: Settings) -> dict[str, str]:
-    """What the environment says, so that a second terminal, which may not say it, finds the same
-    system."""
+def _settings_from_environment(settings: Settings) -> dict[str, str]:
+    """The settings that the environment gives, by name. A second terminal may not have them in its
+    environment, and is to find the same system."""
     return {
-        name: _text(getattr(settings, name))
-        for name in sorted(settings.model_fields_set - _NOT_NOTED)
+        name: _as_text(getattr(settings, name))
+        for name in sorted(settings.model_fields_set - _NOT_WRITTEN_DOWN)
         if getattr(settings, name) is not None
     }
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, Clock):
@@ -172,14 +174,15 @@ def _text(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _ports(settings: Settings) -> dict[str, str]:
-    """A port that was asked for has to be free; what is the default gives way to another program."""
-    found, taken = {}, []
-    for name in (name for names in PORTS.values() for name in names):
+def _choose_ports(settings: Settings) -> dict[str, str]:
+    """The ports to use, by setting. If the environment names a port that is taken, that is an
+    error; instead of a default port that is taken, another one is chosen."""
+    chosen, taken = {}, []
+    for name in (name for names in _PORT_SETTINGS.values() for name in names):
         wanted = settings.probe_port if name == "bridge_probe_port" else getattr(settings, name)
         if name in settings.model_fields_set and wanted and not is_free(wanted):
             taken.append(f"{PREFIX}{name.upper()}: port {wanted} of 127.0.0.1 is taken")
-        found[name] = str(free_port(wanted))
+        chosen[name] = str(free_port(wanted))
     if taken:
         raise ConfigurationError("\n".join(taken))
-    return found
+    return chosen

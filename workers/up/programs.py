@@ -35,7 +35,7 @@ done."""
 
 
 class Stage(IntEnum):
-    """Programs of one stage start and stop together; a stage stops when all that come after it have
+    """Programs of one stage start and stop together. A stage stops once all later stages have
     stopped."""
 
     REDIS = 1
@@ -49,11 +49,11 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`name` is what it is called everywhere; it stops within `stop_within` seconds of SIGTERM or
-    is killed.
+    """A program, under the name that `up`, its log file and Celery use. It is killed if it has not
+    stopped `stop_within` seconds after SIGTERM.
 
-    It is ready when `answers_at` answers 200, or when `reports_as` has reported progress to the
-    user store; when it has neither, as soon as it runs.
+    It is ready when the URL `answers_at` answers 200, or when progress was reported to the user
+    store under the name `reports_as`. A program that has neither is ready as soon as it runs.
     """
 
     name: str
@@ -64,50 +64,48 @@ class Program:
     answers_at: str | None = None
     reports_as: str | None = None
     silent_after: float = 45.0
-    """Seconds without a report of progress until `up` reports that."""
+    """After so many seconds without a report of progress, `up` says so."""
     is_essential: bool = True
-    """Whether the system ends if this program keeps dying. Without a program that is not essential,
-    readings still flow."""
+    """Whether the system ends if this program keeps dying. Readings still flow without a program
+    that is not essential."""
 
 
 def system_programs(settings: Settings, node: str) -> list[Program]:
-    """What runs in every case but Redis: everything that works for the users."""
-    stops_within = grace_period(settings.deadline, rotates=False) + _KILL_MARGIN_S
+    """The programs that run with and without stand-ins: the workers, beat, the bridge and sqs."""
+    worker_stops_within = grace_period(settings.deadline, rotates=False) + _KILL_MARGIN_S
     rotator_stops_within = grace_period(settings.deadline, rotates=True) + _KILL_MARGIN_S
-    fetching = ",".join(fetch_queues(settings.fetch_queues))
-    programs = [
-        *(
-            _worker(
-                ROTATOR if number == 1 else f"{ROTATOR}-{number}",
-                rotate_queue(node),
-                4,
-                Stage.ROTATING,
-                rotator_stops_within,
-            )
-            for number in range(1, settings.rotate_workers + 1)
-        ),
-        *(
-            _worker(
-                f"fetch-{number}", fetching, settings.fetch_threads, Stage.FETCHING, stops_within
-            )
-            for number in range(1, settings.fetch_workers + 1)
-        ),
-        _worker(DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, stops_within),
-        # Beat reports each message that it has sent, one a second, so its silence shows soon.
-        Program(
-            BEAT,
-            [*_celery(BEAT), "--pidfile="],
-            Stage.TRIGGERS,
-            reports_as=BEAT,
-            silent_after=5.0,
-        ),
+    rotators = [
+        _worker_program(
+            ROTATOR if number == 1 else f"{ROTATOR}-{number}",
+            rotate_queue(node),
+            4,
+            Stage.ROTATING,
+            rotator_stops_within,
+        )
+        for number in range(1, settings.rotate_workers + 1)
     ]
-    return [*programs, *_bridge(settings)]
+    fetchers = [
+        _worker_program(
+            f"fetch-{number}",
+            ",".join(fetch_queues(settings.fetch_queues)),
+            settings.fetch_threads,
+            Stage.FETCHING,
+            worker_stops_within,
+        )
+        for number in range(1, settings.fetch_workers + 1)
+    ]
+    dispatcher = _worker_program(
+        DISPATCHER, f"{DISPATCH},{ADHOC}", 16, Stage.DISPATCHING, worker_stops_within
+    )
+    # Beat reports each message that it has sent, one a second, so its silence shows soon.
+    beat_command = [*_celery_command(BEAT), "--pidfile="]
+    beat = Program(BEAT, beat_command, Stage.TRIGGERS, reports_as=BEAT, silent_after=5.0)
+    return [*rotators, *fetchers, dispatcher, beat, *_outside_programs(settings)]
 
 
 def flower_program(settings: Settings, password: str) -> Program:
-    """Flower shuts workers down on request, so it stays on loopback and behind a password, which no
-    command line shows."""
+    """Flower can shut workers down, so it listens on loopback only and asks for a password. No
+    command line shows the password."""
     state = settings.data_dir.absolute() / "flower.db"
     options = [
         "--address=127.0.0.1",
@@ -118,7 +116,7 @@ def flower_program(settings: Settings, password: str) -> Program:
     ]
     return Program(
         FLOWER,
-        [*_celery("flower"), *options, "--state-save-interval=60000"],
+        [*_celery_command("flower"), *options, "--state-save-interval=60000"],
         Stage.FLOWER,
         environment={"FLOWER_BASIC_AUTH": f"eagle:{password}"},
         answers_at=f"http://127.0.0.1:{settings.flower_port}/healthcheck",
@@ -126,34 +124,35 @@ def flower_program(settings: Settings, password: str) -> Program:
     )
 
 
-def stand_in_programs(plan: SimulatorSetup) -> list[Program]:
-    """Rainforest, S3, SNS and SQS, played on this machine."""
-    command = _beside_python("eagle-logger")
-    homes = ["simulate", "--homes", str(plan.homes), "--port", str(plan.relay_port)]
-    files = ["--ledger", str(plan.ledger), "--users-file", str(plan.users_file)]
-    objects = ["--directory", str(plan.s3_directory), "--bucket", BUCKET]
+def stand_in_programs(setup: SimulatorSetup) -> list[Program]:
+    """The programs that simulate Rainforest's relay, S3, SNS and SQS on this machine."""
+    command = _script_command("eagle-logger")
+    homes = ["simulate", "--homes", str(setup.homes), "--port", str(setup.relay_port)]
+    files = ["--ledger", str(setup.ledger), "--users-file", str(setup.users_file)]
+    objects = ["--directory", str(setup.s3_directory), "--bucket", BUCKET]
     programs = [
         Program(
             SIMULATOR,
             [*command, *homes, *files],
             Stage.STAND_INS,
-            answers_at=f"{plan.relay_origin}/healthz",
+            answers_at=f"{setup.relay_origin}/healthz",
         ),
         Program(
             "s3",
-            [*command, "simulate-s3", "--port", str(plan.s3_port), *objects],
+            [*command, "simulate-s3", "--port", str(setup.s3_port), *objects],
             Stage.STAND_INS,
-            answers_at=f"{plan.s3_url}{FAULTS_PATH}",
+            answers_at=f"{setup.s3_url}{FAULTS_PATH}",
         ),
     ]
-    if plan.with_aws:
-        moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(plan.aws_port)]
-        programs.append(Program(AWS, moto, Stage.STAND_INS, answers_at=f"{plan.aws_url}/moto-api/"))
+    if setup.with_aws:
+        moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(setup.aws_port)]
+        ready_url = f"{setup.aws_url}/moto-api/"
+        programs.append(Program(AWS, moto, Stage.STAND_INS, answers_at=ready_url))
     return programs
 
 
 def can_simulate_aws() -> bool:
-    """Whether the extra `stand-ins`, which simulates SNS and SQS, is installed."""
+    """Whether the packages of the extra `stand-ins`, which simulate SNS and SQS, are installed."""
     return is_installed("workers.sqs") and is_installed("moto.server") and is_installed("flask")
 
 
@@ -164,7 +163,8 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def _bridge(settings: Settings) -> list[Program]:
+def _outside_programs(settings: Settings) -> list[Program]:
+    """The programs that take messages from outside: the bridge and sqs."""
     programs = []
     if is_installed("workers.server.__main__"):
         programs.append(bridge_program(settings))
@@ -178,7 +178,8 @@ def _bridge(settings: Settings) -> list[Program]:
 
 
 def bridge_program(settings: Settings) -> Program:
-    host = "127.0.0.1" if settings.bridge_host == "0.0.0.0" else settings.bridge_host  # noqa: S104  (asked for, not chosen)
+    every_address = "0.0.0.0"  # noqa: S104  (compared with, not chosen)
+    host = "127.0.0.1" if settings.bridge_host == every_address else settings.bridge_host
     return Program(
         BRIDGE,
         [sys.executable, "-m", "workers.server"],
@@ -192,15 +193,19 @@ def bridge_program(settings: Settings) -> Program:
     )
 
 
-def _worker(name: str, queues: str, threads: int, stage: Stage, stop_within: float) -> Program:
+def _worker_program(
+    name: str, queues: str, threads: int, stage: Stage, stop_within: float
+) -> Program:
     options = ["-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", str(threads)]
-    return Program(name, [*_celery("worker"), *options], stage, stop_within, reports_as=name)
+    return Program(
+        name, [*_celery_command("worker"), *options], stage, stop_within, reports_as=name
+    )
 
 
-def _celery(command: str) -> list[str]:
-    return [*_beside_python("celery"), "-A", "workers.app", command]
+def _celery_command(command: str) -> list[str]:
+    return [*_script_command("celery"), "-A", "workers.app", command]
 
 
-def _beside_python(script: str) -> list[str]:
-    """PATH may hold another one, or none."""
+def _script_command(script: str) -> list[str]:
+    """Run the script that lies beside this Python. PATH may lead to another one, or to none."""
     return [sys.executable, str(Path(sys.executable).parent / script)]

@@ -1,5 +1,5 @@
-"""Which programs are ready: they answer, or have reported progress. That a process lives proves
-nothing."""
+"""Which programs are ready: those that answer, or that have reported progress. That a process lives
+proves nothing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def not_ready(
     since: float,
     running: set[str],
 ) -> list[str]:
-    """The names of those that are not ready yet. `since` is when they were started, in the user
-    store's time."""
+    """The names of the programs that are not ready yet. `since` is when they were started, in the
+    user store's time; `running` are the names of those that run."""
     return [
         program.name for program in programs if not _is_ready(program, progress, since, running)
     ]
@@ -37,10 +37,10 @@ def silent_programs(
     now: float,
     stretched: Callable[[float], float] = float,
 ) -> list[Program]:
-    """The programs that should have reported progress by `now` (the user store's time) and have not
-    for too long.
+    """The programs that have not reported progress for too long.
 
-    `stretched` converts real seconds to the store's."""
+    `now` is the user store's time; `stretched` converts real seconds to the store's.
+    """
     return [
         program
         for program in programs
@@ -65,7 +65,7 @@ def _is_ready(
 
 
 def answers(url: str) -> bool:
-    """Whether a GET there is answered with 200. Plain HTTP only."""
+    """Whether a GET of this URL is answered with 200. Plain HTTP only."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=2)
     try:

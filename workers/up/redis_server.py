@@ -1,5 +1,6 @@
-"""The private Redis (or Valkey) under the data directory, for when no EAGLE_REDIS_URL names one. It
-listens on loopback, asks for a password, and keeps every write in its append-only file."""
+"""The private Redis (or Valkey) in the data directory, which `up` starts if EAGLE_REDIS_URL names
+no other. It listens on loopback, asks for a password, and keeps every write in its append-only
+file."""
 
 from __future__ import annotations
 
@@ -21,11 +22,12 @@ from workers.up.servers import find_server, version_note
 
 
 class PrivateRedis:
-    """Where it listens and how it is started. The constructor writes its configuration and notes
-    which server it is.
+    """Where the private Redis listens, and how it is started.
 
-    Raises ConfigurationError if there is no server, or none that can read the files in the data
-    directory."""
+    The constructor writes its configuration, and notes which release will write the files. It
+    raises ConfigurationError if there is no server, or none that can read the files in the data
+    directory. `former_url`: where it listened last time.
+    """
 
     def __init__(self, data_dir: Path, former_url: str | None) -> None:
         self.directory = data_dir.absolute() / "redis"
@@ -48,13 +50,14 @@ class PrivateRedis:
 def await_redis(
     address: RedisAddress, seconds: float, still_wanted: Callable[[], None] = lambda: None
 ) -> None:
-    """Wait until Redis answers and has read its files. Raises RedisUnavailable, or what
-    `still_wanted` raises."""
+    """Wait until Redis answers and has read its files. Raises RedisUnavailable, and whatever
+    `still_wanted` raises, which is called before each try."""
     until = time.monotonic() + seconds
-    # The loop tries again, so redis-py need not: it would hide a refused password for seconds.
-    once = Retry(NoBackoff(), 0)
+    # This loop tries again, so redis-py must not: its own retries hide a refused password for
+    # seconds.
+    no_retry = Retry(NoBackoff(), 0)
     with redis.Redis(
-        **address.client_options, socket_timeout=5, socket_connect_timeout=5, retry=once
+        **address.client_options, socket_timeout=5, socket_connect_timeout=5, retry=no_retry
     ) as client:
         while True:
             still_wanted()
@@ -62,7 +65,7 @@ def await_redis(
                 client.ping()
                 return
             except redis.AuthenticationError as exc:
-                raise RedisUnavailable(f"Redis refuses us: {exc}") from exc
+                raise RedisUnavailable(f"Redis refuses the password: {exc}") from exc
             except redis.RedisError as exc:
                 if time.monotonic() > until:
                     raise RedisUnavailable(f"Redis does not answer: {exc}") from exc
@@ -70,11 +73,11 @@ def await_redis(
 
 
 def _configuration(directory: Path, port: int, password: str) -> str:
-    quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"')
+    quoted_directory = str(directory).replace("\\", "\\\\").replace('"', '\\"')
     return f"""\
 bind 127.0.0.1
 port {port}
-dir "{quoted}"
+dir "{quoted_directory}"
 requirepass {password}
 appendonly yes
 appendfsync everysec

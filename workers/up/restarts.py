@@ -1,7 +1,8 @@
 """When to restart a program that keeps dying and that the system can do without. Pure.
 
 supervisor gives a program up after five quick deaths. Readings still flow without Flower, the
-bridge or sqs, so such a program must not end the system. It is started again, ever more rarely.
+bridge or sqs, so the death of one of these must not end the system. It is started again after ever
+longer pauses.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Restarts:
     def due(self, now: float) -> list[str]:
         """The programs to start now. Each is named once for each time it was given up."""
         names = [
-            name for name, one in self._troubled.items() if one.start_at and one.start_at <= now
+            name
+            for name, trouble in self._troubled.items()
+            if trouble.start_at and trouble.start_at <= now
         ]
         for name in names:
             self._troubled[name].start_at, self._troubled[name].started_at = None, now
@@ -55,8 +58,8 @@ class Restarts:
         """The programs that have run long enough since their last start. Each is named once."""
         names = [
             name
-            for name, one in self._troubled.items()
-            if one.start_at is None and now - one.started_at >= WELL_AFTER_S
+            for name, trouble in self._troubled.items()
+            if trouble.start_at is None and now - trouble.started_at >= WELL_AFTER_S
         ]
         for name in names:
             del self._troubled[name]

@@ -1,4 +1,4 @@
-"""What `--homes N` plays on this machine: Rainforest with N homes, S3 on a directory, SNS and SQS."""
+"""What `--homes N` simulates on this machine: Rainforest's relay with N homes, S3, SNS and SQS."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ SETTINGS_OF_SIMULATORS = (
     "sns_topic_arns",
     "sqs_queue_url",
 )
-"""Settings that --homes decides itself."""
+"""Settings that --homes decides."""
 _ACCOUNT = "123456789012"
 _REGION = "us-east-1"
 _FOLDER = "simulator"
 _USERS_FILE = "users.jsonl"
-_BATCH = 500
+_USERS_PER_WRITE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSetup:
-    """Where the stand-ins will be found. `with_aws`: SNS and SQS too, for which there must be
-    somebody who listens."""
+    """Where the stand-ins listen and keep their files. `with_aws`: whether SNS and SQS are
+    simulated too. That needs the packages of the extra `stand-ins`."""
 
     homes: int
     directory: Path
@@ -56,7 +56,8 @@ class SimulatorSetup:
     def make(
         cls, homes: int, data_dir: Path, former: dict[str, Any], *, with_aws: bool
     ) -> SimulatorSetup:
-        """On the ports of last time where they are free."""
+        """`former`: the settings that an earlier `up` wrote. Its ports are used again if they are
+        free."""
         directory = data_dir.absolute() / _FOLDER
         directory.mkdir(parents=True, exist_ok=True)
         ports = [
@@ -91,8 +92,8 @@ class SimulatorSetup:
         return self.directory / _USERS_FILE
 
     def services(self) -> dict[str, str]:
-        """The settings that lead to the stand-ins."""
-        found = {
+        """The settings that lead to the stand-ins, by name."""
+        settings = {
             "relay_url": f"{self.relay_origin}/cgi-bin/post_manager",
             "archive_url": f"s3://{BUCKET}/archive",
             "s3_endpoint_url": self.s3_url,
@@ -101,16 +102,16 @@ class SimulatorSetup:
             "aws_secret_access_key": self.secret,
         }
         if self.with_aws:
-            found |= {
+            settings |= {
                 "aws_endpoint_url": self.aws_url,
                 "sns_topic_arns": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{NAME}",
                 "sqs_queue_url": f"{self.aws_url}/{_ACCOUNT}/{NAME}",
             }
-        return found
+        return settings
 
 
 def has_simulated_homes(data_dir: Path) -> bool:
-    """Whether simulated homes were ever registered from this data directory."""
+    """Whether this data directory was ever used with simulated homes."""
     return (data_dir / _FOLDER / _USERS_FILE).exists()
 
 
@@ -119,14 +120,15 @@ def read_homes(users_file: Path) -> list[NewUser]:
     accounts = [json.loads(line) for line in users_file.read_text().splitlines()]
     return [
         NewUser(
-            User(one["cloud_id"]), Credentials(one["cloud_id"], one["user_email"], one["user_pw"])
+            User(account["cloud_id"]),
+            Credentials(account["cloud_id"], account["user_email"], account["user_pw"]),
         )
-        for one in accounts
+        for account in accounts
     ]
 
 
 async def register_homes(users: Users, population: Sequence[NewUser]) -> int:
-    """Add the homes that are not there yet, or not fetched any more; how many.
+    """Add the homes that are not users yet, and put parked ones again. Returns how many.
 
     Raises ConfigurationError if there are other users: the simulated relay would refuse them, and
     they would be parked.
@@ -142,8 +144,9 @@ async def register_homes(users: Users, population: Sequence[NewUser]) -> int:
                 del wanted[stored.user.cloud_id]
     if strangers:
         raise ConfigurationError(
-            f"{len(strangers)} users in Redis are none of the {len(population)} simulated homes, such as {strangers[0]}: the "
-            "simulated relay would refuse them. Start without --homes, with more homes, or with another --data."
+            f"{len(strangers)} users in Redis are none of the {len(population)} simulated homes, "
+            f"such as {strangers[0]}: the simulated relay would refuse them. Start without "
+            "--homes, with more homes, or with another --data."
         )
     missing = list(wanted.values())
     for batch_of_homes in _batches(missing):
@@ -152,10 +155,10 @@ async def register_homes(users: Users, population: Sequence[NewUser]) -> int:
 
 
 def create_topic_and_queue(settings: Settings) -> None:
-    """SNS and SQS as they are after somebody has set them up: a topic, a queue, and the one
-    subscribed to the other.
+    """Set up the stand-in for SNS and SQS: a topic, and a queue that is subscribed to it.
 
-    Repeatable: the stand-in forgets everything when it ends. Raises botocore's errors.
+    The stand-in forgets both when it ends; calling this again does no harm. Raises botocore's
+    errors, and ConfigurationError if the stand-in chose other names than the settings have.
     """
     secret = settings.aws_secret_access_key
     options: dict[str, Any] = {
@@ -183,5 +186,5 @@ def _queue_arn(name: str) -> str:
 
 
 def _batches(population: Sequence[NewUser]) -> Iterator[Sequence[NewUser]]:
-    for start in range(0, len(population), _BATCH):
-        yield population[start : start + _BATCH]
+    for start in range(0, len(population), _USERS_PER_WRITE):
+        yield population[start : start + _USERS_PER_WRITE]

@@ -1,7 +1,7 @@
-"""Runs supervisord so that it outlives a full disk: a line that its logs do not take is lost, and
-ends nothing.
+"""Runs supervisord so that it outlives a full disk: a log line that cannot be written is lost.
 
-supervisor itself then writes to standard error, a file on the same disk, and dies of that.
+Otherwise supervisor would write the error to standard error, which is a file on the same disk, and
+die of that.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from supervisor import loggers, supervisord
 
 
 def main() -> None:
-    loggers.Handler.handleError = _pass_over
+    loggers.Handler.handleError = _ignore_error
     supervisord.main()
 
 
-def _pass_over(_: loggers.Handler) -> None:
+def _ignore_error(_: loggers.Handler) -> None:
     pass
 
 

@@ -54,9 +54,9 @@ def test_a_second_terminal_finds_everything(
 
 def test_nothing_is_stale(tmp_path: Path) -> None:
     first = prepare(tmp_path, 4)
-    assert first.plan is not None
+    assert first.simulators is not None
     later = prepare(tmp_path, None)
-    assert later.plan is None
+    assert later.simulators is None
     assert later.settings.relay_url.startswith("https://rainforestcloud.com")
     assert later.settings.archive_url is None
     assert later.settings.sns_topic_arns == ()

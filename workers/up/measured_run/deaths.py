@@ -1,5 +1,5 @@
-"""`deaths.jsonl`: every death that nobody asked for, so that what died with a process can be told
-from what was lost."""
+"""`deaths.jsonl`: every death of a program that was not asked to end. A measured run needs it to
+tell readings that died with a process from readings that the system lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEATHS_FILE = "deaths.jsonl"
 
 
 def death_record(event: ProcessEvent) -> dict[str, Any]:
-    """`agent` is what the process called itself in the User-Agent of its requests."""
+    """`agent` is the User-Agent of the requests that the process sent."""
     return {
         "wall": event.at,
         "name": event.name,
@@ -30,11 +30,11 @@ def death_record(event: ProcessEvent) -> dict[str, Any]:
 
 
 class Deaths:
-    """The file of deaths. A death that is in it already is not written again. One writer: the `up`
-    that holds the lock.
+    """The file of deaths. A death that is in it already is not written again. Only the `up` that
+    holds the data directory's lock writes it; several threads of it may.
 
-    A disk that takes nothing stops no program: what it does not take waits here for the next
-    `write`. For several threads.
+    A full disk stops no program: deaths that could not be written wait in memory for the next
+    `write`.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -44,22 +44,22 @@ class Deaths:
         self._lock = threading.Lock()
 
     def record(self, event: ProcessEvent) -> bool:
-        """Write a death down, if the disk takes it now. Returns whether it was new."""
+        """Write a death, or let it wait if the disk is full. Returns whether the death was new."""
         record = death_record(event)
         with self._lock:
             if _identity(record) in self._known:
                 return False
             self._known.add(_identity(record))
             self._waiting.append(json.dumps(record) + "\n")
-            self._write()
+            self._write_waiting()
             return True
 
     def write(self) -> None:
-        """Write the deaths that wait, if the disk takes them now."""
+        """Write the deaths that wait, unless the disk is full."""
         with self._lock:
-            self._write()
+            self._write_waiting()
 
-    def _write(self) -> None:
+    def _write_waiting(self) -> None:
         if self._waiting:
             with contextlib.suppress(OSError):
                 self._append("".join(self._waiting).encode())
@@ -78,28 +78,28 @@ class Deaths:
                 raise
 
     def _cut_torn_line(self) -> bytes:
-        """What a power cut left half-written would spoil the line behind it."""
+        """Remove a line that a power cut left half-written; otherwise it would spoil the next one.
+        Returns the whole lines."""
         if not self._path.exists():
             return b""
-        found = self._path.read_bytes()
-        whole = found[: found.rfind(b"\n") + 1]
-        if whole != found:
-            os.truncate(self._path, len(whole))
-        return whole
+        content = self._path.read_bytes()
+        lines = content[: content.rfind(b"\n") + 1]
+        if lines != content:
+            os.truncate(self._path, len(lines))
+        return lines
 
 
 def record_unseen_deaths(deaths: Deaths, log: Path, last_sign_of_life: float) -> list[ProcessEvent]:
-    """Note what a former `up` saw no more, because it was killed itself; what supervisor's log does
-    not tell the end of died with the supervisor, at `last_sign_of_life` (real Unix seconds) or
-    later."""
+    """Record the deaths that a former `up` did not see, because it was killed itself. Returns them.
+
+    If supervisor's log does not show the end of a program, the program died with supervisor, at
+    `last_sign_of_life` (real Unix seconds) or later.
+    """
     if not log.exists():
         return []
     history = ProcessLog()
-    died = [
-        event
-        for event in history.read(log.read_text(errors="replace").splitlines())
-        if event.what == DIED
-    ]
+    lines = log.read_text(errors="replace").splitlines()
+    died = [event for event in history.read(lines) if event.what == DIED]
     died += [
         ProcessEvent(DIED, name, last_sign_of_life, pid, "died with supervisor")
         for name, pid in history.running.items()
@@ -108,8 +108,8 @@ def record_unseen_deaths(deaths: Deaths, log: Path, last_sign_of_life: float) ->
 
 
 def _identities(lines: bytes) -> Iterator[tuple[Any, ...]]:
-    """The identities in these lines. A line that a power cut damaged stays in the file, and is left
-    out here."""
+    """The identities of the deaths in these lines. Lines that a power cut damaged are left out;
+    they stay in the file."""
     for line in lines.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             yield _identity(json.loads(line))

@@ -1,5 +1,5 @@
-"""The end of a measured run: archive what is still open, compare the archive with the ledger, say
-what came of it."""
+"""The end of a measured run: archive the hours that are still open, and sum up what was counted and
+what the comparison with the simulator's ledger found."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
 from workers.up.measured_run.throughput import ThroughputSample, growth
 
-_ROUNDS = 3
-"""How often what the archive did not take is offered to it again."""
-_SHOWN = 10
+_MAX_ROTATION_ROUNDS = 3
+"""How often hours that the archive did not take are offered to it."""
+_MAX_EXAMPLES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What `up --json` prints.
 
-    What was fetched is counted since every program was ready; readings and objects are all that the
-    data directory ever saw. What only a simulator's ledger can tell is None without one.
+    Fetches, requests, failures, missed turns and lateness are counted since every program was
+    ready; readings and objects since the data directory's first start. Figures that need a
+    simulator's ledger are None without one.
     """
 
     homes: int
@@ -46,20 +47,20 @@ class Summary:
 
 
 async def archive_open_hours(settings: Settings) -> RotationResult:
-    """Seal and archive everything on this log volume, whether its hour is over or not. The rotator
-    must have stopped."""
+    """Seal and archive every hour on this log volume, even if it is not over. The rotator must have
+    stopped."""
     store = wiring.user_store(settings, passwords=False)
     logger = await wiring.data_logger(settings, store.schedule, name="up", holder="up")
     total = RotationResult()
     try:
-        for _ in range(_ROUNDS):
-            again = RotationResult()
+        for _ in range(_MAX_ROTATION_ROUNDS):
+            this_round = RotationResult()
             for hour, shard in logger.plan_rotation(include_open=True, heed_pauses=False):
-                again += await asyncio.to_thread(
+                this_round += await asyncio.to_thread(
                     logger.rotate_shard, hour, shard, include_open=True, heed_pauses=False
                 )
-            total += again
-            if not again.deferred and not again.errors:
+            total += this_round
+            if not this_round.deferred and not this_round.errors:
                 break
     finally:
         await logger.close()
@@ -89,7 +90,7 @@ def summarise(
 
 
 def complaints(verdict: LedgerComparison) -> list[str]:
-    """What somebody should look at, in a few lines."""
+    """What is wrong with the archive, for people, in a few lines."""
     counts = {
         "readings never served": verdict.unexpected,
         "lines under another hour": verdict.misfiled,
@@ -97,6 +98,6 @@ def complaints(verdict: LedgerComparison) -> list[str]:
     lines = [f"{count} {what} are in the archive" for what, count in counts.items() if count]
     return [
         *lines,
-        *(f"unreadable: {one}" for one in verdict.unreadable[:_SHOWN]),
-        *verdict.examples[:_SHOWN],
+        *(f"unreadable: {path}" for path in verdict.unreadable[:_MAX_EXAMPLES]),
+        *verdict.examples[:_MAX_EXAMPLES],
     ]

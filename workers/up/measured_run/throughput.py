@@ -1,4 +1,4 @@
-"""What flows, for the screen and the summary: the system's counters, compared between two moments."""
+"""What the system did between two moments, by its counters; for the terminal and the summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from eagle_logger.users.store import Fleet, Totals
 
 @dataclass(frozen=True, slots=True)
 class ThroughputSample:
-    """The counters since the system's very first start; `at` is monotonic time."""
+    """The counters, which count since the system's first start, at one moment.
+
+    `at`: monotonic time, in seconds. `waiting`: messages, by queue.
+    """
 
     at: float
     tally: Mapping[str, int]
@@ -40,7 +43,7 @@ def growth(before: Mapping[str, int], after: Mapping[str, int]) -> Counter[str]:
 
 
 def flow_line(before: ThroughputSample, now: ThroughputSample) -> str:
-    """What happened between the two, in one calm line: `25 users · 4.2 fetches/s · …`."""
+    """One line about the time between two samples: `25 users · 4.2 fetches/s · …`."""
     more = growth(before.tally, now.tally)
     late = late_percentile(more, 0.99)
     parts = [
