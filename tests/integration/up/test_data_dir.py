@@ -1,4 +1,4 @@
-"""The lock, the key, and what is remembered of deaths, in real directories."""
+"""The lock, the keys and the file of deaths, in real directories."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def records(data: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (data / DEATHS_FILE).read_text().splitlines()]
 
 
-def test_one_up_at_a_time(tmp_path: Path) -> None:
+def test_only_one_up_at_a_time_holds_a_data_directory(tmp_path: Path) -> None:
     with (
         lock_data_dir(tmp_path / "new" / "data"),
         pytest.raises(DataDirectoryBusy),
@@ -50,7 +50,7 @@ def test_one_up_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_what_a_killed_one_left_is_waited_for(tmp_path: Path) -> None:
+def test_the_next_up_waits_until_the_programs_of_a_killed_up_have_stopped(tmp_path: Path) -> None:
     script = """
 import subprocess, sys
 from pathlib import Path
@@ -75,7 +75,7 @@ with lock_data_dir(Path(sys.argv[1])) as lock:
         assert 0.2 < time.monotonic() - begin < 20
 
 
-def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ConfigurationError, match="cannot be used"),
@@ -84,7 +84,7 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+def test_the_file_of_keys_is_made_once_and_is_private(tmp_path: Path) -> None:
     path = key_file(tmp_path)
     Fernet(path.read_text().strip())
     before = path.read_text()
@@ -92,7 +92,7 @@ def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_kept_secret_stays_the_same(tmp_path: Path) -> None:
+def test_a_secret_stays_the_same(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "password"
     assert read_or_make_secret(path) == read_or_make_secret(path)
     assert len(read_or_make_secret(path)) > 20
@@ -116,7 +116,7 @@ def test_a_death_is_written_once(tmp_path: Path) -> None:
     assert str(record["agent"]).endswith(" fetch-1/4711")
 
 
-def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
+def test_a_torn_record_of_a_death_does_not_spoil_the_next(tmp_path: Path) -> None:
     Deaths(tmp_path).record(DEATH)
     with (tmp_path / DEATHS_FILE).open("a") as file:
         file.write('{"wall": 17')
@@ -125,7 +125,7 @@ def test_a_torn_record_does_not_spoil_the_next(tmp_path: Path) -> None:
     assert len(records(tmp_path)) == 2
 
 
-def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Path) -> None:
+def test_deaths_are_written_once_the_disk_is_no_longer_full(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "volume", "64k") as data:
         (data / "run").mkdir()
         deaths = Deaths(data)
@@ -142,12 +142,11 @@ def test_a_disk_that_is_full_ends_nothing_and_gets_the_deaths_later(tmp_path: Pa
         assert len(records(data)) == 2
 
 
-def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None:
+def test_the_next_up_records_deaths_that_a_killed_up_did_not_see(tmp_path: Path) -> None:
     log = tmp_path / "supervisord.log"
     log.write_text(LOG)
     assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "none", 0.0) == []
-    found = record_unseen_deaths(Deaths(tmp_path), log, 1795474099.0)
-    assert found == [
+    assert record_unseen_deaths(Deaths(tmp_path), log, 1795474099.0) == [
         DEATH,
         ProcessEvent(DIED, "fetch-1", 1795474099.0, 4712, "died with supervisor"),
     ]
@@ -155,7 +154,7 @@ def test_deaths_that_nobody_saw_are_noted_by_the_next_up(tmp_path: Path) -> None
     assert len(records(tmp_path)) == 2
 
 
-def test_the_last_sign_of_life(tmp_path: Path) -> None:
+def test_the_last_sign_of_life_is_never_in_the_future(tmp_path: Path) -> None:
     assert abs(last_sign_of_life(tmp_path) - time.time()) < 5
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "alive").touch()

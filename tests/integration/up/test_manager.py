@@ -1,4 +1,4 @@
-"""supervisor, really running, over programs of a line or two."""
+"""A real supervisor, with programs of a line or two."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SLEEP = ("sleep", "1000")
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition did not come true"
         time.sleep(0.02)
 
 
@@ -40,7 +40,8 @@ def lives(pid: int) -> bool:
 
 
 def still_supervisor(pid: int) -> bool:
-    """Forked, but not yet the program it is to become: a SIGTERM in that instant is lost."""
+    """Whether the process has been forked and has not yet become its program. A SIGTERM in that
+    instant is lost."""
     try:
         return b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -57,11 +58,11 @@ def program(
 def managed(data: Path, *programs: Program) -> Iterator[tuple[Manager, list[ProcessEvent]]]:
     events: list[ProcessEvent] = []
     with Manager(programs, data, os.environ, events.append) as manager:
-        manager.start([one.name for one in programs])
+        manager.start([program.name for program in programs])
         until(
             lambda: (
                 {event.name for event in events if event.what == STARTED}
-                == {one.name for one in programs}
+                == {program.name for program in programs}
             )
         )
         until(lambda: not any(still_supervisor(event.pid) for event in events))
@@ -72,7 +73,7 @@ def deaths(events: list[ProcessEvent]) -> list[ProcessEvent]:
     return [event for event in events if event.what == DIED]
 
 
-def test_a_killed_program_is_told_with_pid_and_signal_and_starts_again(tmp_path: Path) -> None:
+def test_a_killed_program_is_reported_with_pid_and_signal_and_starts_again(tmp_path: Path) -> None:
     with managed(tmp_path, program("fetch-1")) as (manager, events):
         first = manager.pid("fetch-1")
         before = time.time()
@@ -83,15 +84,16 @@ def test_a_killed_program_is_told_with_pid_and_signal_and_starts_again(tmp_path:
         assert before - 0.1 <= death.at <= time.time()
 
 
-def test_two_deaths_between_two_looks_are_two_deaths(tmp_path: Path) -> None:
-    dies_twice = f"test -e {tmp_path}/b && sleep 1000; test -e {tmp_path}/a && touch {tmp_path}/b || touch {tmp_path}/a; exit 3"
+def test_two_deaths_in_quick_succession_are_both_reported(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    dies_twice = f"test -e {b} && sleep 1000; test -e {a} && touch {b} || touch {a}; exit 3"
     with managed(tmp_path, program("beat", "sh", "-c", dies_twice)) as (manager, events):
         until(lambda: len(deaths(events)) == 2 and manager.pid("beat") != 0)
         assert {death.status for death in deaths(events)} == {"exit status 3"}
         assert len({death.pid for death in deaths(events)}) == 2
 
 
-def test_what_keeps_dying_is_given_up_at_the_fifth_death_after_growing_pauses(
+def test_a_program_is_given_up_at_its_fifth_death_after_growing_pauses(
     tmp_path: Path,
 ) -> None:
     bad, none = (
@@ -112,7 +114,7 @@ def test_what_keeps_dying_is_given_up_at_the_fifth_death_after_growing_pauses(
         assert manager.running() == set()
 
 
-def test_programs_stop_when_told_and_that_is_no_death(tmp_path: Path) -> None:
+def test_programs_stop_when_asked_and_have_not_died(tmp_path: Path) -> None:
     with managed(tmp_path, program("one"), program("two")) as (manager, events):
         manager.stop(["one", "two", "one"])
         assert manager.running() == set()
@@ -120,7 +122,7 @@ def test_programs_stop_when_told_and_that_is_no_death(tmp_path: Path) -> None:
         assert deaths(events) == []
 
 
-def test_who_does_not_stop_in_time_is_killed_and_that_is_a_death(tmp_path: Path) -> None:
+def test_a_program_that_does_not_stop_in_time_is_killed_and_has_died(tmp_path: Path) -> None:
     deaf = program(
         "deaf", "sh", "-c", "trap '' TERM; echo 1; while true; do sleep 0.1; done", stop_within=1
     )
@@ -133,7 +135,7 @@ def test_who_does_not_stop_in_time_is_killed_and_that_is_a_death(tmp_path: Path)
     assert waited == [] or waited[0] == ["deaf"]
 
 
-def test_leaving_stops_later_stages_first(tmp_path: Path) -> None:
+def test_leaving_the_manager_stops_later_stages_first(tmp_path: Path) -> None:
     with managed(
         tmp_path, program("redis", stage=Stage.REDIS), program("beat", stage=Stage.TRIGGERS)
     ) as (_, events):
@@ -142,7 +144,7 @@ def test_leaving_stops_later_stages_first(tmp_path: Path) -> None:
     assert ended == ["beat", "redis"]
 
 
-def test_kill_of_supervisord_leaves_no_program_and_tells_each_death(tmp_path: Path) -> None:
+def test_a_killed_supervisord_leaves_no_program_and_each_death_is_reported(tmp_path: Path) -> None:
     with managed(tmp_path, program("one"), program("two")) as (manager, events):
         pids = [manager.pid("one"), manager.pid("two")]
         os.kill(int((tmp_path / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
@@ -152,18 +154,20 @@ def test_kill_of_supervisord_leaves_no_program_and_tells_each_death(tmp_path: Pa
         with pytest.raises(ManagerGone):
             manager.running()
     assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0) == [], (
-        "told once is enough"
+        "they were reported already"
     )
 
 
-def test_kill_of_whoever_manages_leaves_no_program(tmp_path: Path) -> None:
+def test_a_killed_manager_leaves_no_program(tmp_path: Path) -> None:
     script = """
 import os, sys, time
 from pathlib import Path
 from workers.up.manager import Manager
 from workers.up.programs import Program, Stage
 programs = [Program(name, ("sleep", "1000"), Stage.FETCHING) for name in ("one", "two")]
-with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.pid, flush=True)) as manager:
+def report(event):
+    print(event.pid, flush=True)
+with Manager(programs, Path(sys.argv[1]), os.environ, report) as manager:
     manager.start(["one", "two"])
     time.sleep(1000)
 """
@@ -184,7 +188,7 @@ with Manager(programs, Path(sys.argv[1]), os.environ, lambda event: print(event.
     assert (unseen.pid, unseen.status) == (pids[0], "terminated by SIGKILL")
 
 
-def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+def test_programs_run_below_a_long_path(tmp_path: Path) -> None:
     data = tmp_path / ("d" * 60) / ("e 'f\"" * 15)
     data.mkdir(parents=True)
     with managed(data, program("one", "sh", "-c", "echo 50%; sleep 1000")) as (manager, _):
@@ -199,7 +203,7 @@ def test_a_path_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None
         pass
 
 
-def test_a_replaced_program_runs_in_its_new_way_from_its_next_start_on(tmp_path: Path) -> None:
+def test_a_replaced_program_runs_its_new_command_from_its_next_start(tmp_path: Path) -> None:
     with managed(tmp_path, program("one"), program("two")) as (manager, events):
         other = manager.pid("two")
         manager.stop(["one"])

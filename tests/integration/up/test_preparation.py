@@ -1,4 +1,5 @@
-"""What is decided before anything starts, from the environment and from what an earlier run left."""
+"""What `up` decides before it starts anything, from the environment and from what an earlier run
+left."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from eagle_logger import settings as settings_module
 from eagle_logger.errors import ConfigurationError, NoSecretKey
+from eagle_logger.settings import load
 from eagle_logger.users.cipher import new_key
 from workers.up.preparation import prepare
 
@@ -19,7 +20,7 @@ from workers.up.preparation import prepare
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("EAGLE_")]:
         monkeypatch.delenv(name)
-    # What `prepare` sets itself is taken back as well.
+    # Set here so that the fixture also takes back what `prepare` sets.
     monkeypatch.setenv("EAGLE_BRIDGE_PORT", "0")
     monkeypatch.setenv("EAGLE_BRIDGE_PROBE_PORT", "0")
     monkeypatch.setenv("EAGLE_FLOWER_PORT", "0")
@@ -30,12 +31,12 @@ def services(data: Path) -> dict[str, str]:
     return dict(json.loads((data / "services.json").read_text()))
 
 
-def test_a_second_terminal_finds_everything(
+def test_a_second_terminal_loads_the_same_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EAGLE_FETCH_QUEUES", "3")
     monkeypatch.setenv("EAGLE_TEST_CLOCK", "1767225600.25@360")
-    here = prepare(tmp_path, 4).settings
+    prepared = prepare(tmp_path, 4).settings
     for name in (
         "EAGLE_FETCH_QUEUES",
         "EAGLE_TEST_CLOCK",
@@ -44,15 +45,15 @@ def test_a_second_terminal_finds_everything(
         "EAGLE_FLOWER_PORT",
     ):
         monkeypatch.delenv(name)
-    there = settings_module.load(tmp_path)
-    assert there == here
-    assert there.clock.origin == 1767225600.25
-    assert there.rotate_open_every == 30
-    assert there.secret_keys_file == tmp_path / "secret.keys"
+    loaded = load(tmp_path)
+    assert loaded == prepared
+    assert loaded.clock.origin == 1767225600.25
+    assert loaded.rotate_open_every == 30
+    assert loaded.secret_keys_file == tmp_path / "secret.keys"
     assert (tmp_path / "services.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_is_stale(tmp_path: Path) -> None:
+def test_settings_of_an_earlier_run_with_homes_do_not_stay(tmp_path: Path) -> None:
     first = prepare(tmp_path, 4)
     assert first.simulators is not None
     later = prepare(tmp_path, None)
@@ -64,7 +65,7 @@ def test_nothing_is_stale(tmp_path: Path) -> None:
     assert later.settings.redis_url == first.settings.redis_url
 
 
-def test_homes_leave_no_room_for_another_relay_or_archive(
+def test_homes_and_a_relay_or_archive_of_ones_own_contradict_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EAGLE_ARCHIVE_URL", "s3://mine/prefix")
@@ -73,7 +74,9 @@ def test_homes_leave_no_room_for_another_relay_or_archive(
         prepare(tmp_path, 4)
 
 
-def test_what_somebody_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_from_the_environment_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EAGLE_REDIS_URL", "redis://redis.example.org:6379/0")
     monkeypatch.setenv("EAGLE_ROTATE_OPEN_EVERY", "7")
     monkeypatch.setenv("EAGLE_SECRET_KEYS", new_key())
@@ -84,7 +87,7 @@ def test_what_somebody_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert "secret_keys" not in services(tmp_path)
 
 
-def test_a_port_that_was_asked_for_must_be_free(
+def test_a_port_that_the_environment_names_must_be_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as taken:
@@ -95,19 +98,21 @@ def test_a_port_that_was_asked_for_must_be_free(
             prepare(tmp_path, None)
 
 
-def test_a_default_port_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_port_is_chosen_if_the_default_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("EAGLE_FLOWER_PORT")
     with socket.socket() as taken:
         try:
             taken.bind(("127.0.0.1", 5555))
             taken.listen()
         except OSError:
-            pass  # somebody else has it: just as well
+            pass  # another program has the port, which serves this test as well
         prepare(tmp_path, None)
     assert services(tmp_path)["flower_port"] != "5555"
 
 
-def test_loopback_is_not_asked_for_through_a_proxy(tmp_path: Path) -> None:
+def test_loopback_is_not_reached_through_a_proxy(tmp_path: Path) -> None:
     assert prepare(tmp_path, 4).environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 

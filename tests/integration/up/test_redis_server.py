@@ -1,4 +1,4 @@
-"""The private Redis: that it keeps what it is given, and what an older server wrote."""
+"""The private Redis keeps what is written, and reads what an older server wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.up.redis_server import PrivateRedis, await_redis
 from workers.up.servers import last_writer
 
 
-def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
+def test_the_private_redis_keeps_what_is_written_and_asks_for_a_password(tmp_path: Path) -> None:
     data = tmp_path / 'my "data"'
     first = PrivateRedis(data, None)
     for number, private in enumerate([first, PrivateRedis(data, first.url)]):
@@ -44,8 +44,8 @@ def test_it_keeps_what_it_is_given_behind_a_password(tmp_path: Path) -> None:
     )
 
 
-def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
-    """What came along before was Redis 6.2, which kept one file: a rewritten part, and commands
+def test_everything_that_redis_6_2_wrote_is_read(tmp_path: Path) -> None:
+    """Earlier versions brought Redis 6.2 along, which kept one file: a rewritten part, and commands
     after it."""
     redis_directory = tmp_path / "redis"
     redis_directory.mkdir()
@@ -66,6 +66,6 @@ def test_what_redis_6_2_wrote_is_all_there(tmp_path: Path) -> None:
     )
 
 
-def test_waiting_ends(tmp_path: Path) -> None:
+def test_waiting_for_a_redis_that_does_not_answer_ends(tmp_path: Path) -> None:
     with pytest.raises(RedisUnavailable):
         await_redis(RedisAddress("127.0.0.1", free_port()), 0.1)

@@ -1,6 +1,6 @@
-"""Files that are read at a start, empty, cut or zeroed, as a power cut may leave them. Each is made
-anew where nothing depends on it, or is refused in one line that says what to do: never a traceback.
-"""
+"""Files that are read at a start, empty, cut or zeroed, as a power cut may leave them. A file on
+which nothing depends is made anew. Any other is refused in one line that says what to do, never
+with a traceback."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from cryptography.fernet import Fernet
 from flower.events import Events
 from tornado.ioloop import IOLoop
 
-from eagle_logger import settings as settings_module
 from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.inspection.machine_checks import programs_run
-from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
+from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE, load, write_services
 from workers.up.data_dir import LOCK, former_services, key_file, lock_data_dir, read_or_make_secret
 from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
 from workers.up.servers import last_writer
@@ -31,9 +30,11 @@ from workers.up.supervisor_log import DIED, ProcessEvent
 Damage = Callable[[bytes], bytes]
 DAMAGES: dict[str, Damage] = {
     "empty": lambda _: b"",
-    "cut": lambda whole: whole[: len(whole) // 2],
-    "zeroed": lambda whole: bytes(len(whole)),
-    "half zeroed": lambda whole: whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2),
+    "cut": lambda content: content[: len(content) // 2],
+    "zeroed": lambda content: bytes(len(content)),
+    "half zeroed": lambda content: (
+        content[: len(content) // 2] + bytes(len(content) - len(content) // 2)
+    ),
     "no text": lambda _: b"\xff\xfe\x80\n",
 }
 DEATH = ProcessEvent(DIED, "fetch-1", 1795474071.976, 4711, "terminated by SIGKILL")
@@ -45,12 +46,9 @@ def spoil(path: Path, damage: Damage) -> None:
 
 
 def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
-    text = str(error.value)
-    assert "\n" not in text
-    return text
-
-
-# Made anew ------------------------------------------------------------------------------------------------------------
+    message = str(error.value)
+    assert "\n" not in message
+    return message
 
 
 @every_damage
@@ -66,16 +64,14 @@ def test_a_torn_private_password_is_replaced(tmp_path: Path, damage: Damage) -> 
 
 
 @every_damage
-def test_what_an_earlier_up_started_is_forgotten_by_the_next(
-    tmp_path: Path, damage: Damage
-) -> None:
-    settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
+def test_a_torn_file_of_services_counts_as_empty(tmp_path: Path, damage: Damage) -> None:
+    write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     spoil(tmp_path / SERVICES_FILE, damage)
     assert former_services(tmp_path) == {}
 
 
-def test_services_that_no_up_wrote_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / settings_module.SERVICES_FILE).write_text(
+def test_services_that_are_not_text_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / SERVICES_FILE).write_text(
         '{"redis_url": 5, "relay_url": [], "sqs_url": "http://127.0.0.1"}'
     )
     assert former_services(tmp_path) == {"sqs_url": "http://127.0.0.1"}
@@ -94,16 +90,14 @@ def test_doctor_survives_a_torn_note_of_programs_that_keep_dying(
 ) -> None:
     (tmp_path / GIVEN_UP_FILE).parent.mkdir()
     (tmp_path / GIVEN_UP_FILE).write_bytes(damage(b'["sqs", "flower"]\n'))
-    assert programs_run(settings_module.load(tmp_path)).is_ok
+    assert programs_run(load(tmp_path)).is_ok
 
 
 @every_damage
-def test_deaths_that_cannot_be_read_are_no_proof_and_others_stay(
-    tmp_path: Path, damage: Damage
-) -> None:
+def test_a_torn_record_of_a_death_does_not_hide_the_others(tmp_path: Path, damage: Damage) -> None:
     Deaths(tmp_path).record(DEATH)
-    whole = (tmp_path / DEATHS_FILE).read_bytes()
-    (tmp_path / DEATHS_FILE).write_bytes(damage(whole) + b"\n" + whole)
+    record = (tmp_path / DEATHS_FILE).read_bytes()
+    (tmp_path / DEATHS_FILE).write_bytes(damage(record) + b"\n" + record)
     deaths = Deaths(tmp_path)
     assert not deaths.record(DEATH)
     assert deaths.record(replace(DEATH, pid=4712))
@@ -119,7 +113,7 @@ def test_up_reads_past_damage_in_supervisors_log(tmp_path: Path, damage: Damage)
 
 @every_damage
 def test_flower_starts_beside_a_torn_database(tmp_path: Path, damage: Damage) -> None:
-    """Flower's own doing: this holds it to it."""
+    """Flower itself does this; the test notices if it no longer does."""
     state = str(tmp_path / "flower.db")
     with shelve.open(state) as shelf:
         shelf["events"] = "of last time"
@@ -135,9 +129,6 @@ def test_flower_starts_beside_a_torn_database(tmp_path: Path, damage: Damage) ->
         loop.close()
 
 
-# Refused --------------------------------------------------------------------------------------------------------------
-
-
 @every_damage
 def test_torn_keys_are_refused_and_never_replaced(tmp_path: Path, damage: Damage) -> None:
     path = key_file(tmp_path)
@@ -145,24 +136,24 @@ def test_torn_keys_are_refused_and_never_replaced(tmp_path: Path, damage: Damage
     spoil(path, damage)
     spoiled = path.read_bytes()
     with pytest.raises(ConfigurationError) as refused:
-        wiring.cipher(settings_module.load(tmp_path, secret_keys_file=key_file(tmp_path)))
+        wiring.cipher(load(tmp_path, secret_keys_file=key_file(tmp_path)))
     refusal = one_line(refused)
     assert str(path) in refusal
     assert "back" in refusal or "cannot be read" in refusal
     assert path.read_bytes() == spoiled
 
 
-def test_no_refusal_shows_what_is_left_of_a_key(tmp_path: Path) -> None:
+def test_no_refusal_shows_a_part_of_a_key(tmp_path: Path) -> None:
     key = Fernet.generate_key()
     (tmp_path / "keys").write_bytes(key[:30])
     with pytest.raises(ConfigurationError) as refused:
-        wiring.cipher(settings_module.load(tmp_path, secret_keys_file=tmp_path / "keys"))
+        wiring.cipher(load(tmp_path, secret_keys_file=tmp_path / "keys"))
     assert key[:10].decode() not in one_line(refused)
 
 
 @every_damage
 def test_a_torn_name_of_a_log_volume_is_refused_in_words(tmp_path: Path, damage: Damage) -> None:
-    folder = wiring.log_folder(settings_module.load(tmp_path))
+    folder = wiring.log_folder(load(tmp_path))
     name = folder.node()
     spoil(folder.root / "node-id", damage)
     with pytest.raises(ConfigurationError) as refused:
@@ -184,7 +175,7 @@ def test_a_torn_note_of_the_server_is_refused_in_words(tmp_path: Path, damage: D
 def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(
     tmp_path: Path, damage: Damage
 ) -> None:
-    settings_module.write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
+    write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     spoil(tmp_path / SERVICES_FILE, damage)
     code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"
     done = subprocess.run(
@@ -200,6 +191,6 @@ def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(
     assert line.endswith("start `eagle-logger up` anew")
 
 
-def test_a_record_of_a_death_is_what_it_was(tmp_path: Path) -> None:
+def test_the_record_of_a_death_has_its_pid(tmp_path: Path) -> None:
     Deaths(tmp_path).record(DEATH)
     assert json.loads((tmp_path / DEATHS_FILE).read_bytes())["pid"] == 4711

@@ -25,7 +25,7 @@ def test_a_program_is_restarted_but_never_started_by_itself() -> None:
     assert written["stopwaitsecs"] == "13"
 
 
-def test_its_command_comes_behind_the_one_that_ties_it_to_supervisor() -> None:
+def test_a_program_is_started_by_the_script_that_ties_it_to_supervisor() -> None:
     written = section(
         Program("fetch-1", ("celery", "-n", "fetch-1@%h", "a b", "it's"), Stage.FETCHING)
     )
@@ -35,7 +35,7 @@ def test_its_command_comes_behind_the_one_that_ties_it_to_supervisor() -> None:
     assert words[-6] == "KILL"
 
 
-def test_it_is_told_its_name_and_its_secrets_by_the_environment() -> None:
+def test_a_program_gets_its_name_and_its_secrets_from_the_environment() -> None:
     written = section(
         Program(
             "flower", ("celery",), Stage.FLOWER, environment={"FLOWER_BASIC_AUTH": "eagle:pass"}
@@ -45,14 +45,14 @@ def test_it_is_told_its_name_and_its_secrets_by_the_environment() -> None:
     assert "pass" not in written["command"]
 
 
-def test_later_stages_have_the_higher_priority_which_supervisor_stops_first() -> None:
+def test_later_stages_have_a_higher_priority_because_supervisor_stops_those_first() -> None:
     assert [int(section(Program("x", ("y",), stage))["priority"]) for stage in Stage] == sorted(
         Stage
     )
 
 
-def test_paths_that_supervisor_would_misread() -> None:
-    assert is_safe_path(Path("/home/me/data; no comment"[:-13]))
+def test_a_path_that_supervisor_would_misread_is_not_safe() -> None:
+    assert is_safe_path(Path("/home/me/data;"))
     assert is_safe_path(Path("/home/me/it's;data#1"))
     assert not any(
         is_safe_path(Path(path)) for path in ("/home/50%", "/home/a ;b", "/home/a #b", "/home/a\nb")

@@ -30,11 +30,11 @@ def test_a_program_is_well_again_once_it_has_run_for_a_minute() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["bridge", "sqs"]), st.floats(0, 400)), max_size=30))
-def test_no_pause_is_longer_than_five_minutes_and_none_is_forgotten(
-    story: list[tuple[str, float]],
+def test_no_pause_is_longer_than_five_minutes_and_no_program_is_forgotten(
+    failures: list[tuple[str, float]],
 ) -> None:
     restarts, now = Restarts(), 0.0
-    for name, passes in story:
-        now += passes
+    for name, pause in failures:
+        now += pause
         assert 0 < restarts.gave_up(name, now) <= LONGEST_PAUSE_S
-    assert sorted(restarts.due(now + LONGEST_PAUSE_S)) == sorted({name for name, _ in story})
+    assert sorted(restarts.due(now + LONGEST_PAUSE_S)) == sorted({name for name, _ in failures})

@@ -20,7 +20,7 @@ from workers.up.servers import (
 )
 
 
-def fake(folder: Path, kind: str, version: str) -> Path:
+def fake_server(folder: Path, kind: str, version: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{kind}-server"
     answer = f"{kind.capitalize()} server v={version} sha=00000000:0 malloc=libc bits=64 build=0"
@@ -34,8 +34,8 @@ def nothing_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "bundled_server", lambda: None)
 
 
-def written(text: str) -> ServerRelease:
-    kind, version = text.split()
+def release(name: str) -> ServerRelease:
+    kind, version = name.split()
     return ServerRelease(ServerKind(kind), tuple(int(part) for part in version.split(".")))
 
 
@@ -58,17 +58,17 @@ def written(text: str) -> ServerRelease:
 def test_a_server_reads_files_of_its_kind_and_valkey_those_of_old_redis(
     server: str, files: str, reads: bool
 ) -> None:
-    assert written(server).can_read(written(files)) is reads
+    assert release(server).can_read(release(files)) is reads
 
 
-def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
+def test_servers_on_path_come_before_the_bundled_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis, valkey = (
-        fake(tmp_path / "usr", "redis", "7.0.15"),
-        fake(tmp_path / "local", "valkey", "8.1.4"),
+        fake_server(tmp_path / "usr", "redis", "7.0.15"),
+        fake_server(tmp_path / "local", "valkey", "8.1.4"),
     )
-    bundled = fake(tmp_path / "package", "valkey", "9.1.2")
+    bundled = fake_server(tmp_path / "package", "valkey", "9.1.2")
     monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
     own = str(Path(sys.prefix) / "bin")
     both = os.pathsep.join([own, "", str(redis.parent), str(valkey.parent)])
@@ -78,11 +78,11 @@ def test_valkey_and_redis_from_path_come_before_the_one_that_comes_along(
     assert str(find_server(None, "")) == f"{bundled} (Valkey 9.1.2)"
 
 
-def test_a_server_that_is_too_old_or_no_redis_is_passed_over(
+def test_a_server_that_is_too_old_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake(tmp_path / "usr", "redis", "6.0.16")
-    bundled = fake(tmp_path / "package", "valkey", "9.1.2")
+    fake_server(tmp_path / "usr", "redis", "6.0.16")
+    bundled = fake_server(tmp_path / "package", "valkey", "9.1.2")
     monkeypatch.setattr(servers, "bundled_server", lambda: str(bundled))
     assert find_server(None, str(tmp_path / "usr")).path == str(bundled)
 
@@ -91,18 +91,16 @@ def test_the_first_server_that_reads_the_files_is_taken(
     tmp_path: Path, nothing_bundled: None
 ) -> None:
     valkey, redis = (
-        fake(tmp_path / "bin", "valkey", "9.1.2"),
-        fake(tmp_path / "bin", "redis", "8.2.1"),
+        fake_server(tmp_path / "bin", "valkey", "9.1.2"),
+        fake_server(tmp_path / "bin", "redis", "8.2.1"),
     )
     for last, taken in (("redis 8.0.0\n", redis), ("valkey 9.0.1\n", valkey), ("7.0.15\n", valkey)):
         (tmp_path / "version").write_text(last)
         assert find_server(tmp_path, str(tmp_path / "bin")).path == str(taken)
 
 
-def test_files_that_no_server_reads_are_refused_in_words(
-    tmp_path: Path, nothing_bundled: None
-) -> None:
-    fake(tmp_path / "bin", "valkey", "9.1.2")
+def test_the_error_names_the_release_that_files_need(tmp_path: Path, nothing_bundled: None) -> None:
+    fake_server(tmp_path / "bin", "valkey", "9.1.2")
     (tmp_path / "version").write_text("redis 8.2.1\n")
     with pytest.raises(ConfigurationError) as refused:
         find_server(tmp_path, str(tmp_path / "bin"))
@@ -114,8 +112,8 @@ def test_files_that_no_server_reads_are_refused_in_words(
 
 
 def test_a_server_older_than_its_files_is_refused(tmp_path: Path, nothing_bundled: None) -> None:
-    fake(tmp_path / "bin", "redis", "6.2.9")
-    (tmp_path / "version").write_text("7.0.15\n")  # as noted before there was Valkey
+    fake_server(tmp_path / "bin", "redis", "6.2.9")
+    (tmp_path / "version").write_text("7.0.15\n")  # the form of notes before Valkey existed
     with pytest.raises(
         ConfigurationError, match=r"written by Redis 7\.0\.15.*\n.*\(Redis 6\.2\.9\) cannot read"
     ):
@@ -127,15 +125,13 @@ def test_without_any_server_the_error_says_how_to_get_one(nothing_bundled: None)
         find_server(None, "")
 
 
-def test_a_server_is_known_by_its_version_line(tmp_path: Path) -> None:
-    assert identify_server(str(fake(tmp_path, "redis", "7.2.10"))).release == written(
-        "redis 7.2.10"
-    )
-    assert identify_server(str(fake(tmp_path, "valkey", "8.1.4"))).release == written(
-        "valkey 8.1.4"
-    )
+def test_a_server_is_identified_by_its_version_line(tmp_path: Path) -> None:
+    redis = identify_server(str(fake_server(tmp_path, "redis", "7.2.10")))
+    assert redis.release == release("redis 7.2.10")
+    valkey = identify_server(str(fake_server(tmp_path, "valkey", "8.1.4")))
+    assert valkey.release == release("valkey 8.1.4")
     with pytest.raises(ConfigurationError, match=r"\(Redis 6\.0\.16\) is too old: 6\.2 or newer"):
-        identify_server(str(fake(tmp_path, "redis", "6.0.16")))
+        identify_server(str(fake_server(tmp_path, "redis", "6.0.16")))
     with pytest.raises(ConfigurationError, match="does not say"):
         identify_server("/bin/echo")
     with pytest.raises(ConfigurationError, match="does not run"):
@@ -144,8 +140,8 @@ def test_a_server_is_known_by_its_version_line(tmp_path: Path) -> None:
 
 def test_the_note_names_the_last_server_that_wrote(tmp_path: Path) -> None:
     assert last_writer(tmp_path) is None
-    (tmp_path / "version").write_text(version_note(written("valkey 9.1.2")))
-    assert last_writer(tmp_path) == written("valkey 9.1.2")
+    (tmp_path / "version").write_text(version_note(release("valkey 9.1.2")))
+    assert last_writer(tmp_path) == release("valkey 9.1.2")
     (tmp_path / "version").write_text("dragonfly\n")
     with pytest.raises(ConfigurationError, match="does not say which server wrote the files"):
         last_writer(tmp_path)
@@ -154,17 +150,18 @@ def test_the_note_names_the_last_server_that_wrote(tmp_path: Path) -> None:
         last_writer(tmp_path)
 
 
-def test_files_without_a_note_are_not_for_a_server_that_would_not_see_them(
+def test_a_server_that_would_not_see_files_without_a_note_is_refused(
     tmp_path: Path, nothing_bundled: None
 ) -> None:
-    """Redis before 7.0 looks for one file, and would start empty beside a directory full of users."""
-    fake(tmp_path / "bin", "redis", "6.2.14")
+    """Redis before 7.0 looks for one file, so it would start empty beside a directory full of
+    users."""
+    fake_server(tmp_path / "bin", "redis", "6.2.14")
     (tmp_path / "appendonlydir").mkdir()
     with pytest.raises(ConfigurationError, match=r"Redis 6\.2\.14\) cannot read"):
         find_server(tmp_path, str(tmp_path / "bin"))
 
 
-def test_this_environment_brings_a_valkey_along() -> None:
+def test_this_environment_has_a_bundled_valkey() -> None:
     bundled = servers.bundled_server()
     assert bundled is not None
     assert identify_server(bundled).release.kind == ServerKind.VALKEY

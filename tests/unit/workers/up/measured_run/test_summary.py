@@ -53,11 +53,11 @@ def verdict(**counts: int) -> LedgerComparison:
     return replace(well, **counts)  # type: ignore[arg-type]  # only counts are given
 
 
-def test_fetching_is_counted_from_when_all_was_ready_and_readings_from_the_first_day() -> None:
+def test_fetches_count_since_all_was_ready_and_readings_since_the_first_start() -> None:
     summary = summarise(moment(BEGIN), moment(END), verdict())
     assert (summary.homes, summary.fetches, summary.requests) == (20, 200, 240)
     assert (summary.failed_fetches, summary.missed_turns) == (2, 0)
-    assert summary.late_p99_s == 0.5, "those who were late before do not count"
+    assert summary.late_p99_s == 0.5, "visits that were late before do not count"
     assert (summary.readings_served, summary.readings_logged, summary.readings_archived) == (
         280,
         280,
@@ -67,31 +67,30 @@ def test_fetching_is_counted_from_when_all_was_ready_and_readings_from_the_first
     assert summary.is_well
 
 
-def test_what_only_a_ledger_can_tell_is_left_open_without_one() -> None:
+def test_figures_that_need_a_ledger_are_none_without_one() -> None:
     summary = summarise(moment(BEGIN), moment(END), None)
     assert summary.lost is summary.duplicated is summary.objects is summary.readings_served is None
     assert summary.is_well
 
 
 @pytest.mark.parametrize("counts", [{"lost": 1}, {"duplicated": 1}])
-def test_a_reading_lost_or_doubled_is_not_well(counts: dict[str, int]) -> None:
+def test_a_run_with_a_lost_or_doubled_reading_is_not_well(counts: dict[str, int]) -> None:
     assert not summarise(moment(BEGIN), moment(END), verdict(**counts)).is_well
 
 
-def test_complaints() -> None:
+def test_complaints_name_what_is_wrong_with_the_archive() -> None:
     assert complaints(verdict()) == []
-    said = complaints(verdict(unexpected=2, misfiled=3))
-    assert said == [
+    assert complaints(verdict(unexpected=2, misfiled=3)) == [
         "2 readings never served are in the archive",
         "3 lines under another hour are in the archive",
     ]
 
 
-def test_the_last_line_of_standard_output_is_the_summary(
+def test_the_summary_is_the_last_line_of_standard_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    people = io.StringIO()
-    print_summary(summarise(moment(BEGIN), moment(END), verdict()), Console(people), as_json=True)
+    terminal = io.StringIO()
+    print_summary(summarise(moment(BEGIN), moment(END), verdict()), Console(terminal), as_json=True)
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(printed) == [
         *("homes", "fetches", "requests", "failed_fetches", "missed_turns", "late_p99_s"),
@@ -105,10 +104,10 @@ def test_the_last_line_of_standard_output_is_the_summary(
             "unreturnable",
         ),
     ]
-    assert "readings archived  279" in people.getvalue()
+    assert "readings archived  279" in terminal.getvalue()
 
 
-def test_a_terminal_that_went_away_is_no_reason_to_stop() -> None:
+def test_a_terminal_that_is_gone_stops_nothing() -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -116,8 +115,8 @@ def test_a_terminal_that_went_away_is_no_reason_to_stop() -> None:
     Console(Gone()).say("stopping")
 
 
-def test_long_lines_are_quoted_in_part() -> None:
-    people = io.StringIO()
-    Console(people).quote(["x" * 5000, "short"])
-    assert len(people.getvalue()) < 400
-    assert people.getvalue().endswith("| short\n")
+def test_only_the_beginning_of_a_long_line_is_quoted() -> None:
+    terminal = io.StringIO()
+    Console(terminal).quote(["x" * 5000, "short"])
+    assert len(terminal.getvalue()) < 400
+    assert terminal.getvalue().endswith("| short\n")

@@ -20,12 +20,12 @@ def moment(at: float, parked: int = 0, refused: int = 0, **tally: int) -> Throug
     )
 
 
-def test_what_grew() -> None:
+def test_growth_is_the_difference_of_each_counter() -> None:
     more = growth({"fetches": 5, "gone": 1}, {"fetches": 8, "requests": 2})
     assert (more["fetches"], more["requests"], more["gone"]) == (3, 2, 0)
 
 
-def test_a_line_tells_rates_since_the_last_one() -> None:
+def test_a_line_shows_rates_since_the_last_sample() -> None:
     before = moment(100.0, fetches=10, readings_logged=100, late_100=10)
     now = moment(
         105.0,
@@ -47,7 +47,7 @@ def test_a_line_tells_rates_since_the_last_one() -> None:
     assert "parked" not in line
 
 
-def test_nothing_flows() -> None:
+def test_a_line_shows_that_nothing_flows() -> None:
     assert flow_line(moment(1.0), moment(1.0, refused=3)).endswith(" · 3 refused")
     line = flow_line(moment(1.0), moment(1.0, parked=2))
     assert "0.0 fetches/s" in line
@@ -55,7 +55,7 @@ def test_nothing_flows() -> None:
     assert line.endswith("2 parked")
 
 
-def test_a_line_of_a_healthy_system_names_no_trouble() -> None:
+def test_a_line_about_a_healthy_system_names_no_trouble() -> None:
     line = flow_line(moment(1.0, uploads_failed=3), moment(2.0, uploads_failed=3))
     assert line.endswith("3 messages waiting")
 
