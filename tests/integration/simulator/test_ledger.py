@@ -3,14 +3,13 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eagle_logger.simulator.relay.ledger import Ledger
 
 
-def test_what_was_added_is_there_at_once_for_a_reader(tmp_path: Path) -> None:
+def test_a_reader_gets_every_line_that_was_added_before(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.add('{"n":1}\n')
     size = ledger.size()
@@ -18,17 +17,15 @@ def test_what_was_added_is_there_at_once_for_a_reader(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_without_a_path_it_is_still_complete() -> None:
+def test_a_ledger_without_a_path_keeps_its_lines() -> None:
     ledger = Ledger()
-    ledger.add('{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n')
-    assert (
-        ledger.read(0, ledger.size()).decode()
-        == '{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n'
-    )
+    line = '{"text":"caf\N{LATIN SMALL LETTER E WITH ACUTE}"}\n'
+    ledger.add(line)
+    assert ledger.read(0, ledger.size()).decode() == line
     ledger.close()
 
 
-def test_it_is_continued(tmp_path: Path) -> None:
+def test_a_ledger_is_continued_after_a_restart(tmp_path: Path) -> None:
     for number in range(2):
         ledger = Ledger(tmp_path / "ledger.jsonl")
         ledger.add(f"{number}\n")
@@ -49,19 +46,19 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, left: bytes, kept: bytes) -
     assert path.read_bytes() == kept + b"2\n"
 
 
-def test_what_a_full_disk_refused_is_written_later(
+def test_lines_that_a_full_disk_refused_are_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, write = Ledger(tmp_path / "ledger.jsonl"), os.write
     ledger.add("123456\n")
 
-    def full(descriptor: int, data: bytes) -> int:
+    def write_until_full(descriptor: int, data: bytes) -> int:
         if len(data) < 7:
             raise OSError(errno.ENOSPC, "full")
         return write(descriptor, data[:3])
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", full)
+        patched.setattr(os, "write", write_until_full)
         with pytest.raises(OSError, match="full"):
             ledger.flush()
     ledger.add("7\n")
@@ -69,7 +66,6 @@ def test_what_a_full_disk_refused_is_written_later(
     ledger.close()
 
 
-def test_a_ledger_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    missing: Any = tmp_path / "nowhere" / "ledger.jsonl"
+def test_a_ledger_in_a_missing_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Ledger(missing)
+        Ledger(tmp_path / "nowhere" / "ledger.jsonl")

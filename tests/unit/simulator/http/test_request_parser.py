@@ -15,28 +15,26 @@ def heads() -> RequestHeadParser:
     return RequestHeadParser(Accounts([HOME]).authenticate)
 
 
-def test_a_head_says_whom_it_speaks_for(heads: RequestHeadParser) -> None:
+def test_a_head_with_right_credentials_has_the_account_of_its_home(
+    heads: RequestHeadParser,
+) -> None:
     head = heads.read(
         f"POST /cgi-bin/post_manager HTTP/1.1\r\n{CREDENTIALS}\r\nContent-Length: 7".encode()
     )
-    assert (head.method, head.path, head.length, head.keep_alive) == (
-        "POST",
-        "/cgi-bin/post_manager",
-        7,
-        True,
-    )
+    assert (head.method, head.path) == ("POST", "/cgi-bin/post_manager")
+    assert (head.length, head.keep_alive) == (7, True)
     assert isinstance(head.account, Account)
     assert head.account.home is HOME
 
 
-def test_the_same_bytes_are_understood_once(heads: RequestHeadParser) -> None:
-    text = b"GET /stats?homes=all HTTP/1.1\r\nHost: x"
-    assert heads.read(text) is heads.read(text)
-    assert heads.read(text).query == {"homes": "all"}
+def test_the_same_bytes_are_parsed_once(heads: RequestHeadParser) -> None:
+    raw_head = b"GET /stats?homes=all HTTP/1.1\r\nHost: x"
+    assert heads.read(raw_head) is heads.read(raw_head)
+    assert heads.read(raw_head).query == {"homes": "all"}
 
 
 @pytest.mark.parametrize(
-    ("text", "keeps"),
+    ("raw_head", "keeps"),
     [
         (b"GET / HTTP/1.1", True),
         (b"GET / HTTP/1.1\r\nConnection: Close", False),
@@ -44,20 +42,23 @@ def test_the_same_bytes_are_understood_once(heads: RequestHeadParser) -> None:
         (b"GET / HTTP/1.0\r\nConnection: keep-alive", True),
     ],
 )
-def test_how_long_a_connection_is_kept(heads: RequestHeadParser, text: bytes, keeps: bool) -> None:
-    assert heads.read(text).keep_alive is keeps
+def test_a_connection_is_kept_as_its_version_and_header_prescribe(
+    heads: RequestHeadParser, raw_head: bytes, keeps: bool
+) -> None:
+    assert heads.read(raw_head).keep_alive is keeps
 
 
 @pytest.mark.parametrize("cloud_id", [HOME.cloud_id, HOME.cloud_id.upper()])
-def test_case_of_a_cloud_id_does_not_matter(heads: RequestHeadParser, cloud_id: str) -> None:
-    text = f"POST / HTTP/1.1\r\nCLOUD-ID: {cloud_id}\r\nUser: {HOME.user_email}\r\nPassword: {HOME.user_pw}"
-    assert isinstance(heads.read(text.encode()).account, Account)
+def test_the_case_of_a_cloud_id_does_not_matter(heads: RequestHeadParser, cloud_id: str) -> None:
+    headers = f"CLOUD-ID: {cloud_id}\r\nUser: {HOME.user_email}\r\nPassword: {HOME.user_pw}"
+    head = heads.read(f"POST / HTTP/1.1\r\n{headers}".encode())
+    assert isinstance(head.account, Account)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "raw_head",
     [b"", b"GET /", b"GET / HTTP/2", b"GET / HTTP/1.1\r\nContent-Length: -1", b"\x00 \x01 \x02"],
 )
-def test_what_is_no_head(heads: RequestHeadParser, text: bytes) -> None:
+def test_bytes_that_are_no_head_are_refused(heads: RequestHeadParser, raw_head: bytes) -> None:
     with pytest.raises(ValueError):
-        heads.read(text)
+        heads.read(raw_head)

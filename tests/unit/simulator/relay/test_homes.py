@@ -6,7 +6,7 @@ from eagle_logger.simulator.relay.homes import MOST_HOMES, homes
 from eagle_logger.simulator.relay.household import SOLAR_PROFILES
 
 
-def test_a_home_is_the_same_however_many_there_are() -> None:
+def test_a_home_is_the_same_however_many_homes_there_are() -> None:
     assert homes(5, seed=1) == homes(500, seed=1)[:5]
 
 
@@ -38,7 +38,7 @@ def test_some_cloud_ids_begin_with_zeroes() -> None:
     assert any(home.cloud_id.startswith("00") for home in homes(2000, seed=4))
 
 
-def test_credentials_are_obviously_made_up_and_not_shown() -> None:
+def test_credentials_are_obviously_made_up_and_not_in_the_repr() -> None:
     home = homes(1, seed=4)[0]
     assert home.user_email.endswith(".example")
     assert "not-a-real-password" in home.user_pw
@@ -46,7 +46,7 @@ def test_credentials_are_obviously_made_up_and_not_shown() -> None:
     assert home.user_email not in repr(home)
 
 
-def test_a_fleet_is_mixed() -> None:
+def test_a_fleet_has_homes_of_every_sort() -> None:
     population = homes(500, seed=4)
     assert 0.1 < sum(home.profile in SOLAR_PROFILES for home in population) / 500 < 0.5
     assert {home.multiplier for home in population} == {0, 1, 3}
@@ -55,6 +55,6 @@ def test_a_fleet_is_mixed() -> None:
 
 
 @pytest.mark.parametrize("number", [-1, MOST_HOMES + 1])
-def test_there_are_only_so_many_cloud_ids(number: int) -> None:
+def test_a_number_of_homes_without_as_many_cloud_ids_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match="homes"):
         homes(number, seed=0)

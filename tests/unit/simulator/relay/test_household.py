@@ -30,7 +30,7 @@ def test_energy_is_the_exact_sum_of_every_seconds_demand(
     )
 
 
-def test_energy_goes_on_over_the_end_of_the_profile() -> None:
+def test_energy_is_exact_where_the_profile_repeats() -> None:
     house = SUNNY.household
     seam = PROFILE_S * 3000 - house.profile_offset_s
     assert house.imported(seam + SLOT_S) - house.imported(seam - SLOT_S) == sum(
@@ -38,26 +38,28 @@ def test_energy_goes_on_over_the_end_of_the_profile() -> None:
     )
 
 
-def day(home: Home, number: int) -> list[int]:
+def watts_of_day(home: Home, number: int) -> list[int]:
+    """The home's demand in every slot of a local day."""
     midnight = (MOMENT // 86400 + number) * 86400
     return [home.household.demand(second) for second in range(midnight, midnight + 86400, SLOT_S)]
 
 
 def test_panels_export_at_noon_and_never_at_night() -> None:
-    # A household's days begin up to two hours early.
-    noons = [watts for number in range(14) for watts in day(SUNNY, number)[2300:2500]]
-    nights = [watts for number in range(14) for watts in day(SUNNY, number)[:720]]
+    # A household's profile begins up to two hours early, so only the hours around noon are sure.
+    noons = [watts for number in range(14) for watts in watts_of_day(SUNNY, number)[2300:2500]]
+    nights = [watts for number in range(14) for watts in watts_of_day(SUNNY, number)[:720]]
     assert min(noons) < -500
     assert min(nights) > 0
 
 
 @pytest.mark.parametrize("number", range(household.PROFILES))
-def test_days_are_plausible(number: int) -> None:
-    watts = household.profile_of(3, number).watts
+def test_a_profile_has_plausible_power_and_energy(number: int) -> None:
+    profile = household.profile_of(3, number)
+    watts = profile.watts
     assert -7000 < min(watts) < 1000
     assert 1500 < max(watts) < 16_000
-    a_day = household.profile_of(3, number).imported[-1] / 3_600_000 / household.PROFILE_DAYS
-    assert 3 < a_day < 60, "kWh"
+    kilowatt_hours_a_day = profile.imported[-1] / 3_600_000 / household.PROFILE_DAYS
+    assert 3 < kilowatt_hours_a_day < 60
     assert len(set(watts)) > 500, "no two days are the same"
 
 

@@ -16,7 +16,6 @@ from eagle_logger.simulator.relay.meter import (
     MESSAGE,
     SUMMATION,
     MeterStream,
-    Moment,
     latest_reading,
     price_stream,
     reading_before,
@@ -28,19 +27,21 @@ MOMENTS = st.floats(NOW, NOW + 10_000_000, allow_nan=False)
 
 
 def times(home: Home, stream: MeterStream, seconds: int) -> list[int]:
-    moment, found = latest_reading(home, stream, NOW), []
+    """The times of the readings of the last `seconds`, oldest first."""
+    moment, newest_first = latest_reading(home, stream, NOW), []
     while moment.time > NOW - seconds:
-        found.append(moment.time)
+        newest_first.append(moment.time)
         moment = reading_before(home, stream, moment)
-    return found[::-1]
+    return newest_first[::-1]
 
 
 def intervals(stream_of: Callable[[Home], MeterStream], seconds: int) -> Counter[int]:
-    found: Counter[int] = Counter()
+    """How often each interval between two readings occurs, in all homes."""
+    counts: Counter[int] = Counter()
     for home in HOMES:
         series = times(home, stream_of(home), seconds)
-        found.update(later - earlier for earlier, later in pairwise(series))
-    return found
+        counts.update(later - earlier for earlier, later in pairwise(series))
+    return counts
 
 
 def test_demand_comes_about_every_8_seconds_with_gaps_of_16_and_24() -> None:
@@ -67,7 +68,7 @@ def test_each_home_has_its_own_price_interval_between_60_and_180_seconds() -> No
     assert len(gaps) > 10
 
 
-def test_messages_come_now_and_then() -> None:
+def test_a_message_comes_every_few_hours() -> None:
     gaps = intervals(lambda _: MESSAGE, 1_000_000)
     assert min(gaps) > 3600
     assert max(gaps) < 10 * 3600
@@ -83,26 +84,28 @@ def test_readings_become_visible_2_to_12_seconds_late() -> None:
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
-def test_nothing_is_visible_before_its_time(home: Home, now: float) -> None:
+def test_a_reading_is_visible_2_4_seconds_after_its_time_at_the_earliest(
+    home: Home, now: float
+) -> None:
     for stream in (DEMAND, SUMMATION, MESSAGE, price_stream(home)):
         assert latest_reading(home, stream, now).time <= now - 2.4
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS, later=st.floats(0, 300))
-def test_time_never_shows_an_older_reading(home: Home, now: float, later: float) -> None:
+def test_a_gateway_never_shows_an_older_reading_later(home: Home, now: float, later: float) -> None:
     assert latest_reading(home, DEMAND, now) <= latest_reading(home, DEMAND, now + later)
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
-def test_every_reading_before_the_latest_was_the_latest_or_overtaken(
+def test_the_reading_before_the_latest_was_the_latest_or_was_overtaken(
     home: Home, now: float
 ) -> None:
     newest = latest_reading(home, DEMAND, now)
     earlier = reading_before(home, DEMAND, newest)
     assert earlier.turn < newest.turn
     assert earlier.time < newest.time
-    assert latest_reading(home, DEMAND, earlier.time + 12.1) in (earlier, Moment(*newest))
+    assert latest_reading(home, DEMAND, earlier.time + 12.1) in (earlier, newest)
 
 
-def test_homes_are_not_in_step() -> None:
+def test_the_readings_of_homes_are_not_in_step() -> None:
     assert len({latest_reading(home, DEMAND, NOW).time for home in HOMES}) > 5

@@ -1,5 +1,5 @@
-"""The spelling is held against the manual's rules, written down here once more; nothing is shared
-with the real decoder."""
+"""Notifications, read by the manual's rules, which these tests write down once more. They share
+nothing with the real decoder."""
 
 from __future__ import annotations
 
@@ -54,37 +54,37 @@ def test_any_demand_can_be_read_back_by_its_digits(number: int, spelling: Spelli
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS, error=st.sampled_from([0, 3600, -86400]))
-def test_demand_says_what_it_spells(home: Home, now: float, error: int) -> None:
+def test_the_reading_of_a_demand_is_what_its_fields_say(home: Home, now: float, error: int) -> None:
     moment = meter.latest_reading(home, meter.DEMAND, now)
-    told = notes.demand(home, moment, error)
-    fields = dict(told.fields)
-    assert told.reading is not None
-    assert told.reading.time == 946_684_800 + int(fields["TimeStamp"], 16) == moment.time + error
-    assert Decimal(str(dict(told.reading.values)["value"])) == scaled(
-        fields, signed(fields["Demand"])
-    )
+    notification = notes.demand(home, moment, error)
+    fields, reading = dict(notification.fields), notification.reading
+    assert reading is not None
+    assert reading.time == 946_684_800 + int(fields["TimeStamp"], 16) == moment.time + error
+    kilowatts = Decimal(str(dict(reading.values)["value"]))
+    assert kilowatts == scaled(fields, signed(fields["Demand"]))
     assert (fields["DeviceMacId"], fields["MeterMacId"]) == (home.device, home.meter)
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
-def test_summation_says_what_it_spells_in_16_digits(home: Home, now: float) -> None:
-    told = notes.summation(home, meter.latest_reading(home, meter.SUMMATION, now))
-    fields = dict(told.fields)
-    assert told.reading is not None
-    said = dict(told.reading.values)
+def test_the_reading_of_a_summation_is_what_its_16_digits_say(home: Home, now: float) -> None:
+    notification = notes.summation(home, meter.latest_reading(home, meter.SUMMATION, now))
+    fields = dict(notification.fields)
+    assert notification.reading is not None
+    values = dict(notification.reading.values)
     assert len(fields["SummationDelivered"]) == 18
-    assert Decimal(str(said["delivered"])) == scaled(fields, int(fields["SummationDelivered"], 16))
-    assert Decimal(str(said["received"])) == scaled(fields, int(fields["SummationReceived"], 16))
+    delivered, received = Decimal(str(values["delivered"])), Decimal(str(values["received"]))
+    assert delivered == scaled(fields, int(fields["SummationDelivered"], 16))
+    assert received == scaled(fields, int(fields["SummationReceived"], 16))
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS, hours=st.integers(0, 48))
-def test_counters_only_run_forwards(home: Home, now: float, hours: int) -> None:
+def test_counters_never_run_backwards(home: Home, now: float, hours: int) -> None:
     earlier, later = notes.counters(home, int(now)), notes.counters(home, int(now) + hours * 3600)
     assert earlier[0] <= later[0]
     assert earlier[1] <= later[1]
 
 
-def test_counters_are_the_sum_of_demand() -> None:
+def test_counters_grow_by_the_sum_of_demand() -> None:
     home = next(home for home in HOMES if home.profile in SOLAR_PROFILES)
     noon = NOW // 86400 * 86400 + 12 * 3600 - home.utc_offset_s
     delivered, received = (
@@ -111,29 +111,27 @@ def test_counters_stand_still_before_the_meter_was_installed() -> None:
 
 
 @given(home=st.sampled_from(HOMES), now=MOMENTS)
-def test_price_says_what_it_spells(home: Home, now: float) -> None:
-    told = notes.price(home, meter.latest_reading(home, meter.price_stream(home), now))
-    fields = dict(told.fields)
-    assert told.reading is not None
-    said = dict(told.reading.values)
-    assert Decimal(str(said["price"])) == int(fields["Price"], 16) / Decimal(10) ** int(
-        fields["TrailingDigits"], 16
-    )
-    assert {"USD": 0x348, "CAD": 0x7C, "EUR": 0x3D2}[str(said["currency"])] == int(
-        fields["Currency"], 16
-    )
-    assert said["tier"] == (int(fields["Tier"], 16) or None)
-    assert (said["label"] or "--") == fields.get("RateLabel", fields.get("TierLabel"))
+def test_the_reading_of_a_price_is_what_its_fields_say(home: Home, now: float) -> None:
+    notification = notes.price(home, meter.latest_reading(home, meter.price_stream(home), now))
+    fields = dict(notification.fields)
+    assert notification.reading is not None
+    values = dict(notification.reading.values)
+    digits = int(fields["TrailingDigits"], 16)
+    assert Decimal(str(values["price"])) == Decimal(int(fields["Price"], 16)).scaleb(-digits)
+    currency = {"USD": 0x348, "CAD": 0x7C, "EUR": 0x3D2}[str(values["currency"])]
+    assert currency == int(fields["Currency"], 16)
+    assert values["tier"] == (int(fields["Tier"], 16) or None)
+    assert (values["label"] or "--") == fields.get("RateLabel", fields.get("TierLabel"))
 
 
 def test_prices_follow_the_time_of_use() -> None:
     home = next(home for home in HOMES if len(home.tariff.tiers) == 3)
     midnight = NOW // 86400 * 86400 - home.utc_offset_s
-    labels = [
+    clusters = [
         dict(notes.price(home, meter.Moment(0, midnight + hour * 3600)).fields)
         for hour in (3, 8, 14, 22)
     ]
-    assert [one.get("RateLabel", one.get("TierLabel")) for one in labels] == [
+    assert [fields.get("RateLabel", fields.get("TierLabel")) for fields in clusters] == [
         "Off-peak",
         "Mid-peak",
         "On-peak",
@@ -142,30 +140,30 @@ def test_prices_follow_the_time_of_use() -> None:
 
 
 def test_a_message_can_be_confirmed_by_its_id() -> None:
-    home, mood = HOMES[0], GatewayState()
+    home, state = HOMES[0], GatewayState()
     ask = parse(b"<Command><Name>get_message</Name></Command>")
     assert ask is not None
-    first = gateway.answer_command(home, ask, NOW, mood)
+    first = gateway.answer_command(home, ask, NOW, state)
     assert first is not None
     fields = dict(first.notifications[0].fields)
     confirm = parse(
         f"<Command><Name>confirm_message</Name><Id>{fields['Id']}</Id></Command>".encode()
     )
     assert confirm is not None
-    second = gateway.answer_command(home, confirm, NOW, mood)
+    second = gateway.answer_command(home, confirm, NOW, state)
     assert second is not None
     assert (fields["Confirmed"], dict(second.notifications[0].fields)["Confirmed"]) == ("N", "Y")
 
 
 @given(st.sampled_from(HOMES), MOMENTS)
-def test_yesterdays_peak_is_that_of_the_whole_day(home: Home, now: float) -> None:
+def test_yesterdays_peak_is_the_peak_of_the_whole_day(home: Home, now: float) -> None:
     ask = parse(b"<Command><Name>get_demand_peaks</Name></Command>")
     assert ask is not None
 
     def peaks(moment: float) -> dict[str, str]:
-        words = gateway.answer_command(home, ask, moment, GatewayState())
-        assert words is not None
-        return dict(words.notifications[0].fields)
+        answer = gateway.answer_command(home, ask, moment, GatewayState())
+        assert answer is not None
+        return dict(answer.notifications[0].fields)
 
     midnight = now - (now + home.utc_offset_s) % 86400
     assert peaks(now)["PeakYesterday"] == peaks(midnight - 1)["Peak"]
