@@ -41,18 +41,20 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     return "# Commands\n\n" + "\n".join(
-        _command(main, click.Context(main, info_name="eagle-logger"))
+        _command_sections(main, click.Context(main, info_name="eagle-logger"))
     )
 
 
-def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
+def _command_sections(command: click.Command, ctx: click.Context) -> Iterator[str]:
     ctx.terminal_width = ctx.max_content_width = 100
     yield f"## `{ctx.command_path}`\n\n```text\n{command.get_help(ctx)}\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
             child = command.get_command(ctx, name)
             if child is not None and not child.hidden:
-                yield from _command(child, click.Context(child, info_name=name, parent=ctx))
+                yield from _command_sections(
+                    child, click.Context(child, info_name=name, parent=ctx)
+                )
 
 
 def errors_page() -> str:

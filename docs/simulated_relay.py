@@ -72,14 +72,14 @@ How the real relay words a refusal is not known. So `wordings`, beside `rules`, 
 
 
 def render() -> str:
-    rows = map(_row, get_args(get_args(AnyRule)[0]))
+    rows = map(_fault_row, get_args(get_args(AnyRule)[0]))
     return "\n".join([_INTRODUCTION, *rows, _WORDINGS]) + "\n"
 
 
-def _row(rule: type[Rule]) -> str:
+def _fault_row(rule: type[Rule]) -> str:
     (fault,) = get_args(rule.model_fields["fault"].annotation)
     members = [
-        _member(name, field)
+        _member_description(name, field)
         for name, field in rule.model_fields.items()
         if name != "fault" and name not in Rule.model_fields
     ]
@@ -87,7 +87,7 @@ def _row(rule: type[Rule]) -> str:
     return f"| `{fault}` | {', '.join(members)} | {description} |"
 
 
-def _member(name: str, field: FieldInfo) -> str:
+def _member_description(name: str, field: FieldInfo) -> str:
     if not field.is_required():
         default = "" if field.default is None else f": `{json.dumps(field.default)}`"
         return f"`{name}`{default}"

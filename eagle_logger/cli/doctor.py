@@ -16,8 +16,8 @@ from eagle_logger.inspection.check_result import CheckResult, Grade
 from eagle_logger.inspection.doctor import run_all, worst
 from eagle_logger.settings import Settings
 
-WORDS = {Grade.OK: "ok", Grade.LOOK: "LOOK", Grade.WRONG: "WRONG"}
-COLOURS = {Grade.OK: "green", Grade.LOOK: "yellow", Grade.WRONG: "red"}
+_GRADE_IN_WORDS = {Grade.OK: "ok", Grade.LOOK: "LOOK", Grade.WRONG: "WRONG"}
+_GRADE_COLOUR = {Grade.OK: "green", Grade.LOOK: "yellow", Grade.WRONG: "red"}
 
 
 @click.command()
@@ -38,19 +38,19 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([result.as_json() for result in results]))
     elif console.is_terminal:
-        console.print(_table(results))
+        console.print(_results_table(results))
     else:
         for result in results:
-            found = harmless(result.found)
-            print(WORDS[result.grade], result.name, found, result.advice, sep="\t")
+            finding = harmless(result.found)
+            print(_GRADE_IN_WORDS[result.grade], result.name, finding, result.advice, sep="\t")
     sys.exit(worst(results))
 
 
-def _table(results: list[CheckResult]) -> Table:
+def _results_table(results: list[CheckResult]) -> Table:
     table = Table(show_lines=False)
     for heading in ("", "check", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     for result in results:
-        mark = Text(WORDS[result.grade], style=COLOURS[result.grade])
+        mark = Text(_GRADE_IN_WORDS[result.grade], style=_GRADE_COLOUR[result.grade])
         table.add_row(mark, result.name, Text(result.found), Text(result.advice))
     return table

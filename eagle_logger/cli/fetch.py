@@ -32,7 +32,7 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
     If a worker is fetching the user at this moment, the command waits until that visit has ended: a
     gateway is never asked twice at once.
     """
-    visit = asyncio.run(_fetch(settings, cloud_id, dry_run=dry_run))
+    visit = asyncio.run(_fetch_user(settings, cloud_id, dry_run=dry_run))
     for lines in visit.lines.values():
         for line in lines:
             print_json(line)
@@ -45,7 +45,7 @@ def fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> None:
         print(f"{cloud_id}: nothing new since the last fetch", file=sys.stderr)
 
 
-async def _fetch(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
+async def _fetch_user(settings: Settings, cloud_id: str, *, dry_run: bool) -> Visit:
     hold = wiring.drain(settings).lock()
     if hold is None:
         raise EagleError(

@@ -54,8 +54,8 @@ def read(
     """
     now = settings.clock.now()
     period = _Period(
-        -math.inf if since is None else _moment("--since", since, now),
-        math.inf if until is None else _moment("--until", until, now),
+        -math.inf if since is None else _parse_moment("--since", since, now),
+        math.inf if until is None else _parse_moment("--until", until, now),
     )
     history = UserReadings(cloud_id, wiring.log_folder(settings), wiring.archive(settings))
     archive_error = None
@@ -84,7 +84,7 @@ def read(
         sys.exit(1)
 
 
-def _moment(option: str, argument: str, now: float) -> float:
+def _parse_moment(option: str, argument: str, now: float) -> float:
     try:
         return moment_of(argument, now)
     except ValueError as exc:
@@ -137,12 +137,12 @@ def _row_printer() -> Callable[[bytes], None]:
     """Prints a table on a terminal. In a pipe it prints the same columns, separated by tabs,
     without a head."""
     if not sys.stdout.isatty():
-        return lambda line: print("\t".join(_row(parse_line(line))))
+        return lambda line: print("\t".join(_columns_of(parse_line(line))))
     click.secho(_TABLE_ROW.format("time (UTC)", "kind", "reading", "meter", "flags"), bold=True)
-    return lambda line: print(_TABLE_ROW.format(*_row(parse_line(line))).rstrip())
+    return lambda line: print(_TABLE_ROW.format(*_columns_of(parse_line(line))).rstrip())
 
 
-def _row(line: ParsedLine) -> tuple[str, ...]:
+def _columns_of(line: ParsedLine) -> tuple[str, ...]:
     columns = (
         iso(line.time),
         line.identity.kind,

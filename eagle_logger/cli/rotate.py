@@ -53,11 +53,15 @@ def _print_results(results: list[tuple[Hour, str, RotationResult]], total: Rotat
     if not results:
         print("nothing to rotate")
     elif console.is_terminal:
-        table = Table("hour", "shard", *(name for name, _ in _columns(total)), show_footer=False)
+        table = Table(
+            "hour", "shard", *(name for name, _ in _counts_by_heading(total)), show_footer=False
+        )
         for hour, shard, result in results:
-            table.add_row(hour.name, shard, *(f"{value:,}" for _, value in _columns(result)))
+            table.add_row(
+                hour.name, shard, *(f"{value:,}" for _, value in _counts_by_heading(result))
+            )
         table.add_section()
-        table.add_row("total", "", *(f"{value:,}" for _, value in _columns(total)))
+        table.add_row("total", "", *(f"{value:,}" for _, value in _counts_by_heading(total)))
         console.print(table)
     else:
         for hour, shard, result in results:
@@ -65,7 +69,7 @@ def _print_results(results: list[tuple[Hour, str, RotationResult]], total: Rotat
         print(f"total {total}")
 
 
-def _columns(result: RotationResult) -> list[tuple[str, int]]:
+def _counts_by_heading(result: RotationResult) -> list[tuple[str, int]]:
     return [
         ("users", result.users),
         ("objects", result.objects),

@@ -100,15 +100,19 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
             raise ConfigurationError(f"--users-file {users_file}: {exc.strerror}") from None
     relay = SimulatedRelay(
         population,
-        _ledger(ledger_file),
+        _open_ledger(ledger_file),
         seed=seed,
         clock=clock,
-        faults=_faults(faults_file, population, clock),
+        faults=_read_faults(faults_file, population, clock),
         latency=latency,
         spread=latency_spread,
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(relay, host, port, _tls(certificate), f"{number} homes, seed {seed}"))
+        runner.run(
+            _serve_until_stopped(
+                relay, host, port, _tls_context(certificate), f"{number} homes, seed {seed}"
+            )
+        )
 
 
 def write_users(path: Path, population: Iterable[Home]) -> None:
@@ -123,7 +127,7 @@ def write_users(path: Path, population: Iterable[Home]) -> None:
             file.write(json.dumps(account) + "\n")
 
 
-async def _serve(
+async def _serve_until_stopped(
     relay: SimulatedRelay, host: str, port: int, tls: ssl.SSLContext | None, description: str
 ) -> None:
     stop = asyncio.Event()
@@ -145,7 +149,7 @@ async def _serve(
     await relay.stop()
 
 
-def _tls(certificate: Path | None) -> ssl.SSLContext | None:
+def _tls_context(certificate: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -156,14 +160,14 @@ def _tls(certificate: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _ledger(path: Path | None) -> Ledger:
+def _open_ledger(path: Path | None) -> Ledger:
     try:
         return Ledger(path)
     except OSError as exc:
         raise ConfigurationError(f"--ledger {path}: {exc.strerror}") from None
 
 
-def _faults(path: Path | None, population: Iterable[Home], clock: Clock) -> RelayFaults | None:
+def _read_faults(path: Path | None, population: Iterable[Home], clock: Clock) -> RelayFaults | None:
     if path is None:
         return None
     try:

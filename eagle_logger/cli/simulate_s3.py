@@ -43,16 +43,18 @@ def simulate_s3(
     URL when it is ready. GET /_faults shows what goes wrong, and PUT /_faults changes that. Ends on
     Ctrl-C or SIGTERM.
     """
-    asyncio.run(_run(settings, host, port, directory or settings.data_dir / "s3", buckets))
+    asyncio.run(
+        _serve_until_stopped(settings, host, port, directory or settings.data_dir / "s3", buckets)
+    )
 
 
-async def _run(
+async def _serve_until_stopped(
     settings: Settings, host: str, port: int, directory: Path, buckets: tuple[str, ...]
 ) -> None:
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    stand_in = StandInS3(directory, buckets=buckets, credentials=_credentials(settings))
+    stand_in = StandInS3(directory, buckets=buckets, credentials=_accepted_credentials(settings))
     try:
         await serve(stand_in, host, port, stop, lambda url: print(url, flush=True))
     except OSError as exc:
@@ -60,7 +62,7 @@ async def _run(
     print("stopped", file=sys.stderr)
 
 
-def _credentials(settings: Settings) -> dict[str, str] | None:
+def _accepted_credentials(settings: Settings) -> dict[str, str] | None:
     secret = settings.aws_secret_access_key
     if settings.aws_access_key_id is None or secret is None:
         return None

@@ -72,18 +72,20 @@ def status(
     if not watch:
         # With many users, each search would go through objects that are all needed until the end.
         gc.disable()
-        _show(asyncio.run(_collect(settings)), console, selection, as_json=as_json)
+        _print_fleet(asyncio.run(_collect_status(settings)), console, selection, as_json=as_json)
         return
     with contextlib.suppress(KeyboardInterrupt):
         if console.is_terminal and not as_json:
-            _watch(settings, console, selection)
+            _watch_fleet(settings, console, selection)
         while True:
-            _show(asyncio.run(_collect(settings)), console, selection, as_json=as_json)
+            _print_fleet(
+                asyncio.run(_collect_status(settings)), console, selection, as_json=as_json
+            )
             sys.stdout.flush()
             time.sleep(WATCH_EVERY_S)
 
 
-async def _collect(settings: Settings) -> FleetStatus:
+async def _collect_status(settings: Settings) -> FleetStatus:
     store = wiring.user_store(settings, passwords=False)
     broker = Broker(settings.broker_address)
     try:
@@ -104,7 +106,9 @@ async def _collect(settings: Settings) -> FleetStatus:
         await store.close()
 
 
-def _show(fleet: FleetStatus, console: Console, selection: UserSelection, *, as_json: bool) -> None:
+def _print_fleet(
+    fleet: FleetStatus, console: Console, selection: UserSelection, *, as_json: bool
+) -> None:
     if as_json:
         users = selection.choose_from(fleet.users)
         print_json(fleet_json(replace(fleet, users=users)) + b"\n")
@@ -115,10 +119,10 @@ def _show(fleet: FleetStatus, console: Console, selection: UserSelection, *, as_
             print(line)
 
 
-def _watch(settings: Settings, console: Console, selection: UserSelection) -> NoReturn:
-    first = fleet_picture(asyncio.run(_collect(settings)), selection)
+def _watch_fleet(settings: Settings, console: Console, selection: UserSelection) -> NoReturn:
+    first = fleet_picture(asyncio.run(_collect_status(settings)), selection)
     with Live(first, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(WATCH_EVERY_S)
-            fleet = asyncio.run(_collect(settings))
+            fleet = asyncio.run(_collect_status(settings))
             live.update(fleet_picture(fleet, selection), refresh=True)

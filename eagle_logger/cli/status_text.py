@@ -76,15 +76,15 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
             str(user.readings_total),
             user.next_due or "",
             Text(state_in_words(user)),  # a Text, so that a gateway's brackets are no markup
-            style=_style(Standing(user.standing)),
+            style=_row_style(Standing(user.standing)),
         )
     if len(fleet.users) > len(users):
-        shown = f"{len(users)} of {len(fleet.users)}, by {selection.sort}"
-        table.caption = f"{shown}; --limit and --json have more"
+        count = f"{len(users)} of {len(fleet.users)}, by {selection.sort}"
+        table.caption = f"{count}; --limit and --json have more"
     return Group(table, "", *map(Text, totals_in_words(fleet)))
 
 
-def _style(standing: Standing) -> str | None:
+def _row_style(standing: Standing) -> str | None:
     if standing in {Standing.PARKED, Standing.UNREADABLE}:
         return "red"
     return None if standing.is_well else "yellow"
@@ -126,7 +126,7 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
     )
     return [
         _users_line(fleet),
-        f"not well: {_reasons(fleet)}",
+        f"not well: {_reasons_in_words(fleet)}",
         *_refused_and_parked(fleet),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",
@@ -147,7 +147,7 @@ def _users_line(fleet: FleetStatus) -> str:
     )
 
 
-def _reasons(fleet: FleetStatus) -> str:
+def _reasons_in_words(fleet: FleetStatus) -> str:
     counts = [
         f"{harmless(reason)} {users}"
         for reason, users in islice(fleet.reasons.items(), MOST_REASONS)

@@ -74,7 +74,7 @@ def add(
     members = {
         "cloud_id": cloud_id,
         "user_email": email,
-        "user_pw": _password(cloud_id),
+        "user_pw": _read_password(cloud_id),
         "mac_id": mac_id,
         **intervals,
     }
@@ -92,7 +92,7 @@ def add(
     print(f"{cloud_id} {'updated' if was_known else 'added'}")
 
 
-def _password(cloud_id: str) -> str:
+def _read_password(cloud_id: str) -> str:
     try:
         if sys.stdin.isatty():
             return str(click.prompt(f"Password of {cloud_id}", hide_input=True))
@@ -116,7 +116,7 @@ def list_(settings: Settings) -> None:
     async def show_all(store: UserStore) -> None:
         async for batch in store.users.all(batch=2000):
             for stored in batch:
-                row = _row(stored)
+                row = _row_of(stored)
                 print("\t".join(row)) if table is None else table.add_row(*map(Text, row))
 
     with_users(settings, show_all)
@@ -124,20 +124,20 @@ def list_(settings: Settings) -> None:
         console.print(table)
 
 
-def _row(stored: StoredUser) -> tuple[str, ...]:
+def _row_of(stored: StoredUser) -> tuple[str, ...]:
     state = stored.state
     return (
         stored.user.cloud_id,
-        _turn(stored),
+        _turn_in_words(stored),
         "never" if state.last_timestamp is None else iso(state.last_timestamp),
         str(state.total_events_logged),
         str(state.failures),
-        _cadence(stored) or "-",
+        _cadence_in_words(stored) or "-",
         stored.user.mac_id or "-",
     )
 
 
-def _turn(stored: StoredUser) -> str:
+def _turn_in_words(stored: StoredUser) -> str:
     if stored.state.parked:
         return f"parked: {harmless(stored.state.parked)}"
     if stored.unreadable:
@@ -145,7 +145,7 @@ def _turn(stored: StoredUser) -> str:
     return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
 
 
-def _cadence(stored: StoredUser) -> str:
+def _cadence_in_words(stored: StoredUser) -> str:
     return ", ".join(f"{kind} {seconds:g} s" for kind, seconds in stored.user.intervals.items())
 
 
@@ -156,14 +156,14 @@ def show(settings: Settings, *, cloud_id: str) -> None:
     """Show all about one user but its password."""
     stored = with_users(settings, lambda store: store.users.get(cloud_id))
     if stored is None:
-        raise _unknown(cloud_id)
+        raise _unknown_user(cloud_id)
     state = stored.state
     facts = {
         "cloud_id": cloud_id,
-        "user_email": harmless(_email(settings, stored)),
+        "user_email": harmless(_decrypted_email(settings, stored)),
         "mac_id": stored.user.mac_id,
-        "own cadence": _cadence(stored),
-        "turn": _turn(stored),
+        "own cadence": _cadence_in_words(stored),
+        "turn": _turn_in_words(stored),
         "readings": state.total_events_logged,
         "first reading": None if state.first_timestamp is None else iso(state.first_timestamp),
         "last reading": None if state.last_timestamp is None else iso(state.last_timestamp),
@@ -185,7 +185,7 @@ def _print_facts(facts: dict[str, str]) -> None:
             print(f"{fact}\t{value}")
 
 
-def _email(settings: Settings, stored: StoredUser) -> str:
+def _decrypted_email(settings: Settings, stored: StoredUser) -> str:
     try:
         return wiring.cipher(settings).open(stored.user.cloud_id, stored.sealed).user_email
     except (EagleError, ValueError):
@@ -212,7 +212,9 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], wake_all: bool) -> N
         raise click.UsageError("name the users to wake, or say --all")
 
     async def wake_users(store: UserStore) -> WakeResult:
-        asleep = [outline.cloud_id async for outline in _asleep(store.users)] if wake_all else []
+        asleep = (
+            [outline.cloud_id async for outline in _users_asleep(store.users)] if wake_all else []
+        )
         return await store.schedule.wake(asleep or cloud_ids)
 
     result = with_users(settings, wake_users)
@@ -224,10 +226,10 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], wake_all: bool) -> N
     for cloud_id in result.awake:
         print(f"{cloud_id} is not parked, nor does it wait after a failure")
     if result.unknown:
-        raise _unknown(*result.unknown)
+        raise _unknown_user(*result.unknown)
 
 
-async def _asleep(users: Users) -> AsyncIterator[Outline]:
+async def _users_asleep(users: Users) -> AsyncIterator[Outline]:
     """Users who are parked or have failed. Those whose replies kill a worker are left out, and wake
     only by name."""
     async for batch in users.outlines():
@@ -257,10 +259,10 @@ def remove(settings: Settings, *, cloud_ids: tuple[str, ...]) -> None:
 
     unknown = with_users(settings, remove_all)
     if unknown:
-        raise _unknown(*unknown)
+        raise _unknown_user(*unknown)
 
 
-def _unknown(*cloud_ids: str) -> UnknownUser:
+def _unknown_user(*cloud_ids: str) -> UnknownUser:
     return UnknownUser(
         f"there is no user {', '.join(cloud_ids)}; `eagle-logger users list` shows all users"
     )

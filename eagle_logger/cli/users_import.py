@@ -52,11 +52,11 @@ def _progress_bar(file: BinaryIO) -> Iterator[Callable[[int], None]]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("importing", total=_size(file))
+        task = progress.add_task("importing", total=_file_size(file))
         yield lambda size: progress.advance(task, size)
 
 
-def _size(file: BinaryIO) -> int | None:
+def _file_size(file: BinaryIO) -> int | None:
     """The file's bytes; None for a pipe."""
     try:
         return os.fstat(file.fileno()).st_size or None

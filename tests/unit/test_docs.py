@@ -32,7 +32,7 @@ FOLDERS = ("", "eagle_logger", "workers", "tests")
 """Where the paths in pages and comments begin, besides the folder of the text itself."""
 MODULE = re.compile(r"(?<![\w/.-])(?:eagle_logger|workers|tests|benchmarks)(?:\.[A-Za-z_]\w*)+")
 NONSENSE = {f"{PREFIX}ARCHIV_URL", PREFIX.rstrip("_")}
-"""What stands in a page as an example of a mistake."""
+"""Examples of a mistake in a page."""
 
 
 def identified(page: Path) -> str:
@@ -40,7 +40,7 @@ def identified(page: Path) -> str:
 
 
 def code(page: Path) -> str:
-    """What stands in a page as something to type or to read, a snippet a line."""
+    """The page's snippets to type or to read: its fenced blocks and what stands in backticks."""
     text = page.read_text()
     return "\n".join([*FENCE.findall(text), *INLINE.findall(FENCE.sub("", text))])
 
@@ -50,10 +50,10 @@ def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
     none."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        found = command.get_command(click.Context(command), words[0])
-        if found is None:
+        child = command.get_command(click.Context(command), words[0])
+        if child is None:
             raise KeyError(words[0])
-        command, words = found, words[1:]
+        command, words = child, words[1:]
     return command, words
 
 
@@ -80,7 +80,7 @@ def mistakes_in(line: str) -> Iterator[str]:
     yield from (f"eagle-logger {line}: there is no {option}" for option in unknown_options)
 
 
-def test_what_is_wrong_would_be_found() -> None:
+def test_wrong_commands_and_options_would_be_found() -> None:
     assert list(mistakes_in("users add 00ce69 --email you@example.org")) == []
     assert len(list(mistakes_in("users bdd 00ce69"))) == 1
     assert len(list(mistakes_in("rotate --includeopen"))) == 1
@@ -92,7 +92,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
     assert [mistake for line in called for mistake in mistakes_in(line)] == []
 
 
-def test_there_are_commands_to_look_at() -> None:
+def test_the_pages_are_searched_for_commands() -> None:
     assert sum(len(COMMAND.findall(code(page))) for page in WRITTEN) > 60
 
 
@@ -106,9 +106,9 @@ def test_settings_exist(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         if not target.startswith(("http://", "https://")):
-            found = page.parent / target
-            assert found.exists(), target
-            assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
+            file = page.parent / target
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
 
 
 def anchors(page: Path) -> set[str]:
@@ -122,14 +122,14 @@ def test_the_index_lists_every_page() -> None:
     assert {page for page in PAGES if page.is_relative_to(index.parent) and page != index} <= listed
 
 
-def test_make_has_what_is_made() -> None:
-    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {target for page in PAGES for target in TARGET.findall(code(page))} <= there
+def test_every_make_target_of_a_page_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {target for page in PAGES for target in TARGET.findall(code(page))} <= targets
 
 
-def test_compose_has_the_services_that_are_named() -> None:
+def test_every_compose_service_of_a_page_exists() -> None:
     files = (ROOT / "docker-compose.yml", ROOT / "docker-compose.override.yml")
-    there = {
+    services = {
         name
         for file in files
         for name in re.findall(r"^  ([a-z0-9]+):", file.read_text(), re.MULTILINE)
@@ -140,7 +140,7 @@ def test_compose_has_the_services_that_are_named() -> None:
             words = [
                 word for word in typed.split() if not word.startswith("-") and not word.isdecimal()
             ]
-            assert not words or words[0] in there, rest
+            assert not words or words[0] in services, rest
 
 
 def is_there(path: str, beside: Path) -> bool:
@@ -175,14 +175,17 @@ def test_files_and_modules_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/explanation/patterns.md"])
-def test_there_are_files_to_look_at(name: str) -> None:
+def test_the_pages_that_name_files_are_searched_for_them(name: str) -> None:
     assert len(files_in(code(ROOT / name))) >= 5
 
 
 def test_files_that_moved_would_be_found() -> None:
-    text = "`core/moments.py`, `eagle_logger/core/schedule.py`, `users/redis/scripts/common.lua`, `tests/faults/`, `data/logs/`"
-    assert len(files_in(text)) == 4
-    assert [path for path in files_in(text) if not is_there(path, ROOT)] == ["core/moments.py"]
+    page = (
+        "`core/moments.py`, `eagle_logger/core/schedule.py`, `users/redis/scripts/common.lua`, "
+        "`tests/faults/`, `data/logs/`"
+    )
+    assert len(files_in(page)) == 4
+    assert [path for path in files_in(page) if not is_there(path, ROOT)] == ["core/moments.py"]
     assert not is_importable("eagle_logger.core.moments")
     assert is_importable("eagle_logger.core.schedule.pause_after_failures")
 

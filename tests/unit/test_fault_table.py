@@ -1,3 +1,5 @@
+"""The table of faults in docs/explanation/promises.md, as `make faults` writes it."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -18,17 +20,17 @@ def test_a_row_of_the_table_has_every_figure() -> None:
     assert str(ROW) == "| 3 `redis-kill` | kill -9 | 5 | 1 234 | 0 | 0 | 2 | 10.7 s |"
 
 
-def test_a_row_takes_the_place_of_the_one_of_its_name_and_the_others_stay() -> None:
-    first = replace(ROW, name="kills", number=1, back_after=None)
-    page = with_rows(PAGE, [ROW, first], whole=False)
-    again = replace(ROW, strikes=7)
-    page = with_rows(page, [again], whole=False)
-    assert lines(page) == [str(first), str(again)]
+def test_a_new_row_replaces_only_the_row_of_its_name() -> None:
+    other = replace(ROW, name="kills", number=1, back_after=None)
+    page = with_rows(PAGE, [ROW, other], whole=False)
+    newer = replace(ROW, strikes=7)
+    page = with_rows(page, [newer], whole=False)
+    assert lines(page) == [str(other), str(newer)]
     assert page.startswith("before\n")
     assert page.endswith("\nafter\n")
 
 
-def test_a_whole_table_leaves_nothing_of_the_old_one() -> None:
+def test_a_whole_run_replaces_the_whole_table() -> None:
     page = with_rows(PAGE, [ROW], whole=False)
     assert lines(with_rows(page, [replace(ROW, name="other")], whole=True)) == [
         str(replace(ROW, name="other"))

@@ -42,29 +42,29 @@ class Law:
 
     def row_of(self, name: str) -> str | None:
         """The row of a module; None if there is none."""
-        return next((row for row in (name, _folder(name)) if row in self.rows), None)
+        return next((row for row in (name, _folder_of(name)) if row in self.rows), None)
 
     def allows(self, module: str, imported: str) -> bool:
         row = self.row_of(module)
         if row is None:
             return False
         allowed = self.rows[row] | self.exceptions.get(module, frozenset()) | {row}
-        return imported in allowed or _folder(imported) in allowed
+        return imported in allowed or _folder_of(imported) in allowed
 
 
-def _folder(module: str) -> str:
+def _folder_of(module: str) -> str:
     return module.rpartition("/")[0] + "/"
 
 
-def _names(cell: str) -> frozenset[str]:
+def _names_in(cell: str) -> frozenset[str]:
     return frozenset(_NAME.findall(cell))
 
 
 def law_in(page: str) -> Law:
     rows, exceptions = page.split("## Exceptions")
     return Law(
-        {name.strip("`"): _names(allowed) for name, _what, allowed in _ROW.findall(rows)},
-        {name.strip("`"): _names(also) for name, also, _why in _ROW.findall(exceptions)},
+        {name.strip("`"): _names_in(allowed) for name, _what, allowed in _ROW.findall(rows)},
+        {name.strip("`"): _names_in(also) for name, also, _why in _ROW.findall(exceptions)},
     )
 
 
@@ -72,7 +72,7 @@ LAW = law_in(PAGE.read_text())
 
 
 @cache
-def _files() -> Mapping[str, Path]:
+def _files_by_name() -> Mapping[str, Path]:
     files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
     return {_page_name(str(file.relative_to(ROOT).with_suffix(""))): file for file in files}
 
@@ -81,29 +81,31 @@ def _page_name(path: str) -> str:
     return path.removeprefix("eagle_logger/")
 
 
-INITS = [name for name in _files() if name.endswith("__init__")]
-MODULES = [name for name in _files() if name not in {"__init__", "workers/__init__"}]
+INITS = [name for name in _files_by_name() if name.endswith("__init__")]
+MODULES = [name for name in _files_by_name() if name not in {"__init__", "workers/__init__"}]
 NOT_IN_WORKERS = [name for name in MODULES if not name.startswith("workers/")]
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
     """What a module imports, anywhere in it. `from a import b` gives both `a` and `a.b`."""
-    found: set[str] = set()
-    for node in _nodes(module):
+    names: set[str] = set()
+    for node in _nodes_of(module):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}: an import relative to the folder"
             assert node.module
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
 
 
 def imported_modules(module: str) -> set[str]:
     """The modules of the two packages that a module imports."""
-    return {_page_name(name.replace(".", "/")) for name in imports(module)} & _files().keys()
+    return {
+        _page_name(name.replace(".", "/")) for name in imports(module)
+    } & _files_by_name().keys()
 
 
 def breaches(module: str, imported: set[str], law: Law = LAW) -> set[str]:
@@ -133,14 +135,16 @@ def test_a_folder_in_a_folder_needs_a_row_of_its_own() -> None:
 
 
 def test_the_map_lists_what_there_is() -> None:
-    folders = {_folder(name) for name in _files()} - {"/", "workers/"}
+    folders = {_folder_of(name) for name in _files_by_name()} - {"/", "workers/"}
     roots = {name for name in MODULES if "/" not in name.removeprefix("workers/")}
     assert set(LAW.rows) == folders | roots
 
 
 def test_what_may_be_imported_exists() -> None:
     named = frozenset().union(*LAW.rows.values(), *LAW.exceptions.values())
-    assert {name for name in named if name not in LAW.rows and name not in _files()} == set()
+    assert {
+        name for name in named if name not in LAW.rows and name not in _files_by_name()
+    } == set()
 
 
 @pytest.mark.parametrize("module", LAW.exceptions)
@@ -195,19 +199,21 @@ def test_only_commands_and_processes_print() -> None:
     for module in NOT_IN_WORKERS:
         if not module.startswith("cli/"):
             assert uses(module, TERMINAL_LIBRARIES) == set(), module
-            assert {"print", "sys.stdout", "sys.stderr.write"} & _spelled(module) == set(), module
+            assert {"print", "sys.stdout", "sys.stderr.write"} & _names_spelled_in(
+                module
+            ) == set(), module
 
 
 def test_only_settings_read_the_environment() -> None:
-    readers = {name for name in MODULES if {"os.environ", "os.getenv"} & _spelled(name)}
+    readers = {name for name in MODULES if {"os.environ", "os.getenv"} & _names_spelled_in(name)}
     assert {name for name in readers if not name.startswith("workers/up/")} <= {"settings"}
 
 
-def _spelled(module: str) -> set[str]:
+def _names_spelled_in(module: str) -> set[str]:
     """Every name of a module's code, alone and with its attributes: `sys`, `sys.stderr`."""
     named = (ast.Name, ast.Attribute)
-    return {ast.unparse(node) for node in _nodes(module) if isinstance(node, named)}
+    return {ast.unparse(node) for node in _nodes_of(module) if isinstance(node, named)}
 
 
-def _nodes(module: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(_files()[module].read_text()))
+def _nodes_of(module: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(_files_by_name()[module].read_text()))

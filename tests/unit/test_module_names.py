@@ -54,14 +54,16 @@ def test_the_root_is_short(package: str) -> None:
 
 def test_a_command_lies_in_a_module_of_its_name() -> None:
     context = click.Context(main)
-    found = {name: _module(main.get_command(context, name)) for name in main.list_commands(context)}
-    assert len(found) > 15
-    for command, module in found.items():
+    modules = {
+        name: _module_of(main.get_command(context, name)) for name in main.list_commands(context)
+    }
+    assert len(modules) > 15
+    for command, module in modules.items():
         words = module.replace("_and_", ".").split(".")
         assert command.replace("-", "_") in words, f"{command} lies in {module}"
 
 
-def _module(command: click.Command | None) -> str:
+def _module_of(command: click.Command | None) -> str:
     assert command is not None
     assert command.callback is not None
     return command.callback.__module__

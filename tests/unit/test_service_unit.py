@@ -17,14 +17,19 @@ def unit() -> dict[str, list[str]]:
     return settings
 
 
-def test_nothing_of_the_machine_is_open_to_it_but_its_directory_and_the_network() -> None:
-    one = unit()
-    assert one["ProtectSystem"] == ["strict"]
-    assert one["ReadWritePaths"] == one["WorkingDirectory"]
-    assert one["CapabilityBoundingSet"] == [""]
-    assert one["NoNewPrivileges"] == one["PrivateDevices"] == one["ProtectHome"] == ["true"]
-    assert one["UMask"] == ["0077"]
-    assert one["LimitCORE"] == ["0"]
+def test_the_unit_opens_nothing_of_the_machine_but_its_directory_and_the_network() -> None:
+    settings = unit()
+    assert settings["ProtectSystem"] == ["strict"]
+    assert settings["ReadWritePaths"] == settings["WorkingDirectory"]
+    assert settings["CapabilityBoundingSet"] == [""]
+    assert (
+        settings["NoNewPrivileges"]
+        == settings["PrivateDevices"]
+        == settings["ProtectHome"]
+        == ["true"]
+    )
+    assert settings["UMask"] == ["0077"]
+    assert settings["LimitCORE"] == ["0"]
 
 
 def test_supervisord_may_set_the_owner_of_its_socket() -> None:

@@ -1,4 +1,4 @@
-"""Every fenced block of README and docs is run by a test, or says why not."""
+"""A test runs every fenced block of the README and the docs, or a mark says why not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEEDS = {
 NAMED = re.compile(r"[\w./-]+\.py(?:::\w+)?|\.ci/[\w-]+")
 
 
-def taken() -> Iterator[tuple[str, str]]:
+def pages_in_tests() -> Iterator[tuple[str, str]]:
     """The page and language of each `with Page(…)` in a test. Leaving it fails unless all such
     blocks were taken."""
     for path in TESTS.rglob("test_*.py"):
@@ -41,9 +41,9 @@ def taken() -> Iterator[tuple[str, str]]:
                         func=ast.Name(id="Page"), args=[ast.Constant(value=str(page)), *languages]
                     ):
                         yield from (
-                            (page, str(one.value))
-                            for one in languages
-                            if isinstance(one, ast.Constant)
+                            (page, str(language.value))
+                            for language in languages
+                            if isinstance(language, ast.Constant)
                         )
 
 
@@ -53,7 +53,7 @@ def is_generated(block: Block) -> bool:
 
 
 def test_each_block_is_run_or_says_why_not() -> None:
-    run = set(taken())
+    run = set(pages_in_tests())
     bare = [block for block in ALL if not block.reason and not is_generated(block)]
     assert len(bare) > 50
     assert [block.where for block in bare if (block.page, block.language) not in run] == []
@@ -71,7 +71,7 @@ def test_every_mark_is_above_a_block() -> None:
 
 
 @pytest.mark.parametrize("block", MARKED, ids=lambda block: block.where)
-def test_what_a_mark_says_is_so(block: Block) -> None:
+def test_the_reason_of_a_mark_is_true(block: Block) -> None:
     reason = block.reason or ""
     needs = [pattern for need, pattern in NEEDS.items() if reason.startswith(need)]
     assert needs, f"it begins with none of {list(NEEDS)}"
@@ -92,7 +92,7 @@ def test_a_block_that_no_test_takes_is_reported() -> None:
         page.next("(umask 077")
 
 
-def test_what_differs_from_a_page_would_be_found() -> None:
+def test_output_that_differs_from_a_page_would_be_found() -> None:
     shown = ["00ce69\t2026-03-10T17:54:01Z", "2 users, 3 waiting", "fetch@0123456789ab: … OK"]
     assert (
         differences(

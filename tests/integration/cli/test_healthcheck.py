@@ -60,10 +60,10 @@ def test_percent_h_stands_for_the_name_of_the_host() -> None:
 
 def test_beat_carries_on_without_redis() -> None:
     beat_sends_a_message("beat", redis_url="redis://127.0.0.1:1/0")
-    assert asyncio.run(_progress()) == {}
+    assert asyncio.run(reported_progress()) == {}
 
 
-async def _progress() -> dict[str, dict[str, str | int | float]]:
+async def reported_progress() -> dict[str, dict[str, str | int | float]]:
     store = wiring.user_store(settings.load(), passwords=False)
     try:
         return await store.fleet.progress()
