@@ -14,10 +14,10 @@ from workers.server.users import cloud_id_in_path
 class EventHandler(ApiHandler):
     async def post(self, name: str) -> None:
         cloud_id = cloud_id_in_path(name)
-        requested = await self.bridge.adhoc.fetch_now((cloud_id,))
-        if requested.unknown:
+        result = await self.bridge.adhoc.fetch_now((cloud_id,))
+        if result.unknown:
             raise UnknownUser
-        if requested.parked:
+        if result.parked:
             raise HttpProblem(
                 409,
                 "parked",
@@ -25,5 +25,5 @@ class EventHandler(ApiHandler):
                 f"`eagle-logger users wake {cloud_id}`",
             )
         request = FetchRequest((cloud_id,))
-        outcome = record_request(self.log, self.bridge.counters, "api", request, requested)
+        outcome = record_request(self.log, self.bridge.counters, "api", request, result)
         self.answer(EventAnswer(cloud_id=cloud_id, outcome=outcome), 202)

@@ -45,7 +45,7 @@ async def running_bridge(
     confirm: Confirm | None = None,
     workers_silent_after_s: float | None = None,
 ) -> AsyncIterator[str]:
-    """A bridge that listens. Yields its URL. What stands behind the star is for tests. Raises
+    """A bridge that listens. Yields its URL. The keyword arguments are for tests. Raises
     ConfigurationError."""
     api_token = settings.api_token.get_secret_value() if settings.api_token else None
     store = wiring.user_store(settings, passwords=api_token is not None)

@@ -26,8 +26,12 @@ from workers.server.handlers import Handler
 from workers.server.unarchived_hours import UnarchivedHours
 
 LABELLED_COUNTERS = {
-    "failed_": ("eagle_failed_fetches", "Visits that failed, by why.", "reason"),
-    "problems_": ("eagle_problems", "What could not be read or used, by what it was.", "what"),
+    "failed_": ("eagle_failed_fetches", "Visits that failed, by reason.", "reason"),
+    "problems_": (
+        "eagle_problems",
+        "Things that could not be read or used, by what they were.",
+        "what",
+    ),
     "sns_": ("eagle_sns_messages", "Messages from SNS over HTTP, by outcome.", "outcome"),
     "sqs_": ("eagle_sqs_messages", "Messages from SQS, by outcome.", "outcome"),
     "uploads_": ("eagle_uploads", "Uploads to the archive, by outcome.", "outcome"),
@@ -178,12 +182,11 @@ def _from_disk(unarchived: UnarchivedHours) -> Iterator[Metric]:
         unarchived.files,
     )
     if unarchived.oldest is not None:
-        yield GaugeMetricFamily(
-            "eagle_oldest_unarchived_hour_timestamp_seconds",
-            "Start of the oldest of them. Hours of which every file that is left is stuck do not"
-            " count.",
-            unarchived.oldest,
+        name = "eagle_oldest_unarchived_hour_timestamp_seconds"
+        help_text = (
+            "Start of the oldest of them. An hour does not count if all that is left is stuck."
         )
+        yield GaugeMetricFamily(name, help_text, unarchived.oldest)
     help_text = "Hours of single users on this disk that fail for a reason of their own."
     yield GaugeMetricFamily("eagle_stuck_hours", help_text, unarchived.stuck)
 
@@ -228,7 +231,7 @@ def _user_gauges(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     late = 0.0 if totals.oldest_due is None else max(0.0, snapshot.now - totals.oldest_due)
     yield GaugeMetricFamily(
         "eagle_oldest_due_age_seconds",
-        "For how long the user who has waited longest has been due.",
+        "Seconds for which the user that has waited longest has been due.",
         late,
     )
 
@@ -272,5 +275,8 @@ def _lateness_histogram(tally: Mapping[str, int]) -> Metric:
         buckets.append((str(milliseconds / 1000), below))
     buckets.append(("+Inf", below + last[1]))
     return HistogramMetricFamily(
-        "eagle_fetch_lateness_seconds", "From due to fetched.", buckets=buckets, sum_value=None
+        "eagle_fetch_lateness_seconds",
+        "Seconds from the time when a user was due until it was fetched.",
+        buckets=buckets,
+        sum_value=None,
     )

@@ -82,8 +82,8 @@ class SnsHandler(Handler):
     async def _start_confirmation(self, message: SnsMessage) -> str:
         """Never follow the message's SubscribeURL: confirm through Amazon's API, with this system's
         credentials, and only for a topic that the settings allow."""
-        requested: RequestResult = await self.bridge.schedule.request((), once=message.message_id)
-        if requested.seen_before:
+        result: RequestResult = await self.bridge.schedule.request((), once=message.message_id)
+        if result.seen_before:
             return "repeated"
         topic = self.bridge.verifier.allowed_topic(message.topic_arn)
         self.bridge.confirmations.begin(topic, message.token or "", message.message_id)

@@ -39,7 +39,7 @@ _NOT_WRITTEN_DOWN = {
 }
 """Settings of this process alone; and secrets that the environment gives, because they are kept
 elsewhere, with the settings that are useless without them."""
-_LOOPBACK = "127.0.0.1,localhost"
+_NO_PROXY_FOR = "127.0.0.1,localhost"
 _PORT_SETTINGS = {
     programs.BRIDGE: ("bridge_port", "bridge_probe_port"),
     programs.FLOWER: ("flower_port",),
@@ -56,7 +56,7 @@ class System:
     simulators: SimulatorSetup | None
     environment: Mapping[str, str] = field(repr=False)
     flower_password: str = field(repr=False)
-    ports_asked_for: frozenset[str] = frozenset()
+    configured_ports: frozenset[str] = frozenset()
     """The port settings that the environment names. Their programs never move to another port."""
 
 
@@ -89,17 +89,17 @@ def prepare(data_dir: Path, homes: int | None) -> System:
     if homes is not None:
         with_aws = programs.can_simulate_aws()
         simulators = SimulatorSetup.make(homes, data_dir, former, with_aws=with_aws)
-        every = {"rotate_open_every": str(ROTATE_OPEN_EVERY_S)}
-        services = every | services | simulators.services()
+        defaults = {"rotate_open_every": str(ROTATE_OPEN_EVERY_S)}
+        services = defaults | services | simulators.services()
     write_services(data_dir, services)
-    asked_for = frozenset(
+    configured_ports = frozenset(
         name
         for names in _PORT_SETTINGS.values()
         for name in names
         if name in configured.model_fields_set and getattr(configured, name)
     )
     system = _assemble_system(data_dir, private_redis, simulators)
-    return replace(system, ports_asked_for=asked_for)
+    return replace(system, configured_ports=configured_ports)
 
 
 def move_to_free_ports(system: System, name: str) -> tuple[System, Program] | None:
@@ -110,7 +110,7 @@ def move_to_free_ports(system: System, name: str) -> tuple[System, Program] | No
     """
     ports = _PORT_SETTINGS.get(name, ())
     taken = [port for port in ports if not is_free(getattr(system.settings, port))]
-    if not taken or not system.ports_asked_for.isdisjoint(taken):
+    if not taken or not system.configured_ports.isdisjoint(taken):
         return None
     settings = system.settings.model_copy(update={port: free_port() for port in taken})
     program = (
@@ -140,7 +140,7 @@ def _assemble_system(
     if simulators is not None:
         # Neither the programs nor `up` itself reach this machine through a proxy.
         environment["NO_PROXY"] = os.environ["NO_PROXY"] = (
-            f"{os.environ.get('NO_PROXY', '')},{_LOOPBACK}".lstrip(",")
+            f"{os.environ.get('NO_PROXY', '')},{_NO_PROXY_FOR}".lstrip(",")
         )
     return System(settings, everything, simulators, environment, password)
 
@@ -156,7 +156,7 @@ def _refuse_contradictions(environ: Mapping[str, str]) -> None:
 
 def _settings_from_environment(settings: Settings) -> dict[str, str]:
     """The settings that the environment gives, by name. A second terminal may not have them in its
-    environment, and is to find the same system."""
+    environment, and must find the same system."""
     return {
         name: _as_text(getattr(settings, name))
         for name in sorted(settings.model_fields_set - _NOT_WRITTEN_DOWN)
@@ -175,8 +175,8 @@ def _as_text(value: Any) -> str:
 
 
 def _choose_ports(settings: Settings) -> dict[str, str]:
-    """The ports to use, by setting. If the environment names a port that is taken, that is an
-    error; instead of a default port that is taken, another one is chosen."""
+    """The ports to use, by setting. If a default port is taken, another one is chosen. Raises
+    ConfigurationError if a port that the environment names is taken."""
     chosen, taken = {}, []
     for name in (name for names in _PORT_SETTINGS.values() for name in names):
         wanted = settings.probe_port if name == "bridge_probe_port" else getattr(settings, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from workers.up.data_dir import read_or_make_secret
 from workers.up.ports import free_port, port_of
 
 BUCKET = "eagle-logger"
-NAME = "eagle-logger"
+_TOPIC = _QUEUE = "eagle-logger"
 ROTATE_OPEN_EVERY_S = 30.0
 SETTINGS_OF_SIMULATORS = (
     "relay_url",
@@ -104,8 +104,8 @@ class SimulatorSetup:
         if self.with_aws:
             settings |= {
                 "aws_endpoint_url": self.aws_url,
-                "sns_topic_arns": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{NAME}",
-                "sqs_queue_url": f"{self.aws_url}/{_ACCOUNT}/{NAME}",
+                "sns_topic_arns": f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{_TOPIC}",
+                "sqs_queue_url": f"{self.aws_url}/{_ACCOUNT}/{_QUEUE}",
             }
         return settings
 
@@ -149,8 +149,8 @@ async def register_homes(users: Users, population: Sequence[NewUser]) -> int:
             "--homes, with more homes, or with another --data."
         )
     missing = list(wanted.values())
-    for batch_of_homes in _batches(missing):
-        await users.put(batch_of_homes)
+    for start in range(0, len(missing), _USERS_PER_WRITE):
+        await users.put(missing[start : start + _USERS_PER_WRITE])
     return len(missing)
 
 
@@ -168,23 +168,19 @@ def create_topic_and_queue(settings: Settings) -> None:
         "aws_secret_access_key": secret.get_secret_value() if secret else None,
     }
     sns, sqs = boto3.client("sns", **options), boto3.client("sqs", **options)
-    topic = sns.create_topic(Name=NAME)["TopicArn"]
-    sqs.create_queue(QueueName=f"{NAME}-dead-letters")
-    dead_letters = {"deadLetterTargetArn": _queue_arn(f"{NAME}-dead-letters"), "maxReceiveCount": 5}
-    queue = sqs.create_queue(
-        QueueName=NAME, Attributes={"RedrivePolicy": json.dumps(dead_letters)}
-    )["QueueUrl"]
+    topic = sns.create_topic(Name=_TOPIC)["TopicArn"]
+    dead_letters = f"{_QUEUE}-dead-letters"
+    sqs.create_queue(QueueName=dead_letters)
+    target = {"deadLetterTargetArn": _queue_arn(dead_letters), "maxReceiveCount": 5}
+    policy = json.dumps(target)
+    created = sqs.create_queue(QueueName=_QUEUE, Attributes={"RedrivePolicy": policy})
+    queue = created["QueueUrl"]
     if topic not in settings.sns_topic_arns or queue != settings.sqs_queue_url:
         raise ConfigurationError(
             f"the stand-in for AWS made {topic} and {queue}, which is not what was planned"
         )
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=_queue_arn(NAME))
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=_queue_arn(_QUEUE))
 
 
 def _queue_arn(name: str) -> str:
     return f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{name}"
-
-
-def _batches(population: Sequence[NewUser]) -> Iterator[Sequence[NewUser]]:
-    for start in range(0, len(population), _USERS_PER_WRITE):
-        yield population[start : start + _USERS_PER_WRITE]
