@@ -26,8 +26,6 @@ minute, because one is fetched each second."""
 SHORTEST_REST_S = 5.0
 """Real seconds from the death to a suspect's next fetch. Meanwhile the users who shared its message
 are fetched."""
-WAIT_S = 1.0
-"""Real seconds that a suspect waits before it falls due again, if another one is being fetched."""
 
 
 def is_suspect(deaths: int) -> bool:
@@ -49,6 +47,13 @@ def rest(cloud_id: str, now: float) -> float:
     decide how many more, so that suspects fall due one after the other, in another order each time.
     """
     return SHORTEST_REST_S + int(cloud_id, 16) % 97 * (1 + int(now) % 96) % 97 / 10
+
+
+def wait(cloud_id: str, now: float) -> float:
+    """Real seconds that a suspect waits before it falls due again, if another one is being fetched:
+    about one. They differ like those of `rest`. Otherwise a few suspects whose messages no worker
+    takes would have every turn, and the other suspects none."""
+    return rest(cloud_id, now) / 10
 
 
 def deaths_after(deaths: int, *, alone: bool) -> int:

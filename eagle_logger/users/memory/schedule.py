@@ -60,7 +60,7 @@ class MemorySchedule:
             row = tables.rows[name]
             if poison_users.is_suspect(row.abandoned) and not too_many:
                 if one_is_leased:
-                    row.due = now + tables.speed.stretched(poison_users.WAIT_S)
+                    row.due = now + tables.speed.stretched(poison_users.wait(name, now))
                     continue
                 one_is_leased, tables.alone = True, name
             row.lease_to(Lease(since, since, now + tables.lease))

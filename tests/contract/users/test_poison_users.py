@@ -133,3 +133,22 @@ async def test_a_suspect_waits_while_another_one_is_fetched(
     await store.schedule.report([reported(claim)], {})
     clock.advance(LONGEST_REST_S)
     assert "000002" in await store.schedule.lease(10)
+
+
+async def test_suspects_whose_messages_no_worker_takes_do_not_have_every_turn(
+    store: UserStore, clock: HandClock
+) -> None:
+    """Their queue has lost its worker. A suspect of another queue is fetched all the same."""
+    stuck = {"000001", "000002", "000003"}
+    await add(store, *(f"{number:06x}" for number in range(30)))
+    for _ in range(2):
+        await claimed(store, *sorted(stuck), "00001d", holder="dies")
+        await store.schedule.free("dies")
+    for _ in range(600):
+        clock.advance(1.0)
+        leased = set(await store.schedule.lease(1000))
+        claims = await store.schedule.claim(sorted(leased - stuck), "worker")
+        await store.schedule.report([reported(claim) for claim in claims], {})
+        if "00001d" in leased:
+            return
+    pytest.fail("this suspect was never fetched")

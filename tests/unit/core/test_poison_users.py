@@ -10,6 +10,7 @@ from eagle_logger.core.poison_users import (
     is_poison,
     is_suspect,
     rest,
+    wait,
 )
 
 
@@ -57,3 +58,9 @@ def test_suspects_come_back_spread_over_ten_seconds_and_in_another_order_each_ti
         assert max(rests.values()) < SHORTEST_REST_S + 10
         orders.add(tuple(sorted(ids, key=rests.__getitem__)))
     assert len(orders) == 96
+
+
+def test_suspects_that_wait_are_looked_at_after_about_a_second_in_another_order_each_time() -> None:
+    waits = {now: [wait(cloud_id, now) for cloud_id in ("000001", "000002")] for now in range(96)}
+    assert 0.5 <= min(map(min, waits.values())) <= max(map(max, waits.values())) < 1.5
+    assert {first < second for first, second in waits.values()} == {True, False}

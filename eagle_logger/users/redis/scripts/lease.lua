@@ -53,7 +53,7 @@ end
 write_all()
 
 -- Count the suspects as core/poison_users.py does. A suspect that has reported since is cleared.
-local FEW, MANY, WAIT = 3, 60, 1
+local FEW, MANY = 3, 60
 local suspects, cleared, one_is_leased = 0, {}, false
 local suspect_ids = redis.call('SMEMBERS', SUSPECTS)
 turns = read_turns(suspect_ids)
@@ -80,7 +80,7 @@ for i, id in ipairs(ids) do
   if not turn or not string.match(id, CLOUD_ID) then
     out_of_due[#out_of_due + 1] = id
   elseif waits and one_is_leased then
-    append_pair(into_due, exact(now + WAIT * second), id)
+    append_pair(into_due, exact(now + rest(id, now) / 10 * second), id)
   else
     if waits then
       one_is_leased = true
