@@ -395,3 +395,17 @@ async def test_a_progress_note_from_before_redis_clock_was_set_back_is_left_out(
     with redis.Redis.from_url(redis_url) as client:
         client.hset("eagle:progress", "dead-since", json.dumps(note))
     assert list(await store.fleet.progress()) == ["fetch-1"]
+
+
+async def test_a_lease_looks_at_only_some_of_very_many_suspects(
+    store: UserStore, redis_url: str
+) -> None:
+    """A whole fleet may be suspected; Redis then serves its workers all the same."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.sadd("eagle:suspects", *(f"{number:06x}" for number in range(2500)))
+        looked_at = []
+        for _ in range(3):
+            before = client.scard("eagle:suspects")
+            await store.schedule.lease(1)
+            looked_at.append(before - client.scard("eagle:suspects"))
+    assert looked_at == [1000, 1000, 500]

@@ -52,10 +52,12 @@ for _, id in ipairs(ended) do
 end
 write_all()
 
--- Count the suspects as core/poison_users.py does. A suspect that has reported since is cleared.
-local FEW, MANY = 3, 60
-local suspects, cleared, one_is_leased = 0, {}, false
-local suspect_ids = redis.call('SMEMBERS', SUSPECTS)
+-- Count the suspects as core/poison_users.py does. A suspect that has reported since is cleared. If
+-- a whole fleet is suspected, some of it show enough, and the others count as suspects until a later
+-- call looks at them. Otherwise Redis would be busy for a second with each call.
+local FEW, MANY, LOOKED_AT = 3, 60, 1000
+local suspect_ids = redis.call('SRANDMEMBER', SUSPECTS, LOOKED_AT)
+local suspects, cleared, one_is_leased = redis.call('SCARD', SUSPECTS) - #suspect_ids, {}, false
 turns = read_turns(suspect_ids)
 for _, id in ipairs(suspect_ids) do
   local turn = turns[id]
