@@ -70,8 +70,8 @@ class UserReadings:
             content = self.folder.read(file)
         except FileNotFoundError:
             return None
-        self.unreadable += len(content.bad)
-        return content.lines
+        self.unreadable += len(content.unreadable)
+        return content.readable
 
     def _keys_covered_by(self, file: LogFile | SealedFile) -> set[str]:
         """The object that holds nothing but lines of this file, which was read just now. The

@@ -1,5 +1,5 @@
-"""Whether this log volume takes new readings. A file on it says that it should take none, and a
-lock on another file shows which processes still add some.
+"""Whether this log volume takes new readings. A file on it says that it should take none. A lock on
+another file shows that a process may still add some.
 
 <root>/draining   exists while the node is drained
 <root>/taking     locked (shared) by each process that takes fetches, until its last visit is synced

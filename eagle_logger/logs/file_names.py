@@ -102,7 +102,8 @@ def next_sequence(path: Path) -> int:
 
 
 def sealed_bytes(path: Path) -> int:
-    """The size of all sealed files that belong to the open file at `path`."""
+    """The size of all sealed files that belong to the open file at `path`, up to the first number
+    that neither a sealed file nor a receipt has."""
     size, sequence = 0, 1
     while True:
         sealed, receipt = numbered_paths(path, sequence)

@@ -1,5 +1,5 @@
-"""A log volume as rotation and readers see it: hours, in these shards, in these open and sealed
-files.
+"""A log volume as rotation and readers see it: a folder for each hour, in it one for each shard,
+and in that the users' open and sealed files.
 
 <root>/node-id
 <root>/2015-03-10-17/07/rainforest-002738-2015-03-10-17.jsonl
@@ -31,7 +31,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import file_names
 from eagle_logger.logs.disk_errors import concerns_whole_volume, disk_errors
 from eagle_logger.logs.file_names import LogFile, SealedFile
-from eagle_logger.logs.line_reader import BadLine, LineSource, each_line
+from eagle_logger.logs.line_reader import BadLine, FileLines, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
 from eagle_logger.logs.quarantine import QUARANTINE, REASON, keep_aside
 from eagle_logger.logs.receipt import Receipt
@@ -40,7 +40,7 @@ from eagle_logger.logs.torn_line import cut_torn_line
 
 __all__ = [
     "BadLine",
-    "LineSource",
+    "FileLines",
     "LogFile",
     "LogFolder",
     "Receipt",
@@ -143,7 +143,8 @@ class LogFolder:
         return self._count(hour, file_names.without_receipt)
 
     def users_waiting(self, hour: Hour) -> int:
-        """How many users have such files. A folder that cannot be read counts as one user."""
+        """How many users have a file of this hour, open or sealed, without a receipt. A folder that
+        cannot be read counts as one user."""
         return self._count(hour, file_names.waiting)
 
     def open_written(self, hour: Hour, after: float, until: float) -> int:
@@ -197,14 +198,14 @@ class LogFolder:
         FileNotFoundError."""
         return each_line(file.path, file.cloud_id, still_written=isinstance(file, LogFile))
 
-    def read(self, file: LogFile | SealedFile) -> LineSource:
+    def read(self, file: LogFile | SealedFile) -> FileLines:
         """All lines of the file, readable and not. Raises FileNotFoundError."""
-        lines = LineSource()
+        lines = FileLines()
         for line in self.each_line(file):
             if isinstance(line, LogLine):
-                lines.lines.append(line)
+                lines.readable.append(line)
             else:
-                lines.bad.append(line)
+                lines.unreadable.append(line)
         return lines
 
     def kept_aside(self) -> int:
@@ -218,8 +219,8 @@ class LogFolder:
         """Lock a shard's folder against all other rotators of this volume. False if another one has
         locked it. Writers are not held up.
 
-        At the end, the names that were given in the block are made durable, what a killed rotator
-        left is cleared away, and empty folders are removed.
+        At the end, it makes the names of the files that were sealed in the block durable, clears
+        away what a killed rotator left, and removes empty folders.
         """
         with ExitStack() as held:
             with disk_errors(self.root):
@@ -264,8 +265,8 @@ class LogFolder:
         """Replace a sealed file that is not archived by several of fewer than `most` bytes, and
         return these.
 
-        After a crash meanwhile, the large file lies beside some of them. Its lines are then
-        doubled; the archive holds them once.
+        After a crash in between, the large file lies beside some of its pieces. Some lines are then
+        there twice; the archive holds them once.
         """
         open_path = self.open_file_of(sealed.cloud_id, sealed.hour, sealed.shard).path
         pieces = []
@@ -360,9 +361,9 @@ class LogFolder:
             key=lambda file: (file.cloud_id, file.sequence),
         )
 
-    def _count(self, hour: Hour, pick: Callable[[Iterable[str]], Sized]) -> int:
-        """How many `pick` takes of the names in the hour's folders; one of a folder that cannot be
-        read."""
+    def _count(self, hour: Hour, select: Callable[[Iterable[str]], Sized]) -> int:
+        """How many items `select` returns for the names in each shard's folder, summed over the
+        hour. A folder that cannot be read counts as one."""
         try:
             shards = self.shards(hour)
         except OSError:
@@ -370,7 +371,7 @@ class LogFolder:
         count = 0
         for shard in shards:
             try:
-                count += len(pick(_names_in(self._folder(hour, shard))))
+                count += len(select(_names_in(self._folder(hour, shard))))
             except OSError:
                 count += 1
         return count

@@ -20,11 +20,11 @@ class BadLine(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LineSource:
-    """All lines of a file, readable and not, each in the order of the file."""
+class FileLines:
+    """All lines of a file, each list in the order of the file."""
 
-    lines: list[LogLine] = field(default_factory=list)
-    bad: list[BadLine] = field(default_factory=list)
+    readable: list[LogLine] = field(default_factory=list)
+    unreadable: list[BadLine] = field(default_factory=list)
 
 
 def each_line(path: Path, cloud_id: str, *, still_written: bool) -> Iterator[LogLine | BadLine]:

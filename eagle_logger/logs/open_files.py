@@ -20,9 +20,9 @@ from eagle_logger.logs.file_names import sealed_bytes
 from eagle_logger.logs.locking import FLAGS
 
 SPARE_DESCRIPTORS = 1024
-"""Descriptors of a process that are left to others, if they need no more than usual."""
+"""Descriptors that log files leave to the rest of the process."""
 _LEAST_SHARE = 4
-"""If that leaves less, log files may use a fourth of the descriptors."""
+"""Log files may always use this part of the descriptors, a fourth, even if they leave fewer."""
 _IDLE_AFTER_S = 30.0
 """A file that nobody appended to for so long is closed first when another one is to be opened."""
 _MOST_CLOSED_AT_ONCE = 500
@@ -38,12 +38,12 @@ class OpenFile:
     fd: int
     device: int
     inode: int
-    sealed: int
+    sealed_size: int
     """Bytes in the sealed files of the same user and hour when this file was opened."""
     size: int = -1
     """The size after our last append; -1 while the file is not known to end with a newline."""
-    named: bool = False
-    """Whether the names that lead to the file have been synced since it was opened."""
+    names_synced: bool = False
+    """Whether the folders that lead to the file have been synced since it was opened."""
     used: float = 0.0
 
     def lock(self) -> int | None:
@@ -133,11 +133,11 @@ class OpenFiles:
             self.close_all()
             fd = _open_or_create(path)
         try:
-            stat, sealed = os.fstat(fd), sealed_bytes(Path(path))
+            stat, sealed_size = os.fstat(fd), sealed_bytes(Path(path))
         except OSError:
             os.close(fd)
             raise
-        return OpenFile(path, fd, stat.st_dev, stat.st_ino, sealed)
+        return OpenFile(path, fd, stat.st_dev, stat.st_ino, sealed_size)
 
 
 def _open_or_create(path: str) -> int:

@@ -21,10 +21,10 @@ def cut_torn_line(fd: int, name: str, root: Path, size: int) -> tuple[int, bool]
     Returns its size afterwards, and whether its last line was torn."""
     if size == 0 or os.pread(fd, 1, size - 1) == b"\n":
         return size, False
-    whole = _size_of_whole_lines(fd, size)
-    keep_aside(root, name, _read_range(fd, whole, size), _REASON)
-    crash_points.truncate(fd, whole)
-    return whole, True
+    size_without_torn_line = _size_of_whole_lines(fd, size)
+    keep_aside(root, name, _read_range(fd, size_without_torn_line, size), _REASON)
+    crash_points.truncate(fd, size_without_torn_line)
+    return size_without_torn_line, True
 
 
 def _size_of_whole_lines(fd: int, size: int) -> int:

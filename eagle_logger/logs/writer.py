@@ -104,7 +104,7 @@ class LogWriter:
         if not all(data.endswith(b"\n") for data in content.values()):
             raise ValueError("every line ends with a newline")
         with disk_errors(self.root):
-            files = self._started()
+            files = self._ensure_open()
             ensure_room(self.root, self._min_free_disk)
             files.close_unused(UNUSED_FILE_CLOSED_AFTER_S)
             appended: dict[tuple[str, Hour], _Appended] = {}
@@ -129,7 +129,7 @@ class LogWriter:
         """Raises DiskUnavailable while the volume is read-only, or has less free space than
         `min_free_disk`."""
         with disk_errors(self.root):
-            self._started()
+            self._ensure_open()
             ensure_room(self.root, self._min_free_disk)
 
     def close(self) -> None:
@@ -141,8 +141,8 @@ class LogWriter:
         if group is not None:
             group.close()
 
-    def _started(self) -> OpenFiles:
-        """Not in `__init__`: a worker raises its limit of descriptors only later."""
+    def _ensure_open(self) -> OpenFiles:
+        """The files, made ready at first use, and again after `close`."""
         if self._files is None:
             make_directories(self.root)
             self._group = GroupFsync(self.root) if reports_errors(self.root) else None
@@ -165,7 +165,7 @@ class LogWriter:
             if group is None or file.device != group.device:
                 crash_points.fsync(file.fd)
                 synced.append(file)
-        folders = self._sync_names([file for file in synced if not file.named])
+        folders = self._sync_names([file for file in synced if not file.names_synced])
         if group is not None:
             group.sync()
         refuse_read_only(self.root)
@@ -177,7 +177,7 @@ class LogWriter:
             torn = False
             if size != file.size:
                 size, torn = cut_torn_line(file.fd, Path(path).name, self.root, size)
-            data, left_out = _fitting(data, LARGEST_HOUR - file.sealed - size)
+            data, left_out = _fitting(data, LARGEST_HOUR - file.sealed_size - size)
             _write(file, data, size)
             return _Appended(file, size, file.size, torn, left_out)
         finally:
@@ -191,7 +191,7 @@ class LogWriter:
             with suppress(FileNotFoundError):
                 sync_directory(folder)
         for file in files:
-            file.named = True
+            file.names_synced = True
         return len(folders)
 
 

@@ -4,9 +4,9 @@ disk.
 Part n holds what its file holds minus every part before it. It is worked out anew whenever a part
 number turns out to be taken, so parts never repeat each other, whichever rotators wrote them.
 
-An object that is not what was sent (the store damaged it) is never rewritten. It counts for what it
-really holds: whole lines, if it can be unpacked, nothing otherwise. The next part holds the rest,
-and the damage is logged as an error.
+An object that is not what was sent (the store damaged it) is never rewritten. What counts is what
+it really holds: its whole lines if it can be unpacked, otherwise nothing. The next part holds the
+rest, and the damage is logged as an error.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class HourParts:
                 return Archived(part, number, key, stored.size, stored.sha256)
 
     def _put_and_verify(self, key: str, part: Part) -> ObjectInfo | None:
-        """What the archive says of our object once it is stored. None if the key has another."""
+        """The stored object, as the archive describes it; None if another object has the key."""
         body = part.compressed()
         metadata = part.metadata(body)
         try:
@@ -139,8 +139,8 @@ class HourParts:
             )
 
     def _held_so_far(self) -> Held:
-        """What the parts hold. They are taken apart only here: most users have a single part, and
-        nothing before it."""
+        """What the parts so far hold. Their lines are parsed only here, because most users have a
+        single part, and none before it."""
         for content in self._not_merged:
             for entry in content.lines:
                 self._held.setdefault(entry.identity, set()).add(entry.values)

@@ -18,8 +18,8 @@ _log = structlog.get_logger("eagle_logger.rotation")
 def hours_to_rotate(rules: RotationRules) -> list[tuple[Hour, str]]:
     """The hours and shards with something to rotate or to delete, oldest hour first.
 
-    Shards in which only users have work who are stuck, in this hour or in another one, come last:
-    what keeps one hour may keep all.
+    A shard comes last if all its work is for users who are stuck, in this hour or in another one:
+    what keeps one of a user's hours from the archive may keep all of them.
     """
     hours = rules.folder.hours()
     stuck_users = {note.cloud_id for hour in hours for note in rules.folder.stuck(hour)}
@@ -53,7 +53,7 @@ def _work_in(rules: RotationRules, hour: Hour, shard: str, stuck_users: Abstract
     for user_hour in user_hours:
         if rules.has_work(user_hour):
             if user_hour.cloud_id not in stuck_users:
-                return _Work.OF_ANY_USER  # has_work reads files, so one user has to do
+                return _Work.OF_ANY_USER  # has_work reads files, so look at no further users
             work = _Work.OF_STUCK_USERS
     return work
 

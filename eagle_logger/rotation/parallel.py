@@ -138,7 +138,7 @@ _rotate_one: Callable[[Shard], RotationResult] | None = None
 
 def _start_process(job: RotationJob, stop: Event) -> None:
     global _rotate_one  # noqa: PLW0603  (a pool gives its tasks no other way to what the process keeps)
-    # Ctrl-C reaches all processes. Only the first heeds it, and sets `stop` for the others.
+    # Ctrl-C reaches all processes. Only the one that started them heeds it, and sets `stop`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     rotate = job.rotator()

@@ -46,8 +46,8 @@ def rotate_shard(
     reach: ArchiveReach | None = None,
     archiving: bool = True,
 ) -> RotationResult:
-    """Carry one shard of an hour as far as it goes. Blocking; safe to repeat, and beside other
-    rotators on any disk.
+    """Archive one shard of an hour as far as that is possible now, and delete files whose retention
+    is over. Blocking; safe to repeat, and beside other rotators on any disk.
 
     Neither a user's failure nor a folder that cannot be read stops the others. `stopping` is called
     before each user; when it returns True, the others are `deferred`. They are deferred too when
@@ -57,8 +57,8 @@ def rotate_shard(
     reach = ArchiveReach(lambda: archive) if reach is None else reach
     done = RotationResult()
     try:
-        with rules.folder.rotating(hour, shard) as is_ours:
-            if not is_ours:
+        with rules.folder.rotating(hour, shard) as has_lock:
+            if not has_lock:
                 return RotationResult(busy=1)
             user_hours = rules.user_hours(hour, shard)
             distrust = _reason_to_distrust(archive, reach, rules.now)
@@ -167,8 +167,8 @@ class _ShardRotation:
                     self._log_failure(_log.warning, "archive_unavailable", user_hour, exc)
                     errors = {user_hour.cloud_id: str(exc)}
                     return done + RotationResult(deferred=1, errors=errors)
-                # The archive may have come back just now, so try once more. The second try counts
-                # the user again.
+                # The archive may have come back just now, so the user gets a second try, which
+                # yields its cloud id again.
                 done, is_second_try = replace(done, cloud_ids=()), True
             except (EagleError, OSError) as exc:
                 if concerns_whole_volume(exc):

@@ -55,13 +55,13 @@ class RotationRules:
         """The shard's users in order of cloud id; those whose hour is stuck come last."""
         by_user: dict[str, UserHour] = {}
 
-        def of(cloud_id: str) -> UserHour:
+        def hour_of(cloud_id: str) -> UserHour:
             return by_user.setdefault(cloud_id, UserHour(cloud_id, hour, shard))
 
         for open_file in self.folder.open_files(hour, shard):
-            of(open_file.cloud_id).open_files.append(open_file)
+            hour_of(open_file.cloud_id).open_files.append(open_file)
         for sealed_file in self.folder.sealed_files(hour, shard):
-            of(sealed_file.cloud_id).sealed_files.append(sealed_file)
+            hour_of(sealed_file.cloud_id).sealed_files.append(sealed_file)
         for cloud_id, note in self.folder.stuck_in(hour, shard).items():
             if cloud_id in by_user:
                 by_user[cloud_id].stuck = note

@@ -173,15 +173,15 @@ def test_unreadable_lines_are_returned_with_number_and_reason(
         }
     )
     [opened] = folder.open_files(HOUR, SHARD)
-    found = folder.read(opened)
-    assert [entry.text + b"\n" for entry in found.lines] == [line(1), line(2), line(4)]
-    assert [(bad.number, bad.content) for bad in found.bad] == [
+    content = folder.read(opened)
+    assert [entry.text + b"\n" for entry in content.readable] == [line(1), line(2), line(4)]
+    assert [(bad.number, bad.content) for bad in content.unreadable] == [
         (2, b'{"v":9}'),
         (3, others.rstrip(b"\n")),
         (4, b'{"v":1,"torn'),
         (5, b"\x00" * 50),
     ]
-    assert all(bad.reason for bad in found.bad)
+    assert all(bad.reason for bad in content.unreadable)
 
 
 def test_a_torn_last_line_is_read_from_a_sealed_file_only(
@@ -193,11 +193,10 @@ def test_a_torn_last_line_is_read_from_a_sealed_file_only(
     for file in (opened, sealed):
         with file.path.open("ab") as more:
             more.write(line(3)[:-5])
-    assert ([entry.text for entry in folder.read(opened).lines], folder.read(opened).bad) == (
-        [line(2)[:-1]],
-        [],
-    )
-    assert [bad.content for bad in folder.read(sealed).bad] == [line(3)[:-5]]
+    from_open = folder.read(opened)
+    assert [entry.text for entry in from_open.readable] == [line(2)[:-1]]
+    assert not from_open.unreadable
+    assert [bad.content for bad in folder.read(sealed).unreadable] == [line(3)[:-5]]
 
 
 # Sealing ------------------------------------------------------------------------------------------
