@@ -31,7 +31,7 @@ from tests.faults.stand_ins import StandIns
 from tests.support import volumes
 from tests.support.tcp_proxy import TcpProxy
 from workers.up.data_dir import key_file, write_private_file
-from workers.up.manager import LOG, Manager
+from workers.up.manager import SUPERVISORD_LOG, Manager
 from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
 from workers.up.measured_run.throughput import growth
 from workers.up.ports import free_port
@@ -436,7 +436,9 @@ class Trial:
             )
 
     def _new_manager(self) -> Manager:
-        for event in record_unseen_deaths(self.deaths, self.data / "run" / LOG, time.time()):
+        for event in record_unseen_deaths(
+            self.deaths, self.data / "run" / SUPERVISORD_LOG, time.time()
+        ):
             print(f"{event.name} had died: {event.status}", file=sys.stderr)
         return Manager(self.programs, self.data, self._environment, self._on_event)
 

@@ -19,8 +19,7 @@ from cryptography.fernet import Fernet
 from eagle_logger.disk.atomic_files import replace_file
 from eagle_logger.disk.private_files import close_to_others
 from eagle_logger.errors import ConfigurationError, DataDirectoryBusy
-from eagle_logger.settings import GIVEN_UP_FILE as GIVEN_UP
-from eagle_logger.settings import SERVICES_FILE
+from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE
 
 LOCK = "up.lock"
 KEYS = "secret.keys"
@@ -86,15 +85,15 @@ def read_or_make_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
-def write_private_file(path: Path, text: str) -> None:
+def write_private_file(path: Path, content: str) -> None:
     """Write a file durably, readable for its owner only. Make its folder if that does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, text.encode(), durable=True)
+    replace_file(path, content.encode(), durable=True)
 
 
 def note_given_up(data_dir: Path, names: Sequence[str]) -> None:
     """Write the names of the programs that keep dying. `eagle-logger doctor` reads them."""
-    write_private_file(data_dir / GIVEN_UP, json.dumps(list(names)) + "\n")
+    write_private_file(data_dir / GIVEN_UP_FILE, json.dumps(list(names)) + "\n")
 
 
 def leave_sign_of_life(data_dir: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workers.up.console import Console
 from workers.up.data_dir import last_sign_of_life, lock_data_dir
-from workers.up.manager import LOG, Manager
+from workers.up.manager import SUPERVISORD_LOG, Manager
 from workers.up.measured_run.deaths import Deaths, record_unseen_deaths
 from workers.up.measured_run.summary import Summary
 from workers.up.preparation import prepare
@@ -27,7 +27,7 @@ def run(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bo
     inbox = Inbox()
     with lock_data_dir(data_dir) as lock, _signals_go_to(inbox):
         deaths = Deaths(data_dir)
-        log = data_dir / "run" / LOG
+        log = data_dir / "run" / SUPERVISORD_LOG
         for event in record_unseen_deaths(deaths, log, last_sign_of_life(data_dir)):
             console.say(f"{event.name} (pid {event.pid}) had died: {event.status}")
         system = prepare(data_dir, homes)

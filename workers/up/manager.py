@@ -26,7 +26,7 @@ from workers.up.exec_with_parent import PARENT
 from workers.up.programs import Program
 from workers.up.supervisor_log import DIED, ProcessEvent, ProcessLog
 
-LOG = "supervisord.log"
+SUPERVISORD_LOG = "supervisord.log"
 _MAX_SOCKET_PATH_BYTES = 80
 """The kernel's limit is about 104, and supervisor binds to a temporary name that is longer than the
 final one."""
@@ -82,7 +82,7 @@ class Manager:
                 "name another with --data"
             )
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        (self._run / LOG).unlink(missing_ok=True)
+        (self._run / SUPERVISORD_LOG).unlink(missing_ok=True)
         self._address = self._choose_socket_path()
         self._write_configuration()
         self._start_supervisord()
@@ -103,7 +103,7 @@ class Manager:
             self._reader.join()
             # Every event in the log has been reported, so the next `up` must not read them again.
             with contextlib.suppress(FileNotFoundError):
-                (self._run / LOG).replace(self._run / f"{LOG}.1")
+                (self._run / SUPERVISORD_LOG).replace(self._run / f"{SUPERVISORD_LOG}.1")
         self._transport.close()
         if self._temporary is not None:
             self._temporary.cleanup()

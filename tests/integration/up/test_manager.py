@@ -15,7 +15,7 @@ import pytest
 
 from eagle_logger.errors import ConfigurationError
 from tests.support.volumes import fill, tmpfs
-from workers.up.manager import LOG, Manager, ManagerGone
+from workers.up.manager import SUPERVISORD_LOG, Manager, ManagerGone
 from workers.up.measured_run.deaths import Deaths, record_unseen_deaths
 from workers.up.programs import Program, Stage
 from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessEvent
@@ -153,7 +153,7 @@ def test_a_killed_supervisord_leaves_no_program_and_each_death_is_reported(tmp_p
         assert {death.pid for death in deaths(events)} == set(pids)
         with pytest.raises(ManagerGone):
             manager.running()
-    assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0) == [], (
+    assert record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / SUPERVISORD_LOG, 0.0) == [], (
         "they were reported already"
     )
 
@@ -180,11 +180,11 @@ with Manager(programs, Path(sys.argv[1]), os.environ, report) as manager:
         pids.append(int((tmp_path / "run" / "supervisord.pid").read_text()))
         assert all(lives(pid) for pid in pids)
         os.kill(pids[0], signal.SIGKILL)
-        until(lambda: b"SIGKILL" in (tmp_path / "run" / LOG).read_bytes())
+        until(lambda: b"SIGKILL" in (tmp_path / "run" / SUPERVISORD_LOG).read_bytes())
         up.kill()
         up.wait()
         until(lambda: not any(lives(pid) for pid in pids))
-    (unseen,) = record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / LOG, 0.0)
+    (unseen,) = record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / SUPERVISORD_LOG, 0.0)
     assert (unseen.pid, unseen.status) == (pids[0], "terminated by SIGKILL")
 
 
