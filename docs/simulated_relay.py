@@ -50,9 +50,11 @@ A PUT replaces the faults that are in force, while the relay runs:
 curl -X PUT http://127.0.0.1:8181/faults -d '{json.dumps(EXAMPLE)}'
 ```
 
-Whether a rule hits a reply does not depend on the other rules. Of several rules about time, and of
-several that replace or damage the whole body, only the first that hits has an effect. All other
-rules add up.
+Whether a rule hits a reply does not depend on the other rules, so several may hit the same reply.
+Of those that replace or damage the whole body (`empty` to `dirty` below), only the first that hits
+has an effect. Of two rules with the same fault it is the first of `latency`, `reset` and `drip`,
+and the last of `stale`, `sentinel` and `backwards`; the largest `backlog` counts, and the offsets
+of `wrong_clock` add up.
 
 These members are the same for every rule, and by default it hits all replies:
 

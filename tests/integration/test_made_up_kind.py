@@ -50,7 +50,7 @@ def _get_current(home: Home, _command: Command, now: float, state: GatewayState)
         reading = notes.ExpectedReading("current", time, values, holds_without_time=False)
         return Notification("InstantaneousCurrent", fields, reading)
 
-    return _readings(home, MeterStream(5, 30), now, state, notify)
+    return _answer_with_readings(home, MeterStream(5, 30), now, state, notify)
 
 
 """

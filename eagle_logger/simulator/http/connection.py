@@ -20,7 +20,8 @@ from eagle_logger.simulator.http.responses import Reply
 LARGEST_HEAD_BYTES = 32 * 1024
 LARGEST_BODY_BYTES = 1024 * 1024
 LARGEST_PIECE_BYTES = 256 * 1024
-"""A file is sent in pieces of at most this size; a reply drains when no more than this waits."""
+"""A file is sent in pieces of at most this size. A reply counts as sent when no more than this is
+left in the process's own buffer."""
 PIECES_PER_SECOND = 20
 """How often a slow reply sends a piece, at most."""
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
@@ -82,7 +83,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._note_closed_by_client()
-        # True keeps our side open: a client that has closed its own side may still read the reply.
+        # True keeps this side open: a client that has closed its own may still read the reply.
         return self._busy
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -107,7 +108,7 @@ class Connection(asyncio.Protocol):
     def send(
         self, reply: Reply, head: RequestHead, completed: Callable[[], None] | None = None
     ) -> None:
-        """Send a whole reply. `completed` is called when the socket has taken its last byte."""
+        """Send a whole reply. `completed` is called when it counts as sent."""
         self.write(responses.as_bytes(reply, head))
         self.when_drained(
             lambda: self.finish(keep=head.keep_alive and not reply.close, completed=completed)
@@ -149,7 +150,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once the socket has taken everything that was written, or never if the
+        """Call `callback` when everything that was written counts as sent, or never if the
         connection breaks first."""
         if self._paused:
             self._after_draining = callback

@@ -7,9 +7,8 @@ it runs.
                {"fault": "status", "status": 429, "share": 0.01, "kinds": ["demand"]}],
      "wordings": {"bad_password": {"status": 200, "text": "<Error>Access denied</Error>"}}}
 
-Whether a rule hits a reply does not depend on the other rules. Of several rules about time, and of
-several that replace or damage the whole body, only the first that hits has an effect. All other
-rules add up.
+Whether a rule hits a reply does not depend on the other rules. `reply_plan` decides what several
+rules do to the same reply.
 
 The docstring of each rule is its description in docs/reference/simulated-relay.md. It says where
 the fault was seen, in the words of docs/reference/quirks.md; a rule without a source is invented.

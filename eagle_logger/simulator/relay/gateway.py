@@ -73,24 +73,24 @@ def answer_command(
     return handler(home, command, now, state) if handler else None
 
 
-def _readings(
+def _answer_with_readings(
     home: Home, stream: MeterStream, now: float, state: GatewayState, notify: _Notify
 ) -> GatewayAnswer:
     shown_until = now if state.shown_until is None else min(now, state.shown_until)
     moment = meter.latest_reading(home, stream, shown_until)
-    notifications = [notify(home, moment, state.clock_error).with_visible_time()]
+    notifications = [notify(home, moment, state.clock_error).with_reading_as_dated()]
     for _ in range(state.backlog - 1):
         moment = meter.reading_before(home, stream, moment)
-        notifications.append(notify(home, moment, state.clock_error).with_visible_time())
+        notifications.append(notify(home, moment, state.clock_error).with_reading_as_dated())
     return GatewayAnswer(notifications)
 
 
 def _get_demand(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
-    return _readings(home, meter.DEMAND, now, state, notes.demand)
+    return _answer_with_readings(home, meter.DEMAND, now, state, notes.demand)
 
 
 def _get_summation(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
-    return _readings(home, meter.SUMMATION, now, state, partial(_summation, state))
+    return _answer_with_readings(home, meter.SUMMATION, now, state, partial(_summation, state))
 
 
 def _summation(state: GatewayState, home: Home, moment: Moment, clock_error: int) -> Notification:
@@ -98,7 +98,7 @@ def _summation(state: GatewayState, home: Home, moment: Moment, clock_error: int
 
 
 def _get_price(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
-    return _readings(home, meter.price_stream(home), now, state, notes.price)
+    return _answer_with_readings(home, meter.price_stream(home), now, state, notes.price)
 
 
 def _get_message(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
@@ -106,7 +106,7 @@ def _get_message(home: Home, _command: Command, now: float, state: GatewayState)
         confirmed = notes.message_id(moment) in state.confirmed
         return notes.message(home, moment, clock_error, confirmed=confirmed)
 
-    return _readings(home, meter.MESSAGE, now, state, notify)
+    return _answer_with_readings(home, meter.MESSAGE, now, state, notify)
 
 
 def _confirm_message(
@@ -137,7 +137,7 @@ def _get_history(home: Home, command: Command, now: float, state: GatewayState) 
             moments.append(moment)
         moment = meter.reading_before(home, meter.SUMMATION, moment)
     notifications = [
-        _summation(state, home, moment, state.clock_error).with_visible_time()
+        _summation(state, home, moment, state.clock_error).with_reading_as_dated()
         for moment in reversed(moments)
     ]
     return GatewayAnswer(notifications, list_root="HistoryData")

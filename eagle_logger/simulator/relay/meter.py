@@ -36,7 +36,7 @@ class MeterStream:
     """A series of readings. One has its turn every `period` seconds."""
 
     number: int
-    """Makes the accidents of a home's streams differ."""
+    """Makes the streams of a home differ in their phases, delays and losses."""
     period: int
     scatter: int = 0
     """A reading comes up to this many seconds late; 0 means as late as a demand."""

@@ -67,11 +67,11 @@ class Notification(NamedTuple):
     reading: ExpectedReading | None = None
     """None if the notification carries no reading."""
 
-    def with_visible_time(self) -> Notification:
-        """The notification as a decoder sees it when the gateway's clock is wrong.
+    def with_reading_as_dated(self) -> Notification:
+        """The notification with the reading that a decoder gets in spite of a wrong clock.
 
-        Its reading is undated if the TimeStamp means "no time", and absent if the TimeStamp does
-        not fit into 32 bits and wraps around.
+        The reading is undated if the TimeStamp means "no time", and there is none if the TimeStamp
+        does not fit into 32 bits and wraps around.
         """
         if self.reading is None or self.reading.time is None:
             return self

@@ -66,6 +66,7 @@ def plan_of(rules: list[AnyRule], home: Home, number: int) -> ReplyPlan:
 
 
 def _add_rule(plan: ReplyPlan, rule: AnyRule) -> None:
+    """The page docs/reference/simulated-relay.md says which of several rules counts."""
     match rule:
         case faults.Latency():
             plan.latency = plan.latency or rule

@@ -22,8 +22,10 @@ def running_relay(homes: Sequence[Home], **options: Any) -> Iterator[tuple[str, 
     thread.start()
     try:
         url = urlsplit(asyncio.run_coroutine_threadsafe(relay.start(), loop).result(10))
-        yield str(url.hostname), int(url.port or 0)
-        asyncio.run_coroutine_threadsafe(relay.stop(grace=0.2), loop).result(10)
+        try:
+            yield str(url.hostname), int(url.port or 0)
+        finally:
+            asyncio.run_coroutine_threadsafe(relay.stop(grace=0.2), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
