@@ -182,7 +182,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "--workers",
     type=click.IntRange(1),
     default=os.cpu_count() or 1,
-    help="Fetching processes of ours.",
+    help="Our fetching processes.",
 )
 @click.option(
     "--in-flight", type=click.IntRange(1), default=1000, help="Requests at once of a bare client."

@@ -25,14 +25,10 @@ import hiredis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from eagle_logger.core.redis_address import RedisAddress
-from eagle_logger.core.wrong_server import (
-    comes_from_full_disk,
-    comes_from_full_memory,
-    comes_from_wrong_server,
-)
+from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
 from eagle_logger.errors import RedisUnavailable
 
 Argument = bytes | str | int | float
@@ -125,7 +121,7 @@ class RedisConnection:
 
     def _unavailable(self, exc: Exception) -> RedisUnavailable:
         reason = (str(exc) or type(exc).__name__).rstrip(".")
-        if comes_from_full_memory(exc):
+        if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
             return RedisUnavailable(
                 f"Redis at {self._address} is out of memory: raise its maxmemory"
             )

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.readings import Flag, Reading
 from eagle_logger.logs.writer import LogWriter
+from tests.integration.cli.commands import COMMAND
 from tests.support.log_lines import DEVICE, HOUR, METER, demand
 
 USER = "002738"
@@ -55,8 +55,7 @@ def append(root: Path, hour: Hour, lines: list[bytes]) -> None:
 
 
 def command(root: Path, *arguments: str) -> list[str]:
-    program = "from eagle_logger.cli.main import run; run()"
-    return [sys.executable, "-c", program, "read", "--data", str(root.parent), *arguments]
+    return [*COMMAND, "read", "--data", str(root.parent), *arguments]
 
 
 def without_settings() -> dict[str, str]:

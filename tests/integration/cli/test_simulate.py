@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ import pytest
 
 from eagle_logger.simulator.relay.homes import Home, homes
 from tests.contract.simulator.raw_connection import RawConnection
+from tests.integration.cli.commands import COMMAND
 from tests.support.certificates import Authority
 
-COMMAND = [sys.executable, "-c", "from eagle_logger.cli.main import run; run()", "simulate"]
 DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
 HOMES = homes(3, seed=21)
 
@@ -39,6 +38,7 @@ def simulating(
     process = subprocess.Popen(
         [
             *COMMAND,
+            "simulate",
             "--homes",
             "3",
             "--seed",
@@ -150,7 +150,7 @@ def test_only_the_owner_may_read_the_file_of_accounts(tmp_path: Path) -> None:
 
 def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options],
+        [*COMMAND, "simulate", *options],
         capture_output=True,
         text=True,
         timeout=30,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
+from tests.integration.cli.commands import COMMAND
 
 
 @contextmanager
@@ -25,14 +25,7 @@ def running(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "EAGLE_AWS_ACCESS_KEY_ID": "test-key",
         "EAGLE_AWS_SECRET_ACCESS_KEY": "not-a-secret",
     }
-    command = [
-        sys.executable,
-        "-c",
-        "from eagle_logger.cli.main import run; run()",
-        "simulate-s3",
-        "--data",
-        str(data),
-    ]
+    command = [*COMMAND, "simulate-s3", "--data", str(data)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -10,7 +10,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Report
+from tests.integration.cli.commands import COMMAND
 from tests.support.log_lines import CLOUD_ID, HOUR, demands
 from tests.support.pages import Page, differences
 from tests.support.rotating import NOW, Disk, Watched
@@ -45,11 +45,6 @@ def read_just_now(**differences: Any) -> UserState:
 
 
 HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()",
-]
 
 
 @pytest.fixture

@@ -39,28 +39,28 @@ def test_a_row_tells_rate_cost_and_cores() -> None:
 
 
 def test_a_row_in_which_nothing_was_fetched_costs_nothing_per_fetch() -> None:
-    said = row(fetches=0).as_json()
-    assert said["cpu_us_per_fetch"] is None
-    assert said["relay_cpu_us_per_fetch"] is None
-    assert said["fetches_per_second"] == 0
+    figures = row(fetches=0).as_json()
+    assert figures["cpu_us_per_fetch"] is None
+    assert figures["relay_cpu_us_per_fetch"] is None
+    assert figures["fetches_per_second"] == 0
 
 
-def test_json_holds_the_row_and_what_only_ours_has() -> None:
-    said = row().as_json()
-    assert said["cpu_us_per_fetch"] == 2000
-    assert said["relay_cpu_us_per_fetch"] == 500
-    assert said["redis_cpu_us_per_fetch"] == 250
-    assert said["missed_turns"] == 3
-    assert said["memory_bytes"] == {"worker": 50_000_000, "beat": 30_000_000}
+def test_json_holds_the_figures_that_only_our_row_has() -> None:
+    figures = row().as_json()
+    assert figures["cpu_us_per_fetch"] == 2000
+    assert figures["relay_cpu_us_per_fetch"] == 500
+    assert figures["redis_cpu_us_per_fetch"] == 250
+    assert figures["missed_turns"] == 3
+    assert figures["memory_bytes"] == {"worker": 50_000_000, "beat": 30_000_000}
 
 
-def test_cpu_counts_who_came_from_its_start_and_leaves_out_who_went() -> None:
+def test_cpu_counts_a_new_process_from_its_start_and_leaves_out_one_that_ended() -> None:
     before = Use(at=0, cpu={1: 5.0, 2: 7.0})
     after = Use(at=10, cpu={1: 6.5, 3: 0.5})
     assert cpu_between(before, after) == pytest.approx(2.0)
 
 
-def test_others_are_what_the_machine_did_besides() -> None:
+def test_the_share_of_others_is_the_rest_of_what_the_machine_did() -> None:
     before, after = Machine(busy=100, total=1000), Machine(busy=115, total=1020)
     assert share_of_others(before, after, accounted=5) == pytest.approx(0.5)
 
@@ -70,20 +70,17 @@ def test_the_share_of_others_stays_a_share(accounted: float, share: float) -> No
     assert share_of_others(Machine(0, 0), Machine(10, 20), accounted) == share
 
 
-def test_no_time_passed_means_no_share_of_others() -> None:
+def test_without_time_between_there_is_no_share_of_others() -> None:
     assert share_of_others(Machine(5, 10), Machine(5, 10), 0) == 0
 
 
-def test_only_what_grew_is_told() -> None:
-    assert grown(
-        {"fetches": 3, "late_100": 2}, {"fetches": 8, "late_100": 2, "missed_turns": 1}
-    ) == {
-        "fetches": 5,
-        "missed_turns": 1,
-    }
+def test_only_counters_that_grew_are_listed() -> None:
+    before = {"fetches": 3, "late_100": 2}
+    after = {"fetches": 8, "late_100": 2, "missed_turns": 1}
+    assert grown(before, after) == {"fetches": 5, "missed_turns": 1}
 
 
-def test_lateness_is_told_by_the_bounds_of_its_counters() -> None:
+def test_lateness_is_the_bound_of_its_counter() -> None:
     tally = {"late_100": 98, "late_500": 1, "late_2000": 1}
     assert lateness(tally) == {"late_p50": 0.1, "late_p99": 0.5, "late_max": 2.0}
 
@@ -97,10 +94,10 @@ def test_per_is_in_microseconds() -> None:
     assert per(1.5, 0) is None
 
 
-def test_times_says_how_much_dearer_the_other_is() -> None:
-    found = times(row(cpu=2.0), row(cpu=5.0))
-    assert found is not None
-    assert math.isclose(found, 2.5)
+def test_times_is_the_ratio_of_the_cpu_per_fetch() -> None:
+    ratio = times(row(cpu=2.0), row(cpu=5.0))
+    assert ratio is not None
+    assert math.isclose(ratio, 2.5)
 
 
 @pytest.mark.parametrize("ours", [None, row(fetches=0)])
@@ -115,7 +112,7 @@ def test_each_process_has_its_own_use() -> None:
     }
 
 
-def test_a_workers_threads_are_told_by_what_they_do() -> None:
+def test_the_cpu_of_a_worker_is_divided_by_the_roles_of_its_threads() -> None:
     before, after = {7: 1.0, 8: 2.0, 9: 0.5}, {7: 2.0, 8: 6.0, 9: 1.0, 10: 0.25}
     assert threads_by_role(7, before, after) == {"main": 1.0, "loop": 4.0, "rest": 0.75}
 

@@ -14,9 +14,8 @@ STACKS = [
 
 
 def titles(picture: str) -> list[str]:
-    return [
-        one.text or "" for one in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}title")
-    ]
+    elements = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}title")
+    return [element.text or "" for element in elements]
 
 
 def test_a_function_is_one_frame_whatever_line_it_was_at() -> None:
@@ -30,7 +29,7 @@ def test_a_function_is_one_frame_whatever_line_it_was_at() -> None:
     ]
 
 
-def test_what_is_rare_is_left_out() -> None:
+def test_rare_functions_are_left_out() -> None:
     assert "rare" not in flame([*STACKS, "thread (12): event-loop;run (a.py:1) 100000"])
 
 
@@ -38,7 +37,7 @@ def glance(second: float, missed: int, **late: int) -> dict[str, object]:
     return {"second": second, "missed_turns": missed, "late": late}
 
 
-def test_lateness_between_each_two_glances() -> None:
+def test_lateness_is_drawn_between_each_two_glances() -> None:
     run = {
         "name": "ours",
         "over_time": [
@@ -51,9 +50,8 @@ def test_lateness_between_each_two_glances() -> None:
     root = ET.fromstring(picture)
     assert "ours: lateness over time; 3 missed turns" in picture
     assert "bare" not in picture
-    points = [
-        one.attrib["points"].split() for one in root.iter("{http://www.w3.org/2000/svg}polyline")
-    ]
-    assert [len(one) for one in points] == [2, 2]
-    heights = [float(point.partition(",")[2]) for point in points[0]]
+    polylines = root.iter("{http://www.w3.org/2000/svg}polyline")
+    lines = [polyline.attrib["points"].split() for polyline in polylines]
+    assert [len(points) for points in lines] == [2, 2]
+    heights = [float(point.partition(",")[2]) for point in lines[0]]
     assert heights[0] > heights[1], "later is higher up"
