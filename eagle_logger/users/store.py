@@ -80,9 +80,9 @@ class Report(NamedTuple):
     pause: float = 0.0
     """Seconds to leave the user alone, at most a day."""
     blames_relay: bool = False
-    """True if the relay may have caused the failure. Such a failure does not count while the
-    breaker is not closed: the user's failures stay as they were, it is not parked, and a refused
-    user does not pause."""
+    """True if the relay may have caused the failure. Such a failure counts only while the breaker
+    is closed. Otherwise the user's failures stay as they were, it is not parked, and a refused user
+    does not pause."""
     since_request: float | None = None
     """Real seconds since the last request of this visit was written to its connection; None if
     there was no request."""
@@ -110,8 +110,8 @@ class RequestResult:
     """What became of a request to fetch users now: their cloud ids."""
 
     leased: tuple[str, ...]
-    """Send these in a `fetch` message. They were idle, or leased in a message that still waits in a
-    queue."""
+    """Send these in a `fetch` message. They were idle, or were leased by the schedule and not
+    claimed by a worker yet."""
     marked: tuple[str, ...]
     """These need no further message: their worker fetches them once more, or a message that was
     requested before is on its way."""

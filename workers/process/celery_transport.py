@@ -42,8 +42,8 @@ LONGEST_DISPATCH_QUEUE = 10
 """Messages: ten seconds of beat's. The newest one does the work of all before it."""
 
 _TRANSPORT_OPTIONS: dict[str, Any] = {
-    # A BRPOP that is not answered for this long, and a second, is on a half-open connection. kombu
-    # looks for such connections as often; at its own 25, a worker consumed nothing for a minute.
+    # kombu looks this often for a half-open connection: one whose BRPOP has had no answer for this
+    # long, and a second. With kombu's own 25, a worker consumed nothing for a minute.
     "health_check_interval": 5,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -142,8 +142,8 @@ class BrokerAccess(AMQP):  # type: ignore[misc]  # Celery has no types
     ) -> Any:
         """Write the arguments' text in full, so that Flower finds a message by any of its users.
 
-        Celery's own text ends after 1024 characters, and looking for what is long or nested took
-        half of the time that sending a message of hundreds of users took.
+        Celery's own text ends after 1024 characters. To make it, Celery looks for what is long or
+        nested; that was half of the time of sending a message of hundreds of users.
         """
         options["argsrepr"] = options.get("argsrepr") or repr(args or ())
         return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)

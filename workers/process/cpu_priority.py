@@ -16,8 +16,8 @@ _AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def yield_to_others() -> None:
-    """Rank this process behind the others on its machine, and its session too if that is its own.
-    The share of a whole container is for its engine to give."""
+    """Rank this process behind the others on its machine, and its session too if it leads one. What
+    share a whole container gets, its engine decides."""
     with suppress(OSError):  # the system's administrator may forbid it
         # If the process was started with a higher niceness, that one stays.
         os.nice(max(0, NICENESS - os.nice(0)))

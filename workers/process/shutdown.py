@@ -41,9 +41,9 @@ def grace_period(deadline: float, *, rotates: bool) -> float:
 class WorkerShutdown:
     """The end of one worker process. It comes within `grace` seconds, whatever Celery waits for.
 
-    While Redis does not answer, Celery's consumer tries for ever to take its leave of it. Nothing
-    depends on that: users come free when their lease ends, and a message that was not acknowledged
-    comes again. What does count, `close` brings to an end: visits under way and their readings.
+    While Redis does not answer, Celery's consumer tries for ever to sign off there. Nothing depends
+    on that: users come free when their lease ends, and a message that was not acknowledged comes
+    again. What must not be lost, `close` finishes: the visits under way and their readings.
     """
 
     def __init__(
@@ -81,10 +81,11 @@ class WorkerShutdown:
                 self._close()
 
     def _end_in_time(self, latest: float) -> None:
-        """If Celery comes to an end by itself, the process is gone before this has waited long."""
+        """Wait for the tasks and then for Celery, close everything, and end the process by `latest`
+        (monotonic). If Celery ends by itself, the process is gone before this has waited long."""
         while self._tasks and latest - time.monotonic() > 2 * CELERY_ENDS_WITHIN_S:
             time.sleep(CHECK_TASKS_EVERY_S)
-        # Half of what is left at the least is for closing.
+        # At least half of the time that is left stays for closing.
         left = latest - time.monotonic()
         time.sleep(max(0.0, min(CELERY_ENDS_WITHIN_S, left - CELERY_ENDS_WITHIN_S)))
         _log.warning(

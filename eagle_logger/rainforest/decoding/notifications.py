@@ -74,8 +74,9 @@ def reading_of(notification: WholeNotification) -> Reading | Undated:
     """The reading that a whole notification holds; an Undated one if the gateway gave no usable
     time.
 
-    Raises NoCurrentValue, TimeNotSet (a demand without a time), NotAReading (a number that stands for
-    "no reading", or a MissingField), AmbiguousValue, or another ValueError for a malformed number.
+    Raises NoCurrentValue, TimeNotSet (a demand without a time), NotAReading (a number that stands
+    for "no reading", or a MissingField), AmbiguousValue, or another ValueError for a malformed
+    number.
     """
     kind, fields = root_elements.READINGS[notification.root], notification.fields
     if notification.disputed and (ambiguous := notification.disputed & _DECIDING):

@@ -134,19 +134,12 @@ class _Scanner:
     def _read_elements(self, opened: _OpenNotification, end_tag: re.Match[str]) -> None:
         inside = self._text[opened.inside : end_tag.start()]
         source = self._text[opened.begin : end_tag.end()]
-        # What stands between elements, a name, a text, what stands between, a name, …
-        parts = _ELEMENT.split(inside)
-        if "".join(parts[::3]).strip():
-            parts = [
-                (part or "").replace(_HIDDEN_BRACKET, "<")
-                for part in _ELEMENT.split(_with_html_hidden(inside))
-            ]
-        if "".join(parts[::3]).strip():
+        elements = _elements_of(inside) or _elements_with_html(inside)
+        if elements is None:
             detail = f"{opened.root} holds something that is no whole element"
             self._report("malformed", detail, source)
             return
-        names, texts = parts[1::3], [text or "" for text in parts[2::3]]
-        self._result.whole.append(whole_notification(opened.root, names, texts, source))
+        self._result.whole.append(whole_notification(opened.root, *elements, source))
 
     def _report_open_as_torn(self, end: int) -> None:
         """Give up the open notification: it has no end tag of its own before `end`."""
@@ -174,6 +167,24 @@ class _Scanner:
 
     def _report(self, what: str, detail: str, source: str) -> None:
         self._result.torn.append(TornNotification(what, detail, source))
+
+
+def _elements_of(inside: str) -> tuple[list[str], list[str]] | None:
+    """The names and the texts of a notification's elements; None if it holds anything else."""
+    parts = _ELEMENT.split(inside)
+    beside_elements, names, texts = parts[::3], parts[1::3], parts[2::3]
+    if "".join(beside_elements).strip():
+        return None
+    return names, [text or "" for text in texts]
+
+
+def _elements_with_html(inside: str) -> tuple[list[str], list[str]] | None:
+    """The same for a notification whose Text holds HTML."""
+    elements = _elements_of(_with_html_hidden(inside))
+    if elements is None:
+        return None
+    names, texts = elements
+    return names, [text.replace(_HIDDEN_BRACKET, "<") for text in texts]
 
 
 def _with_html_hidden(inside: str) -> str:

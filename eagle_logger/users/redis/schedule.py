@@ -82,10 +82,9 @@ class RedisSchedule:
         return claims
 
     async def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
-        held = [word for claim in claims for word in (claim.cloud_id, claim.token)]
-        return frozenset(
-            _texts(await self._redis.run("begin", [*self._time.script_now_and_lease(), *held]))
-        )
+        words = [word for claim in claims for word in (claim.cloud_id, claim.token)]
+        held = await self._redis.run("begin", [*self._time.script_now_and_lease(), *words])
+        return frozenset(_texts(held))
 
     async def report(self, reports: Sequence[Report], tally: Mapping[str, int]) -> ReportResult:
         counters = [word for name, count in tally.items() for word in (name, count)]

@@ -40,6 +40,7 @@ local CHUNK = 4000  -- Lua's stack holds some 8000 values
 -- Users are spread over 256 hashes by their first two digits, so that they can be listed in order.
 local function bucket(id) return USERS .. string.sub(id, 1, 2) end
 
+-- The number as text, from which Redis and Lua read the same double again.
 local function exact(number) return string.format('%.17g', number) end
 
 local function server_time()

@@ -37,14 +37,14 @@ redis.call('SET', STEADY, ARGV[5] .. ' ' .. ARGV[6])
 
 local function up_to_now(set) return redis.call('ZRANGEBYSCORE', set, '-inf', exact(now), 'WITHSCORES', 'LIMIT', 0, limit) end
 
-local function every_second(words)
-  local found = {}
-  for i = 1, #words, 2 do found[#found + 1] = words[i] end
-  return found
+local function without_scores(members_and_scores)
+  local members = {}
+  for i = 1, #members_and_scores, 2 do members[#members + 1] = members_and_scores[i] end
+  return members
 end
 
 -- A member of a set that does not belong there is removed. It must not stop the others.
-local ended = every_second(up_to_now(LEASED))
+local ended = without_scores(up_to_now(LEASED))
 local turns = read_turns(ended)
 for _, id in ipairs(ended) do
   local turn = turns[id]
@@ -74,7 +74,7 @@ if too_many then redis.call('DEL', ALONE) end
 
 local CLOUD_ID = '^%x%x%x%x%x%x$'
 local due = up_to_now(DUE)
-local ids, leased = every_second(due), {}
+local ids, leased = without_scores(due), {}
 turns = read_turns(ids)
 for i, id in ipairs(ids) do
   local turn, since = turns[id], tonumber(due[2 * i])

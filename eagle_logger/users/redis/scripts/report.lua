@@ -1,13 +1,14 @@
 -- End claims: write the users' states, and set their next due times.
 -- ARGV: now or '', lease, number of counters, then name and count for each counter, then for each
--- report: id, numbers (packed: token, period, phase, pause, seconds since the last request was
--- written or -1, 1 if parked, flags: 1 if it may be the relay's doing, 2 if the relay answered, 4
--- if the relay refuses it; then its trouble in case it is not parked after all), state, trouble.
+-- report: id, numbers, state, trouble. The numbers are packed: token, period, phase, pause, seconds
+-- since the last request was written or -1, 1 if the report parks the user, flags (1: the failure
+-- may be the relay's doing, 2: the relay answered, 4: the relay refuses the user). Behind them
+-- stands the trouble to write if the report parks the user and this script does not.
 -- Answers the number of missed turns, the ids to be fetched again, the ids lost.
 local REPORT = '<dddddBB'
 local REST_OF_REPORT = struct.size(REPORT) + 1
 -- The numbers of core/parking.py, which explains them.
-local WITHIN, FEW, PART = 600, 3, 0.05
+local WITHIN, FEW, SHARE = 600, 3, 0.05
 local now, counters = moment(ARGV[1]), tonumber(ARGV[3])
 local ends, first = exact(now + tonumber(ARGV[2])), 4 + 2 * counters
 local turns = read_turns(arguments(first, 4))
@@ -36,8 +37,10 @@ for i = first, #ARGV, 4 do
   else
     local answered, refused = flags % 4 >= 2, flags >= 4
     local parked, trouble, excused = parks == 1, ARGV[i + 3], relay_is_away and flags % 2 == 1
+    -- While the relay is away, a failure that may be its doing does not count.
     if excused then parked = false end
     if excused and refused then pause = 0 end
+    -- The user was updated during the visit. The report is about what it was before.
     if turn.updated then parked, pause, trouble, excused, answered, refused = false, 0, '', false, false, false end
     if answered then proven[#proven + 1] = id end
     if pause == 0 and not parked then missed = missed + missed_turns(turn.scheduled, now, period, phase) end
@@ -60,8 +63,8 @@ for i = first, #ARGV, 4 do
       troubles[id] = trouble
     end
     if not excused then
-      local names = refused and not parked and refused_now or refused_no_more
-      names[#names + 1] = id
+      local refused_ids = refused and not parked and refused_now or refused_no_more
+      refused_ids[#refused_ids + 1] = id
     end
   end
 end
@@ -76,8 +79,8 @@ call_in_chunks('HDEL', TROUBLES, well)
 local function relay_is_believed()
   if #would_park == 0 then return true end
   redis.call('ZREMRANGEBYSCORE', PARKINGS, '-inf', exact(now - WITHIN))
-  for _, one in ipairs(would_park) do redis.call('ZADD', PARKINGS, exact(now), one.id) end
-  return redis.call('ZCARD', PARKINGS) <= math.max(FEW, PART * redis.call('HLEN', TURNS))
+  for _, user in ipairs(would_park) do redis.call('ZADD', PARKINGS, exact(now), user.id) end
+  return redis.call('ZCARD', PARKINGS) <= math.max(FEW, SHARE * redis.call('HLEN', TURNS))
 end
 
 local function wake_those_parked()
@@ -87,13 +90,13 @@ local function wake_those_parked()
 end
 
 if relay_is_believed() then
-  for _, one in ipairs(would_park) do settle(one.id, one.turn, nil) end
+  for _, user in ipairs(would_park) do settle(user.id, user.turn, nil) end
 else
   wake_those_parked()
-  for _, one in ipairs(would_park) do
-    rearm(one.id, one.turn, one.pause, one.period, one.phase)
-    troubles[one.id] = one.trouble
-    refused_now[#refused_now + 1] = one.id
+  for _, user in ipairs(would_park) do
+    rearm(user.id, user.turn, user.pause, user.period, user.phase)
+    troubles[user.id] = user.trouble
+    refused_now[#refused_now + 1] = user.id
   end
 end
 for id, trouble in pairs(troubles) do redis.call('HSET', TROUBLES, id, trouble) end

@@ -9,6 +9,7 @@ local leased, marked, unknown, parked = {}, {}, {}, {}
 
 for _, id in ipairs(ids) do
   local turn = turns[id]
+  -- When the user falls due without this request; nothing if it is leased or parked.
   local scheduled = turn and not is_leased(turn) and tonumber(redis.call('ZSCORE', DUE, id) or nil)
   if not turn then
     unknown[#unknown + 1] = id
@@ -18,6 +19,7 @@ for _, id in ipairs(ids) do
   elseif not is_leased(turn) then
     parked[#parked + 1] = id
   elseif turn.token == 0 and not turn.announced then
+    -- If dispatch sent a message, it waits in a queue. The message of this request may overtake it.
     turn.announced = true
     save(id, turn)
     leased[#leased + 1] = id
