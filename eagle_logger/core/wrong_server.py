@@ -1,5 +1,5 @@
 """Replies by which a Redis server says that it cannot serve: it is not the primary, it is not
-ready, or its disk is full."""
+ready, or its disk or its memory is full."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _NOT_THE_PRIMARY_OR_NOT_READY = re.compile(
     r"|\bUNBLOCKED\b"  # it became a replica while a command was waiting
     r"|\bLOADING\b|loading the dataset"  # it was started anew and is not ready
 )
+_FULL_MEMORY = re.compile(r"\bOOM\b|used memory > 'maxmemory'")
 _FULL_DISK = re.compile(r"\bMISCONF\b|Errors writing to the AOF file|unable to persist to disk")
 
 
@@ -29,6 +30,12 @@ def comes_from_full_disk(error: Exception) -> bool:
     """Whether the server refuses writes because its disk is full. It accepts them again once there
     is room."""
     return bool(_FULL_DISK.search(_reply(error)))
+
+
+def comes_from_full_memory(error: Exception) -> bool:
+    """Whether the server refuses writes because it holds `maxmemory` bytes. It accepts them again
+    once there is room."""
+    return bool(_FULL_MEMORY.search(_reply(error)))
 
 
 def _reply(error: Exception) -> str:

@@ -25,10 +25,14 @@ import hiredis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 
 from eagle_logger.core.redis_address import RedisAddress
-from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
+from eagle_logger.core.wrong_server import (
+    comes_from_full_disk,
+    comes_from_full_memory,
+    comes_from_wrong_server,
+)
 from eagle_logger.errors import RedisUnavailable
 
 Argument = bytes | str | int | float
@@ -121,7 +125,7 @@ class RedisConnection:
 
     def _unavailable(self, exc: Exception) -> RedisUnavailable:
         reason = (str(exc) or type(exc).__name__).rstrip(".")
-        if isinstance(exc, OutOfMemoryError) or "OOM command not allowed" in reason:
+        if comes_from_full_memory(exc):
             return RedisUnavailable(
                 f"Redis at {self._address} is out of memory: raise its maxmemory"
             )

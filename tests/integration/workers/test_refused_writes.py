@@ -76,3 +76,40 @@ async def test_a_worker_survives_a_broker_that_refuses_writes(
             await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=30)
             assert programs.runs("worker")
             assert programs.runs("beat")
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_survives_a_message_that_comes_while_the_memory_is_full(
+    tmp_path: Path,
+) -> None:
+    """Redis gives a message away even then, but it refuses the note that a worker has it."""
+    with RedisServer(tmp_path) as server:
+        environment = {
+            "EAGLE_REDIS_URL": server.url,
+            "EAGLE_DATA_DIR": str(tmp_path),
+            "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
+            "EAGLE_LOG_FORMAT": "json",
+        }
+        with (
+            Programs(tmp_path, environment) as programs,
+            redis.Redis(port=server.port) as client,
+            redis.Redis(port=server.port, db=1) as broker,
+        ):
+            programs.celery("beat", *BEAT)
+            await until(lambda: bool(broker.copy(DISPATCH, "a copy")), patience=40)
+            programs.celery("worker", *WORKER)
+            await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=40)
+            client.config_set("maxmemory", 1)
+            await until(lambda: refuses(client))
+            broker.rename("a copy", DISPATCH)  # a push would be refused
+            await until(
+                lambda: (
+                    "Connection to broker lost" in programs.output("worker")
+                    or not programs.runs("worker")
+                ),
+                patience=30,
+            )
+            client.config_set("maxmemory", 0)
+            client.hdel("eagle:progress", DISPATCH)
+            await until(lambda: bool(client.hexists("eagle:progress", DISPATCH)), patience=30)
+            assert programs.runs("worker")

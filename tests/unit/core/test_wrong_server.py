@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 from redis._parsers.base import BaseParser
 
-from eagle_logger.core.wrong_server import comes_from_full_disk, comes_from_wrong_server
+from eagle_logger.core.wrong_server import (
+    comes_from_full_disk,
+    comes_from_full_memory,
+    comes_from_wrong_server,
+)
 
 REFUSALS = [
     "READONLY You can't write against a read only replica.",
@@ -30,8 +34,11 @@ FULL_DISK = [
         "script: 4ca2, on @user_script:1."
     ),
 ]
-OTHERS = [
+FULL_MEMORY = [
     "OOM command not allowed when used memory > 'maxmemory'.",
+    ("OOM command not allowed when used memory > 'maxmemory'. script: 4ca2, on @user_script:1."),
+]
+OTHERS = [
     "NOSCRIPT No matching script. Please use EVAL.",
     "WRONGPASS invalid username-password pair or user is disabled.",
     "NOAUTH Authentication required.",
@@ -56,8 +63,16 @@ def test_a_server_whose_disk_is_full_is_known_by_its_reply(reply: str) -> None:
     assert not comes_from_wrong_server(as_redis_py_raises(reply))
 
 
+@pytest.mark.parametrize("reply", FULL_MEMORY)
+def test_a_server_whose_memory_is_full_is_known_by_its_reply(reply: str) -> None:
+    assert comes_from_full_memory(as_redis_py_raises(reply))
+    assert not comes_from_full_disk(as_redis_py_raises(reply))
+    assert not comes_from_wrong_server(as_redis_py_raises(reply))
+
+
 @pytest.mark.parametrize("reply", OTHERS)
-def test_other_errors_are_not_taken_for_a_wrong_server_or_a_full_disk(reply: str) -> None:
+def test_other_errors_are_not_taken_for_a_wrong_or_a_full_server(reply: str) -> None:
+    assert not comes_from_full_memory(as_redis_py_raises(reply))
     assert not comes_from_full_disk(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(as_redis_py_raises(reply))
     assert not comes_from_wrong_server(TimeoutError("Timeout reading from 127.0.0.1:6379"))
