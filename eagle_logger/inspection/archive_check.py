@@ -1,5 +1,10 @@
 """`eagle-logger check`: reads log files, receipts and archive, and finds what is missing, doubled,
-unreadable, damaged or misfiled."""
+unreadable, damaged or misfiled.
+
+It compares each object with the digests in its metadata, the parts of a user's hour with each
+other, each line's time with the hour of its object, and each log file that has a receipt with what
+the archive holds.
+"""
 
 from __future__ import annotations
 

@@ -150,6 +150,9 @@ class _ShardRotation:
         return self._delete_expired(user_hour) + RotationResult(deferred=deferred)
 
     def _archive_user(self, user_hour: UserHour) -> RotationResult:
+        """Archive one user's hour. If it fails and the archive does not answer, the user is
+        deferred. If the archive answers and a second try fails too, the cause is the user's own,
+        and the hour is noted as stuck."""
         done, is_second_try = RotationResult(), False
         while True:
             try:
