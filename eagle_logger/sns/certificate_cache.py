@@ -26,7 +26,7 @@ _REFUSAL_KEPT_S = 300.0
 class CertificateCache:
     """Signing certificates by URL: the last few, and the URLs that proved to hold none.
 
-    Whoever sends a message chooses the path of its certificate's URL. So fetches are rationed: ten
+    The sender of a message chooses the path of its certificate's URL. So fetches are rationed: ten
     at once and one every two seconds in the long run, whatever is sent. Concurrent messages with
     the same URL share one fetch. The cache checks neither name nor date of a certificate; the
     caller does that each time.

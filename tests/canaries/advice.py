@@ -1,6 +1,6 @@
 """What a canary test says when it fails.
 
-A canary test uses an inner part of a library by itself, without the module of ours that relies on
+A canary test uses an inner part of a library by itself, without our module that relies on
 it. It fails when a new version of the library changed that part, and then shows the header of that
 module, which says what to do.
 """

@@ -9,7 +9,7 @@ This module uses inner parts of kombu and Celery:
 - **Why, and what it saves:** `_put` bounds the queues of beat and of requests from outside, which
   would fill the users' Redis while a consumer is away for days. `_connparams` has connections
   leave a Redis that is no longer the primary; after a failover a worker would consume from it until
-  somebody restarts the worker. The pauses bring a worker back within two seconds of a long outage,
+  a person restarts the worker. The pauses bring a worker back within two seconds of a long outage,
   not half a minute. `_init_params` verifies certificates for `celery -b rediss://…`. `as_task_v2`
   lets Flower find a message by any of its users.
 - **When it breaks:** pyproject.toml allows one minor version of each, and the canaries

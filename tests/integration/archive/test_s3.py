@@ -259,7 +259,7 @@ def test_a_proxy_is_used(s3: RunningS3, monkeypatch: pytest.MonkeyPatch) -> None
         ]
 
 
-def test_a_stand_in_that_has_ended_is_told_from_a_network_that_is_down() -> None:
+def test_a_stand_in_that_has_ended_is_distinguished_from_a_network_that_is_down() -> None:
     archive = S3Archive(
         "s3://eagle/x",
         endpoint_url="http://127.0.0.1:1",

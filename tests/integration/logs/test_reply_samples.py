@@ -80,7 +80,7 @@ def test_old_days_go(tmp_path: Path) -> None:
     assert not (tmp_path / "2026-03-10").exists()
 
 
-def test_a_disk_that_refuses_is_said_so(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_a_sample_is_reported(tmp_path: Path) -> None:
     (tmp_path / "samples").write_text("in the way")
     with pytest.raises(DiskUnavailable):
         ReplySamples(tmp_path / "samples").keep_sample("002738", NOON, "x")
