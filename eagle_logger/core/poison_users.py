@@ -7,8 +7,9 @@ time, and the users who shared a message with it have been fetched before. An in
 cleared by its first report. If processes keep dying while they fetch a suspect alone, it is parked
 after five deaths in all.
 
-Many suspects at once mean that the processes died of something else. Then suspects are fetched like
-all other users, after their rest, and further deaths do not count.
+Many suspects at once mean that the processes died of something else. If they are more than a tenth
+of all users, further deaths do not count. If they are more than half, suspects are also fetched
+like all other users, after their rest. Either holds for more than sixty suspects.
 
 The Lua scripts do the same (`users/redis/scripts/lease.lua`).
 """
@@ -40,6 +41,16 @@ def is_poison(deaths: int) -> bool:
 def are_too_many(suspects: int, users: int) -> bool:
     """Whether there are too many suspects among so many users to fetch each alone."""
     return suspects > max(FEW_SUSPECTS, min(users / 2, MANY_SUSPECTS))
+
+
+def are_few(suspects: int, users: int) -> bool:
+    """Whether there are so few suspects among so many users that the death of one that is fetched
+    alone counts.
+
+    Innocent suspects are soon cleared. If many are not, a worker dies of something else; it may be
+    the only one that fetches the users of its queue.
+    """
+    return suspects <= max(FEW_SUSPECTS, min(users / 10, MANY_SUSPECTS))
 
 
 def rest(cloud_id: str, now: float) -> float:

@@ -52,8 +52,9 @@ class MemorySchedule:
         )[:limit]
         suspects = self._suspects()
         too_many = poison_users.are_too_many(len(suspects), len(tables.rows))
+        deaths_count = poison_users.are_few(len(suspects), len(tables.rows))
         one_is_leased = any(tables.rows[name].lease for name in suspects)
-        if too_many:
+        if not deaths_count:
             tables.alone = None
         leased: list[str] = []
         for since, name in due:
@@ -62,7 +63,9 @@ class MemorySchedule:
                 if one_is_leased:
                     row.due = now + tables.speed.stretched(poison_users.wait(name, now))
                     continue
-                one_is_leased, tables.alone = True, name
+                one_is_leased = True
+                if deaths_count:
+                    tables.alone = name
             row.lease_to(Lease(since, since, now + tables.lease))
             leased.append(name)
         return leased

@@ -102,6 +102,23 @@ async def test_a_worker_that_always_dies_parks_nobody(store: UserStore, clock: H
     assert {claim.abandoned for claim in await claimed(store, *fleet.ids)} == {0}
 
 
+async def test_a_worker_that_always_dies_parks_no_user_of_its_queue(
+    store: UserStore, clock: HandClock
+) -> None:
+    """It alone fetches the users of this queue: a quarter of all users."""
+    ids = [f"{number:06x}" for number in range(40)]
+    await add(store, *ids)
+    for _ in range(300):
+        clock.advance(1.0)
+        claims = await store.schedule.claim(await store.schedule.lease(1000), "dies")
+        others = [claim for claim in claims if int(claim.cloud_id, 16) % 4]
+        await store.schedule.report([reported(claim) for claim in others], {})
+        await store.schedule.free("dies")
+    claims = await claimed(store, *ids)
+    assert not any(is_poison(claim.abandoned) for claim in claims)
+    await store.schedule.report([reported(claim) for claim in claims], {})
+
+
 async def test_many_suspects_are_cleared_in_little_more_than_a_minute(
     store: UserStore, clock: HandClock
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 from eagle_logger.core.poison_users import (
     PARKED_AFTER_DEATHS,
     SHORTEST_REST_S,
+    are_few,
     are_too_many,
     deaths_after,
     is_poison,
@@ -47,6 +48,16 @@ def test_more_than_half_of_all_users_or_than_a_minute_takes_are_too_many(
     suspects: int, users: int, *, too_many: bool
 ) -> None:
     assert are_too_many(suspects, users) is too_many
+
+
+@pytest.mark.parametrize(
+    ("suspects", "users", "few"),
+    [(3, 4, True), (4, 30, False), (4, 40, True), (60, 30000, True), (61, 30000, False)],
+)
+def test_the_deaths_of_up_to_a_tenth_of_all_users_count(
+    suspects: int, users: int, *, few: bool
+) -> None:
+    assert are_few(suspects, users) is few
 
 
 def test_suspects_come_back_spread_over_ten_seconds_and_in_another_order_each_time() -> None:

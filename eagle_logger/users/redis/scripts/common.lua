@@ -10,7 +10,7 @@
 --   unproven, refused       set   id, if the relay has not answered its credentials; refuses it
 --   parkings                zset  id, by when the relay's refusals called for parking it
 --   suspects                set   id, if two processes died while they fetched it
---   alone                         the suspect that was last leased alone
+--   alone                         the suspect that was last leased alone, if its death counts
 --   gone:<id>                     last request and lease of a removed user; expires
 --   once:<key>                    the request with this key was carried out; expires
 --   clock, steady                 when users were last leased; that machine and its steady clock

@@ -69,8 +69,10 @@ for _, id in ipairs(suspect_ids) do
   end
 end
 call_in_chunks('SREM', SUSPECTS, cleared)
-local too_many = suspects > math.max(FEW, math.min(redis.call('HLEN', TURNS) / 2, MANY))
-if too_many then redis.call('DEL', ALONE) end
+local users = redis.call('HLEN', TURNS)
+local too_many = suspects > math.max(FEW, math.min(users / 2, MANY))
+local deaths_count = suspects <= math.max(FEW, math.min(users / 10, MANY))
+if not deaths_count then redis.call('DEL', ALONE) end
 
 local CLOUD_ID = '^%x%x%x%x%x%x$'
 local due = up_to_now(DUE)
@@ -86,7 +88,7 @@ for i, id in ipairs(ids) do
   else
     if waits then
       one_is_leased = true
-      redis.call('SET', ALONE, id)
+      if deaths_count then redis.call('SET', ALONE, id) end
     end
     lease_to(id, turn, ends, since, since, false, 0)
     leased[#leased + 1] = id
