@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -44,6 +45,18 @@ def names() -> Counter[str]:
 
 def test_no_two_modules_have_one_name_unless_the_folder_says_which() -> None:
     assert {name for name, count in names().items() if count > 1} == set(SHARED_NAMES)
+
+
+def test_no_two_classes_have_one_name() -> None:
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    classes = Counter(
+        node.name
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert len(classes) > 200
+    assert [name for name, count in classes.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
