@@ -28,7 +28,7 @@ _STANDING_IN_WORDS = {
     Standing.OK: "ok",
 }
 _RELAY_IN_WORDS = {
-    Phase.CLOSED: "asked for everybody",
+    Phase.CLOSED: "no user is held back to spare it",
     Phase.OPEN: "away: most visits fail, so only a few users a second are asked until it answers",
     Phase.RETURNING: "answers again: more and more users are asked",
 }
@@ -62,10 +62,12 @@ def fleet_lines(fleet: FleetStatus, selection: UserSelection) -> Iterator[str]:
 
 def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableType:
     """A table of the first of the selected users, above the totals."""
-    table = Table(title=f"{fleet.totals.users} users at {fleet.at}", title_justify="left")
+    fleet_size = fleet.totals.users
+    title = f"{fleet_size} {'user' if fleet_size == 1 else 'users'} at {fleet.at}"
+    table = Table(title=title, title_justify="left")
     for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
         is_number = heading in {"age", "last hour", "total"}
-        table.add_column(heading, justify="right" if is_number else "left")
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     users = selection.choose_from(fleet.users, MOST_ROWS)
     for user in users:
         table.add_row(
@@ -78,8 +80,9 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
             Text(state_in_words(user)),  # a Text, so that a gateway's brackets are no markup
             style=_row_style(Standing(user.standing)),
         )
-    if len(fleet.users) > len(users):
-        count = f"{len(users)} of {len(fleet.users)}, by {selection.sort}"
+    selected = selection.count(fleet.users)
+    if selected > len(users):
+        count = f"{len(users)} of {selected}, by {selection.sort}"
         table.caption = f"{count}; --limit and --json have more"
     return Group(table, "", *map(Text, totals_in_words(fleet)))
 
@@ -97,7 +100,8 @@ def state_in_words(user: UserStatus) -> str:
         case Standing.UNREADABLE:
             return harmless(user.unreadable or "")
         case Standing.FAILING:
-            return f"{user.failures} failures: {harmless(user.last_error or '')}"
+            count = "1 failure" if user.failures == 1 else f"{user.failures} failures"
+            return f"{count}: {harmless(user.last_error or '')}"
         case Standing.OVERDUE:
             never = "never read, and " if user.silence is None else ""
             return f"{never}its turn is {_age_in_words(user.late)} late"

@@ -39,6 +39,10 @@ class UserSelection:
             return sorted(selected, key=ORDERS[self.sort])
         return nsmallest(limit, selected, key=ORDERS[self.sort])
 
+    def count(self, users: list[UserStatus]) -> int:
+        """How many users are selected, whatever the limit."""
+        return sum(map(self._includes, users))
+
     def _includes(self, user: UserStatus) -> bool:
         if self.failing and user.standing not in FAILING:
             return False

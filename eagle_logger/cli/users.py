@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from eagle_logger import wiring
@@ -111,7 +111,8 @@ def list_(settings: Settings) -> None:
     """List all users, in order of cloud id. In a pipe: a line for each user, columns separated by
     tabs."""
     console = Console()
-    table = Table(*_COLUMNS) if console.is_terminal else None
+    columns = [Column(heading, overflow="fold") for heading in _COLUMNS]
+    table = Table(*columns) if console.is_terminal else None
 
     async def show_all(store: UserStore) -> None:
         async for batch in store.users.all(batch=2000):
@@ -219,7 +220,8 @@ def wake(settings: Settings, *, cloud_ids: tuple[str, ...], wake_all: bool) -> N
 
     result = with_users(settings, wake_users)
     if wake_all:
-        print(f"{len(result.woken)} users woken")
+        count = len(result.woken)
+        print(f"{count} {'user' if count == 1 else 'users'} woken")
         return
     for cloud_id in result.woken:
         print(f"{cloud_id} woken")

@@ -33,6 +33,11 @@ def test_options_choose_users_and_their_order(selection: UserSelection, ids: str
     assert "".join(user.cloud_id[-1] for user in selection.choose_from(USERS)) == ids
 
 
+def test_the_count_is_of_all_selected_users_whatever_the_limit() -> None:
+    assert UserSelection(failing=True, limit=1).count(USERS) == 3
+    assert UserSelection(limit=1).count(USERS) == len(USERS)
+
+
 def test_a_default_limit_applies_where_no_limit_was_chosen() -> None:
     assert len(UserSelection().choose_from(USERS, default_limit=3)) == 3
     assert len(UserSelection(limit=5).choose_from(USERS, default_limit=3)) == 5

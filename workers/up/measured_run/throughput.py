@@ -47,7 +47,7 @@ def flow_line(before: ThroughputSample, now: ThroughputSample) -> str:
     more = growth(before.tally, now.tally)
     late = late_percentile(more, 0.99)
     parts = [
-        f"{now.totals.users} users",
+        f"{now.totals.users} {'user' if now.totals.users == 1 else 'users'}",
         f"{more['fetches'] / max(now.at - before.at, 0.001):.1f} fetches/s",
         f"{now.tally.get('readings_logged', 0)} readings logged (+{more['readings_logged']})",
         f"{now.tally.get('uploads_done', 0)} objects archived",
