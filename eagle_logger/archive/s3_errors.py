@@ -101,7 +101,8 @@ def _advice(code: str) -> str:
 def _advice_if_silent(endpoint_url: str) -> str:
     if urlsplit(endpoint_url).hostname in _THIS_MACHINE:
         return (
-            f"start what should be at {endpoint_url} (`eagle-logger up --homes N` plays it), "
+            f"start what should be at {endpoint_url} "
+            "(`eagle-logger up --homes N` brings a stand-in along), "
             "or correct EAGLE_S3_ENDPOINT_URL"
         )
     return "is the network up, and EAGLE_S3_ENDPOINT_URL right?"

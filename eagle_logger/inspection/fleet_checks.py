@@ -76,7 +76,7 @@ def _check_dispatch(progress: Progress, silent_after: float) -> CheckResult:
     if found != OK:
         advice = "Start the system; if it runs, restart beat, then the dispatcher."
         return CheckResult.wrong(DISPATCH, found, advice)
-    return CheckResult.ok(DISPATCH, f"{-float(progress[DISPATCH]['at']):.0f} s ago")
+    return CheckResult.ok(DISPATCH, f"the last {-float(progress[DISPATCH]['at']):.0f} s ago")
 
 
 def _check_workers(status: FleetStatus, progress: Progress, silent_after: float) -> CheckResult:
@@ -88,7 +88,7 @@ def _check_workers(status: FleetStatus, progress: Progress, silent_after: float)
         kind_of_process(process) == "fetch" and age <= silent_after
         for process, age in status.processes.items()
     )
-    return CheckResult.ok(name, f"{reporting} fetching processes report")
+    return CheckResult.ok(name, f"{reporting} fetching processes report progress")
 
 
 def _check_processes(status: FleetStatus, silent_after: float) -> CheckResult:
@@ -110,7 +110,8 @@ def _check_processes(status: FleetStatus, silent_after: float) -> CheckResult:
     if silent:
         advice = "Restart what should run. What was taken away for good is forgotten after an hour."
         return CheckResult.look(name, f"silent: {_first_few(silent)}", advice)
-    return CheckResult.ok(name, f"{sum(age <= silent_after for age in ages.values())} report")
+    count = sum(age <= silent_after for age in ages.values())
+    return CheckResult.ok(name, f"{count} report progress")
 
 
 def _check_breaker(status: FleetStatus) -> CheckResult:
@@ -127,7 +128,7 @@ def _check_waiting(status: FleetStatus, late: float, very_late: float) -> CheckR
     longest = _duration(status.longest_wait)
     found = f"{totals.overdue} of {totals.users} users are overdue, the longest for {longest}"
     if status.longest_wait <= late:
-        return CheckResult.ok(name, found if totals.overdue else "nobody is overdue")
+        return CheckResult.ok(name, found if totals.overdue else "no user is overdue")
     if Phase(status.relay) is not Phase.CLOSED:
         return CheckResult.look(name, found, "They wait for the relay: see the line `breaker`.")
     advice = "See `dispatch` and `workers`. If these are well: more workers, or longer intervals."
@@ -185,7 +186,7 @@ def _check_hours(status: FleetStatus, grace: float) -> CheckResult:
         found.append(f"stuck: {stuck.total()} hours of single homes")
         advice.append("docs/how-to/free-a-stuck-hour.md")
     if not found:
-        return CheckResult.ok(name, "all that are over are archived, or about to be")
+        return CheckResult.ok(name, "every hour that is over is archived, or soon will be")
     return CheckResult.look(name, "; ".join(found), " ".join(advice))
 
 
@@ -199,7 +200,7 @@ def _check_clocks(status: FleetStatus) -> CheckResult:
     if wrong:
         advice = "Set the clocks of their machines (NTP): arrival times are wrong."
         return CheckResult.look(name, f"against Redis': {_first_few(wrong)}", advice)
-    return CheckResult.ok(name, "no process' machine is more than 2 s from Redis'")
+    return CheckResult.ok(name, "every process has the time of Redis, within 2 s")
 
 
 def _first_few(words: list[str]) -> str:

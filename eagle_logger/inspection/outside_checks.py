@@ -72,8 +72,11 @@ def clocks_agree(settings: Settings) -> CheckResult:
         pass  # other checks report a server that does not answer
     if not skews:
         advice = "Make Redis and the relay answer first."
-        return CheckResult.look(name, "nobody to compare with", advice)
-    found = ", ".join(f"{ahead:+.1f} s against {server}" for server, ahead in skews.items())
+        return CheckResult.look(name, "neither Redis nor the relay gives the time", advice)
+    found = ", ".join(
+        f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} {server}"
+        for server, ahead in skews.items()
+    )
     # The relay's date is an HTTP date. It has whole seconds, so one second more may be rounding.
     if all(abs(ahead) <= LARGEST_SKEW_S + (server != "Redis") for server, ahead in skews.items()):
         return CheckResult.ok(name, found)

@@ -28,7 +28,7 @@ def _check_server(name: str, address: RedisAddress, variable: str) -> CheckResul
     try:
         server, replication = _info(address, "server"), _info(address, "replication")
     except redis.RedisError as exc:
-        advice = f"Start Redis, or correct {variable}."
+        advice = f"Start Redis (`eagle-logger up` brings one along), or correct {variable}."
         return CheckResult.wrong(name, f"{address}: {exc}", advice)
     if replication["role"] != "master":
         advice = f"Let {variable} name the primary, or an address that always leads to it."
@@ -58,7 +58,7 @@ def redis_keeps_everything(settings: Settings) -> CheckResult:
         policy = str(_info(settings.redis_address, "memory").get("maxmemory_policy"))
         appends = bool(_info(settings.redis_address, "persistence").get("aof_enabled"))
     except redis.RedisError as exc:
-        return CheckResult.wrong(name, str(exc), "Start Redis, or correct EAGLE_REDIS_URL.")
+        return CheckResult.wrong(name, str(exc), "See the line `redis`.")
     found = f"maxmemory-policy {policy}, append-only file {'on' if appends else 'off'}"
     if policy != "noeviction":
         advice = (

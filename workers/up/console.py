@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from eagle_logger.settings import Settings
 from workers.up.data_dir import FLOWER_PASSWORD
 from workers.up.preparation import System
 from workers.up.supervisor_log import ProcessEvent
@@ -76,10 +75,10 @@ def describe_system(system: System, *, show_password: bool) -> list[str]:
         lines.append(f"sns, sqs    {simulators.aws_url} (moto): {topics}")
     if settings.rotate_open_every is not None:
         lines.append(
-            f"note        open hours are rotated too, every {settings.rotate_open_every:g} s, "
+            f"note        open hours are archived too, every {settings.rotate_open_every:g} s, "
             "as further parts (EAGLE_ROTATE_OPEN_EVERY)"
         )
-    return [*lines, *_describe_second_terminal(settings)]
+    return [*lines, *_describe_second_terminal(system)]
 
 
 def _describe_s3(system: System) -> str:
@@ -94,15 +93,17 @@ def _describe_homes(system: System) -> str:
     return f"  ({setup.homes} simulated homes; ledger {setup.ledger})"
 
 
-def _describe_second_terminal(settings: Settings) -> list[str]:
-    data_dir = shlex.quote(str(settings.data_dir.absolute()))
+def _describe_second_terminal(system: System) -> list[str]:
+    data_dir = shlex.quote(str(system.settings.data_dir.absolute()))
+    adding = "  eagle-logger users add CLOUD_ID --email ADDRESS   # asks for the password"
     return [
         "",
         "In a second terminal:",
         f"  export EAGLE_DATA_DIR={data_dir}{_path_variable()}",
-        "  eagle-logger status --watch          # users, queues, hours not yet archived",
-        "  eagle-logger read CLOUD_ID           # what was logged, from wherever it lies",
-        "  celery -A workers.app inspect active # what the workers do right now",
+        *([adding] if system.simulators is None else []),
+        "  eagle-logger status --watch             # users, queues, hours not yet archived",
+        "  eagle-logger read CLOUD_ID              # its readings, from the disk and the archive",
+        "  celery -A workers.app inspect active    # what the workers are doing now",
         "Ctrl-C stops it all, gracefully.",
     ]
 
