@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker, fetch_queues, rotate_queue
 from eagle_logger.core.kinds import Kind
-from eagle_logger.errors import RedisUnavailable
+from eagle_logger.errors import ConfigurationError, RedisUnavailable
 from eagle_logger.inspection.health import worker_silent_after
 from eagle_logger.settings import Settings
 from eagle_logger.sns.certificate_cache import FetchCertificate
@@ -73,8 +73,8 @@ async def running_bridge(
         ),
     )
     http, probes = make_server(bridge), make_probe_server(bridge)
-    http.listen(settings.bridge_port, address=settings.bridge_host)
-    probes.listen(settings.probe_port, address=settings.bridge_host)
+    _listen(http, "EAGLE_BRIDGE_PORT", settings.bridge_host, settings.bridge_port)
+    _listen(probes, "EAGLE_BRIDGE_PROBE_PORT", settings.bridge_host, settings.probe_port)
     log.info("probes_listen", port=_port_of(probes), detail="/healthz, /readyz and /metrics")
     name = settings.process_name or f"bridge@{socket.gethostname()}"
     background = [
@@ -112,6 +112,14 @@ async def serve(
         )
         await stop.wait()
         log.info("bridge_stopping")
+
+
+def _listen(server: BoundedServer, variable: str, host: str, port: int) -> None:
+    try:
+        server.listen(port, address=host)
+    except OSError as exc:
+        where = f"{host}:{port} (EAGLE_BRIDGE_HOST, {variable})"
+        raise ConfigurationError(f"cannot listen at {where}: {exc}") from exc
 
 
 async def _note_progress(fleet: Fleet, name: str) -> None:

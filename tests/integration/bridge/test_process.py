@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -93,3 +94,16 @@ async def test_a_request_under_way_is_answered_before_the_bridge_stops(
         asyncio.get_running_loop().call_later(0.1, let_go.set)
     await delivery
     assert statuses == [200]
+
+
+async def test_a_bridge_whose_port_is_taken_ends_and_names_the_setting(
+    tmp_path: Path, redis_url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        settings = environment(tmp_path, redis_url) | {"EAGLE_BRIDGE_PORT": port}
+        async with process(**settings) as started:
+            _, written = await asyncio.wait_for(started.communicate(), 30)
+    assert started.returncode == 2
+    address = f"127.0.0.1:{port} (EAGLE_BRIDGE_HOST, EAGLE_BRIDGE_PORT)"
+    assert f"cannot listen at {address}: " in written.decode()
