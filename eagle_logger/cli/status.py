@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
+import signal
 import sys
-import time
 from dataclasses import replace
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -21,6 +19,7 @@ from eagle_logger.cli.status_text import MOST_ROWS, fleet_json, fleet_lines, fle
 from eagle_logger.cli.terminal_text import print_json
 from eagle_logger.cli.user_selection import ORDERS, UserSelection
 from eagle_logger.inspection.fleet_status import Expected, FleetStatus, collect
+from eagle_logger.rotation.stop_request import StopRequest
 from eagle_logger.settings import Settings
 
 WATCH_EVERY_S = 2.0
@@ -74,15 +73,16 @@ def status(
         gc.disable()
         _print_fleet(asyncio.run(_collect_status(settings)), console, selection, as_json=as_json)
         return
-    with contextlib.suppress(KeyboardInterrupt):
-        if console.is_terminal and not as_json:
-            _watch_fleet(settings, console, selection)
-        while True:
-            _print_fleet(
-                asyncio.run(_collect_status(settings)), console, selection, as_json=as_json
-            )
-            sys.stdout.flush()
-            time.sleep(WATCH_EVERY_S)
+    # A KeyboardInterrupt may get lost: asyncio makes a cancellation of it, which a library may take
+    # for its own time-out.
+    stop = StopRequest(signal.SIGINT)
+    if console.is_terminal and not as_json:
+        _watch_fleet(settings, console, selection, stop)
+        return
+    while not stop.asked:
+        _print_fleet(asyncio.run(_collect_status(settings)), console, selection, as_json=as_json)
+        sys.stdout.flush()
+        stop.wait(WATCH_EVERY_S)
 
 
 async def _collect_status(settings: Settings) -> FleetStatus:
@@ -119,10 +119,13 @@ def _print_fleet(
             print(line)
 
 
-def _watch_fleet(settings: Settings, console: Console, selection: UserSelection) -> NoReturn:
+def _watch_fleet(
+    settings: Settings, console: Console, selection: UserSelection, stop: StopRequest
+) -> None:
     first = fleet_picture(asyncio.run(_collect_status(settings)), selection)
     with Live(first, console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            time.sleep(WATCH_EVERY_S)
+        stop.wait(WATCH_EVERY_S)
+        while not stop.asked:
             fleet = asyncio.run(_collect_status(settings))
             live.update(fleet_picture(fleet, selection), refresh=True)
+            stop.wait(WATCH_EVERY_S)
