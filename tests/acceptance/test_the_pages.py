@@ -250,7 +250,14 @@ def test_the_page_drain_a_node(system: Reader) -> None:
         Page("docs/how-to/drain-a-node.md", "sh") as page,
         Page("docs/how-to/drain-a-node.md", "text") as screen,
     ):
-        drained = system.terminal.enter(f"{{ {page.next('eagle-logger drain')}\n}} 2>&1")
+        command = f"{{ {page.next('eagle-logger drain')}\n}} 2>&1"
+        drained = system.terminal.enter(command)
+        while "  0 log files to archive" in drained:
+            # The rotator has just archived the open hour. The page shows a disk with readings.
+            system.terminal.enter("eagle-logger drain --undo")
+            before = int(shown(system, HOMES[0])["readings"])
+            until(lambda: int(shown(system, HOMES[0])["readings"]) > before)  # noqa: B023  (called at once)
+            drained = system.terminal.enter(command)
         # Homes that an earlier page added anew may have shown a reading again.
         drained = re.sub(r", \d+ duplicates? dropped", "", drained)
         assert differences(screen.next().splitlines(), drained) == []
