@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 import uvloop
-from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, Broker
@@ -98,10 +97,11 @@ class Receiver:
                 await self._check_broker()
                 await self._handle(await self._receive(stop))
                 failures = 0
-            except (Transient, BotoCoreError, ClientError) as exc:
+            except (Transient, *aws_clients.AWS_ERRORS) as exc:
                 pause = retry_pause(failures)
                 failures += 1
-                _log.warning("sqs_retry_later", reason=str(exc), seconds=round(pause, 1))
+                reason = aws_clients.reason_of(exc)
+                _log.warning("sqs_retry_later", reason=reason, seconds=round(pause, 1))
                 await _sleep_unless_stopped(stop, pause)
 
     async def warn_without_dead_letters(self) -> None:
@@ -113,8 +113,8 @@ class Receiver:
                 QueueUrl=self._queue_url,
                 AttributeNames=["RedrivePolicy"],
             )
-        except (BotoCoreError, ClientError) as exc:
-            _log.warning("queue_attributes_unreadable", reason=str(exc))
+        except aws_clients.AWS_ERRORS as exc:
+            _log.warning("queue_attributes_unreadable", reason=aws_clients.reason_of(exc))
             return
         if "RedrivePolicy" not in answer.get("Attributes", {}):
             detail = (

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from eagle_logger.settings import Settings
 from eagle_logger.sns.partitions import region_of_queue
@@ -16,6 +18,8 @@ if TYPE_CHECKING:  # the stubs are there for the type checker only
     from types_boto3_sns import SNSClient
     from types_boto3_sqs import SQSClient
 
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""What a call of these clients raises. botocore derives the last one from neither of the others."""
 LONG_POLL_S = 20
 """The longest that SQS lets a receiver wait for a message."""
 
@@ -24,6 +28,17 @@ _CONFIG = Config(
     read_timeout=LONG_POLL_S + 5,
     retries={"mode": "standard", "total_max_attempts": 2},
 )
+
+
+def reason_of(exc: Exception) -> str:
+    """Why a call failed, in one line. botocore's own message about an answer that it cannot read,
+    such as a proxy's page, holds the whole answer."""
+    if isinstance(exc, ResponseParserError):
+        return (
+            "the answer is none that SNS or SQS gives: is EAGLE_AWS_ENDPOINT_URL right, and is no "
+            "proxy between?"
+        )
+    return str(exc)
 
 
 def sns(settings: Settings, topic: Topic) -> SNSClient:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger import wiring
 from eagle_logger.cli.options import CLOUD_ID, with_settings
@@ -64,8 +63,8 @@ def subscribe(settings: Settings, *, url: str | None, queue: str | None, topic: 
             lines = subscribe_url(settings, chosen, url)
         else:
             lines = subscribe_queue(settings, chosen, queue or "")
-    except (BotoCoreError, ClientError) as exc:
-        raise EagleError(f"not subscribed: {exc}") from None
+    except aws_clients.AWS_ERRORS as exc:
+        raise EagleError(f"not subscribed: {aws_clients.reason_of(exc)}") from None
     for line in lines:
         click.echo(line)
 
@@ -90,8 +89,9 @@ def _publish(settings: Settings, topic: Topic, cloud_ids: Sequence[str]) -> None
     for batch in _batches(cloud_ids):
         try:
             answer = client.publish(TopicArn=topic.arn, Message=message_for(batch))
-        except (BotoCoreError, ClientError) as exc:
-            raise EagleError(f"not published to {topic.arn}: {exc}") from None
+        except aws_clients.AWS_ERRORS as exc:
+            reason = aws_clients.reason_of(exc)
+            raise EagleError(f"not published to {topic.arn}: {reason}") from None
         users = ", ".join(batch)
         click.echo(f"published {users} to {topic.arn} as message {answer['MessageId']}")
 

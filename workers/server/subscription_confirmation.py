@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
 from eagle_logger.settings import Settings
 from eagle_logger.sns.topics import Topic
@@ -62,8 +61,9 @@ class Confirmations:
         for pause in (*self._pauses, None):
             try:
                 subscription = await asyncio.to_thread(self._confirm, topic, token)
-            except (BotoCoreError, ClientError) as exc:
-                log.warning("subscription_confirmation_failed", reason=str(exc), again_in=pause)
+            except aws_clients.AWS_ERRORS as exc:
+                reason = aws_clients.reason_of(exc)
+                log.warning("subscription_confirmation_failed", reason=reason, again_in=pause)
             else:
                 self._counters.add("sns_confirmed")
                 log.info("subscription_confirmed", subscription=subscription)

@@ -8,6 +8,7 @@ import time
 from queue import Empty, SimpleQueue
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from eagle_logger.errors import EagleError
 from workers.up.console import Console
@@ -160,6 +161,6 @@ class ProgramWatch:
         if not self._aws_is_empty or simulators is None:
             return
         if answers(f"{simulators.aws_url}/moto-api/"):
-            with contextlib.suppress(BotoCoreError, ClientError):
+            with contextlib.suppress(BotoCoreError, ClientError, ResponseParserError):
                 create_topic_and_queue(self.system.settings)
                 self._aws_is_empty = False

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 import redis
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
 from eagle_logger.core.users import UserState
 from eagle_logger.errors import ConfigurationError, EagleError
@@ -118,6 +122,52 @@ async def test_a_failure_is_one_line(
     result = await cli(*words, **{"aws_access_key_id": "testing", **changes})
     assert isinstance(result.exception, kind)
     assert str(result.exception).startswith(beginning)
+    assert "\n" not in str(result.exception)
+
+
+@pytest.fixture
+def failing_proxy() -> Iterator[str]:
+    """The URL of a server that answers everything with status 500 and a page."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            page = b"<!DOCTYPE html>\n<body><hr>Bad Gateway</body>\n"
+            self.send_response(500)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "beginning"),
+    [
+        (["ping", "00ce69"], "not published to arn:"),
+        (["subscribe", "--http", "https://x/"], "not subscribed: "),
+    ],
+)
+async def test_an_answer_that_sns_never_gives_is_one_line(
+    cli: Any, failing_proxy: str, words: list[str], beginning: str
+) -> None:
+    secret = SecretStr("testing")
+    result = await cli(
+        *words,
+        aws_endpoint_url=failing_proxy,
+        aws_access_key_id="testing",
+        aws_secret_access_key=secret,
+    )
+    assert isinstance(result.exception, EagleError)
+    assert str(result.exception).startswith(beginning)
+    assert "EAGLE_AWS_ENDPOINT_URL" in str(result.exception)
     assert "\n" not in str(result.exception)
 
 
