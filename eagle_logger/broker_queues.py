@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.errors import RedisUnavailable
@@ -53,7 +55,11 @@ class Broker:
 
     def __init__(self, address: RedisAddress) -> None:
         self._address = address
-        self._redis = blocking_redis.client(address, socket_timeout=5, socket_connect_timeout=5)
+        # A connection that lay idle may be closed, so one more try is made, at once. redis-py's own
+        # ten take five seconds.
+        self._redis = blocking_redis.client(
+            address, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 1)
+        )
 
     def waiting(self, queues: Iterable[str]) -> dict[str, int]:
         """By queue, how many messages no worker has taken yet. Raises RedisUnavailable."""
