@@ -11,8 +11,10 @@ All lie in the folder of the hour and shard.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,9 +103,27 @@ def next_sequence(path: Path) -> int:
     return sequence
 
 
-def sealed_bytes(path: Path) -> int:
-    """The size of all sealed files that belong to the open file at `path`, up to the first number
-    that neither a sealed file nor a receipt has."""
+def sealed_bytes(path: Path, now: float) -> int:
+    """The size of all sealed files that belong to the open file at `path`. `now`: Unix seconds.
+
+    Numbers may be missing, because a file is removed some time after it was archived. So the folder
+    of an hour that is over is listed. Before that, one number after the other is tried, up to the
+    first free one: when an hour begins, listing its folder for each of thousands of homes would
+    hold up their first lines.
+    """
+    user_and_hour = parse_log_file(path.name)
+    if user_and_hour is None or now < user_and_hour[1].end:
+        return _sealed_bytes_up_to_first_free_number(path)
+    size = 0
+    for name in os.listdir(path.parent):  # noqa: PTH208  (a Path for each of thousands is slow)
+        parts = numbered(name) if name.startswith(path.stem) else None
+        if parts and parts[0] == path.name and parts[2] == SEALED:
+            with suppress(FileNotFoundError):
+                size += path.with_name(name).stat().st_size
+    return size
+
+
+def _sealed_bytes_up_to_first_free_number(path: Path) -> int:
     size, sequence = 0, 1
     while True:
         sealed, receipt = numbered_paths(path, sequence)

@@ -133,7 +133,7 @@ class OpenFiles:
             self.close_all()
             fd = _open_or_create(path)
         try:
-            stat, sealed_size = os.fstat(fd), sealed_bytes(Path(path))
+            stat, sealed_size = os.fstat(fd), sealed_bytes(Path(path), time.time())
         except OSError:
             os.close(fd)
             raise

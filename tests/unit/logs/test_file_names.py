@@ -60,3 +60,26 @@ def test_a_file_of_another_name_is_no_open_file(name: str) -> None:
 )
 def test_a_file_of_another_name_is_no_sealed_file(name: str) -> None:
     assert file_names.sealed_file(PATH.with_name(name)) is None
+
+
+def test_sealed_files_count_though_earlier_ones_were_removed(tmp_path: Path) -> None:
+    path, another = tmp_path / PATH.name, tmp_path / PATH.name.replace("002738", "00ce69")
+    for sequence in (2, 3, 7, 12_345):
+        file_names.sealed_path(path, sequence).write_bytes(b"12345")
+    for other in (path, path.with_name("rainforest-002738-2026-03-10-17.0007.receipt.json")):
+        other.write_bytes(b"not counted")
+    file_names.sealed_path(another, 1).write_bytes(b"not counted")
+    hour = Hour.parse("2026-03-10-17")
+    assert file_names.sealed_bytes(path, hour.end) == 4 * 5
+    assert file_names.sealed_bytes(another, hour.end) == len(b"not counted")
+
+
+def test_while_an_hour_lasts_its_sealed_files_are_tried_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.listdir", lambda _: pytest.fail("it listed the folder"))
+    path, hour = tmp_path / PATH.name, Hour.parse("2026-03-10-17")
+    assert file_names.sealed_bytes(path, hour.start) == 0
+    for sequence in (1, 2):
+        file_names.sealed_path(path, sequence).write_bytes(b"12345")
+    assert file_names.sealed_bytes(path, hour.start) == 2 * 5
