@@ -21,9 +21,12 @@ from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UserSta
 MOST_ROWS = 40
 MOST_STUCK_ROWS = 10
 MOST_REASONS = 10
+LEASED_IN_WORDS = "waiting for a worker or being fetched"
+"""No worker may take the message of a leased user for as long as its lease lasts: its node may be
+drained."""
 _STANDING_IN_WORDS = {
     Standing.NEVER_READ: "it answers, and no reading ever came of it",
-    Standing.LEASED: "being fetched",
+    Standing.LEASED: LEASED_IN_WORDS,
     Standing.NEW: "not asked yet",
     Standing.OK: "ok",
 }
@@ -146,9 +149,8 @@ def _users_line(fleet: FleetStatus) -> str:
     has_waited = totals.overdue and fleet.longest_wait
     longest = f", the longest for {_age_in_words(fleet.longest_wait)}" if has_waited else ""
     waiting = f"{totals.due} waiting their turn ({totals.overdue} overdue{longest})"
-    return (
-        f"users: {totals.users}, {waiting}, {totals.leased} being fetched, {totals.parked} parked"
-    )
+    leased = f"{totals.leased} {LEASED_IN_WORDS}"
+    return f"users: {totals.users}, {waiting}, {leased}, {totals.parked} parked"
 
 
 def _reasons_in_words(fleet: FleetStatus) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from eagle_logger import wiring
 from eagle_logger.cli.click_groups import CommandGroup
 from eagle_logger.cli.options import CLOUD_ID, with_settings
+from eagle_logger.cli.status_text import LEASED_IN_WORDS
 from eagle_logger.cli.terminal_text import harmless
 from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.cli.users_export import export
@@ -143,7 +144,7 @@ def _turn_in_words(stored: StoredUser) -> str:
         return f"parked: {harmless(stored.state.parked)}"
     if stored.unreadable:
         return harmless(stored.unreadable)
-    return "being fetched" if stored.due is None else f"due {iso(stored.due)}"
+    return LEASED_IN_WORDS if stored.due is None else f"due {iso(stored.due)}"
 
 
 def _cadence_in_words(stored: StoredUser) -> str:

@@ -172,7 +172,7 @@ def test_the_page_add_users(system: Reader) -> None:
         system.terminal.enter(add_one, keys="a wrong one\n")
         system.type_until(page, "eagle-logger users show 01fba2")
         system.terminal.enter(add_one, keys=f"{right}\n")
-        assert shown(system, "01fba2")["turn"].startswith(("due", "being fetched"))
+        assert shown(system, "01fba2")["turn"].startswith(("due", "waiting for a worker"))
 
         (system.folder / "token.header").write_text(f"Authorization: Bearer {TOKEN}")
         portal = {member: known["63c429"][member] for member in ("user_email", "user_pw")}

@@ -107,11 +107,11 @@ def test_status_prints_a_line_for_each_user_into_a_pipe(environment: dict[str, s
     assert [(row[0], row[6]) for row in rows] == [
         ("00ce71", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue"),
         ("00ce69", "not asked yet"),
-        ("00ce70", "being fetched"),
+        ("00ce70", "waiting for a worker or being fetched"),
     ]
     assert rows[0][1] == "2026-03-10T17:54:01Z"
     assert "# users: 3, 1 waiting their turn" in done.stdout
-    assert ", 1 being fetched, 1 parked\n" in done.stdout
+    assert ", 1 waiting for a worker or being fetched, 1 parked\n" in done.stdout
     assert (
         "# parked, and not asked any more: 1 (`eagle-logger users add` corrects a password;"
         in done.stdout

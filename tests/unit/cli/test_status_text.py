@@ -57,7 +57,11 @@ def test_a_user_whose_state_cannot_be_read_is_shown_with_the_reason() -> None:
 HOURLY = {Kind.DEMAND: 3600.0, Kind.SUMMATION: 3600.0, Kind.PRICE: 3600.0, Kind.MESSAGE: 3600.0}
 SHOWN = [
     (outline(last=int(NOW) - 9), "ok", "ok"),
-    (outline(last=int(NOW) - 9, due=None, lease=NOW + 19), "leased", "being fetched"),
+    (
+        outline(last=int(NOW) - 9, due=None, lease=NOW + 19),
+        "leased",
+        "waiting for a worker or being fetched",
+    ),
     (outline(last=int(NOW) - 9, due=NOW - 1.5), "ok", "ok"),
     (outline(last=int(NOW) - 900, due=NOW - 840), "overdue", "its turn is 14 min late"),
     (outline(due=NOW - 840), "overdue", "never read, and its turn is 14 min late"),
@@ -114,7 +118,7 @@ def test_the_longest_wait_of_overdue_users_is_shown() -> None:
     late = fleet(totals=Totals(7, 6, 2, 0, 1, NOW - 840), longest_wait=840.0)
     line = (
         "users: 7, 6 waiting their turn (2 overdue, the longest for 14 min), "
-        "0 being fetched, 1 parked"
+        "0 waiting for a worker or being fetched, 1 parked"
     )
     assert line in totals_in_words(late)
 
