@@ -108,8 +108,7 @@ def move_to_free_ports(system: System, name: str) -> tuple[System, Program] | No
 
     Writes the new ports into the data directory, where the other commands read them.
     """
-    ports = _PORT_SETTINGS.get(name, ())
-    taken = [port for port in ports if not is_free(getattr(system.settings, port))]
+    taken = _taken_ports(system, name)
     if not taken or not system.configured_ports.isdisjoint(taken):
         return None
     settings = system.settings.model_copy(update={port: free_port() for port in taken})
@@ -122,6 +121,18 @@ def move_to_free_ports(system: System, name: str) -> tuple[System, Program] | No
     write_services(settings.data_dir, former_services(settings.data_dir) | new_ports)
     others = [other for other in system.programs if other.name != name]
     return replace(system, settings=settings, programs=[*others, program]), program
+
+
+def has_taken_port(system: System, name: str) -> bool:
+    """Whether one of the program's ports is in use and may be exchanged for another."""
+    taken = _taken_ports(system, name)
+    return bool(taken) and system.configured_ports.isdisjoint(taken)
+
+
+def _taken_ports(system: System, name: str) -> list[str]:
+    """The names of the settings of those of this program's ports that are in use."""
+    ports = _PORT_SETTINGS.get(name, ())
+    return [port for port in ports if not is_free(getattr(system.settings, port))]
 
 
 def _assemble_system(

@@ -4,6 +4,8 @@ ports."""
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import time
 from queue import Empty, SimpleQueue
 
@@ -15,7 +17,7 @@ from workers.up.console import Console
 from workers.up.data_dir import leave_sign_of_life, note_given_up
 from workers.up.manager import Manager
 from workers.up.measured_run.deaths import Deaths
-from workers.up.preparation import System, move_to_free_ports
+from workers.up.preparation import System, has_taken_port, move_to_free_ports
 from workers.up.programs import AWS
 from workers.up.readiness import answers
 from workers.up.restarts import Restarts
@@ -23,6 +25,8 @@ from workers.up.simulators import create_topic_and_queue
 from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, ProcessEvent
 
 TICK_S = 0.2
+_PORT_IN_USE = os.strerror(errno.EADDRINUSE)
+"""What a program writes before it dies of a port that another one has taken."""
 
 Inbox = SimpleQueue[ProcessEvent | int]
 """Events of programs, and the numbers of signals that ask `up` to stop."""
@@ -101,11 +105,24 @@ class ProgramWatch:
             )
             self.stop_requested = True
         elif item.what == DIED and item.name not in self.given_up:
-            self._console.report_death(item, self._manager.last_lines(item.name))
+            last_lines = self._manager.last_lines(item.name)
+            self._console.report_death(item, last_lines)
+            if not self._is_stopping and any(_PORT_IN_USE in line for line in last_lines):
+                self._leave_taken_port(item.name)
         elif item.what == STARTED and item.name == AWS:
             self._aws_is_empty = True
         elif item.what == GAVE_UP and not self._is_stopping:
             self._handle_given_up(item.name)
+
+    def _leave_taken_port(self, name: str) -> None:
+        """Move a program to other ports at its first death, if another program has taken its own.
+        Otherwise supervisor would start it four more times in vain."""
+        if not has_taken_port(self.system, name):
+            return
+        # It may have started again meanwhile, and hold the port itself.
+        self._manager.stop([name])
+        self._move_to_free_ports(name)
+        self._manager.start([name])
 
     def _handle_given_up(self, name: str) -> None:
         """If readings flow without the program, report it once, and start it again after ever
