@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -59,13 +59,11 @@ def break_ext4(at: Path) -> None:
 def fill(folder: Path, leave: int = 0) -> Path:
     """Write a file that takes all free space but `leave` bytes; returns its path."""
     ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        try:
-            while _free(folder) > leave:
-                file.write(bytes(min(2**20, max(4096, _free(folder) - leave))))
-                file.flush()
-        except OSError:
-            pass  # the volume is full
+    # Others may write there, too, so that less is free than was counted. The file has no buffer:
+    # its close would try to write what was refused once more, and raise.
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while (free := _free(folder) - leave) > 0:
+            file.write(bytes(min(2**20, max(4096, free))))
     return ballast
 
 
