@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parents[2]
 PROJECT = "eagle-logger-test"
 
+PATIENCE_S = 180.0
+"""How long a test waits for a state. The engine shares two cores with all that it runs."""
+
 Answer = TypeVar("Answer")
 
 
@@ -50,14 +53,14 @@ class Compose:
             **settings,
         }
 
-    def __call__(self, *words: str, within: float = 120, stdin: str | None = None) -> str:
+    def __call__(self, *words: str, within: float = PATIENCE_S, stdin: str | None = None) -> str:
         """Run `docker compose …`; returns its output. Raises CommandFailed, or TimeoutExpired after
         `within` seconds."""
         return self._run("docker", "compose", *words, within=within, stdin=stdin)
 
     def docker(self, *words: str) -> str:
         """Run `docker …`; returns its output and errors, because `docker logs` prints to both."""
-        return self._run("docker", *words, within=60, errors_too=True)
+        return self._run("docker", *words, within=PATIENCE_S, errors_too=True)
 
     def exec(self, service: str, *command: str, stdin: str | None = None) -> str:
         return self("exec", "-T", service, *command, stdin=stdin)
@@ -137,14 +140,14 @@ def get_json(request: urllib.request.Request | str) -> tuple[int, Any]:
         return 0, None
 
 
-def eventually(ask: Callable[[], Answer], *, within: float, what: str) -> Answer:
+def eventually(ask: Callable[[], Answer], what: str, *, within: float = PATIENCE_S) -> Answer:
     """Ask until the answer is true, and return it. While the system starts or stops, commands may
-    fail; that counts as no answer."""
+    fail, or print nothing that can be read; that counts as no answer."""
     until = time.monotonic() + within
     while True:
         try:
             answer = ask()
-        except CommandFailed as exc:
+        except (CommandFailed, LookupError, ValueError) as exc:
             last: object = exc
         else:
             if answer:
