@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,11 @@ from eagle_logger.core.paths import shard_of
 from eagle_logger.core.redis_address import RedisAddress
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.users.cipher import new_key
-from tests.acceptance.running import EAGLE_LOGGER, environment, until
+from tests.acceptance.running import EAGLE_LOGGER, environment
+from tests.support.polling import PATIENCE_S, wait_until
 from tests.support.redis_server import RedisServer
 
 URL = re.compile(r"^http\S+$", re.MULTILINE)
-_ENDS_WITHIN_S = 40.0
 
 
 class Fleet:
@@ -98,9 +98,18 @@ class Fleet:
             name, data, [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *options]
         )
 
-    def kill(self, name: str) -> None:
-        """Kill the process, and record its death as `up` would."""
+    def kill_when(self, name: str, condition: Callable[[], bool]) -> None:
+        """Kill the process while the condition holds, and record its death as `up` would."""
         process = self._running.pop(name)
+
+        def holds_while_it_is_stopped() -> bool:
+            process.send_signal(signal.SIGSTOP)
+            if condition():
+                return True
+            process.send_signal(signal.SIGCONT)
+            return False
+
+        wait_until(holds_while_it_is_stopped)
         process.kill()
         process.wait()
         agent = f"eagle-logger/{version('eagle-logger')} {name}/{process.pid}"
@@ -110,7 +119,7 @@ class Fleet:
     def end(self, name: str) -> None:
         process = self._running.pop(name)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(_ENDS_WITHIN_S) == 0, self.output(name)
+        assert process.wait(PATIENCE_S) == 0, self.output(name)
 
     def run(self, data: str, *words: str, code: int = 0) -> str:
         """Run an `eagle-logger` command on this data directory; returns its output."""
@@ -152,7 +161,7 @@ class Fleet:
     def _start_stand_in(self, name: str, *words: str) -> str:
         """Start it; returns the URL that it prints."""
         self._start(name, "control", [*EAGLE_LOGGER, *words])
-        until(
+        wait_until(
             lambda: (
                 URL.search(self.output(name)) is not None or self._running[name].poll() is not None
             )
@@ -187,9 +196,10 @@ class Fleet:
         folder = self.folder(data)
         return sum(folder.unarchived(hour) for hour in folder.hours())
 
-    def archived(self, data: str) -> int:
-        """How many log files of this disk have receipts."""
-        return len(list((self.data(data) / "logs").glob("*/*/*.receipt.json")))
+    def last_archived(self, data: str) -> str:
+        """The name of the last hour of which this disk holds a receipt; empty if there is none."""
+        receipts = (self.data(data) / "logs").glob("*/*/*.receipt.json")
+        return max((receipt.parts[-3] for receipt in receipts), default="")
 
     def waiting(self, queue: str) -> int:
         """How many messages of the queue no worker has taken."""

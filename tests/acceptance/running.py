@@ -8,25 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-GIVE_UP_AFTER_S = 150.0
+from tests.support.polling import PATIENCE_S, wait_until
+
 EAGLE_LOGGER = [sys.executable, str(Path(sys.executable).parent / "eagle-logger")]
 HEADER = "In a second terminal:"
-
-
-def until(
-    condition: Callable[[], bool], seconds: float = GIVE_UP_AFTER_S, *, pause: float = 0.05
-) -> None:
-    """Wait until the condition holds; AssertionError if it does not within these seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(pause)
 
 
 def environment(data: Path, **settings: str) -> dict[str, str]:
@@ -82,7 +72,7 @@ class Up:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
-        until(lambda: not processes(self.data))
+        wait_until(lambda: not processes(self.data))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -97,7 +87,7 @@ class Up:
         self.await_line(re.escape(HEADER))
 
     def await_line(self, pattern: str) -> None:
-        until(
+        wait_until(
             lambda: re.search(pattern, self.screen) is not None or self.process.poll() is not None
         )
         assert re.search(pattern, self.screen), self.screen
@@ -111,7 +101,7 @@ class Up:
 
     def wait(self) -> int:
         """Wait for its end; returns the exit code."""
-        return self.process.wait(GIVE_UP_AFTER_S)
+        return self.process.wait(PATIENCE_S)
 
     def summary(self) -> dict[str, Any]:
         """The last line of standard output."""

@@ -8,14 +8,19 @@ import pty
 import re
 import signal
 import subprocess
+from collections.abc import Container
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.acceptance.running import GIVE_UP_AFTER_S, until
+from tests.support.polling import PATIENCE_S, wait_until
 
 # 0 chooses free ports; the ordinary ones may be in use on this machine.
 SETTINGS = {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0"}
+
+
+ANY = range(256)
+"""Any exit code."""
 
 
 class Terminal:
@@ -37,7 +42,7 @@ class Terminal:
         output = self.enter(f"{command}; env -0")
         self._environment = dict(one.split("=", 1) for one in output.split("\0") if "=" in one)
 
-    def enter(self, command: str, *, keys: str = "", codes: tuple[int, ...] = (0,)) -> str:
+    def enter(self, command: str, *, keys: str = "", codes: Container[int] = (0,)) -> str:
         """Run a command; return its output."""
         done = subprocess.run(
             ["bash", "-c", command],
@@ -47,11 +52,26 @@ class Terminal:
             capture_output=True,
             text=True,
             check=False,
-            timeout=GIVE_UP_AFTER_S,
+            timeout=PATIENCE_S,
         )
         assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done.stdout
+
+    def enter_until(self, command: str, pattern: str) -> re.Match[str]:
+        """Run a command again and again, until its output has this pattern; return the match. On a
+        busy machine, `celery` hears of no worker within its second, and fails."""
+        printed = ""
+
+        def is_printed() -> bool:
+            nonlocal printed
+            printed = self.enter(command, codes=ANY)
+            return re.search(pattern, printed) is not None
+
+        wait_until(is_printed)
+        match = re.search(pattern, printed)
+        assert match
+        return match
 
     def answer(self, command: str, question: str, words: str) -> str:
         """Run a command on a terminal and type `words` once it has asked `question`. Returns what
@@ -75,7 +95,7 @@ class Terminal:
                         os.write(ours, f"{words}\n".encode())
                         asked = True
             os.close(ours)
-            assert process.wait(GIVE_UP_AFTER_S) == 0, seen
+            assert process.wait(PATIENCE_S) == 0, seen
         return seen.decode()
 
     def start(self, command: str) -> Running:
@@ -117,7 +137,7 @@ class Running:
         return self._output.read_text()
 
     def await_line(self, pattern: str) -> str:
-        until(
+        wait_until(
             lambda: re.search(pattern, self.screen) is not None or self._process.poll() is not None
         )
         line = re.search(pattern, self.screen)
@@ -131,5 +151,5 @@ class Running:
 
     def control_c(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(GIVE_UP_AFTER_S)
+        self._process.wait(PATIENCE_S)
         assert "Traceback" not in self.screen, self.screen

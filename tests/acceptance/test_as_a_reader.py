@@ -69,12 +69,14 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert "25" in reader.enter(readme.next(".venv/bin/eagle-logger status"))
         listed = reader.enter(readme.next(".venv/bin/eagle-logger users list"))
         cloud_id = re.findall(r"^\W*([0-9a-f]{6})\b", listed, re.MULTILINE)[0]
-        assert "demand" in reader.enter(
-            readme.next(".venv/bin/eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id)
+        reader.enter_until(
+            readme.next(".venv/bin/eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id),
+            "demand",
         )
         reader.enter(readme.next(".venv/bin/eagle-logger doctor"), codes=(0, 1))
-        assert "online" in reader.enter(
-            readme.next("EAGLE_DATA_DIR=data .venv/bin/celery -A workers.app inspect active")
+        reader.enter_until(
+            readme.next("EAGLE_DATA_DIR=data .venv/bin/celery -A workers.app inspect active"),
+            "online",
         )
 
         # Tutorial: look around.
@@ -86,21 +88,22 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert "demand" in reader.enter(
             tutorial.next("eagle-logger read CLOUD_ID").replace("CLOUD_ID", cloud_id)
         )
-        lines = reader.enter(
-            tutorial.next("eagle-logger read CLOUD_ID --since 10m").replace("CLOUD_ID", cloud_id)
-        ).splitlines()
+        lines = reader.enter_until(
+            tutorial.next("eagle-logger read CLOUD_ID --since 10m").replace("CLOUD_ID", cloud_id),
+            r"\A(?:.*\n){3}\Z",
+        )[0].splitlines()
         assert [json.loads(line)["cloud_id"] for line in lines] == [cloud_id] * 3
         reader.enter(
             tutorial.next("eagle-logger fetch CLOUD_ID --dry-run").replace("CLOUD_ID", cloud_id)
         )
-        assert "OK" in reader.enter(tutorial.next("celery -A workers.app status"))
-        assert "online" in reader.enter(tutorial.next("celery -A workers.app inspect active"))
+        reader.enter_until(tutorial.next("celery -A workers.app status"), "OK")
+        reader.enter_until(tutorial.next("celery -A workers.app inspect active"), "online")
 
         # Break something.
-        pid = re.findall(
-            r'"pid": (\d+)',
-            reader.enter(tutorial.next("celery -A workers.app inspect stats | grep")),
-        )[0]
+        pid = reader.enter_until(
+            tutorial.next("celery -A workers.app inspect stats | grep"),
+            r'fetch-1@\S+ OK\n\W*"pid": (\d+)',
+        )[1]
         reader.enter(tutorial.next("kill -9 PID").replace("PID", pid))
         running.await_line(rf"\(pid {pid}\) died")
         running.control_c()

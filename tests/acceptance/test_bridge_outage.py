@@ -25,17 +25,16 @@ from eagle_logger.sns.topics import Topic
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import StoredUser, UserStore
 from tests.acceptance.running import EAGLE_LOGGER, environment
-from tests.acceptance.running import until as until_true
 from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns
-from tests.support.polling import until
+from tests.support.polling import PATIENCE_S, until, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.set_membership import breaches
 from workers.bridge import aws_clients
 from workers.up.ports import free_port
 from workers.up.simulators import read_homes
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 HOMES = 1000
 OUTAGE_S = 15.0
@@ -93,7 +92,7 @@ class Relay:
         options = ["--homes", str(HOMES), "--port", port, "--latency", "0.1"]
         options += ["--users-file", str(self.users_file)]
         stage.start("simulator", *EAGLE_LOGGER[1:], "simulate", *options)
-        until_true(lambda: "EAGLE_RELAY_URL=" in stage.output("simulator"))
+        wait_until(lambda: "EAGLE_RELAY_URL=" in stage.output("simulator"))
 
     def per_home(self) -> dict[str, dict[str, Any]]:
         with urllib.request.urlopen(f"{self._url}/stats?homes=all", timeout=30) as reply:
@@ -109,7 +108,7 @@ def until_answers(url: str) -> None:
         except OSError:
             return False
 
-    until_true(answers)
+    wait_until(answers)
 
 
 def start_workers(stage: Stage) -> None:
@@ -228,25 +227,24 @@ async def outage(
     start_workers(stage)
     cloud_ids = await register(store, settings, relay.users_file)
     until_answers(f"{bridge}/healthz")
-    await until(lambda: at_rest(store, relay, dict.fromkeys(cloud_ids, 1)), patience=60)
+    await until(lambda: at_rest(store, relay, dict.fromkeys(cloud_ids, 1)))
     asked_before = {cloud_id: home["requests"] for cloud_id, home in relay.per_home().items()}
-    assert "sqs" in await store.fleet.progress()
+    await until(lambda: reports_progress(store, "sqs"))
 
     server.stop()
     gone = time.monotonic()
     statuses: dict[str, list[int]] = {cloud_id: [] for cloud_id in cloud_ids[BY_HTTP]}
     delivering = asyncio.create_task(deliver(sns, f"{bridge}/sns", cloud_ids[BY_HTTP], statuses))
     await asyncio.to_thread(publish, settings, cloud_ids[BY_SQS])
-    await until(lambda: time.monotonic() > gone + OUTAGE_S and all(statuses.values()), patience=60)
+    await until(lambda: time.monotonic() > gone + OUTAGE_S and all(statuses.values()))
     # The stand-in counts first visible messages, then invisible ones. A message that becomes
     # visible in between is in neither count, so we ask again until the count is right.
     await until(lambda: messages_in(settings, "fetch") == len(cloud_ids[BY_SQS]))
     server.start()
 
-    await asyncio.wait_for(delivering, 60)
+    await asyncio.wait_for(delivering, PATIENCE_S)
     await until(
         lambda: at_rest(store, relay, {name: count + 1 for name, count in asked_before.items()}),
-        patience=60,
     )
     assert {several[-1] for several in statuses.values()} == {200}
     assert {status for several in statuses.values() for status in several[:-1]} <= {503, 429}
@@ -255,6 +253,10 @@ async def outage(
     assert messages_in(settings, "dead") == 0
     assert {home["most_in_flight"] for home in relay.per_home().values()} == {1}
     assert await breaches(store.users) == []
+
+
+async def reports_progress(store: UserStore, process: str) -> bool:
+    return process in await store.fleet.progress()
 
 
 async def at_rest(store: UserStore, relay: Relay, expected: Mapping[str, int]) -> bool:

@@ -22,12 +22,13 @@ import redis
 from eagle_logger.core.users import Credentials, User
 from eagle_logger.users.cipher import Cipher, new_key
 from eagle_logger.users.redis.encoding import encode_user
-from tests.acceptance.running import EAGLE_LOGGER, Up, environment, until
+from tests.acceptance.running import EAGLE_LOGGER, Up, environment
 from tests.support.leaks import Place, command_lines, files, redis_content, shown
+from tests.support.polling import wait_until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 TOKEN = "token of the bridge, made for this test"
@@ -78,20 +79,24 @@ class System:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
         output = (done.stdout + done.stderr).encode()
         self.outputs.append((f"the output of `eagle-logger {words[0]}`", output))
         return done.stdout
 
     def celery(self, *words: str) -> None:
+        """Run `celery …` until it prints something. A worker has only a second to answer."""
         command = [sys.executable, "-m", "celery", "-A", "workers.app", *words]
-        done = subprocess.run(
-            command, env=environment(self.data), capture_output=True, check=False, timeout=60
-        )
-        assert done.stdout
-        output = done.stdout + done.stderr
-        self.outputs.append((f"the output of `celery {' '.join(words)}`", output))
+
+        def prints() -> bool:
+            done = subprocess.run(
+                command, env=environment(self.data), capture_output=True, check=False
+            )
+            output = done.stdout + done.stderr
+            self.outputs.append((f"the output of `celery {' '.join(words)}`", output))
+            return bool(done.stdout)
+
+        wait_until(prints)
 
     def ask(
         self, url: str, *, body: bytes | None = None, method: str | None = None, **headers: str
@@ -99,7 +104,7 @@ class System:
         """Make an HTTP request; returns body and headers of the answer, whatever its status."""
         request = urllib.request.Request(url, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 answer = bytes(response.read() + str(response.headers).encode())
         except urllib.error.HTTPError as exc:
             answer = exc.read() + str(exc.headers).encode()
@@ -159,11 +164,9 @@ def test_no_secret_shows_anywhere(tmp_path: Path) -> None:
             use_and_abuse(system)
             look_at_everything(system)
             redis_and_processes = [*redis_content(system.services["redis_url"]), *command_lines()]
-        no_secrets = {"an event": "task-succeeded", "a result in words": "1 user, 1 fetched"}
-        shown_in_events = {
-            line.partition(" shows")[0] for line in shown(no_secrets, published.places)
-        }
-        assert shown_in_events == set(no_secrets), "the search would find what was published"
+            # The search would find what is published.
+            for no_secret in ("task-succeeded", "1 user, 1 fetched"):
+                wait_until(lambda: any(shown({"": no_secret}, list(published.places))))  # noqa: B023  (called at once)
         up.ask_to_stop()
         assert up.wait() == 0, up.screen
     written = [*files(data, but=HOLD_SECRETS), ("the screen", up.screen.encode())]
@@ -215,15 +218,15 @@ def use_and_abuse(system: System) -> None:
     put_faults(system, faults(system, telling, strange))
     system("ping", pinged)
     system("ping", pinged, "--direct")
-    until(lambda: system.has_logged("sqs_message"))
-    until(lambda: (system.users()[refused]["why_not"] or "").startswith("refused"))
-    until(lambda: "no_key" in (system.users()[locked]["last_error"] or ""))
-    until(
+    wait_until(lambda: system.has_logged("sqs_message"))
+    wait_until(lambda: (system.users()[refused]["why_not"] or "").startswith("refused"))
+    wait_until(lambda: "no_key" in (system.users()[locked]["last_error"] or ""))
+    wait_until(
         lambda: all(
             any(system.data.rglob(f"samples/*/{cloud_id}.jsonl")) for cloud_id in (telling, strange)
         )
     )
-    until(lambda: any(system.data.rglob("*.gz")))
+    wait_until(lambda: any(system.data.rglob("*.gz")))
 
 
 def seal_with_a_lost_key(system: System, cloud_id: str) -> None:
@@ -275,10 +278,9 @@ def look_at_everything(system: System) -> None:
     for what in ("active", "conf", "report", "stats", "registered"):
         system.celery("inspect", what)
     system.celery("report")
-    assert b'"fetch"' in system.ask_flower("/api/tasks?limit=100")
-    workers = system.ask_flower("/api/workers?refresh=true")
-    assert b"fetch-1@" in workers
-    fetcher = re.search(rb"fetch-1@[\w.-]+", workers)
+    wait_until(lambda: b'"fetch"' in system.ask_flower("/api/tasks?limit=100"))
+    wait_until(lambda: b"fetch-1@" in system.ask_flower("/api/workers?refresh=true"))
+    fetcher = re.search(rb"fetch-1@[\w.-]+", system.outputs[-1][1])
     assert fetcher
     for path in ("/workers", "/tasks", "/broker", "/metrics", f"/worker/{fetcher[0].decode()}"):
         system.ask_flower(path)

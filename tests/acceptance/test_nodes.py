@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.nodes import Fleet
-from tests.acceptance.running import until
+from tests.support.polling import wait_until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's locks"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 
 HOMES = 48
@@ -47,31 +47,30 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     for number in range(3):
         fleet.start_worker(f"node-{number}", f"disk-{number}", f"fetch.{number},rotate")
     for number in range(3):
-        until(lambda number=number: fleet.archived(f"disk-{number}") > 0)  # type: ignore[misc]
+        wait_until(lambda number=number: bool(fleet.last_archived(f"disk-{number}")))  # type: ignore[misc]
         assert fleet.logged(f"disk-{number}") <= fleet.homes_of(number)
 
     # One node dies under load, and a new one takes its queue.
-    until(lambda: fleet.unarchived("disk-1") > 0)
-    fleet.kill("node-1")
+    fleet.kill_when("node-1", lambda: fleet.unarchived("disk-1") > 0)
     assert fleet.unarchived("disk-1") > 0, "what only this disk holds"
-    until(lambda: fleet.waiting("fetch.1") > 0)
+    wait_until(lambda: fleet.waiting("fetch.1") > 0)
     hour = fleet.folder("disk-2").hours()[-1]
     # The full queue of the dead node does not stop the other nodes.
-    until(lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600)
+    wait_until(lambda: fleet.folder("disk-2").hours()[-1].start >= hour.start + 2 * 3600)
     fleet.start_worker("node-3", "disk-3", "fetch.1,rotate")
 
     # Meanwhile another is drained and put back to work.
     assert "empty: the archive holds every reading" in fleet.run("disk-0", "drain")
     assert fleet.unarchived("disk-0") == 0
-    others = fleet.archived("disk-2")
-    until(lambda: fleet.archived("disk-2") > others)
+    others = fleet.last_archived("disk-2")
+    wait_until(lambda: fleet.last_archived("disk-2") > others)
     assert fleet.unarchived("disk-0") == 0, "the other nodes went on, this one did not"
     assert "empty" in fleet.run("disk-0", "drain"), "a second drain does no harm"
     fleet.run("disk-0", "drain", "--undo")
-    until(lambda: fleet.unarchived("disk-0") > 0)
+    wait_until(lambda: fleet.unarchived("disk-0") > 0)
 
     # The new node serves all homes of the dead one.
-    until(lambda: fleet.logged("disk-3") == fleet.homes_of(1))
+    wait_until(lambda: fleet.logged("disk-3") == fleet.homes_of(1))
 
     # Without the dead node's disk, what only it held counts as lost …
     fleet.drain("disk-0", "disk-2", "disk-3")
@@ -84,7 +83,7 @@ def test_a_fleet_loses_a_node_and_finds_its_disk_again(fleet: Fleet) -> None:
     # … and once the disk is back, a rotator archives it.
     assert fleet.unarchived("disk-1") == held
     fleet.start_worker("finder", "disk-1", "rotate")
-    until(lambda: fleet.unarchived("disk-1") == 0)
+    wait_until(lambda: fleet.unarchived("disk-1") == 0)
     after = fleet.verdict(code=0, with_deaths=True)
     assert after["lost"] == after["duplicated"] == after["unexpected"] == after["misfiled"] == 0
     assert after["readings_archived"] > before["readings_archived"]

@@ -26,23 +26,23 @@ from eagle_logger.core.line_format import encode_line, parse_line
 from eagle_logger.core.paths import log_file
 from eagle_logger.core.readings import Reading
 from eagle_logger.settings import load
-from tests.acceptance.running import HEADER, processes, until
+from tests.acceptance.running import HEADER, processes
 from tests.acceptance.terminal import Terminal
 from tests.support.certificates import Authority
 from tests.support.log_lines import demand
 from tests.support.pages import Page, differences
+from tests.support.polling import PATIENCE_S, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 HOMES = ("01fba2", "63c429", "a0331b")
 """The first simulated homes, which the pages name."""
 TOKEN = "made-up-token-of-the-bridge"
-GIVE_UP_AFTER_S = 90.0
 QUIET = (0, 69)
 """Exit codes of `celery`: 69 if no worker answered within a second, as on a busy machine."""
 HOST = socket.gethostname()
@@ -77,7 +77,7 @@ class Reader:
         self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
     ) -> str:
         """Type the page's next command again and again, until its output looks like the page's."""
-        command, end = page.next(begins), time.monotonic() + GIVE_UP_AFTER_S
+        command, end = page.next(begins), time.monotonic() + PATIENCE_S
         while True:
             printed = self._typed(command, codes, wrapped)
             wrong = differences(page.output, printed)
@@ -109,7 +109,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         services = json.loads((folder / "data/services.json").read_text())
         reader.names["http://127.0.0.1:8888"] = f"http://127.0.0.1:{services['bridge_port']}"
         reader.names["simulator"] = services["relay_url"].removesuffix("/cgi-bin/post_manager")
-        until(lambda: all(int(shown(reader, home)["readings"]) for home in HOMES))
+        wait_until(lambda: all(int(shown(reader, home)["readings"]) for home in HOMES))
         yield reader
         running.control_c()
     for pid in processes(folder / "data"):
@@ -201,13 +201,13 @@ def test_the_page_celery_command_line(system: Reader) -> None:
         system.type_until(page, "eagle-logger status | grep")
         # Messages stay in the queue while no worker takes from it.
         control = f"{celery} control -d fetch-1@{HOST}"
-        system.terminal.enter(f"{control} cancel_consumer fetch.0")
-        until(lambda: "fetch.0 0" not in system.terminal.enter("eagle-logger status"))
+        system.terminal.enter_until(f"{control} cancel_consumer fetch.0", "OK")
+        wait_until(lambda: "fetch.0 0" not in system.terminal.enter("eagle-logger status"))
         system.type(page, f"{celery} purge -f -Q fetch.0")
-        system.terminal.enter(f"{control} add_consumer fetch.0")
-        system.type(page, f"{celery} control cancel_consumer fetch.0")
+        system.terminal.enter_until(f"{control} add_consumer fetch.0", "OK")
+        system.type_until(page, f"{celery} control cancel_consumer fetch.0", codes=QUIET)
         system.type_until(page, f"{celery} inspect active", codes=QUIET)
-        system.type(page, f"{celery} control add_consumer fetch.0")
+        system.type_until(page, f"{celery} control add_consumer fetch.0", codes=QUIET)
 
 
 def test_the_page_rotate_keys(system: Reader) -> None:
@@ -228,20 +228,21 @@ def test_the_page_wake_users(system: Reader) -> None:
     refused = ["01fba2", "63c429"]
     for home in refused:
         before = int(shown(system, home)["readings"])
-        until(lambda: int(shown(system, home)["readings"]) > before)  # noqa: B023  (called at once)
+        wait_until(lambda: int(shown(system, home)["readings"]) > before)  # noqa: B023  (called at once)
     with Page("docs/how-to/wake-users.md", "console") as page:
         answer = "Wrong User or Password"
         faults(system, {"fault": "status", "status": 401, "text": answer, "homes": refused})
         try:
             for home in refused:
-                until(lambda: int(shown(system, home)["failures in a row"]) >= 3)  # noqa: B023  (called at once)
+                wait_until(lambda: int(shown(system, home)["failures in a row"]) >= 3)  # noqa: B023  (called at once)
             system.type_until(page, "eagle-logger status")
             system.type_until(page, "eagle-logger users show 01fba2")
+            # While they are refused. Otherwise the next try may wake them first.
+            system.type(page, "eagle-logger users wake 01fba2 63c429")
         finally:
             faults(system)
-        system.type(page, "eagle-logger users wake 01fba2 63c429")
         system.type(page, "eagle-logger users wake --all")
-    until(lambda: shown(system, "01fba2")["failures in a row"] == "0")
+    wait_until(lambda: shown(system, "01fba2")["failures in a row"] == "0")
 
 
 def test_the_page_drain_a_node(system: Reader) -> None:
@@ -256,7 +257,7 @@ def test_the_page_drain_a_node(system: Reader) -> None:
             # The rotator has just archived the open hour. The page shows a disk with readings.
             system.terminal.enter("eagle-logger drain --undo")
             before = int(shown(system, HOMES[0])["readings"])
-            until(lambda: int(shown(system, HOMES[0])["readings"]) > before)  # noqa: B023  (called at once)
+            wait_until(lambda: int(shown(system, HOMES[0])["readings"]) > before)  # noqa: B023  (called at once)
             drained = system.terminal.enter(command)
         # Homes that an earlier page added anew may have shown a reading again.
         drained = re.sub(r", \d+ duplicates? dropped", "", drained)
@@ -280,8 +281,8 @@ def test_the_page_drain_a_node(system: Reader) -> None:
             "/mnt/found", str(lost_disk)
         )
         finder = system.terminal.start(f"env {where} {command}")
-        until(lambda: "finder@" in system.terminal.enter("celery -A workers.app status"))
-        until(lambda: any(path.parent.glob("*.receipt.json")), 40)
+        system.terminal.enter_until("celery -A workers.app status", "finder@")
+        wait_until(lambda: any(path.parent.glob("*.receipt.json")))
         finder.kill()
     # No worker rotates that disk any more. The system forgets it by itself after a day; this test
     # cannot wait so long.
@@ -291,16 +292,16 @@ def test_the_page_drain_a_node(system: Reader) -> None:
 
 def test_the_pages_about_stores_alerts_failures_pings_and_upgrades(system: Reader) -> None:
     with Page("docs/how-to/choose-a-store.md", "console") as page:
-        system.type(page, "eagle-logger doctor", codes=(0, 1))
+        system.type_until(page, "eagle-logger doctor", codes=(0, 1))
     with Page("docs/how-to/change-the-bucket.md", "console") as page:
-        system.type(page, "docker compose exec rotator eagle-logger doctor", codes=(0, 1))
-        system.type(page, "docker compose exec rotator eagle-logger check")
-        system.type(page, "docker compose exec rotator eagle-logger check")
+        system.type_until(page, "docker compose exec rotator eagle-logger doctor", codes=(0, 1))
+        system.type_until(page, "docker compose exec rotator eagle-logger check")
+        system.type_until(page, "docker compose exec rotator eagle-logger check")
     with Page("docs/how-to/read-an-alert.md", "sh") as page:
-        system.type(page, "docker compose exec worker eagle-logger doctor", codes=(0, 1))
+        system.type_until(page, "docker compose exec worker eagle-logger doctor", codes=(0, 1))
         system.type(page, "docker compose exec worker eagle-logger status")
     with Page("docs/how-to/something-is-wrong.md", "console") as page:
-        system.type(page, "eagle-logger doctor", codes=(0, 1))
+        system.type_until(page, "eagle-logger doctor", codes=(0, 1))
         for options in ("", " --failing", " --stale 1h", " --sort failures --limit 100"):
             assert "# users: 3" in system.type(page, f"eagle-logger status{options}")
     with Page("docs/how-to/sns-and-sqs.md", "sh") as page:
@@ -310,7 +311,7 @@ def test_the_pages_about_stores_alerts_failures_pings_and_upgrades(system: Reade
         assert "published 01fba2" in system.type(page, "eagle-logger ping 002738")
         assert "01fba2" in system.type(page, "eagle-logger ping --direct 002738")
     with Page("docs/how-to/upgrade.md", "console") as page:
-        system.type(page, "curl -s http://127.0.0.1:8888/metrics")
+        system.type_until(page, "curl -s http://127.0.0.1:8888/metrics")
 
 
 def test_the_page_redis_backup(system: Reader) -> None:
@@ -319,7 +320,7 @@ def test_the_page_redis_backup(system: Reader) -> None:
         system.terminal.enter("eagle-logger users remove 01fba2 63c429")
         system.type(page, "eagle-logger users import backup.jsonl")
         system.type_until(page, "eagle-logger status | tail")
-        assert "nothing wrong" in system.type(page, "eagle-logger check")
+        assert "nothing wrong" in system.type_until(page, "eagle-logger check")
     assert shown(system, "01fba2")["user_email"] == "home-01fba2@homes.example"
 
 
@@ -438,8 +439,8 @@ def test_the_page_scale(at_rest: Reader, redis_url: str) -> None:
             printed = at_rest.terminal.enter("celery -A workers.app status", codes=QUIET)
             return workers <= set(re.findall(r"->  (\S+):", printed))
 
-        until(all_answer)
-        until(lambda: "beat" in at_rest.terminal.enter("eagle-logger status"))
+        wait_until(all_answer)
+        wait_until(lambda: "beat" in at_rest.terminal.enter("eagle-logger status"))
         assert bridge.await_line("bridge")
         for program in (bridge, beat, dispatching, rotating, fetching):
             program.kill()

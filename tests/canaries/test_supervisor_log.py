@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.canaries.advice import advice_of
+from tests.support.polling import wait_until
 from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessLog
 
 MODULE = "workers/up/supervisor_log.py"
@@ -44,7 +45,7 @@ def test_the_log_shows_starts_ends_and_what_was_given_up(tmp_path: Path) -> None
         [death] = [event for event in events if event.what == DIED]
         assert death.status == "exit status 3", log
         assert death.pid > 0, log
-        assert abs(death.at - time.time()) < 60, log
+        assert abs(death.at - time.time()) < 600, log
 
 
 def _log_of_a_run(directory: Path) -> str:
@@ -55,9 +56,6 @@ def _log_of_a_run(directory: Path) -> str:
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
     environment = {**os.environ, "TZ": "UTC"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as supervisor:
-        end = time.monotonic() + 20
-        while "dying entered FATAL" not in log.read_text():
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
+        wait_until(lambda: "dying entered FATAL" in log.read_text())
         supervisor.terminate()
     return log.read_text()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.acceptance.running import until
+from tests.support.polling import wait_until
 from workers.up.config import child_command
 from workers.up.exec_with_parent import PARENT
 from workers.up.programs import SIMULATOR, Program, stand_in_programs
@@ -50,7 +50,7 @@ class StandIns:
                 self._processes[program.name] = subprocess.Popen(
                     command, env=self._environment, stdout=log, stderr=log
                 )
-        until(lambda: all(answers(program.answers_at or "") for program in self._programs), 60)
+        wait_until(lambda: all(answers(program.answers_at or "") for program in self._programs))
         return self
 
     def __exit__(

@@ -25,10 +25,11 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.settings import Settings
 from eagle_logger.telemetry import late_percentile
 from eagle_logger.users.store import StoredUser
-from tests.acceptance.running import environment, until
+from tests.acceptance.running import environment
 from tests.faults.resource_watch import Watch
 from tests.faults.stand_ins import StandIns
 from tests.support import volumes
+from tests.support.polling import wait_until
 from tests.support.tcp_proxy import TcpProxy
 from workers.up.data_dir import key_file, write_private_file
 from workers.up.manager import SUPERVISORD_LOG, Manager
@@ -253,7 +254,7 @@ class Trial:
         self.watch.end()
         self._kill_supervisor()
         self.manager.__exit__()
-        until(lambda: not any(_is_alive(pid) for pid in self._pids))
+        wait_until(lambda: not any(_is_alive(pid) for pid in self._pids))
 
     def start_again(self) -> None:
         self.manager = self._new_manager()
@@ -310,7 +311,7 @@ class Trial:
             except RedisUnavailable:
                 return False
 
-        until(holds, patience)
+        wait_until(holds, patience)
 
     def await_flow(self) -> float:
         """Wait until a reading of every home that arrives after now is logged. Returns the seconds

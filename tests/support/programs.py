@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.polling import PATIENCE_S
+
 WORKER = ("worker", "-n", "dispatcher@%h", "-Q", "dispatch,adhoc", "-P", "threads", "-c", "4")
 BEAT = ("beat", "--pidfile=")
 
@@ -35,7 +37,7 @@ class Programs:
     def output(self, name: str) -> str:
         return self._file(name).read_text(errors="replace")
 
-    def exit_status(self, name: str, within: float = 30) -> int:
+    def exit_status(self, name: str, within: float = PATIENCE_S) -> int:
         return self._running[name].wait(within)
 
     def runs(self, name: str) -> bool:

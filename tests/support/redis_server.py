@@ -19,9 +19,8 @@ from typing import Self
 import pytest
 import redis
 
+from tests.support.polling import PATIENCE_S
 from workers.up import servers
-
-_STARTS_AND_STOPS_WITHIN_S = 20.0
 
 
 def redis_binary() -> str:
@@ -64,7 +63,7 @@ class RedisServer:
         command += ["--save", "", "--appendonly", "no"]
         self.process = subprocess.Popen([*command, *self._options])
         with redis.Redis(port=self.port) as client:
-            until = time.monotonic() + _STARTS_AND_STOPS_WITHIN_S
+            until = time.monotonic() + PATIENCE_S
             while not _answers(client):
                 if self.process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(log.read_text())
@@ -74,13 +73,13 @@ class RedisServer:
         """Let it end in good order."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(_STARTS_AND_STOPS_WITHIN_S)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(_STARTS_AND_STOPS_WITHIN_S)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ import pytest
 
 from eagle_logger.simulator.s3.faults import Fault
 from eagle_logger.simulator.s3.server import StandInS3, serve
+from tests.support.polling import PATIENCE_S
 
 if TYPE_CHECKING:
     from eagle_logger.archive.s3 import S3Archive
@@ -36,11 +37,11 @@ class RunningS3:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     def misbehave(self, *faults: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from tests.support.polling import PATIENCE_S
+
 
 class TcpProxy:
     """Forwards from 127.0.0.1:`port` to 127.0.0.1:`target` in a thread. Use as a context.
@@ -32,7 +34,7 @@ class TcpProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(
@@ -42,7 +44,7 @@ class TcpProxy:
         trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def go_dead(self) -> None:
         """Leave every connection half-open for good, and every new one until `come_back`."""

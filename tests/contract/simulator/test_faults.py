@@ -12,6 +12,7 @@ import pytest
 from eagle_logger.simulator.relay.homes import homes
 from tests.contract.simulator.raw_connection import PATH, Answer, RawConnection
 from tests.contract.simulator.running_relay import running_relay
+from tests.support.polling import PATIENCE_S
 
 HOMES = homes(3, seed=12)
 HOME, OTHER, _ = HOMES
@@ -49,11 +50,11 @@ def wait_until_in_flight(connection: RawConnection, requests: int) -> None:
 
 
 def wait_for(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if result := look():
             return result
-    pytest.fail("it did not become true within 5 s")
+    pytest.fail("it did not become true")
 
 
 def test_faults_can_be_changed_while_the_relay_runs(connection: RawConnection) -> None:
@@ -102,7 +103,7 @@ def test_a_reset_sends_no_more_than_the_bytes_before_it(
 def test_a_dripping_reply_is_in_the_ledger_only_when_its_last_byte_is_sent(
     address: tuple[str, int], connection: RawConnection
 ) -> None:
-    put_faults(connection, {"fault": "drip", "bytes_per_second": 2000})
+    put_faults(connection, {"fault": "drip", "bytes_per_second": 600})
     with RawConnection(address) as slow:
         started = time.monotonic()
         slow.post(HOME, DEMAND)
@@ -142,7 +143,7 @@ def test_the_fault_latency_delays_a_reply(connection: RawConnection) -> None:
     put_faults(connection, {"fault": "latency", "seconds": 0.2})
     started = time.monotonic()
     ask(connection)
-    assert 0.15 < time.monotonic() - started < 2
+    assert time.monotonic() - started > 0.15
 
 
 def test_a_huge_body_comes_whole_and_holds_no_reading(connection: RawConnection) -> None:
@@ -155,7 +156,7 @@ def test_a_huge_body_comes_whole_and_holds_no_reading(connection: RawConnection)
 def test_the_ledger_marks_a_reply_whose_client_had_closed_before(
     address: tuple[str, int], connection: RawConnection
 ) -> None:
-    put_faults(connection, {"fault": "latency", "seconds": 0.2})
+    put_faults(connection, {"fault": "latency", "seconds": 1.0})
     with RawConnection(address) as hasty:
         hasty.post(HOME, DEMAND)
         wait_until_in_flight(connection, 1)

@@ -324,8 +324,8 @@ def test_the_ledger_lists_each_reply_with_its_readings() -> None:
     assert (first["agent"], first["cloud_id"]) == ("by hand", HOME.cloud_id)
     assert (first["port"], first["client_closed"]) == (port, False)
     assert first["connection"] == second["connection"]
-    assert now - 5 < first["completed"] < now + 0.01
-    assert first["completed"] == pytest.approx(first["wall"], abs=0.01)
+    assert now - 60 < first["completed"] < now + 0.01
+    assert first["completed"] == pytest.approx(first["wall"], abs=1)
     factor = number(demand["Multiplier"]) or 1
     assert first["readings"] == [
         {

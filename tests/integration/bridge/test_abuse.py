@@ -15,6 +15,7 @@ from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.integration.bridge.conftest import Queue
 from tests.support.fake_sns import FakeSns, body
+from tests.support.polling import PATIENCE_S
 from workers.server import limits
 from workers.server.app import BoundedServer
 from workers.server.lifecycle import running_bridge
@@ -25,7 +26,7 @@ TOO_SLOW = 0.3
 POST = b"POST /sns HTTP/1.1\r\nHost: a\r\n"
 
 
-async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = 5.0) -> bytes:
+async def raw(url: str, *parts: bytes, pause: float = 0.0, patience: float = PATIENCE_S) -> bytes:
     """Send these bytes and read until the server closes."""
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -84,7 +85,7 @@ async def test_a_sender_that_is_too_slow_is_cut_off(
 async def test_a_sender_that_asks_too_often_is_answered_429(
     settings: Settings, store: UserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(1, 20), Rate(1, 100)))
+    monkeypatch.setattr(RateLimit.__init__, "__defaults__", (Rate(0.01, 20), Rate(0.01, 100)))
     async with running_bridge(settings, Queue()) as url, aiohttp.ClientSession(url) as http:
         statuses = []
         for _ in range(25):
@@ -92,7 +93,8 @@ async def test_a_sender_that_asks_too_often_is_answered_429(
                 statuses.append(response.status)
                 answer = await response.json(content_type=None)
         assert statuses == [400] * 20 + [429] * 5
-        assert (response.headers["Retry-After"], answer["reason"]) == ("1", "too_many_requests")
+        assert answer["reason"] == "too_many_requests"
+        assert 0 < int(response.headers["Retry-After"]) <= 100
         async with http.get("/healthz") as response:
             assert response.status == 200
 

@@ -60,7 +60,7 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
                 )
                 for cloud_id, answers in zip(cloud_ids, statuses, strict=True)
             ]
-            await until(lambda: all(statuses), patience=30)
+            await until(lambda: all(statuses))
             server.start()
             await asyncio.gather(*deliveries)
         assert all(answers[-1] == 200 for answers in statuses)

@@ -17,6 +17,7 @@ import aiohttp
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import UserStore
 from tests.support.fake_sns import FakeSns
+from tests.support.polling import PATIENCE_S
 from workers.server.lifecycle import running_bridge
 
 
@@ -35,7 +36,7 @@ async def process(**environment: str) -> AsyncIterator[asyncio.subprocess.Proces
 
 async def url_of(started: asyncio.subprocess.Process) -> str:
     assert started.stderr is not None
-    while line := await asyncio.wait_for(started.stderr.readline(), 30):
+    while line := await asyncio.wait_for(started.stderr.readline(), PATIENCE_S):
         fields = json.loads(line)
         if fields["event"] == "listening":
             return str(fields["url"])
@@ -58,7 +59,7 @@ async def test_the_bridge_stops_on_sigterm_with_status_0(tmp_path: Path, redis_u
         async with aiohttp.ClientSession(url) as http, http.get("/healthz") as response:
             assert response.status == 200
         started.send_signal(signal.SIGTERM)
-        _, log = await asyncio.wait_for(started.communicate(), 15)
+        _, log = await asyncio.wait_for(started.communicate(), PATIENCE_S)
     assert started.returncode == 0
     assert all(json.loads(line)["level"] == "info" for line in log.splitlines())
 
@@ -70,7 +71,7 @@ async def test_a_mistake_in_the_settings_is_one_line(tmp_path: Path, redis_url: 
         {"EAGLE_BRIDGE_HOST": "203.0.113.1"},
     ):
         async with process(**{**environment(tmp_path, redis_url), **mistake}) as started:
-            _, log = await asyncio.wait_for(started.communicate(), 30)
+            _, log = await asyncio.wait_for(started.communicate(), PATIENCE_S)
         assert started.returncode == 2
         assert b"Traceback" not in log
         assert log.decode().count("\n") <= 2
@@ -83,14 +84,14 @@ async def test_a_request_under_way_is_answered_before_the_bridge_stops(
 
     def slow(_: Sequence[str]) -> None:
         began.set()
-        let_go.wait(10)
+        let_go.wait(PATIENCE_S)
 
     async def deliver(url: str) -> None:
         statuses.extend(await sns.deliver(f"{url}/sns", sns.notification("002738"), attempts=1))
 
     async with running_bridge(settings, slow, fetch_certificate=sns.fetch_certificate) as url:
         delivery = asyncio.create_task(deliver(url))
-        await asyncio.to_thread(began.wait, 10)
+        await asyncio.to_thread(began.wait, PATIENCE_S)
         asyncio.get_running_loop().call_later(0.1, let_go.set)
     await delivery
     assert statuses == [200]
@@ -103,7 +104,7 @@ async def test_a_bridge_whose_port_is_taken_ends_and_names_the_setting(
         port = str(other.getsockname()[1])
         settings = environment(tmp_path, redis_url) | {"EAGLE_BRIDGE_PORT": port}
         async with process(**settings) as started:
-            _, written = await asyncio.wait_for(started.communicate(), 30)
+            _, written = await asyncio.wait_for(started.communicate(), PATIENCE_S)
     assert started.returncode == 2
     address = f"127.0.0.1:{port} (EAGLE_BRIDGE_HOST, EAGLE_BRIDGE_PORT)"
     assert f"cannot listen at {address}: " in written.decode()

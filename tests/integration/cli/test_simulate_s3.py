@@ -14,6 +14,7 @@ import pytest
 from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
 from tests.integration.cli.commands import COMMAND
+from tests.support.polling import PATIENCE_S
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def test_objects_outlive_a_kill_and_sigterm_ends_the_process(tmp_path: Path) -> 
     with running(tmp_path) as (process, url):
         archive_at(url).put("some/key", b"body", {"rows": "3"})
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait()
     with running(tmp_path) as (process, url):
         stored = archive_at(url).head("some/key")
         assert stored is not None
@@ -60,6 +61,6 @@ def test_objects_outlive_a_kill_and_sigterm_ends_the_process(tmp_path: Path) -> 
         with pytest.raises(ArchiveUnavailable, match="EAGLE_AWS_SECRET_ACCESS_KEY"):
             archive_at(url, "wrong").ping()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert (tmp_path / "s3" / "eagle" / "some" / "key").read_bytes() == b"body"
     assert len((tmp_path / "s3" / "puts.jsonl").read_text().splitlines()) == 2

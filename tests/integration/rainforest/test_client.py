@@ -19,6 +19,7 @@ from eagle_logger.errors import ConfigurationError, Refused, RelayUnavailable
 from eagle_logger.rainforest.relay.client import RelayClient
 from eagle_logger.rainforest.source import Decoded, UnreadableReply
 from tests.support.certificates import Authority
+from tests.support.polling import until
 from tests.support.raw_relay import RawRelay, hangs_up, raw_relay, replies, says
 from tests.unit.rainforest.decoding.quirks.quirk import WHOLE
 
@@ -216,7 +217,7 @@ async def test_the_callers_deadline_ends_a_silent_request(make_client: Make) -> 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await make_client(relay).ask(JANE, Kind.DEMAND)
-        await asyncio.wait_for(relay.all_closed.wait(), 5)
+        await until(relay.all_closed.is_set)
 
 
 async def test_the_connect_timeout_ends_a_handshake_that_gets_no_answer(
@@ -243,7 +244,7 @@ async def test_the_callers_deadline_ends_a_reply_that_comes_byte_by_byte(make_cl
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await client.ask(JANE, Kind.DEMAND)
-        await asyncio.wait_for(relay.all_closed.wait(), 5)
+        await until(relay.all_closed.is_set)
         relay.answer = replies(WHOLE)
         assert (await client.ask(JANE, Kind.DEMAND)).known
 
@@ -261,7 +262,7 @@ async def test_an_endless_body_is_not_read_to_its_end(make_client: Make) -> None
             await make_client(relay).ask(JANE, Kind.DEMAND)
         assert raised.value.problem.what == "too_large"
         assert JANE.user_pw not in raised.value.problem.sample
-        await asyncio.wait_for(relay.all_closed.wait(), 5)
+        await until(relay.all_closed.is_set)
 
 
 async def test_a_whole_notification_at_the_beginning_of_a_huge_body_counts(
@@ -271,7 +272,7 @@ async def test_a_whole_notification_at_the_beginning_of_a_huge_body_counts(
         decoded = await make_client(relay).ask(JANE, Kind.DEMAND)
         assert len(decoded.readings) == 1
         assert [problem.what for problem in decoded.problems] == ["too_large"]
-        await asyncio.wait_for(relay.all_closed.wait(), 5)
+        await until(relay.all_closed.is_set)
 
 
 async def test_interim_heads_without_end_are_a_connection_error(make_client: Make) -> None:
@@ -337,7 +338,7 @@ async def test_a_gateway_may_be_asked_again_after_a_cancelled_request(make_clien
     async with raw_relay(says()) as relay:
         client = make_client(relay)
         first = asyncio.create_task(client.ask(JANE, Kind.DEMAND))
-        await asyncio.wait_for(relay.asked.wait(), 5)
+        await until(relay.asked.is_set)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

@@ -58,7 +58,8 @@ async def test_requests_arrive_a_second_apart_from_far_away(
             await until(lambda: world.is_idle(HOME))
         await first.close()
     assert len(arrived) == 3
-    assert min(later - earlier for earlier, later in pairwise(arrived)) >= 1.1
+    # The gap is longer than a second; a busy machine notes an arrival a little late.
+    assert min(later - earlier for earlier, later in pairwise(arrived)) >= 1.0
 
 
 def _port(url: str) -> int:

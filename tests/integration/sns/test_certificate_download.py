@@ -14,6 +14,7 @@ from eagle_logger.sns.certificate_download import CertificateDownload
 from eagle_logger.sns.refusals import CertificateUnavailable, MessageRefused, Reason
 from tests.support.certificates import Authority
 from tests.support.fake_sns import HOST, FakeSns, LoopbackResolver, serve_certificates
+from tests.support.polling import PATIENCE_S
 
 URL = f"https://{HOST}/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 AUTHORITY = Authority()
@@ -88,7 +89,7 @@ async def test_a_host_without_a_trusted_certificate_is_not_asked() -> None:
 async def test_a_host_that_sends_byte_by_byte_is_left_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(certificate_download, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(certificate_download, "TIMEOUT_S", 1.0)
     gone = asyncio.Event()
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -104,7 +105,7 @@ async def test_a_host_that_sends_byte_by_byte_is_left_after_the_timeout(
     application = web.Application()
     application.router.add_get("/{path:.*}", drip)
     with pytest.raises(CertificateUnavailable):
-        await asyncio.wait_for(download(application), 3)
+        await asyncio.wait_for(download(application), PATIENCE_S)
     assert gone.is_set()
 
 

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from eagle_logger.errors import ConfigurationError
+from tests.support.polling import wait_until
 from tests.support.volumes import fill, tmpfs
 from workers.up.manager import SUPERVISORD_LOG, Manager, ManagerGone
 from workers.up.measured_run.deaths import Deaths, record_unseen_deaths
@@ -23,13 +24,6 @@ from workers.up.supervisor_log import DIED, GAVE_UP, STARTED, STOPPED, ProcessEv
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 SLEEP = ("sleep", "1000")
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        time.sleep(0.02)
 
 
 def lives(pid: int) -> bool:
@@ -59,14 +53,13 @@ def managed(data: Path, *programs: Program) -> Iterator[tuple[Manager, list[Proc
     events: list[ProcessEvent] = []
     with Manager(programs, data, os.environ, events.append) as manager:
         manager.start([program.name for program in programs])
-        until(
-            lambda: (
-                {event.name for event in events if event.what == STARTED}
-                == {program.name for program in programs}
-            )
-        )
-        until(lambda: not any(still_supervisor(event.pid) for event in events))
+        wait_until(lambda: names_of(events, STARTED) == {program.name for program in programs})
+        wait_until(lambda: not any(still_supervisor(event.pid) for event in events))
         yield manager, events
+
+
+def names_of(events: list[ProcessEvent], what: str) -> set[str]:
+    return {event.name for event in events if event.what == what}
 
 
 def deaths(events: list[ProcessEvent]) -> list[ProcessEvent]:
@@ -78,7 +71,7 @@ def test_a_killed_program_is_reported_with_pid_and_signal_and_starts_again(tmp_p
         first = manager.pid("fetch-1")
         before = time.time()
         os.kill(first, signal.SIGKILL)
-        until(lambda: bool(manager.running()) and manager.pid("fetch-1") not in {0, first})
+        wait_until(lambda: bool(manager.running()) and manager.pid("fetch-1") not in {0, first})
         (death,) = deaths(events)
         assert (death.name, death.pid, death.status) == ("fetch-1", first, "terminated by SIGKILL")
         assert before - 0.1 <= death.at <= time.time()
@@ -88,7 +81,7 @@ def test_two_deaths_in_quick_succession_are_both_reported(tmp_path: Path) -> Non
     a, b = tmp_path / "a", tmp_path / "b"
     dies_twice = f"test -e {b} && sleep 1000; test -e {a} && touch {b} || touch {a}; exit 3"
     with managed(tmp_path, program("beat", "sh", "-c", dies_twice)) as (manager, events):
-        until(lambda: len(deaths(events)) == 2 and manager.pid("beat") != 0)
+        wait_until(lambda: len(deaths(events)) == 2 and manager.pid("beat") != 0)
         assert {death.status for death in deaths(events)} == {"exit status 3"}
         assert len({death.pid for death in deaths(events)}) == 2
 
@@ -103,13 +96,13 @@ def test_a_program_is_given_up_at_its_fifth_death_after_growing_pauses(
     events: list[ProcessEvent] = []
     with Manager([bad, none], tmp_path, os.environ, events.append) as manager:
         manager.start(["bad", "none"])
-        until(lambda: {event.name for event in events if event.what == GAVE_UP} == {"bad", "none"})
+        wait_until(lambda: names_of(events, GAVE_UP) == {"bad", "none"})
         died = [death.at for death in deaths(events) if death.name == "bad"]
         started = [event.at for event in events if event.what == STARTED and event.name == "bad"]
         assert len(died) == len(started) == 5
         pauses = [again - end for end, again in zip(died, started[1:], strict=False)]
-        assert pauses == sorted(pauses)
-        assert pauses[0] < 2.1
+        # A busy machine makes a pause longer. The log shows no more than milliseconds.
+        assert all(pause > number - 0.01 for number, pause in enumerate(pauses, 1)), pauses
         assert manager.last_lines("bad", 1) == ["no such luck"]
         assert manager.running() == set()
 
@@ -118,7 +111,7 @@ def test_programs_stop_when_asked_and_have_not_died(tmp_path: Path) -> None:
     with managed(tmp_path, program("one"), program("two")) as (manager, events):
         manager.stop(["one", "two", "one"])
         assert manager.running() == set()
-        until(lambda: {event.name for event in events if event.what == STOPPED} == {"one", "two"})
+        wait_until(lambda: names_of(events, STOPPED) == {"one", "two"})
         assert deaths(events) == []
 
 
@@ -128,9 +121,9 @@ def test_a_program_that_does_not_stop_in_time_is_killed_and_has_died(tmp_path: P
     )
     waited: list[list[str]] = []
     with managed(tmp_path, deaf) as (manager, events):
-        until(lambda: manager.last_lines("deaf") == ["1"])
+        wait_until(lambda: manager.last_lines("deaf") == ["1"])
         manager.stop(["deaf"], waiting=waited.append)
-        until(lambda: bool(deaths(events)))
+        wait_until(lambda: bool(deaths(events)))
         assert deaths(events)[0].status == "terminated by SIGKILL"
     assert waited == [] or waited[0] == ["deaf"]
 
@@ -148,8 +141,8 @@ def test_a_killed_supervisord_leaves_no_program_and_each_death_is_reported(tmp_p
     with managed(tmp_path, program("one"), program("two")) as (manager, events):
         pids = [manager.pid("one"), manager.pid("two")]
         os.kill(int((tmp_path / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
-        until(lambda: not any(lives(pid) for pid in pids))
-        until(lambda: len(deaths(events)) == 2)
+        wait_until(lambda: not any(lives(pid) for pid in pids))
+        wait_until(lambda: len(deaths(events)) == 2)
         assert {death.pid for death in deaths(events)} == set(pids)
         with pytest.raises(ManagerGone):
             manager.running()
@@ -180,10 +173,10 @@ with Manager(programs, Path(sys.argv[1]), os.environ, report) as manager:
         pids.append(int((tmp_path / "run" / "supervisord.pid").read_text()))
         assert all(lives(pid) for pid in pids)
         os.kill(pids[0], signal.SIGKILL)
-        until(lambda: b"SIGKILL" in (tmp_path / "run" / SUPERVISORD_LOG).read_bytes())
+        wait_until(lambda: b"SIGKILL" in (tmp_path / "run" / SUPERVISORD_LOG).read_bytes())
         up.kill()
         up.wait()
-        until(lambda: not any(lives(pid) for pid in pids))
+        wait_until(lambda: not any(lives(pid) for pid in pids))
     (unseen,) = record_unseen_deaths(Deaths(tmp_path), tmp_path / "run" / SUPERVISORD_LOG, 0.0)
     assert (unseen.pid, unseen.status) == (pids[0], "terminated by SIGKILL")
 
@@ -192,7 +185,7 @@ def test_programs_run_below_a_long_path(tmp_path: Path) -> None:
     data = tmp_path / ("d" * 60) / ("e 'f\"" * 15)
     data.mkdir(parents=True)
     with managed(data, program("one", "sh", "-c", "echo 50%; sleep 1000")) as (manager, _):
-        until(lambda: manager.last_lines("one") == ["50%"])
+        wait_until(lambda: manager.last_lines("one") == ["50%"])
 
 
 def test_a_path_that_supervisor_would_misread_is_refused(tmp_path: Path) -> None:
@@ -209,7 +202,7 @@ def test_a_replaced_program_runs_its_new_command_from_its_next_start(tmp_path: P
         manager.stop(["one"])
         manager.replace(program("one", "sh", "-c", "echo anew; exec sleep 1000"))
         manager.start(["one"])
-        until(lambda: manager.last_lines("one") == ["anew"])
+        wait_until(lambda: manager.last_lines("one") == ["anew"])
         assert manager.running() == {"one", "two"}
         assert manager.pid("two") == other
         assert deaths(events) == []
@@ -222,7 +215,7 @@ def test_a_full_disk_ends_neither_supervisord_nor_its_programs(tmp_path: Path) -
         with managed(data, talks, mortal) as (manager, events):
             ballast = fill(data)
             os.kill(manager.pid("mortal"), signal.SIGKILL)
-            until(
+            wait_until(
                 lambda: (
                     [event.what for event in events if event.name == "mortal"]
                     == [STARTED, DIED, STARTED]
@@ -231,5 +224,5 @@ def test_a_full_disk_ends_neither_supervisord_nor_its_programs(tmp_path: Path) -
             assert manager.running() == {"talks", "mortal"}
             ballast.unlink()
             size = (manager.log_dir / "talks.log").stat().st_size
-            until(lambda: (manager.log_dir / "talks.log").stat().st_size > size)
+            wait_until(lambda: (manager.log_dir / "talks.log").stat().st_size > size)
         assert [event for event in events if event.what == DIED and event.name == "talks"] == []

@@ -41,6 +41,6 @@ async def test_beat_starts_beside_a_torn_schedule_and_sends_everything_at_once(
     environment = {"EAGLE_REDIS_URL": redis_url, "EAGLE_DATA_DIR": str(tmp_path)}
     with Programs(tmp_path, environment) as programs, broker:
         programs.celery("beat", *BEAT, "--schedule", str(tmp_path / "beat"))
-        await until(lambda: {"dispatch", "rotate"} <= tasks_sent(), patience=40)
+        await until(lambda: {"dispatch", "rotate"} <= tasks_sent())
         assert programs.runs("beat")
     assert (tmp_path / "beat.dat").read_bytes() == TORN[torn]

@@ -125,7 +125,6 @@ async def test_a_publisher_sends_to_the_primary(pair: Pair) -> None:
     assert pair.command("LLEN", ADHOC, database=1) == 2
 
 
-@pytest.mark.timeout(120)
 async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) -> None:
     await pair.replicated()
     environment = {
@@ -143,12 +142,12 @@ async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) ->
     with Programs(tmp_path, environment) as programs:
         programs.celery("worker", *WORKER)
         programs.celery("beat", *BEAT)
-        await until(flows, patience=40)
+        await until(flows)
         for _ in range(2):  # there, and back again
             await pair.replicated()
             pair.fail_over()
             pair.command("HDEL", "eagle:progress", DISPATCH)
-            await until(flows, patience=20)
+            await until(flows)
         assert programs.runs("worker")
         assert programs.runs("beat")
 

@@ -9,6 +9,7 @@ import pytest
 from celery import Celery
 from cryptography.fernet import Fernet
 
+from tests.support.polling import PATIENCE_S
 from workers.process.watchdog import EXIT_STATUS_HUNG
 
 
@@ -36,7 +37,7 @@ def test_a_worker_that_hangs_ends_itself(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == EXIT_STATUS_HUNG, ended.stderr

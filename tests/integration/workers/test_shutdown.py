@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.acceptance.running import until
+from tests.support.polling import PATIENCE_S, wait_until
 from tests.support.redis_server import RedisServer
 from workers.process.shutdown import grace_period
 
@@ -30,12 +30,12 @@ def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
             subprocess.Popen(command, env=environment, stdout=file, stderr=file) as worker,
         ):
             try:
-                until(lambda: " ready." in log.read_text(), 30)
+                wait_until(lambda: " ready." in log.read_text())
                 assert server.process is not None
                 server.process.send_signal(signal.SIGSTOP)
-                until(lambda: "heartbeat_failed" in log.read_text(), 30)
+                wait_until(lambda: "heartbeat_failed" in log.read_text())
                 worker.send_signal(signal.SIGTERM)
-                assert worker.wait(grace_period(deadline=10.0, rotates=False) + 5) == 0
+                assert worker.wait(grace_period(deadline=10.0, rotates=False) + PATIENCE_S) == 0
             finally:
                 worker.kill()
     assert "shutdown_forced" in log.read_text()

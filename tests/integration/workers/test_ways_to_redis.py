@@ -82,7 +82,6 @@ def deceived(front: TcpProxy, tmp_path: Path) -> dict[str, str]:
     return _environment(tmp_path, f"rediss://{LOGIN}@127.0.0.1:{front.port}/3", other)
 
 
-@pytest.mark.timeout(120)
 async def test_every_program_works_over_a_socket_and_over_tls(
     environment: dict[str, str],
     server: RedisServer,
@@ -105,17 +104,16 @@ async def test_every_program_works_over_a_socket_and_over_tls(
         programs.celery(
             "flower", "flower", f"--port={port}", "--address=127.0.0.1", FLOWER_BASIC_AUTH="a:b"
         )
-        await until(lambda: _flowers_lengths(port).get(ADHOC) == 1, patience=30)
+        await until(lambda: _flowers_lengths(port).get(ADHOC) == 1)
         programs.celery("worker", *WORKER)
         programs.celery("beat", *BEAT)
-        await until(lambda: _dispatched(server), patience=30)
+        await until(lambda: _dispatched(server))
         await until(lambda: _length(server, ADHOC) == 0)
         programs.celery("inspect", "inspect", "ping", "--timeout=10")
         assert programs.exit_status("inspect") == 0, programs.output("inspect")
     await store.close()
 
 
-@pytest.mark.timeout(120)
 async def test_no_program_sends_anything_to_a_server_of_an_unknown_authority(
     deceived: dict[str, str], front: TcpProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +139,7 @@ async def test_no_program_sends_anything_to_a_server_of_an_unknown_authority(
         programs.celery("beat", *BEAT)
         programs.celery("inspect", "inspect", "ping", "--timeout=5")
         for name in ("worker", "beat", "inspect", "flower"):
-            await until(partial(_says_that_it_refuses, programs, name), patience=40)
+            await until(partial(_says_that_it_refuses, programs, name))
         assert _flowers_lengths(port) == {}
     assert (front.connections, front.received) == (0, b"")
     await store.close()
