@@ -20,7 +20,8 @@ up: $(INSTALLED) ## the whole system on this machine, with 25 simulated homes
 	$(BIN)/eagle-logger up --homes 25
 
 test: $(INSTALLED) ## all tests, two at once (JOBS=0: one after the other)
-	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder \
+		--hypothesis-profile repeatable $(PYTEST_ARGS)
 
 quick: $(INSTALLED) ## the unit, contract and canary tests, for the inner loop (a minute on two cores)
 	$(BIN)/python -m pytest -q tests/unit tests/contract tests/canaries $(PYTEST_ARGS)

@@ -64,7 +64,7 @@ async def test_messages_that_come_while_redis_is_away_become_fetches_afterwards(
             server.start()
             await asyncio.gather(*deliveries)
         assert all(answers[-1] == 200 for answers in statuses)
-        assert {status for answers in statuses for status in answers[:-1]} == {503}
+        assert {status for answers in statuses for status in answers[:-1]} <= {503, 429}
         assert enqueued == dict.fromkeys(cloud_ids, 1)
         assert (await store.fleet.totals()).leased == MESSAGES
         await store.close()

@@ -212,11 +212,18 @@ async def test_a_relay_that_does_not_listen_is_a_connection_error(make_client: M
     assert await reason_of(make_client(relay).ask(JANE, Kind.DEMAND)) == "connection"
 
 
+async def passes_the_deadline(client: RelayClient, relay: RawRelay) -> None:
+    """Ask; once the relay has the request, the caller's deadline passes."""
+    asking = asyncio.create_task(client.ask(JANE, Kind.DEMAND))
+    await until(relay.asked.is_set)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await asking
+
+
 async def test_the_callers_deadline_ends_a_silent_request(make_client: Make) -> None:
     async with raw_relay(says()) as relay:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await make_client(relay).ask(JANE, Kind.DEMAND)
+        await passes_the_deadline(make_client(relay), relay)
         await until(relay.all_closed.is_set)
 
 
@@ -241,9 +248,7 @@ async def test_the_callers_deadline_ends_a_reply_that_comes_byte_by_byte(make_cl
 
     async with raw_relay(drip) as relay:
         client = make_client(relay)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await client.ask(JANE, Kind.DEMAND)
+        await passes_the_deadline(client, relay)
         await until(relay.all_closed.is_set)
         relay.answer = replies(WHOLE)
         assert (await client.ask(JANE, Kind.DEMAND)).known

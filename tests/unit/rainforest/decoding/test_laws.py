@@ -328,4 +328,5 @@ def test_no_reply_takes_long(beginning: bytes) -> None:
         began = time.process_time()
         with contextlib.suppress(EagleError):
             interpret(200, {}, body, ("made-up words", "jane@example.org"))
-        assert time.process_time() - began < 0.15, unit
+        # It takes some 20 ms. If that grew with the square of the length, it would be many seconds.
+        assert time.process_time() - began < 1, unit
