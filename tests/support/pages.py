@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
@@ -122,13 +121,8 @@ class Page:
         ]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert error is not None or not self._left, (
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert kind is not None or not self._left, (
             f"{self.name}: the test left {[step.text for step in self._left]}"
         )
 
@@ -146,7 +140,7 @@ _ALIKE = (
     (r"-?\d+(\.\d+)?", "0"),
     (r"\b0 ((?:log )?file|user|message|object|row|reading|node|line|hour)s?\b", r"0 \1"),
     (r"\bnodes?\b", "node"),
-    (r"(?:[\w-]+ 0 s ago(?:, )?)+", "NAMES 0 s ago"),
+    (r"(?:[\w-]+ 0 (?:s|min) ago(?:, )?)+", "NAMES 0 s ago"),
 )
 
 
