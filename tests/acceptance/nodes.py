@@ -8,12 +8,10 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from eagle_logger.broker_queues import Broker
@@ -23,80 +21,67 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.users.cipher import new_key
 from tests.acceptance.running import EAGLE_LOGGER, environment
 from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.programs import BEAT, Programs
 from tests.support.redis_server import RedisServer
 
 URL = re.compile(r"^http\S+$", re.MULTILINE)
 
 
-class Fleet:
-    """The processes of a test, with their output in files. Leaving the context ends them all."""
+class Fleet(Programs):
+    """The processes of a test. Each works on a data directory of its own, or on that of another."""
 
     def __init__(
         self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]
     ) -> None:
-        self.directory = directory
+        shared = {"EAGLE_SHARDS": str(shards), "EAGLE_SECRET_KEYS": new_key()}
+        self._shared = {**settings, **shared, "PYTHONPATH": str(Path.cwd())}
+        super().__init__(directory, self._shared)
         self.shards = shards
         self.fetch_queues = int(settings["EAGLE_FETCH_QUEUES"])
         self._homes = homes
-        self._settings = {**settings, "EAGLE_SHARDS": str(shards), "EAGLE_SECRET_KEYS": new_key()}
         self._access = {"EAGLE_AWS_ACCESS_KEY_ID": "test", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
         self._redis = RedisServer(directory, "--appendonly", "yes")
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         try:
             self._start_services()
         except BaseException:
-            self._end_all()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end_all()
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._redis.kill()
 
     def _start_services(self) -> None:
         self.data("control").mkdir()
         self._redis.start()
-        self._settings |= self._access | {"EAGLE_REDIS_URL": self._redis.url}
+        self._shared |= self._access | {"EAGLE_REDIS_URL": self._redis.url}
         ledger, users = self.directory / "ledger.jsonl", self.directory / "users.jsonl"
         options = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
         options += ["--latency", "0.05", "--latency-spread", "0.02"]
         relay = self._start_stand_in("relay", "simulate", *options)
-        self._settings |= {
+        self._shared |= {
             "EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager",
             "EAGLE_ARCHIVE_URL": "s3://eagle/archive",
         }
-        self._settings["EAGLE_S3_ENDPOINT_URL"] = self._start_stand_in(
+        self._shared["EAGLE_S3_ENDPOINT_URL"] = self._start_stand_in(
             "s3", "simulate-s3", "--directory", str(self.directory / "s3")
         )
         self.run("control", "users", "import", str(users))
         self.homes = [json.loads(line)["cloud_id"] for line in users.read_text().splitlines()]
 
-    def _end_all(self) -> None:
-        for process in self._running.values():
-            process.kill()
-        for process in self._running.values():
-            process.wait()
-        self._redis.kill()
-
     # Processes ------------------------------------------------------------------------------------
 
     def start_control(self) -> None:
         """Start beat and the dispatcher, which belong to no node."""
-        beat = ["-A", "workers.app", "beat", "--pidfile="]
-        self._start("beat", "control", [sys.executable, "-m", "celery", *beat])
+        self.celery("beat", *BEAT, EAGLE_DATA_DIR=self._data_dir("control"))
         self.start_worker("dispatcher", "control", "dispatch,adhoc")
 
     def start_worker(self, name: str, data: str, queues: str) -> None:
-        options = ["-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "8"]
-        self._start(
-            name, data, [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *options]
-        )
+        options = ("-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "8")
+        self.celery(name, "worker", *options, EAGLE_DATA_DIR=self._data_dir(data))
 
     def kill_when(self, name: str, condition: Callable[[], bool]) -> None:
         """Kill the process while the condition holds, and record its death as `up` would."""
@@ -146,32 +131,19 @@ class Fleet:
             output, _ = run.communicate()
             assert run.returncode == 0, output
 
-    def output(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text()
-
-    def _start(self, name: str, data: str, command: list[str]) -> None:
-        with (self.directory / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command,
-                env={**self._environment(data), "EAGLE_PROCESS_NAME": name},
-                stdout=log,
-                stderr=log,
-            )
-
     def _start_stand_in(self, name: str, *words: str) -> str:
         """Start it; returns the URL that it prints."""
-        self._start(name, "control", [*EAGLE_LOGGER, *words])
-        wait_until(
-            lambda: (
-                URL.search(self.output(name)) is not None or self._running[name].poll() is not None
-            )
-        )
+        self.python(name, *EAGLE_LOGGER[1:], *words, EAGLE_DATA_DIR=self._data_dir("control"))
+        wait_until(lambda: URL.search(self.output(name)) is not None or not self.runs(name))
         url = URL.search(self.output(name))
         assert url, self.output(name)
         return url[0]
 
     def _environment(self, data: str) -> dict[str, str]:
-        return {**environment(self.data(data), **self._settings), "PYTHONPATH": str(Path.cwd())}
+        return environment(self.data(data), **self._shared)
+
+    def _data_dir(self, name: str) -> str:
+        return str(self.data(name))
 
     # What they leave ------------------------------------------------------------------------------
 

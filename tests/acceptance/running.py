@@ -10,19 +10,18 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.programs import environment_with
 
 EAGLE_LOGGER = [sys.executable, str(Path(sys.executable).parent / "eagle-logger")]
 HEADER = "In a second terminal:"
 
 
 def environment(data: Path, **settings: str) -> dict[str, str]:
-    """This process's environment with these settings of eagle_logger and no others."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-    return {**clean, "EAGLE_DATA_DIR": str(data), **settings}
+    """This process's environment with this data directory, these settings and no others."""
+    return environment_with(**{"EAGLE_DATA_DIR": str(data), **settings})
 
 
 def processes(data: Path) -> dict[int, str]:
@@ -65,12 +64,7 @@ class Up:
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
         wait_until(lambda: not processes(self.data))
 

@@ -10,10 +10,10 @@ import signal
 import subprocess
 from collections.abc import Container
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.programs import environment_with
 
 # 0 chooses free ports; the ordinary ones may be in use on this machine.
 SETTINGS = {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0"}
@@ -29,14 +29,9 @@ class Terminal:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._folder, self._started = folder, list[Running]()
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-        self._environment = {
-            **clean,
-            **SETTINGS,
-            "HOME": str(folder),
-            "PYTHONWARNINGS": "ignore",
-            **settings,
-        }
+        self._environment = environment_with(
+            **{**SETTINGS, "HOME": str(folder), "PYTHONWARNINGS": "ignore", **settings}
+        )
 
     def export(self, command: str) -> None:
         output = self.enter(f"{command}; env -0")
@@ -105,12 +100,7 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for running in self._started:
             running.kill()
 

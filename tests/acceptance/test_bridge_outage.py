@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,10 +21,11 @@ from eagle_logger.settings import Settings
 from eagle_logger.sns.topics import Topic
 from eagle_logger.users.cipher import new_key
 from eagle_logger.users.store import StoredUser, UserStore
-from tests.acceptance.running import EAGLE_LOGGER, environment
+from tests.acceptance.running import EAGLE_LOGGER
 from tests.support.bridge_process import write_certificates
 from tests.support.fake_sns import TOPIC, FakeSns
 from tests.support.polling import PATIENCE_S, until, wait_until
+from tests.support.programs import BEAT, Programs
 from tests.support.redis_server import RedisServer
 from tests.support.set_membership import breaches
 from workers.bridge import aws_clients
@@ -51,35 +49,13 @@ SNS_TRIES_AGAIN_AFTER_S = 3.0
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012"
 
 
-class Stage:
-    """The processes of the test, with their output in files. Leaving the context ends them all."""
+class Stage(Programs):
+    """The processes of the test, and their settings."""
 
     def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
-        self.directory = directory
+        super().__init__(directory, {"EAGLE_DATA_DIR": str(directory / "data"), **settings})
         values = {name.removeprefix("EAGLE_").lower(): value for name, value in settings.items()}
         self.settings = settings_module.load(directory / "data", **values)
-        self._environment = environment(directory / "data", **settings)
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def start(self, name: str, *command: str) -> None:
-        log = self._stack.enter_context((self.directory / f"{name}.log").open("wb"))
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            env={**self._environment, "EAGLE_PROCESS_NAME": name},
-            stdout=log,
-            stderr=log,
-        )
-        self._stack.callback(process.wait, 20)
-        self._stack.callback(process.kill)
-
-    def output(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text()
 
 
 class Relay:
@@ -91,7 +67,7 @@ class Relay:
         self.users_file = stage.directory / "users.jsonl"
         options = ["--homes", str(HOMES), "--port", port, "--latency", "0.1"]
         options += ["--users-file", str(self.users_file)]
-        stage.start("simulator", *EAGLE_LOGGER[1:], "simulate", *options)
+        stage.python("simulator", *EAGLE_LOGGER[1:], "simulate", *options)
         wait_until(lambda: "EAGLE_RELAY_URL=" in stage.output("simulator"))
 
     def per_home(self) -> dict[str, dict[str, Any]]:
@@ -112,14 +88,12 @@ def until_answers(url: str) -> None:
 
 
 def start_workers(stage: Stage) -> None:
-    celery = ["-m", "celery", "-A", "workers.app"]
     for name, queues in (("dispatcher", "dispatch,adhoc"), ("fetch-1", "fetch")):
-        stage.start(
-            name, *celery, "worker", "-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "16"
-        )
-    stage.start("beat", *celery, "beat", "--pidfile=")
-    stage.start("sqs", "-m", "workers.sqs")
-    stage.start(
+        options = ("-n", f"{name}@%h", "-Q", queues, "-P", "threads", "-c", "16")
+        stage.celery(name, "worker", *options)
+    stage.celery("beat", *BEAT)
+    stage.python("sqs", "-m", "workers.sqs")
+    stage.python(
         "bridge", "-m", "tests.support.bridge_process", str(stage.directory / "certificates.json")
     )
 
@@ -221,7 +195,7 @@ async def outage(
     settings = stage.settings
     relay = Relay(stage, settings.relay_url)
     aws_port = str(urlsplit(settings.aws_endpoint_url).port)
-    stage.start("aws", "-m", "moto.server", "-H", "127.0.0.1", "-p", aws_port)
+    stage.python("aws", "-m", "moto.server", "-H", "127.0.0.1", "-p", aws_port)
     until_answers(f"{settings.aws_endpoint_url}/moto-api/")
     create_topic_and_queue(settings)
     start_workers(stage)

@@ -76,11 +76,11 @@ class Reader:
     def type_until(
         self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
     ) -> str:
-        """Type the page's next command again and again, until its output looks like the page's."""
+        """Type the page's next command until its output looks like the page's, if that shows one."""
         command, end = page.next(begins), time.monotonic() + PATIENCE_S
         while True:
             printed = self._typed(command, codes, wrapped)
-            wrong = differences(page.output, printed)
+            wrong = differences(page.output, printed) if page.output else []
             if not wrong:
                 return printed
             assert time.monotonic() < end, f"{command}: {wrong}\n{printed}"

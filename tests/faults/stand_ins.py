@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.polling import wait_until
@@ -53,12 +52,7 @@ class StandIns:
         wait_until(lambda: all(answers(program.answers_at or "") for program in self._programs))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for name in list(self._processes):
             self.stop(name)
 

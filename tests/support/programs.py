@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.support.polling import PATIENCE_S
@@ -16,20 +15,31 @@ WORKER = ("worker", "-n", "dispatcher@%h", "-Q", "dispatch,adhoc", "-P", "thread
 BEAT = ("beat", "--pidfile=")
 
 
-class Programs:
-    """A test starts them one by one; leaving the context kills those that still run."""
+def environment_with(**settings: str) -> dict[str, str]:
+    """This process's environment with these settings of eagle_logger and no others."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
+    return clean | settings
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self._directory, self._environment = directory, {**os.environ, **environment}
+
+class Programs:
+    """A test starts them one by one; leaving the context kills those that still run. Their names
+    are those under which they report progress."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+        self.directory, self._settings = directory, settings
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def celery(self, name: str, *arguments: str, **environment: str) -> None:
         """Start `celery -A workers.app …`."""
-        command = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
-        with self._file(name).open("wb") as output:
+        self.python(name, "-m", "celery", "-A", "workers.app", *arguments, **environment)
+
+    def python(self, name: str, *arguments: str, **environment: str) -> None:
+        with self._file(name).open("ab") as output:
             self._running[name] = subprocess.Popen(
-                command,
-                env={**self._environment, **environment},
+                [sys.executable, *arguments],
+                env=environment_with(
+                    **{**self._settings, "EAGLE_PROCESS_NAME": name, **environment}
+                ),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -46,19 +56,16 @@ class Programs:
     def kill(self, name: str) -> None:
         process = self._running.pop(name)
         process.kill()
-        process.wait(10)
+        process.wait()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for name in list(self._running):
-            self.kill(name)
+    def __exit__(self, *_: object) -> None:
+        for process in self._running.values():
+            process.kill()
+        for process in self._running.values():
+            process.wait()
 
     def _file(self, name: str) -> Path:
-        return self._directory / f"{name}.log"
+        return self.directory / f"{name}.log"

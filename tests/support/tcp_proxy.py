@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from types import TracebackType
 from typing import Self
 
 from tests.support.polling import PATIENCE_S
@@ -37,12 +36,7 @@ class TcpProxy:
         assert self._ready.wait(PATIENCE_S)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE_S)
 

@@ -18,6 +18,7 @@ from eagle_logger.core.readings import Flag, Reading
 from eagle_logger.logs.writer import LogWriter
 from tests.integration.cli.commands import COMMAND
 from tests.support.log_lines import DEVICE, HOUR, METER, demand
+from tests.support.programs import environment_with
 
 USER = "002738"
 NEXT_HOUR = Hour(HOUR.start + SECONDS_PER_HOUR)
@@ -58,17 +59,13 @@ def command(root: Path, *arguments: str) -> list[str]:
     return [*COMMAND, "read", "--data", str(root.parent), *arguments]
 
 
-def without_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-
-
 def read(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command, without any key."""
     return subprocess.run(
         command(root, *arguments),
         capture_output=True,
         check=False,
-        env=without_settings(),
+        env=environment_with(),
         timeout=60,
     )
 
@@ -97,7 +94,7 @@ def shown_on_a_terminal(root: Path, *arguments: str) -> bytes:
         command(root, *arguments),
         stdout=terminal,
         stderr=subprocess.PIPE,
-        env={**without_settings(), "TERM": "xterm"},
+        env=environment_with(TERM="xterm"),
     ) as process:
         os.close(terminal)
         shown = b""

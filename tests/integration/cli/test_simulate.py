@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -21,15 +20,10 @@ from tests.contract.simulator.raw_connection import RawConnection
 from tests.integration.cli.commands import COMMAND
 from tests.support.certificates import Authority
 from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.programs import environment_with
 
 DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
 HOMES = homes(3, seed=21)
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")
-    } | more
 
 
 @contextmanager
@@ -52,7 +46,7 @@ def simulating(
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=folder,
-        env=environment(**variables),
+        env=environment_with(**variables),
     )
     try:
         assert process.stdout is not None
@@ -156,7 +150,7 @@ def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE_S,
         check=False,
         cwd=folder,
-        env=environment(),
+        env=environment_with(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,17 +14,14 @@ from eagle_logger.archive.s3 import S3Archive
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable
 from tests.integration.cli.commands import COMMAND
 from tests.support.polling import PATIENCE_S
+from tests.support.programs import environment_with
 
 
 @contextmanager
 def running(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")
-    }
-    environment |= {
-        "EAGLE_AWS_ACCESS_KEY_ID": "test-key",
-        "EAGLE_AWS_SECRET_ACCESS_KEY": "not-a-secret",
-    }
+    environment = environment_with(
+        EAGLE_AWS_ACCESS_KEY_ID="test-key", EAGLE_AWS_SECRET_ACCESS_KEY="not-a-secret"
+    )
     command = [*COMMAND, "simulate-s3", "--data", str(data)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

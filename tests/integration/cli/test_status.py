@@ -34,6 +34,7 @@ from eagle_logger.users.store import Report
 from tests.integration.cli.commands import COMMAND
 from tests.support.log_lines import CLOUD_ID, HOUR, demands
 from tests.support.pages import Page, differences
+from tests.support.programs import environment_with
 from tests.support.rotating import NOW, Disk, Watched
 from tests.support.users import new_user
 
@@ -49,14 +50,13 @@ HOSTILE = "refused: [/bold] \x1b[2J\nffffff\tdue"
 
 @pytest.fixture
 def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
-    return clean | {
-        "EAGLE_REDIS_URL": redis_url,
-        "EAGLE_DATA_DIR": str(tmp_path),
-        "EAGLE_RELAY_URL": "http://127.0.0.1:1/",
-        "COLUMNS": "200",
-        "TERM": "xterm",
-    }
+    return environment_with(
+        EAGLE_REDIS_URL=redis_url,
+        EAGLE_DATA_DIR=str(tmp_path),
+        EAGLE_RELAY_URL="http://127.0.0.1:1/",
+        COLUMNS="200",
+        TERM="xterm",
+    )
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.users.cipher import new_key
+from tests.support.programs import environment_with
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,6 @@ def volumes(tmp_path: Path) -> Path:
 
 
 def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
     places = {
         "EAGLE_SECRETS_DIR": str(volumes / "secrets"),
         "EAGLE_DATA_DIR": str(volumes / "data"),
@@ -48,7 +47,7 @@ def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     }
     return subprocess.run(
         [sys.executable, ROOT / "docker" / "init.py"],
-        env={**inherited, **places, **settings},
+        env=environment_with(**places, **settings),
         capture_output=True,
         text=True,
         timeout=60,
