@@ -76,7 +76,7 @@ class Reader:
     def type_until(
         self, page: Page, begins: str, *, codes: tuple[int, ...] = (0,), wrapped: str = "{}"
     ) -> str:
-        """Type the page's next command until its output looks like the page's, if that shows one."""
+        """Type the page's next command until its output looks like what the page shows, if any."""
         command, end = page.next(begins), time.monotonic() + PATIENCE_S
         while True:
             printed = self._typed(command, codes, wrapped)
