@@ -3,7 +3,8 @@ work, and what stands here takes it from one to the other:
 
     dispatch      leases the users that have fallen due, and sends them as messages to `fetch`
     fetch         fetches and logs the new readings of one message's users
-    rotate        asks every node to archive; on a node, sends each shard to `rotate_shard`
+    rotate        asks every node to archive; on a node, sends each shard to `rotate_shard`, and
+                  indexes what earlier rounds archived
     rotate_shard  archives one shard's log files of one hour
 
 A task takes ids and hours, and returns the line that Flower shows. Each is safe to run twice.
@@ -156,22 +157,36 @@ def _rotate_this_node(node: str, *, include_open: bool) -> str:
     worker = runtime.current()
     queue = rotate_queue(node)
     waiting = worker.broker.waiting([queue])[queue]
-    if waiting:  # a backlog may outlast a round, and would be sent again and again
-        _log.info("rotate", node=node, waiting=waiting, seconds=_seconds_since(started))
-        return f"{waiting} messages waiting: what was sent before comes first"
-    planned = worker.logger.plan_rotation(include_open=include_open)
+    planned: list[tuple[Hour, str]] = []
+    if not waiting:  # a backlog may outlast a round, and would be sent again and again
+        planned = worker.logger.plan_rotation(include_open=include_open)
     options = {"include_open": include_open, "planned_by": rotate.request.id}
     message_ids = [
         _message_id(rotate_shard.apply_async([hour.name, shard], options, queue=queue))
         for hour, shard in planned
     ]
+    # Behind the messages, so that the index never holds an hour up.
+    indexed = worker.logger.index_hours(stopping=worker.shutdown.begun.is_set)
+    for head in indexed.heads:
+        _log.info(
+            "hour_indexed",
+            hour=head.name.hour.name,
+            number=head.name.number,
+            entries=head.entries,
+            waiting=head.waiting,
+            complete=head.complete,
+        )
     _log.info(
         "rotate",
         node=node,
+        waiting=waiting,
         shards=len(planned),
         messages=message_ids,
+        indexed=indexed.objects,
         seconds=_seconds_since(started),
     )
+    if waiting:
+        return f"{waiting} messages waiting: what was sent before comes first"
     return f"{len(planned)} shards"
 
 

@@ -1,9 +1,9 @@
 """An archive in a directory, with the same keys as in S3, for people without a bucket.
 
-Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. The metadata of an object
-lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`. The name has the object's digest,
-because two processes may write one key at once, each with its metadata; otherwise one could put its
-metadata beside the other's bytes. Unfinished files are in `.incoming`.
+Objects are files under their key, so `**/*.jsonl.gz` finds exactly them (the index too). The
+metadata of an object lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`. The name has
+the object's digest, because two processes may write one key at once, each with its metadata;
+otherwise one could put its metadata beside the other's bytes. Unfinished files are in `.incoming`.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ _COMMANDS = {
     "doctor": "eagle_logger.cli.doctor:doctor",
     "fetch": "eagle_logger.cli.fetch:fetch",
     "healthcheck": "eagle_logger.cli.healthcheck:healthcheck",
+    "index": "eagle_logger.cli.index:index",
     "keys": "eagle_logger.cli.keys:keys",
     "read": "eagle_logger.cli.read:read",
     "rotate": "eagle_logger.cli.rotate:rotate",

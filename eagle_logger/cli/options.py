@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from eagle_logger import settings
+from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import cloud_id_of
 from eagle_logger.core.time_arguments import duration_of
 from eagle_logger.errors import BadCloudId
@@ -38,8 +39,23 @@ class _CloudId(click.ParamType[str]):
             raise BadCloudId(str(exc)) from None
 
 
+class _UtcHour(click.ParamType[Hour]):
+    name = "hour"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Hour:
+        if isinstance(value, Hour):
+            return value
+        is_day = len(value) <= len("YYYY-MM-DD")
+        try:
+            return Hour.parse(f"{value}-00" if is_day else value)
+        except ValueError:
+            self.fail("give a UTC day or hour: YYYY-MM-DD or YYYY-MM-DD-HH", param, ctx)
+
+
 AGE = _Age()
 """A length of time, as a float of seconds. People write 90s, 15m, 1h or 2d."""
+UTC_HOUR = _UtcHour()
+"""A UTC hour, spelled YYYY-MM-DD-HH. A day, YYYY-MM-DD, stands for its first hour."""
 CLOUD_ID = _CloudId()
 """A cloud id in its one spelling, whichever spelling was typed. Raises BadCloudId, so that the
 command ends with exit code 1 and not with a usage error's 2."""

@@ -82,7 +82,7 @@ class LogFolder:
             raise ConfigurationError(
                 f"{path} should hold 12 hex digits, the name of this log volume, but it holds "
                 f"{name[:40]!r}: delete the file. The volume then gets a new name, which is used "
-                "only for the queue of its rotators"
+                "for the queue of its rotators and in the archive's index"
             )
         return name
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.index_plan import may_be_deleted_unindexed
 from eagle_logger.core.rotation_plan import (
     is_complete,
     is_current,
@@ -12,6 +14,7 @@ from eagle_logger.core.rotation_plan import (
     may_be_tried,
 )
 from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile, StuckUserHour
+from eagle_logger.logs.index_copies import IndexCopies
 
 
 @dataclass(slots=True)
@@ -100,12 +103,32 @@ class RotationRules:
     def expired_files(self, user_hour: UserHour) -> list[SealedFile]:
         """The files that were kept long enough. None while a file of the hour is not archived:
         until then the others show what the hour's parts hold, even if the archive cannot be read.
+
+        A file whose part the index does not name yet is kept a day longer at most: the index is
+        made from the receipts.
         """
         if user_hour.open_files or user_hour.unarchived_files:
             return []
-        return [file for file in user_hour.sealed_files if self._is_expired(file)]
+        expired = [file for file in user_hour.sealed_files if self._is_expired(file)]
+        if not expired:
+            return []
+        indexed = self.index_copies.keys_in(user_hour.hour)
+        return [file for file in expired if self._needs_no_index(file, indexed)]
+
+    @property
+    def index_copies(self) -> IndexCopies:
+        """What this volume knows of the archive's index."""
+        return IndexCopies(self.folder.root)
 
     def _is_expired(self, file: SealedFile) -> bool:
         return file.receipt is not None and may_be_deleted(
             file.hour, file.receipt.archived_at, self.retention, self.now
         )
+
+    def _needs_no_index(self, file: SealedFile, indexed: AbstractSet[str]) -> bool:
+        receipt = file.receipt
+        if receipt is None:
+            return False
+        if receipt.key is None or receipt.key in indexed:
+            return True
+        return may_be_deleted_unindexed(file.hour, receipt.archived_at, self.retention, self.now)

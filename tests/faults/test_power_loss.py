@@ -19,6 +19,7 @@ from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
@@ -81,6 +82,7 @@ class Disk:
         for hour, shard in hours_to_rotate(rules):
             rotated = rotate_shard(rules, self.archive, hour, shard)
             assert not rotated.errors
+        assert not index_hours(rules, self.archive, at_once=True).errors
 
     def log_and_rotate(self, acknowledge: Callable[[], None]) -> None:
         """Log and rotate everything, until the archive holds it and the disk is empty again."""

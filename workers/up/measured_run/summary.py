@@ -62,6 +62,7 @@ async def archive_open_hours(settings: Settings) -> RotationResult:
             total += this_round
             if not this_round.deferred and not this_round.errors:
                 break
+        await asyncio.to_thread(logger.index_hours, at_once=True)
     finally:
         await logger.close()
         await store.close()
