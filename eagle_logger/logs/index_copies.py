@@ -68,12 +68,14 @@ class IndexCopies:
             yield is_ours
 
     def since(self, now: Hour) -> Hour:
-        """The first hour that this node's index covers: `now` if it has just begun, or if nobody
-        can tell."""
+        """The first hour that this node's index covers: `now` if it has just begun, if nobody can
+        tell, or if a wrong clock wrote an hour ahead of now."""
         path = self._folder / _SINCE
         with disk_errors(path):
             with suppress(FileNotFoundError, ValueError):
-                return Hour.parse(path.read_text("ascii").strip())
+                since = Hour.parse(path.read_text("ascii").strip())
+                if since <= now:
+                    return since
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_file(path, f"{now}\n".encode(), durable=True)
         return now
