@@ -21,6 +21,7 @@ from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Reading, Value
 from eagle_logger.core.sealing import part_of
+from eagle_logger.rotation.rebuild_index import rebuild_index
 from tests.support.log_lines import DEVICE, METER
 from tests.support.pages import Page
 from tests.support.version_before import as_it_wrote
@@ -95,6 +96,10 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
                         totals[
                             cloud_id, datetime.fromtimestamp(reading.time, UTC).date(), name
                         ] += number
+    # The examples must not take the index for readings.
+    (folder / "work").mkdir()
+    now = HOURS[-1].end + 86400.0
+    assert rebuild_index(archive, folder / "work", now=now, since=HOURS[0]).index_objects == 2
     return folder, dict(totals), count
 
 
