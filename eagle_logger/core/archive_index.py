@@ -85,7 +85,11 @@ class IndexEntry:
     @classmethod
     def from_json(cls, line: bytes) -> IndexEntry:
         """Members that only a newer version knows are ignored. Raises ValueError."""
-        data = _members(line)
+        return cls.from_members(_members(line))
+
+    @classmethod
+    def from_members(cls, data: Mapping[str, Any]) -> IndexEntry:
+        """Read the members of a line. Raises ValueError."""
         try:
             return _checked(
                 cls(

@@ -7,6 +7,9 @@ from eagle_logger.core.rotation_plan import is_over, may_be_deleted
 
 LONGEST_WAIT_S = 3600.0
 """An archived part waits so long for others of its hour to be named with it."""
+INDEXED_WITHIN_S = 7200.0
+"""A part that no index object names so long after it was archived is late: it has waited for
+others, and several rounds have failed to index it."""
 QUIET_HOURS_STATED = 48
 """A node that was off states for so many of its last hours that it archived nothing of them."""
 FORGOTTEN_AFTER_HOURS = 72
@@ -14,6 +17,12 @@ FORGOTTEN_AFTER_HOURS = 72
 UNINDEXED_KEPT_S = 86400.0
 """Archived log files that the index does not name are kept this much longer than others. After
 that they are deleted: a full disk would stop fetching, and the index can be rebuilt."""
+
+
+def is_index_late(unindexed_since: float, now: float) -> bool:
+    """Whether a person should look at why a part is not indexed, which was archived at
+    `unindexed_since`."""
+    return now - unindexed_since > INDEXED_WITHIN_S
 
 
 def quiet_hours(since: Hour, grace: float, now: float) -> list[Hour]:

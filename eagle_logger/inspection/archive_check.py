@@ -148,7 +148,7 @@ def _check_log_files(
 
 def _keys_of_receipts(archived: Mapping[_UserHour, list[SealedFile]]) -> set[str]:
     receipts = (file.receipt for files in archived.values() for file in files)
-    return {receipt.key for receipt in receipts if receipt is not None and receipt.key is not None}
+    return {key for receipt in receipts if receipt is not None for key in receipt.keys}
 
 
 def _shards(folder: LogFolder, since: Hour) -> Iterator[tuple[Hour, str]]:

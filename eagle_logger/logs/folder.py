@@ -31,6 +31,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import file_names
 from eagle_logger.logs.disk_errors import concerns_whole_volume, disk_errors
 from eagle_logger.logs.file_names import LogFile, SealedFile
+from eagle_logger.logs.index_copies import IndexCopies
 from eagle_logger.logs.line_reader import BadLine, FileLines, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
 from eagle_logger.logs.quarantine import QUARANTINE, REASON, keep_aside
@@ -181,6 +182,11 @@ class LogFolder:
                 with suppress(OSError):
                     notes += self.stuck_in(hour, shard).values()
         return sorted(notes, key=lambda note: note.cloud_id)
+
+    def unindexed_hours(self) -> dict[Hour, float]:
+        """The hours with archived parts that the archive's index does not name yet, and the moment
+        when the first of these parts was archived (Unix seconds)."""
+        return IndexCopies(self.root).unindexed_hours()
 
     def first_arrival(self, log_file: LogFile) -> float | None:
         """When the file's first reading arrived (Unix seconds of the system's clock): from its

@@ -3,7 +3,10 @@
 <root>/indexed/since                        the first hour that this node's index covers
 <root>/indexed/2015-03-10-17/0123456789ab.0.jsonl.gz
                                             the index object of this name, verified in the archive
-<root>/indexed/2015-03-10-17/state.json     which shards have nothing to index since
+<root>/indexed/2015-03-10-17/state.json     which shards have nothing to index since, and since when
+                                            parts wait for the index
+<root>/indexed/2015-03-10-17/lacking        log files of this hour were deleted before their parts
+                                            were indexed
 
 A copy proves that the archive has the index object, as a receipt does for a part. A log file is
 deleted once a copy names its part. Without the copies nothing is lost: the index objects are read
@@ -17,7 +20,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,6 +35,7 @@ from eagle_logger.logs.locking import lock_or_not
 FOLDER = "indexed"
 _SINCE = "since"
 _STATE = "state.json"
+_LACKING = "lacking"
 _LOCK = "indexing"
 _KEY_IN_LINE = re.compile(rb'^\{"key":"([^"\\]+)"', re.MULTILINE)
 _SETTLED_AFTER_NS = 2_000_000_000
@@ -42,10 +46,12 @@ _SETTLED_AFTER_NS = 2_000_000_000
 class IndexState:
     """What need not be looked at again. `shards`: when a shard's folder was last changed before all
     of its receipts were found in the index. `complete`: an index object says that nothing of the
-    hour waits."""
+    hour waits. `unindexed_since`: when the first part was archived that no index object named in
+    the last round (Unix seconds); None if every part was named."""
 
     shards: Mapping[str, int] = field(default_factory=dict)
     complete: bool = False
+    unindexed_since: float | None = None
 
 
 class IndexCopies:
@@ -126,17 +132,42 @@ class IndexCopies:
         try:
             data = json.loads((self._folder / hour.name / _STATE).read_bytes())
             shards = {str(name): int(stamp) for name, stamp in data["shards"].items()}
-            return IndexState(shards, bool(data["complete"]))
+            since = data.get("unindexed_since")
+            return IndexState(
+                shards, bool(data["complete"]), None if since is None else float(since)
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return IndexState()
 
     def note_state(self, hour: Hour, state: IndexState) -> None:
-        """Note what need not be looked at again. Only for hours that have copies."""
+        """Note what need not be looked at again, and since when parts are not indexed."""
         path = self._folder / hour.name / _STATE
-        members = {"shards": dict(state.shards), "complete": state.complete}
         with disk_errors(path):
-            if path.parent.is_dir():
-                replace_file(path, json.dumps(members).encode(), durable=False)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, json.dumps(asdict(state)).encode(), durable=False)
+
+    def note_deletion(self, hour: Hour) -> None:
+        """Note, durably, that a log file of this hour is deleted although no index object names its
+        part. This node's index then never calls the hour complete."""
+        marker = self._folder / hour.name / _LACKING
+        with disk_errors(marker):
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            create_file(marker, b"")
+
+    def lacks_parts(self, hour: Hour) -> bool:
+        """Whether log files of this hour were deleted before their parts were indexed."""
+        return (self._folder / hour.name / _LACKING).exists()
+
+    def unindexed_hours(self) -> dict[Hour, float]:
+        """The hours on this volume with archived parts that no index object named when the hour was
+        last looked at, with the moment when the first of these parts was archived (Unix seconds).
+        An hour without log files does not count: no later round can index it."""
+        since = {
+            hour: self.state(hour).unindexed_since
+            for hour in self.hours()
+            if (self._root / hour.name).is_dir()
+        }
+        return {hour: moment for hour, moment in since.items() if moment is not None}
 
     def shards_changed_at(self, hour: Hour) -> dict[str, int]:
         """When the folder of each shard of the hour was last changed (ns); 0 if that was so lately

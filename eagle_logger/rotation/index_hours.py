@@ -8,7 +8,7 @@ waits, or once a part has waited for an hour. What comes later becomes a further
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -119,8 +119,13 @@ class _Round:
 
     def hours(self) -> list[Hour]:
         """The hours that may have something to index, oldest first."""
-        quiet = set(quiet_hours(self._since, self._rules.grace, self.now))
-        return sorted({*self._folder.hours(), *quiet.difference(self._copies.hours())})
+        known = set(self._copies.hours())
+        quiet = (
+            hour
+            for hour in quiet_hours(self._since, self._rules.grace, self.now)
+            if hour not in known or self._had_nothing(hour)
+        )
+        return sorted({*self._folder.hours(), *quiet})
 
     def index(self, hour: Hour) -> list[IndexHead]:
         """Index an hour, if it is time. Returns the heads of what was written."""
@@ -132,7 +137,9 @@ class _Round:
         if state.complete and state.shards == changed_at:
             return []
         waiting = self._folder.unarchived(hour)
-        complete = is_complete_index(hour, self._since, waiting, self._rules.grace, self.now)
+        complete = not self._copies.lacks_parts(hour) and is_complete_index(
+            hour, self._since, waiting, self._rules.grace, self.now
+        )
         shards = [
             shard for shard, at in changed_at.items() if state.shards.get(shard) != at or not at
         ]
@@ -149,14 +156,16 @@ class _Round:
             patience=patience,
             now=self.now,
         ):
-            parts = writer.add(entries, waiting=waiting, complete=complete)
-            still_missing = set()
+            try:
+                parts = writer.add(entries, waiting=waiting, complete=complete)
+            except EagleError:
+                self._note(hour, state, replace(state, unindexed_since=oldest))
+                raise
+            still_missing, oldest = set(), None
         looked_at = {
             shard: at for shard, at in changed_at.items() if at and shard not in still_missing
         }
-        new_state = IndexState(looked_at, writer.is_complete)
-        if new_state != state:
-            self._copies.note_state(hour, new_state)
+        self._note(hour, state, IndexState(looked_at, writer.is_complete, oldest))
         return [part.head for part in parts]
 
     def forget_old_copies(self) -> None:
@@ -165,6 +174,14 @@ class _Round:
         for hour in self._copies.hours():
             if is_forgotten(hour, self.now) and hour not in with_files:
                 self._copies.forget(hour)
+
+    def _had_nothing(self, hour: Hour) -> bool:
+        """Whether no part of an hour was ever archived here, as far as the copies know."""
+        return not self._copies.names(hour) and not self._copies.lacks_parts(hour)
+
+    def _note(self, hour: Hour, old: IndexState, new: IndexState) -> None:
+        if new != old:
+            self._copies.note_state(hour, new)
 
     def _writer(self, hour: Hour) -> IndexWriter:
         writer = IndexWriter(self._archive, self._node, hour, self._copies.keep)
@@ -181,26 +198,29 @@ class _Round:
     def _not_indexed(
         self, hour: Hour, shards: list[str], indexed: set[str]
     ) -> tuple[list[IndexEntry], float | None, set[str]]:
-        """The parts that these shards' receipts prove and the index does not name, when the first
-        of them was archived, and the shards that have any."""
+        """The parts that these shards' receipts name and the index does not, when the first of them
+        was archived, and the shards that have any."""
         entries: dict[str, IndexEntry] = {}
         archived_at: list[float] = []
         not_done: set[str] = set()
         for shard in shards:
             for file in self._folder.sealed_files(hour, shard):
-                entry = _entry(file.receipt)
-                if file.receipt is not None and entry is not None and entry.key not in indexed:
-                    entries[entry.key] = entry
-                    archived_at.append(file.receipt.archived_at)
-                    not_done.add(shard)
+                if file.receipt is None:
+                    continue
+                for entry in _entries(file.receipt):
+                    if entry.key not in indexed:
+                        entries[entry.key] = entry
+                        archived_at.append(file.receipt.archived_at)
+                        not_done.add(shard)
         return list(entries.values()), min(archived_at, default=None), not_done
 
 
-def _entry(receipt: Receipt | None) -> IndexEntry | None:
-    """What the index says of the part that a receipt proves; None if it proves none."""
-    if receipt is None or receipt.key is None or receipt.sha256_object is None:
-        return None
-    return IndexEntry(
+def _entries(receipt: Receipt) -> list[IndexEntry]:
+    """What the index says of the part that a receipt proves, if any, and of those that were found
+    when it was archived."""
+    if receipt.key is None or receipt.sha256_object is None:
+        return list(receipt.found)
+    part = IndexEntry(
         key=receipt.key,
         rows=receipt.rows,
         first=receipt.first or 0,
@@ -209,3 +229,4 @@ def _entry(receipt: Receipt | None) -> IndexEntry | None:
         plain_sha256=receipt.sha256_lines,
         object_sha256=receipt.sha256_object,
     )
+    return [*receipt.found, part]

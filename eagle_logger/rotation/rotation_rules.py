@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from eagle_logger.core.hours import Hour
@@ -110,10 +109,16 @@ class RotationRules:
         if user_hour.open_files or user_hour.unarchived_files:
             return []
         expired = [file for file in user_hour.sealed_files if self._is_expired(file)]
-        if not expired:
-            return []
-        indexed = self.index_copies.keys_in(user_hour.hour)
-        return [file for file in expired if self._needs_no_index(file, indexed)]
+        return [
+            file
+            for file in expired
+            if self.is_indexed(file) or self._has_waited_long_for_the_index(file)
+        ]
+
+    def is_indexed(self, file: SealedFile) -> bool:
+        """Whether index objects name all parts that this file's receipt names."""
+        keys = file.receipt.keys if file.receipt is not None else frozenset()
+        return not keys or keys <= self.index_copies.keys_in(file.hour)
 
     @property
     def index_copies(self) -> IndexCopies:
@@ -125,10 +130,7 @@ class RotationRules:
             file.hour, file.receipt.archived_at, self.retention, self.now
         )
 
-    def _needs_no_index(self, file: SealedFile, indexed: AbstractSet[str]) -> bool:
-        receipt = file.receipt
-        if receipt is None:
-            return False
-        if receipt.key is None or receipt.key in indexed:
-            return True
-        return may_be_deleted_unindexed(file.hour, receipt.archived_at, self.retention, self.now)
+    def _has_waited_long_for_the_index(self, file: SealedFile) -> bool:
+        return file.receipt is not None and may_be_deleted_unindexed(
+            file.hour, file.receipt.archived_at, self.retention, self.now
+        )

@@ -61,12 +61,12 @@ def test_the_first_hour_is_written_once(copies: IndexCopies, tmp_path: Path) -> 
 def test_a_state_is_found_again_and_rubbish_is_no_state(
     copies: IndexCopies, tmp_path: Path
 ) -> None:
-    copies.note_state(HOUR, IndexState({"07": 1}, complete=True))
-    assert copies.state(HOUR) == IndexState()  # an hour without copies has none
-    copies.keep(NAME, BODY)
-    copies.note_state(HOUR, IndexState({"07": 1}, complete=True))
-    assert copies.state(HOUR) == IndexState({"07": 1}, complete=True)
-    for rubbish in (b"", b"[]", b'{"shards": 1, "complete": true}'):
+    assert copies.state(HOUR) == IndexState()
+    state = IndexState({"07": 1}, complete=True, unindexed_since=HOUR.end + 0.5)
+    copies.note_state(HOUR, state)
+    assert copies.state(HOUR) == state
+    wrong_moment = b'{"shards": {}, "complete": true, "unindexed_since": []}'
+    for rubbish in (b"", b"[]", b'{"shards": 1, "complete": true}', wrong_moment):
         (tmp_path / "indexed" / HOUR.name / "state.json").write_bytes(rubbish)
         assert copies.state(HOUR) == IndexState()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,11 @@ def begin(disk: Disk, archive: Archive) -> None:
 def rotate_only(disk: Disk, archive: Archive, now: float = NOW, **options: bool) -> None:
     """Rotate as workers do: without indexing what was just archived."""
     disk.rotate(archive, now, at_once=None, **options)
+
+
+def refuse_the_index(what: str, key: str) -> None:
+    if what == "put" and key.startswith(INDEX):
+        raise ArchiveUnavailable("denied")
 
 
 def test_a_complete_hour_becomes_one_index_object(disk: Disk, archive: MemoryArchive) -> None:
@@ -184,19 +190,101 @@ def test_no_file_is_deleted_before_its_part_is_indexed(disk: Disk, archive: Memo
     assert disk.rotate(archive, expired).removed == 1
 
 
+def test_a_part_that_was_stored_without_a_receipt_is_indexed_though_more_lines_came(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    """The store took the part and then refused to describe it. When it answers again, the open file
+    has more lines, and its part would be another: nobody else knows of the first."""
+
+    def refuse_to_describe(what: str, key: str) -> None:
+        if what == "head" and key == archive_key(CLOUD_ID, HOUR):
+            raise ArchiveUnavailable("denied")
+
+    begin(disk, archive)
+    disk.append(demands([1]))
+    rotate_only(disk, Watched(archive, before=refuse_to_describe), include_open=True)
+    [sealed] = disk.folder.sealed_files(HOUR, "07")
+    sealed.path.write_bytes(demands([1, 2]))
+    rotate_only(disk, archive, LATER)
+    assert len(list(archive.keys("cloud_id="))) == 2
+    disk.index(archive, LATER)
+    assert entries_said(archive) == entries_held(archive)
+    assert disk.rotate(archive, LATER + RETENTION).removed_unindexed == 0
+
+
+def test_a_part_that_holds_all_lines_of_a_file_is_indexed_by_that_file(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    begin(disk, archive)
+    key = archive_key(CLOUD_ID, HOUR)
+    other = Disk(disk.folder.root.parent / "other")
+    other.append(demands([1, 2, 3]))
+    other.rotate(archive, at_once=None)
+    disk.append(demands([2, 3]))
+    rotate_only(disk, archive)
+    [sealed] = disk.folder.sealed_files(HOUR, "07")
+    assert sealed.receipt is not None
+    assert sealed.receipt.key is None
+    assert sealed.receipt.keys == {key}
+    disk.index(archive)
+    assert [entry.key for entry in entries_said(archive)] == [key]
+    assert entries_said(archive) == entries_held(archive)
+
+
 def test_an_index_that_cannot_be_written_keeps_a_file_for_a_day_longer(
     disk: Disk, archive: MemoryArchive
 ) -> None:
-    def refuse(what: str, key: str) -> None:
-        if what == "put" and key.startswith(INDEX):
-            raise ArchiveUnavailable("denied")
-
-    refusing = Watched(archive, before=refuse)
+    refusing = Watched(archive, before=refuse_the_index)
     disk.append(demands([1, 2]))
     for now in (NOW, NOW + RETENTION, NOW + RETENTION + UNINDEXED_KEPT_S - 1):
         assert disk.rotate(refusing, now).removed == 0
         assert disk.index(refusing, now, at_once=True).errors
-    assert disk.rotate(refusing, NOW + RETENTION + UNINDEXED_KEPT_S).removed == 1
+        assert disk.folder.unindexed_hours() == {HOUR: NOW}
+    rotated = disk.rotate(refusing, NOW + RETENTION + UNINDEXED_KEPT_S)
+    assert (rotated.removed, rotated.removed_unindexed) == (1, 1)
+    assert "1 deleted file that no index object names" in str(rotated)
+    assert disk.folder.unindexed_hours() == {}
+
+
+def test_an_hour_whose_parts_were_deleted_unindexed_is_never_called_complete(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    begin(disk, archive)
+    disk.append(demands([1, 2]))
+    rotate_only(disk, archive)
+    assert disk.index(Watched(archive, before=refuse_the_index)).errors
+    rotate_only(disk, archive, NOW + RETENTION + UNINDEXED_KEPT_S)
+    assert disk.folder.hours() == []
+    disk.index(archive, NOW + 40 * 3600)
+    assert heads(archive) == []
+    assert heads(archive, NEXT) == [(0, 0, 0, True)]
+
+
+def test_an_hour_whose_only_file_was_set_aside_is_called_complete(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    """It was looked at while the file waited, and a note of that is left."""
+    begin(disk, archive)
+    disk.append(demands([1]))
+    os.utime(disk.path().parent, (1, 1))
+    disk.index(archive)
+    assert (disk.folder.root / "indexed" / HOUR.name / "state.json").exists()
+    disk.path().unlink()
+    disk.path().parent.rmdir()
+    disk.path().parent.parent.rmdir()
+    disk.index(archive, LATER)
+    assert heads(archive) == [(0, 0, 0, True)]
+
+
+def test_a_part_that_waits_for_others_is_noted_until_it_is_indexed(
+    disk: Disk, archive: MemoryArchive
+) -> None:
+    disk.append(demands([1]))
+    rotate_only(disk, archive)
+    disk.index(archive)
+    assert disk.folder.unindexed_hours() == {HOUR: NOW}
+    disk.index(archive, LATER)
+    assert disk.folder.unindexed_hours() == {}
 
 
 def test_a_failing_index_is_given_up_for_the_round_after_a_few_hours(
@@ -384,7 +472,8 @@ def at_once(*acts: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_rotators_at_once_on_one_disk_and_on_two_index_each_part_once(tmp_path: Path) -> None:
+def test_rotators_at_once_on_one_disk_and_on_two_index_each_part(tmp_path: Path) -> None:
+    """Each node names a part once; both may name one, if its number was taken when they put."""
     one, other = Disk(tmp_path / "one"), Disk(tmp_path / "other")
     archive = DirectoryArchive(tmp_path / "archive")
     for turn in range(4):
@@ -400,7 +489,13 @@ def test_rotators_at_once_on_one_disk_and_on_two_index_each_part_once(tmp_path: 
     for disk in (one, other):
         disk.rotate(archive, include_open=True)
         disk.index(archive, at_once=True)
-    assert entries_said(archive) == entries_held(archive)
+    assert sorted(set(entries_said(archive))) == entries_held(archive)
+    named = [
+        (part.head.name.node, entry.key)
+        for part in index_of(archive, HOUR).parts
+        for entry in part.entries
+    ]
+    assert len(set(named)) == len(named)
     assert {part.head.name.node for part in index_of(archive, HOUR).parts} == {
         one.folder.node(),
         other.folder.node(),

@@ -6,11 +6,13 @@ import pytest
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.index_plan import (
+    INDEXED_WITHIN_S,
     LONGEST_WAIT_S,
     QUIET_HOURS_STATED,
     UNINDEXED_KEPT_S,
     is_complete_index,
     is_forgotten,
+    is_index_late,
     is_to_be_indexed,
     may_be_deleted_unindexed,
     patience_for,
@@ -91,3 +93,9 @@ def test_a_log_file_that_is_not_indexed_is_kept_a_day_longer() -> None:
     end = archived_at + retention + UNINDEXED_KEPT_S
     assert not may_be_deleted_unindexed(HOUR, archived_at, retention, end - 1)
     assert may_be_deleted_unindexed(HOUR, archived_at, retention, end)
+
+
+def test_a_part_that_only_waits_for_others_of_its_hour_is_not_late() -> None:
+    assert not is_index_late(OVER, OVER + LONGEST_WAIT_S)
+    assert not is_index_late(OVER, OVER + INDEXED_WITHIN_S)
+    assert is_index_late(OVER, OVER + INDEXED_WITHIN_S + 1)
