@@ -25,6 +25,7 @@ from eagle_logger.users.store import Schedule, UserStore
 
 if TYPE_CHECKING:
     from eagle_logger.logger import EagleDataLogger
+    from eagle_logger.tables.day_tables import DayTables
 
 
 def user_store(settings: Settings, *, passwords: bool) -> UserStore:
@@ -109,6 +110,21 @@ def _archive_adapter(settings: Settings) -> Archive:
 
 def log_folder(settings: Settings) -> LogFolder:
     return LogFolder(settings.logs_dir)
+
+
+def day_tables(settings: Settings) -> DayTables:
+    """The day tables of the archive, read from this volume's sealed log files where they are still
+    there. Raises TablesNotInstalled."""
+    from eagle_logger.tables.day_tables import DayTables  # noqa: PLC0415  (pyarrow is optional, and large)
+    from eagle_logger.tables.input_reader import InputReader  # noqa: PLC0415  (the same)
+
+    store = archive(settings)
+    return DayTables(
+        store,
+        InputReader(store, log_folder(settings), settings.shards),
+        settings.data_dir / "tables",
+        version("eagle-logger"),
+    )
 
 
 def drain(settings: Settings) -> DrainFlag:

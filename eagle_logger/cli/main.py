@@ -28,6 +28,7 @@ _COMMANDS = {
     "simulate": "eagle_logger.cli.simulate:simulate",
     "simulate-s3": "eagle_logger.cli.simulate_s3:simulate_s3",
     "status": "eagle_logger.cli.status:status",
+    "tables": "eagle_logger.cli.tables:tables",
     "users": "eagle_logger.cli.users:users",
     "verify": "eagle_logger.cli.verify:verify",
 }

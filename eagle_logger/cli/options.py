@@ -12,6 +12,7 @@ import click
 from eagle_logger import settings
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.paths import cloud_id_of
+from eagle_logger.core.table_names import Day
 from eagle_logger.core.time_arguments import duration_of
 from eagle_logger.errors import BadCloudId
 
@@ -52,10 +53,22 @@ class _UtcHour(click.ParamType[Hour]):
             self.fail("give a UTC day or hour: YYYY-MM-DD or YYYY-MM-DD-HH", param, ctx)
 
 
+class _UtcDay(click.ParamType[Day]):
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Day:
+        try:
+            return value if isinstance(value, Day) else Day.parse(value)
+        except ValueError:
+            self.fail("give a UTC day: YYYY-MM-DD", param, ctx)
+
+
 AGE = _Age()
 """A length of time, as a float of seconds. People write 90s, 15m, 1h or 2d."""
 UTC_HOUR = _UtcHour()
 """A UTC hour, spelled YYYY-MM-DD-HH. A day, YYYY-MM-DD, stands for its first hour."""
+UTC_DAY = _UtcDay()
+"""A UTC day, spelled YYYY-MM-DD."""
 CLOUD_ID = _CloudId()
 """A cloud id in its one spelling, whichever spelling was typed. Raises BadCloudId, so that the
 command ends with exit code 1 and not with a usage error's 2."""

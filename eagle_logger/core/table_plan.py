@@ -113,6 +113,17 @@ class TablePlan:
             "objects": len(self.inputs),
         }
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself, in its footer and beside the object."""
+        return {
+            "schema-version": str(VERSION),
+            "inputs-digest": self.digest,
+            "rows": str(self.rows),
+            "row-hash": self.row_hash,
+            "made-by": self.made_by,
+        }
+
     def to_bytes(self) -> bytes:
         lines = [
             self.head,
@@ -189,14 +200,15 @@ class TableManifest:
 
 
 def new_inputs(
-    entries: Iterable[IndexEntry], planned: AbstractSet[str]
+    named: Iterable[TableInput], planned: AbstractSet[str]
 ) -> dict[str, list[TableInput]]:
     """By key, what the index says of the objects that no plan names yet. Two index objects may say
     different things of one; then it is the object that decides."""
     by_key: dict[str, list[TableInput]] = {}
-    for entry in sorted(entries):
-        if entry.key not in planned:
-            said, item = by_key.setdefault(entry.key, []), TableInput.of(entry)
+    for item in sorted(named):
+        key = item.key
+        if key not in planned:
+            said = by_key.setdefault(key, [])
             if item not in said:
                 said.append(item)
     return by_key

@@ -134,6 +134,11 @@ class LogFolder:
         """One user's sealed files, in order. Reads no other user's receipts."""
         return self._sealed_files(hour, shard, f"rainforest-{cloud_id}-")
 
+    def sealed_path(self, cloud_id: str, hour: Hour, shard: str, sequence: int) -> Path:
+        """Where this user's sealed file of the hour lies, if there is one of this number. Lists no
+        folder."""
+        return file_names.sealed_path(self.open_file_of(cloud_id, hour, shard).path, sequence)
+
     def receipt_of(self, sealed: SealedFile) -> Receipt | None:
         """The receipt that lies beside a sealed file now."""
         return file_names.receipt_of(sealed)

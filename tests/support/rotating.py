@@ -157,6 +157,20 @@ class Watched:
         self._before("get", key)
         return self._archive.get(key)
 
+    def put_file(self, key: str, path: Path, metadata: Any) -> None:
+        self._before("put", key)
+        self._archive.put_file(key, path, metadata)
+        self._after("put", key)
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        self._before("get", key)
+        self._archive.get_file(key, path, largest)
+
+    def delete(self, key: str) -> None:
+        self._before("delete", key)
+        self._archive.delete(key)
+        self._after("delete", key)
+
     def keys(self, prefix: str = "") -> Any:
         return self._archive.keys(prefix)
 

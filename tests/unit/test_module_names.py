@@ -30,6 +30,7 @@ SHARED_NAMES = {
     "server": "the HTTP server; a stand-in's",
     "sns": "the folder; the route of the server",
     "store": "the port; its adapters",
+    "tables": "the folder; the command",
     "users": "the folder; a user in core; the command; the routes of the server",
 }
 """The names that several modules or folders may have, because the folder says which is which."""
