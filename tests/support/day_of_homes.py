@@ -75,7 +75,8 @@ def hour_of_home(cloud_id: str, hour: Hour, every: int = 600) -> bytes:
             queue="Active",
         ),
     ]
-    return b"".join(sorted(lines, key=_time_of))
+    lines.sort(key=_time_of)
+    return b"".join(lines)
 
 
 def _time_of(text: bytes) -> bytes:
