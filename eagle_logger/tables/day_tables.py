@@ -58,23 +58,32 @@ class DayTables:
         self._made_by = made_by
 
     def work(
-        self, now: float, nodes: Iterable[str], *, every_day: bool = False
+        self,
+        now: float,
+        nodes: Iterable[str],
+        *,
+        every_day: bool = False,
+        include_open: bool = False,
     ) -> list[tuple[Day, int]]:
         """The complete days and buckets that have something to roll up, oldest first. `nodes` are
         the log volumes that are known to be in use.
 
         Only the last two weeks are looked at, unless `every_day` asks for all that the archive has.
-        Raises ArchiveUnavailable, TableDamaged.
+        With `include_open`, today counts too, and no day need be complete. Raises
+        ArchiveUnavailable, TableDamaged.
         """
         known = list(nodes)
         work: list[tuple[Day, int]] = []
-        for day in self._indexed_days(now) if every_day else days_looked_at(now):
+        days = self._indexed_days(now) if every_day else days_looked_at(now)
+        for day in [*days, *([Day.of(now)] if include_open else [])]:
             objects = DayObjects(self._archive, day)
-            buckets = objects.buckets_with_work() if objects.index.keys else []
-            if buckets and (
-                is_built_anyway(day, now) or is_stated_complete(objects.index_heads(), known, day)
+            # First whether it is complete: who asks for the buckets decides how many there are.
+            if objects.index.keys and (
+                include_open
+                or is_built_anyway(day, now)
+                or is_stated_complete(objects.index_heads(), known, day)
             ):
-                work += [(day, bucket) for bucket in buckets]
+                work += [(day, bucket) for bucket in objects.buckets_with_work()]
         return work
 
     def buckets(self, day: Day) -> list[int]:
