@@ -58,7 +58,7 @@ lock: ## requirements.lock, and what the images take of it, from pyproject.toml 
 	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) -c requirements.lock pyproject.toml -o docker/requirements.lock
 	$(COMPILE) -c requirements.lock --extra tables pyproject.toml -o docker/requirements-tables.lock
-	$(COMPILE) -c requirements.lock --extra stand-ins --extra tables pyproject.toml -o docker/requirements-stand-ins.lock
+	$(COMPILE) -c requirements.lock --extra stand-ins pyproject.toml -o docker/requirements-stand-ins.lock
 	echo hatchling | $(COMPILE) -c requirements.lock - -o docker/requirements-build.lock
 
 clean: ## remove the virtual environment and what was built (never ./data)

@@ -263,6 +263,9 @@ def _plan_tables(*, include_open: bool) -> str:
     work = worker.day_tables.work(_settings.clock.now(), nodes, include_open=include_open)
     for day, bucket in work:
         roll_up.apply_async([day.date, bucket], queue=TABLES)
+    if work:
+        days = sorted({day.date for day, _ in work})
+        _log.info("roll_up_planned", dates=days, buckets=len(work), include_open=include_open)
     return f"{len(work)} buckets"
 
 

@@ -31,6 +31,7 @@ LONG_LIVED = (
     "dispatcher",
     "worker",
     "rotator",
+    "tables",
     "bridge",
     "sqs",
     "flower",
@@ -122,7 +123,7 @@ def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
     def secrets(service: str) -> set[str]:
         return set(compose.exec(service, "ls", "/secrets").split())
 
-    for service in ("beat", "rotator", "sqs"):
+    for service in ("beat", "rotator", "tables", "sqs"):
         assert secrets(service) == {"EAGLE_REDIS_URL"}
     assert secrets("flower") == {"EAGLE_REDIS_URL", "flower_password"}
     assert secrets("worker") == secrets("dispatcher") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"}
@@ -140,6 +141,7 @@ def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
         "dispatcher",
         "worker",
         "rotator",
+        "tables",
         "bridge",
         "flower",
     }
@@ -156,7 +158,7 @@ def test_init_reports_all_mistakes_in_the_settings_and_nothing_starts(compose: C
     ):
         compose("run", "--rm", "--no-deps", *mistakes, "init")
     services = json.loads(compose("config", "--format", "json"))["services"]
-    for name in ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower"):
+    for name in ("beat", "dispatcher", "worker", "rotator", "tables", "bridge", "sqs", "flower"):
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
 
 
@@ -179,9 +181,9 @@ def test_inspect_through_exec(compose: Compose) -> None:
     names = {
         re.sub("@.*", "", name) for name in json.loads(compose.exec("dispatcher", *celery, "ping"))
     }
-    assert names == {"celerybeat", "dispatcher", "fetch", "rotator"}
+    assert names == {"celerybeat", "dispatcher", "fetch", "rotator", "tables"}
     registered = json.loads(compose.exec("dispatcher", *celery, "registered"))["dispatcher@eagle"]
-    assert {"dispatch", "fetch", "rotate", "rotate_shard"} <= set(registered)
+    assert {"dispatch", "fetch", "rotate", "rotate_shard", "roll_up"} <= set(registered)
     queues = json.loads(compose.exec("dispatcher", *celery, "active_queues"))
     taken = {
         re.sub("@.*", "", name): {queue["name"] for queue in several}
@@ -190,6 +192,7 @@ def test_inspect_through_exec(compose: Compose) -> None:
     }
     assert taken["fetch"] == {"fetch.0"}
     assert taken["dispatcher"] == {"dispatch", "adhoc"}
+    assert taken["tables"] == {"tables"}
     assert taken["rotator"] == {f"rotate.{node(compose)}"}
 
 
