@@ -7,14 +7,15 @@ refused, never rounded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from eagle_logger.core.kinds import Kind
+from eagle_logger.core.kinds import KINDS, Kind
 
 
 class ColumnType(Enum):
@@ -45,10 +46,12 @@ class Column:
         return self.type in {ColumnType.TEXT, ColumnType.WORDS} and self.kinds != _MESSAGE
 
 
-_DEMAND, _SUMMATION, _PRICE, _MESSAGE = ((kind,) for kind in Kind)
+_DEMAND, _SUMMATION, _PRICE, _MESSAGE = (
+    (kind,) for kind in (Kind.DEMAND, Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE)
+)
 _OF_EVERY_LINE = ("cloud_id", "device", "meter", "kind")
 
-COLUMNS: tuple[Column, ...] = (
+_FIRST_COLUMNS = (
     *(Column(name, ColumnType.TEXT) for name in _OF_EVERY_LINE),
     Column("time", ColumnType.MOMENT),
     Column("arrived", ColumnType.MOMENT),
@@ -68,6 +71,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("read", ColumnType.FLAG, _MESSAGE),
     Column("queue", ColumnType.TEXT, _MESSAGE),
     Column("flags", ColumnType.WORDS),
+)
+
+
+def _columns_of_newer_kinds(known: AbstractSet[str]) -> Iterator[Column]:
+    """The numbers and texts of kinds that were added since. They come last, so that the order of
+    the columns in older files stays."""
+    for spec in KINDS.values():
+        for names, kind in ((spec.numbers, ColumnType.ENERGY), (spec.texts, ColumnType.TEXT)):
+            yield from (Column(name, kind, (spec.kind,)) for name in names if name not in known)
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_FIRST_COLUMNS,
+    *_columns_of_newer_kinds({column.name for column in _FIRST_COLUMNS}),
 )
 RAW = "raw"
 """An optional last column: the raw fields as a string of JSON, as they stand in the line."""

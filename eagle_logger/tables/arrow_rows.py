@@ -1,7 +1,7 @@
 """From log lines to rows of a day table, with every number exact.
 
 pyarrow reads the lines. It refuses a number with more places than its column has, where others
-round. This module and `parquet_file` are the only ones that import pyarrow.
+round.
 """
 
 from __future__ import annotations
@@ -15,14 +15,9 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-try:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import json as arrow_json
-except ImportError:
-    from eagle_logger.errors import TablesNotInstalled
-
-    raise TablesNotInstalled from None
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json as arrow_json
 
 from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.line_format import VERSION
