@@ -53,6 +53,8 @@ _KNOWN = frozenset({"v", RAW, *_SCHEMA.names})
 _SORTED_BY = [(name, "ascending") for name in ("kind", "time", "device", "meter", "arrived")]
 _RAW_IN_LINE = re.compile(rb',"raw":(\{.*\}),"flags":\[[^\[\]{}]*\]\}\Z')
 _LONGEST_REASON = 300
+_ROWS_HASHED_AT_ONCE = 16_384
+"""Their texts are Python objects, of 200 bytes each."""
 HASH_MODULUS = 1 << 128
 
 
@@ -104,7 +106,7 @@ def hash_of(rows: pa.Table) -> int:
     """The sum of the SHA-256 of all rows' texts (`core.table_columns.row_text`), modulo 2^128. It
     does not depend on the order of the rows."""
     total = 0
-    for batch in rows.to_batches():
+    for batch in rows.to_batches(max_chunksize=_ROWS_HASHED_AT_ONCE):
         texts = [
             _texts_of(batch.column(column.name), column.type).cast(pa.string())
             for column in COLUMNS

@@ -118,7 +118,7 @@ def test_without_pyarrow_the_command_says_what_to_install(
 def test_help_and_other_commands_do_not_import_pyarrow() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from eagle_logger.cli.main import main; "
-        "CliRunner().invoke(main, ['tables', 'build', '--help']); CliRunner().invoke(main, ['-h']); "
+        "CliRunner().invoke(main, ['tables', 'build', '-h']); CliRunner().invoke(main, ['-h']); "
         "import workers.cli; sys.exit('pyarrow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=100).returncode == 0
