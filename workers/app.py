@@ -22,9 +22,9 @@ from eagle_logger.telemetry import configure_logging
 from workers.process.celery_transport import BrokerAccess, broker_settings
 
 _EXCHANGE = "eagle_logger"
-ROLL_UP_OPEN_EVERY_S = 300.0
-"""Where open hours are archived too (EAGLE_ROTATE_OPEN_EVERY), today gets a further file at most so
-often."""
+_ROUNDS_PER_ROLL_UP = 10
+"""Where open hours are archived too (EAGLE_ROTATE_OPEN_EVERY), today gets a further file after so
+many rounds."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """When beat last sent each message, as it is made to believe. So every entry is due when it starts;
 otherwise a beat that restarts often would never send the messages that are due rarely."""
@@ -45,7 +45,7 @@ def _beat_entries(settings: Settings) -> dict[str, dict[str, Any]]:
         }
         entries["roll_up-open"] = {
             "task": "roll_up",
-            "schedule": max(ROLL_UP_OPEN_EVERY_S, settings.rotate_open_every),
+            "schedule": _ROUNDS_PER_ROLL_UP * settings.rotate_open_every,
             "kwargs": {"include_open": True},
             "options": {"queue": TABLES},
         }

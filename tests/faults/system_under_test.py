@@ -235,6 +235,11 @@ class Trial:
 
     # What can be done to it -----------------------------------------------------------------------
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """That of the system's programs."""
+        return self._environment
+
     def kill(self, name: str) -> None:
         """kill -9; supervisor starts it again."""
         self.signal(name, signal.SIGKILL)
