@@ -154,7 +154,7 @@ class TablePlan:
                 with_raw=bool(head["raw"]),
                 made_by=str(head["made-by"]),
             )
-        except (KeyError, TypeError, AttributeError, RecursionError) as exc:
+        except (LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise ValueError(f"not a plan of a day table: {exc}") from None
         if len(plan.inputs) != head["objects"] or plan.digest != head["inputs-digest"]:
             raise ValueError("its lines are not those that its head describes")
