@@ -19,6 +19,8 @@ from eagle_logger.logs.folder import LogFolder
 _GZIP = b"\x1f\x8b"
 _THREADS = 8
 """Objects that are fetched at once: that is mostly waiting."""
+_OBJECTS_AHEAD = 100
+"""Objects that are fetched and not yet read, whatever the index says of their rows."""
 _MOST_FAILURES = 10
 """Objects in a row that the archive does not give. After these, it is the archive that is away."""
 _ROWS_AHEAD = 60_000
@@ -55,7 +57,7 @@ class InputReader:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="tables") as pool:
             try:
                 while True:
-                    while not ahead or rows_ahead < _ROWS_AHEAD:
+                    while not ahead or (rows_ahead < _ROWS_AHEAD and len(ahead) < _OBJECTS_AHEAD):
                         said = next(source, None)
                         if said is None:
                             break

@@ -45,7 +45,7 @@ from eagle_logger.tables.input_reader import InputReader, ReadInput
 from eagle_logger.tables.parquet_file import ParquetFileReader, ParquetFileWriter
 from eagle_logger.tables.table_result import RollUpResult
 
-_MOST_ROWS_SORTED = 1_000_000
+_MOST_ROWS_SORTED = 200_000
 """Rows of one home that are sorted in one go. A home that is asked each second has 90 000 a day."""
 _LEFT_BEHIND_AFTER_S = 86400.0
 """After this, a directory counts as left by a roller that was killed."""
