@@ -80,8 +80,8 @@ class Setup:
     version."""
     loses_index: bool = False
     """Log files are deleted before the index names their parts: by an old version, which writes no
-    index, or after more than a day in which none could be written. The index is rebuilt at the end.
-    """
+    index, after more than a day in which none could be written, or by the scenario itself. The
+    index is rebuilt at the end."""
     most_waiting: int = 300
     """The most messages that any queue, or all workers together, may hold at any time."""
     settings: Mapping[str, str] = field(default_factory=dict)
