@@ -25,6 +25,9 @@ from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Schedule, UserStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from eagle_logger.core.gaps import GapRow
     from eagle_logger.logger import EagleDataLogger
     from eagle_logger.tables.day_tables import DayTables
 
@@ -128,6 +131,15 @@ def day_tables(settings: Settings) -> DayTables:
         settings.data_dir / "tables",
         version("eagle-logger"),
     )
+
+
+def gap_file_writer() -> Callable[[Path, Iterable[GapRow]], int]:
+    """Writes what is missing as a Parquet file. Raises TablesNotInstalled."""
+    if find_spec("pyarrow") is None:
+        raise TablesNotInstalled
+    from eagle_logger.tables.gap_file import write_gap_file  # noqa: PLC0415  (pyarrow is optional, and large)
+
+    return write_gap_file
 
 
 def drain(settings: Settings) -> DrainFlag:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "decode": "eagle_logger.cli.decode:decode",
     "doctor": "eagle_logger.cli.doctor:doctor",
     "fetch": "eagle_logger.cli.fetch:fetch",
+    "gaps": "eagle_logger.cli.gaps:gaps",
     "healthcheck": "eagle_logger.cli.healthcheck:healthcheck",
     "index": "eagle_logger.cli.index:index",
     "keys": "eagle_logger.cli.keys:keys",

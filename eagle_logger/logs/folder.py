@@ -223,6 +223,16 @@ class LogFolder:
         """How many files are in the quarantine."""
         return sum(not name.endswith(REASON) for name in _names_in(self.root / QUARANTINE))
 
+    def hours_kept_aside(self, cloud_id: str) -> set[Hour]:
+        """The hours of this user of which something is in the quarantine."""
+        hours = set()
+        for name in _names_in(self.root / QUARANTINE):
+            begin, has_id, rest = name.partition(f"rainforest-{cloud_id}-")
+            if has_id and not begin:
+                with suppress(ValueError):
+                    hours.add(Hour.parse(rest[: len("2015-03-10-17")]))
+        return hours
+
     # Changing -----------------------------------------------------------------------------------
 
     @contextmanager

@@ -27,6 +27,8 @@ SHARED_NAMES = {
     "relay": "the real one's client; its stand-in",
     "s3": "an adapter; its stand-in",
     "schedule": "what core decides; the adapters of a port",
+    "energy": "the decisions in core; the command",
+    "gaps": "the decisions in core; the command",
     "server": "the HTTP server; a stand-in's",
     "sns": "the folder; the route of the server",
     "store": "the port; its adapters",
