@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "eagle_logger.cli.check:check",
     "decode": "eagle_logger.cli.decode:decode",
     "doctor": "eagle_logger.cli.doctor:doctor",
+    "energy": "eagle_logger.cli.energy:energy",
     "fetch": "eagle_logger.cli.fetch:fetch",
     "gaps": "eagle_logger.cli.gaps:gaps",
     "healthcheck": "eagle_logger.cli.healthcheck:healthcheck",
