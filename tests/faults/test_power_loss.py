@@ -27,13 +27,15 @@ from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
 from tests.support.log_files import line
 from tests.support.log_lines import HOUR
-from tests.support.rotating import GRACE, RETENTION, assert_exactly_once, entries_in
+from tests.support.rotating import GRACE, assert_exactly_once, entries_in
 
 USERS = [f"{number:06x}" for number in range(5)]
 NEXT = Hour(HOUR.end)
 EXAMINED_SHARE = 0.25
 """The share of moments that `make test` examines, each with one of the four possible disks."""
 LATER = HOUR.end + GRACE
+RETENTION = 3600.0
+"""Short, so that few hours without readings are indexed, each of whose steps is examined."""
 
 Readings = set[tuple[str, LineIdentity, bytes]]
 """User, identity and values of each."""
