@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from eagle_logger.core.archive_index import REBUILT, IndexEntry, IndexHead
@@ -58,7 +60,9 @@ class TableInput:
         named = parse_archive_key(entry.key)
         if named is None:
             raise ValueError(f"{entry.key!r} is no key of a part")
-        return cls(*named, entry.rows, entry.plain_sha256)
+        cloud_id, hour, part = named
+        # Interned, because a home's objects of a day are named together.
+        return cls(sys.intern(cloud_id), hour, part, entry.rows, entry.plain_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +129,16 @@ class TablePlan:
         }
 
     def to_bytes(self) -> bytes:
-        lines = [
-            self.head,
-            *(
-                [item.cloud_id, int(item.hour.name[11:]), item.part, item.rows, item.plain_sha256]
-                for item in self.inputs
-            ),
+        packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP_WBITS)
+        objects = (
+            [item.cloud_id, int(item.hour.name[11:]), item.part, item.rows, item.plain_sha256]
+            for item in self.inputs
+        )
+        pieces = [
+            packer.compress((json.dumps(line, separators=(",", ":")) + "\n").encode())
+            for line in chain((self.head,), objects)
         ]
-        plain = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        return zlib.compress(plain.encode(), 6, _GZIP_WBITS)
+        return b"".join(pieces) + packer.flush()
 
     @classmethod
     def from_bytes(cls, body: bytes, file: TableFile) -> TablePlan:

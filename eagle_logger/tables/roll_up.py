@@ -149,9 +149,11 @@ class _Roller:
         wanted = new_inputs((item for items in said.values() for item in items), planned)
         if not wanted:
             return False
+        objects, some = len(wanted), _as_many_as_fit(wanted.values())
+        del wanted  # its keys are long, and there may be 100 000
         number = max((plan.file.number for plan in plans), default=-1) + 1
         file = TableFile(self._objects.day, self._bucket, number)
-        made = self._make(file, _as_many_as_fit(wanted.values()), with_raw=self._job.with_raw)
+        made = self._make(file, some, with_raw=self._job.with_raw)
         self._result.problems.update(made.unusable)
         if not made.used:
             return False
@@ -166,7 +168,7 @@ class _Roller:
         if stored is None:
             return True
         self._put_and_prove(stored, made)
-        return len(made.used) + len(made.unusable) < len(wanted)
+        return len(made.used) + len(made.unusable) < objects
 
     def _plan(self, file: TableFile, made: _Made, *, with_raw: bool) -> TablePlan:
         return TablePlan(
@@ -185,8 +187,12 @@ class _Roller:
     def _put_plan(self, plan: TablePlan) -> TablePlan | None:
         """The plan of the same file that the archive has now. None if another roller took its
         number for other objects."""
+        body = plan.to_bytes()
         with crash_points.around("put the plan"), suppress(AlreadyThere):
-            self._archive.put(plan.file.plan_key, plan.to_bytes(), {"rows": str(plan.rows)})
+            self._archive.put(plan.file.plan_key, body, {"rows": str(plan.rows)})
+        with suppress(KeyError, Unreadable):
+            if self._archive.get(plan.file.plan_key) == body:
+                return plan  # a second copy of so many objects would need as much memory again
         stored = self._objects.plan(plan.file)
         return stored if is_same_file(stored, plan) else None
 
@@ -288,14 +294,15 @@ def why_not_as_planned(path: Path, plan: TablePlan) -> str | None:
     return None
 
 
-def _as_many_as_fit(wanted: Iterable[list[TableInput]]) -> Iterator[list[TableInput]]:
+def _as_many_as_fit(wanted: Iterable[list[TableInput]]) -> list[list[TableInput]]:
     """In order of user, hour and part, as many objects as one file takes."""
+    in_order = sorted(wanted)[:MOST_OBJECTS]
     rows = 0
-    for number, said in enumerate(sorted(wanted)):
+    for number, said in enumerate(in_order):
         rows += said[0].rows
-        if number >= MOST_OBJECTS or (number and rows > MOST_ROWS):
-            return
-        yield said
+        if number and rows > MOST_ROWS:
+            return in_order[:number]
+    return in_order
 
 
 def _sorted_rows(inputs: Iterable[ReadInput], made: _Made, *, with_raw: bool) -> Iterator[pa.Table]:
