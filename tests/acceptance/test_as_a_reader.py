@@ -120,7 +120,7 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         assert re.search(r"\bduplicated\W+0\b", ended), ended
 
         # A picture of the day.
-        assert " files  " in reader.enter(tutorial.next("eagle-logger tables list"))
+        assert "00-0.parquet" in reader.enter(tutorial.next("ls data/s3/"))
         reader.enter(tutorial.next("python docs/tutorial/draw_a_day.py"))
         assert (clone / "a-day.png").read_bytes()[:4] == b"\x89PNG"
 
