@@ -1,4 +1,5 @@
-# Two images: `eagle-logger`, and `stand-ins`, which can also play Amazon's SNS and SQS.
+# Three images: `eagle-logger`; `tables`, which can also make day tables (pyarrow, 150 MB more); and `stand-ins`, which can also
+# play Amazon's SNS and SQS.
 # What is installed is pinned, with hashes, in docker/*.lock (`make lock`); nothing is compiled.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
@@ -22,6 +23,12 @@ FROM packages AS system
 COPY --from=wheel /wheel /wheel
 RUN pip --python /opt/eagle-logger install --no-deps /wheel/*.whl
 
+FROM packages AS system-with-tables
+COPY docker/requirements-tables.lock ./
+RUN pip --python /opt/eagle-logger install --require-hashes -r requirements-tables.lock
+COPY --from=wheel /wheel /wheel
+RUN pip --python /opt/eagle-logger install --no-deps /wheel/*.whl
+
 FROM packages AS system-with-stand-ins
 COPY docker/requirements-stand-ins.lock ./
 RUN pip --python /opt/eagle-logger install --require-hashes -r requirements-stand-ins.lock
@@ -41,6 +48,10 @@ USER eagle
 
 FROM base AS stand-ins
 COPY --from=system-with-stand-ins /opt/eagle-logger /opt/eagle-logger
+
+FROM base AS tables
+COPY --from=system-with-tables /opt/eagle-logger /opt/eagle-logger
+CMD ["eagle-logger", "--help"]
 
 FROM base AS eagle-logger
 COPY --from=system /opt/eagle-logger /opt/eagle-logger

@@ -58,6 +58,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock: ## requirements.lock, and what the images take of it, from pyproject.toml (needs uv)
 	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) -c requirements.lock pyproject.toml -o docker/requirements.lock
+	$(COMPILE) -c requirements.lock --extra tables pyproject.toml -o docker/requirements-tables.lock
 	$(COMPILE) -c requirements.lock --extra stand-ins pyproject.toml -o docker/requirements-stand-ins.lock
 	echo hatchling | $(COMPILE) -c requirements.lock - -o docker/requirements-build.lock
 

@@ -15,4 +15,6 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "dispatch": {"task": "dispatch", "schedule": 1.0, "options": {"queue": "dispatch"}},
     # Asks every node to archive the hours that are complete on its disk.
     "rotate": {"task": "rotate", "schedule": 300.0, "options": {"queue": "dispatch"}},
+    # Rolls up the days that are complete, and what came late of others, into day tables.
+    "roll_up": {"task": "roll_up", "schedule": 3600.0, "options": {"queue": "tables"}},
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks import appending, chores, compared, dispatching, tables
+from benchmarks import appending, chores, compared, dispatching, rolling_up, tables
 from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
@@ -42,6 +42,7 @@ class Plan:
     registered: int
     user_hours: int
     overdue: int
+    table_homes: int
     profile: str | None
 
 
@@ -133,6 +134,20 @@ def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     results.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
 
+def _tables(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    rows, chores_done = rolling_up.day_tables(
+        stage,
+        relay,
+        plan.table_homes,
+        homes=plan.homes[0],
+        seconds=plan.seconds,
+        workers=plan.workers,
+    )
+    results.chores += chores_done
+    for row in rows:
+        _keep_ours(results, row)
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "ours": _ours,
     "archiving": _archiving,
@@ -150,6 +165,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "dispatch": _dispatch,
     "overdue": _overdue,
     "ping": _ping,
+    "tables": _tables,
 }
 
 
@@ -209,6 +225,12 @@ MEASUREMENTS: dict[str, Measurement] = {
     type=click.IntRange(1),
     default=20_000,
     help="Homes that fell due while nothing ran.",
+)
+@click.option(
+    "--table-homes",
+    type=click.IntRange(1),
+    default=1000,
+    help="Homes of the day that `tables` rolls up.",
 )
 @click.option(
     "--long",

@@ -88,7 +88,7 @@ class System:
 
     def archived(self) -> int:
         """The number of objects in the stand-in for S3."""
-        return sum(1 for path in (self.processes.directory / "s3").rglob("*.jsonl.gz"))
+        return sum(1 for _ in (self.processes.directory / "s3").rglob("cloud_id=*/*/*.jsonl.gz"))
 
     def ask(self, question: Callable[[UserStore], Awaitable[Answer]]) -> Answer:
         return asyncio.run(_ask(self.settings, question))

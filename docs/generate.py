@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from docs import simulated_relay
+from docs import data_dictionary, simulated_relay
 from eagle_logger import errors
 from eagle_logger.cli.main import main
 from eagle_logger.errors import EagleError
@@ -105,6 +105,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "openapi.md": openapi_page,
     "quirks.md": quirks_page,
+    "data-dictionary.md": data_dictionary.render,
     "simulated-relay.md": simulated_relay.render,
 }
 

@@ -19,6 +19,8 @@ FETCH = "fetch"
 """In a worker's `-Q`: all fetch queues, however many there are."""
 ROTATE = "rotate"
 """In a worker's `-Q`: the rotate queue of its own node."""
+TABLES = "tables"
+"""Days to roll up. Its messages take minutes, so it shares its workers with no other queue."""
 
 _MISSING_KEY = "eagle:never-there"
 """No key of this name exists, so deleting it changes nothing. A replica refuses to, as it refuses

@@ -15,8 +15,10 @@
     │   ├── UnknownUser
     │   ├── BadCloudId
     │   ├── AlreadyThere           an archive key is taken
+    │   ├── TableDamaged           a day table is not what its plan says: delete it, make it again
     │   └── NotAccepted            an object the archive will never take
     └── ConfigurationError     exit 2 and say which setting
+        ├── TablesNotInstalled     pyarrow is missing
         ├── NoSecretKey
         ├── KeyNotKnown            a running process does not know the key to encrypt with
         └── DataDirectoryBusy
@@ -110,12 +112,21 @@ class AlreadyThere(Permanent):
     """The archive holds an object under this key."""
 
 
+class TableDamaged(Permanent):
+    """A day table is not what its plan says. Delete the day's tables with `eagle-logger tables
+    remove --date`, and build them again; no reading is lost."""
+
+
 class NotAccepted(Permanent):
     """The archive will never take this object; its file is quarantined, never deleted."""
 
 
 class ConfigurationError(EagleError):
     """A setting makes no sense."""
+
+
+class TablesNotInstalled(ConfigurationError):
+    """Day tables need pyarrow, which is not installed: `pip install 'eagle-logger[tables]'`."""
 
 
 class NoSecretKey(ConfigurationError):

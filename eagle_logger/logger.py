@@ -31,6 +31,7 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.source import ReadingSource
 from eagle_logger.rotation.archive_reach import ArchiveReach
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import IndexResult, index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
@@ -306,6 +307,19 @@ class EagleDataLogger:
             stopping=stopping,
             reach=self._archive_reach,
             archiving=archiving,
+        )
+
+    def index_hours(
+        self, *, at_once: bool = False, stopping: Callable[[], bool] = lambda: False
+    ) -> IndexResult:
+        """Write into the archive's index what this node archived. Blocking; between hours, it ends
+        if `stopping` returns true. With `at_once`, nothing waits for more of its hour."""
+        return index_hours(
+            self._rotation_rules(include_open=False, heed_pauses=True),
+            self._rotation_volume.archive(),
+            at_once=at_once,
+            stopping=stopping,
+            reach=self._archive_reach,
         )
 
     def _rotation_rules(self, *, include_open: bool, heed_pauses: bool) -> RotationRules:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -14,7 +15,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.archive.trusted import TrustedArchive
 from eagle_logger.core.fernet_keys import keys_in
-from eagle_logger.errors import ConfigurationError, NoSecretKey
+from eagle_logger.errors import ConfigurationError, NoSecretKey, TablesNotInstalled
 from eagle_logger.logs.drain_flag import DrainFlag
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.open_files import SPARE_DESCRIPTORS
@@ -24,7 +25,11 @@ from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Schedule, UserStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from eagle_logger.core.gaps import GapRow
     from eagle_logger.logger import EagleDataLogger
+    from eagle_logger.tables.day_tables import DayTables
 
 
 def user_store(settings: Settings, *, passwords: bool) -> UserStore:
@@ -109,6 +114,32 @@ def _archive_adapter(settings: Settings) -> Archive:
 
 def log_folder(settings: Settings) -> LogFolder:
     return LogFolder(settings.logs_dir)
+
+
+def day_tables(settings: Settings) -> DayTables:
+    """The day tables of the archive, read from this volume's sealed log files where they are still
+    there. Raises TablesNotInstalled."""
+    if find_spec("pyarrow") is None:
+        raise TablesNotInstalled
+    from eagle_logger.tables.day_tables import DayTables  # noqa: PLC0415  (pyarrow is optional, and large)
+    from eagle_logger.tables.input_reader import InputReader  # noqa: PLC0415  (the same)
+
+    store = archive(settings)
+    return DayTables(
+        store,
+        InputReader(store, log_folder(settings), settings.shards),
+        settings.data_dir / "tables",
+        version("eagle-logger"),
+    )
+
+
+def gap_file_writer() -> Callable[[Path, Iterable[GapRow]], int]:
+    """Writes what is missing as a Parquet file. Raises TablesNotInstalled."""
+    if find_spec("pyarrow") is None:
+        raise TablesNotInstalled
+    from eagle_logger.tables.gap_file import write_gap_file  # noqa: PLC0415  (pyarrow is optional, and large)
+
+    return write_gap_file
 
 
 def drain(settings: Settings) -> DrainFlag:

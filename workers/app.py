@@ -15,29 +15,39 @@ from celery.signals import setup_logging
 from kombu.entity import Exchange, Queue
 
 from beat_schedule import beat_schedule
-from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues
+from eagle_logger.broker_queues import ADHOC, DISPATCH, TABLES, fetch_queues
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.settings import Settings, load
 from eagle_logger.telemetry import configure_logging
 from workers.process.celery_transport import BrokerAccess, broker_settings
 
 _EXCHANGE = "eagle_logger"
+_ROUNDS_PER_ROLL_UP = 10
+"""Where open hours are archived too (EAGLE_ROTATE_OPEN_EVERY), today gets a further file after so
+many rounds."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """When beat last sent each message, as it is made to believe. So every entry is due when it starts;
 otherwise a beat that restarts often would never send the messages that are due rarely."""
 
 
 def _beat_entries(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The entries of `beat_schedule.py`, as the settings change them. Rotation depends on the hours
-    of readings, so it follows the tests' accelerated clock."""
+    """The entries of `beat_schedule.py`, as the settings change them. Rotation and day tables
+    depend on the hours of readings, so they follow the tests' accelerated clock."""
     entries = {name: dict(entry) for name, entry in beat_schedule.items()}
-    entries["rotate"]["schedule"] = max(0.5, settings.clock.real(entries["rotate"]["schedule"]))
+    for name in ("rotate", "roll_up"):
+        entries[name]["schedule"] = max(0.5, settings.clock.real(entries[name]["schedule"]))
     if settings.rotate_open_every:
         entries["rotate-open"] = {
             "task": "rotate",
             "schedule": settings.rotate_open_every,
             "kwargs": {"include_open": True},
             "options": {"queue": DISPATCH},
+        }
+        entries["roll_up-open"] = {
+            "task": "roll_up",
+            "schedule": _ROUNDS_PER_ROLL_UP * settings.rotate_open_every,
+            "kwargs": {"include_open": True},
+            "options": {"queue": TABLES},
         }
     return {name: {**entry, "last_run_at": _LONG_AGO} for name, entry in entries.items()}
 
@@ -72,7 +82,7 @@ def make_app(settings: Settings) -> Celery:
         task_default_queue=ADHOC,
         task_ignore_result=True,
         task_queues=[
-            _queue(name) for name in (DISPATCH, ADHOC, *fetch_queues(settings.fetch_queues))
+            _queue(name) for name in (DISPATCH, ADHOC, TABLES, *fetch_queues(settings.fetch_queues))
         ],
         task_reject_on_worker_lost=True,
         task_send_sent_event=True,

@@ -121,8 +121,19 @@ class DrainCommand:
                 return False
             if left:
                 self._wait_until(lambda: False, at_most=_RETRY_AFTER_S)
+        self._index()
         self._print_empty()
         return True
+
+    def _index(self) -> None:
+        """Write into the archive's index what this disk archived. What fails can be made up for,
+        so it does not keep the disk."""
+        job = RotationJob(self._settings, self._settings.clock.now())
+        result = job.index(lambda: self._stop.asked)
+        for what, reason in result.errors.items():
+            _print(f"{what}: {reason}")
+        if result.errors:
+            _print("the archive's index is not whole: `eagle-logger index rebuild` repairs it")
 
     def _archive_once(self) -> RotationResult:
         job = RotationJob(self._settings, self._settings.clock.now(), include_open=True)

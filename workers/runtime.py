@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 import uvloop
@@ -20,7 +21,7 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import WorkController
 
 from eagle_logger import wiring
-from eagle_logger.broker_queues import ADHOC, Broker, fetch_queues, resolved, rotate_queue
+from eagle_logger.broker_queues import ADHOC, TABLES, Broker, fetch_queues, resolved, rotate_queue
 from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.disk.private_files import write_for_own_user_only
 from eagle_logger.errors import ConfigurationError, RedisUnavailable
@@ -30,6 +31,9 @@ from workers.process.drain_consumer import DrainConsumer, drain_step, has_task
 from workers.process.file_limits import raise_limit
 from workers.process.shutdown import WorkerShutdown, grace_period
 from workers.process.watchdog import SignsOfLife, Watchdog, consumer_sign_step, record_tasks
+
+if TYPE_CHECKING:
+    from eagle_logger.tables.day_tables import DayTables
 
 Result = TypeVar("Result")
 
@@ -44,7 +48,7 @@ class Runtime:
     wait for them.
 
     `holder` names this process in the leases of users. `rotated_node` is the node whose disk this
-    process rotates, if it rotates one.
+    process rotates, if it rotates one. `puts_objects`: whether it has uploads to finish at its end.
     """
 
     def __init__(
@@ -55,13 +59,14 @@ class Runtime:
         holder: str,
         fetches: bool,
         rotated_node: str | None,
+        puts_objects: bool,
     ) -> None:
         self.settings = settings
         self.name = name
         self._holder = holder
         self._rotated_node = rotated_node
         self.signs = SignsOfLife(time.monotonic())
-        grace = grace_period(settings.deadline, rotates=rotated_node is not None)
+        grace = grace_period(settings.deadline, rotates=puts_objects)
         self.shutdown = WorkerShutdown(self.signs.tasks, self._close, grace=grace)
         self.broker = Broker(settings.broker_address)
         self._loop = uvloop.new_event_loop()
@@ -75,6 +80,11 @@ class Runtime:
         )
         self._clock_is_wrong = False
         self._background: list[Future[None]] = []
+
+    @cached_property
+    def day_tables(self) -> DayTables:
+        """Made when it is first asked for. Raises TablesNotInstalled."""
+        return wiring.day_tables(self.settings)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the loop and wait for it, from any other thread."""
@@ -221,6 +231,7 @@ def _start(sender: WorkController, **_: Any) -> None:
     queues_with_fetches = {ADHOC, *fetch_queues(settings.fetch_queues)}
     fetching = [queue for queue in queues if queue in queues_with_fetches]
     rotates = rotate_queue(node) in queues
+    puts_objects = rotates or TABLES in queues
     if fetching:
         raise_limit(wiring.descriptors(settings))
     try:
@@ -231,11 +242,12 @@ def _start(sender: WorkController, **_: Any) -> None:
             holder=f"{sender.hostname}/{node}",
             fetches=bool(fetching),
             rotated_node=node if rotates else None,
+            puts_objects=puts_objects,
         )
         _current.start()
         consumer_steps = sender.app.steps["consumer"]
         consumer_steps.add(consumer_sign_step(_current.consumer_shows_sign))
-        if rotates and not fetching:
+        if puts_objects and not fetching:
             yield_to_others()
         if fetching:
             drain = DrainConsumer(wiring.drain(settings), fetching, _current.has_fetches)

@@ -3,8 +3,11 @@ work, and what stands here takes it from one to the other:
 
     dispatch      leases the users that have fallen due, and sends them as messages to `fetch`
     fetch         fetches and logs the new readings of one message's users
-    rotate        asks every node to archive; on a node, sends each shard to `rotate_shard`
+    rotate        asks every node to archive; on a node, sends each shard to `rotate_shard`, and
+                  indexes what earlier rounds archived
     rotate_shard  archives one shard's log files of one hour
+    roll_up       sends each bucket of the days that need day tables to this task; with a bucket,
+                  rolls that up
 
 A task takes ids and hours, and returns the line that Flower shows. Each is safe to run twice.
 No message expires: expiry would compare the sender's clock with the worker's. A message that comes
@@ -24,10 +27,18 @@ from celery.result import AsyncResult
 from celery.signals import task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from eagle_logger.broker_queues import ADHOC, fetch_queue, fetch_queues, full_queues, rotate_queue
+from eagle_logger.broker_queues import (
+    ADHOC,
+    TABLES,
+    fetch_queue,
+    fetch_queues,
+    full_queues,
+    rotate_queue,
+)
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.message_batches import messages_by_shard
-from eagle_logger.errors import RedisUnavailable
+from eagle_logger.core.table_names import Day
+from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.fetching.admission import most_this_second
 from eagle_logger.rotation.rotation_result import RotationResult
 from workers import runtime
@@ -43,6 +54,7 @@ _archive_backoff = ArchiveBackoff()
 _USERS_PER_MESSAGE = min(_settings.users_per_message, _settings.max_in_flight)
 """A worker asks all users of a message at once, so a message holds no more users than a process may
 ask at once."""
+_EXAMPLES_LOGGED = 5
 _USERS_PER_LEASE = _USERS_PER_MESSAGE * _settings.shards
 """Users leased in one call: enough to fill one message for each shard."""
 
@@ -156,22 +168,36 @@ def _rotate_this_node(node: str, *, include_open: bool) -> str:
     worker = runtime.current()
     queue = rotate_queue(node)
     waiting = worker.broker.waiting([queue])[queue]
-    if waiting:  # a backlog may outlast a round, and would be sent again and again
-        _log.info("rotate", node=node, waiting=waiting, seconds=_seconds_since(started))
-        return f"{waiting} messages waiting: what was sent before comes first"
-    planned = worker.logger.plan_rotation(include_open=include_open)
+    planned: list[tuple[Hour, str]] = []
+    if not waiting:  # a backlog may outlast a round, and would be sent again and again
+        planned = worker.logger.plan_rotation(include_open=include_open)
     options = {"include_open": include_open, "planned_by": rotate.request.id}
     message_ids = [
         _message_id(rotate_shard.apply_async([hour.name, shard], options, queue=queue))
         for hour, shard in planned
     ]
+    # Behind the messages, so that the index never holds an hour up.
+    indexed = worker.logger.index_hours(at_once=include_open, stopping=worker.shutdown.begun.is_set)
+    for head in indexed.heads:
+        _log.info(
+            "hour_indexed",
+            hour=head.name.hour.name,
+            number=head.name.number,
+            entries=head.entries,
+            waiting=head.waiting,
+            complete=head.complete,
+        )
     _log.info(
         "rotate",
         node=node,
+        waiting=waiting,
         shards=len(planned),
         messages=message_ids,
+        indexed=indexed.objects,
         seconds=_seconds_since(started),
     )
+    if waiting:
+        return f"{waiting} messages waiting: what was sent before comes first"
     return f"{len(planned)} shards"
 
 
@@ -204,6 +230,71 @@ def rotate_shard(hour: str, shard: str, *, include_open: bool = False, planned_b
         seconds=_seconds_since(started),
     )
     return str(rotated)
+
+
+@app.task(name="roll_up")
+def roll_up(
+    date: str | None = None, bucket: int | None = None, *, include_open: bool = False
+) -> str:
+    """Make day tables. Without a day, send this task for each bucket of a complete day that has
+    something to roll up; with `include_open`, of every day. With one, roll that bucket up."""
+    started = time.monotonic()
+    try:
+        if date is None or bucket is None:
+            return _plan_tables(include_open=include_open)
+        return _roll_up_bucket(Day.parse(date), bucket, started)
+    except EagleError as exc:
+        _log.error(
+            "roll_up_failed",
+            date=date,
+            bucket=bucket,
+            reason=str(exc),
+            detail="the next round, within an hour, tries again",
+        )
+        return f"failed: {exc}"
+
+
+def _plan_tables(*, include_open: bool) -> str:
+    worker = runtime.current()
+    waiting = worker.broker.waiting([TABLES])[TABLES]
+    if waiting:  # a backlog may outlast a round, and would be sent again and again
+        return f"{waiting} messages waiting: what was sent before comes first"
+    nodes = worker.run(worker.store.fleet.nodes())
+    work = worker.day_tables.work(_settings.clock.now(), nodes, include_open=include_open)
+    for day, bucket in work:
+        roll_up.apply_async([day.date, bucket], queue=TABLES)
+    if work:
+        days = sorted({day.date for day, _ in work})
+        _log.info("roll_up_planned", dates=days, buckets=len(work), include_open=include_open)
+    return f"{len(work)} buckets"
+
+
+def _roll_up_bucket(day: Day, bucket: int, started: float) -> str:
+    worker = runtime.current()
+    result = worker.day_tables.build(day, bucket, stopping=worker.shutdown.begun.is_set)
+    for what, objects in (("refused", result.refused), ("unusable", result.problems)):
+        if objects:
+            _log.error(
+                "objects_not_in_tables",
+                date=day.date,
+                bucket=bucket,
+                what=what,
+                objects=len(objects),
+                examples=dict(list(objects.items())[:_EXAMPLES_LOGGED]),
+                detail="what is refused stays in the homes' objects; what is unusable is tried "
+                "again within the hour",
+            )
+    _log.info(
+        "roll_up",
+        date=day.date,
+        bucket=bucket,
+        files=result.files,
+        rows=result.rows,
+        bytes=result.bytes,
+        stopped=result.stopped,
+        seconds=_seconds_since(started),
+    )
+    return str(result)
 
 
 def upload_counts(rotated: RotationResult) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 NOT_USABLE = "this store has no conditional writes and cannot be used"
@@ -53,6 +54,21 @@ class Archive(Protocol):
         """Raises KeyError if there is no such object; Unreadable if its bytes do not fit the
         archive's checksum, or if it is larger than any object of this program
         (`core.sealing.LARGEST_OBJECT`)."""
+        ...
+
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str]) -> None:
+        """Like `put`, for an object of any size that lies in a file. Little of it is in memory."""
+        ...
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        """Write an object's bytes to the new file `path`. Raises KeyError if there is no such
+        object, and Unreadable if it has more than `largest` bytes or does not fit the archive's
+        checksum; what is at `path` then means nothing."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete an object of a day table, if it is there. Raises ValueError for any other key: no
+        other object is ever deleted."""
         ...
 
     def keys(self, prefix: str = "") -> Iterator[str]:

@@ -1,9 +1,9 @@
 """An archive in a directory, with the same keys as in S3, for people without a bucket.
 
-Objects are files under their key, so `**/*.jsonl.gz` finds exactly them. The metadata of an object
-lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`. The name has the object's digest,
-because two processes may write one key at once, each with its metadata; otherwise one could put its
-metadata beside the other's bytes. Unfinished files are in `.incoming`.
+Objects are files under their key, so `**/*.jsonl.gz` finds exactly them (the index too). The
+metadata of an object lies apart, under `.metadata/<key>.<SHA-256 of the object>.json`. The name has
+the object's digest, because two processes may write one key at once, each with its metadata;
+otherwise one could put its metadata beside the other's bytes. Unfinished files are in `.incoming`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,22 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from eagle_logger.archive.archive import NOT_USABLE, ObjectInfo
-from eagle_logger.core.sealing import LARGEST_OBJECT, why_too_large
-from eagle_logger.disk.atomic_files import make_directories, sync_directory, write_new_file
+from eagle_logger.core.sealing import LARGEST_OBJECT, why_larger, why_too_large
+from eagle_logger.core.table_names import ensure_deletable
+from eagle_logger.disk import crash_points
+from eagle_logger.disk.atomic_files import (
+    make_directories,
+    open_new,
+    sync_directory,
+    write_new_file,
+)
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, NoConditionalWrites, Unreadable
 
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -44,17 +52,15 @@ class DirectoryArchive:
         return self._root.as_uri()
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        target = self._path(key)
         with self._unavailable_on_error():
-            if target.exists():
-                # The process that wrote it may have died before its name was durable, and the
-                # caller relies on the name from now on.
-                sync_directory(target.parent)
-                raise AlreadyThere
-            metadata_path = self._metadata_path(key, hashlib.sha256(body).hexdigest())
-            self._create(metadata_path, json.dumps(metadata).encode())
-            if not self._create(target, body):
-                raise AlreadyThere
+            digest = hashlib.sha256(body).hexdigest()
+            self._put(key, digest, metadata, lambda path: write_new_file(path, body))
+
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str]) -> None:
+        with self._unavailable_on_error():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._put(key, digest, metadata, lambda incoming: _copy(path, incoming))
 
     def head(self, key: str) -> ObjectInfo | None:
         with self._unavailable_on_error():
@@ -75,6 +81,30 @@ class DirectoryArchive:
         if why := why_too_large(len(body)):
             raise Unreadable(why)
         return body
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        source = self._path(key)
+        with self._unavailable_on_error():
+            try:
+                size = source.stat().st_size
+                if why := why_larger(size, largest):
+                    raise Unreadable(why)
+                with source.open("rb") as stored, path.open("xb") as file:
+                    shutil.copyfileobj(stored, file)
+            except _NO_OBJECT:
+                raise KeyError(key) from None
+
+    def delete(self, key: str) -> None:
+        ensure_deletable(key)
+        path = self._path(key)
+        described = self._root / _METADATA / key
+        with self._unavailable_on_error():
+            with contextlib.suppress(FileNotFoundError):
+                crash_points.unlink(path)
+                sync_directory(path.parent)
+            for metadata in described.parent.glob(f"{described.name}.*.json"):
+                if _is_metadata_of(described.name, metadata.name):
+                    metadata.unlink(missing_ok=True)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         folder, _, _ = prefix.rpartition("/")
@@ -108,6 +138,26 @@ class DirectoryArchive:
                 for path in (first, second, name):
                     path.unlink(missing_ok=True)
 
+    def _put(
+        self,
+        key: str,
+        digest: str,
+        metadata: Mapping[str, str],
+        write_to: Callable[[Path], None],
+    ) -> None:
+        target = self._path(key)
+        if target.exists():
+            # The process that wrote it may have died before its name was durable, and the caller
+            # relies on the name from now on.
+            sync_directory(target.parent)
+            raise AlreadyThere
+        description = json.dumps(metadata).encode()
+        self._create(
+            self._metadata_path(key, digest), lambda path: write_new_file(path, description)
+        )
+        if not self._create(target, write_to):
+            raise AlreadyThere
+
     def _path(self, key: str) -> Path:
         parts = key.split("/")
         if any(not part or part.startswith(".") for part in parts):
@@ -126,12 +176,13 @@ class DirectoryArchive:
             return {}
         return {str(name): str(value) for name, value in members.items()}
 
-    def _create(self, target: Path, body: bytes) -> bool:
-        """Create a file with this content. Returns False if `target` exists; its name is durable
-        then, too."""
+    def _create(self, target: Path, write_to: Callable[[Path], None]) -> bool:
+        """Create a file with the content that `write_to` writes. Returns False if `target` exists;
+        its name is durable then, too."""
         if not target.parent.is_dir():
             make_directories(target.parent)
-        temporary = self._write_incoming(body)
+        temporary = self._incoming_path()
+        write_to(temporary)
         try:
             self._link(temporary, target)
         except FileExistsError:
@@ -155,11 +206,14 @@ class DirectoryArchive:
             raise
 
     def _write_incoming(self, body: bytes) -> Path:
-        incoming = self._root / _INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        path = incoming / uuid.uuid4().hex
+        path = self._incoming_path()
         write_new_file(path, body)
         return path
+
+    def _incoming_path(self) -> Path:
+        incoming = self._root / _INCOMING
+        incoming.mkdir(parents=True, exist_ok=True)
+        return incoming / uuid.uuid4().hex
 
     def _below(self, folder: str) -> Iterator[str]:
         try:
@@ -194,3 +248,15 @@ class DirectoryArchive:
                 f"the archive {self.url} failed ({exc.strerror or exc}): "
                 "make the directory writable and give it space"
             ) from exc
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file durably, but for its name."""
+    with source.open("rb") as content, os.fdopen(open_new(target), "wb") as file:
+        shutil.copyfileobj(content, file)
+        file.flush()
+        crash_points.fsync(file.fileno())
+
+
+def _is_metadata_of(object_name: str, file_name: str) -> bool:
+    return len(file_name) == len(f"{object_name}.{'0' * 64}.json")

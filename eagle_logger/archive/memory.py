@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from eagle_logger.archive.archive import ObjectInfo
-from eagle_logger.core.sealing import why_too_large
+from eagle_logger.core.sealing import why_larger, why_too_large
+from eagle_logger.core.table_names import ensure_deletable
 from eagle_logger.errors import AlreadyThere, Unreadable
 
 
@@ -35,6 +37,21 @@ class MemoryArchive:
         if why := why_too_large(len(body)):
             raise Unreadable(why)
         return body
+
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str]) -> None:
+        self.put(key, path.read_bytes(), metadata)
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        body = self._objects[key][0]
+        if why := why_larger(len(body), largest):
+            raise Unreadable(why)
+        with path.open("xb") as file:
+            file.write(body)
+
+    def delete(self, key: str) -> None:
+        ensure_deletable(key)
+        with self._lock:
+            self._objects.pop(key, None)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         with self._lock:

@@ -13,7 +13,8 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import boto3.session
@@ -31,7 +32,8 @@ from eagle_logger.archive.s3_errors import (
     object_exists,
     translate_errors,
 )
-from eagle_logger.core.sealing import LARGEST_OBJECT, why_too_large
+from eagle_logger.core.sealing import LARGEST_OBJECT, why_larger, why_too_large
+from eagle_logger.core.table_names import ensure_deletable
 from eagle_logger.errors import (
     AlreadyThere,
     ArchiveUnavailable,
@@ -61,6 +63,8 @@ _CONNECT_WITHIN_S, _NEXT_BYTES_WITHIN_S = 3.0, 10.0
 _CONFLICT_PAUSE_S = 0.05
 """Doubles with each conflict."""
 _CONTENT_TYPE = "application/gzip"
+_FILE_CONTENT_TYPE = "application/vnd.apache.parquet"
+_PIECE_BYTES = 1 << 20
 _PAGE_BEGINS = b"<"
 """XML and HTML begin with this, and no archived object does. Some stores and proxies send an error
 page with status 200."""
@@ -125,10 +129,25 @@ class S3Archive:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        checksum = self._checksum(hashlib.sha256(body), hashlib.md5(body, usedforsecurity=False))
+        self._put_object(key, body, metadata, ContentType=_CONTENT_TYPE, **checksum)
+
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str]) -> None:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256")
+            file.seek(0)
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            file.seek(0)
+            checksum = self._checksum(sha256, md5)
+            self._put_object(key, file, metadata, ContentType=_FILE_CONTENT_TYPE, **checksum)
+
+    def _put_object(
+        self, key: str, body: bytes | BinaryIO, metadata: Mapping[str, str], **options: Any
+    ) -> None:
         for attempt in range(_ATTEMPTS):
             with self._unavailable_on_error():
                 try:
-                    return self._put_once(key, body, metadata)
+                    return self._put_once(key, body, metadata, options)
                 except ClientError as exc:
                     code = error_code(exc)
                     if object_exists(exc):
@@ -165,6 +184,18 @@ class S3Archive:
                 with contextlib.suppress(IncompleteReadError, ResponseStreamingError):
                     return self._read_body(key)
             return self._read_body(key)
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        with self._unavailable_on_error():
+            for _ in range(_ATTEMPTS - 1):
+                with contextlib.suppress(IncompleteReadError, ResponseStreamingError):
+                    return self._write_body(key, path, largest)
+            return self._write_body(key, path, largest)
+
+    def delete(self, key: str) -> None:
+        ensure_deletable(key)
+        with self._unavailable_on_error():
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         prefix, last_key, token = self._prefix + prefix, "", ""
@@ -257,6 +288,21 @@ class S3Archive:
             raise ArchiveUnavailable(f"{self.url} gave a page for {key}, not the object")
         return body
 
+    def _write_body(self, key: str, path: Path, largest: int) -> None:
+        stream, size = self._stream(key)
+        if why := why_larger(size, largest):
+            stream.close()
+            raise Unreadable(why)
+        with path.open("wb") as file:
+            # Until nothing comes, because botocore compares the checksum only at the end.
+            while piece := stream.read(_PIECE_BYTES):
+                if file.tell() == 0 and piece[:1] == _PAGE_BEGINS:
+                    raise ArchiveUnavailable(f"{self.url} gave a page for {key}, not the object")
+                file.write(piece)
+                if why := why_larger(file.tell(), largest):
+                    stream.close()
+                    raise Unreadable(why)
+
     def _stream(self, key: str) -> tuple[StreamingBody, int]:
         """An object's stream, and the size that the store gives; 0 if it gives none."""
         try:
@@ -273,23 +319,25 @@ class S3Archive:
             raise ArchiveUnavailable(f"{self.url} gave a page that is no listing")
         return page
 
-    def _put_once(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        checksum: Any = self._checksum(body)
+    def _put_once(
+        self, key: str, body: bytes | BinaryIO, metadata: Mapping[str, str], options: Any
+    ) -> None:
+        if not isinstance(body, bytes):
+            body.seek(0)
         self._client.put_object(
             Bucket=self._bucket,
             Key=self._prefix + key,
             Body=body,
-            ContentType=_CONTENT_TYPE,
             IfNoneMatch="*",
             Metadata=metadata,
-            **checksum,
+            **options,
         )
 
-    def _checksum(self, body: bytes) -> dict[str, str]:
+    def _checksum(self, sha256: hashlib._Hash, md5: hashlib._Hash) -> dict[str, str]:
         """The checksum that the store compares the body with."""
         if self._with_digest:
-            return {"ChecksumSHA256": _base64(hashlib.sha256(body))}
-        return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False))}
+            return {"ChecksumSHA256": _base64(sha256)}
+        return {"ContentMD5": _base64(md5)}
 
     def _unavailable_on_error(self) -> contextlib.AbstractContextManager[None]:
         return translate_errors(self.url, self._client.meta.endpoint_url)

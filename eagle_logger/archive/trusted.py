@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import structlog
 
@@ -52,6 +53,16 @@ class TrustedArchive:
 
     def get(self, key: str) -> bytes:
         return self._archive.get(key)
+
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str]) -> None:
+        self.prove()
+        self._archive.put_file(key, path, metadata)
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        self._archive.get_file(key, path, largest)
+
+    def delete(self, key: str) -> None:
+        self._archive.delete(key)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         return self._archive.keys(prefix)

@@ -16,7 +16,6 @@ from eagle_logger.cli.terminal_text import harmless, print_json
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.kinds import KINDS
 from eagle_logger.core.line_format import ParsedLine, number_text, parse_line
-from eagle_logger.core.readings import Flag
 from eagle_logger.core.time_arguments import moment_of
 from eagle_logger.errors import ArchiveUnavailable, UnknownUser
 from eagle_logger.inspection.user_readings import UserReadings
@@ -105,8 +104,7 @@ class _Period:
         return self.start <= hour.start and hour.end <= self.end
 
     def holds(self, line: ParsedLine) -> bool:
-        moment = line.arrived if Flag.FILED_BY_ARRIVAL in line.flags else line.time
-        return self.start <= moment < self.end
+        return self.start <= line.moment < self.end
 
 
 def _lines_in(period: _Period, history: UserReadings, hours: list[Hour]) -> Iterator[bytes]:

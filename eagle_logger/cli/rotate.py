@@ -42,7 +42,9 @@ def rotate(settings: Settings, *, include_open: bool, processes: int | None) -> 
         for (hour, shard), result in rotate_backlog(job, lambda: stop.asked, processes=processes)
     ]
     total = sum((result for _, _, result in results), RotationResult())
+    indexed = job.index(lambda: stop.asked)
     _print_results(results, total)
+    total += RotationResult(errors=indexed.errors)
     for cloud_id, reason in total.errors.items():
         print(f"{cloud_id}: {reason}", file=sys.stderr)
     sys.exit(1 if total.errors or total.deferred else 0)

@@ -137,6 +137,7 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
         *_refused_and_parked(fleet),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",
+        *_unindexed_hours(fleet),
         *_stuck_hours(fleet.stuck_hours),
         f"progress: {processes or 'none has reported'}",
         *_wrong_clocks(fleet),
@@ -174,6 +175,16 @@ def _refused_and_parked(fleet: FleetStatus) -> Iterator[str]:
             f"parked, and not asked any more: {fleet.totals.parked} "
             "(`eagle-logger users add` corrects a password; if the relay was at fault, "
             "`eagle-logger users wake --all` wakes all)"
+        )
+
+
+def _unindexed_hours(fleet: FleetStatus) -> Iterator[str]:
+    if fleet.unindexed_hours:
+        oldest = fleet.unindexed_hours[0]
+        yield (
+            f"hours archived and not indexed: {len(fleet.unindexed_hours)}, the oldest "
+            f"{oldest.hour}, archived {oldest.since} (their log files are kept a day longer; "
+            "what to do: docs/how-to/read-an-alert.md, EagleHourNotIndexed)"
         )
 
 

@@ -24,6 +24,43 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a log line, for the data dictionary (docs/data_dictionary.py). A day table has a
+    column of the same name."""
+
+    name: str
+    meaning: str
+    unit: str = ""
+    null: str = ""
+    """When it is null; empty if never."""
+
+
+MEMBERS_OF_ALL: tuple[Member, ...] = (
+    Member("v", "the version of the line's schema: 1"),
+    Member("cloud_id", "the home: 6 hex digits, leading zeroes kept"),
+    Member("device", 'the MAC of the EAGLE: `0x` and 16 hex digits; `""` where it left that out'),
+    Member(
+        "meter", 'the MAC of the meter: `0x` and 16 hex digits; `""` where the EAGLE left it out'
+    ),
+    Member("kind", "`demand`, `summation`, `price` or `message`"),
+    Member(
+        "time",
+        "when the EAGLE received the reading from the meter, by the EAGLE's clock, to the second; "
+        "where it gave no time, the second of `arrived`",
+        unit="UTC",
+    ),
+    Member("arrived", "when the reply reached us, by our clock", unit="UTC"),
+    Member("flags", "what to know of the reading, in alphabetical order; empty if nothing"),
+    Member(
+        "raw",
+        "the fields that the values came from, as the gateway spelled them. Day tables have it "
+        "only if they were built `--with-raw`",
+    ),
+)
+"""Each line has these, whatever its kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class KindSpec:
     kind: Kind
     command: str
@@ -42,11 +79,16 @@ class KindSpec:
     holds_without_time: bool
     """Whether a reading holds until the gateway shows another one. Only then does it mean something
     if the gateway gives no time with it."""
+    is_periodic: bool
+    """Whether a meter says such readings again and again, each with another time. Only then do
+    missing ones show."""
     default_interval: float
     """Seconds between two requests, unless the fleet or the user has an interval of its own."""
     kept_per_stream: int
     """How many recent readings of a stream are remembered. An older reading that is shown again
     costs a line, which sealing drops."""
+    members: tuple[Member, ...] = ()
+    """All members that such a line has besides those of all lines, for the data dictionary."""
 
     @property
     def interval_name(self) -> str:
@@ -66,8 +108,13 @@ KINDS: Mapping[str, KindSpec] = {
             unit="kW",
             wording="{value} {unit}",
             holds_without_time=False,
+            is_periodic=True,
             default_interval=6,
             kept_per_stream=4,
+            members=(
+                Member("value", "the power drawn; negative while the home feeds in", unit="kW"),
+                Member("unit", "`kW`"),
+            ),
         ),
         KindSpec(
             kind=Kind.SUMMATION,
@@ -78,8 +125,24 @@ KINDS: Mapping[str, KindSpec] = {
             unit="kWh",
             wording="{delivered} in, {received} out {unit}",
             holds_without_time=True,
+            is_periodic=True,
             default_interval=240,
             kept_per_stream=2,
+            members=(
+                Member(
+                    "delivered",
+                    "the register of the energy that the home took",
+                    unit="kWh",
+                    null="the gateway left it out",
+                ),
+                Member(
+                    "received",
+                    "the register of the energy that the home gave",
+                    unit="kWh",
+                    null="the gateway left it out",
+                ),
+                Member("unit", "`kWh`"),
+            ),
         ),
         KindSpec(
             kind=Kind.PRICE,
@@ -90,8 +153,26 @@ KINDS: Mapping[str, KindSpec] = {
             unit=None,
             wording="{price} {unit} {label}",
             holds_without_time=True,
+            is_periodic=False,
             default_interval=300,
             kept_per_stream=2,
+            members=(
+                Member("price", "the price of energy", unit="`unit`"),
+                Member(
+                    "currency",
+                    "letters of ISO 4217",
+                    null="the gateway gave none, or a number that ISO 4217 lacks",
+                ),
+                Member("unit", "such as `USD/kWh`", null="`currency` is null"),
+                Member(
+                    "tier", "the number of the tariff's step", null="the gateway gave none, or 0"
+                ),
+                Member(
+                    "label",
+                    "the tariff's name, in the gateway's words",
+                    null="the gateway gave none, or one that means none",
+                ),
+            ),
         ),
         KindSpec(
             kind=Kind.MESSAGE,
@@ -102,8 +183,22 @@ KINDS: Mapping[str, KindSpec] = {
             unit=None,
             wording="{text}",
             holds_without_time=True,
+            is_periodic=False,
             default_interval=900,
             kept_per_stream=2,
+            members=(
+                Member("id", "as the gateway says it", null="it left it out"),
+                Member("text", "the message, without HTML escapes; it may be empty"),
+                Member("priority", "as the gateway says it", null="it left it out"),
+                Member(
+                    "confirmation_required",
+                    "whether the utility wants the message to be confirmed",
+                    null="the gateway left it out, or said neither yes nor no",
+                ),
+                Member("confirmed", "whether it was confirmed", null="likewise"),
+                Member("read", "whether it was read", null="likewise"),
+                Member("queue", "as the gateway says it", null="it left it out"),
+            ),
         ),
     )
 }

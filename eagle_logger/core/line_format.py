@@ -112,6 +112,11 @@ class ParsedLine:
     def time(self) -> int:
         return self.identity.time
 
+    @property
+    def moment(self) -> float:
+        """The time that counts (Unix seconds): its arrival, if its own time was not believed."""
+        return self.arrived if Flag.FILED_BY_ARRIVAL in self.flags else self.time
+
 
 def parse_line(text: bytes) -> ParsedLine:
     """Read one line (without its newline).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 
 from eagle_logger.core.hours import Hour
 
@@ -16,6 +17,39 @@ _LOG_FILE = re.compile(r"rainforest-([0-9a-f]{6})-(\d{4}-\d\d-\d\d-\d\d)\.jsonl"
 _KEY = re.compile(
     r"cloud_id=([0-9a-f]{6})/date=\d{4}-\d\d-\d\d/\1-(\d{4}-\d\d-\d\d-\d\d)(?:\.(\d+))?\.jsonl\.gz"
 )
+INDEX = "_index/"
+"""All keys of the index begin so. They are one folder deeper than the parts, so `*/*/*.jsonl.gz`
+finds the parts alone; Spark and Athena skip names that begin with an underscore."""
+_INDEX_KEY = re.compile(
+    INDEX + r"date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/([0-9a-f]{12}|rebuilt)\.(0|[1-9]\d*)\.jsonl\.gz"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IndexKey:
+    """What names an index object: its hour, who wrote it (a node, or `rebuilt`), and a number that
+    counts this writer's index objects of the hour from 0."""
+
+    hour: Hour
+    node: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Below the archive's prefix."""
+        return f"{index_prefix(self.hour)}{self.node}.{self.number}.jsonl.gz"
+
+    @classmethod
+    def parse(cls, key: str) -> IndexKey | None:
+        """None for any key (without prefix) that names no index object."""
+        match = _INDEX_KEY.fullmatch(key)
+        hour = _hour(f"{match[1]}-{match[2]}") if match else None
+        return cls(hour, match[3], int(match[4])) if match and hour else None
+
+
+def index_prefix(hour: Hour) -> str:
+    """The beginning of the keys of all index objects of an hour."""
+    return f"{INDEX}date={hour.date}/hour={hour.name[11:]}/"
 
 
 def cloud_id_of(text: object) -> str:

@@ -16,12 +16,26 @@ Value = Decimal | str | int | bool | None
 class Flag(StrEnum):
     """What an analyst should know about a line. No flag changes or removes a value."""
 
-    NOT_SET = "not_set"  # price 0: nobody has set one
-    FUTURE = "future"  # its own time lies well ahead of its arrival
-    LONG_PAST = "long_past"  # its own time lies well behind its arrival
-    BACKWARDS = "backwards"  # a summation lower than the one before
-    CONFLICT = "conflict"  # another line has the same identity and another value
-    FILED_BY_ARRIVAL = "filed_by_arrival"  # the gateway gave no usable time, so its arrival counts
+    NOT_SET = "not_set"
+    FUTURE = "future"
+    LONG_PAST = "long_past"
+    BACKWARDS = "backwards"
+    CONFLICT = "conflict"
+    FILED_BY_ARRIVAL = "filed_by_arrival"
+
+
+FLAG_MEANS: Mapping[Flag, str] = {
+    Flag.BACKWARDS: "a summation, delivered or received, lower than the one before it in time: a "
+    "reboot or a power cut of the meter",
+    Flag.CONFLICT: "the same reading was seen with another value; all of them are kept",
+    Flag.FILED_BY_ARRIVAL: "the gateway gave no usable time, so the line is filed under the hour "
+    "of its arrival: take `arrived` for its time. Its clock is far wrong, or it gave no time "
+    "(`raw.TimeStamp` is missing, empty, or one of `0xffffffff`, `0x00000000`, `0xffffff`)",
+    Flag.FUTURE: "its own time is more than five minutes ahead of its arrival",
+    Flag.LONG_PAST: "its own time is more than a day behind its arrival",
+    Flag.NOT_SET: "the value is 0, because nobody has set one",
+}
+"""For the data dictionary."""
 
 
 def flag_of(name: str) -> Flag:

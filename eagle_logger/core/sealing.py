@@ -165,6 +165,11 @@ def why_too_large(size: int) -> str | None:
     return f"it has more than {LARGEST_OBJECT >> 20} MiB: this program did not write it"
 
 
+def why_larger(size: int, largest: int) -> str | None:
+    """Why an object of so many bytes is not read, if it should have at most `largest`."""
+    return f"it has more than the {largest} bytes that it should have" if size > largest else None
+
+
 def gunzipped(body: bytes) -> bytes:
     """The plain lines of an object. Raises ValueError unless the object is whole gzip members and
     nothing else, and no larger than any that this program writes."""

@@ -25,7 +25,7 @@ removed."""
 def write_new_file(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Make the file `path`, durably but for its name, and leave nothing behind if that fails.
     Raises FileExistsError if there is such a file."""
-    fd = _open_new(path)
+    fd = open_new(path)
     try:
         crash_points.write_all(fd, content)
         if durable:
@@ -66,7 +66,7 @@ def replacement(path: Path) -> Iterator[TextIO]:
     unfinished = _unfinished(path)
     unfinished.unlink(missing_ok=True)
     try:
-        with open(_open_new(unfinished), "w", encoding="utf-8") as file:
+        with open(open_new(unfinished), "w", encoding="utf-8") as file:
             yield file
             file.flush()
             crash_points.fsync(file.fileno())
@@ -124,5 +124,6 @@ def _unfinished(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{UNFINISHED}")
 
 
-def _open_new(path: Path) -> int:
+def open_new(path: Path) -> int:
+    """A descriptor of the new file `path`, for its owner only. Raises FileExistsError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY)

@@ -1,27 +1,30 @@
 """`eagle-logger check`: reads log files, receipts and archive, and finds what is missing, doubled,
-unreadable, damaged or misfiled.
+unreadable, damaged, misfiled or not indexed.
 
 It compares each object with the digests in its metadata, the parts of a user's hour with each
 other, each line's time with the hour of its object, and each log file that has a receipt with what
-the archive holds.
+the archive holds. `index_check` compares the objects with the archive's index.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 
 from eagle_logger.archive.archive import Archive
+from eagle_logger.core.archive_index import IndexEntry
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines, values_by_identity
 from eagle_logger.core.paths import archive_key, parse_archive_key
 from eagle_logger.core.readings import Flag
 from eagle_logger.core.sealing import OBJECT_DIGEST, PLAIN_DIGEST, gunzipped
 from eagle_logger.errors import ArchiveUnavailable, Unreadable
+from eagle_logger.inspection.index_check import IndexCheck
 from eagle_logger.logs.folder import BadLine, LogFile, LogFolder, SealedFile
 
 BEGINNING = Hour(0)
@@ -30,13 +33,14 @@ _UserHour = tuple[str, Hour]
 _Held = dict[LineIdentity, set[bytes]]
 """The values of the readings that the parts of a user's hour hold, by identity."""
 _FILED_BY_ARRIVAL = f'"{Flag.FILED_BY_ARRIVAL}"'.encode()
+_BROKEN = frozenset({"unreadable", "damaged", "missing"})
 _BYTES_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
     """Something that is not as promised. `what` is one of missing, doubled, unreadable, damaged,
-    misfiled."""
+    misfiled, not indexed."""
 
     what: str
     where: str
@@ -59,6 +63,10 @@ class ArchiveCheck:
     """Log files, open or sealed, that are not archived yet."""
     quarantined: int = 0
     """Files kept aside, each with the reason beside it."""
+    index_objects: int = 0
+    not_indexed: int = 0
+    """Objects that no index object names. That is a finding only in hours of which some index
+    object says that it is complete: older ones may be from before there was an index."""
     findings: list[AuditFinding] = field(default_factory=list)
 
     def add(self, what: str, where: object, detail: str) -> None:
@@ -70,15 +78,20 @@ def audit(
     archive: Archive,
     *,
     since: Hour = BEGINNING,
+    now: float | None = None,
     on_object: Callable[[str], None] = lambda _: None,
 ) -> ArchiveCheck:
     """Check everything of the hours from `since` on; `on_object` is called with the key of each
-    object. Changes nothing. Raises ArchiveUnavailable.
+    object. Changes nothing. Raises ArchiveUnavailable. Give `now` if the system may run: hours that
+    have just ended may not be indexed yet.
 
     Safe beside a running system: what is written meanwhile may be read or not.
     """
     check = ArchiveCheck()
     archived_files = _check_log_files(folder, since, check)
+    on_this_disk = _keys_of_receipts(archived_files)
+    index = IndexCheck(archive, since, check.add)
+    index.read_index()
     for user_hour, parts in groupby(_parts(archive, since), key=lambda part: part[1]):
         held: _Held = {}
         numbers, is_complete = list[int](), True
@@ -86,7 +99,9 @@ def audit(
             on_object(key)
             numbers.append(number)
             try:
-                _check_object(archive, key, user_hour, held, check)
+                entry = _check_object(archive, key, user_hour, held, check)
+                if entry is not None:
+                    index.add_object(user_hour[1], entry)
             except ArchiveUnavailable as exc:
                 archive.ping()  # raises if the whole archive is away, not just this object
                 check.add("unreadable", key, str(exc))
@@ -97,6 +112,9 @@ def audit(
             _check_receipts(files, held, check)
     for files in archived_files.values():
         _check_receipts(files, {}, check)
+    reported = {finding.where for finding in check.findings if finding.what in _BROKEN}
+    index.compare(reported, on_this_disk, now)
+    check.index_objects, check.not_indexed = index.index_objects, index.not_indexed
     return check
 
 
@@ -128,6 +146,11 @@ def _check_log_files(
     return archived
 
 
+def _keys_of_receipts(archived: Mapping[_UserHour, list[SealedFile]]) -> set[str]:
+    receipts = (file.receipt for files in archived.values() for file in files)
+    return {key for receipt in receipts if receipt is not None for key in receipt.keys}
+
+
 def _shards(folder: LogFolder, since: Hour) -> Iterator[tuple[Hour, str]]:
     for hour in folder.hours():
         if hour >= since:
@@ -154,8 +177,9 @@ def _parts(archive: Archive, since: Hour) -> Iterator[tuple[str, _UserHour, int]
 
 def _check_object(
     archive: Archive, key: str, user_hour: _UserHour, held: _Held, check: ArchiveCheck
-) -> None:
-    """Check one object, and add its readings to `held`."""
+) -> IndexEntry | None:
+    """Check one object, and add its readings to `held`. Returns what the index should say of it;
+    None if it is not whole."""
     check.objects += 1
     try:
         body = archive.get(key)
@@ -163,11 +187,11 @@ def _check_object(
     except KeyError:
         if key in archive.keys(key):  # otherwise it was deleted after it was listed
             check.add("missing", key, "the archive lists it, and says that there is no such object")
-        return
+        return None
     except (Unreadable, ValueError) as exc:
         check.add("unreadable", key, str(exc))
-        return
-    _check_digests(archive, key, body, plain, check)
+        return None
+    is_sound = _check_digests(archive, key, body, plain, check)
     cloud_id, hour = user_hour
     lines, unreadable = read_lines(plain, cloud_id)
     check.readings += len(lines)
@@ -180,16 +204,32 @@ def _check_object(
         values.add(line.values)
         if _hour_of(line) != hour and _FILED_BY_ARRIVAL not in line.text:
             check.add("misfiled", key, _in_words(line))
+    if unreadable or not is_sound:
+        return None
+    times = [line.time for line in lines]
+    return IndexEntry(
+        key=key,
+        rows=len(lines),
+        first=_unix(min(times)) if times else 0,
+        last=_unix(max(times)) if times else 0,
+        size=len(body),
+        plain_sha256=hashlib.sha256(plain).hexdigest(),
+        object_sha256=hashlib.sha256(body).hexdigest(),
+    )
 
 
 def _check_digests(
     archive: Archive, key: str, body: bytes, plain: bytes, check: ArchiveCheck
-) -> None:
+) -> bool:
+    """Whether the object is what its metadata says."""
+    is_sound = True
     info = archive.head(key)
     metadata = info.metadata if info else {}
     for name, content in ((OBJECT_DIGEST, body), (PLAIN_DIGEST, plain)):
         if metadata.get(name) != hashlib.sha256(content).hexdigest():
             check.add("damaged", key, f"{name} in its metadata is not that of its content")
+            is_sound = False
+    return is_sound
 
 
 def _check_part_numbers(user_hour: _UserHour, numbers: list[int], check: ArchiveCheck) -> None:
@@ -216,6 +256,10 @@ def _check_receipts(files: list[SealedFile], held: _Held, check: ArchiveCheck) -
 def _hour_of(line: LogLine) -> Hour:
     time = line.time.decode()
     return Hour.parse(f"{time[:10]}-{time[11:13]}")
+
+
+def _unix(time: bytes) -> int:
+    return int(datetime.fromisoformat(time.decode()).timestamp())
 
 
 def _in_words(line: LogLine) -> str:

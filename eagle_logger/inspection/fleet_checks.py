@@ -182,6 +182,10 @@ def _check_hours(status: FleetStatus, grace: float) -> CheckResult:
     if late:
         found.append(f"not archived: {len(late)} hours, the oldest {min(late)}")
         advice.append("See the line `archive`; is a rotator running?")
+    if status.unindexed_hours:
+        oldest = status.unindexed_hours[0].hour
+        found.append(f"not indexed: {len(status.unindexed_hours)} hours, the oldest {oldest}")
+        advice.append("May the rotator put objects below `_index/`? Its log says why: index_failed")
     if stuck:
         found.append(f"stuck: {stuck.total()} hours of single homes")
         advice.append("docs/how-to/free-a-stuck-hour.md")

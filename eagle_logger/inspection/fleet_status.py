@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.index_plan import is_index_late
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
 from eagle_logger.core.user_standing import (
@@ -76,6 +77,15 @@ class StuckHour:
 
 
 @dataclass(frozen=True, slots=True)
+class UnindexedHour:
+    """An hour with parts that the archive's index should name by now. `since` is when the first of
+    them was archived, in ISO 8601."""
+
+    hour: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class FleetStatus:
     at: str
     totals: Totals
@@ -101,6 +111,9 @@ class FleetStatus:
     """Seconds by which the user who has waited longest is overdue."""
     open_hours: list[UnarchivedHour] = field(default_factory=list)
     """Hours with the number of files for which readings still arrive."""
+    unindexed_hours: list[UnindexedHour] = field(default_factory=list)
+    """Hours on this disk that are archived and not in the archive's index, though they should be;
+    oldest first."""
 
     def as_json(self) -> dict[str, Any]:
         # `asdict` would copy every value, which takes it a second for a hundred thousand users.
@@ -120,6 +133,10 @@ class LogFolderView(Protocol):
 
     def stuck(self, hour: Hour) -> list[StuckUserHour]:
         """The notes about users whose hour cannot be archived."""
+        ...
+
+    def unindexed_hours(self) -> dict[Hour, float]:
+        """The hours with parts that are not indexed, and when the first of them was archived."""
         ...
 
 
@@ -240,6 +257,11 @@ async def collect(
         reasons=reasons(users),
         longest_wait=round(longest_wait, 1) if longest_wait > expected.overdue_after else 0.0,
         open_hours=still_open,
+        unindexed_hours=[
+            UnindexedHour(hour.name, _moment(since))
+            for hour, since in sorted(folder.unindexed_hours().items())
+            if is_index_late(since, now)
+        ],
     )
 
 

@@ -22,6 +22,7 @@ from eagle_logger.archive.archive import Archive
 from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import gunzipped
 from eagle_logger.errors import Unreadable
+from eagle_logger.inspection.index_claims import IndexClaims, read_index
 from eagle_logger.inspection.ledger_file import (
     FSYNCED_WITHIN_S,
     Ledger,
@@ -73,10 +74,14 @@ class LedgerComparison:
     """Objects and lines that cannot be read, with the reason."""
     examples: list[str] = field(default_factory=list)
     """A few of the lost and unexpected readings, and of the doubled and misfiled lines."""
+    not_indexed: int = 0
+    """Objects that no index object names, in hours that the index covers."""
+    index_wrong: list[str] = field(default_factory=list)
+    """Where the archive's index says what is not so, or cannot be read."""
 
     @property
     def is_well(self) -> bool:
-        return not self.lost and not self.duplicated
+        return not self.lost and not self.duplicated and not self.index_wrong
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,7 +132,8 @@ def compare(
     """
     served = _served(ledger)
     waiting = _served_and_on_disk(on_disk, served)  # before the archive, because lines move there
-    contents = _ArchiveContents()
+    index = read_index(archive)  # before the objects, because they come first
+    contents = _ArchiveContents(index)
     not_archived: dict[str, set[Digest]] = dict(served)
     for cloud_id, keys in groupby(_keys(archive), key=lambda key: key[1]):
         served_to_user = served.get(cloud_id, set())
@@ -150,6 +156,8 @@ def compare(
         misfiled=contents.misfiled,
         unreadable=contents.unreadable,
         examples=missing.examples + contents.examples,
+        not_indexed=index.not_named,
+        index_wrong=index.wrong(archive),
     )
 
 
@@ -196,7 +204,8 @@ def _served_and_on_disk(
 class _ArchiveContents:
     """What lies in the archive, gathered user by user."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: IndexClaims) -> None:
+        self._index = index
         self.objects = self.readings = self.duplicated = self.unexpected = self.misfiled = 0
         self.unreadable: list[str] = []
         self.examples: list[str] = []
@@ -234,10 +243,13 @@ class _ArchiveContents:
 
     def _readable_lines(self, archive: Archive, key: str) -> Iterator[tuple[bytes, _Line]]:
         try:
-            contents = gunzipped(archive.get(key)).splitlines()
+            body = archive.get(key)
+            contents = gunzipped(body).splitlines()
         except (ValueError, Unreadable, KeyError) as exc:
             self.unreadable.append(f"{key}: {exc}")
+            self._index.note_unreadable(key)
             return
+        self._index.note_object(key, len(contents), body)
         for content in contents:
             try:
                 line = _parse(content)

@@ -31,6 +31,7 @@ from eagle_logger.errors import ConfigurationError
 from eagle_logger.logs import file_names
 from eagle_logger.logs.disk_errors import concerns_whole_volume, disk_errors
 from eagle_logger.logs.file_names import LogFile, SealedFile
+from eagle_logger.logs.index_copies import IndexCopies
 from eagle_logger.logs.line_reader import BadLine, FileLines, each_line
 from eagle_logger.logs.locking import lock_or_not, locked_file
 from eagle_logger.logs.quarantine import QUARANTINE, REASON, keep_aside
@@ -82,7 +83,7 @@ class LogFolder:
             raise ConfigurationError(
                 f"{path} should hold 12 hex digits, the name of this log volume, but it holds "
                 f"{name[:40]!r}: delete the file. The volume then gets a new name, which is used "
-                "only for the queue of its rotators"
+                "for the queue of its rotators and in the archive's index"
             )
         return name
 
@@ -133,6 +134,11 @@ class LogFolder:
         """One user's sealed files, in order. Reads no other user's receipts."""
         return self._sealed_files(hour, shard, f"rainforest-{cloud_id}-")
 
+    def sealed_path(self, cloud_id: str, hour: Hour, shard: str, sequence: int) -> Path:
+        """Where this user's sealed file of the hour lies, if there is one of this number. Lists no
+        folder."""
+        return file_names.sealed_path(self.open_file_of(cloud_id, hour, shard).path, sequence)
+
     def receipt_of(self, sealed: SealedFile) -> Receipt | None:
         """The receipt that lies beside a sealed file now."""
         return file_names.receipt_of(sealed)
@@ -182,6 +188,11 @@ class LogFolder:
                     notes += self.stuck_in(hour, shard).values()
         return sorted(notes, key=lambda note: note.cloud_id)
 
+    def unindexed_hours(self) -> dict[Hour, float]:
+        """The hours with archived parts that the archive's index does not name yet, and the moment
+        when the first of these parts was archived (Unix seconds)."""
+        return IndexCopies(self.root).unindexed_hours()
+
     def first_arrival(self, log_file: LogFile) -> float | None:
         """When the file's first reading arrived (Unix seconds of the system's clock): from its
         first readable line, else the time it was last changed; None if the file is gone."""
@@ -211,6 +222,16 @@ class LogFolder:
     def kept_aside(self) -> int:
         """How many files are in the quarantine."""
         return sum(not name.endswith(REASON) for name in _names_in(self.root / QUARANTINE))
+
+    def hours_kept_aside(self, cloud_id: str) -> set[Hour]:
+        """The hours of this user of which something is in the quarantine."""
+        hours = set()
+        for name in _names_in(self.root / QUARANTINE):
+            begin, has_id, rest = name.partition(f"rainforest-{cloud_id}-")
+            if has_id and not begin:
+                with suppress(ValueError):
+                    hours.add(Hour.parse(rest[: len("2015-03-10-17")]))
+        return hours
 
     # Changing -----------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from eagle_logger.core.archive_index import IndexEntry
 from eagle_logger.core.hours import Hour
 
 VERSION = 1
@@ -35,9 +37,19 @@ class Receipt:
     """Bytes of the compressed object."""
     archived_at: float
     """Unix seconds."""
+    found: tuple[IndexEntry, ...] = ()
+    """Parts of the hour that no receipt proves, which the archive turned out to hold. The archive's
+    index is to name them with this file's part."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that the archive's index is to name."""
+        own = frozenset() if self.key is None else frozenset([self.key])
+        return own.union(entry.key for entry in self.found)
 
     def to_json(self) -> bytes:
         members = {"v": VERSION, **asdict(self), "hour": self.hour.name}
+        members["found"] = [json.loads(entry.to_json()) for entry in self.found]
         return (json.dumps(members) + "\n").encode()
 
     @classmethod
@@ -53,7 +65,14 @@ class Receipt:
                     f"not a receipt that this program wrote: {name} is {data.get(name)!r}"
                 )
         members = {name: data[name] for name in _TYPES}
-        return cls(**{**members, "hour": Hour.parse(data["hour"])})
+        found = tuple(map(IndexEntry.from_members, _of_objects(data.get("found", []))))
+        return cls(**{**members, "hour": Hour.parse(data["hour"]), "found": found})
+
+
+def _of_objects(found: object) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError(f"not a receipt that this program wrote: found is {found!r}")
+    return found
 
 
 _NONE = type(None)

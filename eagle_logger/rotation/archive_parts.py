@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from eagle_logger.archive.archive import Archive, ObjectInfo
+from eagle_logger.core.archive_index import IndexEntry
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import LineIdentity
 from eagle_logger.core.paths import archive_key
@@ -44,13 +46,15 @@ hour alone for a while."""
 @dataclass(frozen=True, slots=True)
 class Archived:
     """Where a file's lines are. `number`, `key` and `sha256` are None and `size` is 0 if earlier
-    parts held them all."""
+    parts held them all. `found`: what the archive's index is to say of these earlier parts, if no
+    receipt on this disk proves them."""
 
     part: Part
     number: int | None = None
     key: str | None = None
     size: int = 0
     sha256: str | None = None
+    found: tuple[IndexEntry, ...] = ()
 
 
 class HourParts:
@@ -62,6 +66,7 @@ class HourParts:
         self._hour = hour
         self._held: dict[LineIdentity, set[bytes]] = {}
         self._not_merged: list[PartContent] = []
+        self._found: list[IndexEntry] = []
         self._next_number = 0
         self._damaged_objects = 0
 
@@ -82,17 +87,19 @@ class HourParts:
     def add(self, content: PartContent) -> Archived:
         """Put those lines into the archive that no part holds yet, as the next part. Raises
         ArchiveUnavailable, and NotAccepted if the archive will never take them."""
+        self._found.clear()
         while True:
             part = content.part(self._held_so_far())
             if not part.rows:
-                return Archived(part)
+                return Archived(part, found=tuple(self._found))
             number = self._next_number
             key = archive_key(self._cloud_id, self._hour, number)
             stored = self._put_and_verify(key, part)
             self._not_merged.append(content if stored else self._read_from_archive(number))
             self._next_number += 1
             if stored:
-                return Archived(part, number, key, stored.size, stored.sha256)
+                found = tuple(self._found)
+                return Archived(part, number, key, stored.size, stored.sha256, found)
 
     def _put_and_verify(self, key: str, part: Part) -> ObjectInfo | None:
         """The stored object, as the archive describes it; None if another object has the key."""
@@ -116,7 +123,16 @@ class HourParts:
             self._report_damage(key)
         else:
             _log.info("part_taken", key=key)
+            self._note_found(key, stored, digest)
         return None
+
+    def _note_found(self, key: str, stored: ObjectInfo, digest: str | None) -> None:
+        """Note a whole part that is not ours to prove: another node's, or one that this node stored
+        in a try that failed, when there were fewer lines. In that case, nobody else indexes it."""
+        with suppress(ValueError):
+            entry = IndexEntry.from_metadata(key, stored.size, stored.metadata)
+            if entry.object_sha256 == digest:
+                self._found.append(entry)
 
     def _digest_of(self, key: str) -> str | None:
         """None if the object cannot be read, because then it is not the one that was sent."""

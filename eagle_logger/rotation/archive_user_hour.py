@@ -114,6 +114,7 @@ def _receipt(file: SealedFile, archived: Archived, now: float) -> Receipt:
         sha256_object=archived.sha256,
         size=archived.size,
         archived_at=now,
+        found=archived.found,
     )
 
 

@@ -22,6 +22,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.errors import EagleError
 from eagle_logger.rotation.archive_reach import ArchiveReach
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import IndexResult, index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
@@ -60,6 +61,11 @@ class RotationJob:
         """About how many log files these shards have to archive."""
         folder = wiring.log_folder(self.settings)
         return sum(folder.unarchived(hour) for hour in {hour for hour, _ in work})
+
+    def index(self, stopping: Stopping) -> IndexResult:
+        """Write into the archive's index what was archived, at once: a person waits."""
+        archive = wiring.archive(self.settings)
+        return index_hours(self.rules(), archive, at_once=True, stopping=stopping)
 
     def rotator(self) -> Callable[[Shard, Stopping], RotationResult]:
         """A function for one process. It rotates one shard of an hour; once the archive is away, it

@@ -205,15 +205,19 @@ class _ShardRotation:
         return RotationResult(stuck=1, errors={user_hour.cloud_id: reason})
 
     def _delete_expired(self, user_hour: UserHour) -> RotationResult:
-        removed = 0
+        removed = unindexed = 0
+        errors: dict[str, str] = {}
         try:
             for file in self._rules.expired_files(user_hour):
+                if not self._rules.is_indexed(file):
+                    self._rules.index_copies.note_deletion(file.hour)
+                    unindexed += 1
                 self._rules.folder.remove(file)
                 removed += 1
         except (EagleError, OSError) as exc:
             self._log_failure(_log.error, "deletion_failed", user_hour, exc)
-            return RotationResult(removed=removed, errors={user_hour.cloud_id: str(exc)})
-        return RotationResult(removed=removed)
+            errors[user_hour.cloud_id] = str(exc)
+        return RotationResult(removed=removed, removed_unindexed=unindexed, errors=errors)
 
     def _log_failure(
         self, log: Callable[..., object], event: str, user_hour: UserHour, exc: Exception

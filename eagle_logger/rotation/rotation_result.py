@@ -22,6 +22,9 @@ class RotationResult:
     """Lines that cannot be read. They are kept aside."""
     removed: int = 0
     """Log files deleted because their retention is over."""
+    removed_unindexed: int = 0
+    """Those of them whose part no index object names, because the index could not be written for a
+    day."""
     deferred: int = 0
     """Users left for next time: it was time to stop, or the archive was away."""
     stuck: int = 0
@@ -67,6 +70,7 @@ class RotationResult:
             (self.conflicts, "conflict", ""),
             (self.quarantined, "line", "kept aside"),
             (self.removed, "file", "deleted"),
+            (self.removed_unindexed, "deleted file", "that no index object names"),
             (self.deferred, "user", "deferred"),
             (self.stuck, "user", "stuck"),
             (len(self.errors), "user", "with errors"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.index_plan import may_be_deleted_unindexed
 from eagle_logger.core.rotation_plan import (
     is_complete,
     is_current,
@@ -12,6 +13,7 @@ from eagle_logger.core.rotation_plan import (
     may_be_tried,
 )
 from eagle_logger.logs.folder import LogFile, LogFolder, SealedFile, StuckUserHour
+from eagle_logger.logs.index_copies import IndexCopies
 
 
 @dataclass(slots=True)
@@ -100,12 +102,35 @@ class RotationRules:
     def expired_files(self, user_hour: UserHour) -> list[SealedFile]:
         """The files that were kept long enough. None while a file of the hour is not archived:
         until then the others show what the hour's parts hold, even if the archive cannot be read.
+
+        A file whose part the index does not name yet is kept a day longer at most: the index is
+        made from the receipts.
         """
         if user_hour.open_files or user_hour.unarchived_files:
             return []
-        return [file for file in user_hour.sealed_files if self._is_expired(file)]
+        expired = [file for file in user_hour.sealed_files if self._is_expired(file)]
+        return [
+            file
+            for file in expired
+            if self.is_indexed(file) or self._has_waited_long_for_the_index(file)
+        ]
+
+    def is_indexed(self, file: SealedFile) -> bool:
+        """Whether index objects name all parts that this file's receipt names."""
+        keys = file.receipt.keys if file.receipt is not None else frozenset()
+        return not keys or keys <= self.index_copies.keys_in(file.hour)
+
+    @property
+    def index_copies(self) -> IndexCopies:
+        """What this volume knows of the archive's index."""
+        return IndexCopies(self.folder.root)
 
     def _is_expired(self, file: SealedFile) -> bool:
         return file.receipt is not None and may_be_deleted(
+            file.hour, file.receipt.archived_at, self.retention, self.now
+        )
+
+    def _has_waited_long_for_the_index(self, file: SealedFile) -> bool:
+        return file.receipt is not None and may_be_deleted_unindexed(
             file.hour, file.receipt.archived_at, self.retention, self.now
         )

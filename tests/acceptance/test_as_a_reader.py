@@ -39,6 +39,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     (folder / "Makefile").symlink_to(ROOT / "Makefile")
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "docs").symlink_to(ROOT / "docs")
     yield folder
     for data in (folder / "data", folder / "eagle"):
         for pid in processes(data):
@@ -120,6 +121,11 @@ def test_every_command_of_readme_and_the_tutorial_works(clone: Path) -> None:
         ended = reader.enter(f"{tutorial.next('eagle-logger up --homes 25 --for 30')} 2>&1")
         assert re.search(r"\blost\W+0\b", ended), ended
         assert re.search(r"\bduplicated\W+0\b", ended), ended
+
+        # A picture of the day.
+        assert "00-0.parquet" in reader.enter(tutorial.next("ls data/s3/"))
+        reader.enter(tutorial.next("python docs/tutorial/draw_a_day.py"))
+        assert (clone / "a-day.png").read_bytes()[:4] == b"\x89PNG"
 
         # A gateway of the reader's own. Here no relay answers for it, least of all the real one.
         owner.export("export PATH=$PWD/.venv/bin:$PATH EAGLE_RELAY_URL=http://127.0.0.1:1/")

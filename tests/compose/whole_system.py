@@ -32,6 +32,7 @@ LONG_LIVED = (
     "dispatcher",
     "worker",
     "rotator",
+    "tables",
     "bridge",
     "sqs",
     "flower",
@@ -112,7 +113,7 @@ def test_each_service_sees_the_secrets_that_it_needs(compose: Compose) -> None:
     def secrets(service: str) -> set[str]:
         return set(compose.exec(service, "ls", "/secrets").split())
 
-    for service in ("beat", "rotator", "sqs"):
+    for service in ("beat", "rotator", "tables", "sqs"):
         assert secrets(service) == {"EAGLE_REDIS_URL"}
     assert secrets("flower") == {"EAGLE_REDIS_URL", "flower_password"}
     assert secrets("worker") == secrets("dispatcher") == {"EAGLE_REDIS_URL", "EAGLE_SECRET_KEYS"}
@@ -130,6 +131,7 @@ def test_the_system_alone_needs_no_env_file_and_no_stand_in() -> None:
         "dispatcher",
         "worker",
         "rotator",
+        "tables",
         "bridge",
         "flower",
     }
@@ -146,7 +148,7 @@ def test_init_reports_all_mistakes_in_the_settings_and_nothing_starts(compose: C
     ):
         compose("run", "--rm", "--no-deps", *mistakes, "init")
     services = json.loads(compose("config", "--format", "json"))["services"]
-    for name in ("redis", "beat", "dispatcher", "worker", "rotator", "bridge", "sqs", "flower"):
+    for name in ("beat", "dispatcher", "worker", "rotator", "tables", "bridge", "sqs", "flower"):
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
 
 
@@ -172,18 +174,21 @@ def test_inspect_through_exec(compose: Compose) -> None:
             command = ("celery", "-A", "workers.app", "inspect", "--json", what)
             answers = json.loads(compose.exec("dispatcher", *command))
             by_name = {name.partition("@")[0]: answer for name, answer in answers.items()}
-            return by_name if {"dispatcher", "fetch", "rotator"} <= set(by_name) else {}
+            return by_name if {"dispatcher", "fetch", "rotator", "tables"} <= set(by_name) else {}
 
         return eventually(of_all, f"everybody answers `inspect {what}`")
 
     eventually(lambda: "celerybeat" in inspected("ping"), "beat answers, too")
-    assert set(inspected("ping")) <= {"celerybeat", "dispatcher", "fetch", "rotator"}
+    assert set(inspected("ping")) <= {
+        *("celerybeat", "dispatcher", "fetch", "rotator", "tables"),
+    }
     registered = inspected("registered")["dispatcher"]
-    assert {"dispatch", "fetch", "rotate", "rotate_shard"} <= set(registered)
+    assert {"dispatch", "fetch", "rotate", "rotate_shard", "roll_up"} <= set(registered)
     queues = inspected("active_queues")
     taken = {name: {queue["name"] for queue in several or ()} for name, several in queues.items()}
     assert taken["fetch"] == {"fetch.0"}
     assert taken["dispatcher"] == {"dispatch", "adhoc"}
+    assert taken["tables"] == {"tables"}
     assert taken["rotator"] == {f"rotate.{node(compose)}"}
 
 

@@ -199,6 +199,6 @@ SCENARIOS = [
         7,
         f"an old version ({COMMIT}) and the new one side by side during a deployment",
         deployment,
-        Setup(old=old_version, twins=("rotator", "dispatcher")),
+        Setup(old=old_version, loses_index=True, twins=("rotator", "dispatcher")),
     ),
 ]

@@ -14,6 +14,7 @@ from eagle_logger.core.hours import SECONDS_PER_HOUR, iso
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.line_parser import LineIdentity
+from eagle_logger.core.paths import INDEX
 from eagle_logger.core.readings import Reading
 from eagle_logger.fetching.process_limits import ProcessLimits
 from eagle_logger.logger import EagleDataLogger, RotationVolume
@@ -21,10 +22,12 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.reply_samples import ReplySamples
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
 from eagle_logger.users.memory.store import memory_store
+from tests.support.archive_index import entries_held, entries_said, hours_in
 from tests.support.hand_clock import HandClock
 from tests.support.rotating import entries_in
 from tests.support.scripted_relay import ScriptedRelay
@@ -73,6 +76,7 @@ class Node:
         for hour, shard in hours_to_rotate(rules):
             done += rotate_shard(rules, self.world.archive, hour, shard)
         assert not done.errors
+        assert not index_hours(rules, self.world.archive).errors
         return done
 
 
@@ -86,6 +90,7 @@ class World:
         self.shown: dict[str, set[ArchivedReading]] = {}
         self.nodes: list[Node] = []
         self.objects: dict[str, bytes] = {}
+        self._index_objects: dict[str, bytes] = {}
         """Key → body, as first seen in the archive."""
 
     def node(self, *, shards: int = 16, disk: str = "") -> Node:
@@ -108,9 +113,10 @@ class World:
         self.check_objects()
 
     def check_objects(self) -> None:
-        for key in self.archive.keys():  # noqa: SIM118  (an archive is no mapping)
-            body = self.archive.get(key)
-            assert self.objects.setdefault(key, body) == body, f"{key} was written again"
+        for known, prefix in ((self.objects, "cloud_id="), (self._index_objects, INDEX)):
+            for key in self.archive.keys(prefix):
+                body = self.archive.get(key)
+                assert known.setdefault(key, body) == body, f"{key} was written again"
 
     def settle(self) -> None:
         """Let so much time pass that every hour is archived, and then deleted on the nodes."""
@@ -118,6 +124,10 @@ class World:
             self.later()
         for node in self.nodes:
             assert node.folder.hours() == [], "local disk holds only what is open or retained"
+        for hour in hours_in(self.archive):
+            # Two nodes that both had the lines of an object both name it.
+            said, held = entries_said(self.archive, hour), entries_held(self.archive, hour)
+            assert sorted(set(said)) == held, "the index names each object of the hour"
 
     def archived(self, cloud_id: str = HOME) -> Counter[ArchivedReading]:
         objects = entries_in(self.archive)

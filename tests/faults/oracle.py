@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from eagle_logger import wiring
 from eagle_logger.archive.archive import Archive
@@ -19,6 +21,7 @@ from eagle_logger.core.user_state import short_text
 from eagle_logger.inspection.archive_check import audit
 from eagle_logger.inspection.ledger_comparison import LedgerComparison, compare, verified
 from eagle_logger.inspection.user_readings import UserReadings
+from eagle_logger.rotation.rebuild_index import LEFT_TO_ROTATION_S, rebuild_index
 from eagle_logger.users.store import StoredUser
 from tests.faults.system_under_test import Trial
 from tests.support import leaks
@@ -37,6 +40,8 @@ def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
     """The comparison of relay and archive, and all findings, for a system that has stopped in order
     and archived everything."""
     archive = wiring.archive(trial.settings)
+    if trial.setup.loses_index:
+        rebuild(trial, archive)
     if trial.hostile:
         verdict = _compare_homes_that_are_not_hostile(trial)
     else:
@@ -49,6 +54,7 @@ def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
     spoilt = {key for key, digest in stored.items() if _digest(trial, key) != digest}
     excused = spoilt if trial.stand_ins.s3_spoils else set()
     findings = [
+        *index_names_all(verdict),
         *exactly_once(verdict, deaths=trial.deaths_so_far(), homes=trial.setup.homes),
         *never_written_twice(trial),
         *(f"{key} is not what was sent" for key in spoilt - excused),
@@ -63,6 +69,22 @@ def examine(trial: Trial) -> tuple[LedgerComparison, list[str]]:
         for one in [*verdict.unreadable, *findings]
         if not any(_name(key) in one for key in excused)
     ]
+
+
+def rebuild(trial: Trial, archive: Archive) -> None:
+    """Do as docs/how-to/upgrade.md and docs/reference/index.md say after log files were deleted
+    before their parts were indexed."""
+    far_ahead = trial.settings.clock.now() + 2 * LEFT_TO_ROTATION_S
+    with TemporaryDirectory() as directory:
+        rebuilt = rebuild_index(archive, Path(directory), now=far_ahead, since=Hour(0))
+    assert not rebuilt.left_out
+
+
+def index_names_all(verdict: LedgerComparison) -> Iterator[str]:
+    """The archive's index names every object and says of each what is so."""
+    yield from verdict.index_wrong
+    if verdict.not_indexed:
+        yield f"{verdict.not_indexed} objects are not indexed"
 
 
 def _compare_homes_that_are_not_hostile(trial: Trial) -> LedgerComparison:

@@ -155,6 +155,7 @@ def _key(key: str) -> str:
 
 FAST = Setup(
     speed=3600,
+    loses_index=True,
     settings={
         "demand_interval": "7200",
         "summation_interval": "14400",

@@ -10,7 +10,7 @@ from random import Random
 from eagle_logger import wiring
 from eagle_logger.core.paths import parse_archive_key
 from tests.faults.scenario import Scenario, Strike, archiving
-from tests.faults.system_under_test import Trial
+from tests.faults.system_under_test import Setup, Trial
 from workers.up.simulators import read_homes
 
 _AN_HOUR = 32.0
@@ -105,6 +105,7 @@ SCENARIOS = [
         4,
         "S3: one home's objects in Glacier, then another home's prefix denied, an hour each",
         one_home,
+        Setup(loses_index=True),
         further_findings=were_stuck,
         remark=how_many,
     )

@@ -78,6 +78,10 @@ class Setup:
     old: Callable[[Path], Path] | None = None
     """Puts an old version of the system into a directory. The programs in `OLD` start as that
     version."""
+    loses_index: bool = False
+    """Log files are deleted before the index names their parts: by an old version, which writes no
+    index, after more than a day in which none could be written, or by the scenario itself. The
+    index is rebuilt at the end."""
     most_waiting: int = 300
     """The most messages that any queue, or all workers together, may hold at any time."""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -225,6 +229,11 @@ class Trial:
         self.manager.__exit__()
 
     # What can be done to it -----------------------------------------------------------------------
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """That of the system's programs."""
+        return self._environment
 
     def kill(self, name: str) -> None:
         """kill -9; supervisor starts it again."""

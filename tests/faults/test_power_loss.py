@@ -19,6 +19,7 @@ from eagle_logger.core.line_parser import LineIdentity, LogLine, read_lines
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.faults.conftest import EVERYTHING
@@ -26,13 +27,15 @@ from tests.faults.fault_table import NoteRow, unharmed
 from tests.faults.forgetful_disk import Forgetting, Image, Left, lay_out
 from tests.support.log_files import line
 from tests.support.log_lines import HOUR
-from tests.support.rotating import GRACE, RETENTION, assert_exactly_once, entries_in
+from tests.support.rotating import GRACE, assert_exactly_once, entries_in
 
 USERS = [f"{number:06x}" for number in range(5)]
 NEXT = Hour(HOUR.end)
 EXAMINED_SHARE = 0.25
 """The share of moments that `make test` examines, each with one of the four possible disks."""
 LATER = HOUR.end + GRACE
+RETENTION = 3600.0
+"""Short, so that few hours without readings are indexed, each of whose steps is examined."""
 
 Readings = set[tuple[str, LineIdentity, bytes]]
 """User, identity and values of each."""
@@ -81,6 +84,7 @@ class Disk:
         for hour, shard in hours_to_rotate(rules):
             rotated = rotate_shard(rules, self.archive, hour, shard)
             assert not rotated.errors
+        assert not index_hours(rules, self.archive, at_once=True).errors
 
     def log_and_rotate(self, acknowledge: Callable[[], None]) -> None:
         """Log and rotate everything, until the archive holds it and the disk is empty again."""

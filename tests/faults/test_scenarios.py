@@ -22,6 +22,7 @@ from tests.faults import (
     s3_one_home,
     short_run,
     sigterm,
+    tables_killed,
     user_changes,
 )
 from tests.faults.conftest import EVERYTHING
@@ -45,6 +46,7 @@ MODULES = (
     poisonous_reply,
     user_changes,
     sigterm,
+    tables_killed,
 )
 ALL: list[Scenario] = [one for module in MODULES for one in module.SCENARIOS]
 

@@ -23,6 +23,7 @@ ROW = """\
             unit="A",
             wording="{amperes} {unit} {phase}",
             holds_without_time=False,
+            is_periodic=True,
             default_interval=30,
             kept_per_stream=3,
         ),

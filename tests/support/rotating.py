@@ -15,6 +15,7 @@ from eagle_logger.core.paths import parse_archive_key
 from eagle_logger.core.sealing import gunzipped
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rotation.hours_to_rotate import hours_to_rotate
+from eagle_logger.rotation.index_hours import IndexResult, index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.rotation.rotation_rules import RotationRules
@@ -49,8 +50,11 @@ class Disk:
         with path.open("ab") as file:
             file.write(lines)
 
-    def rotate(self, archive: Archive, now: float = NOW, **options: Any) -> RotationResult:
-        """Rotate everything that is planned. Only a TrustedArchive must give its proof first."""
+    def rotate(
+        self, archive: Archive, now: float = NOW, *, at_once: bool | None = True, **options: Any
+    ) -> RotationResult:
+        """Rotate everything that is planned, and index it, as the command does; with `at_once`
+        None, do not index it. Only a TrustedArchive must give its proof first."""
         if not isinstance(archive, TrustedArchive):
             archive = OnTrust(archive)
         chosen = {name: options.pop(name) for name in _RULES if name in options}
@@ -59,7 +63,15 @@ class Disk:
             rotate_shard(rules, archive, hour, shard, **options)
             for hour, shard in hours_to_rotate(rules)
         )
-        return sum(results, RotationResult())
+        total = sum(results, RotationResult())
+        if at_once is not None:
+            index_hours(rules, archive, at_once=at_once)
+        return total
+
+    def index(self, archive: Archive, now: float = NOW, **options: Any) -> IndexResult:
+        """Index what is archived, as a rotating worker does."""
+        archive = archive if isinstance(archive, TrustedArchive) else OnTrust(archive)
+        return index_hours(self.rules(now), archive, **options)
 
     def plan(self, now: float = NOW, **chosen: bool) -> list[tuple[Hour, str]]:
         return hours_to_rotate(self.rules(now, **chosen))
@@ -144,6 +156,20 @@ class Watched:
     def get(self, key: str) -> bytes:
         self._before("get", key)
         return self._archive.get(key)
+
+    def put_file(self, key: str, path: Path, metadata: Any) -> None:
+        self._before("put", key)
+        self._archive.put_file(key, path, metadata)
+        self._after("put", key)
+
+    def get_file(self, key: str, path: Path, largest: int) -> None:
+        self._before("get", key)
+        self._archive.get_file(key, path, largest)
+
+    def delete(self, key: str) -> None:
+        self._before("delete", key)
+        self._archive.delete(key)
+        self._after("delete", key)
 
     def keys(self, prefix: str = "") -> Any:
         return self._archive.keys(prefix)

@@ -27,9 +27,12 @@ SHARED_NAMES = {
     "relay": "the real one's client; its stand-in",
     "s3": "an adapter; its stand-in",
     "schedule": "what core decides; the adapters of a port",
+    "energy": "the decisions in core; the command",
+    "gaps": "the decisions in core; the command",
     "server": "the HTTP server; a stand-in's",
     "sns": "the folder; the route of the server",
     "store": "the port; its adapters",
+    "tables": "the folder; the command",
     "users": "the folder; a user in core; the command; the routes of the server",
 }
 """The names that several modules or folders may have, because the folder says which is which."""

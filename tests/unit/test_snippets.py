@@ -17,6 +17,7 @@ MARKED = [block for block in ALL if block.reason]
 NEEDS = {
     "needs Docker": r"\bdocker\b",
     "needs AWS": r"\baws s3|arn:aws:|AWS_ACCESS_KEY_ID",
+    "needs Athena": r"projection\.enabled",
     "needs an address that Amazon reaches": r"--http https://",
     "needs root": r"^# |systemctl",
     "needs HAProxy": r"\bbackend\b",

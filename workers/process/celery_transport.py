@@ -31,7 +31,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 
-from eagle_logger.broker_queues import ADHOC, DISPATCH
+from eagle_logger.broker_queues import ADHOC, DISPATCH, TABLES
 from eagle_logger.core.redis_address import TLS_OPTIONS
 from eagle_logger.network.blocking_redis import leaving_wrong_servers
 from eagle_logger.settings import Settings
@@ -40,6 +40,8 @@ _log = structlog.get_logger("eagle_logger.broker")
 
 LONGEST_DISPATCH_QUEUE = 10
 """Messages: ten seconds of beat's. The newest one does the work of all before it."""
+LONGEST_TABLES_QUEUE = 1000
+"""Messages: each bucket of two weeks' days, at 150 000 homes. What is cut is sent again."""
 
 _TRANSPORT_OPTIONS: dict[str, Any] = {
     # kombu looks this often for a half-open connection: one whose BRPOP has had no answer for this
@@ -66,7 +68,11 @@ _WARN_EVERY_S = 60.0
 def broker_settings(settings: Settings) -> dict[str, Any]:
     """Celery's settings about its broker."""
     address = settings.broker_address
-    longest = {DISPATCH: LONGEST_DISPATCH_QUEUE, ADHOC: settings.max_waiting_messages}
+    longest = {
+        DISPATCH: LONGEST_DISPATCH_QUEUE,
+        ADHOC: settings.max_waiting_messages,
+        TABLES: LONGEST_TABLES_QUEUE,
+    }
     return {
         "broker_url": address.celery_url,
         "broker_use_ssl": address.tls_options or False,

@@ -1,5 +1,5 @@
-"""A process that only rotates takes the CPU that the others leave: a fetch has six seconds,
-rotation has an hour."""
+"""A process that only rotates or makes day tables takes the CPU that the others leave: a fetch has
+six seconds, rotation has an hour, a day's tables have a day."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def catalogue() -> list[MetricDescription]:
     `/metrics` shows it as `eagle_<name>_total`."""
     no_users = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
     metrics = [
-        *_from_disk(UnarchivedHours(0, 0, 0.0)),
+        *_from_disk(UnarchivedHours(0, 0, 0.0, unindexed_since=0.0)),
         *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {})),
     ]
     suffixes = {"counter": "_total"}
@@ -189,6 +189,12 @@ def _from_disk(unarchived: UnarchivedHours) -> Iterator[Metric]:
         yield GaugeMetricFamily(name, help_text, unarchived.oldest)
     help_text = "Hours of single users on this disk that fail for a reason of their own."
     yield GaugeMetricFamily("eagle_stuck_hours", help_text, unarchived.stuck)
+    if unarchived.unindexed_since is not None:
+        name = "eagle_oldest_unindexed_part_timestamp_seconds"
+        help_text = (
+            "When the oldest part on this disk was archived that the archive's index does not name."
+        )
+        yield GaugeMetricFamily(name, help_text, unarchived.unindexed_since)
 
 
 def _from_redis(snapshot: MetricsSnapshot | None) -> Iterator[Metric]:

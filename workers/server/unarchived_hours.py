@@ -15,13 +15,15 @@ class UnarchivedHours:
 
     `oldest`: start of the oldest hour of which a file can still be archived, in Unix seconds; None
     if there is no such hour. `stuck`: how many hours of single users fail for a reason of their
-    own.
+    own. `unindexed_since`: when the oldest part was archived that the archive's index does not
+    name; None if it names every part.
     """
 
     hours: int
     files: int
     oldest: float | None
     stuck: int = 0
+    unindexed_since: float | None = None
 
 
 def unarchived_hours(settings: Settings) -> UnarchivedHours:
@@ -46,4 +48,5 @@ def unarchived_hours(settings: Settings) -> UnarchivedHours:
         files=sum(files.values()),
         oldest=min(can_be_archived, default=None),
         stuck=sum(stuck.values()),
+        unindexed_since=min(folder.unindexed_hours().values(), default=None),
     )

@@ -40,10 +40,11 @@ from eagle_logger.simulator.relay.homes import MOST_HOMES
 def up(data_dir: Path, *, homes: int | None, seconds: float | None, as_json: bool) -> None:
     """Run the whole system on this machine.
 
-    Redis (unless EAGLE_REDIS_URL is set), the workers that fetch and rotate, beat, the bridge and
-    Flower, as real processes that are restarted when they die. Ctrl-C stops it gracefully. With
-    --for or --json what is still open is archived at the end, a summary is printed, and the exit
-    code is 1 if a reading was lost or is there twice.
+    Redis (unless EAGLE_REDIS_URL is set), the workers that fetch, rotate and make day tables (if
+    pyarrow is installed), beat, the bridge and Flower, as real processes that are restarted when
+    they die. Ctrl-C stops it gracefully. With --for or --json what is still open is archived at the
+    end and gets day tables, a summary is printed, and the exit code is 1 if a reading was lost or
+    is there twice.
     """
     from workers.up.main_loop import run  # noqa: PLC0415  (loads supervisor, boto3 and more, which help pages do not need)
 

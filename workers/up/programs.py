@@ -6,11 +6,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 
-from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queues, rotate_queue
+from eagle_logger.broker_queues import ADHOC, DISPATCH, TABLES, fetch_queues, rotate_queue
 from eagle_logger.settings import Settings
 from eagle_logger.simulator.s3.server import FAULTS_PATH
 from workers.process.shutdown import grace_period
@@ -25,6 +25,7 @@ REDIS = "redis"
 ROTATOR = "rotator"
 SIMULATOR = "simulator"
 SQS = "sqs"
+ROLLER = "tables"
 
 _KILL_MARGIN_S = 5.0
 """Seconds that a worker has beside its own grace period, before supervisor kills it."""
@@ -100,7 +101,11 @@ def system_programs(settings: Settings, node: str) -> list[Program]:
     # Beat reports each message that it has sent, one a second, so its silence shows soon.
     beat_command = [*_celery_command(BEAT), "--pidfile="]
     beat = Program(BEAT, beat_command, Stage.TRIGGERS, reports_as=BEAT, silent_after=5.0)
-    return [*rotators, *fetchers, dispatcher, beat, *_outside_programs(settings)]
+    rollers = []
+    if is_installed("pyarrow"):
+        roller = _worker_program(ROLLER, TABLES, 1, Stage.ROTATING, rotator_stops_within)
+        rollers.append(replace(roller, is_essential=False))
+    return [*rotators, *rollers, *fetchers, dispatcher, beat, *_outside_programs(settings)]
 
 
 def flower_program(settings: Settings, password: str) -> Program:

@@ -15,7 +15,13 @@ from eagle_logger.inspection.ledger_comparison import verified
 from workers.up.console import Console, describe_system
 from workers.up.data_dir import leave_sign_of_life
 from workers.up.manager import Manager
-from workers.up.measured_run.summary import Summary, archive_open_hours, complaints, summarise
+from workers.up.measured_run.summary import (
+    Summary,
+    archive_open_hours,
+    build_tables,
+    complaints,
+    summarise,
+)
 from workers.up.measured_run.throughput import ThroughputSample, flow_line, take_sample
 from workers.up.preparation import System
 from workers.up.program_watch import TICK_S, ProgramWatch, StopRequested
@@ -242,6 +248,7 @@ class Session:
         end = self._take_sample()
         self._console.say("archiving what is still open")
         self._console.say(str(self._await(archive_open_hours(self._settings))))
+        self._build_tables()
         if self._simulators is None:
             return summarise(begin, end, None)
         self._stop_programs([SIMULATOR])  # its ledger is complete once it has ended
@@ -250,6 +257,16 @@ class Session:
         verdict = verified(self._settings.data_dir, archive, ledger)
         self._console.quote(complaints(verdict))
         return summarise(begin, end, verdict)
+
+    def _build_tables(self) -> None:
+        """A day table that cannot be made spoils no measurement: the archive is whole."""
+        try:
+            built = build_tables(self._settings)
+        except EagleError as exc:
+            self._console.say(f"day tables: {exc}")
+        else:
+            if built is not None:
+                self._console.say(f"day tables: {built}")
 
     def _stop_programs(self, names: Iterable[str]) -> None:
         wanted = set(names) & self._manager.running()

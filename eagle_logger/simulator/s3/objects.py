@@ -102,6 +102,13 @@ class S3Objects:
         if not self.has(bucket, key):
             insort(keys, key)
 
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object, if it is there."""
+        if self.has(bucket, key):
+            self._path(bucket, key).unlink()
+            self._info_path(bucket, key).unlink()
+            self._keys[bucket].remove(key)
+
     def has(self, bucket: str, key: str) -> bool:
         keys = self._keys[bucket]
         index = bisect_left(keys, key)

@@ -1,9 +1,9 @@
 """A strict S3 on a directory, for tests and for `eagle-logger up --homes`.
 
 It checks signatures, SHA-256, CRC32, Content-MD5 and If-None-Match. It keeps its objects and a
-journal of every PUT, and deletes nothing. It misbehaves on request: `PUT /_faults` takes a JSON
-list of rules (`faults.Fault`). A bucket is the first part of the path, or of a host name below
-`localhost`.
+journal of every PUT, and deletes nothing but day tables. It misbehaves on request: `PUT /_faults`
+takes a JSON list of rules (`faults.Fault`). A bucket is the first part of the path, or of a host
+name below `localhost`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from eagle_logger.core.hours import iso
+from eagle_logger.core.table_names import TABLES
 from eagle_logger.simulator.s3.faults import ANSWERS, Fault, S3Faults
 from eagle_logger.simulator.s3.objects import S3Objects, StoredObjectInfo
 from eagle_logger.simulator.s3.request_checks import (
@@ -32,6 +33,7 @@ from eagle_logger.simulator.s3.request_checks import (
 )
 
 FAULTS_PATH = "/_faults"
+_DELETABLE = f"/{TABLES}"
 _LARGEST_BODY_BYTES = 256 * 1024 * 1024
 _KEYS_PER_PAGE = 1000
 _HANG_S = 86400.0
@@ -122,8 +124,11 @@ class StandInS3:
                     return self._put_object(request, bucket, key, raw_body, fault)
                 case (("HEAD" | "GET"), True, True):
                     return self._get_object(request, bucket, key)
+                case "DELETE", True, True if _DELETABLE in f"/{key}":
+                    self._objects.delete(bucket, key)
+                    return web.Response(status=204)
                 case "DELETE", _, _:
-                    raise S3Error(403, "AccessDenied", "nothing is ever deleted here")
+                    raise S3Error(403, "AccessDenied", "only day tables may be deleted here")
                 case _:
                     raise S3Error(405, "MethodNotAllowed")
         except KeyError:

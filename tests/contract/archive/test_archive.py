@@ -152,3 +152,51 @@ def test_an_object_larger_than_any_of_this_program_is_not_read_and_still_has_a_h
     info = archive.head(KEY + "x")
     assert info is not None
     assert info.size == LARGEST_OBJECT + 1
+
+
+FILE_KEY = "parquet/v=1/date=2026-03-10/00-0.parquet"
+
+
+def a_file(tmp_path: Path, content: bytes, name: str = "file") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def test_a_file_that_was_put_can_be_fetched_whole(archive: Archive, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    archive.put_file(FILE_KEY, a_file(tmp_path, content), {"rows": "7"})
+    info = archive.head(FILE_KEY)
+    assert info is not None
+    assert (info.size, dict(info.metadata)) == (len(content), {"rows": "7"})
+    assert info.sha256 in {hashlib.sha256(content).hexdigest(), None}
+    archive.get_file(FILE_KEY, tmp_path / "back", len(content))
+    assert (tmp_path / "back").read_bytes() == content
+
+
+def test_a_second_put_of_a_file_replaces_nothing(archive: Archive, tmp_path: Path) -> None:
+    archive.put_file(FILE_KEY, a_file(tmp_path, b"first"), {})
+    with pytest.raises(AlreadyThere):
+        archive.put_file(FILE_KEY, a_file(tmp_path, b"second", "other"), {})
+    assert archive.get(FILE_KEY) == b"first"
+
+
+def test_a_file_larger_than_expected_is_not_fetched(archive: Archive, tmp_path: Path) -> None:
+    archive.put_file(FILE_KEY, a_file(tmp_path, b"12345"), {})
+    with pytest.raises(Unreadable):
+        archive.get_file(FILE_KEY, tmp_path / "back", 4)
+    with pytest.raises(KeyError):
+        archive.get_file("parquet/v=1/date=2026-03-10/00-1.parquet", tmp_path / "no", 4)
+
+
+def test_only_objects_of_day_tables_can_be_deleted(archive: Archive) -> None:
+    archive.put(KEY, b"one", METADATA)
+    archive.put(FILE_KEY, b"two", {"rows": "1"})
+    with pytest.raises(ValueError, match="nothing else is ever deleted"):
+        archive.delete(KEY)
+    archive.delete(FILE_KEY)
+    archive.delete(FILE_KEY)
+    assert list(archive.keys()) == [KEY]
+    assert archive.head(FILE_KEY) is None
+    archive.put(FILE_KEY, b"three", {"rows": "2"})
+    assert archive.get(FILE_KEY) == b"three"

@@ -4,6 +4,7 @@ that look like numbers."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -21,8 +22,12 @@ from eagle_logger.core.line_parser import read_lines
 from eagle_logger.core.paths import archive_key
 from eagle_logger.core.readings import Flag, Reading, Value
 from eagle_logger.core.sealing import part_of
+from eagle_logger.core.table_columns import COLUMNS, ColumnType
+from eagle_logger.rotation.rebuild_index import rebuild_index
+from eagle_logger.tables.day_tables import DayTables
+from eagle_logger.tables.input_reader import InputReader
 from tests.support.log_lines import DEVICE, METER
-from tests.support.pages import Page
+from tests.support.pages import ROOT, Page
 from tests.support.version_before import as_it_wrote
 
 HOURS = [Hour.parse("2026-03-09-17"), Hour.parse("2026-03-10-23")]
@@ -95,6 +100,13 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Totals, in
                         totals[
                             cloud_id, datetime.fromtimestamp(reading.time, UTC).date(), name
                         ] += number
+    # The examples must not take the index for readings.
+    (folder / "work").mkdir()
+    now = HOURS[-1].end + 86400.0
+    assert rebuild_index(archive, folder / "work", now=now, since=HOURS[0]).index_objects == 2
+    tables = DayTables(archive, InputReader(archive), folder / "work", "test")
+    for day, bucket in tables.work(now, []):
+        assert not tables.build(day, bucket).refused
     return folder, dict(totals), count
 
 
@@ -140,20 +152,18 @@ def test_duckdb_reads_the_archive_as_the_how_to_shows(
     folder, totals, count = archived
     monkeypatch.chdir(folder)
     with Page("docs/how-to/analyse.md", "sql") as page, duckdb.connect() as connection:
+        of_tables = page.next()
         script = page.next()
+        answer = connection.execute(of_tables).fetchall()
+        assert {(row[0], row[1]) for row in answer} == of(totals, "value").keys()
+        assert sums_of_view(connection) == {name: of(totals, name) for name in NUMBERS}
+        connection.execute("DROP VIEW readings")
         answers = [
             connection.execute(statement).fetchall()
             for statement in script.split(";")
             if statement.strip()
         ]
-        for name in NUMBERS:
-            query = (
-                f"SELECT cloud_id, date, sum({name}) FROM readings "
-                f"GROUP BY ALL HAVING sum({name}) IS NOT NULL"
-            )
-            assert {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()} == of(
-                totals, name
-            )
+        assert sums_of_view(connection) == {name: of(totals, name) for name in NUMBERS}
         [(lines, first, tier)] = connection.sql(
             "SELECT count(*), min(time), max(tier) FROM readings"
         ).fetchall()
@@ -164,6 +174,51 @@ def test_duckdb_reads_the_archive_as_the_how_to_shows(
     assert {row[3] for row in summations} == {None, Decimal(0), Decimal("0.21")}
 
 
+def sums_of_view(connection: Any) -> dict[str, Any]:
+    """The sum of each number by cloud id and date, as DuckDB computes it."""
+    sums = {}
+    for name in NUMBERS:
+        query = (
+            f"SELECT cloud_id, date, sum({name}) FROM readings "
+            f"GROUP BY ALL HAVING sum({name}) IS NOT NULL"
+        )
+        sums[name] = {tuple(row[:2]): row[2] for row in connection.sql(query).fetchall()}
+    return sums
+
+
+def test_each_reader_of_day_tables_sums_the_same_decimals(
+    archived: tuple[Path, Totals, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, totals, _ = archived
+    monkeypatch.chdir(folder)
+    day = date(2026, 3, 10)
+    expected = {
+        cloud_id: total for (cloud_id, at), total in of(totals, "value").items() if at == day
+    }
+    arrow, pandas, polars = run_python(folder, monkeypatch)["frames"][:3]
+    assert dict(
+        zip(*arrow.select(["cloud_id", "value_sum"]).to_pydict().values(), strict=True)
+    ) == (expected)
+    assert pandas.to_dict() == expected
+    assert dict(polars.rows()) == expected
+
+
+def test_athena_is_told_of_the_columns_that_there_are() -> None:
+    types = {
+        ColumnType.TEXT: "string",
+        ColumnType.MOMENT: "timestamp",
+        ColumnType.ENERGY: "decimal(18, 6)",
+        ColumnType.MONEY: "decimal(18, 9)",
+        ColumnType.SMALL: "smallint",
+        ColumnType.FLAG: "boolean",
+        ColumnType.WORDS: "array<string>",
+    }
+    page = (ROOT / "docs/how-to/analyse.md").read_text()
+    statement = page[page.index("CREATE EXTERNAL TABLE readings (") : page.index("PARTITIONED BY")]
+    listed = re.findall(r"[(,]\s+`?(\w+)`? ([a-z]+(?:\([\d, ]+\)|<\w+>)?)", statement)
+    assert listed == [(column.name, types[column.type]) for column in COLUMNS]
+
+
 def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the page's Python snippets one after the other, unchanged. `frames` holds what each
     called `frame`."""
@@ -171,7 +226,14 @@ def run_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     names: dict[str, Any] = {}
     frames = []
     with Page("docs/how-to/analyse.md", "python") as page:
-        for begins in ("import glob", "import pandas", "import polars"):
+        for begins in (
+            "import pyarrow.compute",
+            "import pandas",
+            "import polars",
+            "import glob",
+            "import pandas",
+            "import polars",
+        ):
             exec(compile(page.next(begins), page.name, "exec"), names)
             frames += [names.pop("frame")] if "frame" in names else []
     return {**names, "frames": frames}
@@ -184,7 +246,7 @@ def test_python_reads_the_archive_as_the_how_to_shows(
 ) -> None:
     folder, totals, count = archived
     names = run_python(folder, monkeypatch)
-    readings, (pandas, polars) = names["readings"], names["frames"]
+    readings, (pandas, polars) = names["readings"], names["frames"][3:]
     assert readings.num_rows == len(pandas) == len(polars) == count
     assert capsys.readouterr().out.count("20.000000000000") > 8, "both tables were shown"
     rows = readings.to_pylist()

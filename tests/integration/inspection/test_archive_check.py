@@ -14,7 +14,7 @@ from eagle_logger.archive.directory import DirectoryArchive
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.line_parser import read_lines
-from eagle_logger.core.paths import archive_key
+from eagle_logger.core.paths import IndexKey, archive_key
 from eagle_logger.core.sealing import LARGEST_OBJECT, part_of
 from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.inspection.archive_check import ArchiveCheck, audit
@@ -53,7 +53,13 @@ def test_check_finds_nothing_after_rotation(disk: Disk, archive: DirectoryArchiv
     disk.append(demands([4]))
     check = audit(disk.folder, archive)
     assert check == ArchiveCheck(
-        objects=2, readings=3, log_files=3, receipts=2, waiting=1, quarantined=1
+        objects=2,
+        readings=3,
+        log_files=3,
+        receipts=2,
+        waiting=1,
+        quarantined=1,
+        index_objects=2,
     )
 
 
@@ -94,9 +100,10 @@ def test_an_object_that_is_gone_is_missing(
     disk.append(demands([1, 2]))
     disk.rotate(archive)
     (tmp_path / "archive" / KEY).unlink()
-    [finding] = audit(disk.folder, archive).findings
-    assert finding.what == "missing"
-    assert "2 of its readings" in finding.detail
+    readings, named = audit(disk.folder, archive).findings
+    assert (readings.what, named.what, named.where) == ("missing", "missing", KEY)
+    assert "2 of its readings" in readings.detail
+    assert named.detail == f"{IndexKey(HOUR, disk.folder.node(), 0).key} names it"
 
 
 def test_a_gap_in_the_parts_is_missing(disk: Disk, archive: DirectoryArchive) -> None:
@@ -141,8 +148,9 @@ def test_a_receipt_that_cannot_be_read_is_reported_and_made_anew(
     sealed.receipt_path.write_text("rubbish")
     assert kinds_of_findings(audit(disk.folder, archive)) == ["unreadable"]
     disk.rotate(archive, NOW + RETENTION)  # of receipts of the last day, only the names are read
-    assert audit(disk.folder, archive) == ArchiveCheck(
-        objects=1, readings=1, log_files=1, receipts=1
+    check = audit(disk.folder, archive)
+    assert check == ArchiveCheck(
+        objects=1, readings=1, log_files=1, receipts=1, index_objects=check.index_objects
     )
 
 
@@ -247,4 +255,4 @@ def test_rotation_goes_on_behind_an_object_that_is_too_large(
     disk.append(demands([1, 2]))
     done = disk.rotate(archive)
     assert (done.objects, done.rows, disk.unarchived()) == (1, 2, 0)
-    assert list(archive.keys()) == sorted([KEY, archive_key(CLOUD_ID, HOUR, 1)])
+    assert list(archive.keys("cloud_id=")) == sorted([KEY, archive_key(CLOUD_ID, HOUR, 1)])

@@ -20,6 +20,7 @@ from eagle_logger.errors import ArchiveUnavailable
 from eagle_logger.inspection.user_readings import UserReadings
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.logs.writer import LogWriter
+from eagle_logger.rotation.index_hours import index_hours
 from eagle_logger.rotation.rotate_shard import rotate_shard
 from eagle_logger.rotation.rotation_rules import RotationRules
 from tests.support.log_lines import HOUR, demand
@@ -68,6 +69,7 @@ def rotate(folder: LogFolder, archive: Archive, retention: float = 86400) -> Non
     rules = RotationRules(folder, LATER, grace=600, retention=retention, include_open=True)
     done = rotate_shard(rules, archive, HOUR, SHARD)
     assert not done.errors
+    assert not index_hours(rules, archive, at_once=True).errors
 
 
 def texts(lines: list[bytes]) -> list[bytes]:

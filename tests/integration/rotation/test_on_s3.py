@@ -39,7 +39,7 @@ def test_a_put_whose_answer_was_lost_counts_as_stored(disk: Disk, s3: RunningS3)
     disk.append(demands([1, 2]))
     archive = s3.archive()
     assert disk.rotate(archive).errors == {}
-    assert list(archive.keys()) == [KEY]
+    assert list(archive.keys("cloud_id=")) == [KEY]
     assert never_written_twice(s3)
 
 
@@ -133,7 +133,7 @@ def test_a_key_that_is_refused_as_taken_without_an_object_is_tried_again_later(
     assert disk.rotate(archive).deferred == 1
     s3.misbehave()
     assert disk.rotate(archive).objects == 1
-    assert list(archive.keys()) == [KEY]
+    assert list(archive.keys("cloud_id=")) == [KEY]
 
 
 def test_a_store_that_answers_403_for_a_while_gets_everything_later(
@@ -185,7 +185,8 @@ def test_a_backlog_of_three_days_is_archived_oldest_hour_first(disk: Disk, s3: R
     for hour in hours:
         disk.append(demand(1, 1, hour=hour), hour=hour)
     disk.rotate(s3.archive(), NOW)
-    assert [put["key"] for put in s3.puts()] == [
+    keys = [put["key"] for put in s3.puts()]
+    assert [key for key in keys if not key.startswith("archive/_index/")] == [
         f"archive/{archive_key(CLOUD_ID, hour)}" for hour in sorted(hours)
     ]
     assert disk.unarchived() == 0

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from eagle_logger import wiring
 from eagle_logger.cli.main import main
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.paths import archive_key
+from eagle_logger.core.paths import IndexKey, archive_key
 from eagle_logger.inspection.outside_checks import archive_is_writable
 from eagle_logger.settings import Settings
 from eagle_logger.simulator.s3 import request_checks
@@ -118,7 +118,12 @@ def test_the_probe_stays_and_counts_as_no_reading(
         path.relative_to(s3.directory / "eagle").as_posix()
         for path in _files(s3.directory / "eagle")
     )
-    assert objects == [f"archive/{KEY}", "archive/doctor/probe.txt"]
+    of_the_index = IndexKey(HOUR, disk.folder.node(), 0).key
+    assert [name for name in objects if "_index/" not in name] == [
+        f"archive/{KEY}",
+        "archive/doctor/probe.txt",
+    ]
+    assert f"archive/{of_the_index}" in objects
 
 
 def _files(root: Path) -> list[Path]:

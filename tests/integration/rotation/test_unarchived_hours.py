@@ -11,10 +11,13 @@ import pytest
 
 from eagle_logger import wiring
 from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.cli.status_text import totals_in_words
 from eagle_logger.clock import Clock
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.index_plan import INDEXED_WITHIN_S
+from eagle_logger.core.paths import INDEX
 from eagle_logger.errors import ArchiveUnavailable
-from eagle_logger.inspection.fleet_status import Expected, UnarchivedHour, collect
+from eagle_logger.inspection.fleet_status import Expected, FleetStatus, UnarchivedHour, collect
 from eagle_logger.settings import Settings
 from eagle_logger.users.memory.store import memory_store
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
@@ -34,6 +37,11 @@ def refuse_the_user(_what: str, key: str) -> None:
         raise ArchiveUnavailable("answered InvalidObjectState")
 
 
+def refuse_the_index(what: str, key: str) -> None:
+    if what == "put" and key.startswith(INDEX):
+        raise ArchiveUnavailable("denied")
+
+
 def test_an_hour_with_only_stuck_files_is_not_the_oldest_unarchived_hour(
     settings: Settings,
 ) -> None:
@@ -50,6 +58,19 @@ def test_an_hour_with_only_stuck_files_is_not_the_oldest_unarchived_hour(
     assert unarchived_hours(settings) == UnarchivedHours(2, 3, HOUR.start, 1)
     disk.rotate(MemoryArchive(), include_open=True, heed_pauses=False)
     assert unarchived_hours(settings).stuck == 0
+
+
+async def test_an_hour_that_is_long_archived_and_not_indexed_is_shown(settings: Settings) -> None:
+    disk, now = Disk(settings.logs_dir), time.time()
+    disk.append(demands([1]))
+    disk.rotate(Watched(MemoryArchive(), before=refuse_the_index), now - 2 * INDEXED_WITHIN_S)
+    assert unarchived_hours(settings).unindexed_since == now - 2 * INDEXED_WITHIN_S
+    status = await fleet_status(settings)
+    assert [hour.hour for hour in status.unindexed_hours] == [HOUR.name]
+    assert f"the oldest {HOUR.name}" in "\n".join(totals_in_words(status))
+    disk.index(MemoryArchive(), at_once=True)
+    assert unarchived_hours(settings).unindexed_since is None
+    assert (await fleet_status(settings)).unindexed_hours == []
 
 
 def test_an_hour_that_is_still_open_is_not_unarchived(tmp_path: Path) -> None:
@@ -104,8 +125,12 @@ async def test_a_file_with_late_readings_is_not_unarchived_yet(tmp_path: Path) -
 
 
 async def waiting(settings: Settings) -> tuple[list[UnarchivedHour], list[UnarchivedHour]]:
+    status = await fleet_status(settings)
+    return status.unarchived_hours, status.open_hours
+
+
+async def fleet_status(settings: Settings) -> FleetStatus:
     store = memory_store(time.time)
-    status = await collect(
+    return await collect(
         store, queues={}, folder=wiring.log_folder(settings), expected=Expected.by(settings)
     )
-    return status.unarchived_hours, status.open_hours

@@ -11,7 +11,12 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.inspection.check_result import Grade
 from eagle_logger.inspection.doctor import worst
 from eagle_logger.inspection.fleet_checks import check_fleet_status
-from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UnarchivedHour
+from eagle_logger.inspection.fleet_status import (
+    FleetStatus,
+    StuckHour,
+    UnarchivedHour,
+    UnindexedHour,
+)
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Totals
 
@@ -130,6 +135,12 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "hours",
         Grade.LOOK,
         f"not archived: 2 hours, the oldest {hours_ago(5).hour}",
+    ),
+    "hours are not indexed": (
+        {"unindexed_hours": [UnindexedHour(hours_ago(5).hour, iso(NOW - 10_000))]},
+        "hours",
+        Grade.LOOK,
+        f"not indexed: 1 hours, the oldest {hours_ago(5).hour}",
     ),
     "hours are stuck": (
         {"unarchived_hours": [hours_ago(5, 1)], "stuck_hours": [stuck(5)]},

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_logger.core.archive_index import IndexEntry
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.paths import archive_key
 from eagle_logger.logs.receipt import Receipt
 
+FOUND = IndexEntry(archive_key("002738", Hour(0)), 2, 3, 4, 5, "c" * 64, "d" * 64)
 hours = st.integers(0, 1_000_000).map(lambda number: Hour(number * 3600))
 receipts = st.builds(
     Receipt,
@@ -23,6 +26,7 @@ receipts = st.builds(
     sha256_object=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
     size=st.integers(0, 1_000_000),
     archived_at=st.floats(0, 4e9),
+    found=st.sampled_from([(), (FOUND,)]),
 )
 
 
@@ -61,10 +65,23 @@ def test_unknown_members_of_a_receipt_are_ignored() -> None:
     assert Receipt.from_json(json.dumps(more).encode()) == WHOLE
 
 
-@pytest.mark.parametrize("name", sorted(set(Receipt.__slots__)))
+@pytest.mark.parametrize("name", sorted(set(Receipt.__slots__) - {"found"}))
 def test_a_receipt_with_a_member_of_a_wrong_type_is_refused(name: str) -> None:
     wrongs: tuple[object, ...] = ([], {}, True)
     for wrong in wrongs:
         other = {**json.loads(WHOLE.to_json()), name: wrong}
         with pytest.raises(ValueError, match=name):
             Receipt.from_json(json.dumps(other).encode())
+
+
+@pytest.mark.parametrize("wrong", [{}, True, [1], [{}], [{"key": "elsewhere"}]])
+def test_a_receipt_that_found_what_is_no_entry_of_an_index_is_refused(wrong: object) -> None:
+    other = {**json.loads(WHOLE.to_json()), "found": wrong}
+    with pytest.raises(ValueError):
+        Receipt.from_json(json.dumps(other).encode())
+
+
+def test_a_receipt_from_before_the_index_found_nothing() -> None:
+    older = json.loads(WHOLE.to_json())
+    del older["found"]
+    assert Receipt.from_json(json.dumps(older).encode()) == WHOLE

@@ -1,6 +1,17 @@
 from __future__ import annotations
 
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+
+from eagle_logger.core.table_names import Day
+from eagle_logger.errors import ArchiveUnavailable, TableDamaged, TablesNotInstalled
 from eagle_logger.rotation.rotation_result import RotationResult
+from eagle_logger.tables.table_result import RollUpResult
+from workers import tasks
 from workers.tasks import upload_counts
 
 
@@ -9,3 +20,101 @@ def test_stuck_hours_of_single_homes_are_not_counted_as_failed_uploads() -> None
         objects=7, stuck=2, errors={"00ce69": "its own", "00ce70": "its own", "00ce71": "away"}
     )
     assert upload_counts(rotated) == {"uploads_done": 7, "uploads_failed": 1, "uploads_stuck": 2}
+
+
+class Tables:
+    """Day tables of which a test says what they answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[Any] = []
+
+    def work(self, now: float, nodes: list[str], *, include_open: bool) -> Any:
+        del now
+        return self._answer((nodes, include_open))
+
+    def build(self, day: Day, bucket: int, *, stopping: Any) -> Any:
+        del stopping
+        return self._answer((day, bucket))
+
+    def _answer(self, question: object) -> Any:
+        self.asked.append(question)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The messages that `roll_up` sends."""
+    messages: list[Any] = []
+    monkeypatch.setattr(
+        tasks.roll_up, "apply_async", lambda words, queue: messages.append((words, queue))
+    )
+    return messages
+
+
+def work_with(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: object,
+    *,
+    waiting: int = 0,
+    nodes: tuple[str, ...] = (),
+) -> Tables:
+    tables = Tables(answer)
+    worker = SimpleNamespace(
+        day_tables=tables,
+        broker=SimpleNamespace(waiting=lambda names: dict.fromkeys(names, waiting)),
+        store=SimpleNamespace(fleet=SimpleNamespace(nodes=lambda: list(nodes))),
+        run=lambda what: what,
+        shutdown=SimpleNamespace(begun=Event()),
+    )
+    monkeypatch.setattr("workers.runtime.current", lambda: worker)
+    return tables
+
+
+def test_each_bucket_of_a_day_that_needs_it_becomes_a_message(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any]
+) -> None:
+    days = [(Day("2026-03-09"), 1), (Day("2026-03-10"), 0)]
+    tables = work_with(monkeypatch, days, nodes=("0123456789ab",))
+    assert tasks.roll_up.run() == "2 buckets"
+    assert sent == [(["2026-03-09", 1], "tables"), (["2026-03-10", 0], "tables")]
+    assert tables.asked == [(["0123456789ab"], False)]
+
+
+def test_no_further_round_is_planned_while_messages_wait(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any]
+) -> None:
+    tables = work_with(monkeypatch, [], waiting=3)
+    assert tasks.roll_up.run(include_open=True).startswith("3 messages waiting")
+    assert (sent, tables.asked) == ([], [])
+
+
+def test_a_bucket_is_rolled_up_and_what_is_left_out_is_logged(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any]
+) -> None:
+    result = RollUpResult(1, 600, 9000, refused={"a": "places"}, problems={"b": "missing"})
+    tables = work_with(monkeypatch, result)
+    with structlog.testing.capture_logs() as logs:
+        assert tasks.roll_up.run("2026-03-10", 3) == str(result)
+    assert (tables.asked, sent) == ([(Day("2026-03-10"), 3)], [])
+    assert [(entry["event"], entry.get("what")) for entry in logs] == [
+        ("objects_not_in_tables", "refused"),
+        ("objects_not_in_tables", "unusable"),
+        ("roll_up", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [ArchiveUnavailable("away"), TableDamaged(), TablesNotInstalled()]
+)
+@pytest.mark.parametrize("words", [(), ("2026-03-10", 0)])
+def test_a_failure_is_logged_and_left_to_the_next_round(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any], error: Exception, words: Any
+) -> None:
+    work_with(monkeypatch, error)
+    with structlog.testing.capture_logs() as logs:
+        assert tasks.roll_up.run(*words) == f"failed: {error}"
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [("roll_up_failed", str(error))]
+    assert sent == []

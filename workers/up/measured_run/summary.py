@@ -7,9 +7,11 @@ import asyncio
 from dataclasses import dataclass
 
 from eagle_logger import wiring
+from eagle_logger.errors import TablesNotInstalled
 from eagle_logger.inspection.ledger_comparison import LedgerComparison
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.settings import Settings
+from eagle_logger.tables.table_result import RollUpResult
 from eagle_logger.telemetry import late_percentile
 from workers.up.measured_run.throughput import ThroughputSample, growth
 
@@ -62,9 +64,22 @@ async def archive_open_hours(settings: Settings) -> RotationResult:
             total += this_round
             if not this_round.deferred and not this_round.errors:
                 break
+        await asyncio.to_thread(logger.index_hours, at_once=True)
     finally:
         await logger.close()
         await store.close()
+    return total
+
+
+def build_tables(settings: Settings) -> RollUpResult | None:
+    """Build the tables of every day that is archived, today's too. None without pyarrow."""
+    try:
+        tables = wiring.day_tables(settings)
+    except TablesNotInstalled:
+        return None
+    total = RollUpResult()
+    for day, bucket in tables.work(settings.clock.now(), [], include_open=True):
+        total += tables.build(day, bucket)
     return total
 
 

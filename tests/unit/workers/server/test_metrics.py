@@ -68,7 +68,7 @@ def test_lateness_is_a_histogram() -> None:
 
 
 def test_users_messages_and_hours_that_wait_are_shown() -> None:
-    shown = values(exposition(snapshot(), UnarchivedHours(2, 30, 3600.0, stuck=4)))
+    shown = values(exposition(snapshot(), UnarchivedHours(2, 30, 3600.0, 4, 7200.0)))
     assert shown["eagle_messages_waiting{queue=adhoc}"] == 3
     assert shown["eagle_users{state=parked}"] == 1
     assert shown["eagle_users_refused"] == 3
@@ -79,6 +79,7 @@ def test_users_messages_and_hours_that_wait_are_shown() -> None:
     assert shown["eagle_unarchived_files"] == 30
     assert shown["eagle_oldest_unarchived_hour_timestamp_seconds"] == 3600
     assert shown["eagle_stuck_hours"] == 4
+    assert shown["eagle_oldest_unindexed_part_timestamp_seconds"] == 7200
 
 
 def test_the_catalogue_has_every_metric() -> None:
