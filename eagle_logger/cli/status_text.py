@@ -16,7 +16,13 @@ from eagle_logger.cli.user_selection import UserSelection
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.core.user_standing import Standing
-from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UserStatus
+from eagle_logger.inspection.fleet_status import (
+    TOO_MUCH_ADVICE,
+    FleetStatus,
+    StuckHour,
+    TooMuch,
+    UserStatus,
+)
 
 MOST_ROWS = 40
 MOST_STUCK_ROWS = 10
@@ -130,6 +136,7 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
     )
     return [
         _users_line(fleet),
+        *_too_much(fleet.too_much),
         f"not well: {_reasons_in_words(fleet)}",
         *_refused_and_parked(fleet),
         f"messages waiting: {queues}",
@@ -139,6 +146,11 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
         *_wrong_clocks(fleet),
         f"relay: {_RELAY_IN_WORDS[Phase(fleet.relay)]}",
     ]
+
+
+def _too_much(too_much: TooMuch | None) -> Iterator[str]:
+    if too_much:
+        yield f"too much: {too_much}. {TOO_MUCH_ADVICE}"
 
 
 def _users_line(fleet: FleetStatus) -> str:

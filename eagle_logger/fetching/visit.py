@@ -107,6 +107,7 @@ class Visit:
     claim: Claim
     period: float
     """Seconds of the clock between two visits to this user."""
+    began: float = field(default_factory=time.monotonic)
     state: UserState = field(init=False)
     lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
     """Lines to log, by cloud id and hour."""
@@ -295,6 +296,7 @@ class Visit:
         """Add the visit to the system's counters."""
         tally["fetches"] += 1
         tally["requests"] += self.requests
+        tally["visit_milliseconds"] += round(1000 * (time.monotonic() - self.began))
         tally["readings_logged"] += len(self.readings) - self.left_out
         if self.left_out:
             tally["readings_left_out"] += self.left_out

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, Self
 
+from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.hours import Hour, iso
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
@@ -23,12 +24,17 @@ from eagle_logger.core.user_standing import (
     standing,
 )
 from eagle_logger.core.user_state import readings_in_the_last_hour
+from eagle_logger.inspection.health import DISPATCH_SILENT_AFTER_S
 from eagle_logger.logs.folder import StuckUserHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Outline, Totals, UserStore
 
 MOST_STUCK_HOURS = 1000
 MOST_REASONS = 50
+TOO_MUCH_ADVICE = (
+    "More workers if processors are idle, else another machine, or a longer EAGLE_DEMAND_INTERVAL: "
+    "docs/explanation/overload.md"
+)
 _SILENT_AFTER_AT_LEAST_S = 60.0
 """Real seconds. Even under a test's fast clock, no user counts as silent sooner."""
 
@@ -76,6 +82,27 @@ class StuckHour:
 
 
 @dataclass(frozen=True, slots=True)
+class TooMuch:
+    """There are more users than the workers can visit in time: the seconds between two visits to a
+    user, and the seconds that there should be (`core.overload`)."""
+
+    visited_every: float
+    instead_of: float
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, str | int | float]) -> Self | None:
+        """What the dispatcher's note of progress says; None if the workers keep up."""
+        every, period = note.get("visited_every"), note.get("instead_of")
+        if isinstance(every, int | float) and isinstance(period, int | float) and every > period:
+            return cls(every, period)
+        return None
+
+    def __str__(self) -> str:
+        every, period = f"{self.visited_every:.3g}", f"{self.instead_of:g}"
+        return f"each home is visited every {every} s instead of {period}"
+
+
+@dataclass(frozen=True, slots=True)
 class FleetStatus:
     at: str
     totals: Totals
@@ -101,6 +128,7 @@ class FleetStatus:
     """Seconds by which the user who has waited longest is overdue."""
     open_hours: list[UnarchivedHour] = field(default_factory=list)
     """Hours with the number of files for which readings still arrive."""
+    too_much: TooMuch | None = None
 
     def as_json(self) -> dict[str, Any]:
         # `asdict` would copy every value, which takes it a second for a hundred thousand users.
@@ -133,6 +161,7 @@ class Expected:
     """How long after its end an hour is sealed."""
     overdue_after: float = OVERDUE_AFTER_S
     silent_after: float = SILENT_AFTER_S
+    dispatch_silent_after: float = DISPATCH_SILENT_AFTER_S
 
     @cached_property
     def _patience_of_most_users(self) -> float:
@@ -152,6 +181,7 @@ class Expected:
             settings.rotate_grace,
             stretched(OVERDUE_AFTER_S),
             max(SILENT_AFTER_S, stretched(_SILENT_AFTER_AT_LEAST_S)),
+            stretched(DISPATCH_SILENT_AFTER_S),
         )
 
 
@@ -240,7 +270,17 @@ async def collect(
         reasons=reasons(users),
         longest_wait=round(longest_wait, 1) if longest_wait > expected.overdue_after else 0.0,
         open_hours=still_open,
+        too_much=_too_much(dict(progress).get(DISPATCH, {}), now, expected),
     )
+
+
+def _too_much(
+    note: Mapping[str, str | int | float], now: float, expected: Expected
+) -> TooMuch | None:
+    """A dispatcher that is silent has a check of its own. What it wrote last is outdated."""
+    if now - float(note.get("at", -math.inf)) > expected.dispatch_silent_after:
+        return None
+    return TooMuch.from_note(note)
 
 
 def _unarchived_hours(

@@ -213,6 +213,9 @@ class Totals:
     """Not parked, and their last visit failed."""
     refused: int = 0
     """The failing users whom the relay refuses (`core.parking.is_refused`)."""
+    newly_leased: int = 0
+    """Leased users whose lease was given or renewed within the first part of it
+    (`core.overload.COUNTED_IN_LEASES`)."""
 
 
 class Users(Protocol):

@@ -6,7 +6,7 @@ import pytest
 
 from eagle_logger.cli.status_text import fleet_json, state_in_words, totals_in_words
 from eagle_logger.core.kinds import Kind
-from eagle_logger.inspection.fleet_status import UnarchivedHour, reasons
+from eagle_logger.inspection.fleet_status import TooMuch, UnarchivedHour, reasons
 from eagle_logger.users.store import Outline, Totals
 from tests.unit.cli.outlines import NOW, fleet, outline, status_of
 
@@ -117,6 +117,16 @@ def test_the_longest_wait_of_overdue_users_is_shown() -> None:
         "0 being fetched, 1 parked"
     )
     assert line in totals_in_words(late)
+
+
+def test_too_many_users_are_shown_with_what_to_do() -> None:
+    [line] = [
+        line
+        for line in totals_in_words(fleet(too_much=TooMuch(18.2, 6.0)))
+        if line.startswith("too much")
+    ]
+    assert line.startswith("too much: each home is visited every 18.2 s instead of 6. More workers")
+    assert "docs/explanation/overload.md" in line
 
 
 def test_an_open_hour_does_not_count_as_not_archived() -> None:

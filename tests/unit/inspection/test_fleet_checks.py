@@ -11,7 +11,7 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.inspection.check_result import Grade
 from eagle_logger.inspection.doctor import worst
 from eagle_logger.inspection.fleet_checks import check_fleet_status
-from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UnarchivedHour
+from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, TooMuch, UnarchivedHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Totals
 
@@ -94,6 +94,22 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "waiting",
         Grade.WRONG,
         "the longest for 15 min",
+    ),
+    "there are too many users": (
+        {
+            "totals": replace(TOTALS, overdue=16),
+            "longest_wait": 12.0,
+            "too_much": TooMuch(18.04, 6.0),
+        },
+        "waiting",
+        Grade.LOOK,
+        "too much: each home is visited every 18 s instead of 6",
+    ),
+    "there are far too many users": (
+        {"longest_wait": 900.0, "too_much": TooMuch(912.0, 6.0)},
+        "waiting",
+        Grade.WRONG,
+        "too much: each home is visited every 912 s instead of 6",
     ),
     "they wait for the relay": (
         {"totals": replace(TOTALS, overdue=3), "longest_wait": 900.0, "relay": "open"},
