@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from benchmarks import appending, chores, compared, dispatching, tables
+from benchmarks import overload as too_much
 from benchmarks import ping as pings
 from benchmarks.figures import Row
 from benchmarks.ours import ours
@@ -42,6 +43,8 @@ class Plan:
     registered: int
     user_hours: int
     overdue: int
+    too_many: int
+    max_in_flight: int | None
     profile: str | None
 
 
@@ -50,6 +53,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     ours: list[Row] = field(default_factory=list)
     chores: list[dict[str, Any]] = field(default_factory=list)
+    overload: too_much.OverloadResult | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -129,6 +133,17 @@ def _overdue(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     )
 
 
+def _overload(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    results.overload = too_much.overload(
+        stage,
+        relay,
+        homes=plan.too_many,
+        seconds=plan.seconds,
+        workers=plan.workers,
+        max_in_flight=plan.max_in_flight,
+    )
+
+
 def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     results.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
@@ -149,6 +164,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "append": _append,
     "dispatch": _dispatch,
     "overdue": _overdue,
+    "overload": _overload,
     "ping": _ping,
 }
 
@@ -211,6 +227,17 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="Homes that fell due while nothing ran.",
 )
 @click.option(
+    "--too-many",
+    type=click.IntRange(1),
+    default=100_000,
+    help="Homes for the overload: more than three times as many as the machine serves.",
+)
+@click.option(
+    "--max-in-flight",
+    type=click.IntRange(1),
+    help="EAGLE_MAX_IN_FLIGHT in the overload, so that the relay's latency is the limit.",
+)
+@click.option(
     "--long",
     "is_long",
     is_flag=True,
@@ -240,6 +267,7 @@ def main(
         *plan.homes,
         plan.flood if "flood" in chosen else 0,
         plan.overdue if "overdue" in chosen else 0,
+        plan.too_many + too_much.PINGED if "overload" in chosen else 0,
         10 * plan.in_flight,
     )
     results, began = Results(), datetime.now(UTC)
@@ -266,6 +294,11 @@ def _show(results: Results) -> None:
         print(f"\n{tables.ours(results.ours)}")
     if results.chores:
         print(f"\n{tables.chores(results.chores)}")
+    if results.overload:
+        rows = too_much.table_rows(results.overload.rows)
+        print(f"\n{tables.table(too_much.HEADINGS, rows)}")
+        print(f"\nafterwards: {json.dumps(results.overload.afterwards)}")
+        print(f"falls short: {'; '.join(results.overload.falls_short) or 'nothing'}")
 
 
 def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[str, Any]) -> Path:
@@ -284,10 +317,18 @@ def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[st
         "in_flight": plan.in_flight,
         "contenders": [row.as_json() for row in results.rows],
         "chores": results.chores,
+        "overload": _overload_as_json(results.overload),
         "failed": results.failed,
     }
     target.write_text(json.dumps(report, indent=2) + "\n")
     return target
+
+
+def _overload_as_json(result: too_much.OverloadResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    rows = [row.as_json() for row in result.rows]
+    return {"loads": rows, "afterwards": result.afterwards, "falls_short": result.falls_short}
 
 
 def _commit() -> str:
