@@ -37,6 +37,9 @@ LOADS = {"three times too many": 3.0, "twice too many": 2.0, "saturated": 1.1}
 LOAD_AFTERWARDS = 0.7
 PINGED = 40
 """Homes beside the others, of which each is asked for once in each load."""
+DEMAND_ONLY = dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 86400.0)
+"""The intervals of the others, so that each visit is one request. Otherwise a visit would be more
+work the more seldom it is: a summation is due once a minute, however seldom its home is visited."""
 ROUNDS_TO_SETTLE, ROUNDS_MEASURED = 2, 5
 VISITS_WITHIN, WAIT_WITHIN, PING_WITHIN_S = 0.05, 1.5, 1.0
 """The aims: visits a second as when saturated, the longest wait of a home in means, an ad-hoc fetch
@@ -69,8 +72,9 @@ def overload(
         accounts = read_homes(relay.users_file)[: homes + PINGED]
         pinged = [(one.user.cloud_id, one.credentials) for one in accounts[homes:]]
         asyncio.run(ping.seed_users(system.settings, pinged, ping.IDLE))
-        system.seed(relay.accounts(homes))
-        names = [account.user.cloud_id for account in accounts[:homes]]
+        polled = [(one.user.cloud_id, one.credentials) for one in accounts[:homes]]
+        asyncio.run(ping.seed_users(system.settings, polled, DEMAND_ONLY))
+        names = [cloud_id for cloud_id, _ in polled]
         period = system.settings.intervals[Kind.DEMAND]
         served = round(_pace(system, ping.NEW_READING_WITHIN_S, seconds) * period)
         if served * max(LOADS.values()) > homes:

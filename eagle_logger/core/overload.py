@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eagle_logger.core.schedule import FEWEST_PER_TICK
-from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 
 LONGEST_WAIT_IN_LEASES = 0.15
 """The time from lease to claim, as a share of the lease, that leasing aims at: 3 of 20 seconds. The
@@ -25,22 +24,39 @@ who wait: its message is lost, waits for a worker that has gone, or its gateway 
 PACES_MEASURED_OVER_S = (3.0, 10.0)
 """Real seconds. The faster one counts: the first shows a pace that grows, and the second outlasts a
 standstill of a few seconds."""
-TOO_MUCH_AFTER_S = 30.0
-"""Real seconds in which users are overdue at every moment. It takes the fleet less to come back
-after a stop."""
-TOO_MUCH_FROM = 1.05
+MEASURED_OVER_S = 60.0
+"""Real seconds over which the time between two visits is measured."""
+CAUGHT_UP_AFTER_S = 30.0
+"""Real seconds that the fleet has to come back after a standstill, before it is measured."""
+TOO_MUCH_FROM = 1.1
 """Visits are this many times as far apart as they should be. A smaller excess is a busy moment."""
+_LATENESS_OVER_S = 10.0
+"""Real seconds at the beginning and at the end of the measured time."""
+_STOOD_STILL_AFTER_S = 10.0
+"""Real seconds without a visit. Turns that passed then do not mean that there are too many users.
+"""
 
 
 class VisitSample(NamedTuple):
-    """The system's counters at a moment, and how late the longest due user is. Real seconds."""
+    """The system's counters at a moment. Real seconds."""
 
     at: float
     visits: int
     missed_turns: int
     visit_seconds: float
     """Seconds from claim to report, over all visits."""
-    overdue: float
+    late_seconds: float
+    """Seconds from due to the first request, over all visits."""
+
+    def since(self, first: VisitSample) -> VisitSample:
+        """What grew since then."""
+        return VisitSample(
+            self.at - first.at,
+            self.visits - first.visits,
+            self.missed_turns - first.missed_turns,
+            self.visit_seconds - first.visit_seconds,
+            self.late_seconds - first.late_seconds,
+        )
 
 
 def with_sample(samples: Sequence[VisitSample], now: VisitSample) -> tuple[VisitSample, ...]:
@@ -49,7 +65,7 @@ def with_sample(samples: Sequence[VisitSample], now: VisitSample) -> tuple[Visit
     if samples and (now.at < samples[-1].at or now.visits < samples[-1].visits):
         return (now,)
     kept = [*samples, now]
-    while len(kept) > 1 and kept[1].at <= now.at - TOO_MUCH_AFTER_S:
+    while len(kept) > 1 and kept[1].at <= now.at - MEASURED_OVER_S - CAUGHT_UP_AFTER_S:
         del kept[0]
     return tuple(kept)
 
@@ -58,44 +74,52 @@ def most_leased(samples: Sequence[VisitSample], lease: float, ordinary: float) -
     """How many users may be leased at a time: as many as the workers visit within the longest wait,
     and those whose visit is under way. `lease`: real seconds. `ordinary`: the users of an ordinary
     second; that many may be leased while no visit shows how fast the workers are."""
-    spans = [_span(samples, seconds) for seconds in PACES_MEASURED_OVER_S]
-    pace = max(span.visits / span.seconds if span.seconds else 0.0 for span in spans)
-    if not pace:
+    spans = [
+        span
+        for seconds in PACES_MEASURED_OVER_S
+        if samples and (span := samples[-1].since(_sample_before(samples, seconds))).visits
+    ]
+    if not spans:
         return max(FEWEST_PER_TICK, math.ceil(ordinary))
-    visit = max(span.visit_seconds / span.visits for span in spans if span.visits)
+    pace = max(span.visits / span.at for span in spans)
+    visit = max(span.visit_seconds / span.visits for span in spans)
     seconds = LONGEST_WAIT_IN_LEASES * lease + min(visit, COUNTED_IN_LEASES * lease)
     return max(FEWEST_PER_TICK, math.ceil(pace * seconds))
 
 
 def visited_every(samples: Sequence[VisitSample], period: float) -> float:
     """Seconds between two visits to a user whose turns are `period` seconds apart: `period`, unless
-    there is too much."""
-    span = _span(samples, TOO_MUCH_AFTER_S)
-    if span.seconds < TOO_MUCH_AFTER_S or not span.visits:
+    there is too much.
+
+    Between two visits to a user lie its period, the turns that passed without a visit, and as many
+    seconds as it is later than last time.
+    """
+    if not samples or _has_gap(samples):
         return period
-    if any(sample.overdue <= OVERDUE_AFTER_S for sample in samples):
+    first, last = _sample_before(samples, MEASURED_OVER_S), samples[-1]
+    if first.at - samples[0].at < CAUGHT_UP_AFTER_S:
         return period
-    stretch = 1 + span.missed_turns / span.visits
+    whole = last.since(first)
+    begin = _sample_before(samples, MEASURED_OVER_S - _LATENESS_OVER_S).since(first)
+    end = last.since(_sample_before(samples, _LATENESS_OVER_S))
+    later = end.late_seconds / end.visits - begin.late_seconds / begin.visits
+    later_per_second = min(later / (whole.at - _LATENESS_OVER_S), 0.9)
+    stretch = (1 + whole.missed_turns / whole.visits) / (1 - later_per_second)
     return period * stretch if stretch >= TOO_MUCH_FROM else period
 
 
-class _Span(NamedTuple):
-    seconds: float
-    visits: int
-    missed_turns: int
-    visit_seconds: float
+def _has_gap(samples: Sequence[VisitSample]) -> bool:
+    """Whether the system, or the dispatcher, stood still."""
+    last_visit = samples[0]
+    for sample in samples:
+        if sample.at - last_visit.at >= _STOOD_STILL_AFTER_S:
+            return True
+        if sample.visits > last_visit.visits:
+            last_visit = sample
+    return False
 
 
-def _span(samples: Sequence[VisitSample], seconds: float) -> _Span:
-    """What grew within these last seconds, or since the first sample."""
-    if not samples:
-        return _Span(0.0, 0, 0, 0.0)
-    now = samples[-1]
-    earlier = (sample for sample in reversed(samples) if sample.at <= now.at - seconds)
-    first = next(earlier, samples[0])
-    return _Span(
-        now.at - first.at,
-        now.visits - first.visits,
-        now.missed_turns - first.missed_turns,
-        now.visit_seconds - first.visit_seconds,
-    )
+def _sample_before(samples: Sequence[VisitSample], seconds: float) -> VisitSample:
+    """The latest sample that was taken so many seconds before the last one, else the first."""
+    latest = samples[-1].at - seconds
+    return next((sample for sample in reversed(samples) if sample.at <= latest), samples[0])

@@ -52,7 +52,7 @@ class Admission:
             fleet.totals(), fleet.tally(), fleet.breaker(), fleet.now()
         )
         load, real_now = self._load(totals, now), clock.real(now)
-        self._samples = with_sample(self._samples, _visit_sample(real_now, tally, load))
+        self._samples = with_sample(self._samples, _visit_sample(real_now, tally))
         ordinary = most_per_tick(totals.users, load.period, load.overdue)
         breaker = breaker_after(before, relay_sample(real_now, tally), load, ordinary)
         await fleet.set_breaker(breaker)
@@ -92,13 +92,13 @@ class Admission:
             _overload_log.info("too_much_no_more", **self.pace(), detail=detail)
 
 
-def _visit_sample(real_now: float, tally: Mapping[str, int], load: FleetLoad) -> VisitSample:
+def _visit_sample(real_now: float, tally: Mapping[str, int]) -> VisitSample:
     return VisitSample(
         real_now,
         visits=tally.get("fetches", 0),
         missed_turns=tally.get("missed_turns", 0),
         visit_seconds=tally.get("visit_milliseconds", 0) / 1000,
-        overdue=load.overdue,
+        late_seconds=tally.get("lateness_milliseconds", 0) / 1000,
     )
 
 

@@ -309,6 +309,7 @@ class Visit:
             tally[f"problems_{problem.what}"] += 1
         if self.lateness is not None:
             tally[lateness_counter(self.lateness)] += 1
+            tally["lateness_milliseconds"] += round(1000 * self.lateness)
 
 
 class Visitor:

@@ -46,6 +46,7 @@ COUNTER_HELP = {
     "bytes_logged": "Bytes of log lines written.",
     "log_commits": "Times that log lines of many users were made durable together.",
     "missed_turns": "Turns that passed without a visit.",
+    "lateness_milliseconds": "Milliseconds from due to the first request, over all visits.",
     "visit_milliseconds": "Milliseconds from claim to report, over all visits.",
     "leases_unclaimed": "Leases that ended before a worker claimed the user.",
     "readings_logged": "Readings written and fsynced.",

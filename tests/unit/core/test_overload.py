@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger.core.overload import (
-    TOO_MUCH_AFTER_S,
+    CAUGHT_UP_AFTER_S,
+    MEASURED_OVER_S,
     VisitSample,
     most_leased,
     visited_every,
@@ -19,14 +21,22 @@ LEASE = 20.0
 
 
 def seconds(
-    paces: Iterable[float], *, visit: float = 0.5, missed: float = 0.0, overdue: float = 9.0
+    paces: Iterable[float],
+    *,
+    visit: float = 0.5,
+    missed: float = 0.0,
+    late: float = 9.0,
+    later: float = 0.0,
 ) -> tuple[VisitSample, ...]:
-    """A sample a second. Each visit takes `visit` seconds and has missed so many turns."""
-    samples, visits = with_sample((), VisitSample(100.0, 0, 0, 0.0, overdue)), 0
+    """A sample a second. Each visit takes `visit` seconds, has missed so many turns, and is `late`,
+    by `later` seconds more every second."""
+    samples = with_sample((), VisitSample(100.0, 0, 0, 0.0, 0.0))
+    visits, late_seconds = 0, 0.0
     for second, pace in enumerate(paces, 1):
         visits += round(pace)
+        late_seconds += round(pace) * (late + later * second)
         sample = VisitSample(
-            100.0 + second, visits, round(visits * missed), visits * visit, overdue
+            100.0 + second, visits, round(visits * missed), visits * visit, late_seconds
         )
         samples = with_sample(samples, sample)
     return samples
@@ -74,32 +84,51 @@ def test_some_may_always_be_leased(
 
 def test_samples_are_few_and_begin_again_when_clock_or_counters_go_back() -> None:
     samples = seconds([1000] * 500)
-    assert len(samples) <= TOO_MUCH_AFTER_S + 2
+    assert len(samples) <= MEASURED_OVER_S + CAUGHT_UP_AFTER_S + 2
     for earlier in (samples[-1]._replace(at=5.0), samples[-1]._replace(visits=3)):
         assert with_sample(samples, earlier) == (earlier,)
 
 
 def test_too_much_is_how_many_turns_pass_for_each_visit() -> None:
-    assert visited_every(seconds([1000] * 40, missed=2.0), 6.0) == pytest.approx(18.0)
-    assert visited_every(seconds([1000] * 40, missed=0.1), 15.0) == pytest.approx(16.5)
+    assert visited_every(seconds([1000] * 99, missed=2.0), 6.0) == pytest.approx(18.0)
+    assert visited_every(seconds([1000] * 99, missed=0.1), 15.0) == pytest.approx(16.5)
+
+
+def test_visits_that_become_later_are_as_much_further_apart() -> None:
+    """With a fifth more than fits, a user is visited every 7.2 s. It becomes 1.2 s later each
+    time, and then a turn passes."""
+    growing = seconds([1000] * 99, later=1.2 / 7.2)
+    assert visited_every(growing, 6.0) == pytest.approx(7.2)
+    assert visited_every(seconds([1000] * 99, missed=0.2), 6.0) == pytest.approx(7.2)
 
 
 @pytest.mark.parametrize(
     "samples",
     [
         (),
-        seconds([1000] * 29, missed=2.0),
-        seconds([1000] * 40, missed=0.04),
-        seconds([0] * 40, missed=2.0),
-        seconds([1000] * 40, missed=2.0, overdue=1.9),
+        seconds([1000] * 89, missed=2.0),
+        seconds([1000] * 99, missed=0.09),
+        seconds([0] * 99),
+        seconds([1000] * 50 + [0] * 10 + [1000] * 40, missed=2.0),
+        seconds([0] * 10 + [1000] * 80, missed=2.0),
+        seconds([1000] * 80 + [0] * 10, missed=2.0),
     ],
-    ids=["nothing known", "too short", "a little", "no visits", "nobody late"],
+    ids=[
+        *("nothing known", "too short", "a little", "no visits"),
+        *("stood still", "stood still at first", "stands still"),
+    ],
 )
 def test_a_system_that_keeps_up_has_not_too_much(samples: tuple[VisitSample, ...]) -> None:
     assert visited_every(samples, 6.0) == 6.0
 
 
-def test_one_moment_without_an_overdue_user_is_not_too_much() -> None:
-    samples = list(seconds([1000] * 40, missed=2.0))
-    samples[-10] = samples[-10]._replace(overdue=0.3)
-    assert visited_every(samples, 6.0) == 6.0
+@given(
+    st.lists(st.sampled_from([0, 1, 1000]), min_size=90, max_size=120),
+    st.floats(0, 1000),
+    st.floats(-1e4, 1e4),
+)
+def test_it_is_never_less_than_the_period_nor_endless(
+    paces: list[int], missed: float, later: float
+) -> None:
+    samples = seconds(paces, missed=missed, later=later)
+    assert 6.0 <= visited_every(samples, 6.0) < math.inf
