@@ -1,5 +1,5 @@
-"""More homes than the machine can visit: what it does with 1.1 times, twice and three times as many
-as it serves, and when the load has fallen.
+"""More homes than the machine can visit: what it does with as many as it serves, twice and three
+times as many, and when the load has fallen.
 
 All of it is measured in one run of one system, because the machine is not the same an hour later.
 The run begins with far too many homes. What it visits then is what the machine can do. From load to
@@ -32,8 +32,8 @@ from workers.bridge.adhoc_requests import AdhocRequests
 from workers.bridge.publisher import make_publisher
 from workers.up.simulators import read_homes
 
-LOADS = {"three times too many": 3.0, "twice too many": 2.0, "saturated": 1.1}
-"""In the order in which homes are taken away. At 1.1 the machine is just full."""
+LOADS = {"three times too many": 3.0, "twice too many": 2.0, "saturated": 1.0}
+"""In the order in which homes are taken away."""
 LOAD_AFTERWARDS = 0.7
 PINGED = 40
 """Homes beside the others, of which each is asked for once in each load."""
