@@ -61,8 +61,19 @@ def _interval_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways."
 )
+@click.option(
+    "--in-step/--plain",
+    default=None,
+    help="Whether its turns follow its meter's rhythm (default: as EAGLE_IN_STEP says).",
+)
 def add(
-    settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None
+    settings: Settings,
+    *,
+    cloud_id: str,
+    email: str,
+    mac_id: str | None,
+    in_step: bool | None,
+    **intervals: float | None,
 ) -> None:
     """Add a user, or give one a new password.
 
@@ -76,6 +87,7 @@ def add(
         "user_email": email,
         "user_pw": _read_password(cloud_id),
         "mac_id": mac_id,
+        "in_step": in_step,
         **intervals,
     }
     try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.readings import Reading, Stream
+from eagle_logger.core.rhythm import NO_RHYTHM, Rhythm
 from eagle_logger.core.user_state import (
     after_asking,
     after_failure,
@@ -32,6 +33,24 @@ from eagle_logger.users.redis.encoding import (
 from tests.support.users import lived_in_state
 
 texts = st.text(max_size=20)
+hundredths = st.integers(0, 10_000).map(lambda number: number / 100)
+rhythms = st.just(NO_RHYTHM) | st.builds(
+    Rhythm,
+    seen=st.just(1_800_000_000),
+    asked=st.integers(0, 10**12).map(lambda number: number / 100),
+    gaps=st.lists(st.integers(1, 900), max_size=8).map(tuple),
+    period=hundredths,
+    beat=st.just(1_800_000_000.25),
+    delay=hundredths,
+    spread=st.integers(1, 10_000).map(lambda number: number / 100),
+    delays=st.integers(0, 80),
+    fits=st.integers(0, 2),
+    run=st.integers(-99, 99),
+    asks=st.integers(0, 99),
+    credit=hundredths,
+    requests_per_reading=hundredths,
+    age=hundredths,
+)
 moments = st.floats(0, 4e9)
 times = st.integers(-(2**35), 2**37)
 states = st.builds(
@@ -48,6 +67,7 @@ states = st.builds(
     ),
     recent_counts=st.lists(st.integers(0, 2**40), max_size=7).map(tuple),
     strange_hours=st.lists(times, max_size=3).map(tuple),
+    rhythm=rhythms,
     later=st.just(()) | st.just((17, "a newer version's")),
     failures=st.integers(0, 100),
     last_error=st.none() | texts,
