@@ -8,7 +8,7 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,14 @@ from typing import Any
 
 import click
 
-from benchmarks import appending, chores, compared, dispatching, tables
+from benchmarks import appending, chores, compared, dispatching, tables, traces
 from benchmarks import overload as too_much
 from benchmarks import ping as pings
+from benchmarks import polling as replays
 from benchmarks.figures import Row
 from benchmarks.ours import ours
 from benchmarks.stage import ROOT, Conditions, Failed, Relay, Stage
+from eagle_logger.simulator.relay.trace import Trace, read_trace
 
 RESULTS = ROOT / "benchmarks" / "results"
 DISPATCHED, DUE_A_SECOND = (100_000, 1_000_000), 10_000
@@ -46,6 +48,8 @@ class Plan:
     too_many: int
     max_in_flight: int | None
     profile: str | None
+    traces: tuple[tuple[str, Trace], ...]
+    conditions: Conditions
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     ours: list[Row] = field(default_factory=list)
     chores: list[dict[str, Any]] = field(default_factory=list)
+    polling: list[list[object]] = field(default_factory=list)
     overload: too_much.OverloadResult | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -144,6 +149,14 @@ def _overload(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     )
 
 
+def _polling(_stage: Stage, _relay: Relay, plan: Plan, results: Results) -> None:
+    results.polling += replays.polling(
+        plan.traces or traces.typical_traces(),
+        latency=plan.conditions.latency,
+        spread=plan.conditions.spread,
+    )
+
+
 def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     results.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
@@ -166,7 +179,10 @@ MEASUREMENTS: dict[str, Measurement] = {
     "overdue": _overdue,
     "overload": _overload,
     "ping": _ping,
+    "polling": _polling,
 }
+_WITHOUT_RELAY = frozenset({"polling"})
+_NO_RELAY = Relay("", Path(), 0, 0)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -238,6 +254,14 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="EAGLE_MAX_IN_FLIGHT in the overload, so that the relay's latency is the limit.",
 )
 @click.option(
+    "--trace",
+    "trace_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help='Traces for `polling`: a JSON line for each reading, {"made": …, "shows": …}. '
+    "[default: made-up ones]",
+)
+@click.option(
     "--long",
     "is_long",
     is_flag=True,
@@ -249,7 +273,13 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="Then record the first fetching worker with this py-spy: profile-<homes>.txt.",
 )
 def main(
-    *, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **options: Any
+    *,
+    only: tuple[str, ...],
+    homes: tuple[int, ...],
+    seconds: float,
+    is_long: bool,
+    trace_files: tuple[Path, ...],
+    **options: Any,
 ) -> None:
     """Measure our system and what it is compared to, one after the other, on the same machine and
     the same simulated relay.
@@ -261,7 +291,13 @@ def main(
         **{name: options.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")}
     )
     homes = homes or (LONG_HOMES if is_long else (5000,))
-    plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **options)
+    plan = Plan(
+        homes=homes,
+        seconds=600.0 if is_long else seconds,
+        traces=_read_traces(trace_files),
+        conditions=conditions,
+        **options,
+    )
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
     population = max(
         *plan.homes,
@@ -272,7 +308,9 @@ def main(
     )
     results, began = Results(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
-        relay = stage.relay(population, conditions)
+        relay = _NO_RELAY
+        if chosen.keys() - _WITHOUT_RELAY:
+            relay = stage.relay(population, conditions)
         for name, measurement in chosen.items():
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
@@ -286,6 +324,13 @@ def main(
     sys.exit(1 if results.failed else 0)
 
 
+def _read_traces(files: Sequence[Path]) -> tuple[tuple[str, Trace], ...]:
+    try:
+        return tuple((file.name, read_trace(file)) for file in files)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--trace") from None
+
+
 def _show(results: Results) -> None:
     yardstick = results.ours[-1] if results.ours else None
     if results.rows:
@@ -294,6 +339,8 @@ def _show(results: Results) -> None:
         print(f"\n{tables.ours(results.ours)}")
     if results.chores:
         print(f"\n{tables.chores(results.chores)}")
+    if results.polling:
+        print(f"\n{tables.table(replays.HEADINGS, results.polling)}")
     if results.overload:
         rows = too_much.table_rows(results.overload.rows)
         print(f"\n{tables.table(too_much.HEADINGS, rows)}")
@@ -317,6 +364,7 @@ def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[st
         "in_flight": plan.in_flight,
         "contenders": [row.as_json() for row in results.rows],
         "chores": results.chores,
+        "polling": results.polling,
         "overload": _overload_as_json(results.overload),
         "failed": results.failed,
     }

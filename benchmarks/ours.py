@@ -47,6 +47,7 @@ class System:
             "EAGLE_RELAY_URL": relay_url,
             "EAGLE_SECRET_KEYS": new_key(),
             "EAGLE_LOG_FORMAT": "json",
+            "EAGLE_IN_STEP": "off",  # so that every home is asked every six seconds
             **settings,
         }
         self.fetching = [f"fetch-{number}" for number in range(1, workers + 1)]

@@ -60,6 +60,7 @@ def fleet_lines(fleet: FleetStatus, selection: UserSelection) -> Iterator[str]:
             str(user.readings_total),
             user.next_due or "",
             state_in_words(user),
+            rhythm_in_words(user),
         )
         yield "\t".join(columns)
     for line in totals_in_words(fleet):
@@ -71,7 +72,16 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
     fleet_size = fleet.totals.users
     title = f"{fleet_size} {'user' if fleet_size == 1 else 'users'} at {fleet.at}"
     table = Table(title=title, title_justify="left")
-    for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
+    for heading in (
+        "user",
+        "last reading",
+        "age",
+        "last hour",
+        "total",
+        "next due",
+        "rhythm",
+        "state",
+    ):
         is_number = heading in {"age", "last hour", "total"}
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     users = selection.choose_from(fleet.users, MOST_ROWS)
@@ -83,6 +93,7 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
             str(user.readings_last_hour),
             str(user.readings_total),
             user.next_due or "",
+            rhythm_in_words(user),
             Text(state_in_words(user)),  # a Text, so that a gateway's brackets are no markup
             style=_row_style(Standing(user.standing)),
         )
@@ -117,6 +128,28 @@ def state_in_words(user: UserStatus) -> str:
             return _STANDING_IN_WORDS[standing]
 
 
+def rhythm_in_words(user: UserStatus) -> str:
+    """The period of its meter, requests per reading and age at arrival; in brackets if its turns do
+    not follow its meter."""
+    if user.period is None or user.requests_per_reading is None or user.age_at_arrival is None:
+        return ""
+    rhythm = f"{user.period:.1f} s, {user.requests_per_reading:.2f}, {user.age_at_arrival:.1f} s"
+    return rhythm if user.in_step else f"({rhythm})"
+
+
+def _in_step_line(fleet: FleetStatus) -> str:
+    followed = [user for user in fleet.users if user.in_step]
+    requests = [user.requests_per_reading or 0.0 for user in followed]
+    ages = [user.age_at_arrival or 0.0 for user in followed]
+    if not followed:
+        return "in step with their meters: no users"
+    return (
+        f"in step with their meters: {len(followed)} users, "
+        f"{sum(requests) / len(followed):.2f} requests a reading, which is "
+        f"{sum(ages) / len(followed):.1f} s old when it comes"
+    )
+
+
 def _age_in_words(seconds: float | None) -> str:
     if seconds is None:
         return "never"
@@ -138,6 +171,7 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
         _users_line(fleet),
         *_too_much(fleet.too_much),
         f"not well: {_reasons_in_words(fleet)}",
+        _in_step_line(fleet),
         *_refused_and_parked(fleet),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",

@@ -7,12 +7,19 @@ a home is never asked more often than on its plain grid, but for a twentieth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rhythm import MOST_FITS, OFTENER_THAN_PLAIN, Rhythm
-from eagle_logger.core.schedule import REQUEST_GAP, Grid
+from eagle_logger.core.schedule import (
+    REQUEST_GAP,
+    Grid,
+    intervals_of,
+    leading_kind,
+    plain_grid,
+)
+from eagle_logger.core.users import User
 
 DELAYS_BEFORE_IN_STEP = 7
 WIDEST_SPREAD = 1 / 3
@@ -24,11 +31,11 @@ TICKS_IN_A_PERIOD = 3
 MOST_SILENT_BEATS = 4
 """A gateway that shows nothing new for longer is asked on its plain grid."""
 
-MARGIN_S = 1.6
-MARGIN_SPREADS = 2.5
+MARGIN_S = 1.65
+MARGIN_SPREADS = 3.2
 """The first request comes this long after the reading is expected. A longer margin makes fewer
 requests in vain, a shorter one fresher readings."""
-EAGER_AFTER_HITS, EAGERNESS, MOST_EAGERNESS = 4, 0.035, 2.0
+EAGER_AFTER_HITS, EAGERNESS, MOST_EAGERNESS = 5, 0.04, 2.0
 """Each further reading in a row that was there at the first request shortens the margin. Otherwise
 nothing would show that readings come earlier than is thought."""
 SECOND_AFTER_S, SECOND_AFTER_SPREADS = 1.5, 2.2
@@ -61,6 +68,21 @@ class Turns:
         if not self.may_follow:
             return self.plain, 0.0
         return next_turn(rhythm, self.plain, now, self.tick)
+
+
+def turns_of(user: User, fleet: Mapping[Kind, float], *, fleet_in_step: bool, tick: float) -> Turns:
+    """The turns of a user, with its own intervals or the fleet's."""
+    intervals = intervals_of(user, fleet)
+    may_follow = fleet_in_step if user.in_step is None else user.in_step
+    return Turns(plain_grid(user.cloud_id, intervals), leading_kind(intervals), may_follow, tick)
+
+
+def rhythm_in_words(rhythm: Rhythm, turns: Turns) -> str:
+    """The rhythm for people; empty if there is none."""
+    if not rhythm.period:
+        return ""
+    is_asked = "asked in step" if turns.follow(rhythm) else "not followed"
+    return f"every {rhythm.period:.1f} s ± {rhythm.spread:.1f}, {is_asked}"
 
 
 def is_followed(rhythm: Rhythm, plain: float, tick: float) -> bool:

@@ -89,7 +89,7 @@ def after_reply(rhythm: Rhythm, newest: int | None, asked: float, took: float = 
         return rhythm
     if rhythm.seen is None or rhythm.asked is None:
         return rhythm._replace(seen=newest, beat=float(newest), asks=0)
-    gap, window = newest - rhythm.seen, _Window(rhythm.asked, asked)
+    gap, window = newest - rhythm.seen, _ShownWithin(rhythm.asked, asked)
     beats = _beats_in(newest - rhythm.beat, rhythm.period) if rhythm.period else 0
     if 0 < gap <= LONGEST_PERIOD_S:
         rhythm = rhythm._replace(gaps=(*rhythm.gaps, gap)[-GAPS_KEPT:])
@@ -137,17 +137,19 @@ def _beats_in(gap: float, period: float) -> int:
     return beats if fits and beats <= 1 + MOST_BEATS_LOST else 0
 
 
-class _Window(NamedTuple):
+class _ShownWithin(NamedTuple):
     """The gateway began to show a reading after the request before, and before this one."""
 
     opens: float
     closes: float
 
-    def after(self, moment: float) -> _Window:
-        return _Window(self.opens - moment, self.closes - moment)
+    def after(self, moment: float) -> _ShownWithin:
+        return _ShownWithin(self.opens - moment, self.closes - moment)
 
 
-def _kept_rhythm(rhythm: Rhythm, newest: int, beats: int, window: _Window, took: float) -> Rhythm:
+def _kept_rhythm(
+    rhythm: Rhythm, newest: int, beats: int, window: _ShownWithin, took: float
+) -> Rhythm:
     due = rhythm.beat + beats * rhythm.period
     error = newest - due
     gain = max(_PERIOD_GAIN, 0.5 / (rhythm.delays + 1))
@@ -180,7 +182,7 @@ def _delays_to_keep(rhythm: Rhythm) -> int:
     return rhythm.delays
 
 
-def _lost_rhythm(rhythm: Rhythm, newest: int, window: _Window) -> Rhythm:
+def _lost_rhythm(rhythm: Rhythm, newest: int, window: _ShownWithin) -> Rhythm:
     """A reading came at another time than a rhythm gave it, or there is no rhythm yet."""
     rhythm = _with_delay(rhythm, window.after(newest))
     period = period_of(rhythm.gaps) or 0.0
@@ -193,7 +195,8 @@ def _clock_was_set(rhythm: Rhythm, newest: int, asked: float) -> Rhythm:
     then undoes this."""
     beat = float(newest)
     if rhythm.period:
-        beats = max(1, round((asked - rhythm.beat - rhythm.delay) / rhythm.period))
+        since = asked - rhythm.beat - rhythm.delay + rhythm.spread
+        beats = max(1, math.floor(since / rhythm.period))  # the reading is shown by now
         shift = newest - (rhythm.beat + beats * rhythm.period)
     else:
         shift = asked - rhythm.delay - beat
@@ -206,7 +209,7 @@ def _clock_was_set(rhythm: Rhythm, newest: int, asked: float) -> Rhythm:
     )
 
 
-def _with_delay(rhythm: Rhythm, window: _Window) -> Rhythm:
+def _with_delay(rhythm: Rhythm, window: _ShownWithin) -> Rhythm:
     """The estimate after one more delay, which is known to lie in this window."""
     if not rhythm.delays or _is_elsewhere(window, rhythm):
         half = min(max(window.closes - window.opens, 1.0), 2 * _LONGEST_FIRST_DELAY_S) / 2
@@ -224,7 +227,7 @@ def _with_delay(rhythm: Rhythm, window: _Window) -> Rhythm:
     )
 
 
-def _is_elsewhere(window: _Window, rhythm: Rhythm) -> bool:
+def _is_elsewhere(window: _ShownWithin, rhythm: Rhythm) -> bool:
     """Whether this delay is so far from the estimate that the store's clock must have been set."""
     far = 6 * rhythm.spread + max(rhythm.period, _LONGEST_FIRST_DELAY_S)
     return (
@@ -234,7 +237,7 @@ def _is_elsewhere(window: _Window, rhythm: Rhythm) -> bool:
     )
 
 
-def _mean_within(window: _Window, rhythm: Rhythm) -> tuple[float, float]:
+def _mean_within(window: _ShownWithin, rhythm: Rhythm) -> tuple[float, float]:
     """Mean and variance of a delay that lies in this window, if delays are normally distributed."""
     mean, spread = rhythm.delay, rhythm.spread
     a, b = (window.opens - mean) / spread, (window.closes - mean) / spread

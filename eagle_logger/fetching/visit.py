@@ -17,7 +17,7 @@ import structlog
 from eagle_logger.clock import Clock
 from eagle_logger.core.circuit_breaker import OWN_FAULTS
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.in_step import Turns
+from eagle_logger.core.in_step import Turns, turns_of
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.parking import (
@@ -33,9 +33,7 @@ from eagle_logger.core.rhythm import after_reply, after_request
 from eagle_logger.core.schedule import (
     intervals_of,
     kinds_due,
-    leading_kind,
     pause_after_failures,
-    plain_grid,
 )
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.user_state import (
@@ -382,7 +380,13 @@ class Visitor:
     ) -> Visit:
         """Ask one gateway for everything that is due. Never raises for what a gateway does."""
         intervals = intervals_of(claim.user, self._intervals)
-        visit = self._new_visit(claim, intervals)
+        turns = turns_of(
+            claim.user,
+            self._intervals,
+            fleet_in_step=self._in_step,
+            tick=self._clock.stretched(1.0),
+        )
+        visit = Visit(claim, turns)
         if claim.state_unreadable is not None:
             _log_unreadable_state(claim)
         if is_poison(claim.abandoned):
@@ -393,14 +397,6 @@ class Visitor:
         await self._ask_for_what_is_due(intervals, visit, pacing, on_further_request)
         visit.note_requests(pacing)
         return visit
-
-    def _new_visit(self, claim: Claim, intervals: Mapping[Kind, float]) -> Visit:
-        may_follow = self._in_step if claim.user.in_step is None else claim.user.in_step
-        tick = self._clock.stretched(1.0)
-        turns = Turns(
-            plain_grid(claim.cloud_id, intervals), leading_kind(intervals), may_follow, tick
-        )
-        return Visit(claim, turns)
 
     async def _ask_for_what_is_due(
         self,

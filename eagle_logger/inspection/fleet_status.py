@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.in_step import Turns, turns_of
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
 from eagle_logger.core.user_standing import (
@@ -24,6 +25,7 @@ from eagle_logger.core.user_standing import (
     standing,
 )
 from eagle_logger.core.user_state import readings_in_the_last_hour
+from eagle_logger.core.users import User
 from eagle_logger.inspection.health import DISPATCH_SILENT_AFTER_S
 from eagle_logger.logs.folder import StuckUserHour
 from eagle_logger.settings import Settings
@@ -60,6 +62,15 @@ class UserStatus(NamedTuple):
     """Why the user's record, or its state, cannot be read."""
     late: float
     """Seconds by which its turn is overdue; 0 if it is not."""
+    in_step: bool = False
+    """Whether its turns follow its meter."""
+    period: float | None = None
+    """The seconds from beat to beat of its meter; None if it shows no rhythm."""
+    requests_per_reading: float | None = None
+    """Over the last readings: requests for each that a reply showed for the first time."""
+    age_at_arrival: float | None = None
+    """Over the last readings: the seconds for which the gateway had shown each when it came
+    (estimated)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +173,18 @@ class Expected:
     overdue_after: float = OVERDUE_AFTER_S
     silent_after: float = SILENT_AFTER_S
     dispatch_silent_after: float = DISPATCH_SILENT_AFTER_S
+    in_step: bool = True
+    """Whether users' turns follow their meters, unless a user differs."""
+    tick: float = 1.0
+    """A real second."""
+
+    def turns(self, user: Outline) -> Turns:
+        return turns_of(
+            User(user.cloud_id, user.intervals, in_step=user.in_step),
+            self.intervals,
+            fleet_in_step=self.in_step,
+            tick=self.tick,
+        )
 
     @cached_property
     def _patience_of_most_users(self) -> float:
@@ -182,11 +205,13 @@ class Expected:
             stretched(OVERDUE_AFTER_S),
             max(SILENT_AFTER_S, stretched(_SILENT_AFTER_AT_LEAST_S)),
             stretched(DISPATCH_SILENT_AFTER_S),
+            settings.in_step,
+            stretched(1.0),
         )
 
 
 def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
-    last_reading, due = user.last_timestamp, user.due
+    last_reading, due, rhythm = user.last_timestamp, user.due, user.rhythm
     arrival = last_reading if user.last_arrival is None else user.last_arrival
     silence = None if arrival is None else round(max(0.0, now - arrival), 1)
     late = 0.0 if due is None or now - due <= expected.overdue_after else now - due
@@ -216,6 +241,10 @@ def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
         standing=stands.value,
         unreadable=user.unreadable,
         late=round(late, 1),
+        in_step=expected.turns(user).follow(rhythm),
+        period=round(rhythm.period, 2) or None,
+        requests_per_reading=round(rhythm.requests_per_reading, 2) or None,
+        age_at_arrival=round(rhythm.age, 1) if rhythm.period else None,
     )
 
 
