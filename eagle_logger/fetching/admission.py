@@ -18,7 +18,13 @@ from eagle_logger.core.circuit_breaker import (
     relay_sample,
 )
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.overload import VisitSample, most_leased, visited_every, with_sample
+from eagle_logger.core.overload import (
+    VisitSample,
+    most_leased,
+    most_to_keep_load_even,
+    visited_every,
+    with_sample,
+)
 from eagle_logger.core.schedule import most_per_tick, visit_period
 from eagle_logger.users.store import Fleet, Totals
 
@@ -64,7 +70,9 @@ class Admission:
         self._note_pace()
         most = most_leased(self._samples, self._lease, load.users / load.period)
         return min(
-            most_to_lease(breaker, real_now, load, ordinary), max(0, most - totals.newly_leased)
+            most_to_lease(breaker, real_now, load, ordinary),
+            most_to_keep_load_even(self._samples, load.overdue, ordinary),
+            max(0, most - totals.newly_leased),
         )
 
     def pace(self) -> dict[str, float]:

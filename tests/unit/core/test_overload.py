@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from eagle_logger.core.overload import (
     CAUGHT_UP_AFTER_S,
+    LOAD_BESIDE_MEAN,
     MEASURED_OVER_S,
     VisitSample,
     most_leased,
+    most_to_keep_load_even,
     visited_every,
     with_sample,
 )
@@ -132,3 +134,31 @@ def test_it_is_never_less_than_the_period_nor_endless(
 ) -> None:
     samples = seconds(paces, missed=missed, later=later)
     assert 6.0 <= visited_every(samples, 6.0) < math.inf
+
+
+def test_meters_that_all_speak_at_one_moment_make_no_stampede() -> None:
+    homes, period = 6000, 8
+    samples = with_sample((), VisitSample(0.0, 0, 0, 0.0, 0.0))
+    due, visits, by_second = [1.0] * homes, 0, list[int]()
+    for second in range(1, 200):
+        waiting = sorted(moment for moment in due if moment <= second)
+        overdue = second - waiting[0] if waiting else 0.0
+        most = most_to_keep_load_even(samples, overdue, homes)
+        served = min(most, len(waiting))
+        visits += served
+        next_beat = float(period * (second // period + 1) + 1)
+        due = [moment for moment in due if moment > second] + waiting[served:]
+        due += [next_beat] * served
+        by_second.append(served)
+        samples = with_sample(samples, VisitSample(float(second), visits, 0, 0.0, 0.0))
+    settled = by_second[80:]
+    assert max(settled) <= LOAD_BESIDE_MEAN * homes / period * 1.05
+    assert sum(settled) / len(settled) >= 0.95 * homes / period, "every beat is asked for"
+
+
+def test_users_that_are_long_overdue_are_not_held_back() -> None:
+    calm = seconds([1000] * 40)
+    assert most_to_keep_load_even(calm, 0.0, 5000) == 1500
+    assert most_to_keep_load_even(calm, 7.0, 5000) == 5000
+    assert most_to_keep_load_even(seconds([1000] * 5), 0.0, 5000) == 5000, "no mean yet"
+    assert most_to_keep_load_even(seconds([0] * 40), 0.0, 5000) == FEWEST_PER_TICK
