@@ -34,6 +34,8 @@ EVEN_WHILE_OVERDUE_S = 6.0
 """Real seconds. Users of meters that all speak every 8 s at one moment are served within 5.3 s."""
 MEAN_MEASURED_OVER_S = 32.0
 """Real seconds. The mean must not follow the peaks of a fleet that speaks at once."""
+_SHORTEST_MEASURED_S = 0.5
+"""Real seconds. The first two ticks may follow each other at once."""
 TOO_MUCH_FROM = 1.1
 """Visits are this many times as far apart as they should be. A smaller excess is a busy moment."""
 _LATENESS_OVER_S = 10.0
@@ -41,6 +43,9 @@ _LATENESS_OVER_S = 10.0
 _STOOD_STILL_AFTER_S = 10.0
 """Real seconds without a visit. Turns that passed then do not mean that there are too many users.
 """
+
+_OVERTAKEN_BY_S = 5.0
+"""Real seconds. A sample that is older by less was taken by a tick that ran beside another."""
 
 
 class VisitSample(NamedTuple):
@@ -68,6 +73,8 @@ class VisitSample(NamedTuple):
 def with_sample(samples: Sequence[VisitSample], now: VisitSample) -> tuple[VisitSample, ...]:
     """The samples that later decisions need, oldest first. They begin again if the clock or the
     counters went back."""
+    if samples and samples[-1].at - _OVERTAKEN_BY_S < now.at <= samples[-1].at:
+        return tuple(samples)  # another tick has overtaken this one
     if samples and (now.at < samples[-1].at or now.visits < samples[-1].visits):
         return (now,)
     kept = [*samples, now]
@@ -100,7 +107,9 @@ def most_leased(samples: Sequence[VisitSample], lease: float, ordinary: float) -
     spans = [
         span
         for seconds in PACES_MEASURED_OVER_S
-        if samples and (span := samples[-1].since(_sample_before(samples, seconds))).visits
+        if samples
+        and (span := samples[-1].since(_sample_before(samples, seconds))).visits
+        and span.at >= _SHORTEST_MEASURED_S
     ]
     if not spans:
         return max(FEWEST_PER_TICK, math.ceil(ordinary))
@@ -120,7 +129,7 @@ def visited_every(samples: Sequence[VisitSample], period: float) -> float:
     if not samples or _has_gap(samples):
         return period
     first, last = _sample_before(samples, MEASURED_OVER_S), samples[-1]
-    if first.at - samples[0].at < CAUGHT_UP_AFTER_S:
+    if last.at - samples[0].at < MEASURED_OVER_S + CAUGHT_UP_AFTER_S:
         return period
     whole = last.since(first)
     begin = _sample_before(samples, MEASURED_OVER_S - _LATENESS_OVER_S).since(first)

@@ -29,16 +29,17 @@ def seconds(
     missed: float = 0.0,
     late: float = 9.0,
     later: float = 0.0,
+    tick: float = 1.0,
 ) -> tuple[VisitSample, ...]:
-    """A sample a second. Each visit takes `visit` seconds, has missed so many turns, and is `late`,
-    by `later` seconds more every second."""
+    """A sample at each tick. Each visit takes `visit` seconds, has missed so many turns, and is
+    `late`, by `later` seconds more with every tick."""
     samples = with_sample((), VisitSample(100.0, 0, 0, 0.0, 0.0))
     visits, late_seconds = 0, 0.0
     for second, pace in enumerate(paces, 1):
         visits += round(pace)
         late_seconds += round(pace) * (late + later * second)
         sample = VisitSample(
-            100.0 + second, visits, round(visits * missed), visits * visit, late_seconds
+            100.0 + second * tick, visits, round(visits * missed), visits * visit, late_seconds
         )
         samples = with_sample(samples, sample)
     return samples
@@ -53,6 +54,8 @@ def test_an_ordinary_second_is_leased_before_the_first_visit() -> None:
     assert most_leased((), LEASE, 5000) == 5000
     assert most_leased(seconds([]), LEASE, 5000) == 5000
     assert most_leased(seconds([0] * 20), LEASE, 4.2) == FEWEST_PER_TICK
+    at_once = seconds([300], tick=0.001)
+    assert most_leased(at_once, LEASE, 5000) == 5000, "two ticks at once show no pace"
 
 
 def test_slow_visits_do_not_count_as_waiting_but_hanging_ones_are_not_believed() -> None:
@@ -87,13 +90,26 @@ def test_some_may_always_be_leased(
 def test_samples_are_few_and_begin_again_when_clock_or_counters_go_back() -> None:
     samples = seconds([1000] * 500)
     assert len(samples) <= MEASURED_OVER_S + CAUGHT_UP_AFTER_S + 2
-    for earlier in (samples[-1]._replace(at=5.0), samples[-1]._replace(visits=3)):
+    last = samples[-1]
+    for earlier in (last._replace(at=5.0), last._replace(at=last.at + 1, visits=3)):
         assert with_sample(samples, earlier) == (earlier,)
+
+
+def test_a_tick_that_another_has_overtaken_is_left_out() -> None:
+    samples = seconds([1000] * 9)
+    overtaken = samples[-1]._replace(at=samples[-1].at - 0.3, visits=samples[-1].visits - 200)
+    assert with_sample(samples, overtaken) == samples
 
 
 def test_too_much_is_how_many_turns_pass_for_each_visit() -> None:
     assert visited_every(seconds([1000] * 99, missed=2.0), 6.0) == pytest.approx(18.0)
     assert visited_every(seconds([1000] * 99, missed=0.1), 15.0) == pytest.approx(16.5)
+
+
+@given(st.floats(0.5, 3.0))
+def test_ticks_that_are_not_a_second_apart_change_nothing(tick: float) -> None:
+    samples = seconds([1000] * 300, missed=2.0, tick=tick)
+    assert visited_every(samples, 6.0) == pytest.approx(18.0)
 
 
 def test_visits_that_become_later_are_as_much_further_apart() -> None:
