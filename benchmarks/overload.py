@@ -40,6 +40,9 @@ PINGED = 40
 DEMAND_ONLY = dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 86400.0)
 """The intervals of the others, so that each visit is one request. Otherwise a visit would be more
 work the more seldom it is: a summation is due once a minute, however seldom its home is visited."""
+PLAIN_GRID = {"EAGLE_IN_STEP": "off"}
+"""Otherwise homes would find their meters' rhythm while they are measured, and be due less often.
+"""
 ROUNDS_TO_SETTLE, ROUNDS_MEASURED = 2, 5
 VISITS_WITHIN, WAIT_WITHIN, PING_WITHIN_S = 0.05, 1.5, 1.0
 """The aims: visits a second as when saturated, the longest wait of a home in means, an ad-hoc fetch
@@ -66,9 +69,11 @@ def overload(
 ) -> OverloadResult:
     """Measure all loads, the heaviest first. `homes` must be at least three times as many as the
     machine serves. `max_in_flight` makes the relay's latency the limit instead of the machine."""
-    limit = {} if max_in_flight is None else {"EAGLE_MAX_IN_FLIGHT": str(max_in_flight)}
+    settings = dict(PLAIN_GRID)
+    if max_in_flight is not None:
+        settings["EAGLE_MAX_IN_FLIGHT"] = str(max_in_flight)
     with stage.processes("overload") as processes:
-        system = System(processes, relay.post_url, workers=workers, **limit)
+        system = System(processes, relay.post_url, workers=workers, **settings)
         system.start()
         accounts = read_homes(relay.users_file)[: homes + PINGED]
         pinged = [(one.user.cloud_id, one.credentials) for one in accounts[homes:]]
