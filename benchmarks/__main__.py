@@ -70,6 +70,14 @@ def _ours(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
         _keep_ours(results, ours(stage, relay, f"ours, {homes} homes", homes=homes, **_how(plan)))
 
 
+def _in_step(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    for homes in plan.homes:
+        for in_step in (False, True):
+            name = f"{homes} homes, {'in step' if in_step else 'plain'}"
+            row = ours(stage, relay, name, homes=homes, in_step=in_step, **_how(plan))
+            _keep_ours(results, row)
+
+
 def _flood(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     _keep_ours(
         results,
@@ -163,6 +171,7 @@ def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
 
 MEASUREMENTS: dict[str, Measurement] = {
     "ours": _ours,
+    "in-step": _in_step,
     "archiving": _archiving,
     "flood": _flood,
     "httpx": _bare("httpx"),

@@ -105,9 +105,10 @@ def next_turn(rhythm: Rhythm, plain: Grid, now: float, tick: float) -> tuple[Gri
     if is_followed(rhythm, plain.period, tick):
         for turn in _turns(rhythm, plain.period, tick):
             if earliest < turn <= now + MOST_SILENT_BEATS * rhythm.period:
-                period = rhythm.period
                 # Without a wait, the user would fall due at an earlier point of this grid.
-                return Grid(period, turn), max(0.0, turn - period / 2 - now)
+                is_later = turn - rhythm.period > now
+                wait = turn - rhythm.period / 2 - now if is_later else 0.0
+                return Grid(rhythm.period, turn), wait
     return plain, max(0.0, earliest - now)
 
 

@@ -30,6 +30,7 @@ from eagle_logger.users.redis.encoding import (
     recent_unreadable,
     with_password,
 )
+from eagle_logger.users.redis.rhythm_encoding import rhythm_as_list, rhythm_from
 from tests.support.users import lived_in_state
 
 texts = st.text(max_size=20)
@@ -73,6 +74,26 @@ states = st.builds(
     last_error=st.none() | texts,
     parked=st.none() | texts,
 )
+
+
+@pytest.mark.parametrize("in_step", [None, True, False])
+def test_a_user_comes_back_with_its_own_choice_of_turns(in_step: bool | None) -> None:
+    user = User("00ce69", in_step=in_step)
+    assert decode_user("00ce69", encode_user(user, "gAAAAA")) == (user, "gAAAAA")
+
+
+def test_a_rhythm_in_another_format_is_kept_and_not_read() -> None:
+    later = ["rhythm-2", "of a newer version"]
+    state = UserState(rhythm=Rhythm(seen=7, asked=8.0), later=(later,))
+    assert decode_state(encode_state(state)) == state
+
+
+@pytest.mark.parametrize("damage", ["x", None, 1.5, [1], 10**9])
+def test_a_damaged_rhythm_makes_a_state_unreadable_and_stops_nothing(damage: object) -> None:
+    written = rhythm_as_list(Rhythm(seen=7, asked=8.0, delays=3, spread=1.0))
+    damaged = [*written[:4], damage, *written[5:]]
+    with pytest.raises((ValueError, TypeError)):
+        rhythm_from(damaged)
 
 
 @given(states)
