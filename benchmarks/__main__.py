@@ -8,7 +8,7 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,14 @@ from typing import Any
 
 import click
 
-from benchmarks import appending, chores, compared, dispatching, rolling_up, tables
+from benchmarks import appending, chores, compared, dispatching, rolling_up, tables, traces
+from benchmarks import overload as too_much
 from benchmarks import ping as pings
+from benchmarks import polling as replays
 from benchmarks.figures import Row
 from benchmarks.ours import ours
 from benchmarks.stage import ROOT, Conditions, Failed, Relay, Stage
+from eagle_logger.simulator.relay.trace import Trace, read_trace
 
 RESULTS = ROOT / "benchmarks" / "results"
 DISPATCHED, DUE_A_SECOND = (100_000, 1_000_000), 10_000
@@ -43,7 +46,11 @@ class Plan:
     user_hours: int
     overdue: int
     table_homes: int
+    too_many: int
+    max_in_flight: int | None
     profile: str | None
+    traces: tuple[tuple[str, Trace], ...]
+    conditions: Conditions
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     ours: list[Row] = field(default_factory=list)
     chores: list[dict[str, Any]] = field(default_factory=list)
+    polling: list[list[object]] = field(default_factory=list)
+    overload: too_much.OverloadResult | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,6 +69,14 @@ Measurement = Callable[[Stage, Relay, Plan, Results], None]
 def _ours(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     for homes in plan.homes:
         _keep_ours(results, ours(stage, relay, f"ours, {homes} homes", homes=homes, **_how(plan)))
+
+
+def _in_step(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    for homes in plan.homes:
+        for in_step in (False, True):
+            name = f"{homes} homes, {'in step' if in_step else 'plain'}"
+            row = ours(stage, relay, name, homes=homes, in_step=in_step, **_how(plan))
+            _keep_ours(results, row)
 
 
 def _flood(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
@@ -130,6 +147,25 @@ def _overdue(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     )
 
 
+def _overload(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
+    results.overload = too_much.overload(
+        stage,
+        relay,
+        homes=plan.too_many,
+        seconds=plan.seconds,
+        workers=plan.workers,
+        max_in_flight=plan.max_in_flight,
+    )
+
+
+def _polling(_stage: Stage, _relay: Relay, plan: Plan, results: Results) -> None:
+    results.polling += replays.polling(
+        plan.traces or traces.typical_traces(),
+        latency=plan.conditions.latency,
+        spread=plan.conditions.spread,
+    )
+
+
 def _ping(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
     results.chores += pings.ping(stage, relay, seconds=plan.seconds, workers=plan.workers)
 
@@ -150,6 +186,7 @@ def _tables(stage: Stage, relay: Relay, plan: Plan, results: Results) -> None:
 
 MEASUREMENTS: dict[str, Measurement] = {
     "ours": _ours,
+    "in-step": _in_step,
     "archiving": _archiving,
     "flood": _flood,
     "httpx": _bare("httpx"),
@@ -164,9 +201,13 @@ MEASUREMENTS: dict[str, Measurement] = {
     "append": _append,
     "dispatch": _dispatch,
     "overdue": _overdue,
+    "overload": _overload,
     "ping": _ping,
     "tables": _tables,
+    "polling": _polling,
 }
+_WITHOUT_RELAY = frozenset({"polling"})
+_NO_RELAY = Relay("", Path(), 0, 0)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -233,6 +274,25 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="Homes of the day that `tables` rolls up.",
 )
 @click.option(
+    "--too-many",
+    type=click.IntRange(1),
+    default=100_000,
+    help="Homes for the overload: more than three times as many as the machine serves.",
+)
+@click.option(
+    "--max-in-flight",
+    type=click.IntRange(1),
+    help="EAGLE_MAX_IN_FLIGHT in the overload, so that the relay's latency is the limit.",
+)
+@click.option(
+    "--trace",
+    "trace_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help='Traces for `polling`: a JSON line for each reading, {"made": …, "shows": …}. '
+    "[default: made-up ones]",
+)
+@click.option(
     "--long",
     "is_long",
     is_flag=True,
@@ -244,7 +304,13 @@ MEASUREMENTS: dict[str, Measurement] = {
     help="Then record the first fetching worker with this py-spy: profile-<homes>.txt.",
 )
 def main(
-    *, only: tuple[str, ...], homes: tuple[int, ...], seconds: float, is_long: bool, **options: Any
+    *,
+    only: tuple[str, ...],
+    homes: tuple[int, ...],
+    seconds: float,
+    is_long: bool,
+    trace_files: tuple[Path, ...],
+    **options: Any,
 ) -> None:
     """Measure our system and what it is compared to, one after the other, on the same machine and
     the same simulated relay.
@@ -256,17 +322,26 @@ def main(
         **{name: options.pop(name) for name in ("latency", "spread", "hanging", "tls", "closing")}
     )
     homes = homes or (LONG_HOMES if is_long else (5000,))
-    plan = Plan(homes=homes, seconds=600.0 if is_long else seconds, **options)
+    plan = Plan(
+        homes=homes,
+        seconds=600.0 if is_long else seconds,
+        traces=_read_traces(trace_files),
+        conditions=conditions,
+        **options,
+    )
     chosen = {name: what for name, what in MEASUREMENTS.items() if not only or name in only}
     population = max(
         *plan.homes,
         plan.flood if "flood" in chosen else 0,
         plan.overdue if "overdue" in chosen else 0,
+        plan.too_many + too_much.PINGED if "overload" in chosen else 0,
         10 * plan.in_flight,
     )
     results, began = Results(), datetime.now(UTC)
     with Stage(RESULTS / f"work-{secrets.token_hex(3)}") as stage:
-        relay = stage.relay(population, conditions)
+        relay = _NO_RELAY
+        if chosen.keys() - _WITHOUT_RELAY:
+            relay = stage.relay(population, conditions)
         for name, measurement in chosen.items():
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
@@ -280,6 +355,13 @@ def main(
     sys.exit(1 if results.failed else 0)
 
 
+def _read_traces(files: Sequence[Path]) -> tuple[tuple[str, Trace], ...]:
+    try:
+        return tuple((file.name, read_trace(file)) for file in files)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--trace") from None
+
+
 def _show(results: Results) -> None:
     yardstick = results.ours[-1] if results.ours else None
     if results.rows:
@@ -288,6 +370,13 @@ def _show(results: Results) -> None:
         print(f"\n{tables.ours(results.ours)}")
     if results.chores:
         print(f"\n{tables.chores(results.chores)}")
+    if results.polling:
+        print(f"\n{tables.table(replays.HEADINGS, results.polling)}")
+    if results.overload:
+        rows = too_much.table_rows(results.overload.rows)
+        print(f"\n{tables.table(too_much.HEADINGS, rows)}")
+        print(f"\nafterwards: {json.dumps(results.overload.afterwards)}")
+        print(f"falls short: {'; '.join(results.overload.falls_short) or 'nothing'}")
 
 
 def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[str, Any]) -> Path:
@@ -306,10 +395,19 @@ def _write(results: Results, began: datetime, plan: Plan, conditions: Mapping[st
         "in_flight": plan.in_flight,
         "contenders": [row.as_json() for row in results.rows],
         "chores": results.chores,
+        "polling": results.polling,
+        "overload": _overload_as_json(results.overload),
         "failed": results.failed,
     }
     target.write_text(json.dumps(report, indent=2) + "\n")
     return target
+
+
+def _overload_as_json(result: too_much.OverloadResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    rows = [row.as_json() for row in result.rows]
+    return {"loads": rows, "afterwards": result.afterwards, "falls_short": result.falls_short}
 
 
 def _commit() -> str:

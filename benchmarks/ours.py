@@ -27,6 +27,8 @@ from tests.support.set_membership import breaches
 
 Answer = TypeVar("Answer")
 
+RHYTHMS_FOUND_WITHIN_S = 150.0
+"""A dozen readings."""
 PERIODS_TO_SETTLE = 5
 _BATCH = 500
 
@@ -47,6 +49,7 @@ class System:
             "EAGLE_RELAY_URL": relay_url,
             "EAGLE_SECRET_KEYS": new_key(),
             "EAGLE_LOG_FORMAT": "json",
+            "EAGLE_IN_STEP": "off",  # every home is asked every six seconds
             **settings,
         }
         self.fetching = [f"fetch-{number}" for number in range(1, workers + 1)]
@@ -110,14 +113,17 @@ def ours(
     workers: int,
     profile: str | None = None,
     backlog: int = 0,
+    in_step: bool = False,
 ) -> Row:
     """Measure our system once every home has had its turn, and five periods later.
 
     `profile` is the path of a py-spy to record with. `backlog` user-hours wait to be archived when
-    measuring begins; it then ends when all of them are archived, or after `seconds`.
+    measuring begins; it then ends when all of them are archived, or after `seconds`. `in_step`:
+    homes are asked in step with their meters, whose rhythms are found first.
     """
     with stage.processes("ours") as processes:
-        settings = {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
+        settings = {"EAGLE_IN_STEP": "on" if in_step else "off"}
+        settings |= {"EAGLE_RELAY_CA": str(relay.ca)} if relay.ca else {}
         if backlog:
             settings |= {**start_s3(processes), "EAGLE_ARCHIVE_URL": f"s3://{BUCKET}/bench"}
         system = System(processes, relay.post_url, workers=workers, **settings)
@@ -125,6 +131,8 @@ def ours(
         empty = system.redis.info()["used_memory"]
         system.seed(relay.accounts(homes))
         _settle(system, homes)
+        if in_step:
+            time.sleep(RHYTHMS_FOUND_WITHIN_S)
         if backlog:
             write_backlog(system.data, backlog)
             time.sleep(system.settings.intervals[Kind.DEMAND])
@@ -200,6 +208,9 @@ def _explain(
         "failed_fetches": more.get("failed_fetches", 0),
         "failures": {name: count for name, count in more.items() if name.startswith("failed_")},
         "readings_logged": more.get("readings_logged", 0),
+        "requests_per_reading": ratio(more.get("polls", 0), more.get("readings_polled", 0)),
+        "reading_age": ratio(more.get("reading_age_ms", 0) / 1000, more.get("readings_timed", 0)),
+        "in_step": ratio(more.get("visits_in_step", 0), fetches),
         "messages_per_second": round(messages / seconds, 2),
         "users_per_message": round((after["users"] - before["users"]) / messages, 1)
         if messages
@@ -221,6 +232,10 @@ def _explain(
             name: count for name, count in more.items() if name.startswith("late_")
         },
     }
+
+
+def ratio(number: float, of: float) -> float | None:
+    return round(number / of, 3) if of else None
 
 
 def _on_time(homes: int, fetches: int, missed_turns: int) -> int | None:

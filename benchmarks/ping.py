@@ -42,10 +42,11 @@ NEW_READING_WITHIN_S = 30.0
 """After this time a meter certainly has a new reading."""
 LINE_WITHIN_S = 30.0
 _POLL_EVERY_S = 0.005
-_IDLE = {
+IDLE = {
     Kind.DEMAND: 86400.0,
     **dict.fromkeys((Kind.SUMMATION, Kind.PRICE, Kind.MESSAGE), 2 * 86400.0),
 }
+"""The intervals of a home that is visited only when it is asked for."""
 
 Ask = Callable[[str], Awaitable[None]]
 
@@ -71,8 +72,8 @@ def ping(stage: Stage, relay: Relay, *, seconds: float, workers: int) -> list[di
         system.start()
         people = read_homes(relay.users_file)
         accounts = [(one.user.cloud_id, one.credentials) for one in people[: FLEET + 3 * PINGS]]
-        asyncio.run(_seed(system.settings, accounts[FLEET:], _IDLE))
-        asyncio.run(_seed(system.settings, accounts[:FLEET], {}))
+        asyncio.run(seed_users(system.settings, accounts[FLEET:], IDLE))
+        asyncio.run(seed_users(system.settings, accounts[:FLEET], {}))
         processes.wait_until(
             "the first visit of all homes",
             lambda: system.tally().get("fetches", 0) >= len(accounts),
@@ -112,7 +113,7 @@ def _start_bridge(processes: Processes, system: System, sns: FakeSns, aws_port: 
     processes.wait_until("the SQS path", lambda: "receiver_started" in sqs_log.read_text())
 
 
-async def _seed(
+async def seed_users(
     settings: Settings, people: Sequence[tuple[str, Credentials]], intervals: dict[Kind, float]
 ) -> None:
     """Register users whose readings of all kinds were fetched just now."""
@@ -187,7 +188,7 @@ async def _measure_way(
     tasks = []
     for number, cloud_id in enumerate(cloud_ids):
         await asyncio.sleep(began + number * pause - time.monotonic())
-        tasks.append(asyncio.create_task(_until_line(settings, ask, cloud_id)))
+        tasks.append(asyncio.create_task(until_line(settings, ask, cloud_id)))
     took = sorted(await asyncio.gather(*tasks))
     seconds = time.monotonic() - began
     after = proc.use(processes.ids())
@@ -204,7 +205,7 @@ async def _measure_way(
     }
 
 
-async def _until_line(settings: Settings, ask: Ask, cloud_id: str) -> float:
+async def until_line(settings: Settings, ask: Ask, cloud_id: str) -> float:
     """Seconds from the ping until the home's log files have grown."""
     before, began = _size(settings, cloud_id), time.monotonic()
     await ask(cloud_id)

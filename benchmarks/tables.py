@@ -25,6 +25,9 @@ _OURS = (
     ("archived", "user-hours archived"),
     ("archived_per_second", "archived/s"),
     ("redis_bytes_per_user", "Redis B/user"),
+    ("in_step", "in step"),
+    ("requests_per_reading", "requests/reading"),
+    ("reading_age", "age, s"),
 )
 
 
@@ -54,8 +57,11 @@ def contenders(rows: Sequence[Row], yardstick: Row | None) -> str:
 def ours(rows: Sequence[Row]) -> str:
     """The figures that only ours has: lateness, turns, messages."""
     return table(
-        ["ours", *(title for _, title in _OURS)],
-        [[row.name, *(row.more.get(key) for key, _ in _OURS)] for row in rows],
+        ["ours", *(title for _, title in _OURS), "CPU µs/reading"],
+        [
+            [row.name, *(row.more.get(key) for key, _ in _OURS), _cpu_per_reading(row)]
+            for row in rows
+        ],
     )
 
 
@@ -111,3 +117,8 @@ def _ruler(widths: Sequence[int], numeric: Sequence[bool]) -> str:
     columns = zip(widths, numeric, strict=True)
     dashes = ("-" * (width + 1) + (":" if right else "-") for width, right in columns)
     return f"|{'|'.join(dashes)}|"
+
+
+def _cpu_per_reading(row: Row) -> int | None:
+    readings = row.more.get("readings_logged")
+    return round(row.cpu / readings * 1e6) if readings else None

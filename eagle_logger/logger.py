@@ -96,6 +96,7 @@ class EagleDataLogger:
         shards: int,
         limits: ProcessLimits,
         holder: str,
+        in_step: bool = True,
     ) -> None:
         self._schedule = schedule
         self.shards = shards
@@ -117,6 +118,7 @@ class EagleDataLogger:
             clock=clock,
             intervals=intervals,
             limits=limits,
+            in_step=in_step,
         )
         self._reports: Batcher[Visit, bool] = Batcher(
             self.log_and_report, pause=limits.pause_between_commits

@@ -158,6 +158,12 @@ class Settings(_IntervalSettings):
     relay_ca: OptionalPath = Field(
         None, description="A CA bundle (PEM) for a relay with a private certificate authority."
     )
+    in_step: bool = Field(
+        True,
+        description="Ask each gateway shortly after its meter speaks, once its replies have shown "
+        "the meter's rhythm, and never more than a twentieth oftener than its interval says. "
+        "`off`: ask at fixed intervals. A user may differ (`users add --plain`).",
+    )
     connect_timeout: Seconds = Field(
         3, gt=0, description="Longest wait for a connection to the relay."
     )

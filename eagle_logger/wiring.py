@@ -199,6 +199,7 @@ async def data_logger(
         ),
         clock=settings.clock,
         intervals=settings.intervals,
+        in_step=settings.in_step,
         shards=settings.shards,
         limits=ProcessLimits(max_in_flight=settings.max_in_flight, deadline=settings.deadline),
         holder=holder,

@@ -10,7 +10,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,9 +105,9 @@ class Runtime:
             )
         _collect_garbage_seldom()
 
-    def note_progress(self, what: str) -> None:
+    def note_progress(self, what: str, note: Mapping[str, float]) -> None:
         """Note in Redis that `what` happened, apart from this process's own progress."""
-        self.run(self.store.fleet.note_progress(what, {"by": self.name}))
+        self.run(self.store.fleet.note_progress(what, {"by": self.name, **note}))
 
     def has_fetches(self) -> bool:
         """Whether a fetch is under way. The task is looked for first: when it ends, it leaves its

@@ -17,6 +17,7 @@ late finds nothing to claim, or nothing to archive.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.message_batches import messages_by_shard
 from eagle_logger.core.table_names import Day
 from eagle_logger.errors import EagleError, RedisUnavailable
-from eagle_logger.fetching.admission import most_this_second
+from eagle_logger.fetching.admission import Admission
 from eagle_logger.rotation.rotation_result import RotationResult
 from workers import runtime
 from workers.app import app
@@ -64,11 +65,10 @@ def dispatch() -> str:
     """Lease the users that have fallen due, and send them to the fetch queues."""
     started = time.monotonic()
     worker = runtime.current()
-    worker.note_progress("dispatch")
+    admission = _admission(worker)
+    worker.note_progress("dispatch", admission.pace())
     waiting = worker.broker.waiting(fetch_queues(_settings.fetch_queues))
-    admitted = worker.run(
-        most_this_second(worker.store.fleet, _settings.clock, _settings.intervals)
-    )
+    admitted = worker.run(admission.most_this_second())
     leased, message_ids = _lease_and_send(worker, admitted, Counter(waiting))
     waiting_before = sum(waiting.values())
     if leased:
@@ -81,6 +81,14 @@ def dispatch() -> str:
         )
     return (
         f"{leased} users leased in {len(message_ids)} messages, {waiting_before} messages waiting"
+    )
+
+
+@functools.cache
+def _admission(worker: runtime.Runtime) -> Admission:
+    """The same for every tick, because it remembers what the last ones saw."""
+    return Admission(
+        worker.store.fleet, _settings.clock, _settings.intervals, lease=_settings.lease
     )
 
 

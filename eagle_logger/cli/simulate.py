@@ -21,6 +21,7 @@ from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import MOST_HOMES, Home, homes
 from eagle_logger.simulator.relay.ledger import Ledger
 from eagle_logger.simulator.relay.relay import RELAY_PATH, SimulatedRelay
+from eagle_logger.simulator.relay.trace import TracedMeter, read_trace
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -66,6 +67,16 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Seconds by which a reply may be faster or slower.",
 )
+@click.option(
+    "--trace",
+    "trace_file",
+    type=_FILE,
+    help='Meters follow this recorded trace, a JSON line for each reading: {"made": …, "shows": …} '
+    "(Unix seconds). It begins now, and again when it ends; homes are spread over it.",
+)
+@click.option(
+    "--trace-together", is_flag=True, help="All meters of the trace speak at the same moment."
+)
 @click.option("--certificate", type=_FILE, help="Speak TLS with this PEM: certificate and key.")
 @click.option(
     "--users-file", type=_FILE, help="Write the homes' accounts here, for `users import`."
@@ -79,6 +90,8 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
     ledger_file: Path | None,
     latency: float,
     latency_spread: float,
+    trace_file: Path | None,
+    trace_together: bool,
     certificate: Path | None,
     users_file: Path | None,
 ) -> None:
@@ -106,6 +119,7 @@ def simulate(  # noqa: PLR0917  (click calls it by name)
         faults=_read_faults(faults_file, population, clock),
         latency=latency,
         spread=latency_spread,
+        traced=_traced_meter(trace_file, clock, together=trace_together),
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(
@@ -178,6 +192,17 @@ def _read_faults(path: Path | None, population: Iterable[Home], clock: Clock) ->
         raise ConfigurationError(f"--faults {path}: {exc.strerror}") from None
     except ValueError as exc:
         raise ConfigurationError(f"--faults {path}: {exc}") from None
+
+
+def _traced_meter(path: Path | None, clock: Clock, *, together: bool) -> TracedMeter | None:
+    if path is None:
+        return None
+    try:
+        return TracedMeter(read_trace(path), clock.now(), together=together)
+    except OSError as exc:
+        raise ConfigurationError(f"--trace {path}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise ConfigurationError(f"--trace {path}: {exc}") from None
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:

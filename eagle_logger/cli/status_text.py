@@ -16,7 +16,13 @@ from eagle_logger.cli.user_selection import UserSelection
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.core.user_standing import Standing
-from eagle_logger.inspection.fleet_status import FleetStatus, StuckHour, UserStatus
+from eagle_logger.inspection.fleet_status import (
+    TOO_MUCH_ADVICE,
+    FleetStatus,
+    StuckHour,
+    TooMuch,
+    UserStatus,
+)
 
 MOST_ROWS = 40
 MOST_STUCK_ROWS = 10
@@ -57,6 +63,7 @@ def fleet_lines(fleet: FleetStatus, selection: UserSelection) -> Iterator[str]:
             str(user.readings_total),
             user.next_due or "",
             state_in_words(user),
+            rhythm_in_words(user),
         )
         yield "\t".join(columns)
     for line in totals_in_words(fleet):
@@ -68,7 +75,16 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
     fleet_size = fleet.totals.users
     title = f"{fleet_size} {'user' if fleet_size == 1 else 'users'} at {fleet.at}"
     table = Table(title=title, title_justify="left")
-    for heading in ("user", "last reading", "age", "last hour", "total", "next due", "state"):
+    for heading in (
+        "user",
+        "last reading",
+        "age",
+        "last hour",
+        "total",
+        "next due",
+        "rhythm",
+        "state",
+    ):
         is_number = heading in {"age", "last hour", "total"}
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     users = selection.choose_from(fleet.users, MOST_ROWS)
@@ -80,6 +96,7 @@ def fleet_picture(fleet: FleetStatus, selection: UserSelection) -> RenderableTyp
             str(user.readings_last_hour),
             str(user.readings_total),
             user.next_due or "",
+            rhythm_in_words(user),
             Text(state_in_words(user)),  # a Text, so that a gateway's brackets are no markup
             style=_row_style(Standing(user.standing)),
         )
@@ -114,6 +131,28 @@ def state_in_words(user: UserStatus) -> str:
             return _STANDING_IN_WORDS[standing]
 
 
+def rhythm_in_words(user: UserStatus) -> str:
+    """The period of its meter, requests per reading and age at arrival; in brackets if its turns do
+    not follow its meter."""
+    if user.period is None or user.requests_per_reading is None or user.age_at_arrival is None:
+        return ""
+    rhythm = f"{user.period:.1f} s, {user.requests_per_reading:.2f}, {user.age_at_arrival:.1f} s"
+    return rhythm if user.in_step else f"({rhythm})"
+
+
+def _in_step_line(fleet: FleetStatus) -> str:
+    followed = [user for user in fleet.users if user.in_step]
+    requests = [user.requests_per_reading or 0.0 for user in followed]
+    ages = [user.age_at_arrival or 0.0 for user in followed]
+    if not followed:
+        return "in step with their meters: no users"
+    return (
+        f"in step with their meters: {len(followed)} users, "
+        f"{sum(requests) / len(followed):.2f} requests a reading, which is "
+        f"{sum(ages) / len(followed):.1f} s old when it comes"
+    )
+
+
 def _age_in_words(seconds: float | None) -> str:
     if seconds is None:
         return "never"
@@ -133,7 +172,9 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
     )
     return [
         _users_line(fleet),
+        *_too_much(fleet.too_much),
         f"not well: {_reasons_in_words(fleet)}",
+        _in_step_line(fleet),
         *_refused_and_parked(fleet),
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",
@@ -143,6 +184,11 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
         *_wrong_clocks(fleet),
         f"relay: {_RELAY_IN_WORDS[Phase(fleet.relay)]}",
     ]
+
+
+def _too_much(too_much: TooMuch | None) -> Iterator[str]:
+    if too_much:
+        yield f"too much: {too_much}. {TOO_MUCH_ADVICE}"
 
 
 def _users_line(fleet: FleetStatus) -> str:

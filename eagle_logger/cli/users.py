@@ -20,6 +20,7 @@ from eagle_logger.cli.user_store_context import with_users
 from eagle_logger.cli.users_export import export
 from eagle_logger.cli.users_import import import_
 from eagle_logger.core.hours import iso
+from eagle_logger.core.in_step import rhythm_in_words, turns_of
 from eagle_logger.core.kinds import KINDS
 from eagle_logger.errors import EagleError, Permanent, UnknownUser
 from eagle_logger.fetching.visit import POISON
@@ -62,8 +63,19 @@ def _interval_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--mac-id", metavar="0x…", help="The gateway's own MAC, if the account has several gateways."
 )
+@click.option(
+    "--in-step/--plain",
+    default=None,
+    help="Whether its turns follow its meter's rhythm (default: as EAGLE_IN_STEP says).",
+)
 def add(
-    settings: Settings, *, cloud_id: str, email: str, mac_id: str | None, **intervals: float | None
+    settings: Settings,
+    *,
+    cloud_id: str,
+    email: str,
+    mac_id: str | None,
+    in_step: bool | None,
+    **intervals: float | None,
 ) -> None:
     """Add a user, or give one a new password.
 
@@ -77,6 +89,7 @@ def add(
         "user_email": email,
         "user_pw": _read_password(cloud_id),
         "mac_id": mac_id,
+        "in_step": in_step,
         **intervals,
     }
     try:
@@ -159,13 +172,22 @@ def show(settings: Settings, *, cloud_id: str) -> None:
     stored = with_users(settings, lambda store: store.users.get(cloud_id))
     if stored is None:
         raise _unknown_user(cloud_id)
-    state = stored.state
+    state, rhythm = stored.state, stored.state.rhythm
+    turns = turns_of(
+        stored.user,
+        settings.intervals,
+        fleet_in_step=settings.in_step,
+        tick=settings.clock.stretched(1.0),
+    )
     facts = {
         "cloud_id": cloud_id,
         "user_email": harmless(_decrypted_email(settings, stored)),
         "mac_id": stored.user.mac_id,
         "own cadence": _cadence_in_words(stored),
         "turn": _turn_in_words(stored),
+        "rhythm": rhythm_in_words(rhythm, turns),
+        "requests per reading": round(rhythm.requests_per_reading, 2) or None,
+        "age at arrival": f"{rhythm.age:.1f} s (estimated)" if rhythm.period else None,
         "readings": state.total_events_logged,
         "first reading": None if state.first_timestamp is None else iso(state.first_timestamp),
         "last reading": None if state.last_timestamp is None else iso(state.last_timestamp),

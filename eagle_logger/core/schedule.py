@@ -57,10 +57,22 @@ def visit_period(intervals: Mapping[Kind, float]) -> float:
     return min(intervals.values())
 
 
+def leading_kind(intervals: Mapping[Kind, float]) -> Kind:
+    """The kind that is asked for at each visit; the first one, if several have the shortest
+    interval."""
+    return min(intervals, key=intervals.__getitem__)
+
+
 def visit_phase(cloud_id: str, period: float) -> float:
     """The seconds from the beginning of a period to this user's turn. They spread the fleet evenly
     over the period."""
     return stable_fraction(cloud_id, "visit") * period
+
+
+def plain_grid(cloud_id: str, intervals: Mapping[Kind, float]) -> Grid:
+    """The grid of a user whose turns do not follow its meter."""
+    period = visit_period(intervals)
+    return Grid(period, visit_phase(cloud_id, period))
 
 
 def first_turn_after(cloud_id: str, batch: int) -> float:

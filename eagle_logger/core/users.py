@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.readings import Stream
+from eagle_logger.core.rhythm import NO_RHYTHM, Rhythm
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class User:
     cloud_id: str
     intervals: Mapping[Kind, float] = field(default_factory=dict)
     mac_id: str | None = None
+    in_step: bool | None = None
+    """Whether its turns follow its meter (`core.in_step`); None: as the fleet's do."""
 
 
 Seen = tuple[int, str]
@@ -57,6 +60,8 @@ class UserState(NamedTuple):
     last_error: str | None = None
     parked: str | None = None
     """Why this user is not fetched until it is updated or woken."""
+    rhythm: Rhythm = NO_RHYTHM
+    """The rhythm in which its meter speaks, as far as replies have shown it."""
     later: tuple[Any, ...] = ()
     """Further members that a newer version wrote. This version stores them again and never reads
     them."""

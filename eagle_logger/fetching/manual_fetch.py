@@ -90,6 +90,6 @@ def _without_blame(visit: Visit) -> Visit:
 
 def _without_result(visit: Visit) -> Visit:
     """A visit that leaves the user's log files and state as they were."""
-    empty = Visit(visit.claim, visit.period)
+    empty = Visit(visit.claim, visit.turns)
     empty.requests, empty.lateness = visit.requests, visit.lateness
     return empty

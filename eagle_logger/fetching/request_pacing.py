@@ -47,6 +47,11 @@ class RequestPacing:
         """When the last request was written, in the store's time."""
         return self._store_time(self._gap_starts)
 
+    @property
+    def now(self) -> float:
+        """The store's time, as far as this process knows it."""
+        return self._store_time(time.monotonic())
+
     def claim_counts_as_request(self) -> bool:
         """Whether the store has noted the next request with the claim that was just made."""
         return not self.requests and time.monotonic() < self._claim_counts_until

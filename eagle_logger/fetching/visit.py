@@ -17,6 +17,7 @@ import structlog
 from eagle_logger.clock import Clock
 from eagle_logger.core.circuit_breaker import OWN_FAULTS
 from eagle_logger.core.hours import Hour
+from eagle_logger.core.in_step import Turns, turns_of
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import encode_line
 from eagle_logger.core.parking import (
@@ -28,12 +29,11 @@ from eagle_logger.core.parking import (
 from eagle_logger.core.poison_users import is_poison
 from eagle_logger.core.reading_flags import flags_for
 from eagle_logger.core.readings import Flag, Reading
+from eagle_logger.core.rhythm import after_reply, after_request
 from eagle_logger.core.schedule import (
     intervals_of,
     kinds_due,
     pause_after_failures,
-    visit_period,
-    visit_phase,
 )
 from eagle_logger.core.sealing import LARGEST_HOUR
 from eagle_logger.core.user_state import (
@@ -105,8 +105,8 @@ class Visit:
     disk, not before."""
 
     claim: Claim
-    period: float
-    """Seconds of the clock between two visits to this user."""
+    turns: Turns
+    began: float = field(default_factory=time.monotonic)
     state: UserState = field(init=False)
     lines: dict[tuple[str, Hour], list[bytes]] = field(default_factory=dict)
     """Lines to log, by cloud id and hour."""
@@ -121,6 +121,8 @@ class Visit:
     """As in `RequestPacing`."""
     lateness: float | None = None
     """As in `RequestPacing`."""
+    pacing: RequestPacing | None = None
+    """The times of the visit, once it has ended."""
     unanswered: list[Kind] = field(default_factory=list)
     """The kinds that were asked for, and of which no readable reply came."""
     has_answered: bool = False
@@ -134,6 +136,10 @@ class Visit:
     may be readable."""
     left_out: int = 0
     """Readings that were not written, because their hour had no room."""
+    polls: int = 0
+    """Requests for the leading kind."""
+    shown_new: bool = False
+    """Whether a reply showed a newer reading of the leading kind than any before."""
 
     def __post_init__(self) -> None:
         self.state = self.claim.state
@@ -146,10 +152,22 @@ class Visit:
         """Note that this kind is asked for now."""
         self.unanswered.append(kind)
 
-    def note_reply(self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float) -> None:
+    def note_requested(self, kind: Kind, asked: float) -> None:
+        """Note that this kind was asked for at `asked` (the store's time), answered or not."""
+        if kind is self.turns.leading:
+            rhythm = after_request(self.state.rhythm, asked, self.turns.plain.period)
+            self.state = self.state._replace(rhythm=rhythm)
+            self.polls += 1
+
+    def note_reply(
+        self, kind: Kind, decoded: Decoded, arrived: float, *, asked: float, took: float = 0.0
+    ) -> None:
         """Add the new readings of a reply. `arrived` is its time of arrival by this machine's
-        clock, `asked` the time of its request by the store's (Unix seconds)."""
+        clock, `asked` the time of its request by the store's (Unix seconds), `took` the seconds
+        between the two."""
         self.has_answered = True
+        if kind is self.turns.leading:
+            self._note_shown(decoded, asked, took)
         self.state = after_asking(self.state, [kind], asked)
         if kind in self.unanswered:
             self.unanswered.remove(kind)
@@ -163,6 +181,14 @@ class Visit:
         for undated in decoded.undated:
             if not is_unchanged(self.state, undated):
                 self._add_line(undated.dated(arrived), arrived)
+
+    def _note_shown(self, decoded: Decoded, asked: float, took: float) -> None:
+        """Learn from the newest reading that this reply showed when the meter speaks."""
+        times = [reading.time for reading in decoded.readings if reading.kind is self.turns.leading]
+        before = self.state.rhythm
+        rhythm = after_reply(before, max(times, default=None), asked, took)
+        self.state = self.state._replace(rhythm=rhythm)
+        self.shown_new = rhythm.seen != before.seen
 
     def _add_line(self, reading: Reading, arrived: float) -> None:
         hour, state = filing_hour(self.state, reading, arrived)
@@ -213,7 +239,7 @@ class Visit:
             error = f"answered, then {error}"
         self.state = after_failure(self.state, error)
         cloud_id, failures = self.claim.cloud_id, self.state.failures
-        self.pause = pause_after_failures(failures, self.period, cloud_id, retry_after)
+        self.pause = pause_after_failures(failures, self.turns.plain.period, cloud_id, retry_after)
 
     def _note_refusal(self, error: str) -> None:
         """Park the user after several refusals in a row, unless its credentials have worked."""
@@ -230,7 +256,7 @@ class Visit:
         if parks_unless_worked and worked:
             error += REFUSED_THOUGH_WORKED_DETAIL
         self.state = after_failure(self.state, error, park=parks_unless_worked and not worked)
-        self.pause = pause_after_refusals(refusals, self.period, self.claim.cloud_id)
+        self.pause = pause_after_refusals(refusals, self.turns.plain.period, self.claim.cloud_id)
 
     def park_as_poison(self) -> None:
         """End the visit without a request: the replies killed the process that handled them, again
@@ -243,6 +269,7 @@ class Visit:
         self.requests = pacing.requests
         self.last_request = pacing.last_request
         self.lateness = pacing.lateness
+        self.pacing = pacing
 
     # Once it is logged ------------------------------------------------------------------------
 
@@ -267,16 +294,22 @@ class Visit:
         since_request = None
         if self.last_request is not None:
             since_request = time.monotonic() - self.last_request
+        grid, wait = self._next_turn()
         return Report(
             cloud_id=claim.cloud_id,
             token=claim.token,
             state=self.state,
-            grid=Grid(self.period, visit_phase(claim.cloud_id, self.period)),
-            pause=self.pause,
+            grid=grid,
+            pause=max(self.pause, wait),
             blames_relay=self.blames_relay,
             since_request=since_request,
             answered=self.has_answered,
         )
+
+    def _next_turn(self) -> tuple[Grid, float]:
+        if self.pacing is None:
+            return self.turns.plain, 0.0
+        return self.turns.after(self.state.rhythm, self.pacing.now)
 
     def claim_for_another_round(self, passed: float) -> Claim:
         """The same claim as if it were made now, `passed` seconds (of the store's time) after it
@@ -295,7 +328,16 @@ class Visit:
         """Add the visit to the system's counters."""
         tally["fetches"] += 1
         tally["requests"] += self.requests
+        tally["visit_milliseconds"] += round(1000 * (time.monotonic() - self.began))
         tally["readings_logged"] += len(self.readings) - self.left_out
+        tally["polls"] += self.polls
+        if self.shown_new:
+            tally["readings_polled"] += 1
+            if self.state.rhythm.age:
+                tally["readings_timed"] += 1
+                tally["reading_age_ms"] += round(1000 * self.state.rhythm.age)
+        if self.turns.follow(self.state.rhythm):
+            tally["visits_in_step"] += 1
         if self.left_out:
             tally["readings_left_out"] += self.left_out
         for lines in self.lines.values():
@@ -307,6 +349,7 @@ class Visit:
             tally[f"problems_{problem.what}"] += 1
         if self.lateness is not None:
             tally[lateness_counter(self.lateness)] += 1
+            tally["lateness_milliseconds"] += round(1000 * self.lateness)
 
 
 class Visitor:
@@ -321,7 +364,9 @@ class Visitor:
         clock: Clock,
         intervals: Mapping[Kind, float],
         limits: ProcessLimits,
+        in_step: bool = True,
     ) -> None:
+        self._in_step = in_step
         self._schedule = schedule
         self._source = source
         self._clock = clock
@@ -335,7 +380,13 @@ class Visitor:
     ) -> Visit:
         """Ask one gateway for everything that is due. Never raises for what a gateway does."""
         intervals = intervals_of(claim.user, self._intervals)
-        visit = Visit(claim, visit_period(intervals))
+        turns = turns_of(
+            claim.user,
+            self._intervals,
+            fleet_in_step=self._in_step,
+            tick=self._clock.stretched(1.0),
+        )
+        visit = Visit(claim, turns)
         if claim.state_unreadable is not None:
             _log_unreadable_state(claim)
         if is_poison(claim.abandoned):
@@ -402,7 +453,10 @@ class Visitor:
         except Unreadable as exc:
             visit.note_unreadable(exc)
         else:
-            visit.note_reply(kind, decoded, self._clock.now(), asked=pacing.asked)
+            asked, took = pacing.asked, pacing.now - pacing.asked
+            visit.note_reply(kind, decoded, self._clock.now(), asked=asked, took=took)
+        finally:
+            visit.note_requested(kind, pacing.asked)
 
     async def _begin_requests(self, claims: Sequence[Claim]) -> list[bool]:
         """For each claim, whether it is still held; the store then notes that its request starts

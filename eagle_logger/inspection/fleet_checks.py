@@ -15,7 +15,7 @@ from eagle_logger.core.printable import harmless
 from eagle_logger.core.skew import LARGEST_SKEW_S
 from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.check_result import CheckResult, Grade
-from eagle_logger.inspection.fleet_status import FleetStatus
+from eagle_logger.inspection.fleet_status import TOO_MUCH_ADVICE, FleetStatus
 from eagle_logger.inspection.health import (
     DISPATCH_SILENT_AFTER_S,
     OK,
@@ -127,6 +127,9 @@ def _check_waiting(status: FleetStatus, late: float, very_late: float) -> CheckR
     name, totals = "waiting", status.totals
     longest = _duration(status.longest_wait)
     found = f"{totals.overdue} of {totals.users} users are overdue, the longest for {longest}"
+    if status.too_much:
+        grade = Grade.WRONG if status.longest_wait > very_late else Grade.LOOK
+        return CheckResult(name, grade, f"too much: {status.too_much}", TOO_MUCH_ADVICE)
     if status.longest_wait <= late:
         return CheckResult.ok(name, found if totals.overdue else "no user is overdue")
     if Phase(status.relay) is not Phase.CLOSED:

@@ -10,7 +10,9 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, Self
 
+from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.hours import Hour, iso
+from eagle_logger.core.in_step import Turns, turns_of
 from eagle_logger.core.index_plan import is_index_late
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
@@ -24,12 +26,18 @@ from eagle_logger.core.user_standing import (
     standing,
 )
 from eagle_logger.core.user_state import readings_in_the_last_hour
+from eagle_logger.core.users import User
+from eagle_logger.inspection.health import DISPATCH_SILENT_AFTER_S
 from eagle_logger.logs.folder import StuckUserHour
 from eagle_logger.settings import Settings
 from eagle_logger.users.store import Outline, Totals, UserStore
 
 MOST_STUCK_HOURS = 1000
 MOST_REASONS = 50
+TOO_MUCH_ADVICE = (
+    "More workers if processors are idle, else another machine, or a longer EAGLE_DEMAND_INTERVAL: "
+    "docs/explanation/overload.md"
+)
 _SILENT_AFTER_AT_LEAST_S = 60.0
 """Real seconds. Even under a test's fast clock, no user counts as silent sooner."""
 
@@ -55,6 +63,15 @@ class UserStatus(NamedTuple):
     """Why the user's record, or its state, cannot be read."""
     late: float
     """Seconds by which its turn is overdue; 0 if it is not."""
+    in_step: bool = False
+    """Whether its turns follow its meter."""
+    period: float | None = None
+    """The seconds from beat to beat of its meter; None if it shows no rhythm."""
+    requests_per_reading: float | None = None
+    """Over the last readings: requests for each that a reply showed for the first time."""
+    age_at_arrival: float | None = None
+    """Over the last readings: the seconds for which the gateway had shown each when it came
+    (estimated)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,27 @@ class UnindexedHour:
 
 
 @dataclass(frozen=True, slots=True)
+class TooMuch:
+    """There are more users than the workers can visit in time: the seconds between two visits to a
+    user, and the seconds that there should be (`core.overload`)."""
+
+    visited_every: float
+    instead_of: float
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, str | int | float]) -> Self | None:
+        """What the dispatcher's note of progress says; None if the workers keep up."""
+        every, period = note.get("visited_every"), note.get("instead_of")
+        if isinstance(every, int | float) and isinstance(period, int | float) and every > period:
+            return cls(every, period)
+        return None
+
+    def __str__(self) -> str:
+        every, period = f"{self.visited_every:.3g}", f"{self.instead_of:g}"
+        return f"each home is visited every {every} s instead of {period}"
+
+
+@dataclass(frozen=True, slots=True)
 class FleetStatus:
     at: str
     totals: Totals
@@ -114,6 +152,7 @@ class FleetStatus:
     unindexed_hours: list[UnindexedHour] = field(default_factory=list)
     """Hours on this disk that are archived and not in the archive's index, though they should be;
     oldest first."""
+    too_much: TooMuch | None = None
 
     def as_json(self) -> dict[str, Any]:
         # `asdict` would copy every value, which takes it a second for a hundred thousand users.
@@ -150,6 +189,19 @@ class Expected:
     """How long after its end an hour is sealed."""
     overdue_after: float = OVERDUE_AFTER_S
     silent_after: float = SILENT_AFTER_S
+    dispatch_silent_after: float = DISPATCH_SILENT_AFTER_S
+    in_step: bool = True
+    """Whether users' turns follow their meters, unless a user differs."""
+    tick: float = 1.0
+    """A real second."""
+
+    def turns(self, user: Outline) -> Turns:
+        return turns_of(
+            User(user.cloud_id, user.intervals, in_step=user.in_step),
+            self.intervals,
+            fleet_in_step=self.in_step,
+            tick=self.tick,
+        )
 
     @cached_property
     def _patience_of_most_users(self) -> float:
@@ -169,11 +221,14 @@ class Expected:
             settings.rotate_grace,
             stretched(OVERDUE_AFTER_S),
             max(SILENT_AFTER_S, stretched(_SILENT_AFTER_AT_LEAST_S)),
+            stretched(DISPATCH_SILENT_AFTER_S),
+            settings.in_step,
+            stretched(1.0),
         )
 
 
 def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
-    last_reading, due = user.last_timestamp, user.due
+    last_reading, due, rhythm = user.last_timestamp, user.due, user.rhythm
     arrival = last_reading if user.last_arrival is None else user.last_arrival
     silence = None if arrival is None else round(max(0.0, now - arrival), 1)
     late = 0.0 if due is None or now - due <= expected.overdue_after else now - due
@@ -203,6 +258,10 @@ def user_status(user: Outline, now: float, expected: Expected) -> UserStatus:
         standing=stands.value,
         unreadable=user.unreadable,
         late=round(late, 1),
+        in_step=expected.turns(user).follow(rhythm),
+        period=round(rhythm.period, 2) or None,
+        requests_per_reading=round(rhythm.requests_per_reading, 2) or None,
+        age_at_arrival=round(rhythm.age, 1) if rhythm.period else None,
     )
 
 
@@ -262,7 +321,17 @@ async def collect(
             for hour, since in sorted(folder.unindexed_hours().items())
             if is_index_late(since, now)
         ],
+        too_much=_too_much(dict(progress).get(DISPATCH, {}), now, expected),
     )
+
+
+def _too_much(
+    note: Mapping[str, str | int | float], now: float, expected: Expected
+) -> TooMuch | None:
+    """A dispatcher that is silent has a check of its own. What it wrote last is outdated."""
+    if now - float(note.get("at", -math.inf)) > expected.dispatch_silent_after:
+        return None
+    return TooMuch.from_note(note)
 
 
 def _unarchived_hours(

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from eagle_logger.core.circuit_breaker import Breaker
 from eagle_logger.core.kinds import Kind
+from eagle_logger.core.rhythm import NO_RHYTHM, Rhythm
 from eagle_logger.core.schedule import Grid as Grid  # noqa: PLC0414  (part of this contract: a report carries one)
 from eagle_logger.core.users import Credentials, User, UserState
 
@@ -175,6 +176,9 @@ class Outline(NamedTuple):
     """True if a visit has been reported, so that there is a state."""
     unreadable: str | None = None
     """Why its record, its state or a part of the state cannot be read."""
+    rhythm: Rhythm = NO_RHYTHM
+    in_step: bool | None = None
+    """As in `User`."""
 
     @classmethod
     def of(cls, stored: StoredUser, *, visited: bool) -> Self:
@@ -193,6 +197,8 @@ class Outline(NamedTuple):
             intervals=stored.user.intervals,
             visited=visited,
             unreadable=stored.unreadable,
+            rhythm=state.rhythm,
+            in_step=stored.user.in_step,
         )
 
 
@@ -213,6 +219,9 @@ class Totals:
     """Not parked, and their last visit failed."""
     refused: int = 0
     """The failing users whom the relay refuses (`core.parking.is_refused`)."""
+    newly_leased: int = 0
+    """Leased users whose lease was given or renewed within the first part of it
+    (`core.overload.COUNTED_IN_LEASES`)."""
 
 
 class Users(Protocol):

@@ -5,8 +5,8 @@
     {"cloud_id": "00ce69", "user_email": "…", "user_pw": "…"}
     {"cloud_id": "00ce69", "sealed": "…", "state": {…}}
 
-Both may have `"mac_id": "0x…"` and own intervals, as `"intervals": {"demand": 6}` or as
-`"demand_interval": 6`. The HTTP API takes a `UserBody`.
+Both may have `"mac_id": "0x…"`, `"in_step": false` and own intervals, as `"intervals": {"demand":
+6}` or as `"demand_interval": 6`. The HTTP API takes a `UserBody`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ Interval = Annotated[float, Field(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL, all
 Intervals = Annotated[
     dict[Kind, Interval], Field(description="Seconds between two requests, by kind of reading.")
 ]
+InStep = Annotated[
+    bool | None,
+    Field(description="Whether its turns follow its meter's rhythm; left out: as EAGLE_IN_STEP."),
+]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -81,10 +85,11 @@ class UserBody(_Strict):
     user_pw: Password
     intervals: Intervals = {}
     mac_id: MacId | None = None
+    in_step: InStep = None
 
     def new_user(self, cloud_id: str) -> NewUser:
         credentials = Credentials(cloud_id, self.user_email, self.user_pw.get_secret_value())
-        return NewUser(User(cloud_id, dict(self.intervals), self.mac_id), credentials)
+        return NewUser(User(cloud_id, dict(self.intervals), self.mac_id, self.in_step), credentials)
 
 
 class StreamJson(_Strict):
@@ -166,6 +171,7 @@ class UserJson(_OwnIntervals):
     sealed: str | None = None
     intervals: Intervals = Field({})
     mac_id: MacId | None = Field(None, validation_alias=AliasChoices("mac_id", "MacId"))
+    in_step: InStep = None
     state: StateJson | None = None
 
     @model_validator(mode="after")
@@ -185,7 +191,7 @@ class UserJson(_OwnIntervals):
     def user(self) -> User:
         named = {spec.kind: getattr(self, spec.interval_name) for spec in KINDS.values()}
         intervals = {kind: seconds for kind, seconds in named.items() if seconds is not None}
-        return User(self.cloud_id, {**self.intervals, **intervals}, self.mac_id)
+        return User(self.cloud_id, {**self.intervals, **intervals}, self.mac_id, self.in_step)
 
     def to_store(self) -> NewUser | StoredUser:
         """The user to put, or to restore if its password is sealed."""
@@ -226,6 +232,7 @@ def as_line(stored: StoredUser) -> str:
             kind: seconds for kind, seconds in user.intervals.items() if isinstance(kind, Kind)
         },
         mac_id=user.mac_id,
+        in_step=user.in_step,
         state=StateJson.of(stored.state),
     )
     return line.model_dump_json(exclude_defaults=True)

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_logger import wiring
+from eagle_logger.core.in_step import Turns
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.paths import cloud_id_of, parse_archive_key, parse_log_file
 from eagle_logger.core.readings import Reading
+from eagle_logger.core.schedule import Grid
 from eagle_logger.core.users import User, UserState
 from eagle_logger.fetching.visit import Visit
 from eagle_logger.logger import EagleDataLogger
@@ -55,7 +57,7 @@ async def test_an_instance_names_the_files_that_are_really_written(
     named = set()
     for cloud_id in ("00ce69", "002738", "00abcd"):
         claim = Claim(cloud_id, 1, 0.0, 0.0, None, User(cloud_id), None, UserState())
-        visit = Visit(claim, 6.0)
+        visit = Visit(claim, Turns(Grid(6.0, 0.0)))
         now = NOON.timestamp()
         visit.note_reply(Kind.DEMAND, holding(demand(int(now))), now, asked=now)
         await logger.log_and_report([visit])

@@ -17,6 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.telemetry import lateness_counts
@@ -45,6 +46,14 @@ COUNTER_HELP = {
     "bytes_logged": "Bytes of log lines written.",
     "log_commits": "Times that log lines of many users were made durable together.",
     "missed_turns": "Turns that passed without a visit.",
+    "lateness_milliseconds": "Milliseconds from due to the first request, over all visits.",
+    "visits_in_step": "Visits to users whose turns follow their meters.",
+    "polls": "Requests for the kind that is asked for at each visit, usually demand.",
+    "readings_polled": "Readings of that kind that a reply showed for the first time.",
+    "readings_timed": "Readings of users whose rhythm is known.",
+    "reading_age_ms": "Milliseconds for which gateways had shown these readings (estimated).",
+    "visit_milliseconds": "Milliseconds from claim to report, over all visits.",
+    "leases_unclaimed": "Leases that ended before a worker claimed the user.",
     "readings_logged": "Readings written and fsynced.",
     "readings_left_out": "Readings not written, because their home had no room left in its hour.",
     "unknown_users_asked": "Users that a message from outside named and that do not exist.",
@@ -74,6 +83,9 @@ class MetricsSnapshot:
     """The breaker is open."""
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     """Seconds by which the clock of each such process' machine is ahead of Redis'."""
+    pace: Mapping[str, float] | None = None
+    """The seconds between two visits to a home (`visited_every`), and those that there should be
+    (`instead_of`); None if the dispatcher has not reported within a minute."""
 
 
 class MetricsHandler(Handler):
@@ -116,7 +128,14 @@ async def _take_snapshot(bridge: Bridge) -> MetricsSnapshot | None:
             for name, note in recent.items()
             if "clock_ahead" in note
         },
+        pace=_pace(recent.get(DISPATCH, {})),
     )
+
+
+def _pace(note: Mapping[str, str | int | float]) -> Mapping[str, float] | None:
+    if "visited_every" not in note or "instead_of" not in note:  # an older dispatcher's
+        return None
+    return {name: float(note[name]) for name in ("visited_every", "instead_of")}
 
 
 def exposition(snapshot: MetricsSnapshot | None, unarchived: UnarchivedHours) -> bytes:
@@ -140,9 +159,10 @@ def catalogue() -> list[MetricDescription]:
     """Every metric, in order of name. A counter that this module does not know is missing here, and
     `/metrics` shows it as `eagle_<name>_total`."""
     no_users = Totals(users=0, due=0, overdue=0, leased=0, parked=0, oldest_due=None)
+    pace = {"visited_every": 6.0, "instead_of": 6.0}
     metrics = [
         *_from_disk(UnarchivedHours(0, 0, 0.0, unindexed_since=0.0)),
-        *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {})),
+        *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {}, pace=pace)),
     ]
     suffixes = {"counter": "_total"}
     return sorted(
@@ -240,6 +260,17 @@ def _user_gauges(snapshot: MetricsSnapshot) -> Iterator[Metric]:
         "Seconds for which the user that has waited longest has been due.",
         late,
     )
+    if snapshot.pace is not None:
+        yield GaugeMetricFamily(
+            "eagle_visited_every_seconds",
+            "Seconds between two visits to a home. More than the interval: there is too much.",
+            snapshot.pace["visited_every"],
+        )
+        yield GaugeMetricFamily(
+            "eagle_visit_interval_seconds",
+            "Seconds that should lie between two visits to a home: the fleet's shortest interval.",
+            snapshot.pace["instead_of"],
+        )
 
 
 def _labelled_gauge(

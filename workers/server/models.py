@@ -23,6 +23,7 @@ class UserView(Strict):
 
     cloud_id: str = Field(pattern="^[0-9a-f]{6}$")
     mac_id: str | None
+    in_step: bool | None
     intervals: dict[str, float]
     total_events_logged: int
     first_timestamp: str | None
@@ -39,6 +40,7 @@ class UserView(Strict):
         return cls(
             cloud_id=user.cloud_id,
             mac_id=user.mac_id,
+            in_step=user.in_step,
             intervals={str(kind): seconds for kind, seconds in user.intervals.items()},
             total_events_logged=state.total_events_logged,
             first_timestamp=_iso(state.first_timestamp),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eagle_logger.simulator.relay.homes import Home
+from eagle_logger.simulator.relay.trace import TracedMeter
 
 BUSIEST_HOMES_SHOWN = 10
 
@@ -19,6 +20,7 @@ class Account:
     """A home and its traffic so far. Times are monotonic, in real seconds."""
 
     home: Home
+    traced: TracedMeter | None = None
     requests: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -43,8 +45,8 @@ class Account:
 class Accounts:
     """All accounts, and the totals of /stats."""
 
-    def __init__(self, homes: Iterable[Home]) -> None:
-        self._by_id = {home.cloud_id: Account(home) for home in homes}
+    def __init__(self, homes: Iterable[Home], traced: TracedMeter | None = None) -> None:
+        self._by_id = {home.cloud_id: Account(home, traced) for home in homes}
         self.requests = 0
         """All requests for the relay, including those with wrong credentials."""
         self.outcomes: Counter[str] = Counter()

@@ -18,6 +18,7 @@ from eagle_logger.simulator.relay.household import DAY_S
 from eagle_logger.simulator.relay.meter import MeterStream, Moment
 from eagle_logger.simulator.relay.notifications import EPOCH, Fields, Notification
 from eagle_logger.simulator.relay.seeded_random import random_bits
+from eagle_logger.simulator.relay.trace import TracedMeter
 
 MOST_SUMMATIONS_IN_HISTORY = 1000
 HISTORY_KEPT_S = 7 * DAY_S
@@ -47,6 +48,8 @@ class GatewayState:
     """How many more units each of seven summations in a row lacks; the eighth is right."""
     backlog: int = 0
     """How many readings one reply holds, newest first; 0 means one."""
+    traced: TracedMeter | None = None
+    """The meter whose demands the gateway shows, if they follow a trace."""
     confirmed: set[str] = field(default_factory=set)
     """Ids of the messages that a client has confirmed."""
 
@@ -86,6 +89,11 @@ def _answer_with_readings(
 
 
 def _get_demand(home: Home, _command: Command, now: float, state: GatewayState) -> GatewayAnswer:
+    if state.traced is not None:
+        moment = state.traced.latest_reading(home, now)
+        return GatewayAnswer(
+            [notes.demand(home, moment, state.clock_error).with_reading_as_dated()]
+        )
     return _answer_with_readings(home, meter.DEMAND, now, state, notes.demand)
 
 

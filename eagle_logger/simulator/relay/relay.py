@@ -22,6 +22,7 @@ from eagle_logger.simulator.relay.faults import RelayFaults
 from eagle_logger.simulator.relay.homes import Home
 from eagle_logger.simulator.relay.ledger import FLUSH_EVERY_S, Ledger
 from eagle_logger.simulator.relay.reply_plan import HEALTHY, ReplyPlan, plan_of
+from eagle_logger.simulator.relay.trace import TracedMeter
 
 RELAY_PATH = "/cgi-bin/post_manager"
 COMMANDS_REMEMBERED = 200_000
@@ -49,7 +50,8 @@ class Exchange:
 class SimulatedRelay:
     """A relay for these homes. Meters follow `clock`, while latencies pass in real time.
 
-    A reply takes `latency` ± `spread` seconds, evenly distributed.
+    A reply takes `latency` ± `spread` seconds, evenly distributed. Demands come from `traced` if it
+    is given.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class SimulatedRelay:
         faults: RelayFaults | None = None,
         latency: float = 0.0,
         spread: float = 0.0,
+        traced: TracedMeter | None = None,
     ) -> None:
-        self.accounts = Accounts(homes)
+        self.accounts = Accounts(homes, traced)
         self.heads = RequestHeadParser(self.accounts.authenticate)
         self.ledger = ledger
         self.clock = clock or Clock()

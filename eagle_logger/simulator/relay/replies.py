@@ -71,6 +71,7 @@ def _faulty_reply(home: Home, answer: GatewayAnswer, plan: ReplyPlan, *, is_json
 def _gateway_state(account: Account, plan: ReplyPlan) -> GatewayState:
     return GatewayState(
         confirmed=account.confirmed,
+        traced=account.traced,
         shown_until=plan.shown_until,
         clock_error=plan.clock_error,
         backwards=plan.backwards,

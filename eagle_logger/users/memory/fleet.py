@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eagle_logger.core.circuit_breaker import Breaker
+from eagle_logger.core.overload import COUNTED_IN_LEASES
 from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 from eagle_logger.users.known_keys import keys_note
 from eagle_logger.users.memory.tables import Tables
@@ -23,7 +24,9 @@ class MemoryFleet:
         due = [row.due for row in rows if row.due is not None]
         leased = sum(1 for row in rows if row.lease)
         failing = [row for row in rows if row.state and row.state.failures]
-        latest = self._tables.now() - self._tables.speed.stretched(OVERDUE_AFTER_S)
+        now, lease = self._tables.now(), self._tables.lease
+        latest = now - self._tables.speed.stretched(OVERDUE_AFTER_S)
+        newly_leased = now + lease - COUNTED_IN_LEASES * lease
         return Totals(
             users=len(rows),
             due=len(due),
@@ -33,6 +36,7 @@ class MemoryFleet:
             oldest_due=min(due, default=None),
             failing=sum(1 for row in failing if row.state and not row.state.parked),
             refused=sum(1 for row in rows if row.refused),
+            newly_leased=sum(1 for row in rows if row.lease and row.lease.ends >= newly_leased),
         )
 
     async def tally(self) -> dict[str, int]:

@@ -44,6 +44,7 @@ class MemorySchedule:
             if row.lease and row.lease.ends <= now
         )
         for _, name in ended[:limit]:
+            self._count_unclaimed(tables.rows[name].lease)
             self._give_back(name, now)
         due = sorted(
             (row.due, name)
@@ -69,6 +70,10 @@ class MemorySchedule:
             row.lease_to(Lease(since, since, now + tables.lease))
             leased.append(name)
         return leased
+
+    def _count_unclaimed(self, ended: Lease | None) -> None:
+        if ended and not ended.token:
+            self._tables.tally["leases_unclaimed"] += 1
 
     def _suspects(self) -> set[str]:
         tables = self._tables

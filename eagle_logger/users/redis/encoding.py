@@ -26,6 +26,7 @@ import orjson
 
 from eagle_logger.core.kinds import kind_of
 from eagle_logger.core.readings import Stream
+from eagle_logger.core.rhythm import NO_RHYTHM
 from eagle_logger.core.schedule import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from eagle_logger.core.user_state import (
     LONGEST_TEXT,
@@ -34,6 +35,7 @@ from eagle_logger.core.user_state import (
     short_text,
 )
 from eagle_logger.core.users import Seen, User, UserState
+from eagle_logger.users.redis.rhythm_encoding import is_rhythm, rhythm_as_list, rhythm_from
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -78,6 +80,8 @@ def encode_user(user: User, sealed: str) -> bytes:
         record["intervals"] = dict(user.intervals)
     if user.mac_id is not None:
         record["mac_id"] = user.mac_id
+    if user.in_step is not None:
+        record["in_step"] = user.in_step
     return _compact(record).encode()
 
 
@@ -90,13 +94,16 @@ def decode_user(cloud_id: str, record: bytes) -> tuple[User, str]:
             kind_of(kind): float(seconds) for kind, seconds in members.get("intervals", {}).items()
         }
         sealed, mac_id = members["sealed"], members.get("mac_id")
+        in_step = members.get("in_step")
     except _UNREADABLE as exc:
         raise ValueError(f"the record cannot be read: {exc!r}") from exc
     if not isinstance(sealed, str) or not (mac_id is None or isinstance(mac_id, str)):
         raise ValueError("the record cannot be read: a member has the wrong type")
+    if not (in_step is None or isinstance(in_step, bool)):
+        raise ValueError("the record cannot be read: a member has the wrong type")
     if not all(SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL for seconds in intervals.values()):
         raise ValueError("the record cannot be read: an interval is out of bounds")
-    return User(cloud_id, intervals, mac_id), sealed
+    return User(cloud_id, intervals, mac_id, in_step), sealed
 
 
 def with_password(record: bytes, sealed: str) -> bytes:
@@ -206,6 +213,7 @@ def _facts(state: UserState) -> list[Any]:
         state.recent_counts,
         state.strange_hours,
         state.asked,
+        *([] if state.rhythm == NO_RHYTHM else [rhythm_as_list(state.rhythm)]),
         *state.later,
     ]
 
@@ -222,6 +230,7 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
     moments = [moment for moment in (first, last, arrival) if moment is not None]
     if not all(_BEGIN_OF_TIME <= moment < _END_OF_TIME for moment in moments):
         raise ValueError("a moment is beyond all dates")
+    rhythms = [member for member in later if is_rhythm(member)]
     return UserState(
         total_events_logged=total,
         first_timestamp=first,
@@ -231,7 +240,8 @@ def _from_facts(facts: list[Any], recent: Mapping[Stream, tuple[Seen, ...]]) -> 
         recent=recent,
         recent_counts=tuple(counts[: SLOTS_IN_AN_HOUR + 1]),
         strange_hours=tuple(strange[: STRANGE_HOURS_A_DAY + 1]),
-        later=tuple(later),
+        rhythm=rhythm_from(rhythms[0]) if rhythms else NO_RHYTHM,
+        later=tuple(member for member in later if not is_rhythm(member)),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import structlog
 
 from eagle_logger.core.circuit_breaker import Breaker, Phase, Sample
+from eagle_logger.core.overload import COUNTED_IN_LEASES
 from eagle_logger.core.skew import skew
 from eagle_logger.core.user_standing import OVERDUE_AFTER_S
 from eagle_logger.errors import ConfigurationError
@@ -35,19 +36,29 @@ class RedisFleet:
         return await self._time.now()
 
     async def totals(self) -> Totals:
+        now, lease = self._time.script_now_and_lease()
         words: list[Argument] = [
-            self._time.script_now(),
+            now,
+            lease,
             self._time.clock.stretched(OVERDUE_AFTER_S),
+            COUNTED_IN_LEASES * lease,
         ]
-        users, due, overdue, leased, oldest, troubled, refused = await self._redis.run(
-            "totals", words
-        )
+        answer = await self._redis.run("totals", words)
+        users, due, overdue, leased, oldest, troubled, refused, newly_leased = answer
         parked = users - due - leased
         # A parked user has a trouble, too. One that was updated a moment ago may be counted among
         # neither.
         failing = max(0, troubled - parked)
         return Totals(
-            users, due, overdue, leased, parked, moment_of(oldest or None), failing, refused
+            users=users,
+            due=due,
+            overdue=overdue,
+            leased=leased,
+            parked=parked,
+            oldest_due=moment_of(oldest or None),
+            failing=failing,
+            refused=refused,
+            newly_leased=newly_leased,
         )
 
     async def tally(self) -> dict[str, int]:

@@ -46,6 +46,32 @@ async def test_a_batch_of_new_users_does_not_fall_due_at_once(
     assert max(per_step) < 200
 
 
+async def test_leases_that_end_before_a_worker_claims_them_are_counted(
+    store: UserStore, clock: HandClock
+) -> None:
+    await add(store, "000001", "000002", "000003")
+    assert len(await store.schedule.lease(3)) == 3
+    await store.schedule.claim(["000002"], "worker")
+    clock.advance(LEASE)
+    assert len(await store.schedule.lease(3)) == 3
+    assert await store.fleet.tally() == {"leases_unclaimed": 2}
+
+
+async def test_a_lease_is_new_for_a_quarter_of_it_after_it_was_given_or_renewed(
+    store: UserStore, clock: HandClock
+) -> None:
+    await add(store, "000001", "000002")
+    assert len(await store.schedule.lease(2)) == 2
+    clock.advance(LEASE / 4)
+    assert (await store.fleet.totals()).newly_leased == 2
+    await store.schedule.claim(["000002"], "worker")
+    clock.advance(LEASE / 8)
+    totals = await store.fleet.totals()
+    assert (totals.leased, totals.newly_leased) == (2, 1)
+    clock.advance(LEASE / 4)
+    assert (await store.fleet.totals()).newly_leased == 0
+
+
 async def test_a_user_whose_lease_ends_is_due_since_it_first_fell_due(
     store: UserStore, clock: HandClock
 ) -> None:

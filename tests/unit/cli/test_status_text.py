@@ -4,9 +4,15 @@ import json
 
 import pytest
 
-from eagle_logger.cli.status_text import fleet_json, state_in_words, totals_in_words
+from eagle_logger.cli.status_text import (
+    fleet_json,
+    rhythm_in_words,
+    state_in_words,
+    totals_in_words,
+)
 from eagle_logger.core.kinds import Kind
-from eagle_logger.inspection.fleet_status import UnarchivedHour, reasons
+from eagle_logger.core.rhythm import Rhythm
+from eagle_logger.inspection.fleet_status import TooMuch, UnarchivedHour, reasons
 from eagle_logger.users.store import Outline, Totals
 from tests.unit.cli.outlines import NOW, fleet, outline, status_of
 
@@ -33,6 +39,10 @@ def test_any_text_of_a_gateway_can_be_shown_as_json(error: str) -> None:
         "standing": "parked",
         "unreadable": None,
         "late": 0.0,
+        "in_step": False,
+        "period": None,
+        "requests_per_reading": None,
+        "age_at_arrival": None,
     }
     assert shown["users"][1]["leased"] is True
 
@@ -123,7 +133,30 @@ def test_the_longest_wait_of_overdue_users_is_shown() -> None:
     assert line in totals_in_words(late)
 
 
+def test_too_many_users_are_shown_with_what_to_do() -> None:
+    [line] = [
+        line
+        for line in totals_in_words(fleet(too_much=TooMuch(18.2, 6.0)))
+        if line.startswith("too much")
+    ]
+    assert line.startswith("too much: each home is visited every 18.2 s instead of 6. More workers")
+    assert "docs/explanation/overload.md" in line
+
+
 def test_an_open_hour_does_not_count_as_not_archived() -> None:
     lines = totals_in_words(fleet(open_hours=[UnarchivedHour("2026-03-10-17", 25)]))
     assert "hours not archived yet: none; 25 files that are still open" in lines
     assert "not well: none" in lines
+
+
+def test_a_users_rhythm_is_shown_in_brackets_unless_its_turns_follow_its_meter() -> None:
+    rhythm = Rhythm(period=8.02, spread=1.2, delays=80, fits=2, requests_per_reading=1.17, age=1.94)
+    followed = status_of(outline()._replace(rhythm=rhythm))
+    plain = status_of(outline()._replace(rhythm=rhythm, in_step=False))
+    assert rhythm_in_words(followed) == "8.0 s, 1.17, 1.9 s"
+    assert rhythm_in_words(plain) == "(8.0 s, 1.17, 1.9 s)"
+    assert rhythm_in_words(status_of(outline())) == ""
+    assert (
+        "in step with their meters: 1 users, 1.17 requests a reading, which is 1.9 s old when it "
+        "comes"
+    ) in totals_in_words(fleet(users=[followed, plain]))

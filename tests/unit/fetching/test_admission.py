@@ -12,7 +12,7 @@ from eagle_logger.core.circuit_breaker import Phase
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.schedule import Grid, visit_phase
 from eagle_logger.core.user_state import after_failure, after_success
-from eagle_logger.fetching.admission import most_this_second
+from eagle_logger.fetching.admission import Admission
 from eagle_logger.users.memory.store import memory_store
 from eagle_logger.users.store import Report
 from tests.support.hand_clock import HandClock
@@ -29,12 +29,15 @@ class Fleet:
         self.period = period
         self.clock = HandClock()
         self.store = memory_store(self.clock)
+        self.admission = Admission(
+            self.store.fleet, Clock(), dict.fromkeys(Kind, period), lease=20.0
+        )
         self.refused = False
 
     async def run_second(self) -> int:
         """Run one tick and its visits. Returns how many users it was allowed to lease."""
         self.clock.advance(1.0)
-        most = await most_this_second(self.store.fleet, Clock(), dict.fromkeys(Kind, self.period))
+        most = await self.admission.most_this_second()
         leased = await self.store.schedule.lease(most)
         reports = []
         for claim in await self.store.schedule.claim(leased, "worker"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+from eagle_logger.core.in_step import Turns
 from eagle_logger.core.kinds import Kind
-from eagle_logger.core.schedule import kinds_due
+from eagle_logger.core.schedule import Grid, kinds_due
 from eagle_logger.core.users import User, UserState
 from eagle_logger.errors import Refused
 from eagle_logger.fetching.visit import Visit
@@ -15,7 +16,7 @@ from eagle_logger.rainforest.source import Decoded
 from eagle_logger.users.store import Claim
 from tests.unit.rainforest.decoding.quirks.quirk import MOMENT, demand, message, price, summation
 
-PERIOD = 6.0
+TURNS = Turns(Grid(6.0, 0.0))
 
 
 def new_visit(state: UserState | None = None) -> Visit:
@@ -23,7 +24,7 @@ def new_visit(state: UserState | None = None) -> Visit:
         Claim(
             "00ce69", 1, 0.0, 0.0, None, User("00ce69"), None, state or UserState(), unproven=True
         ),
-        PERIOD,
+        TURNS,
     )
 
 
@@ -166,7 +167,7 @@ def test_an_empty_message_and_an_unset_price_are_neither_logged_nor_a_problem() 
 
 
 def next_visit(visit: Visit, at: float) -> Visit:
-    return Visit(visit.claim._replace(state=visit.state, claimed_at=at), PERIOD)
+    return Visit(visit.claim._replace(state=visit.state, claimed_at=at), TURNS)
 
 
 def answered_then_hung(visit: Visit, number: int) -> Visit:
@@ -206,5 +207,5 @@ def test_a_kind_that_is_never_answered_waits_for_its_own_turn() -> None:
 def test_a_state_that_cannot_be_read_is_counted_as_a_problem() -> None:
     damaged = new_visit().claim._replace(state_unreadable="the state cannot be read: it is cut off")
     tally: Counter[str] = Counter()
-    Visit(damaged, PERIOD).add_to(tally)
+    Visit(damaged, TURNS).add_to(tally)
     assert tally["problems_state_unreadable"] == 1

@@ -14,6 +14,7 @@ from eagle_logger.inspection.fleet_checks import check_fleet_status
 from eagle_logger.inspection.fleet_status import (
     FleetStatus,
     StuckHour,
+    TooMuch,
     UnarchivedHour,
     UnindexedHour,
 )
@@ -99,6 +100,22 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "waiting",
         Grade.WRONG,
         "the longest for 15 min",
+    ),
+    "there are too many users": (
+        {
+            "totals": replace(TOTALS, overdue=16),
+            "longest_wait": 12.0,
+            "too_much": TooMuch(18.04, 6.0),
+        },
+        "waiting",
+        Grade.LOOK,
+        "too much: each home is visited every 18 s instead of 6",
+    ),
+    "there are far too many users": (
+        {"longest_wait": 900.0, "too_much": TooMuch(912.0, 6.0)},
+        "waiting",
+        Grade.WRONG,
+        "too much: each home is visited every 912 s instead of 6",
     ),
     "they wait for the relay": (
         {"totals": replace(TOTALS, overdue=3), "longest_wait": 900.0, "relay": "open"},

@@ -30,7 +30,7 @@ def test_a_line_with_a_password_makes_a_new_user() -> None:
 
 def test_an_exported_user_is_read_back_whole() -> None:
     stored = StoredUser(
-        User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd"),
+        User("00ce69", {Kind.DEMAND: 10.0}, "0xd8d5b9000000abcd", in_step=False),
         "gAAAAA",
         lived_in_state(),
         None,

@@ -185,6 +185,11 @@ local function write_all()
   turns_out, into_due, into_leased, out_of_due, out_of_leased, new_suspects = {}, {}, {}, {}, {}, {}
 end
 
+-- A counter that is not a number starts again. Otherwise the whole script would fail.
+local function add_to_tally(name, more)
+  if type(redis.pcall('HINCRBY', 'eagle:tally', name, more)) == 'table' then redis.call('HSET', 'eagle:tally', name, more) end
+end
+
 -- The first of `count` new tokens. No token is below the time in microseconds, so none is given
 -- out twice even if Redis has lost its last second, or all its data. Doubles hold such tokens
 -- exactly until the year 2255.

@@ -45,12 +45,18 @@ end
 
 -- A member of a set that does not belong there is removed. It must not stop the others.
 local ended = without_scores(up_to_now(LEASED))
-local turns = read_turns(ended)
+local turns, unclaimed = read_turns(ended), 0
 for _, id in ipairs(ended) do
   local turn = turns[id]
-  if turn and is_leased(turn) then give_back(id, turn, now, second) else out_of_leased[#out_of_leased + 1] = id end
+  if turn and is_leased(turn) then
+    if turn.token == 0 then unclaimed = unclaimed + 1 end
+    give_back(id, turn, now, second)
+  else
+    out_of_leased[#out_of_leased + 1] = id
+  end
 end
 write_all()
+if unclaimed > 0 then add_to_tally('leases_unclaimed', unclaimed) end
 
 -- Count the suspects as core/poison_users.py does. A suspect that has reported since is cleared. If
 -- a whole fleet is suspected, some of it show enough, and the others count as suspects until a later

@@ -105,10 +105,6 @@ if redis.call('EXISTS', REFUSED) == 1 then call_in_chunks('SREM', REFUSED, refus
 call_in_chunks('SADD', REFUSED, refused_now)
 if redis.call('EXISTS', UNPROVEN) == 1 then call_in_chunks('SREM', UNPROVEN, proven) end
 write_all()
-local function count(name, more)
-  -- A counter that is not a number starts again. Otherwise the whole report would fail.
-  if type(redis.pcall('HINCRBY', 'eagle:tally', name, more)) == 'table' then redis.call('HSET', 'eagle:tally', name, more) end
-end
-for i = 4, 3 + 2 * counters, 2 do count(ARGV[i], ARGV[i + 1]) end
-if missed > 0 then count('missed_turns', string.format('%.0f', missed)) end
+for i = 4, 3 + 2 * counters, 2 do add_to_tally(ARGV[i], ARGV[i + 1]) end
+if missed > 0 then add_to_tally('missed_turns', string.format('%.0f', missed)) end
 return {missed, again, lost}

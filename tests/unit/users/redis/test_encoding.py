@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.line_format import value_text
 from eagle_logger.core.readings import Reading, Stream
+from eagle_logger.core.rhythm import NO_RHYTHM, Rhythm
 from eagle_logger.core.user_state import (
     after_asking,
     after_failure,
@@ -29,9 +30,28 @@ from eagle_logger.users.redis.encoding import (
     recent_unreadable,
     with_password,
 )
+from eagle_logger.users.redis.rhythm_encoding import rhythm_as_list, rhythm_from
 from tests.support.users import lived_in_state
 
 texts = st.text(max_size=20)
+hundredths = st.integers(0, 10_000).map(lambda number: number / 100)
+rhythms = st.just(NO_RHYTHM) | st.builds(
+    Rhythm,
+    seen=st.just(1_800_000_000),
+    asked=st.integers(0, 10**12).map(lambda number: number / 100),
+    gaps=st.lists(st.integers(1, 900), max_size=8).map(tuple),
+    period=hundredths,
+    beat=st.just(1_800_000_000.25),
+    delay=hundredths,
+    spread=st.integers(1, 10_000).map(lambda number: number / 100),
+    delays=st.integers(0, 80),
+    fits=st.integers(0, 2),
+    run=st.integers(-99, 99),
+    asks=st.integers(0, 99),
+    credit=hundredths,
+    requests_per_reading=hundredths,
+    age=hundredths,
+)
 moments = st.floats(0, 4e9)
 times = st.integers(-(2**35), 2**37)
 states = st.builds(
@@ -48,11 +68,32 @@ states = st.builds(
     ),
     recent_counts=st.lists(st.integers(0, 2**40), max_size=7).map(tuple),
     strange_hours=st.lists(times, max_size=3).map(tuple),
+    rhythm=rhythms,
     later=st.just(()) | st.just((17, "a newer version's")),
     failures=st.integers(0, 100),
     last_error=st.none() | texts,
     parked=st.none() | texts,
 )
+
+
+@pytest.mark.parametrize("in_step", [None, True, False])
+def test_a_user_comes_back_with_its_own_choice_of_turns(in_step: bool | None) -> None:
+    user = User("00ce69", in_step=in_step)
+    assert decode_user("00ce69", encode_user(user, "gAAAAA")) == (user, "gAAAAA")
+
+
+def test_a_rhythm_in_another_format_is_kept_and_not_read() -> None:
+    later = ["rhythm-2", "of a newer version"]
+    state = UserState(rhythm=Rhythm(seen=7, asked=8.0), later=(later,))
+    assert decode_state(encode_state(state)) == state
+
+
+@pytest.mark.parametrize("damage", ["x", None, 1.5, [1], 10**9])
+def test_a_damaged_rhythm_makes_a_state_unreadable_and_stops_nothing(damage: object) -> None:
+    written = rhythm_as_list(Rhythm(seen=7, asked=8.0, delays=3, spread=1.0))
+    damaged = [*written[:4], damage, *written[5:]]
+    with pytest.raises((ValueError, TypeError)):
+        rhythm_from(damaged)
 
 
 @given(states)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -121,3 +122,12 @@ def test_a_relay_that_is_away_is_shown() -> None:
     away = MetricsSnapshot(10_000.0, TOTALS, {}, {}, {}, relay_is_away=True)
     assert values(exposition(away, NOTHING_UNARCHIVED))["eagle_relay_breaker_open"] == 1
     assert values(exposition(snapshot(), NOTHING_UNARCHIVED))["eagle_relay_breaker_open"] == 0
+
+
+def test_the_seconds_between_two_visits_are_shown_beside_those_that_there_should_be() -> None:
+    too_much = replace(snapshot(), pace={"visited_every": 18.2, "instead_of": 6.0})
+    shown = values(exposition(too_much, NOTHING_UNARCHIVED))
+    assert shown["eagle_visited_every_seconds"] == 18.2
+    assert shown["eagle_visit_interval_seconds"] == 6.0
+    without_dispatcher = values(exposition(snapshot(), NOTHING_UNARCHIVED))
+    assert "eagle_visited_every_seconds" not in without_dispatcher

@@ -1,0 +1,71 @@
+"""How a meter's rhythm is written in a user's state: a list that names its own format.
+
+It stands behind the other facts. So a version without rhythms, or with another format, stores it
+again and never reads it (`UserState.later`), and old and new workers may run side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eagle_logger.core.rhythm import GAPS_KEPT, LONGEST_PERIOD_S, Rhythm
+
+_FORMAT = "rhythm-1"
+"""The first member of the list. Other members, or members of another meaning, need another
+number."""
+
+
+def rhythm_as_list(rhythm: Rhythm) -> list[Any]:
+    """The rhythm as JSON. Seconds are whole hundredths, because these are exact enough and
+    short."""
+    beat = rhythm.beat - (rhythm.seen or 0)
+    return [
+        _FORMAT,
+        rhythm.seen,
+        None if rhythm.asked is None else round(100 * rhythm.asked),
+        rhythm.gaps,
+        round(100 * rhythm.period),
+        round(100 * beat),
+        round(100 * rhythm.delay),
+        round(100 * rhythm.spread),
+        rhythm.delays,
+        rhythm.fits,
+        rhythm.run,
+        rhythm.asks,
+        round(100 * rhythm.credit),
+        round(100 * rhythm.requests_per_reading),
+        round(100 * rhythm.age),
+    ]
+
+
+def is_rhythm(member: Any) -> bool:
+    """Whether this member of a state is a rhythm in the format that this version reads."""
+    return isinstance(member, list) and member[:1] == [_FORMAT]
+
+
+def rhythm_from(written: Sequence[Any]) -> Rhythm:
+    """Raises ValueError or TypeError if no version wrote it."""
+    _, seen, asked, gaps, *numbers = written
+    period, beat, delay, spread, delays, fits, run, asks, credit, per_reading, age = numbers
+    moments = [moment for moment in (seen, asked) if moment is not None]
+    if {*map(type, numbers), *map(type, gaps), *map(type, moments)} != {int}:
+        raise ValueError("a number of the rhythm has the wrong type")
+    if not 0 <= period <= 200 * LONGEST_PERIOD_S or spread < (delays > 0):
+        raise ValueError("a number of the rhythm is out of bounds")
+    return Rhythm(
+        seen=seen,
+        asked=None if asked is None else asked / 100,
+        gaps=tuple(gaps[-GAPS_KEPT:]),
+        period=period / 100,
+        beat=beat / 100 + (seen or 0),
+        delay=delay / 100,
+        spread=spread / 100,
+        delays=delays,
+        fits=fits,
+        run=run,
+        asks=asks,
+        credit=credit / 100,
+        requests_per_reading=per_reading / 100,
+        age=age / 100,
+    )
