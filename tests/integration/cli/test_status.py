@@ -103,7 +103,7 @@ def test_status_prints_a_line_for_each_user_into_a_pipe(environment: dict[str, s
     done = piped(environment, "status")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines() if not line.startswith("#")]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     assert [(row[0], row[6]) for row in rows] == [
         ("00ce71", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue"),
         ("00ce69", "not asked yet"),
