@@ -130,7 +130,7 @@ async def test_status_says_what_to_do_about_refused_users(
     await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
     await store.close()
     output = piped(environment, "status").stdout
-    assert "\t4 failures: refused: 401; these credentials have worked\n" in output
+    assert "\t4 failures: refused: 401; these credentials have worked\t\n" in output
     assert "# refused by the relay, and asked again within the hour: 1 (`eagle-logger" in output
     assert "# parked" not in output
     assert json.loads(piped(environment, "status", "--json").stdout)["totals"]["refused"] == 1
