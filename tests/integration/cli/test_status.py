@@ -103,7 +103,7 @@ def test_status_prints_a_line_for_each_user_into_a_pipe(environment: dict[str, s
     done = piped(environment, "status")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines() if not line.startswith("#")]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     assert [(row[0], row[6]) for row in rows] == [
         ("00ce71", "parked: refused: [/bold] \ufffd[2J\ufffdffffff\ufffddue"),
         ("00ce69", "not asked yet"),
@@ -130,7 +130,7 @@ async def test_status_says_what_to_do_about_refused_users(
     await store.schedule.report([Report("00ce69", claim.token, state, Grid(6.0, 0.0), 900.0)], {})
     await store.close()
     output = piped(environment, "status").stdout
-    assert "\t4 failures: refused: 401; these credentials have worked\n" in output
+    assert "\t4 failures: refused: 401; these credentials have worked\t\n" in output
     assert "# refused by the relay, and asked again within the hour: 1 (`eagle-logger" in output
     assert "# parked" not in output
     assert json.loads(piped(environment, "status", "--json").stdout)["totals"]["refused"] == 1
