@@ -56,6 +56,9 @@ _USERS_PER_MESSAGE = min(_settings.users_per_message, _settings.max_in_flight)
 """A worker asks all users of a message at once, so a message holds no more users than a process may
 ask at once."""
 _EXAMPLES_LOGGED = 5
+_TABLES_READ_FOR_S = 480.0
+"""A day table's file takes so many seconds' worth of objects. With its way to the archive and back
+it is made well before the broker gives the message to another worker, after 1 200 s."""
 _USERS_PER_LEASE = _USERS_PER_MESSAGE * _settings.shards
 """Users leased in one call: enough to fill one message for each shard."""
 
@@ -279,7 +282,11 @@ def _plan_tables(*, include_open: bool) -> str:
 
 def _roll_up_bucket(day: Day, bucket: int, started: float) -> str:
     worker = runtime.current()
-    result = worker.day_tables.build(day, bucket, stopping=worker.shutdown.begun.is_set)
+    result = worker.day_tables.build(
+        day, bucket, read_for=_TABLES_READ_FOR_S, stopping=worker.shutdown.begun.is_set
+    )
+    if result.stopped and not worker.shutdown.begun.is_set():
+        roll_up.apply_async([day.date, bucket], queue=TABLES)
     for what, objects in (("refused", result.refused), ("unusable", result.problems)):
         if objects:
             _log.error(

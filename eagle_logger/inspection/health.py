@@ -29,7 +29,7 @@ half-open connections."""
 TASK_HANGS_AFTER_S = 1260.0
 """Seconds that a task may take. By then the broker has given its message to another worker."""
 
-_NOT_FETCHING = ("rotat", "sqs", "bridge", "beat", "dispatch")
+_NOT_FETCHING = ("rotat", "tables", "sqs", "bridge", "beat", "dispatch")
 """The beginnings of the names of processes that do not fetch."""
 
 Progress = Mapping[str, Mapping[str, str | int | float]]

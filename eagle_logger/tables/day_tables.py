@@ -3,6 +3,7 @@ compared or deleted."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -100,11 +101,15 @@ class DayTables:
         bucket: int,
         *,
         with_raw: bool = False,
+        read_for: float = math.inf,
         stopping: Callable[[], bool] = lambda: False,
         on_rows: Callable[[int], None] = lambda _: None,
     ) -> RollUpResult:
-        """Bring one bucket of a day up to what the index says; see `roll_up_bucket`."""
-        job = RollUpJob(self._reader, self._directory, self._made_by, with_raw, stopping, on_rows)
+        """Bring one bucket of a day up to what the index says; see `roll_up_bucket`. After
+        `read_for` seconds, no further object is read, and the result is `stopped`."""
+        job = RollUpJob(
+            self._reader, self._directory, self._made_by, with_raw, read_for, stopping, on_rows
+        )
         return roll_up_bucket(DayObjects(self._archive, day), bucket, job)
 
     def built(self, day: Day | None = None) -> Iterator[BuiltDay]:

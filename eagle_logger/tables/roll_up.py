@@ -8,6 +8,7 @@ later goes to the bucket's next file. `core/table_plan.py` decides what goes whe
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -54,7 +55,7 @@ _MOST_ROUNDS = 1000
 
 
 class RollUpStopped(Exception):
-    """The caller asked to stop. What was begun is left to the next roller."""
+    """The caller asked to stop, or the time is over. What is left is for the next roller."""
 
 
 @dataclass(slots=True)
@@ -65,6 +66,9 @@ class RollUpJob:
     directory: Path
     made_by: str
     with_raw: bool = False
+    read_for: float = math.inf
+    """Seconds after which a file takes no further object. The rest goes to the next file, in
+    another call."""
     stopping: Callable[[], bool] = lambda: False
     on_rows: Callable[[int], None] = lambda _: None
     """Called with the number of rows that were just written."""
@@ -116,6 +120,7 @@ class _Roller:
         self._job = job
         self._directory = directory
         self._result = result
+        self._reads_until = time.monotonic() + job.read_for
 
     def run(self) -> None:
         for _ in range(_MOST_ROUNDS):
@@ -137,6 +142,8 @@ class _Roller:
                     self._finish(plan)
             if not self._add_file(plans):
                 return
+            if time.monotonic() > self._reads_until:
+                raise RollUpStopped
 
     def _add_file(self, plans: list[TablePlan]) -> bool:
         """Make the bucket's next file. False if there is nothing to make one of."""
@@ -153,7 +160,7 @@ class _Roller:
         del wanted  # its keys are long, and there may be 100 000
         number = max((plan.file.number for plan in plans), default=-1) + 1
         file = TableFile(self._objects.day, self._bucket, number)
-        made = self._make(file, some, with_raw=self._job.with_raw)
+        made = self._make(file, self._while_there_is_time(some), with_raw=self._job.with_raw)
         self._result.problems.update(made.unusable)
         if not made.used:
             return False
@@ -169,6 +176,15 @@ class _Roller:
             return True
         self._put_and_prove(stored, made)
         return len(made.used) + len(made.unusable) < objects
+
+    def _while_there_is_time(
+        self, objects: Iterable[list[TableInput]]
+    ) -> Iterator[list[TableInput]]:
+        """The first object, and as many more as can be read in time."""
+        for number, said in enumerate(objects):
+            if number and time.monotonic() > self._reads_until:
+                return
+            yield said
 
     def _plan(self, file: TableFile, made: _Made, *, with_raw: bool) -> TablePlan:
         return TablePlan(

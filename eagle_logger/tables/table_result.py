@@ -18,7 +18,7 @@ class RollUpResult:
     problems: dict[str, str] = field(default_factory=dict)
     """Objects that cannot be used now: the reason, by key. They are tried again."""
     stopped: bool = False
-    """Whether something is left, because the caller asked to stop."""
+    """Whether something may be left, because the caller asked to stop, or the time was over."""
 
     def add(self, manifest: TableManifest) -> None:
         self.files += 1

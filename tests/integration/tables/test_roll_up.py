@@ -455,6 +455,19 @@ def test_a_stopped_roller_leaves_nothing_half_done(archive: Archive, tmp_path: P
     assert_says_the_same(archive, tmp_path)
 
 
+def test_what_cannot_be_read_in_time_goes_to_further_files(
+    archive: Archive, tmp_path: Path
+) -> None:
+    put_day(archive, hours=2)
+    tables = tables_of(archive, tmp_path)
+    rounds = 0
+    while tables.build(DAY, 0, read_for=0.0).stopped:
+        rounds += 1
+        assert len(list(archive.keys(DAY.files_prefix))) == rounds
+    assert rounds >= 5
+    assert_says_the_same(archive, tmp_path)
+
+
 def test_an_archive_that_gives_nothing_ends_the_round(archive: Archive, tmp_path: Path) -> None:
     put_day(archive)
 

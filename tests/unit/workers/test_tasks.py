@@ -33,8 +33,8 @@ class Tables:
         del now
         return self._answer((nodes, include_open))
 
-    def build(self, day: Day, bucket: int, *, stopping: Any) -> Any:
-        del stopping
+    def build(self, day: Day, bucket: int, *, read_for: float, stopping: Any) -> Any:
+        del read_for, stopping
         return self._answer((day, bucket))
 
     def _answer(self, question: object) -> Any:
@@ -104,6 +104,14 @@ def test_a_bucket_is_rolled_up_and_what_is_left_out_is_logged(
         ("objects_not_in_tables", "unusable"),
         ("roll_up", None),
     ]
+
+
+def test_what_did_not_fit_into_the_time_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any]
+) -> None:
+    work_with(monkeypatch, RollUpResult(1, 600, 9000, stopped=True))
+    tasks.roll_up.run("2026-03-10", 3)
+    assert sent == [(["2026-03-10", 3], "tables")]
 
 
 @pytest.mark.parametrize(
