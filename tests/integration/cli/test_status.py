@@ -21,6 +21,7 @@ import pytest
 import redis
 
 from eagle_logger.archive.memory import MemoryArchive
+from eagle_logger.clock import Clock
 from eagle_logger.core.circuit_breaker import Breaker, Phase
 from eagle_logger.core.hours import iso
 from eagle_logger.core.schedule import Grid
@@ -34,7 +35,7 @@ from eagle_logger.users.store import Report
 from tests.integration.cli.commands import COMMAND
 from tests.support.log_lines import CLOUD_ID, HOUR, demands
 from tests.support.pages import Page, differences
-from tests.support.programs import environment_with
+from tests.support.programs import environment_with, run_to_end
 from tests.support.rotating import NOW, Disk, Watched
 from tests.support.users import new_user
 
@@ -60,10 +61,13 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-async def users(redis_url: str) -> None:
+async def users(redis_url: str, environment: dict[str, str]) -> None:
     """One user who waits for its turn, one who is being fetched, and one who is parked. The reason
-    holds what its gateway sent."""
-    store = redis_store(redis_url, cipher=Cipher([new_key()]))
+    holds what its gateway sent. The clock stands still, so that no turn is late on a slow machine.
+    """
+    clock = Clock(time.time(), 1e-9)
+    environment["EAGLE_TEST_CLOCK"] = str(clock)
+    store = redis_store(redis_url, cipher=Cipher([new_key()]), clock=clock, lease=3600)
     await store.users.put([new_user(cloud_id) for cloud_id in ("00ce69", "00ce70", "00ce71")])
     await store.schedule.request(["00ce70", "00ce71"])
     [claim] = await store.schedule.claim(["00ce71"], "worker")
@@ -79,9 +83,7 @@ async def users(redis_url: str) -> None:
 
 
 def piped(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, check=False, env=environment, timeout=60
-    )
+    return run_to_end([*COMMAND, *words], env=environment)
 
 
 def on_a_terminal(environment: dict[str, str], *words: str) -> tuple[int, str]:
