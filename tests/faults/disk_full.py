@@ -24,7 +24,13 @@ def workers_report_it(trial: Trial) -> None:
 
 def no_gateway_is_asked(trial: Trial) -> None:
     """Readings that gateways show now could not be kept."""
-    time.sleep(2)  # until the requests that were on their way are answered
+
+    def nothing_is_on_its_way() -> bool:
+        before = asked(trial)
+        time.sleep(1)
+        return asked(trial) == before
+
+    trial.until(nothing_is_on_its_way, NOTICED_WITHIN_S)
     before = asked(trial)
     time.sleep(4)
     assert asked(trial) == before, "gateways are asked for what cannot be kept"
