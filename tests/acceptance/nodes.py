@@ -21,7 +21,7 @@ from eagle_logger.logs.folder import LogFolder
 from eagle_logger.users.cipher import new_key
 from tests.acceptance.running import EAGLE_LOGGER, environment
 from tests.support.polling import PATIENCE_S, wait_until
-from tests.support.programs import BEAT, Programs
+from tests.support.programs import BEAT, Programs, run_to_end
 from tests.support.redis_server import RedisServer
 
 URL = re.compile(r"^http\S+$", re.MULTILINE)
@@ -108,13 +108,7 @@ class Fleet(Programs):
 
     def run(self, data: str, *words: str, code: int = 0) -> str:
         """Run an `eagle-logger` command on this data directory; returns its output."""
-        done = subprocess.run(
-            [*EAGLE_LOGGER, *words],
-            env=self._environment(data),
-            capture_output=True,
-            check=False,
-            text=True,
-        )
+        done = run_to_end([*EAGLE_LOGGER, *words], env=self._environment(data))
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 

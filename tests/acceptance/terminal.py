@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.polling import PATIENCE_S, wait_until
-from tests.support.programs import environment_with
+from tests.support.programs import environment_with, run_to_end
 
 # 0 chooses free ports; the ordinary ones may be in use on this machine.
 SETTINGS = {"EAGLE_BRIDGE_PORT": "0", "EAGLE_FLOWER_PORT": "0"}
@@ -39,15 +39,8 @@ class Terminal:
 
     def enter(self, command: str, *, keys: str = "", codes: Container[int] = (0,)) -> str:
         """Run a command; return its output."""
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self._folder,
-            env=self._environment,
-            input=keys,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
+        done = run_to_end(
+            ["bash", "-c", command], cwd=self._folder, env=self._environment, stdin=keys
         )
         assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr, done.stderr

@@ -218,7 +218,7 @@ async def outage(
 
     await asyncio.wait_for(delivering, PATIENCE_S)
     await until(
-        lambda: at_rest(store, relay, {name: count + 1 for name, count in asked_before.items()}),
+        lambda: at_rest(store, relay, {name: count + 1 for name, count in asked_before.items()})
     )
     assert {several[-1] for several in statuses.values()} == {200}
     assert {status for several in statuses.values() for status in several[:-1]} <= {503, 429}

@@ -7,7 +7,6 @@ import base64
 import json
 import re
 import stat
-import subprocess
 import sys
 import threading
 import urllib.error
@@ -25,6 +24,7 @@ from eagle_logger.users.redis.encoding import encode_user
 from tests.acceptance.running import EAGLE_LOGGER, Up, environment
 from tests.support.leaks import Place, command_lines, files, redis_content, shown
 from tests.support.polling import wait_until
+from tests.support.programs import run_to_end
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -72,14 +72,7 @@ class System:
 
     def __call__(self, *words: str, stdin: str = "") -> str:
         """Run `eagle-logger …`; returns its standard output."""
-        done = subprocess.run(
-            [*EAGLE_LOGGER, *words],
-            env=environment(self.data),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_to_end([*EAGLE_LOGGER, *words], env=environment(self.data), stdin=stdin)
         output = (done.stdout + done.stderr).encode()
         self.outputs.append((f"the output of `eagle-logger {words[0]}`", output))
         return done.stdout
@@ -89,10 +82,8 @@ class System:
         command = [sys.executable, "-m", "celery", "-A", "workers.app", *words]
 
         def prints() -> bool:
-            done = subprocess.run(
-                command, env=environment(self.data), capture_output=True, check=False
-            )
-            output = done.stdout + done.stderr
+            done = run_to_end(command, env=environment(self.data))
+            output = (done.stdout + done.stderr).encode()
             self.outputs.append((f"the output of `celery {' '.join(words)}`", output))
             return bool(done.stdout)
 

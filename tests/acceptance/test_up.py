@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import pytest
 
 from tests.acceptance.running import EAGLE_LOGGER, Up, environment, processes
 from tests.support.polling import wait_until
+from tests.support.programs import run_to_end
 from workers.up.ports import free_port
 from workers.up.readiness import answers
 
@@ -75,14 +75,8 @@ def open_to_others(data: Path) -> list[str]:
 
 def pinged(data: Path) -> str:
     """The output of `celery inspect ping`, run in a second terminal."""
-    ping = [sys.executable, "-m", "celery", "-A", "workers.app", "inspect", "ping"]
-    return subprocess.run(
-        [*ping, "--timeout", "5"],
-        env=environment(data),
-        capture_output=True,
-        check=False,
-        text=True,
-    ).stdout
+    ping = ["-m", "celery", "-A", "workers.app", "inspect", "ping", "--timeout", "5"]
+    return run_to_end([sys.executable, *ping], env=environment(data)).stdout
 
 
 def core_limits(pids: Iterable[int]) -> set[str]:
@@ -131,13 +125,7 @@ def test_five_hours_of_operation_with_a_killed_worker(tmp_path: Path) -> None:
         up.await_line(rf"fetch-1 \(pid {first}\) died: terminated by SIGKILL")
         wait_until(lambda: up.pid("worker -n fetch-1@") not in {0, first})
 
-        second = subprocess.run(
-            [*EAGLE_LOGGER, "up", "--data", str(data)],
-            env=environment(data),
-            capture_output=True,
-            check=False,
-            text=True,
-        )
+        second = run_to_end([*EAGLE_LOGGER, "up", "--data", str(data)], env=environment(data))
         assert second.returncode == 2
         assert "Another `eagle-logger up` runs on this data directory" in second.stderr
 
@@ -213,10 +201,7 @@ def take_flowers_port(data: Path) -> socket.socket:
 
 
 def findings(data: Path) -> dict[str, dict[str, Any]]:
-    command = [*EAGLE_LOGGER, "doctor", "--json"]
-    done = subprocess.run(
-        command, env=environment(data), capture_output=True, check=False, text=True
-    )
+    done = run_to_end([*EAGLE_LOGGER, "doctor", "--json"], env=environment(data))
     return {finding["name"]: finding for finding in json.loads(done.stdout)}
 
 

@@ -264,10 +264,7 @@ def test_three_workers_share_one_log_volume(compose: Compose) -> None:
     }
     assert len(names) == 1
     for one in compose.containers("worker"):
-        eventually(
-            partial(has_fetched, compose, one),
-            "each of them fetches",
-        )
+        eventually(partial(has_fetched, compose, one), "each of them fetches")
 
 
 @pytest.mark.parametrize("service", LONG_LIVED)
@@ -287,15 +284,11 @@ def test_every_service_is_healthy_after_the_kills(compose: Compose) -> None:
 
 
 def test_flower_is_unhealthy_when_it_reaches_no_worker(compose: Compose) -> None:
-    eventually(
-        lambda: flower_heard_of_a_worker(compose, within="3"),
-        "Flower reaches a worker",
-    )
+    eventually(lambda: flower_heard_of_a_worker(compose, within="3"), "Flower reaches a worker")
     compose("stop", "redis", within=GRACE)
     try:
         eventually(
-            lambda: not flower_heard_of_a_worker(compose, within="3"),
-            "Flower reaches no worker",
+            lambda: not flower_heard_of_a_worker(compose, within="3"), "Flower reaches no worker"
         )
     finally:
         compose("start", "redis", within=GRACE)
@@ -342,10 +335,7 @@ def test_everything_stops_within_its_grace_period_and_carries_on_afterwards(
 
 def test_nothing_was_lost(compose: Compose, deaths: list[str], tell: Tell) -> None:
     compose("stop", "beat", within=GRACE)
-    eventually(
-        lambda: compose.status()["totals"]["leased"] == 0,
-        "no user is being fetched",
-    )
+    eventually(lambda: compose.status()["totals"]["leased"] == 0, "no user is being fetched")
     compose("stop", "worker", "dispatcher", within=GRACE)
     compose.exec("rotator", "eagle-logger", "rotate", "--include-open")
     verify = (

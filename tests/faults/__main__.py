@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.faults import fault_table
 from tests.faults.fault_table import Row
+from tests.support.programs import run_to_end
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parents[1] / "build" / "faults"
@@ -55,13 +56,7 @@ def main() -> int:
 
 def collect_tests(only: str) -> list[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", str(HERE)]
-    listing = subprocess.run(
-        [*command, *(["-k", only] if only else [])],
-        env=_environment(0),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    listing = run_to_end([*command, *(["-k", only] if only else [])], env=_environment(0))
     return [line for line in listing.stdout.splitlines() if "::" in line]
 
 

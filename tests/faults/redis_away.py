@@ -127,11 +127,7 @@ SCENARIOS = [
     ),
     Scenario("redis-asleep", 3, "Redis paused for two minutes", asleep(120)),
     Scenario(
-        "redis-half-open",
-        3,
-        "connections to Redis half-open",
-        half_open,
-        Setup(way_to_redis=True),
+        "redis-half-open", 3, "connections to Redis half-open", half_open, Setup(way_to_redis=True)
     ),
     Scenario("redis-full", 3, "maxmemory reached under noeviction", out_of_memory),
 ]

@@ -198,12 +198,7 @@ def examine_all(memory: Path, recorded: Forgetting) -> int:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("trusted", [True, False], ids=["syncfs", "fsync"])
 def test_what_was_acknowledged_survives_power_loss(
-    memory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    seed: int,
-    note_row: NoteRow,
-    *,
-    trusted: bool,
+    memory: Path, monkeypatch: pytest.MonkeyPatch, seed: int, note_row: NoteRow, *, trusted: bool
 ) -> None:
     if not trusted:
         monkeypatch.setattr("eagle_logger.logs.writer.reports_errors", lambda _: False)

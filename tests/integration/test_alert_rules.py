@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.programs import run_to_end
 from workers.server.metrics import COUNTER_HELP, catalogue
 
 MONITORING = Path(__file__).parents[2] / "docker" / "monitoring"
@@ -21,9 +21,7 @@ LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 
 def promtool(*words: str) -> None:
     tool = shutil.which("promtool") or pytest.skip("no promtool: it comes with Prometheus")
-    checked = subprocess.run(
-        [tool, *words], cwd=MONITORING, capture_output=True, text=True, check=False
-    )
+    checked = run_to_end([tool, *words], cwd=MONITORING)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

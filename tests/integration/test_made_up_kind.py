@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.programs import run_to_end
 
 ROOT = Path(__file__).parents[2]
 JOURNEY = ROOT / "tests" / "support" / "journey_of_a_kind.py"
@@ -85,12 +86,7 @@ def test_a_made_up_kind_touches_the_three_modules_that_are_documented(tmp_path: 
             assert code.count(place) == 1, f"{place!r} is no longer one place of {name}"
             code = code.replace(place, new + place)
         file.write_text(code)
-    journey = subprocess.run(
-        [sys.executable, "-W", "error", str(JOURNEY)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "EAGLE_CURRENT_INTERVAL": "45"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EAGLE_CURRENT_INTERVAL": "45"}
+    command = [sys.executable, "-W", "error", str(JOURNEY)]
+    journey = run_to_end(command, env=environment, cwd=tmp_path)
     assert journey.returncode == 0, journey.stderr

@@ -104,11 +104,7 @@ class Authority:
         return Issued(builder.sign(self._key, hashes.SHA256()), key)
 
     def _builder(
-        self,
-        subject: x509.Name,
-        key: Any,
-        start: timedelta,
-        end: timedelta,
+        self, subject: x509.Name, key: Any, start: timedelta, end: timedelta
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         builder = (

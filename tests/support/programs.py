@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from eagle_logger.users.cipher import new_key
 from tests.support.polling import PATIENCE_S
 
 WORKER = ("worker", "-n", "dispatcher@%h", "-Q", "dispatch,adhoc", "-P", "threads", "-c", "4")
@@ -19,6 +20,36 @@ def environment_with(**settings: str) -> dict[str, str]:
     """This process's environment with these settings of eagle_logger and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EAGLE_")}
     return clean | settings
+
+
+def settings_of_workers(redis_url: str, data: Path) -> dict[str, str]:
+    """What a worker needs at least, with a key of its own."""
+    return {
+        "EAGLE_REDIS_URL": redis_url,
+        "EAGLE_DATA_DIR": str(data),
+        "EAGLE_SECRET_KEYS": new_key(),
+        "EAGLE_LOG_FORMAT": "json",
+    }
+
+
+def run_to_end(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, whatever its exit code; returns that and what it printed."""
+    return subprocess.run(
+        command,
+        env=env,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
 
 
 class Programs:

@@ -134,9 +134,7 @@ async def test_a_twentieth_of_a_large_fleet_may_be_parked_together(store: UserSt
     assert await parked(store) == []
 
 
-async def test_a_poison_user_is_parked_however_many_users_are_refused(
-    store: UserStore,
-) -> None:
+async def test_a_poison_user_is_parked_however_many_users_are_refused(store: UserStore) -> None:
     await add(store, *ids(20))
     await refuse(store, "000014", state=POISON)
     await refuse(store, *ids(4))

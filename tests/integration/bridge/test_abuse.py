@@ -58,13 +58,7 @@ async def hasty(settings: Settings, store: UserStore, monkeypatch: pytest.Monkey
         ([b"GET /heal"], 0.0),
         ([b"GET /healthz HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 100], 0.05),
         ([POST + b"Content-Length: 1000\r\n\r\n", *[b"x"] * 100], 0.05),
-        (
-            [
-                POST + b"Transfer-Encoding: chunked\r\n\r\n",
-                *[b"1\r\nx\r\n"] * 100,
-            ],
-            0.05,
-        ),
+        ([POST + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 100], 0.05),
     ],
     ids=[
         "sends nothing",

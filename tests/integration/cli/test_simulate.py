@@ -20,7 +20,7 @@ from tests.contract.simulator.raw_connection import RawConnection
 from tests.integration.cli.commands import COMMAND
 from tests.support.certificates import Authority
 from tests.support.polling import PATIENCE_S, wait_until
-from tests.support.programs import environment_with
+from tests.support.programs import environment_with, run_to_end
 
 DEMAND = b"<Command><Name>get_instantaneous_demand</Name></Command>"
 HOMES = homes(3, seed=21)
@@ -143,15 +143,7 @@ def test_only_the_owner_may_read_the_file_of_accounts(tmp_path: Path) -> None:
 
 
 def run(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "simulate", *options],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-        cwd=folder,
-        env=environment_with(),
-    )
+    return run_to_end([*COMMAND, "simulate", *options], cwd=folder, env=environment_with())
 
 
 @pytest.mark.parametrize(

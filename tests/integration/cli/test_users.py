@@ -19,6 +19,7 @@ from eagle_logger.users.cipher import Cipher
 from eagle_logger.users.redis.store import redis_store
 from eagle_logger.users.store import Report
 from tests.integration.cli.commands import COMMAND, PASSWORD, Cli, user_line
+from tests.support.programs import run_to_end
 
 
 def test_a_user_is_added_shown_listed_and_removed(cli: Cli) -> None:
@@ -222,9 +223,7 @@ def test_the_prompt_for_a_password_does_not_echo(settings_of_test: None) -> None
 
 
 def test_a_command_that_fails_shows_no_traceback(settings_of_test: None) -> None:
-    done = subprocess.run(
-        [*COMMAND, "users", "remove", "00ce69"], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([*COMMAND, "users", "remove", "00ce69"])
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "there is no user 00ce69; `eagle-logger users list` shows all users\n"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,19 +14,15 @@ from threading import Thread
 import pytest
 import redis
 
+from tests.support.programs import run_to_end
+
 DOCKER = Path(__file__).parents[3] / "docker"
 
 
 def check(script: str, *arguments: str, **environment: str) -> tuple[int, str]:
     """Its exit status, and what it wrote to standard error."""
-    done = subprocess.run(
-        [sys.executable, "-I", DOCKER / script, *arguments],
-        env={"EAGLE_SECRETS_DIR": "", "NO_PROXY": "127.0.0.1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"EAGLE_SECRETS_DIR": "", "NO_PROXY": "127.0.0.1", **environment}
+    done = run_to_end([sys.executable, "-I", DOCKER / script, *arguments], env=environment)
     return done.returncode, done.stderr.strip()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eagle_logger.users.cipher import new_key
-from tests.support.programs import environment_with
+from tests.support.programs import environment_with, run_to_end
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,14 +45,8 @@ def init(volumes: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         "REDIS_DATA_DIR": str(volumes / "redis-data"),
         "HANDED_OUT_DIR": str(volumes / "handed-out"),
     }
-    return subprocess.run(
-        [sys.executable, ROOT / "docker" / "init.py"],
-        env=environment_with(**places, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, str(ROOT / "docker" / "init.py")]
+    return run_to_end(command, env=environment_with(**places, **settings))
 
 
 def contents(folder: Path) -> dict[str, str]:

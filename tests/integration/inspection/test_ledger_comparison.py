@@ -92,13 +92,7 @@ def test_readings_that_were_served_and_archived_once_are_well() -> None:
         comparison.unreturnable,
         comparison.unexpected,
         comparison.misfiled,
-    ) == (
-        0,
-        0,
-        0,
-        0,
-        0,
-    )
+    ) == (0, 0, 0, 0, 0)
     assert comparison.is_well
     assert (comparison.unreadable, comparison.examples) == ([], [])
 
@@ -282,12 +276,7 @@ def test_a_reading_on_the_disk_of_a_running_system_is_not_archived_yet() -> None
         comparison.lost,
         comparison.readings_archived,
         comparison.is_well,
-    ) == (
-        1,
-        1,
-        1,
-        False,
-    )
+    ) == (1, 1, 1, False)
     assert '"value": "3"' in comparison.examples[0]
 
 

@@ -123,9 +123,7 @@ def test_many_files_share_one_syncfs_where_it_reports_errors(writer: LogWriter) 
 
 
 @pytest.mark.usefixtures("without_syncfs")
-def test_every_file_and_folder_is_synced_where_syncfs_hides_errors(
-    make_writer: MakeWriter,
-) -> None:
+def test_every_file_and_folder_is_synced_where_syncfs_hides_errors(make_writer: MakeWriter) -> None:
     writer = make_writer(shards=1)
     writer.check()
     taken = steps_of(writer, batch_of(1, users(50)))

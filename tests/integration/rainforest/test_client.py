@@ -33,10 +33,7 @@ async def make_client() -> AsyncIterator[Make]:
     made: list[RelayClient] = []
 
     def make(
-        relay: RawRelay | str,
-        *,
-        connect_timeout: float = 5,
-        ca: Path | None = None,
+        relay: RawRelay | str, *, connect_timeout: float = 5, ca: Path | None = None
     ) -> RelayClient:
         url = relay if isinstance(relay, str) else relay.url
         client = RelayClient(
@@ -227,9 +224,7 @@ async def test_the_callers_deadline_ends_a_silent_request(make_client: Make) -> 
         await until(relay.all_closed.is_set)
 
 
-async def test_the_connect_timeout_ends_a_handshake_that_gets_no_answer(
-    make_client: Make,
-) -> None:
+async def test_the_connect_timeout_ends_a_handshake_that_gets_no_answer(make_client: Make) -> None:
     async with raw_relay(says()) as relay:
         deaf = relay.url.replace("http:", "https:")
         assert (
@@ -439,8 +434,4 @@ async def test_a_bad_certificate_bundle_is_a_configuration_error_that_names_its_
 
 async def test_a_process_name_that_no_header_can_carry_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="EAGLE_PROCESS_NAME"):
-        RelayClient(
-            "http://127.0.0.1",
-            user_agent="fetch-1\r\nCloud-Id: 00ce69",
-            connect_timeout=5,
-        )
+        RelayClient("http://127.0.0.1", user_agent="fetch-1\r\nCloud-Id: 00ce69", connect_timeout=5)

@@ -28,15 +28,7 @@ from eagle_logger.rotation.archive_reach import (
 from eagle_logger.rotation.rotate_shard import UPLOAD_THREADS, rotate_shard
 from eagle_logger.rotation.rotation_result import RotationResult
 from tests.support.log_lines import HOUR, demand
-from tests.support.rotating import (
-    NOW,
-    RETENTION,
-    SHARD,
-    Disk,
-    Watched,
-    assert_exactly_once,
-    times,
-)
+from tests.support.rotating import NOW, RETENTION, SHARD, Disk, Watched, assert_exactly_once, times
 from tests.support.s3_server import RunningS3
 from workers.process.archive_backoff import ArchiveBackoff
 

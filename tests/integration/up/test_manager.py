@@ -86,9 +86,7 @@ def test_two_deaths_in_quick_succession_are_both_reported(tmp_path: Path) -> Non
         assert len({death.pid for death in deaths(events)}) == 2
 
 
-def test_a_program_is_given_up_at_its_fifth_death_after_growing_pauses(
-    tmp_path: Path,
-) -> None:
+def test_a_program_is_given_up_at_its_fifth_death_after_growing_pauses(tmp_path: Path) -> None:
     bad, none = (
         program("bad", "sh", "-c", "echo no such luck; exit 1"),
         program("none", "/no/such/program"),

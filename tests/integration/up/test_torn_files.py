@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import shelve
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +21,7 @@ from eagle_logger import wiring
 from eagle_logger.errors import ConfigurationError
 from eagle_logger.inspection.machine_checks import programs_run
 from eagle_logger.settings import GIVEN_UP_FILE, SERVICES_FILE, load, write_services
+from tests.support.programs import run_to_end
 from workers.up.data_dir import LOCK, former_services, key_file, lock_data_dir, read_or_make_secret
 from workers.up.measured_run.deaths import DEATHS_FILE, Deaths, record_unseen_deaths
 from workers.up.servers import last_writer
@@ -178,14 +178,8 @@ def test_other_commands_say_what_to_do_about_services_that_cannot_be_read(
     write_services(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     spoil(tmp_path / SERVICES_FILE, damage)
     code = "import sys; from eagle_logger.cli.main import run; sys.argv[0] = 'eagle-logger'; run()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "users", "list"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"EAGLE_DATA_DIR": str(tmp_path)},
-        timeout=60,
-    )
+    command = [sys.executable, "-c", code, "users", "list"]
+    done = run_to_end(command, env={"EAGLE_DATA_DIR": str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.endswith("start `eagle-logger up` anew")

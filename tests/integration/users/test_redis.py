@@ -323,10 +323,7 @@ async def test_error_messages_never_show_the_password_in_the_url() -> None:
 async def test_a_page_stays_full_when_a_user_is_removed_while_it_is_read(
     redis_url: str, cipher: Cipher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, other = (
-        redis_store(redis_url, cipher=cipher),
-        redis_store(redis_url, cipher=cipher),
-    )
+    store, other = (redis_store(redis_url, cipher=cipher), redis_store(redis_url, cipher=cipher))
     await store.users.put([new_user(f"00000{number}") for number in range(6)])
     read = listing.rows
 

@@ -13,11 +13,7 @@ from eagle_logger.settings import Settings
 from tests.support.polling import until
 from tests.support.programs import BEAT, Programs
 
-TORN = {
-    "empty": b"",
-    "cut": b"\x80\x04\x95\x10",
-    "zeroed": bytes(512),
-}
+TORN = {"empty": b"", "cut": b"\x80\x04\x95\x10", "zeroed": bytes(512)}
 DIRECTORY = (
     b"'entries', (0, 391)\n'__version__', (512, 20)\n'tz', (1024, 8)\n'utc_enabled', (1536, 4)\n"
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import redis
-from cryptography.fernet import Fernet
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, Broker
@@ -19,7 +18,7 @@ from eagle_logger.errors import RedisUnavailable
 from eagle_logger.inspection import redis_checks
 from eagle_logger.settings import Settings
 from tests.support.polling import until
-from tests.support.programs import BEAT, WORKER, Programs
+from tests.support.programs import BEAT, WORKER, Programs, settings_of_workers
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import TcpProxy
 from workers.bridge.publisher import make_publisher
@@ -127,12 +126,7 @@ async def test_a_publisher_sends_to_the_primary(pair: Pair) -> None:
 
 async def test_beat_and_a_worker_find_the_primary(pair: Pair, tmp_path: Path) -> None:
     await pair.replicated()
-    environment = {
-        "EAGLE_REDIS_URL": pair.settings.redis_url,
-        "EAGLE_DATA_DIR": str(tmp_path),
-        "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        "EAGLE_LOG_FORMAT": "json",
-    }
+    environment = settings_of_workers(pair.settings.redis_url, tmp_path)
 
     def flows() -> bool:
         """Whether beat sends, and the worker takes, acknowledges, and notes progress."""

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import redis
 from celery import Celery
-from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from eagle_logger import wiring
 from eagle_logger.broker_queues import ADHOC, DISPATCH, fetch_queue
 from eagle_logger.settings import Settings
 from tests.support.polling import until
-from tests.support.programs import BEAT, WORKER, Programs
+from tests.support.programs import BEAT, WORKER, Programs, settings_of_workers
 from workers.app import make_app
 from workers.bridge.publisher import make_publisher
 from workers.process import celery_transport
@@ -92,11 +91,7 @@ async def test_a_dispatcher_that_comes_back_to_a_flood_works_at_once(
     )
     for _ in range(20):
         broker.rpush(DISPATCH, *[expired] * 1000)
-    environment = {
-        "EAGLE_REDIS_URL": redis_url,
-        "EAGLE_DATA_DIR": str(tmp_path),
-        "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-    }
+    environment = settings_of_workers(redis_url, tmp_path)
     with Programs(tmp_path, environment) as programs, redis.Redis.from_url(redis_url) as users:
         programs.celery("worker", *WORKER)
         await until(lambda: broker.llen(DISPATCH) < 20_000)
@@ -130,11 +125,7 @@ async def test_a_node_that_is_away_is_asked_to_archive_once(
 ) -> None:
     store = wiring.user_store(settings, passwords=False)
     await store.fleet.register_node("a-node")
-    environment = {
-        "EAGLE_REDIS_URL": redis_url,
-        "EAGLE_DATA_DIR": str(tmp_path),
-        "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-    }
+    environment = settings_of_workers(redis_url, tmp_path)
     with Programs(tmp_path, environment) as programs:
         programs.celery("worker", *WORKER)
         await until(lambda: "ready." in programs.output("worker"))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 import redis
-from cryptography.fernet import Fernet
 
 from eagle_logger.broker_queues import DISPATCH
 from tests.support.polling import until
-from tests.support.programs import BEAT, WORKER, Programs
+from tests.support.programs import BEAT, WORKER, Programs, settings_of_workers
 from tests.support.redis_server import RedisServer
 from tests.support.volumes import fill, tmpfs
 
@@ -41,24 +40,16 @@ def refuses(client: redis.Redis) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("full", "logged"),
-    [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")],
+    ("full", "logged"), [(full_disk, "Connection to broker lost"), (full_memory, "out of memory")]
 )
 async def test_a_worker_survives_a_broker_that_refuses_writes(
-    full: Callable[[redis.Redis, Path], AbstractContextManager[None]],
-    logged: str,
-    tmp_path: Path,
+    full: Callable[[redis.Redis, Path], AbstractContextManager[None]], logged: str, tmp_path: Path
 ) -> None:
     with (
         tmpfs(tmp_path / "volume", "8m") as volume,
         RedisServer(volume, "--appendonly", "yes") as server,
     ):
-        environment = {
-            "EAGLE_REDIS_URL": server.url,
-            "EAGLE_DATA_DIR": str(tmp_path),
-            "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-            "EAGLE_LOG_FORMAT": "json",
-        }
+        environment = settings_of_workers(server.url, tmp_path)
         with Programs(tmp_path, environment) as programs, redis.Redis(port=server.port) as client:
             programs.celery("worker", *WORKER)
             programs.celery("beat", *BEAT)
@@ -66,7 +57,7 @@ async def test_a_worker_survives_a_broker_that_refuses_writes(
             with full(client, volume):
                 await until(lambda: refuses(client))
                 await until(
-                    lambda: logged in programs.output("worker") or not programs.runs("worker"),
+                    lambda: logged in programs.output("worker") or not programs.runs("worker")
                 )
                 assert programs.runs("worker")
             await until(lambda: not refuses(client))
@@ -81,12 +72,7 @@ async def test_a_worker_survives_a_message_that_comes_while_the_memory_is_full(
 ) -> None:
     """Redis gives a message away even then, but it refuses the note that a worker has it."""
     with RedisServer(tmp_path) as server:
-        environment = {
-            "EAGLE_REDIS_URL": server.url,
-            "EAGLE_DATA_DIR": str(tmp_path),
-            "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-            "EAGLE_LOG_FORMAT": "json",
-        }
+        environment = settings_of_workers(server.url, tmp_path)
         with (
             Programs(tmp_path, environment) as programs,
             redis.Redis(port=server.port) as client,
@@ -103,7 +89,7 @@ async def test_a_worker_survives_a_message_that_comes_while_the_memory_is_full(
                 lambda: (
                     "Connection to broker lost" in programs.output("worker")
                     or not programs.runs("worker")
-                ),
+                )
             )
             client.config_set("maxmemory", 0)
             client.hdel("eagle:progress", DISPATCH)

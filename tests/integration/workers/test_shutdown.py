@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from cryptography.fernet import Fernet
-
 from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.programs import environment_with, settings_of_workers
 from tests.support.redis_server import RedisServer
 from workers.process.shutdown import grace_period
 
@@ -17,12 +15,7 @@ def test_a_worker_ends_although_redis_does_not_answer(tmp_path: Path) -> None:
     """Celery's consumer alone would try for ever to take its leave of Redis."""
     log = tmp_path / "worker.log"
     with RedisServer(tmp_path) as server:
-        environment = {
-            **os.environ,
-            "EAGLE_REDIS_URL": server.url,
-            "EAGLE_DATA_DIR": str(tmp_path),
-            "EAGLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        }
+        environment = environment_with(**settings_of_workers(server.url, tmp_path))
         options = "-A workers.app worker -Q fetch -P threads -c 2"
         command = [sys.executable, "-m", "celery", *options.split()]
         with (

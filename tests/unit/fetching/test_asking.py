@@ -132,9 +132,7 @@ async def test_no_request_is_written_past_the_deadline(world: World) -> None:
     assert (visit.outcome, world.relay.asked) == ("timed_out", {})
 
 
-async def test_the_state_holds_when_a_kind_was_asked_in_the_stores_time(
-    world: World,
-) -> None:
+async def test_the_state_holds_when_a_kind_was_asked_in_the_stores_time(world: World) -> None:
     """If this machine's clock counted, which is an hour ahead, every kind would be due at every
     visit."""
     worker = world.worker("fetch-2", intervals=FLEET, clock=ClockAhead())

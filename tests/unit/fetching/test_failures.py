@@ -72,9 +72,7 @@ async def test_an_unreadable_reply_does_not_keep_the_other_kinds_from_being_aske
     assert world.samples.kept == [(HOME, "truncated: <InstantaneousDem")]
 
 
-async def test_only_three_refusals_in_a_row_park_a_user(
-    world: World,
-) -> None:
+async def test_only_three_refusals_in_a_row_park_a_user(world: World) -> None:
     await world.add_new(HOME)
 
     async def visit() -> str | None:

@@ -193,7 +193,7 @@ FALSE_ALARMS: dict[str, dict[str, Any]] = {
             "fetch@new": 1.0,
             "fetch@old": 2000.0,
             "rotator@old": 2000.0,
-        },
+        }
     },
     "a user is late by a little": {"totals": replace(TOTALS, overdue=1), "longest_wait": 7.0},
     "the whole fleet is overdue after a start": {"reasons": {"overdue": 25}, "longest_wait": 40.0},

@@ -36,8 +36,7 @@ def test_text_that_is_no_note_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "value"),
-    [("hour", "2026"), ("hour", 7), ("since", []), ("tries", math.inf)],
+    ("member", "value"), [("hour", "2026"), ("hour", 7), ("since", []), ("tries", math.inf)]
 )
 def test_a_note_with_a_wrong_member_is_refused(member: str, value: object) -> None:
     members = {**json.loads(NOTE.to_json()), member: value}
