@@ -13,6 +13,7 @@ from eagle_logger.core.hours import Hour, iso
 from eagle_logger.errors import UnknownUser
 from tests.integration.cli.commands import Cli
 from tests.support.log_lines import CLOUD_ID, HOUR, demand, demands
+from tests.support.pages import Page
 from tests.support.rotating import Disk
 
 OTHER = "00ce69"
@@ -50,6 +51,14 @@ def test_the_hours_of_a_home_with_gaps_are_shown(cli: Cli, disk: Disk) -> None:
         (360, 360, 0),
         (0, 360, 360),
     ]
+
+
+def test_the_commands_of_the_page_work(cli: Cli, disk: Disk) -> None:
+    with Page("docs/how-to/energy-and-gaps.md", "console") as page:
+        words = page.next("eagle-logger gaps").replace("0001aa", CLOUD_ID).split()
+        assert cli(*words[1:], "--all").stdout.startswith(f"{CLOUD_ID}\t{iso(HOUR.start)}\t")
+        words = page.next("eagle-logger energy").replace("0001aa", CLOUD_ID).split()
+        assert cli(*words[1:]).exit_code == 0
 
 
 def test_all_homes_are_shown_one_after_the_other(cli: Cli, disk: Disk, tmp_path: Path) -> None:

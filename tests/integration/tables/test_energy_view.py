@@ -17,7 +17,7 @@ from eagle_logger.core.line_format import ParsedLine, encode_line, parse_line
 from eagle_logger.core.local_time import Span
 from eagle_logger.core.readings import Flag, Reading
 from tests.support.log_lines import DEVICE, METER
-from tests.support.pages import ROOT
+from tests.support.pages import Page
 
 HOMES = ("002738", "00ce69")
 OTHER_METER = "0x0013500100000002"
@@ -27,9 +27,8 @@ _Counted = tuple[Decimal, Decimal, bool, bool, datetime, datetime]
 
 
 def view() -> str:
-    page = (ROOT / "docs" / "how-to" / "energy-and-gaps.md").read_text()
-    [sql] = [part.partition("```")[0] for part in page.split("```sql\n")[1:]]
-    return sql
+    with Page("docs/how-to/energy-and-gaps.md", "sql") as page:
+        return page.next("CREATE VIEW energy")
 
 
 def lines_of(home: str, chance: Random) -> Iterator[ParsedLine]:
