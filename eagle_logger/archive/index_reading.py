@@ -9,8 +9,10 @@ from itertools import groupby
 from eagle_logger.archive.archive import Archive
 from eagle_logger.core.archive_index import IndexEntry, IndexPart, decoded
 from eagle_logger.core.hours import Hour
-from eagle_logger.core.paths import INDEX, IndexKey, index_prefix
+from eagle_logger.core.paths import INDEX, IndexKey, index_prefix, parse_archive_key
 from eagle_logger.errors import Unreadable
+
+_MOST_HOURS_KNOWN = 10_000
 
 
 @dataclass(slots=True)
@@ -35,6 +37,40 @@ class HourIndex:
             for entry in part.entries:
                 by_key.setdefault(entry.key, {}).setdefault(entry, part.head.name.key)
         return by_key
+
+
+@dataclass(frozen=True, slots=True)
+class FleetHour:
+    """What the index says of an hour. `homes`: how many have readings; None if the hour has no
+    index. `is_waiting`: some node has not said that nothing of the hour waits."""
+
+    homes: int | None = None
+    is_waiting: bool = False
+
+    @classmethod
+    def of(cls, index: HourIndex) -> FleetHour:
+        if not index.parts:
+            return cls()
+        named = (parse_archive_key(key) for key in index.named_by())
+        writers = {part.head.name.node for part in index.parts}
+        complete = {part.head.name.node for part in index.parts if part.head.complete}
+        return cls(len({name[0] for name in named if name}), writers != complete)
+
+
+class FleetHours:
+    """Reads the index of each hour once for all homes."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._known: dict[Hour, FleetHour] = {}
+
+    def __getitem__(self, hour: Hour) -> FleetHour:
+        """Raises ArchiveUnavailable."""
+        if hour not in self._known:
+            if len(self._known) >= _MOST_HOURS_KNOWN:
+                self._known.clear()
+            self._known[hour] = FleetHour.of(index_of(self._archive, hour))
+        return self._known[hour]
 
 
 def index_of(archive: Archive, hour: Hour) -> HourIndex:

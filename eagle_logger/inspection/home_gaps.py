@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from eagle_logger.archive.archive import Archive
-from eagle_logger.archive.index_reading import HourIndex, index_of
+from eagle_logger.archive.index_reading import FleetHours, index_of
 from eagle_logger.core.gaps import GapRow, HomeGaps, HourOfHome
 from eagle_logger.core.hours import SECONDS_PER_HOUR, Hour
 from eagle_logger.core.line_format import parse_line
@@ -16,45 +16,7 @@ from eagle_logger.core.readings import Stream
 from eagle_logger.core.rotation_plan import is_over
 from eagle_logger.errors import UnknownUser
 from eagle_logger.inspection.user_readings import UserReadings
-
-_HOURS_KEPT = 10_000
-"""Hours of the fleet that are remembered, so that each is read once for all homes."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetHour:
-    """What the archive's index says of an hour. `homes`: how many have readings; None if the hour
-    has no index. `is_waiting`: some node has not said that nothing of the hour waits."""
-
-    homes: int | None = None
-    is_waiting: bool = False
-
-    @classmethod
-    def of(cls, index: HourIndex) -> FleetHour:
-        if not index.parts:
-            return cls()
-        named = (parse_archive_key(key) for key in index.named_by())
-        writers = {part.head.name.node for part in index.parts}
-        complete = {part.head.name.node for part in index.parts if part.head.complete}
-        return cls(len({name[0] for name in named if name}), writers != complete)
-
-
-@dataclass
-class FleetHours:
-    """Reads each hour of the index once."""
-
-    archive: Archive | None
-    _known: dict[Hour, FleetHour] = field(default_factory=dict)
-
-    def __getitem__(self, hour: Hour) -> FleetHour:
-        """Raises ArchiveUnavailable."""
-        if self.archive is None:
-            return FleetHour()
-        if hour not in self._known:
-            if len(self._known) >= _HOURS_KEPT:
-                self._known.clear()
-            self._known[hour] = FleetHour.of(index_of(self.archive, hour))
-        return self._known[hour]
+from eagle_logger.logs.folder import LogFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +34,19 @@ class GapPeriod:
         while hour.start < self.end:
             yield hour
             hour = Hour(hour.end)
+
+
+class GapsOfHomes:
+    """Finds what is missing of one home after the other, in the same period."""
+
+    def __init__(self, folder: LogFolder, archive: Archive, period: GapPeriod) -> None:
+        self._folder, self._archive, self._period = folder, archive, period
+        self._fleet = FleetHours(archive)
+
+    def of(self, cloud_id: str) -> Iterator[GapRow]:
+        """See `gaps_of_home`."""
+        history = UserReadings(cloud_id, self._folder, self._archive)
+        return gaps_of_home(history, self._fleet, self._period)
 
 
 def gaps_of_home(history: UserReadings, fleet: FleetHours, period: GapPeriod) -> Iterator[GapRow]:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from eagle_logger.archive.archive import Archive
+from eagle_logger.core.gaps import GapRow
 from eagle_logger.core.paths import INDEX, IndexKey
 from eagle_logger.core.table_names import TABLES, Day, TableFile, day_of
 from eagle_logger.core.table_plan import (
@@ -18,6 +20,7 @@ from eagle_logger.core.table_plan import (
     is_built_anyway,
     is_stated_complete,
 )
+from eagle_logger.tables.day_gaps import gaps_of_day
 from eagle_logger.tables.day_objects import DayObjects
 from eagle_logger.tables.input_reader import InputReader
 from eagle_logger.tables.roll_up import RollUpJob, roll_up_bucket
@@ -125,6 +128,12 @@ class DayTables:
         """Compare a day's tables with the objects that they were made of, reading both."""
         reader = InputReader(self._archive)
         return verified_day(DayObjects(self._archive, day), reader, self._directory, on_rows)
+
+    def gaps(self, day: Day) -> Iterator[GapRow]:
+        """Which readings of a day are missing, of all homes; see `gaps_of_day`."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self._directory, prefix="gaps-") as directory:
+            yield from gaps_of_day(self._archive, day, Path(directory))
 
     def remove(self, day: Day) -> int:
         """Delete a day's tables, and return how many objects that were. They can be built again. A
