@@ -1,8 +1,9 @@
 """When a user falls due whose meter's rhythm is known: shortly after each reading should be there.
 
 The first request comes when a reading is probably there. If it is not, there is one more request,
-before the next reading may take its place. What one home gains by this is bounded by what it costs:
-a home is never asked more often than on its plain grid, but for a twentieth.
+before the next reading may take its place; or two, if more than a plain period lies between them.
+What one home gains by this is bounded by what it costs: a home is never asked more often than on
+its plain grid, but for a twentieth.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from eagle_logger.core.schedule import (
 from eagle_logger.core.users import User
 
 DELAYS_BEFORE_IN_STEP = 7
-WIDEST_SPREAD = 1 / 3
+WIDEST_SPREAD = 0.28
 """Of a period. Readings whose delay is more uncertain show no rhythm."""
 SHORTEST_PERIOD = 0.96
 """Of the plain grid's. Following a meter that speaks more often would need more requests than the
@@ -35,9 +36,9 @@ MARGIN_S = 1.65
 MARGIN_SPREADS = 3.2
 """The first request comes this long after the reading is expected. A longer margin makes fewer
 requests in vain, a shorter one fresher readings."""
-EAGER_AFTER_HITS, EAGERNESS, MOST_EAGERNESS = 5, 0.04, 2.0
-"""Each further reading in a row that was there at the first request shortens the margin. Otherwise
-nothing would show that readings come earlier than is thought."""
+EAGER_AFTER_HITS, EAGER_SPREADS, MOST_EAGER_SPREADS = 5, 0.05, 2.5
+"""Each further reading in a row that was there at the first request shortens the margin by so many
+spreads. Otherwise nothing would show that readings come earlier than is thought."""
 SECOND_AFTER_S, SECOND_AFTER_SPREADS = 1.5, 2.2
 LAST_BEFORE_NEXT_SPREADS = 1.8
 PROBED_PERIOD = 1.9
@@ -123,11 +124,11 @@ def _turns(rhythm: Rhythm, plain: float, tick: float) -> Iterator[float]:
     """The turns of the next few beats, in order. A turn is early by half a tick, because the
     dispatcher comes half a tick late on average."""
     period, spread = rhythm.period, rhythm.spread
-    eagerness = min(MOST_EAGERNESS, max(0, rhythm.run - EAGER_AFTER_HITS) * EAGERNESS)
-    margin = min(MARGIN_SPREADS * spread, MARGIN_S) * (1 - eagerness)
+    eager = min(MOST_EAGER_SPREADS, max(0, rhythm.run - EAGER_AFTER_HITS) * EAGER_SPREADS)
+    margin = min(MARGIN_SPREADS * spread, MARGIN_S) - eager * spread
     for beat in range(1, 2 + MOST_SILENT_BEATS):
         due = rhythm.beat + beat * period
-        expected = due + rhythm.delay - tick / 2
+        expected = due + rhythm.delay + beat * rhythm.drift - tick / 2
         if period >= PROBED_PERIOD * plain and round(due / period) % PROBED_BEATS == 0:
             yield expected - max(2.0, 2.5 * spread)
         first = expected + margin
@@ -136,3 +137,5 @@ def _turns(rhythm: Rhythm, plain: float, tick: float) -> Iterator[float]:
         last = expected + period - LAST_BEFORE_NEXT_SPREADS * spread
         if min(second, last) > first + REQUEST_GAP * tick:
             yield min(second, last)
+        if last > second + plain:
+            yield last

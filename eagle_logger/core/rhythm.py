@@ -35,6 +35,11 @@ _BEAT_GAIN = 0.5
 """How far one reading moves the beat. If a reading comes a second late, either all that follow are
 late too, or only this one is. A half does well for both."""
 _PERIOD_GAIN = 0.03
+_DRIFT_GAIN, _MOST_DELAY_GAIN_FOR_DRIFT = 0.5, 0.03
+"""The drift moves by the square of the gain of the delay, as for two poles at the same place. While
+the delay is new its gain is large, and would move the drift by noise."""
+MOST_DRIFT = 0.02
+"""Of a period, in either direction."""
 _LONGEST_FIRST_DELAY_S, _FIRST_SPREAD_S, _LEAST_SPREAD_S = 4.0, 2.0, 0.3
 _SPREAD_AFTER_CLOCK_WAS_SET_S, _DELAYS_KEPT_AFTER_CLOCK_WAS_SET = 1.5, 4
 _LONG_RUN_OF_MISSES, _DELAYS_KEPT_AFTER_MISSES = 3, 16
@@ -61,6 +66,8 @@ class Rhythm(NamedTuple):
     difference between the two clocks is in it."""
     spread: float = 0.0
     """The standard deviation of this delay."""
+    drift: float = 0.0
+    """Seconds by which the delay grows from beat to beat, because one of the clocks drifts."""
     delays: int = 0
     """How many readings the delay rests on."""
     fits: int = 0
@@ -160,6 +167,7 @@ def _kept_rhythm(
         run=_run_after(rhythm),
         delays=_delays_to_keep(rhythm),
     )
+    rhythm = rhythm._replace(delay=rhythm.delay + beats * rhythm.drift)
     delay = window.after(due)
     age = delay.closes - _mean_within(delay, rhythm)[0] + took if rhythm.delays else rhythm.age
     return _with_delay(rhythm, delay)._replace(age=_average(rhythm.age, age))
@@ -214,14 +222,17 @@ def _with_delay(rhythm: Rhythm, window: _ShownWithin) -> Rhythm:
     if not rhythm.delays or _is_elsewhere(window, rhythm):
         half = min(max(window.closes - window.opens, 1.0), 2 * _LONGEST_FIRST_DELAY_S) / 2
         spread = max(_FIRST_SPREAD_S, half / 2)
-        return rhythm._replace(delay=window.closes - half, spread=spread, delays=1)
+        return rhythm._replace(delay=window.closes - half, spread=spread, delays=1, drift=0.0)
     expected, variance = _mean_within(window, rhythm)
     step = min(max(expected - rhythm.delay, -3 * rhythm.spread), 3 * rhythm.spread)
     gain = 2.0 / (rhythm.delays + 2.0)
     delay = rhythm.delay + gain * step
+    drift = rhythm.drift + _DRIFT_GAIN * min(gain, _MOST_DELAY_GAIN_FOR_DRIFT) ** 2 * step
+    most_drift = MOST_DRIFT * rhythm.period
     change = variance + step * (step - gain * step) - rhythm.spread**2
     return rhythm._replace(
         delay=delay,
+        drift=min(max(drift, -most_drift), most_drift),
         spread=max(_LEAST_SPREAD_S, math.sqrt(max(0.0, rhythm.spread**2 + gain * change))),
         delays=min(rhythm.delays + 1, MOST_DELAYS),
     )

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.traces import MeterHabits, made_up_trace
 from eagle_logger.core.rhythm import (
     GAPS_KEPT,
     MOST_CREDIT,
+    MOST_DRIFT,
     NO_RHYTHM,
     Rhythm,
     after_reply,
@@ -80,6 +82,15 @@ def test_a_store_whose_clock_is_set_begins_the_delay_anew() -> None:
     assert rhythm.delay == pytest.approx(7203.6, abs=2)
 
 
+@pytest.mark.parametrize("drift", [0.01, -0.01])
+def test_a_drift_of_the_clock_is_learnt_and_foreseen(drift: float) -> None:
+    """The gateway's clock gains on ours, so that a reading is shown ever sooner after its time."""
+    trace = made_up_trace(MeterHabits(jitter=False, drift=drift), 1, 600)
+    moments = [shows + 0.5 + 0.4 * (number % 4) for number, (_, shows) in enumerate(trace.readings)]
+    replies = zip(moments, (int(reading.made) for reading in trace.readings), strict=True)
+    assert after_replies(replies).drift == pytest.approx(-8 * drift, abs=0.03)
+
+
 def test_the_same_reading_and_no_reading_teach_nothing() -> None:
     rhythm = after_replies(replies_of(8, 3.6, asks=30))
     assert after_reply(rhythm, rhythm.seen, 9000.0) is rhythm
@@ -106,4 +117,5 @@ def test_whatever_a_gateway_shows_the_estimate_stays_bounded(
     assert all(gap > 0 for gap in rhythm.gaps)
     assert 0 <= rhythm.period < 2000
     assert rhythm.spread >= 0
+    assert abs(rhythm.drift) <= MOST_DRIFT * 2000
     assert -1 <= rhythm.credit <= MOST_CREDIT

@@ -35,15 +35,17 @@ from tests.support.users import lived_in_state
 
 texts = st.text(max_size=20)
 hundredths = st.integers(0, 10_000).map(lambda number: number / 100)
+estimates = st.integers(1, 1_000_000).map(lambda number: number / 10_000)
 rhythms = st.just(NO_RHYTHM) | st.builds(
     Rhythm,
     seen=st.just(1_800_000_000),
     asked=st.integers(0, 10**12).map(lambda number: number / 100),
     gaps=st.lists(st.integers(1, 900), max_size=8).map(tuple),
-    period=hundredths,
+    period=estimates,
     beat=st.just(1_800_000_000.25),
-    delay=hundredths,
-    spread=st.integers(1, 10_000).map(lambda number: number / 100),
+    delay=estimates,
+    spread=estimates,
+    drift=st.integers(-20_000, 20_000).map(lambda number: number / 1_000_000),
     delays=st.integers(0, 80),
     fits=st.integers(0, 2),
     run=st.integers(-99, 99),
@@ -83,9 +85,36 @@ def test_a_user_comes_back_with_its_own_choice_of_turns(in_step: bool | None) ->
 
 
 def test_a_rhythm_in_another_format_is_kept_and_not_read() -> None:
-    later = ["rhythm-2", "of a newer version"]
+    later = ["rhythm-3", "of a newer version"]
     state = UserState(rhythm=Rhythm(seen=7, asked=8.0), later=(later,))
     assert decode_state(encode_state(state)) == state
+
+
+def test_what_one_reading_teaches_is_not_rounded_away() -> None:
+    """Hundredths of a second would let misses widen the spread, and no hit narrow it."""
+    rhythm = Rhythm(seen=7, period=8.0, beat=7.0, delay=3.6, spread=1.2, delays=80)
+    narrower = rhythm._replace(spread=1.1971, delay=3.5966, drift=-0.000123)
+    assert rhythm_from(rhythm_as_list(narrower)) == narrower
+
+
+def test_a_rhythm_in_the_format_before_is_read() -> None:
+    written = ["rhythm-1", 1000, 100550, [8, 8], 800, 25, 360, 60, 80, 2, -3, 1, 150, 118, 210]
+    assert rhythm_from(written) == Rhythm(
+        seen=1000,
+        asked=1005.5,
+        gaps=(8, 8),
+        period=8.0,
+        beat=1000.25,
+        delay=3.6,
+        spread=0.6,
+        delays=80,
+        fits=2,
+        run=-3,
+        asks=1,
+        credit=1.5,
+        requests_per_reading=1.18,
+        age=2.1,
+    )
 
 
 @pytest.mark.parametrize("damage", ["x", None, 1.5, [1], 10**9])
