@@ -32,7 +32,7 @@ TICKS_IN_A_PERIOD = 3
 MOST_SILENT_BEATS = 4
 """A gateway that shows nothing new for longer is asked on its plain grid."""
 
-MARGIN_S = 1.65
+MARGIN_S = 1.6
 MARGIN_SPREADS = 3.2
 """The first request comes this long after the reading is expected. A longer margin makes fewer
 requests in vain, a shorter one fresher readings."""
