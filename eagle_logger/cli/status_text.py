@@ -147,7 +147,7 @@ def _in_step_line(fleet: FleetStatus) -> str:
     if not followed:
         return "in step with their meters: no users"
     return (
-        f"in step with their meters: {len(followed)} users, "
+        f"in step with their meters: {len(followed)} of {len(fleet.users)} users, "
         f"{sum(requests) / len(followed):.2f} requests a reading, which is "
         f"{sum(ages) / len(followed):.1f} s old when it comes"
     )

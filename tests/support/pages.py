@@ -137,6 +137,7 @@ _ALIKE = (
     (r"[\w-]+@[\w.-]+", "NAME"),
     (r"\b(?=[0-9a-f]*\d)([0-9a-f]{12}|[0-9a-f]{6})\b", "ID"),
     (r"\['ID'(, 'ID')*\]", "['ID']"),
+    (r"(in step with their meters): .*", r"\1: HOMES"),
     (r"-?\d+(\.\d+)?", "0"),
     (r"\b0 ((?:log )?file|user|message|object|row|reading|node|line|hour)s?\b", r"0 \1"),
     (r"\bnodes?\b", "node"),
