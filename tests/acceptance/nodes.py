@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -31,14 +31,21 @@ class Fleet(Programs):
     """The processes of a test. Each works on a data directory of its own, or on that of another."""
 
     def __init__(
-        self, directory: Path, *, homes: int, shards: int, settings: Mapping[str, str]
+        self,
+        directory: Path,
+        *,
+        homes: int,
+        shards: int,
+        settings: Mapping[str, str],
+        relay: Sequence[str] = (),
     ) -> None:
+        """`relay`: further options of `simulate`."""
         shared = {"EAGLE_SHARDS": str(shards), "EAGLE_SECRET_KEYS": new_key()}
         self._shared = {**settings, **shared, "PYTHONPATH": str(Path.cwd())}
         super().__init__(directory, self._shared)
         self.shards = shards
         self.fetch_queues = int(settings["EAGLE_FETCH_QUEUES"])
-        self._homes = homes
+        self._homes, self._relay_options = homes, relay
         self._access = {"EAGLE_AWS_ACCESS_KEY_ID": "test", "EAGLE_AWS_SECRET_ACCESS_KEY": new_key()}
         self._redis = RedisServer(directory, "--appendonly", "yes")
 
@@ -61,7 +68,7 @@ class Fleet(Programs):
         ledger, users = self.directory / "ledger.jsonl", self.directory / "users.jsonl"
         options = ["--homes", str(self._homes), "--ledger", str(ledger), "--users-file", str(users)]
         options += ["--latency", "0.05", "--latency-spread", "0.02"]
-        relay = self._start_stand_in("relay", "simulate", *options)
+        relay = self._start_stand_in("relay", "simulate", *options, *self._relay_options)
         self._shared |= {
             "EAGLE_RELAY_URL": f"{relay}/cgi-bin/post_manager",
             "EAGLE_ARCHIVE_URL": "s3://eagle/archive",
