@@ -25,7 +25,8 @@ from eagle_logger.fetching.batching import Batcher
 from eagle_logger.fetching.log_volume import LogAppender, LogVolume, SampleKeeper
 from eagle_logger.fetching.message_progress import MessageOutcome, MessageProgress
 from eagle_logger.fetching.process_limits import ProcessLimits
-from eagle_logger.fetching.visit import LOST, Visit, Visitor
+from eagle_logger.fetching.visit import LOST, Visit
+from eagle_logger.fetching.visitor import Visitor
 from eagle_logger.fetching.weighted_semaphore import WeightedSemaphore
 from eagle_logger.logs.folder import LogFolder
 from eagle_logger.rainforest.source import ReadingSource
