@@ -157,6 +157,6 @@ def test_a_users_rhythm_is_shown_in_brackets_unless_its_turns_follow_its_meter()
     assert rhythm_in_words(plain) == "(8.0 s, 1.17, 1.9 s)"
     assert rhythm_in_words(status_of(outline())) == ""
     assert (
-        "in step with their meters: 1 of 2 users, 1.17 requests a reading, which is 1.9 s old when it "
-        "comes"
+        "in step with their meters: 1 of 2 users, 1.17 requests a reading, which is 1.9 s old "
+        "when it comes"
     ) in totals_in_words(fleet(users=[followed, plain]))
