@@ -432,8 +432,9 @@ def test_the_page_scale(at_rest: Reader, redis_url: str) -> None:
             page.next("celery -A workers.app worker -n dispatcher@%h")
         )
         page.next("celery -A workers.app worker -n rotator@%h")  # it runs already
+        rolling_up = at_rest.terminal.start(page.next("celery -A workers.app worker -n tables@%h"))
         bridge = at_rest.terminal.start(page.next("python -m workers.server"))
-        workers = {f"{name}@{HOST}" for name in ("fetch-1", "rotator", "dispatcher")}
+        workers = {f"{name}@{HOST}" for name in ("fetch-1", "rotator", "dispatcher", "tables")}
 
         def all_answer() -> bool:
             printed = at_rest.terminal.enter("celery -A workers.app status", codes=QUIET)
@@ -442,7 +443,7 @@ def test_the_page_scale(at_rest: Reader, redis_url: str) -> None:
         wait_until(all_answer)
         wait_until(lambda: "beat" in at_rest.terminal.enter("eagle-logger status"))
         assert bridge.await_line("bridge")
-        for program in (bridge, beat, dispatching, rotating, fetching):
+        for program in (bridge, beat, dispatching, rotating, rolling_up, fetching):
             program.kill()
 
 
