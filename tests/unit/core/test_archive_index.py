@@ -43,7 +43,7 @@ def entry(number: int = 0, part: int = 0, hour: Hour = HOUR) -> IndexEntry:
 
 
 def body_of(*lines: bytes) -> bytes:
-    return gzip.compress(b"".join(line + b"\n" for line in lines))
+    return gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0)
 
 
 def part_of(*entries: IndexEntry, name: IndexKey = NAME, complete: bool = True) -> IndexPart:
@@ -127,8 +127,8 @@ LINE = entry().to_json()
     [
         (b"rubbish", "not gzip"),
         (EncodedIndexPart.of(part_of(entry())).body[:-9], "cut short"),
-        (gzip.compress(HEAD), "last line is cut short"),
-        (gzip.compress(b""), "last line is cut short"),
+        (gzip.compress(HEAD, mtime=0), "last line is cut short"),
+        (gzip.compress(b"", mtime=0), "last line is cut short"),
         (body_of(b"[]"), "not a line of an index"),
         (body_of(b"[" * 100_000), "nested too deep"),
         (body_of(HEAD.replace(b'"v":1', b'"v":2')), "not an index of version 1"),

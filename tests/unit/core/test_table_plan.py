@@ -82,7 +82,7 @@ def spoiled(**members: Any) -> bytes:
     head, *lines = gzip.decompress(PLAN.to_bytes()).decode().splitlines()
     changed = {**json.loads(head), **members}
     text = "\n".join([json.dumps(changed), *lines]) + "\n"
-    return gzip.compress(text.encode())
+    return gzip.compress(text.encode(), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def spoiled(**members: Any) -> bytes:
     [
         b"",
         b"nothing",
-        gzip.compress(b""),
-        gzip.compress(b"[]\n"),
-        gzip.compress(b'{"v":1}\n'),
-        gzip.compress(b"[" * 100_000),
+        gzip.compress(b"", mtime=0),
+        gzip.compress(b"[]\n", mtime=0),
+        gzip.compress(b'{"v":1}\n', mtime=0),
+        gzip.compress(b"[" * 100_000, mtime=0),
         PLAN.to_bytes()[:-9],
         spoiled(v=2),
         spoiled(number=1),
