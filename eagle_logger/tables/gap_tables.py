@@ -120,8 +120,8 @@ class GapTables:
         for _ in range(_MOST_TRIES):
             # The numbers are read first, so a higher number never comes of less.
             stored = self.stored()
-            sources = self._sources_of_all()[bucket]
-            if not sources.are_there or self._is_current(sources, stored):
+            sources = next((each for each in self._sources_of_all() if each.bucket == bucket), None)
+            if sources is None or not sources.are_there or self._is_current(sources, stored):
                 return None
             newest = stored.newest(bucket)
             if newest is not None and self._was_left_unproved(newest, sources, stored):
@@ -173,7 +173,10 @@ class GapTables:
         newest = stored.newest(sources.bucket)
         if newest is None or newest not in stored.manifests:
             return False
-        return self.manifest(newest).made_from == sources.digest
+        try:
+            return self.manifest(newest).made_from == sources.digest
+        except TableDamaged:  # a further file replaces it, and `tables verify` names it
+            return False
 
     def _was_left_unproved(
         self, newest: GapFile, sources: _Sources, stored: StoredGapFiles

@@ -161,6 +161,24 @@ def test_a_file_that_was_left_unproved_is_proved_or_passed_by(
     assert tables_of(archive, tmp_path).buckets(DAY) == []
 
 
+def test_a_damaged_manifest_holds_nothing_up(archive: DirectoryArchive, tmp_path: Path) -> None:
+    put_day(archive, hours=1)
+    build(archive, tmp_path)
+    manifest = GapFile(DAY, 0, 0).manifest_key
+    archive.delete(manifest)
+    archive.put(manifest, b"{}", {})
+    assert build(archive, tmp_path).endswith("1 files of gaps")
+    assert gap_files(archive) == ["00-0.parquet", "00-1.parquet"]
+    assert tables_of(archive, tmp_path).buckets(DAY) == []
+    [wrong] = tables_of(archive, tmp_path).verify(DAY).wrong
+    assert manifest in wrong
+
+
+def test_a_day_without_an_index_has_no_gaps(archive: DirectoryArchive, tmp_path: Path) -> None:
+    assert tables_of(archive, tmp_path).buckets(DAY) == []
+    assert tables_of(archive, tmp_path).build(DAY, 0).gap_files == 0
+
+
 def test_a_number_that_another_roller_took_is_left_to_it(
     archive: DirectoryArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
