@@ -16,5 +16,5 @@ beat_schedule: dict[str, dict[str, Any]] = {
     # Asks every node to archive the hours that are complete on its disk.
     "rotate": {"task": "rotate", "schedule": 300.0, "options": {"queue": "dispatch"}},
     # Rolls up the days that are complete, and what came late of others, into day tables.
-    "roll_up": {"task": "roll_up", "schedule": 3600.0, "options": {"queue": "tables"}},
+    "roll_up": {"task": "roll_up", "schedule": 1800.0, "options": {"queue": "tables"}},
 }

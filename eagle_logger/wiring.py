@@ -130,6 +130,7 @@ def day_tables(settings: Settings) -> DayTables:
         InputReader(store, log_folder(settings), settings.shards),
         settings.data_dir / "tables",
         version("eagle-logger"),
+        kept_free=settings.min_free_disk,
     )
 
 

@@ -20,7 +20,7 @@ import contextlib
 import functools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -39,6 +39,7 @@ from eagle_logger.broker_queues import (
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.message_batches import messages_by_shard
 from eagle_logger.core.table_names import Day
+from eagle_logger.core.table_plan import ROLL_UP, waiting_days
 from eagle_logger.errors import EagleError, RedisUnavailable
 from eagle_logger.fetching.admission import Admission
 from eagle_logger.rotation.rotation_result import RotationResult
@@ -260,18 +261,30 @@ def roll_up(
             date=date,
             bucket=bucket,
             reason=str(exc),
-            detail="the next round, within an hour, tries again",
+            detail="the next round, within half an hour, tries again",
         )
+        _count_roll_up("failed")
         return f"failed: {exc}"
+
+
+def _count_roll_up(outcome: str) -> None:
+    worker = runtime.current()
+    with contextlib.suppress(RedisUnavailable):  # the work is done, counted or not
+        worker.run(worker.store.fleet.count({f"roll_ups_{outcome}": 1}))
 
 
 def _plan_tables(*, include_open: bool) -> str:
     worker = runtime.current()
+    waiting_before = waiting_days(worker.run(worker.store.fleet.progress()).get(ROLL_UP, {}))
+    _note_waiting_days(waiting_before)  # it would be forgotten after an hour
     waiting = worker.broker.waiting([TABLES])[TABLES]
     if waiting:  # a backlog may outlast a round, and would be sent again and again
         return f"{waiting} messages waiting: what was sent before comes first"
     nodes = worker.run(worker.store.fleet.nodes())
-    work = worker.day_tables.work(_settings.clock.now(), nodes, include_open=include_open)
+    now = _settings.clock.now()
+    work = worker.day_tables.work(now, nodes, include_open=include_open)
+    over = {day for day, _ in work if day.is_over(now)}  # today always has something
+    _note_waiting_days({day: waiting_before.get(day, now) for day in over})
     for day, bucket in work:
         roll_up.apply_async([day.date, bucket], queue=TABLES)
     if work:
@@ -280,13 +293,24 @@ def _plan_tables(*, include_open: bool) -> str:
     return f"{len(work)} buckets"
 
 
+def _note_waiting_days(since: Mapping[Day, float]) -> None:
+    """For the next round, `status` and the metrics."""
+    note = {day.date: moment for day, moment in since.items()}
+    runtime.current().note_progress(ROLL_UP, note)
+
+
 def _roll_up_bucket(day: Day, bucket: int, started: float) -> str:
     worker = runtime.current()
     result = worker.day_tables.build(
-        day, bucket, read_for=_TABLES_READ_FOR_S, stopping=worker.shutdown.begun.is_set
+        day,
+        bucket,
+        _settings.clock.now(),
+        read_for=_TABLES_READ_FOR_S,
+        stopping=worker.shutdown.begun.is_set,
     )
     if result.stopped and not worker.shutdown.begun.is_set():
         roll_up.apply_async([day.date, bucket], queue=TABLES)
+    _count_roll_up("done")
     for what, objects in (("refused", result.refused), ("unusable", result.problems)):
         if objects:
             _log.error(
@@ -297,7 +321,7 @@ def _roll_up_bucket(day: Day, bucket: int, started: float) -> str:
                 objects=len(objects),
                 examples=dict(list(objects.items())[:_EXAMPLES_LOGGED]),
                 detail="what is refused stays in the homes' objects; what is unusable is tried "
-                "again within the hour",
+                "again by the next round",
             )
     _log.info(
         "roll_up",
@@ -306,6 +330,7 @@ def _roll_up_bucket(day: Day, bucket: int, started: float) -> str:
         files=result.files,
         rows=result.rows,
         bytes=result.bytes,
+        gap_files=result.gap_files,
         stopped=result.stopped,
         seconds=_seconds_since(started),
     )

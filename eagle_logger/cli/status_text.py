@@ -179,6 +179,7 @@ def totals_in_words(fleet: FleetStatus) -> list[str]:
         f"messages waiting: {queues}",
         f"hours not archived yet: {hours or 'none'}; {open_files} files that are still open",
         *_unindexed_hours(fleet),
+        *_late_days(fleet),
         *_stuck_hours(fleet.stuck_hours),
         f"progress: {processes or 'none has reported'}",
         *_wrong_clocks(fleet),
@@ -231,6 +232,16 @@ def _unindexed_hours(fleet: FleetStatus) -> Iterator[str]:
             f"hours archived and not indexed: {len(fleet.unindexed_hours)}, the oldest "
             f"{oldest.hour}, archived {oldest.since} (their log files are kept a day longer; "
             "what to do: docs/how-to/read-an-alert.md, EagleHourNotIndexed)"
+        )
+
+
+def _late_days(fleet: FleetStatus) -> Iterator[str]:
+    if fleet.late_days:
+        oldest = fleet.late_days[0]
+        yield (
+            f"days complete and not in day tables: {len(fleet.late_days)}, the oldest "
+            f"{oldest.day}, seen {oldest.since} (what to do: docs/how-to/read-an-alert.md, "
+            "EagleDayNotRolledUp)"
         )
 
 

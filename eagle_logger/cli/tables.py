@@ -47,7 +47,8 @@ def tables() -> None:
     help="Add a column with the raw fields, as JSON. The files are three times as large.",
 )
 def build(settings: Settings, date: Day | None, *, with_raw: bool) -> None:
-    """Build the tables of what the archive's index names and no table holds yet.
+    """Build the tables of what the archive's index names and no table holds yet, and of a day that
+    is over the table of what is missing.
 
     Reads the archive and adds files; replaces nothing. Safe beside a running system and beside
     itself; may be interrupted (Ctrl-C) and repeated. Exit 1 if an object cannot be used, or cannot
@@ -55,10 +56,11 @@ def build(settings: Settings, date: Day | None, *, with_raw: bool) -> None:
     """
     stop = StopRequest()
     day_tables = wiring.day_tables(settings)
+    now = settings.clock.now()
     if date is None:
-        work = day_tables.work(settings.clock.now(), [], every_day=True)
+        work = day_tables.work(now, [], every_day=True)
     else:
-        work = [(date, bucket) for bucket in day_tables.buckets(date)]
+        work = [(date, bucket) for bucket in day_tables.buckets(date, now)]
     total = RollUpResult()
     with _progress(sum(map(day_tables.rows_said, {day for day, _ in work}))) as (describe, advance):
         for day, bucket in work:
@@ -67,7 +69,7 @@ def build(settings: Settings, date: Day | None, *, with_raw: bool) -> None:
                 break
             describe(f"{day}, bucket {bucket:02d}")
             total += day_tables.build(
-                day, bucket, with_raw=with_raw, stopping=lambda: stop.asked, on_rows=advance
+                day, bucket, now, with_raw=with_raw, stopping=lambda: stop.asked, on_rows=advance
             )
     for key, reason in {**total.problems, **total.refused}.items():
         print(f"{key}: {reason}", file=sys.stderr)
@@ -82,7 +84,7 @@ def build(settings: Settings, date: Day | None, *, with_raw: bool) -> None:
 def list_(settings: Settings, date: Day | None, *, as_json: bool) -> None:
     """List the days that have tables."""
     for built in wiring.day_tables(settings).built(date):
-        if built.manifests or built.unfinished:
+        if built.manifests or built.unfinished or built.gap_files:
             print(json.dumps(_as_json(built)) if as_json else _in_words(built))
 
 
@@ -128,11 +130,13 @@ def _as_json(built: BuiltDay) -> dict[str, Any]:
         "bytes": built.size,
         "refused": built.refused,
         "unfinished": len(built.unfinished),
+        "gap_files": built.gap_files,
     }
 
 
 def _in_words(built: BuiltDay) -> str:
     words = f"{built.day}  {len(built.manifests)} files  {built.rows} rows  {built.size} bytes"
+    words += f"  {built.gap_files} files of gaps" if built.gap_files else ""
     words += f"  {built.refused} objects refused" if built.refused else ""
     return words + (f"  {len(built.unfinished)} files unfinished" if built.unfinished else "")
 

@@ -42,8 +42,10 @@ class Column:
 
     @property
     def repeats(self) -> bool:
-        """Whether so few values occur that a dictionary of them is worth it."""
-        return self.type in {ColumnType.TEXT, ColumnType.WORDS} and self.kinds != _MESSAGE
+        """Whether so few values occur that a dictionary of them is worth it. Demand is measured in
+        watts, so it repeats among the homes of a row group; registers never do."""
+        is_text = self.type in {ColumnType.TEXT, ColumnType.WORDS} and self.kinds != _MESSAGE
+        return is_text or self.kinds == _DEMAND
 
 
 _DEMAND, _SUMMATION, _PRICE, _MESSAGE = (

@@ -65,6 +65,9 @@ class Day:
     def end(self) -> int:
         return self.start + HOURS_PER_DAY * SECONDS_PER_HOUR
 
+    def is_over(self, now: float) -> bool:
+        return now >= self.end
+
     @property
     def files_prefix(self) -> str:
         return f"{_ROOT}date={self.date}/"

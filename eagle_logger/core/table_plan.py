@@ -16,6 +16,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -34,6 +35,11 @@ MOST_ROWS = 60_000_000
 """Rows that one file takes: about 300 MB. What is left goes to the bucket's next file."""
 BUILT_ANYWAY_AFTER_S = 26 * SECONDS_PER_HOUR
 """A day's tables are built so long after its begin, whoever has not stated its hours by then."""
+LATE_AFTER_S = 3 * SECONDS_PER_HOUR
+"""A day that still has something to roll up so long after a round first saw it is late: several
+rounds have failed, or there is too much for the rollers."""
+ROLL_UP = "roll_up"
+"""The note of progress in which each round writes since when which days have waited."""
 LOOKED_BACK_DAYS = 14
 """Days before today whose late objects still get files by themselves. `tables build --date` does it
 for any day."""
@@ -180,6 +186,10 @@ class TableManifest:
         return int(self.head["rows"])
 
     @property
+    def buckets(self) -> int:
+        return int(self.head["buckets"])
+
+    @property
     def index(self) -> tuple[str, ...]:
         return tuple(self.head["index"])
 
@@ -198,7 +208,7 @@ class TableManifest:
         try:
             head = _checked_head(body.decode(), file)
             size, digest = int(head.pop("size")), str(head.pop("object-sha256"))
-            int(head["rows"]), dict(head["refused"]), tuple(head["index"])
+            int(head["rows"]), int(head["buckets"]), dict(head["refused"]), tuple(head["index"])
         except (KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise ValueError(f"not a manifest of a day table: {exc}") from None
         return cls(file, head, size, digest)
@@ -241,6 +251,22 @@ def days_looked_at(now: float) -> list[Day]:
     today = Day.of(now).start
     day_s = 24 * SECONDS_PER_HOUR
     return [Day.of(today - back * day_s) for back in range(LOOKED_BACK_DAYS, 0, -1)]
+
+
+def waiting_days(note: Mapping[str, str | int | float]) -> dict[Day, float]:
+    """What a round's note says: the days that have something to roll up, oldest first, and when a
+    round first saw that (Unix)."""
+    waiting: dict[Day, float] = {}
+    for name, since in sorted(note.items()):
+        with suppress(ValueError):  # a note of progress has other members too
+            if isinstance(since, int | float):
+                waiting[Day.parse(name)] = float(since)
+    return waiting
+
+
+def is_late(waiting_since: float, now: float) -> bool:
+    """Whether a person should look at why a day is not rolled up."""
+    return now - waiting_since > LATE_AFTER_S
 
 
 def _checked_head(line: str, file: TableFile) -> dict[str, Any]:

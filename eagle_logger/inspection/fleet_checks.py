@@ -13,6 +13,7 @@ from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.printable import harmless
 from eagle_logger.core.skew import LARGEST_SKEW_S
+from eagle_logger.core.table_plan import ROLL_UP
 from eagle_logger.core.user_standing import Standing
 from eagle_logger.inspection.check_result import CheckResult, Grade
 from eagle_logger.inspection.fleet_status import TOO_MUCH_ADVICE, FleetStatus
@@ -68,6 +69,7 @@ def check_fleet_status(status: FleetStatus, settings: Settings) -> Iterator[Chec
     yield _check_waiting(status, stretched(LATE_AFTER_S), stretched(VERY_LATE_AFTER_S))
     yield _check_users(status)
     yield _check_hours(status, settings.rotate_grace)
+    yield _check_tables(status)
     yield _check_clocks(status)
 
 
@@ -98,7 +100,11 @@ def _check_processes(status: FleetStatus, silent_after: float) -> CheckResult:
     if not status.processes:
         return CheckResult.look(name, "none has reported within the hour", "Start the system.")
     # `dispatch` is a task, and has a check of its own.
-    ages = {process: age for process, age in status.processes.items() if process != DISPATCH}
+    ages = {
+        process: age
+        for process, age in status.processes.items()
+        if process not in (DISPATCH, ROLL_UP)
+    }
     reporting = [process for process, age in status.processes.items() if age <= silent_after]
     kinds_reporting = {kind_of_process(process) for process in reporting}
     silent = [
@@ -195,6 +201,20 @@ def _check_hours(status: FleetStatus, grace: float) -> CheckResult:
     if not found:
         return CheckResult.ok(name, "every hour that is over is archived, or soon will be")
     return CheckResult.look(name, "; ".join(found), " ".join(advice))
+
+
+def _check_tables(status: FleetStatus) -> CheckResult:
+    name = "tables"
+    if not status.late_days:
+        return CheckResult.ok(name, "no day waits for its day tables")
+    oldest = status.late_days[0]
+    return CheckResult.look(
+        name,
+        f"complete and not rolled up: {len(status.late_days)} days, the oldest {oldest.day}, "
+        f"seen {oldest.since}",
+        "The log of the workers of the queue `tables` says why: roll_up_failed, "
+        "objects_not_in_tables. `eagle-logger tables build` does it by hand.",
+    )
 
 
 def _check_clocks(status: FleetStatus) -> CheckResult:

@@ -16,6 +16,7 @@ from eagle_logger.core.in_step import Turns, turns_of
 from eagle_logger.core.index_plan import is_index_late
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rotation_plan import is_over, late_arrivals_between
+from eagle_logger.core.table_plan import ROLL_UP, is_late, waiting_days
 from eagle_logger.core.user_standing import (
     OVERDUE_AFTER_S,
     SILENT_AFTER_S,
@@ -103,6 +104,15 @@ class UnindexedHour:
 
 
 @dataclass(frozen=True, slots=True)
+class LateDay:
+    """A UTC day that is complete in the archive and not in day tables, though it should be. `since`
+    is when a round of `roll_up` first saw that, in ISO 8601."""
+
+    day: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class TooMuch:
     """There are more users than the workers can visit in time: the seconds between two visits to a
     user, and the seconds that there should be (`core.overload`)."""
@@ -152,6 +162,8 @@ class FleetStatus:
     unindexed_hours: list[UnindexedHour] = field(default_factory=list)
     """Hours on this disk that are archived and not in the archive's index, though they should be;
     oldest first."""
+    late_days: list[LateDay] = field(default_factory=list)
+    """Oldest first."""
     too_much: TooMuch | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -320,6 +332,11 @@ async def collect(
             UnindexedHour(hour.name, _moment(since))
             for hour, since in sorted(folder.unindexed_hours().items())
             if is_index_late(since, now)
+        ],
+        late_days=[
+            LateDay(day.date, _moment(since))
+            for day, since in waiting_days(dict(progress).get(ROLL_UP, {})).items()
+            if is_late(since, now)
         ],
         too_much=_too_much(dict(progress).get(DISPATCH, {}), now, expected),
     )

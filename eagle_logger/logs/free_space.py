@@ -27,6 +27,19 @@ def ensure_room(root: Path, wanted: int) -> None:
         )
 
 
+def ensure_room_beside_logs(directory: Path, needed: int, kept_free: int) -> None:
+    """Raises DiskUnavailable unless `directory` takes so many bytes and leaves `kept_free` bytes to
+    the log files, which may lie on the same volume."""
+    stat = os.statvfs(directory)
+    free = stat.f_bavail * stat.f_frsize
+    if free < needed + kept_free:
+        raise DiskUnavailable(
+            f"{free / 1e6:.0f} MB are free where {directory} is. The file to be made needs "
+            f"{needed / 1e6:.0f} MB, beside the {kept_free / 1e6:.0f} MB of EAGLE_MIN_FREE_DISK. "
+            "Free some space; the next round tries again."
+        )
+
+
 def refuse_read_only(root: Path) -> None:
     """Raises OSError if the volume is mounted read-only. A sync of such a volume succeeds, even if
     what was written before is lost."""

@@ -4,7 +4,7 @@ object for each home and hour."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from eagle_logger.archive.archive import Archive
@@ -24,9 +25,11 @@ from eagle_logger.core.readings import Flag, Stream
 from eagle_logger.core.table_names import Day, TableFile
 from eagle_logger.core.table_plan import TableManifest
 from eagle_logger.tables.day_objects import DayObjects
+from eagle_logger.tables.table_result import RollUpStopped
 
 _COLUMNS = ["cloud_id", "device", "meter", "kind", "time", "arrived", "flags"]
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 16_384
+"""Of each file. They are Python objects, of about 600 bytes each."""
 
 
 _Row = tuple[str, str, str, str, int, int, list[str]]
@@ -40,25 +43,44 @@ class _HourRows:
 
 
 def gaps_of_day(archive: Archive, day: Day, directory: Path) -> Iterator[GapRow]:
-    """The rows of all homes that have readings of this day or of the day before, if both have
-    tables; in order of homes and hours. In memory is one home. `directory` takes the files
-    while they are read. Raises ArchiveUnavailable, TableDamaged, OSError.
+    """The rows of all homes that have readings of this day or of the hour before it, as far as both
+    days have tables; in order of homes and hours. In memory is one home. `directory` takes the
+    files while they are read. Raises ArchiveUnavailable, TableDamaged, OSError.
     """
     before = Day.of(day.start - 1)
+    manifests = [
+        manifest for each in (before, day) for manifest in manifests_of(DayObjects(archive, each))
+    ]
+    yield from gaps_of_bucket(archive, day, manifests, directory)
+
+
+def gaps_of_bucket(
+    archive: Archive,
+    day: Day,
+    manifests: Sequence[TableManifest],
+    directory: Path,
+    *,
+    belongs: Callable[[str], bool] = lambda _: True,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[GapRow]:
+    """The same from these files of the day and of the day before, for the homes that belong to it.
+    Raises RollUpStopped between two homes."""
     fleet = FleetHours(archive)
-    refused = _refused_hours(archive, day)
-    last_hour = Hour(day.start - SECONDS_PER_HOUR)
-    homes = merge(
-        *(_homes_in(path) for path in _fetched(archive, before, directory)),
-        *(_homes_in(path) for path in _fetched(archive, day, directory)),
-        key=itemgetter(0),
-    )
+    refused = _refused_hours(manifests)
+    hour_before = Hour(day.start - SECONDS_PER_HOUR)
+    paths = [_fetched(archive, manifest, directory) for manifest in manifests]
+    # Of the day before, no more than its last hour tells anything.
+    homes = merge(*(_homes_in(path, hour_before.start * 1000) for path in paths), key=itemgetter(0))
     for cloud_id, parts in groupby(homes, key=itemgetter(0)):
+        if stopping():
+            raise RollUpStopped
+        if not belongs(cloud_id):
+            continue
         by_hour: defaultdict[Hour, _HourRows] = defaultdict(_HourRows)
         for _, rows in parts:
             _sort_into_hours(rows, by_hour)
         gaps = HomeGaps(cloud_id, day.start, day.end)
-        gaps.warm_up(HourOfHome(by_hour[last_hour].moments))
+        gaps.warm_up(HourOfHome(by_hour[hour_before].moments))
         for hour in day.hours:
             facts = HourOfHome(
                 moments=by_hour[hour].moments,
@@ -71,32 +93,40 @@ def gaps_of_day(archive: Archive, day: Day, directory: Path) -> Iterator[GapRow]
         yield from gaps.rest()
 
 
-def _manifests(archive: Archive, day: Day) -> list[TableManifest]:
-    objects = DayObjects(archive, day)
+def manifests_of(objects: DayObjects) -> list[TableManifest]:
+    """Of the day's proved files, in order."""
     return [objects.manifest(file) for file in sorted(objects.stored().manifests)]
 
 
-def _fetched(archive: Archive, day: Day, directory: Path) -> list[Path]:
-    """The day's proved files, on this disk."""
-    paths = []
-    for manifest in _manifests(archive, day):
-        path = directory / _file_name(manifest.file)
-        archive.get_file(manifest.file.key, path, manifest.size)
-        paths.append(path)
-    return paths
+def _fetched(archive: Archive, manifest: TableManifest, directory: Path) -> Path:
+    """A proved file, on this disk."""
+    path = directory / _file_name(manifest.file)
+    archive.get_file(manifest.file.key, path, manifest.size)
+    return path
 
 
 def _file_name(file: TableFile) -> str:
     return f"{file.day}-{file.name}.parquet"
 
 
-def _homes_in(path: Path) -> Iterator[tuple[str, list[_Row]]]:
-    """The rows of each home, in order of homes, as the file has them."""
+def _homes_in(path: Path, since_ms: int) -> Iterator[tuple[str, list[_Row]]]:
+    """The rows of each home, in order of homes, as the file has them; without those that are of a
+    moment before `since_ms` and arrived before it."""
+    since = pa.scalar(since_ms, pa.timestamp("ms", "UTC"))
     with parquet.ParquetFile(path) as file:
         batches = file.iter_batches(_ROWS_AT_ONCE, columns=_COLUMNS, use_threads=False)
-        rows = (row for batch in batches for row in _rows_of(batch))
+        rows = (row for batch in batches for row in _rows_of(_only_since(batch, since)))
         for cloud_id, of_home in groupby(rows, key=itemgetter(0)):
             yield cloud_id, list(of_home)
+
+
+def _only_since(batch: pa.RecordBatch, since: pa.Scalar) -> pa.RecordBatch:
+    return batch.filter(
+        pc.or_(
+            pc.greater_equal(batch.column("time"), since),
+            pc.greater_equal(batch.column("arrived"), since),
+        )
+    )
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[_Row]:
@@ -108,14 +138,21 @@ def _rows_of(batch: pa.RecordBatch) -> Iterator[_Row]:
 
 
 def _sort_into_hours(rows: list[_Row], by_hour: defaultdict[Hour, _HourRows]) -> None:
+    streams: dict[tuple[str, str, str], Stream] = {}
+    hours: dict[int, _HourRows] = {}
     for _, device, meter, kind, time_ms, arrived_ms, flags in rows:
-        moment = (arrived_ms if Flag.FILED_BY_ARRIVAL in flags else time_ms) // 1000
-        of_hour = by_hour[Hour.of(moment)]
-        of_hour.moments[Stream(device, meter, kind_of(kind))].append(moment)
+        moment = (arrived_ms if flags and Flag.FILED_BY_ARRIVAL in flags else time_ms) // 1000
+        of_hour = hours.get(moment // SECONDS_PER_HOUR)
+        if of_hour is None:
+            of_hour = hours[moment // SECONDS_PER_HOUR] = by_hour[Hour.of(moment)]
+        stream = streams.get((device, meter, kind))
+        if stream is None:
+            stream = streams[device, meter, kind] = Stream(device, meter, kind_of(kind))
+        of_hour.moments[stream].append(moment)
         of_hour.arrivals.append(arrived_ms / 1000)
 
 
-def _refused_hours(archive: Archive, day: Day) -> set[tuple[str, Hour]]:
+def _refused_hours(manifests: Iterable[TableManifest]) -> set[tuple[str, Hour]]:
     """The homes and hours whose objects no table can say."""
-    keys = (key for manifest in _manifests(archive, day) for key in manifest.refused)
+    keys = (key for manifest in manifests for key in manifest.refused)
     return {(named[0], named[1]) for key in keys if (named := parse_archive_key(key))}

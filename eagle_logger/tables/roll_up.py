@@ -33,6 +33,7 @@ from eagle_logger.core.table_plan import (
 from eagle_logger.disk import crash_points
 from eagle_logger.errors import AlreadyThere, ArchiveUnavailable, TableDamaged, Unreadable
 from eagle_logger.logs.disk_errors import disk_errors
+from eagle_logger.logs.free_space import ensure_room_beside_logs
 from eagle_logger.tables.arrow_rows import (
     HASH_MODULUS,
     RowsRefused,
@@ -44,18 +45,17 @@ from eagle_logger.tables.arrow_rows import (
 from eagle_logger.tables.day_objects import DayObjects
 from eagle_logger.tables.input_reader import InputReader, ReadInput
 from eagle_logger.tables.parquet_file import ParquetFileReader, ParquetFileWriter
-from eagle_logger.tables.table_result import RollUpResult
+from eagle_logger.tables.table_result import RollUpResult, RollUpStopped
 
 _MOST_ROWS_SORTED = 200_000
 """Rows of one home that are sorted in one go. A home that is asked each second has 90 000 a day."""
 _LEFT_BEHIND_AFTER_S = 86400.0
 """After this, a directory counts as left by a roller that was killed."""
+_BYTES_PER_ROW = 10
+_BYTES_PER_ROW_WITH_RAW = 40
+"""More than a row has ever taken, so that a file that was begun finds room for its end."""
 _MOST_ROUNDS = 1000
 """Files that one call makes in a bucket: a bound for what can only be a mistake."""
-
-
-class RollUpStopped(Exception):
-    """The caller asked to stop, or the time is over. What is left is for the next roller."""
 
 
 @dataclass(slots=True)
@@ -66,6 +66,8 @@ class RollUpJob:
     directory: Path
     made_by: str
     with_raw: bool = False
+    kept_free: int = 0
+    """Bytes that stay free on the disk of `directory`."""
     read_for: float = math.inf
     """Seconds after which a file takes no further object. The rest goes to the next file, in
     another call."""
@@ -79,10 +81,10 @@ def roll_up_bucket(objects: DayObjects, bucket: int, job: RollUpJob) -> RollUpRe
     rollers.
 
     What a person should know of single objects is in the result. Raises ArchiveUnavailable,
-    NotAccepted, TableDamaged.
+    DiskUnavailable, NotAccepted, TableDamaged.
     """
     result = RollUpResult()
-    with disk_errors(job.directory), _own_directory(job.directory) as directory:
+    with disk_errors(job.directory), own_directory(job.directory) as directory:
         roller = _Roller(objects, bucket, job, directory, result)
         with suppress(RollUpStopped):
             roller.run()
@@ -158,6 +160,7 @@ class _Roller:
             return False
         objects, some = len(wanted), _as_many_as_fit(wanted.values())
         del wanted  # its keys are long, and there may be 100 000
+        self._ensure_room(sum(said[0].rows for said in some), with_raw=self._job.with_raw)
         number = max((plan.file.number for plan in plans), default=-1) + 1
         file = TableFile(self._objects.day, self._bucket, number)
         made = self._make(file, self._while_there_is_time(some), with_raw=self._job.with_raw)
@@ -217,6 +220,7 @@ class _Roller:
         if self._archive.head(plan.file.key) is not None:
             self._prove(plan)
             return
+        self._ensure_room(plan.rows, with_raw=plan.with_raw)
         made = self._make(plan.file, [[item] for item in plan.inputs], with_raw=plan.with_raw)
         if made.unusable:
             self._result.problems.update(made.unusable)
@@ -229,6 +233,10 @@ class _Roller:
                 f"--date {plan.file.day}`, and build them again"
             )
         self._put_and_prove(plan, made)
+
+    def _ensure_room(self, rows: int, *, with_raw: bool) -> None:
+        size = rows * (_BYTES_PER_ROW_WITH_RAW if with_raw else _BYTES_PER_ROW)
+        ensure_room_beside_logs(self._directory, size, self._job.kept_free)
 
     def _make(
         self, file: TableFile, wanted: Iterable[Sequence[TableInput]], *, with_raw: bool
@@ -355,7 +363,8 @@ def _count(rows: pa.Table, made: _Made) -> None:
 
 
 @contextmanager
-def _own_directory(parent: Path) -> Iterator[Path]:
+def own_directory(parent: Path) -> Iterator[Path]:
+    """A directory of the roller's own, which goes with it."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("roll-up-*"):
         with suppress(FileNotFoundError):

@@ -59,8 +59,9 @@ def wrong_in_tables(trial: Trial) -> Sequence[str]:
     """What `tables verify` finds, once the next roller has finished what was left."""
     tables = wiring.day_tables(trial.settings)
     findings = []
-    for day, bucket in tables.work(trial.settings.clock.now(), [], include_open=True):
-        result = tables.build(day, bucket)
+    now = trial.settings.clock.now()
+    for day, bucket in tables.work(now, [], include_open=True):
+        result = tables.build(day, bucket, now)
         findings += [f"{key}: {why}" for key, why in {**result.problems, **result.refused}.items()]
     verdicts = [tables.verify(built.day) for built in tables.built()]
     if not sum(verdict.rows for verdict in verdicts):

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from eagle_logger.broker_queues import DISPATCH
 from eagle_logger.core.circuit_breaker import Phase
+from eagle_logger.core.table_plan import ROLL_UP, waiting_days
 from eagle_logger.errors import RedisUnavailable
 from eagle_logger.telemetry import lateness_counts
 from eagle_logger.users.store import Totals
@@ -32,6 +33,11 @@ LABELLED_COUNTERS = {
         "eagle_problems",
         "Things that could not be read or used, by what they were.",
         "what",
+    ),
+    "roll_ups_": (
+        "eagle_roll_ups",
+        "Rounds and buckets of day tables that were rolled up, by outcome.",
+        "outcome",
     ),
     "sns_": ("eagle_sns_messages", "Messages from SNS over HTTP, by outcome.", "outcome"),
     "sqs_": ("eagle_sqs_messages", "Messages from SQS, by outcome.", "outcome"),
@@ -83,6 +89,8 @@ class MetricsSnapshot:
     """The breaker is open."""
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     """Seconds by which the clock of each such process' machine is ahead of Redis'."""
+    day_waiting_since: float | None = None
+    """Since when the day has waited that has waited longest for its day tables."""
     pace: Mapping[str, float] | None = None
     """The seconds between two visits to a home (`visited_every`), and those that there should be
     (`instead_of`); None if the dispatcher has not reported within a minute."""
@@ -128,6 +136,7 @@ async def _take_snapshot(bridge: Bridge) -> MetricsSnapshot | None:
             for name, note in recent.items()
             if "clock_ahead" in note
         },
+        day_waiting_since=min(waiting_days(progress.get(ROLL_UP, {})).values(), default=None),
         pace=_pace(recent.get(DISPATCH, {})),
     )
 
@@ -162,7 +171,7 @@ def catalogue() -> list[MetricDescription]:
     pace = {"visited_every": 6.0, "instead_of": 6.0}
     metrics = [
         *_from_disk(UnarchivedHours(0, 0, 0.0, unindexed_since=0.0)),
-        *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {}, pace=pace)),
+        *_from_redis(MetricsSnapshot(0.0, no_users, {}, {}, {}, day_waiting_since=0.0, pace=pace)),
     ]
     suffixes = {"counter": "_total"}
     return sorted(
@@ -233,6 +242,13 @@ def _from_redis(snapshot: MetricsSnapshot | None) -> Iterator[Metric]:
         "Processes that have stopped fetching because the disk is full or cannot be written."
     )
     yield GaugeMetricFamily("eagle_disk_trouble_processes", help_text, snapshot.disk_trouble)
+    if snapshot.day_waiting_since is not None:
+        name = "eagle_oldest_waiting_day_since_timestamp_seconds"
+        help_text = (
+            "When a round first saw the day that has waited longest for its day tables, though it "
+            "is complete."
+        )
+        yield GaugeMetricFamily(name, help_text, snapshot.day_waiting_since)
     help_text = "1 while most visits fail, and only a few users are still fetched."
     yield GaugeMetricFamily("eagle_relay_breaker_open", help_text, int(snapshot.relay_is_away))
     yield from _counter_families(snapshot.tally)

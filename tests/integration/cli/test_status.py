@@ -191,6 +191,7 @@ def test_doctor_prints_a_line_for_each_check_and_says_what_to_do(
         "breaker",
         "waiting",
         "hours",
+        "tables",
         "clocks",
     ]
     assert "maxmemory-policy noeviction" in findings["redis durability"][2]

@@ -102,7 +102,7 @@ def test_the_same_on_s3(s3: RunningS3, tmp_path: Path, monkeypatch: pytest.Monke
     failed = CliRunner().invoke(main, ["tables", "verify", "--data", str(tmp_path)])
     assert failed.exit_code == 1
     s3.misbehave()
-    assert run(tmp_path, "remove", "--date", DAY.date).stdout == "4 objects deleted\n"
+    assert run(tmp_path, "remove", "--date", DAY.date).stdout == "6 objects deleted\n"
     assert list(archive.keys("parquet/")) == []
 
 

@@ -39,6 +39,7 @@ def test_a_roller_killed_at_any_step_and_run_again_says_each_reading_once(tmp_pa
         build(archive, root)
         assert_says_the_same(archive, root)
         assert len(list(archive.keys(DAY.files_prefix))) in {1, 2}
+        assert tables_of(archive, root).buckets(DAY) == [], "the newest file of gaps is of all"
     assert number > 30
 
 

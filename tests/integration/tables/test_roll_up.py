@@ -215,7 +215,7 @@ def test_an_object_that_two_nodes_name_is_taken_once(archive: Archive, tmp_path:
     put_index(archive, FIRST_HOUR, [entry])
     build(archive, tmp_path)
     put_index(archive, FIRST_HOUR, [entry], node="rebuilt")
-    assert build(archive, tmp_path) == "0 files, 0 rows, 0 bytes"
+    assert build(archive, tmp_path).startswith("0 files, 0 rows, 0 bytes")
     assert_says_the_same(archive, tmp_path)
 
 
@@ -535,7 +535,7 @@ def test_removed_tables_can_be_built_again(archive: Archive, tmp_path: Path) -> 
     put_day(archive)
     objects = set(archive.keys())
     build(archive, tmp_path)
-    assert tables_of(archive, tmp_path).remove(DAY) == 4
+    assert tables_of(archive, tmp_path).remove(DAY) == 6
     assert set(archive.keys()) == objects
     build(archive, tmp_path)
     assert_says_the_same(archive, tmp_path)

@@ -12,7 +12,7 @@ from eagle_logger.cli.status_text import (
 )
 from eagle_logger.core.kinds import Kind
 from eagle_logger.core.rhythm import Rhythm
-from eagle_logger.inspection.fleet_status import TooMuch, UnarchivedHour, reasons
+from eagle_logger.inspection.fleet_status import LateDay, TooMuch, UnarchivedHour, reasons
 from eagle_logger.users.store import Outline, Totals
 from tests.unit.cli.outlines import NOW, fleet, outline, status_of
 
@@ -45,6 +45,15 @@ def test_any_text_of_a_gateway_can_be_shown_as_json(error: str) -> None:
         "age_at_arrival": None,
     }
     assert shown["users"][1]["leased"] is True
+
+
+def test_days_that_are_not_rolled_up_are_counted() -> None:
+    late = [LateDay("2026-03-08", "2026-03-09T02:00:00Z"), LateDay("2026-03-09", "later")]
+    [line] = [line for line in totals_in_words(fleet(late_days=late)) if "day tables" in line]
+    assert line.startswith(
+        "days complete and not in day tables: 2, the oldest 2026-03-08, seen 2026-03-09T02:00:00Z"
+    )
+    assert not any("day tables" in line for line in totals_in_words(fleet()))
 
 
 def test_clocks_that_are_wrong_are_named() -> None:

@@ -17,6 +17,7 @@ from eagle_logger.core.sealing import LARGEST_OBJECT
 from eagle_logger.core.table_names import Day, TableFile
 from eagle_logger.core.table_plan import (
     BUILT_ANYWAY_AFTER_S,
+    LATE_AFTER_S,
     LOOKED_BACK_DAYS,
     MOST_OBJECTS,
     TableInput,
@@ -24,8 +25,10 @@ from eagle_logger.core.table_plan import (
     TablePlan,
     days_looked_at,
     is_built_anyway,
+    is_late,
     is_stated_complete,
     new_inputs,
+    waiting_days,
 )
 
 DAY = Day("2026-03-10")
@@ -163,3 +166,17 @@ def test_days_before_today_are_looked_at(now: int) -> None:
     assert len(days) == len(set(days)) == LOOKED_BACK_DAYS
     assert days == sorted(days)
     assert days[-1].end == Day.of(now).start
+
+
+def test_a_note_says_since_when_which_days_wait() -> None:
+    note: dict[str, str | int | float] = {
+        "at": 5.0,
+        "by": "tables",
+        "2026-03-10": 7.0,
+        "2026-03-09": 9,
+        "2026-03-11": "soon",
+    }
+    waiting = waiting_days(note)
+    assert list(waiting.items()) == [(Day("2026-03-09"), 9.0), (Day("2026-03-10"), 7.0)]
+    assert not is_late(7.0, 7.0 + LATE_AFTER_S)
+    assert is_late(7.0, 8.0 + LATE_AFTER_S)

@@ -13,6 +13,7 @@ from eagle_logger.inspection.doctor import worst
 from eagle_logger.inspection.fleet_checks import check_fleet_status
 from eagle_logger.inspection.fleet_status import (
     FleetStatus,
+    LateDay,
     StuckHour,
     TooMuch,
     UnarchivedHour,
@@ -158,6 +159,12 @@ CASES: dict[str, tuple[dict[str, Any], str, Grade, str]] = {
         "hours",
         Grade.LOOK,
         f"not indexed: 1 hours, the oldest {hours_ago(5).hour}",
+    ),
+    "a day is not rolled up": (
+        {"late_days": [LateDay("2026-03-09", iso(NOW - 20_000))]},
+        "tables",
+        Grade.LOOK,
+        "complete and not rolled up: 1 days, the oldest 2026-03-09",
     ),
     "hours are stuck": (
         {"unarchived_hours": [hours_ago(5, 1)], "stuck_hours": [stuck(5)]},

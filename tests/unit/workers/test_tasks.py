@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import structlog
 
 from eagle_logger.core.table_names import Day
+from eagle_logger.core.table_plan import ROLL_UP
 from eagle_logger.errors import ArchiveUnavailable, TableDamaged, TablesNotInstalled
 from eagle_logger.rotation.rotation_result import RotationResult
 from eagle_logger.tables.table_result import RollUpResult
@@ -28,13 +30,14 @@ class Tables:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
         self.asked: list[Any] = []
+        self.worker: Any = None
 
     def work(self, now: float, nodes: list[str], *, include_open: bool) -> Any:
         del now
         return self._answer((nodes, include_open))
 
-    def build(self, day: Day, bucket: int, *, read_for: float, stopping: Any) -> Any:
-        del read_for, stopping
+    def build(self, day: Day, bucket: int, now: float, *, read_for: float, stopping: Any) -> Any:
+        del now, read_for, stopping
         return self._answer((day, bucket))
 
     def _answer(self, question: object) -> Any:
@@ -60,16 +63,27 @@ def work_with(
     *,
     waiting: int = 0,
     nodes: tuple[str, ...] = (),
+    noted: dict[str, float] | None = None,
 ) -> Tables:
     tables = Tables(answer)
+    notes: dict[str, Any] = {ROLL_UP: {"at": 1.0, "by": "tables", **(noted or {})}}
+    counted: Counter[str] = Counter()
     worker = SimpleNamespace(
+        notes=notes,
+        counted=counted,
+        note_progress=notes.__setitem__,
         day_tables=tables,
         broker=SimpleNamespace(waiting=lambda names: dict.fromkeys(names, waiting)),
-        store=SimpleNamespace(fleet=SimpleNamespace(nodes=lambda: list(nodes))),
+        store=SimpleNamespace(
+            fleet=SimpleNamespace(
+                nodes=lambda: list(nodes), progress=lambda: dict(notes), count=counted.update
+            )
+        ),
         run=lambda what: what,
         shutdown=SimpleNamespace(begun=Event()),
     )
     monkeypatch.setattr("workers.runtime.current", lambda: worker)
+    tables.worker = worker
     return tables
 
 
@@ -91,6 +105,25 @@ def test_no_further_round_is_planned_while_messages_wait(
     assert (sent, tables.asked) == ([], [])
 
 
+def test_a_round_notes_since_when_which_days_have_waited(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any]
+) -> None:
+    """The days that are done are forgotten, today never counts, and a round that fails or plans
+    nothing keeps what was noted."""
+    noted = {"2026-03-08": 1000.0, "2026-03-09": 2000.0}
+    today = Day.of(tasks._settings.clock.now())
+    work = [(Day("2026-03-09"), 0), (Day("2026-03-09"), 1), (Day("2026-03-10"), 0), (today, 0)]
+    tables = work_with(monkeypatch, work, noted=noted)
+    tasks.roll_up.run()
+    assert tables.worker.notes["roll_up"].keys() == {"2026-03-09", "2026-03-10"}
+    assert tables.worker.notes["roll_up"]["2026-03-09"] == 2000.0
+    assert tables.worker.notes["roll_up"]["2026-03-10"] > 1e9
+    for answer, waiting in ((ArchiveUnavailable("away"), 0), ([], 3)):
+        tables = work_with(monkeypatch, answer, waiting=waiting, noted=noted)
+        tasks.roll_up.run()
+        assert tables.worker.notes["roll_up"] == noted
+
+
 def test_a_bucket_is_rolled_up_and_what_is_left_out_is_logged(
     monkeypatch: pytest.MonkeyPatch, sent: list[Any]
 ) -> None:
@@ -104,6 +137,7 @@ def test_a_bucket_is_rolled_up_and_what_is_left_out_is_logged(
         ("objects_not_in_tables", "unusable"),
         ("roll_up", None),
     ]
+    assert tables.worker.counted == {"roll_ups_done": 1}
 
 
 def test_what_did_not_fit_into_the_time_is_sent_again(
@@ -121,8 +155,9 @@ def test_what_did_not_fit_into_the_time_is_sent_again(
 def test_a_failure_is_logged_and_left_to_the_next_round(
     monkeypatch: pytest.MonkeyPatch, sent: list[Any], error: Exception, words: Any
 ) -> None:
-    work_with(monkeypatch, error)
+    tables = work_with(monkeypatch, error)
     with structlog.testing.capture_logs() as logs:
         assert tasks.roll_up.run(*words) == f"failed: {error}"
     assert [(entry["event"], entry["reason"]) for entry in logs] == [("roll_up_failed", str(error))]
     assert sent == []
+    assert tables.worker.counted == {"roll_ups_failed": 1}

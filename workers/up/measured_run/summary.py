@@ -78,8 +78,9 @@ def build_tables(settings: Settings) -> RollUpResult | None:
     except TablesNotInstalled:
         return None
     total = RollUpResult()
-    for day, bucket in tables.work(settings.clock.now(), [], include_open=True):
-        total += tables.build(day, bucket)
+    now = settings.clock.now()
+    for day, bucket in tables.work(now, [], include_open=True):
+        total += tables.build(day, bucket, now)
     return total
 
 

@@ -83,6 +83,14 @@ def test_users_messages_and_hours_that_wait_are_shown() -> None:
     assert shown["eagle_oldest_unindexed_part_timestamp_seconds"] == 7200
 
 
+def test_the_day_that_waits_for_its_tables_is_shown() -> None:
+    name = "eagle_oldest_waiting_day_since_timestamp_seconds"
+    waiting = replace(snapshot(roll_ups_failed=2), day_waiting_since=7000.0)
+    shown = values(exposition(waiting, NOTHING_UNARCHIVED))
+    assert (shown[name], shown["eagle_roll_ups_total{outcome=failed}"]) == (7000, 2)
+    assert name not in values(exposition(snapshot(), NOTHING_UNARCHIVED))
+
+
 def test_the_catalogue_has_every_metric() -> None:
     listed = {metric.name: metric for metric in catalogue()}
     shown = values(

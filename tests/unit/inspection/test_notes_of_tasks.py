@@ -1,4 +1,4 @@
-"""What the status says of the dispatcher's note about too many users."""
+"""What the status says of the notes of tasks: too many users, and days without tables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from eagle_logger.core.hours import Hour
 from eagle_logger.core.kinds import Kind
+from eagle_logger.core.table_plan import LATE_AFTER_S, ROLL_UP
 from eagle_logger.inspection.fleet_status import Expected, TooMuch, collect
 from eagle_logger.inspection.health import DISPATCH_SILENT_AFTER_S
 from eagle_logger.logs.folder import StuckUserHour
@@ -58,3 +59,13 @@ async def test_a_note_of_workers_that_keep_up_is_not_shown(
     note: dict[str, str | int | float],
 ) -> None:
     assert await too_much_after(note, 1.0) is None
+
+
+async def test_days_that_wait_for_their_tables_for_hours_are_shown() -> None:
+    clock = HandClock()
+    store = memory_store(clock)
+    now = await store.fleet.now()
+    note = {"2026-03-09": now - LATE_AFTER_S - 10, "2026-03-10": now - 60}
+    await store.fleet.note_progress(ROLL_UP, note)
+    status = await collect(store, queues={}, folder=NoHours(), expected=EXPECTED)
+    assert [late.day for late in status.late_days] == ["2026-03-09"]
