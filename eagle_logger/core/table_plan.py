@@ -1,7 +1,7 @@
 """Which archived objects go into which file of a day table, and when a day is complete.
 
 A plan is put before its file, under a number that only one roller can get, and names no object that
-an earlier plan of its bucket names. So no reading is in two files, whoever dies or works at once.
+an earlier plan of its bucket names. So no reading is in two files, if rollers die or work at once.
 A plan is gzipped JSON lines: a head, then one line for each object that it takes:
 
     {"v":1,"date":"2026-03-10","bucket":0,"number":0,"buckets":1,…,"objects":1}
@@ -34,7 +34,7 @@ reader takes (`sealing.LARGEST_OBJECT`)."""
 MOST_ROWS = 60_000_000
 """Rows that one file takes: about 300 MB. What is left goes to the bucket's next file."""
 BUILT_ANYWAY_AFTER_S = 26 * SECONDS_PER_HOUR
-"""A day's tables are built so long after its begin, whoever has not stated its hours by then."""
+"""A day's tables are built so long after its begin, even if a node has not stated its hours."""
 LATE_AFTER_S = 3 * SECONDS_PER_HOUR
 """A day that still has something to roll up so long after a round first saw it is late: several
 rounds have failed, or there is too much for the rollers."""

@@ -170,8 +170,8 @@ class IndexCopies:
         return {hour: moment for hour, moment in since.items() if moment is not None}
 
     def shards_changed_at(self, hour: Hour) -> dict[str, int]:
-        """When the folder of each shard of the hour was last changed (ns); 0 if that was so lately
-        that it may change once more without a trace."""
+        """When the folder of each shard of the hour was last changed (ns); 0 if that was so
+        recent that it may change once more without a trace."""
         settled = time.time_ns() - _SETTLED_AFTER_NS
         stamps = {}
         folder = self._root / hour.name

@@ -69,7 +69,7 @@ class IndexWriter:
             self._next_number += 1
 
     def follow(self, parts: Iterable[IndexPart]) -> None:
-        """Take what these index objects name as indexed, whoever wrote them."""
+        """Take what these index objects name as indexed, whichever node wrote them."""
         for part in parts:
             self._add(part)
             if part.head.name.node == self._node:

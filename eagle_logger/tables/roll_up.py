@@ -1,9 +1,9 @@
 """Rolls one bucket of a day up: index ▶ read, check ▶ Parquet ▶ plan ▶ put ▶ read back ▶ manifest.
 
 Nothing is locked. A plan gets its number by a put that replaces nothing, and names no object that
-an earlier plan names, so two rollers that work at once make files of different objects. Whoever
-finds a plan without a manifest makes its file, so a roller may die anywhere. What the index names
-later goes to the bucket's next file. `core/table_plan.py` decides what goes where.
+an earlier plan names, so two rollers that work at once make files of different objects. A roller
+that finds a plan without a manifest makes its file, so a roller may die anywhere. What the index
+names later goes to the bucket's next file. `core/table_plan.py` decides what goes where.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is missing, told from day tables, is what is told from the objects."""
+"""The day tables and the objects give the same answer to what is missing."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def test_a_key_names_the_hour_the_node_and_the_number() -> None:
         f"{INDEX}date=2026-02-30/hour=17/{NODE}.0.jsonl.gz",
         f"{INDEX}date=2026-03-10/hour=17/{NODE}.00.jsonl.gz",
         f"{INDEX}date=2026-03-10/hour=17/{NODE}.jsonl.gz",
-        f"{INDEX}date=2026-03-10/hour=17/somebody.0.jsonl.gz",
+        f"{INDEX}date=2026-03-10/hour=17/no-node.0.jsonl.gz",
     ],
 )
 def test_other_keys_name_no_index_object(key: str) -> None:

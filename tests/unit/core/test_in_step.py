@@ -196,5 +196,5 @@ traces = st.one_of(
 def test_no_gateway_is_ever_asked_too_often(trace: Trace, period: float, seed: int) -> None:
     polled = in_step(trace, seed, period)
     assert polled.closest >= 1.0
-    ahead = 3 + 1  # what a user has in hand at first, and the request at the end of the trace
+    ahead = 3 + 1  # the credit that a user begins with, and the request at the end of the trace
     assert len(polled.moments) <= ahead + 1.05 * len(polled.moments) / polled.beside_plain
